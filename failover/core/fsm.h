@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/monotime.h"
+
+/*
+ * The failover state machine of one unit: a pure, total function. No clock, socket, log or allocation in it;
+ * time comes in with the event, results of actions come back as events, nothing re-enters.
+ *
+ * Terms count activations and never fall. A primary takes even ones, a secondary odd ones, so that two
+ * activations never share a term. A standby has its next term *promised* (durable) ahead, so that a takeover
+ * does not wait for a disk: see FO_ACTION_PERSIST_TERM.
+ */
+
+enum fo_unit {
+	FO_UNIT_PRIMARY,
+	FO_UNIT_SECONDARY,
+	FO_UNIT__MAX,
+};
+
+/* The ASA's states, in its order. */
+enum fo_state {
+	FO_STATE_DISABLED,
+	FO_STATE_NEGOTIATION,
+	FO_STATE_COLD_STANDBY,
+	FO_STATE_SYNC_CONFIG,
+	FO_STATE_SYNC_FILE_SYSTEM,
+	FO_STATE_BULK_SYNC,
+	FO_STATE_STANDBY_READY,
+	FO_STATE_JUST_ACTIVE,
+	FO_STATE_ACTIVE_DRAIN,
+	FO_STATE_ACTIVE_APPLYING_CONFIG,
+	FO_STATE_ACTIVE_CONFIG_APPLIED,
+	FO_STATE_ACTIVE,
+	FO_STATE_FAILED,
+	FO_STATE_NOT_DETECTED, /* only ever the mate's */
+	FO_STATE__MAX,
+};
+
+/* Why a transition happened; the words are the ASA's (fo_reason_text). */
+enum fo_reason {
+	FO_REASON_NONE,                  /* No Error */
+	FO_REASON_HELLO_NOT_HEARD,       /* HELLO not heard from mate */
+	FO_REASON_NO_ACTIVE_FOUND,       /* No Active unit found */
+	FO_REASON_ACTIVE_MATE,           /* Detected an Active mate */
+	FO_REASON_WANTS_ME_STANDBY,      /* Other unit wants me Standby */
+	FO_REASON_WANTS_ME_ACTIVE,       /* Other unit wants me Active */
+	FO_REASON_CONFIG_COMMAND,        /* Set by the config command */
+	FO_REASON_STATE_CHECK,           /* Failover state check */
+	FO_REASON_INTERFACE_CHECK,       /* Interface check */
+	FO_REASON_INTERFACE_OK,          /* Failover interface become OK */
+	FO_REASON_SYNC_DONE,             /* Configuration synchronization done */
+	FO_REASON_SYNC_FAILED,           /* Configuration synchronization failed */
+	FO_REASON_WRITE_STANDBY,         /* Configuration mismatch due to wr standby in active */
+	FO_REASON_CONFIG_MISMATCH,       /* Configuration mismatch */
+	FO_REASON_COMMUNICATION_FAILURE, /* My communication failed */
+	FO_REASON_RECOVERED,             /* Recovered from communication failure */
+	FO_REASON_NOT_SCHEDULED,         /* Unit was not scheduled for longer than its holdtime */
+	FO_REASON_OLDER_TERM,            /* Mate was activated later (newer term) */
+	FO_REASON_PROGRESSION_FAILED,    /* HA state progression failed */
+	FO_REASON_STORE_FAILED,          /* Certificate store not usable */
+	FO_REASON_LEAVING,               /* Mate left in an orderly way */
+	FO_REASON__MAX,
+};
+
+const char *fo_state_text(enum fo_state state);
+const char *fo_reason_text(enum fo_reason reason);
+const char *fo_unit_text(enum fo_unit unit); /* "Primary", "Secondary" */
+/* JUST_ACTIVE to ACTIVE: claims, or is about to claim, the active addresses. */
+bool fo_state_is_active(enum fo_state state);
+
+/* A place in the history of the replicated store, for elections: newer data wins. */
+struct fo_position {
+	uint64_t term;
+	uint64_t seq;
+};
+
+struct fo_params {
+	enum fo_unit unit;
+	bool is_enabled;         /* `failover` */
+	uint32_t poll_ms;        /* unit polltime */
+	uint32_t hold_ms;        /* unit holdtime, at least 3 polltimes */
+	uint32_t interface_policy; /* so many failed monitored interfaces make a failover, at least 1 */
+};
+
+/* What the mate's latest hello said. */
+struct fo_mate_view {
+	enum fo_state state;
+	uint64_t term; /* of the latest activation it knows */
+	struct fo_position position;
+	uint32_t failed_interfaces;
+	bool may_activate;
+	bool is_leaving;
+	bool wants_active;
+	bool wants_mate_active;
+};
+
+enum fo_event_type {
+	FO_EVENT_START,          /* with boot: what the store says */
+	FO_EVENT_TICK,           /* a deadline was reached (fo_fsm_deadline), sockets were drained before */
+	FO_EVENT_HELLO,          /* an authentic hello, newer than the last, on any path; mate is valid */
+	FO_EVENT_TERM_DURABLE,   /* PERSIST_TERM(term) is on disk */
+	FO_EVENT_TERM_FAILED,    /* ... could not be written */
+	FO_EVENT_POSITION,       /* the store moved on: position */
+	FO_EVENT_SYNC_STARTED,   /* bulk replication from the mate began: SYNC_CONFIG */
+	FO_EVENT_SYNC_FILES,     /* ... offer accepted: SYNC_FILE_SYSTEM */
+	FO_EVENT_SYNC_BULK,      /* ... items are coming: BULK_SYNC */
+	FO_EVENT_SYNC_DONE,      /* ... committed, and the active acknowledged the same digest */
+	FO_EVENT_SYNC_FAILED,    /* ... failed or the link broke; START_SYNC comes again after a polltime */
+	FO_EVENT_CLAIMED,        /* CLAIM is done: addresses are ours and announced */
+	FO_EVENT_CLAIM_FAILED,
+	FO_EVENT_RELEASED,       /* RELEASE is done */
+	FO_EVENT_INTERFACES,     /* failed_interfaces of this unit changed */
+	FO_EVENT_NOT_SCHEDULED,  /* the loop slept longer than the holdtime (SIGSTOP, VM pause) */
+	FO_EVENT_OPERATOR_ACTIVE,  /* `failover active` */
+	FO_EVENT_OPERATOR_STANDBY, /* `no failover active` / `failover standby` */
+	FO_EVENT_OPERATOR_RESET,   /* `failover reset` */
+	FO_EVENT_PARAMS,         /* configuration changed, `failover` / `no failover` included */
+	FO_EVENT_STORE_FAILED,   /* the keeper cannot use its store: not eligible until STORE_OK */
+	FO_EVENT_STORE_OK,
+	FO_EVENT_SHUTDOWN,       /* release, tell the mate, stop */
+	FO_EVENT__MAX,
+};
+
+struct fo_boot {
+	uint64_t promised_term;  /* highest ever made durable on this unit */
+	uint64_t activated_term; /* highest activation it is known to have seen */
+	struct fo_position position;
+};
+
+struct fo_event {
+	enum fo_event_type type;
+	struct monotime at;
+	uint64_t term;                /* TERM_DURABLE, TERM_FAILED */
+	uint32_t failed_interfaces;   /* INTERFACES */
+	struct fo_position position;  /* POSITION, SYNC_DONE */
+	struct fo_mate_view mate;     /* HELLO */
+	struct fo_boot boot;          /* START */
+	struct fo_params params;      /* START, PARAMS */
+};
+
+enum fo_action_type {
+	FO_ACTION_TRANSITION,   /* state changed: log it, tell the front and the history (from, to, reason) */
+	FO_ACTION_PERSIST_TERM, /* make TERM durable, then TERM_DURABLE; is_activation: it is (or was) in use */
+	FO_ACTION_SEND_HELLO,   /* now, on every path */
+	FO_ACTION_CLAIM,        /* take the active addresses in TERM and announce them, then CLAIMED */
+	FO_ACTION_ANNOUNCE,     /* gratuitous ARP / unsolicited NA for the addresses that we hold */
+	FO_ACTION_RELEASE,      /* give up the active addresses at once, then RELEASED */
+	FO_ACTION_START_SYNC,   /* ask the active mate for a bulk replication */
+	FO_ACTION_STOP_SYNC,    /* forget one that is under way */
+	FO_ACTION_KEEP_ORPHANS, /* this unit was active in an older term: keep what only it accepted */
+	FO_ACTION_STOPPED,      /* after SHUTDOWN: everything is released */
+	FO_ACTION__MAX,
+};
+
+struct fo_action {
+	enum fo_action_type type;
+	uint64_t term;
+	bool is_activation;
+	enum fo_state from, to;
+	enum fo_reason reason;
+};
+
+#define FO_ACTIONS_MAX 16
+
+struct fo_update {
+	struct fo_action actions[FO_ACTIONS_MAX]; /* to be done in this order */
+	size_t n_actions;
+};
+
+/* State by value; treat as opaque outside fsm.c and its tests. */
+struct fo_fsm {
+	struct fo_params params;
+	enum fo_state state;
+	enum fo_reason reason;       /* of the last transition */
+	uint64_t term;               /* latest activation known: ours or the mate's */
+	uint64_t promised_term;      /* durable here */
+	uint64_t asked_term;         /* PERSIST_TERM under way, 0: none */
+	struct fo_position position;
+	struct fo_mate_view mate;
+	bool is_mate_heard;          /* within the holdtime */
+	bool is_released;            /* no active address is ours */
+	bool is_store_failed;
+	bool is_stopping;
+	bool wants_active;           /* in our hellos */
+	bool wants_mate_active;
+	uint32_t failed_interfaces;
+	struct monotime mate_heard_at;
+	struct monotime state_since;
+	struct monotime next_hello_at;
+	struct monotime retry_at;
+};
+
+/* A unit that was never started: DISABLED, not stepping until START. */
+void fo_fsm_init(struct fo_fsm *ret_fsm);
+/* Total: every event in every state has a defined result. Writes RET_UPDATE whole. */
+void fo_fsm_step(struct fo_fsm *fsm, const struct fo_event *event, struct fo_update *ret_update);
+/* When the next TICK is due. */
+struct monotime fo_fsm_deadline(const struct fo_fsm *fsm);
+/* What this unit's hello says of itself. */
+struct fo_mate_view fo_fsm_view(const struct fo_fsm *fsm);
+/* True where the unit serves as active: holds or may hold the active addresses. */
+bool fo_fsm_is_active(const struct fo_fsm *fsm);

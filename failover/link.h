@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <systemd/sd-event.h>
+
+#include "base/why.h"
+#include "failover/core/wire.pb-c.h"
+
+/*
+ * The TLS 1.3 link to the mate on the failover link (RFC 8446, external PSK with (EC)DHE: psk_dhe_ke only, no
+ * certificate). The primary listens, the secondary connects and keeps trying each second. Messages are a 4-byte
+ * big-endian length and a wire.Link. Nothing here blocks. Version and unit are checked in the first message.
+ */
+#define LINK_PORT 5105
+#define LINK_VERSION 1
+#define LINK_VERSION_OLDEST 1
+#define LINK_MESSAGE_MAX (256u * 1024)
+#define LINK_PSK_SIZE 32
+#define LINK_QUEUE_MAX (8u * 1024 * 1024)
+
+struct link;
+
+struct link_ops {
+	/* Authenticated, versions agreed. */
+	void (*on_up)(struct link *link, void *userdata);
+	/* Not up (any more), with the reason; tries again by itself. Called on each change of reason, too. */
+	void (*on_down)(struct link *link, int code, const char *why, void *userdata);
+	void (*on_message)(struct link *link, const Asafo__Wire__Link *message, void *userdata);
+	/* Less than half of LINK_QUEUE_MAX waits: send on. */
+	void (*on_writable)(struct link *link, void *userdata);
+};
+
+struct link_config {
+	bool is_listener;
+	struct sockaddr_storage local, remote; /* with ports */
+	char device[16];                       /* SO_BINDTODEVICE; empty: none */
+	uint8_t psk[LINK_PSK_SIZE];
+	char psk_identity[64];                 /* "asafo-link"; "asafo-pair-<offer id in hex>" while pairing */
+	uint32_t unit;
+	uint64_t boot;
+};
+
+int link_new(sd_event *event, const struct link_config *config, const struct link_ops *ops, void *userdata,
+	     struct link **ret_link);
+void link_free(struct link *link);
+bool link_is_up(const struct link *link);
+/*
+ * While an offer of `asafo pair` is open the listener also takes PSK under IDENTITY: such a connection may only send
+ * pair_request (delivered through on_message with link_is_pairing true for its reply). NULL closes the offer.
+ */
+int link_offer_pairing(struct link *link, const char *identity, const uint8_t psk[LINK_PSK_SIZE]);
+/* Queues. Errors: ERR_CLOSED (not up), ERR_BUSY (queue full: wait for on_writable), ERR_TOO_LARGE, -ENOMEM. */
+int link_send(struct link *link, const Asafo__Wire__Link *message);
+/* Answers the pair_request that is being delivered, then closes that connection. */
+int link_reply_pairing(struct link *link, const Asafo__Wire__Link *message);
+size_t link_queued(const struct link *link);
+uint64_t link_bytes_sent(const struct link *link);
+uint64_t link_bytes_received(const struct link *link);
+/* What the mate's first message said; empty strings and 0 before that. */
+const char *link_mate_software(const struct link *link);
+uint32_t link_mate_version(const struct link *link);

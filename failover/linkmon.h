@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <systemd/sd-event.h>
+
+/*
+ * Link state and address events of the kernel (rtnetlink groups LINK, IPV4_IFADDR, IPV6_IFADDR) through libmnl. An
+ * overrun (ENOBUFS) makes it ask for everything again.
+ */
+struct linkmon;
+
+struct linkmon_link {
+	char device[16];
+	bool is_present;
+	bool is_admin_up; /* IFF_UP */
+	bool has_carrier; /* IFF_LOWER_UP and operstate not down */
+	unsigned index;
+	unsigned char mac[6];
+};
+
+struct linkmon_ops {
+	void (*on_link)(const struct linkmon_link *link, void *userdata);
+	/* An address of ours or another's came or went on DEVICE: check the leases. */
+	void (*on_address)(const char *device, bool is_added, void *userdata);
+};
+
+int linkmon_new(sd_event *event, const struct linkmon_ops *ops, void *userdata, struct linkmon **ret_linkmon);
+void linkmon_free(struct linkmon *linkmon);
+/* The state as last heard; is_present false if there is no such device. */
+void linkmon_get(const struct linkmon *linkmon, const char *device, struct linkmon_link *ret_link);

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * Memory for keys and passphrases: its own pages, locked, left out of core files, wiped in a forked child and
+ * wiped when freed. Locking is best effort (RLIMIT_MEMLOCK); the rest is not.
+ */
+struct secret {
+	uint8_t *data;
+	size_t size;
+};
+
+/* Makes room for SIZE bytes (zeroed). Errors: -ENOMEM. */
+int secret_init(struct secret *ret_secret, size_t size);
+/* Copies DATA into a new secret. Errors: -ENOMEM. */
+int secret_init_copy(struct secret *ret_secret, const void *data, size_t size);
+/* Wipes, unlocks, unmaps; takes NULL and a zeroed one. */
+void secret_done(struct secret *secret);

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "ipc/type.h"
+
+#include <stddef.h>
+
+#include "base/cleanup.h"
+#include "src/ipc/ipc.pb-c.h"
+
+#define BODY(name) &asafo__ipc__##name##__descriptor
+
+static const struct {
+	const char *name;
+	const ProtobufCMessageDescriptor *request;
+	const ProtobufCMessageDescriptor *reply;
+} types[IPC_TYPE__MAX] = {
+	[IPC_NONE] = {"none", NULL, NULL},
+	[IPC_PEER] = {"peer", BODY(peer), NULL},
+	[IPC_CREDENTIAL] = {"credential", BODY(credential), NULL},
+	[IPC_READY] = {"ready", BODY(ready), NULL},
+	[IPC_NOTIFY] = {"notify", BODY(notify), NULL},
+	[IPC_SHUTDOWN] = {"shutdown", NULL, NULL},
+	[IPC_WATCHDOG] = {"watchdog", NULL, NULL},
+	[IPC_KEEPER_STATUS] = {"keeper-status", NULL, BODY(keeper_status_reply)},
+	[IPC_TERM_PERSIST] = {"term-persist", BODY(term_persist), BODY(status_reply)},
+	[IPC_IMPORT] = {"import", BODY(import), BODY(import_reply)},
+	[IPC_EXPORT] = {"export", BODY(export), BODY(status_reply)},
+	[IPC_REMOVE] = {"remove", BODY(remove), BODY(status_reply)},
+	[IPC_LIST] = {"list", BODY(list), BODY(list_reply)},
+	[IPC_FAILOVER_KEY_SET] = {"failover-key-set", BODY(failover_key_set), BODY(status_reply)},
+	[IPC_FAILOVER_KEY_MAKE] = {"failover-key-make", BODY(failover_key_make), BODY(status_reply)},
+	[IPC_LINK_KEYS] = {"link-keys", NULL, BODY(link_keys_reply)},
+	[IPC_PAIR_OFFER] = {"pair-offer", BODY(pair_offer), BODY(pair_offer_reply)},
+	[IPC_PAIR_JOIN] = {"pair-join", BODY(pair_join), BODY(pair_join_reply)},
+	[IPC_PAIR_ACCEPT] = {"pair-accept", BODY(pair_accept), BODY(status_reply)},
+	[IPC_FILE_WRITE] = {"file-write", BODY(file_write), BODY(status_reply)},
+	[IPC_REPLICA_OPEN] = {"replica-open", BODY(replica_open), BODY(replica_open_reply)},
+	[IPC_REPLICA_MANIFEST] = {"replica-manifest", BODY(replica_manifest), BODY(status_reply)},
+	[IPC_REPLICA_NEXT] = {"replica-next", BODY(replica_next), BODY(replica_batch_reply)},
+	[IPC_STAGE_OPEN] = {"stage-open", BODY(stage_open), BODY(status_reply)},
+	[IPC_MANIFEST_NEXT] = {"manifest-next", BODY(manifest_next), BODY(manifest_reply)},
+	[IPC_STAGE_ITEMS] = {"stage-items", BODY(stage_items), BODY(status_reply)},
+	[IPC_STAGE_COMMIT] = {"stage-commit", BODY(stage_commit), BODY(position_reply)},
+	[IPC_ORPHAN_KEEP] = {"orphan-keep", BODY(orphan_keep), BODY(status_reply)},
+	[IPC_LOCALCA_CREATE] = {"localca-create", BODY(local_ca_create), BODY(status_reply)},
+	[IPC_LOCALCA_ISSUE] = {"localca-issue", BODY(local_ca_issue), BODY(local_ca_issue_reply)},
+	[IPC_LOCALCA_LIST] = {"localca-list", BODY(local_ca_list), BODY(local_ca_list_reply)},
+	[IPC_CHANGED] = {"changed", BODY(changed), NULL},
+	[IPC_CERTIFICATE] = {"certificate", BODY(certificate), BODY(certificate_reply)},
+	[IPC_SIGN] = {"sign", BODY(sign), BODY(sign_reply)},
+	[IPC_FRONT_CONFIG] = {"front-config", BODY(front_config), NULL},
+	[IPC_FRONT_ROLE] = {"front-role", BODY(front_role), NULL},
+	[IPC_FRONT_REPORT] = {"front-report", BODY(front_report), NULL},
+};
+
+static const char *const peers[IPC_PEER__MAX] = {
+	[IPC_PEER_SUPERVISOR] = "supervisor",
+	[IPC_PEER_ENGINE] = "engine",
+	[IPC_PEER_KEEPER] = "keeper",
+	[IPC_PEER_FRONT] = "front",
+};
+
+const char *ipc_type_name(enum ipc_type type)
+{
+	return (unsigned)type < IPC_TYPE__MAX ? types[type].name : "unknown";
+}
+
+const ProtobufCMessageDescriptor *ipc_type_body(enum ipc_type type, bool is_reply)
+{
+	if ((unsigned)type >= IPC_TYPE__MAX)
+		return NULL;
+	return is_reply ? types[type].reply : types[type].request;
+}
+
+const char *ipc_peer_name(enum ipc_peer peer)
+{
+	return (unsigned)peer < IPC_PEER__MAX ? peers[peer] : "unknown";
+}

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include <stdbool.h>
+#include <protobuf-c/protobuf-c.h>
+
+/* Every message between asafo's processes. The bodies are in ipc.proto; type.c has the table that joins them. */
+enum ipc_type {
+	IPC_NONE,
+	/* supervisor and child */
+	IPC_PEER,
+	IPC_CREDENTIAL,
+	IPC_READY,
+	IPC_NOTIFY,
+	IPC_SHUTDOWN, /* supervisor -> child: finish in an orderly way; child -> supervisor: stop the service */
+	IPC_WATCHDOG, /* child -> supervisor: alive */
+	/* engine -> keeper */
+	IPC_KEEPER_STATUS,
+	IPC_TERM_PERSIST,
+	IPC_IMPORT,
+	IPC_EXPORT,
+	IPC_REMOVE,
+	IPC_LIST,
+	IPC_FAILOVER_KEY_SET,
+	IPC_FAILOVER_KEY_MAKE,
+	IPC_LINK_KEYS,
+	IPC_PAIR_OFFER,
+	IPC_PAIR_JOIN,
+	IPC_PAIR_ACCEPT,
+	IPC_FILE_WRITE,
+	IPC_REPLICA_OPEN,
+	IPC_REPLICA_MANIFEST,
+	IPC_REPLICA_NEXT,
+	IPC_STAGE_OPEN,
+	IPC_MANIFEST_NEXT,
+	IPC_STAGE_ITEMS,
+	IPC_STAGE_COMMIT,
+	IPC_ORPHAN_KEEP,
+	IPC_LOCALCA_CREATE,
+	IPC_LOCALCA_ISSUE,
+	IPC_LOCALCA_LIST,
+	/* keeper -> engine, front */
+	IPC_CHANGED,
+	/* front -> keeper */
+	IPC_CERTIFICATE,
+	IPC_SIGN,
+	/* engine and front */
+	IPC_FRONT_CONFIG,
+	IPC_FRONT_ROLE,
+	IPC_FRONT_REPORT,
+	IPC_TYPE__MAX,
+};
+
+/* Who is at the other end of a channel: PEER.kind. */
+enum ipc_peer {
+	IPC_PEER_SUPERVISOR,
+	IPC_PEER_ENGINE,
+	IPC_PEER_KEEPER,
+	IPC_PEER_FRONT,
+	IPC_PEER__MAX,
+};
+
+/* Name for a log ("import"); never NULL. */
+const char *ipc_type_name(enum ipc_type type);
+/* The schema of the body, NULL: no body. Unknown types have none. */
+const ProtobufCMessageDescriptor *ipc_type_body(enum ipc_type type, bool is_reply);
+const char *ipc_peer_name(enum ipc_peer peer);
