@@ -28,13 +28,23 @@ struct identity {
 void identity_done(struct identity *identity);
 
 /* What an import is checked against. */
+struct ossl_lib_ctx_st;
 struct identity_policy {
 	int64_t now;              /* seconds since 1970 */
 	bool allow_no_mac;
 	bool allow_expired;
 	const struct buf *local_cas; /* DER certificates of this unit's local CA(s), for is_local_ca */
 	size_t n_local_cas;
+	/* libcrypto's context, from identity_library_new; NULL: the default one, without the old algorithms. */
+	struct ossl_lib_ctx_st *library;
 };
+
+/*
+ * A libcrypto context of its own with the default and, where the machine has it, the legacy provider (RC2, RC4, ...), for
+ * identity_from_pkcs12. It opens files: before a sandbox. Errors: ERR_CRYPTO.
+ */
+int identity_library_new(struct ossl_lib_ctx_st **ret_library);
+void identity_library_free(struct ossl_lib_ctx_st *library);
 
 /*
  * Reads a PKCS#12 file (DER, or base64 with or without PEM armour) and checks everything: MAC, contents, key matches
@@ -42,6 +52,7 @@ struct identity_policy {
  * strength. PASSPHRASE NULL or empty: both the empty and the NULL password are tried. Errors: ERR_BAD_PASSPHRASE,
  * ERR_MALFORMED, ERR_TOO_LARGE, ERR_NO_KEY, ERR_NO_CERTIFICATE, ERR_KEY_MISMATCH, ERR_EXPIRED, ERR_NOT_YET_VALID,
  * ERR_WEAK, ERR_NO_MAC, ERR_UNSUPPORTED, -ENOMEM; RET_WHY names the one true reason and what to do next.
+ * ERR_WEAK also says that the file asks for more key-derivation rounds than are spent on one.
  * Runs in the parser's child; it blocks for as long as the file's iteration count says (capped).
  */
 int identity_from_pkcs12(const uint8_t *data, size_t size, const struct secret *passphrase,
