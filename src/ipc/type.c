@@ -26,6 +26,7 @@ static const struct {
 	[IPC_EXPORT] = {"export", BODY(export), BODY(status_reply)},
 	[IPC_REMOVE] = {"remove", BODY(remove), BODY(status_reply)},
 	[IPC_LIST] = {"list", BODY(list), BODY(list_reply)},
+	[IPC_FALLBACK_MAKE] = {"fallback-make", BODY(fallback_make), BODY(status_reply)},
 	[IPC_FAILOVER_KEY_SET] = {"failover-key-set", BODY(failover_key_set), BODY(status_reply)},
 	[IPC_FAILOVER_KEY_MAKE] = {"failover-key-make", BODY(failover_key_make), BODY(status_reply)},
 	[IPC_LINK_KEYS] = {"link-keys", NULL, BODY(link_keys_reply)},
