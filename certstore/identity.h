@@ -12,17 +12,22 @@
 
 #define IDENTITY_FILE_MAX (1024u * 1024)
 #define IDENTITY_CHAIN_MAX 16
+/* Public part and key together: what a record of the store holds, less room for what the keeper
+ * adds. */
+#define IDENTITY_RECORD_MAX (126u * 1024)
 #define IDENTITY_WARNINGS_MAX 8
 #define TRUSTPOINT_NAME_MAX 63
 
 /* A key and its certificate chain, outside the store: what an import reads and an export writes. */
 struct identity {
-	/* Everything but name, generation, origin, imported_at, exportable and kept_home is filled. Owned. */
+	/* Everything but name, generation, origin, imported_at, exportable and kept_home is filled.
+	 * Owned. */
 	Asafo__Record__TrustpointPublic *public_part;
 	struct secret key; /* PKCS#8 DER, unencrypted */
 	char warnings[IDENTITY_WARNINGS_MAX][160];
 	size_t n_warnings;
-	bool is_local_ca; /* issued, directly or through its chain, by one of the policy's local CA certificates */
+	bool is_local_ca; /* issued, directly or through its chain, by one of the policy's local CA
+			     certificates */
 };
 
 void identity_done(struct identity *identity);
@@ -30,41 +35,47 @@ void identity_done(struct identity *identity);
 /* What an import is checked against. */
 struct ossl_lib_ctx_st;
 struct identity_policy {
-	int64_t now;              /* seconds since 1970 */
+	int64_t now; /* seconds since 1970 */
 	bool allow_no_mac;
 	bool allow_expired;
-	const struct buf *local_cas; /* DER certificates of this unit's local CA(s), for is_local_ca */
+	const struct buf
+		*local_cas; /* DER certificates of this unit's local CA(s), for is_local_ca */
 	size_t n_local_cas;
-	/* libcrypto's context, from identity_library_new; NULL: the default one, without the old algorithms. */
+	/* libcrypto's context, from identity_library_new; NULL: the default one, without the old
+	 * algorithms. */
 	struct ossl_lib_ctx_st *library;
 };
 
 /*
- * A libcrypto context of its own with the default and, where the machine has it, the legacy provider (RC2, RC4, ...), for
- * identity_from_pkcs12. It opens files: before a sandbox. Errors: ERR_CRYPTO.
+ * A libcrypto context of its own with the default and, where the machine has it, the legacy
+ * provider (RC2, RC4, ...), for identity_from_pkcs12. It opens files: before a sandbox. Errors:
+ * ERR_CRYPTO.
  */
 int identity_library_new(struct ossl_lib_ctx_st **ret_library);
 void identity_library_free(struct ossl_lib_ctx_st *library);
 
 /*
- * Reads a PKCS#12 file (DER, or base64 with or without PEM armour) and checks everything: MAC, contents, key matches
- * leaf, chain built and ordered from what the file holds (strangers become a warning), dates, key and signature
- * strength. PASSPHRASE NULL or empty: both the empty and the NULL password are tried. Errors: ERR_BAD_PASSPHRASE,
- * ERR_MALFORMED, ERR_TOO_LARGE, ERR_NO_KEY, ERR_NO_CERTIFICATE, ERR_KEY_MISMATCH, ERR_EXPIRED, ERR_NOT_YET_VALID,
- * ERR_WEAK, ERR_NO_MAC, ERR_UNSUPPORTED, -ENOMEM; RET_WHY names the one true reason and what to do next.
- * ERR_WEAK also says that the file asks for more key-derivation rounds than are spent on one.
- * Runs in the parser's child; it blocks for as long as the file's iteration count says (capped).
+ * Reads a PKCS#12 file (DER, or base64 with or without PEM armour) and checks everything: MAC,
+ * contents, key matches leaf, chain built and ordered from what the file holds (strangers become a
+ * warning), dates, key and signature strength. PASSPHRASE NULL or empty: both the empty and the
+ * NULL password are tried. Errors: ERR_BAD_PASSPHRASE, ERR_MALFORMED, ERR_TOO_LARGE, ERR_NO_KEY,
+ * ERR_NO_CERTIFICATE, ERR_KEY_MISMATCH, ERR_EXPIRED, ERR_NOT_YET_VALID, ERR_WEAK, ERR_NO_MAC,
+ * ERR_UNSUPPORTED, -ENOMEM; RET_WHY names the one true reason and what to do next. ERR_WEAK also
+ * says that the file asks for more key-derivation rounds than are spent on one. Runs in the
+ * parser's child; it blocks for as long as the file's iteration count says (capped).
  */
 int identity_from_pkcs12(const uint8_t *data, size_t size, const struct secret *passphrase,
 			 const struct identity_policy *policy, struct identity *ret_identity,
 			 struct why *ret_why);
 /*
- * Fills a TrustpointPublic (protobuf-c allocated, free with asafo__record__trustpoint_public__free_unpacked) from DER
- * certificates, leaf first. Errors: ERR_MALFORMED, -ENOMEM.
+ * Fills a TrustpointPublic (protobuf-c allocated, free with
+ * asafo__record__trustpoint_public__free_unpacked) from DER certificates, leaf first. Errors:
+ * ERR_MALFORMED, -ENOMEM.
  */
 int identity_describe(const struct buf *certificates, size_t n_certificates,
 		      Asafo__Record__TrustpointPublic **ret_public);
-/* PKCS#12 with AES-256-CBC, PBKDF2-HMAC-SHA256, MAC SHA-256; an empty passphrase is refused (ERR_BAD_PASSPHRASE). */
+/* PKCS#12 with AES-256-CBC, PBKDF2-HMAC-SHA256, MAC SHA-256; an empty passphrase is refused
+ * (ERR_BAD_PASSPHRASE). */
 int identity_to_pkcs12(const Asafo__Record__TrustpointPublic *public_part, const struct secret *key,
 		       const struct secret *passphrase, struct buf *ret_file, struct why *ret_why);
 /* PEM: leaf, chain, then the key as encrypted PKCS#8 (PBES2, AES-256). */

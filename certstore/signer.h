@@ -1,26 +1,32 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
 #include "base/buf.h"
 #include "base/secret.h"
 
 /*
- * Signatures by libcrypto (RSA-2048 in a fifth of GnuTLS' time). Loaded keys are cached by key id: a bounded cache, least
- * recently used goes first.
+ * Signatures by libcrypto (RSA-2048 in a fifth of GnuTLS' time). Loaded keys are cached by key id:
+ * a bounded cache, least recently used goes first.
  */
 struct signer;
 
 /* Unseals the PKCS#8 key with this id, the caller's. Errors: ERR_NOT_FOUND, ERR_INTEGRITY. */
-typedef int (*signer_load_fn)(const uint8_t key_id[static 32], struct secret *ret_pkcs8, void *userdata);
+typedef int (*signer_load_fn)(const uint8_t key_id[static 32], struct secret *ret_pkcs8,
+			      void *userdata);
 
-int signer_new(signer_load_fn load, void *userdata, size_t n_cached_max, struct signer **ret_signer);
+int signer_new(signer_load_fn load, void *userdata, size_t n_cached_max,
+	       struct signer **ret_signer);
 void signer_free(struct signer *signer);
 /* Forgets every cached key (a trustpoint changed). */
 void signer_flush(struct signer *signer);
 /*
- * ALGORITHM is a gnutls_sign_algorithm_t: RSA PKCS#1 and RSA_PSS_RSAE/PSS with SHA-256/384/512, ECDSA with SHA-2
- * (DER-encoded signature), EdDSA. DATA is a digest when IS_DIGEST, else the message. Errors: ERR_UNSUPPORTED,
- * ERR_MALFORMED (length), ERR_CRYPTO, those of the load function.
+ * ALGORITHM is a gnutls_sign_algorithm_t: RSA PKCS#1 and RSA_PSS_RSAE/PSS with SHA-256/384/512,
+ * ECDSA with SHA-2 (DER-encoded signature), EdDSA. DATA is a digest when IS_DIGEST, else the
+ * message. Errors: ERR_UNSUPPORTED, ERR_MALFORMED (length), ERR_CRYPTO, those of the load function.
  */
-int signer_sign(struct signer *signer, const uint8_t key_id[static 32], unsigned algorithm, bool is_digest,
-		const uint8_t *data, size_t size, struct buf *ret_signature);
+int signer_sign(struct signer *signer, const uint8_t key_id[static 32], unsigned algorithm,
+		bool is_digest, const uint8_t *data, size_t size, struct buf *ret_signature);

@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A file holds certificates in any order, with strangers among them. Who issued whom is decided by
+ * signatures; names only say whose signature to try. Local CA: by signature alone.
+ */
+#include "certstore/chain.h"
+
+#include <openssl/core_names.h>
+#include <openssl/err.h>
+#include <string.h>
+
+#include "base/err.h"
+
+#define RSA_BITS_MIN 2048
+#define RSA_BITS_MAX 8192 /* a larger one takes the keeper tens of milliseconds a signature */
+#define EC_BITS_MIN 256
+
+static bool is_in_chain(const struct chain *chain, const X509 *certificate)
+{
+	for (size_t i = 0; i < chain->n_links; i++) {
+		if (X509_cmp(chain->links[i], certificate) == 0)
+			return true;
+	}
+	return false;
+}
+
+static int preference(X509 *issuer, int64_t now)
+{
+	bool is_valid = x509_time(X509_get0_notBefore(issuer)) <= now &&
+			now <= x509_time(X509_get0_notAfter(issuer));
+
+	return (is_valid ? 2 : 0) + (x509_is_self_signed(issuer) ? 1 : 0);
+}
+
+static X509 *find_issuer(const struct chain *chain, X509 *const *certificates, size_t n,
+			 int64_t now)
+{
+	X509 *last = chain->links[chain->n_links - 1], *best = NULL;
+	int best_preference = -1;
+
+	for (size_t i = 0; i < n; i++) {
+		X509 *issuer = certificates[i];
+		int candidate;
+
+		if (X509_NAME_cmp(X509_get_subject_name(issuer), X509_get_issuer_name(last)) != 0 ||
+		    is_in_chain(chain, issuer) ||
+		    !x509_is_signed_by(last, X509_get0_pubkey(issuer)))
+			continue;
+		candidate = preference(issuer, now);
+		if (candidate > best_preference) {
+			best = issuer;
+			best_preference = candidate;
+		}
+	}
+	return best;
+}
+
+int chain_build(X509 *leaf, X509 *const *certificates, size_t n_certificates, int64_t now,
+		struct chain *ret_chain, struct why *ret_why)
+{
+	struct chain chain = {.links = {leaf}, .n_links = 1};
+
+	for (;;) {
+		X509 *last = chain.links[chain.n_links - 1], *issuer;
+
+		chain.is_complete = x509_is_self_signed(last);
+		if (chain.is_complete)
+			break;
+		issuer = find_issuer(&chain, certificates, n_certificates, now);
+		if (!issuer)
+			break;
+		if (chain.n_links == 1 + IDENTITY_CHAIN_MAX)
+			return why_set(ret_why, ERR_TOO_LARGE,
+				       "the certificate chain in the PKCS#12 file is longer than "
+				       "%u: export it with the "
+				       "intermediate certificates that are needed",
+				       (unsigned)IDENTITY_CHAIN_MAX);
+		chain.links[chain.n_links++] = issuer;
+	}
+	for (size_t i = 0; i < n_certificates && i < P12_CERTIFICATES_MAX; i++) {
+		if (!is_in_chain(&chain, certificates[i]))
+			chain.strangers[chain.n_strangers++] = certificates[i];
+	}
+	*ret_chain = chain;
+	return 0;
+}
+
+static bool is_issued_by(const struct chain *chain, EVP_PKEY *ca_key)
+{
+	for (size_t i = 0; i < chain->n_links; i++) {
+		if (x509_is_signed_by(chain->links[i], ca_key) ||
+		    EVP_PKEY_eq(X509_get0_pubkey(chain->links[i]), ca_key) == 1)
+			return true;
+	}
+	return false;
+}
+
+int chain_is_local(const struct chain *chain, OSSL_LIB_CTX *library, const struct buf *local_cas,
+		   size_t n_local_cas, bool *ret_is_local)
+{
+	bool is_local = false;
+
+	for (size_t i = 0; i < n_local_cas && !is_local; i++) {
+		_cleanup_(X509_free_p) X509 *ca =
+			x509_from_der(library, local_cas[i].data, local_cas[i].size);
+
+		if (!ca)
+			return ERR_MALFORMED;
+		is_local = is_issued_by(chain, X509_get0_pubkey(ca));
+	}
+	ERR_clear_error();
+	*ret_is_local = is_local;
+	return 0;
+}
+
+static int weak_key(const X509 *certificate, const char *what, int bits, struct why *why)
+{
+	char name[X509_TEXT_MAX];
+
+	return why_set(why, ERR_WEAK,
+		       "the key of %s is %s with %d bits, which clients refuse as weak: make a new "
+		       "one (RSA from %d bits "
+		       "on, or ECDSA P-256) and have it certified",
+		       x509_name_text(X509_get_subject_name(certificate), name), what, bits,
+		       RSA_BITS_MIN);
+}
+
+static int check_curve(const X509 *certificate, const EVP_PKEY *key, struct why *why)
+{
+	static const char *const known[] = {SN_X9_62_prime256v1, SN_secp384r1, SN_secp521r1};
+	char curve[64] = "an unnamed curve", name[X509_TEXT_MAX];
+
+	if (EVP_PKEY_get_bits(key) < EC_BITS_MIN)
+		return weak_key(certificate, "ECDSA", EVP_PKEY_get_bits(key), why);
+	(void)EVP_PKEY_get_utf8_string_param(key, OSSL_PKEY_PARAM_GROUP_NAME, curve, sizeof(curve),
+					     NULL);
+	for (size_t i = 0; i < ARRAY_SIZE(known); i++) {
+		if (strcmp(curve, known[i]) == 0)
+			return 0;
+	}
+	return why_set(why, ERR_UNSUPPORTED,
+		       "the key of %s is ECDSA on %s, which TLS clients do not take: use P-256, "
+		       "P-384 or P-521",
+		       x509_name_text(X509_get_subject_name(certificate), name), curve);
+}
+
+static int check_key(const X509 *certificate, struct why *why)
+{
+	const EVP_PKEY *key = X509_get0_pubkey(certificate);
+	int bits = EVP_PKEY_get_bits(key);
+	char name[X509_TEXT_MAX];
+
+	switch (EVP_PKEY_get_base_id(key)) {
+	case EVP_PKEY_RSA:
+	case EVP_PKEY_RSA_PSS:
+		if (bits < RSA_BITS_MIN)
+			return weak_key(certificate, "RSA", bits, why);
+		if (bits > RSA_BITS_MAX)
+			return why_set(why, ERR_UNSUPPORTED,
+				       "the key of %s is RSA with %d bits, too slow to serve with: "
+				       "use at most %d",
+				       x509_name_text(X509_get_subject_name(certificate), name),
+				       bits, RSA_BITS_MAX);
+		return 0;
+	case EVP_PKEY_EC:
+		return check_curve(certificate, key, why);
+	case EVP_PKEY_ED25519:
+	case EVP_PKEY_ED448:
+		return 0;
+	case EVP_PKEY_DSA:
+		return weak_key(certificate, "DSA", bits, why);
+	default:
+		return why_set(why, ERR_UNSUPPORTED,
+			       "the key of %s is of a type that TLS clients do not take: use RSA, "
+			       "ECDSA or Ed25519",
+			       x509_name_text(X509_get_subject_name(certificate), name));
+	}
+}
+
+static int check_signature(X509 *certificate, struct why *why)
+{
+	char name[X509_TEXT_MAX];
+	int digest = NID_undef;
+
+	if (X509_get_signature_info(certificate, &digest, NULL, NULL, NULL) != 1) {
+		ERR_clear_error();
+		return why_set(why, ERR_UNSUPPORTED,
+			       "the certificate %s is signed with %s, which is not supported: have "
+			       "it issued again with SHA-256",
+			       x509_name_text(X509_get_subject_name(certificate), name),
+			       OBJ_nid2ln(X509_get_signature_nid(certificate)));
+	}
+	if (digest != NID_md2 && digest != NID_md4 && digest != NID_md5 && digest != NID_md5_sha1 &&
+	    digest != NID_sha1)
+		return 0;
+	return why_set(why, ERR_WEAK,
+		       "the certificate %s is signed with %s, which clients refuse: have it issued "
+		       "again with SHA-256",
+		       x509_name_text(X509_get_subject_name(certificate), name),
+		       OBJ_nid2sn(digest));
+}
+
+int chain_check_strength(const struct chain *chain, struct why *ret_why)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < chain->n_links && r == 0; i++) {
+		bool is_root = chain->is_complete && i == chain->n_links - 1;
+
+		/* Clients take a root from their own store: its key and signature here convince
+		 * nobody. */
+		if (i == 0 || !is_root)
+			r = check_key(chain->links[i], ret_why);
+		if (r == 0 && !is_root)
+			r = check_signature(chain->links[i], ret_why);
+	}
+	return r;
+}

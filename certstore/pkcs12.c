@@ -1,0 +1,331 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The import's checks, in the order in which an operator can mend them: size, format, passphrase,
+ * contents, key, strength, dates. The first that fails is the one reason that is told. GnuTLS reads
+ * the file; what it cannot read, libcrypto reads.
+ */
+#include <errno.h>
+#include <openssl/err.h>
+#include <openssl/x509v3.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/err.h"
+#include "certstore/chain.h"
+#include "certstore/p12_select.h"
+
+#define EXPIRY_NOTICE (30 * INT64_C(86400))
+#define TIME_TEXT_MAX 32
+
+static void warn(struct identity *identity, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+static void warn(struct identity *identity, const char *format, ...)
+{
+	char *text;
+	va_list args;
+
+	if (identity->n_warnings == IDENTITY_WARNINGS_MAX)
+		return;
+	text = identity->warnings[identity->n_warnings++];
+	va_start(args, format);
+	(void)vsnprintf(text, sizeof(identity->warnings[0]), format, args);
+	va_end(args);
+	for (char *c = text; *c; c++) {
+		if ((unsigned char)*c < 0x20 || *c == 0x7f)
+			*c = '?';
+	}
+}
+
+static const char *time_text(int64_t seconds, char ret_text[static TIME_TEXT_MAX])
+{
+	time_t time = (time_t)seconds;
+	struct tm tm;
+
+	if (!gmtime_r(&time, &tm) ||
+	    strftime(ret_text, TIME_TEXT_MAX, "%Y-%m-%d %H:%M:%S UTC", &tm) == 0)
+		(void)snprintf(ret_text, TIME_TEXT_MAX, "%lld", (long long)seconds);
+	return ret_text;
+}
+
+static const char *subject_text(const X509 *certificate, char ret_text[static X509_TEXT_MAX])
+{
+	return x509_name_text(X509_get_subject_name(certificate), ret_text);
+}
+
+static int read_file(const uint8_t *data, size_t size, const struct p12_passphrases *passphrases,
+		     const struct identity_policy *policy, struct p12_contents *contents,
+		     struct why *why)
+{
+	_cleanup_(buf_wipe) struct buf der = {0};
+	struct p12_input input = {
+		.passphrases = passphrases,
+		.allow_no_mac = policy->allow_no_mac,
+		.library = policy->library,
+	};
+	struct p12_job job = {
+		.input = &input,
+		.contents = contents,
+		.rounds_left = P12_ROUNDS_MAX,
+		.why = why,
+	};
+	int r = p12_unwrap(data, size, &der, why);
+
+	if (r < 0)
+		return r;
+	input.der = der.data;
+	input.size = der.size;
+	r = p12_read_gnutls(&job);
+	if (r != ERR_UNSUPPORTED && r != ERR_MALFORMED)
+		return r;
+	p12_contents_done(contents);
+	job.i_passphrase = 0;
+	job.has_mac = false;
+	return p12_read_libcrypto(&job);
+}
+
+/* A signature that the certificate verifies is the only proof that the private half is whole. */
+static bool key_works(X509 *leaf, EVP_PKEY *key, OSSL_LIB_CTX *library)
+{
+	static const uint8_t probe[] = "asafo: does this key belong to this certificate?";
+	_cleanup_(EVP_MD_CTX_free_p) EVP_MD_CTX *signing = EVP_MD_CTX_new();
+	_cleanup_(EVP_MD_CTX_free_p) EVP_MD_CTX *verifying = EVP_MD_CTX_new();
+	int type = EVP_PKEY_get_base_id(key);
+	const char *digest = type == EVP_PKEY_ED25519 || type == EVP_PKEY_ED448 ? NULL : "SHA256";
+	uint8_t signature[2048];
+	size_t size = sizeof(signature);
+	bool works;
+
+	works = signing && verifying &&
+		EVP_DigestSignInit_ex(signing, NULL, digest, library, NULL, key, NULL) == 1 &&
+		EVP_DigestSign(signing, signature, &size, probe, sizeof(probe)) == 1 &&
+		EVP_DigestVerifyInit_ex(verifying, NULL, digest, library, NULL,
+					X509_get0_pubkey(leaf), NULL) == 1 &&
+		EVP_DigestVerify(verifying, signature, size, probe, sizeof(probe)) == 1;
+	ERR_clear_error();
+	return works;
+}
+
+static int check_dates(struct identity *identity, const struct identity_policy *policy,
+		       struct why *why)
+{
+	const Asafo__Record__TrustpointPublic *public = identity->public_part;
+	char date[TIME_TEXT_MAX], now[TIME_TEXT_MAX];
+
+	(void)time_text(policy->now, now);
+	if (public->not_before > policy->now)
+		return why_set(why, ERR_NOT_YET_VALID,
+			       "the certificate %.120s is valid only from %s on, and this unit's "
+			       "clock says %s: set the clock, or "
+			       "import it then",
+			       public->subject, time_text(public->not_before, date), now);
+	(void)time_text(public->not_after, date);
+	if (public->not_after < policy->now && !policy->allow_expired)
+		return why_set(why, ERR_EXPIRED,
+			       "the certificate %.120s expired on %s (this unit's clock says %s): "
+			       "renew it, or import it "
+			       "with expired certificates allowed",
+			       public->subject, date, now);
+	if (public->not_after < policy->now)
+		warn(identity, "the certificate expired on %s: clients will refuse it", date);
+	else if (public->not_after - policy->now < EXPIRY_NOTICE)
+		warn(identity, "the certificate expires soon, on %s", date);
+	return 0;
+}
+
+static void warn_of_issuers(struct identity *identity, const struct chain *chain, int64_t now)
+{
+	char name[X509_TEXT_MAX];
+
+	for (size_t i = 1; i < chain->n_links; i++) {
+		X509 *issuer = chain->links[i];
+
+		if (x509_time(X509_get0_notAfter(issuer)) < now)
+			warn(identity,
+			     "the issuer %.90s has expired: clients will refuse the chain",
+			     subject_text(issuer, name));
+		if (X509_check_ca(issuer) == 0)
+			warn(identity,
+			     "the issuer %.80s is not marked as a CA: clients will refuse the "
+			     "chain",
+			     subject_text(issuer, name));
+	}
+	if (chain->n_links == 1 && !chain->is_complete)
+		warn(identity,
+		     "the file does not hold the issuer's certificate: most clients need it");
+}
+
+static void warn_of_strangers(struct identity *identity, const struct chain *chain)
+{
+	char name[X509_TEXT_MAX];
+
+	if (chain->n_strangers == 0)
+		return;
+	(void)subject_text(chain->strangers[0], name);
+	if (chain->n_strangers == 1)
+		warn(identity, "left out a certificate that is not part of the chain: %.90s", name);
+	else
+		warn(identity,
+		     "left out %zu certificates that are not part of the chain: %.60s, ...",
+		     chain->n_strangers, name);
+}
+
+static void warn_of_leaf(struct identity *identity, X509 *leaf)
+{
+	uint32_t usage = X509_get_extended_key_usage(leaf);
+
+	if (identity->public_part->n_names == 0)
+		warn(identity, "the certificate names no host (no subjectAltName): clients will "
+			       "refuse it by name");
+	if (usage != UINT32_MAX && !(usage & (XKU_SSL_SERVER | XKU_ANYEKU)))
+		warn(identity, "the certificate's extended key usage leaves out serverAuth: "
+			       "clients will refuse it");
+	ERR_clear_error();
+}
+
+static void warn_of_choice(struct identity *identity, const struct p12_choice *choice,
+			   size_t n_ignored)
+{
+	if (choice->n_other_keys > 0)
+		warn(identity, "left out %zu other private key(s) of the file",
+		     choice->n_other_keys);
+	if (choice->n_other_leaves > 0)
+		warn(identity,
+		     "the file holds %zu certificates for this key: took the one joined to it or "
+		     "valid longest",
+		     choice->n_other_leaves + 1);
+	if (n_ignored > 0)
+		warn(identity, "left out %zu entries that are neither certificate nor key",
+		     n_ignored);
+}
+
+static int describe(const struct chain *chain, struct identity *identity, struct why *why)
+{
+	struct buf certificates[1 + IDENTITY_CHAIN_MAX] = {0};
+	int r = 0;
+
+	for (size_t i = 0; i < chain->n_links && r == 0; i++)
+		r = x509_to_der(chain->links[i], &certificates[i]);
+	if (r == 0)
+		r = identity_describe(certificates, chain->n_links, &identity->public_part);
+	for (size_t i = 0; i < chain->n_links; i++)
+		buf_done(&certificates[i]);
+	if (r == ERR_MALFORMED)
+		return why_set(why, r,
+			       "a certificate in the PKCS#12 file breaks the rules of X.509: have "
+			       "it issued again");
+	if (r == 0)
+		identity->public_part->chain_complete = chain->is_complete;
+	return r;
+}
+
+static int check_size(const struct identity *identity, struct why *why)
+{
+	size_t size = asafo__record__trustpoint_public__get_packed_size(identity->public_part) +
+		      identity->key.size;
+
+	if (size <= IDENTITY_RECORD_MAX)
+		return 0;
+	return why_set(why, ERR_TOO_LARGE,
+		       "the certificate and its chain take %zu bytes, more than the %u that a "
+		       "trustpoint may: use a smaller "
+		       "certificate",
+		       size, (unsigned)(IDENTITY_RECORD_MAX));
+}
+
+static int key_is_broken(const X509 *leaf, struct why *why)
+{
+	char name[X509_TEXT_MAX];
+
+	return why_set(why, ERR_KEY_MISMATCH,
+		       "the private key in the PKCS#12 file is damaged (what it signs, %s does not "
+		       "verify): export it again",
+		       subject_text(leaf, name));
+}
+
+/* From the choice on: strength, what the keeper stores, home or not, dates. */
+static int fill(const struct p12_choice *choice, const struct chain *chain,
+		const struct identity_policy *policy, struct identity *identity, struct why *why)
+{
+	int r = chain_check_strength(chain, why);
+
+	if (r < 0)
+		return r;
+	if (!key_works(choice->leaf, choice->key, policy->library))
+		return key_is_broken(choice->leaf, why);
+	r = describe(chain, identity, why);
+	if (r == 0)
+		r = x509_key_to_pkcs8(choice->key, &identity->key);
+	if (r == 0)
+		r = check_size(identity, why);
+	if (r < 0)
+		return r;
+	r = chain_is_local(chain, policy->library, policy->local_cas, policy->n_local_cas,
+			   &identity->is_local_ca);
+	if (r < 0)
+		return why_set(
+			why, ERR_STORE,
+			"the certificate of this unit's local CA cannot be read: check the store");
+	return check_dates(identity, policy, why);
+}
+
+static int import_contents(const struct p12_contents *contents,
+			   const struct identity_policy *policy, struct identity *identity,
+			   struct why *why)
+{
+	_cleanup_(p12_objects_done) struct p12_objects objects = {0};
+	struct p12_choice choice;
+	struct chain chain;
+	int r = p12_objects_init(contents, policy->library, &objects, why);
+
+	if (r == 0)
+		r = p12_select(&objects, &choice, why);
+	if (r == 0)
+		r = chain_build(choice.leaf, objects.certificates, objects.n_certificates,
+				policy->now, &chain, why);
+	if (r == 0)
+		r = fill(&choice, &chain, policy, identity, why);
+	if (r < 0)
+		return r;
+	warn_of_leaf(identity, choice.leaf);
+	warn_of_issuers(identity, &chain, policy->now);
+	warn_of_strangers(identity, &chain);
+	warn_of_choice(identity, &choice, contents->n_ignored);
+	return 0;
+}
+
+static int import_file(const uint8_t *data, size_t size, const struct secret *passphrase,
+		       const struct identity_policy *policy, struct identity *identity,
+		       struct why *why)
+{
+	_cleanup_(p12_passphrases_done) struct p12_passphrases passphrases = {0};
+	_cleanup_(p12_contents_done) struct p12_contents contents = {0};
+	int r;
+
+	if (size > IDENTITY_FILE_MAX)
+		return why_set(why, ERR_TOO_LARGE,
+			       "the PKCS#12 file is larger than %u bytes: export one identity with "
+			       "its chain alone",
+			       IDENTITY_FILE_MAX);
+	r = p12_passphrases_init(&passphrases, passphrase, why);
+	if (r == 0)
+		r = read_file(data, size, &passphrases, policy, &contents, why);
+	return r < 0 ? r : import_contents(&contents, policy, identity, why);
+}
+
+int identity_from_pkcs12(const uint8_t *data, size_t size, const struct secret *passphrase,
+			 const struct identity_policy *policy, struct identity *ret_identity,
+			 struct why *ret_why)
+{
+	_cleanup_(identity_done) struct identity identity = {0};
+	struct why why = {0};
+	int r = import_file(data, size, passphrase, policy, &identity, &why);
+
+	if (r < 0)
+		return why_set(ret_why, r, "%s", *why.text ? why.text : err_text(r));
+	*ret_identity = identity;
+	identity = (struct identity){0};
+	return 0;
+}

@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Signing by libcrypto. One row per algorithm says what it takes; what has no row is refused,
+ * RSA_RAW among them: it would let the front have anything at all signed, and only TLS 1.0 and 1.1
+ * need it.
+ */
+#include "certstore/signer.h"
+
+#include <errno.h>
+#include <gnutls/gnutls.h>
+#include <openssl/core_names.h>
+#include <openssl/err.h>
+#include <openssl/rsa.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "certstore/x509.h"
+
+#define SIGNATURE_MAX 2048
+
+struct algorithm {
+	gnutls_sign_algorithm_t id;
+	int key_type;
+	const char *digest; /* NULL: the message itself is signed */
+	size_t digest_size;
+	const char *curve; /* NULL: any */
+	bool is_pss;
+};
+
+static const struct algorithm algorithms[] = {
+	{GNUTLS_SIGN_RSA_SHA256, EVP_PKEY_RSA, "SHA256", 32, NULL, false},
+	{GNUTLS_SIGN_RSA_SHA384, EVP_PKEY_RSA, "SHA384", 48, NULL, false},
+	{GNUTLS_SIGN_RSA_SHA512, EVP_PKEY_RSA, "SHA512", 64, NULL, false},
+	{GNUTLS_SIGN_RSA_PSS_RSAE_SHA256, EVP_PKEY_RSA, "SHA256", 32, NULL, true},
+	{GNUTLS_SIGN_RSA_PSS_RSAE_SHA384, EVP_PKEY_RSA, "SHA384", 48, NULL, true},
+	{GNUTLS_SIGN_RSA_PSS_RSAE_SHA512, EVP_PKEY_RSA, "SHA512", 64, NULL, true},
+	{GNUTLS_SIGN_RSA_PSS_SHA256, EVP_PKEY_RSA_PSS, "SHA256", 32, NULL, true},
+	{GNUTLS_SIGN_RSA_PSS_SHA384, EVP_PKEY_RSA_PSS, "SHA384", 48, NULL, true},
+	{GNUTLS_SIGN_RSA_PSS_SHA512, EVP_PKEY_RSA_PSS, "SHA512", 64, NULL, true},
+	{GNUTLS_SIGN_ECDSA_SHA256, EVP_PKEY_EC, "SHA256", 32, NULL, false},
+	{GNUTLS_SIGN_ECDSA_SHA384, EVP_PKEY_EC, "SHA384", 48, NULL, false},
+	{GNUTLS_SIGN_ECDSA_SHA512, EVP_PKEY_EC, "SHA512", 64, NULL, false},
+	{GNUTLS_SIGN_ECDSA_SECP256R1_SHA256, EVP_PKEY_EC, "SHA256", 32, SN_X9_62_prime256v1, false},
+	{GNUTLS_SIGN_ECDSA_SECP384R1_SHA384, EVP_PKEY_EC, "SHA384", 48, SN_secp384r1, false},
+	{GNUTLS_SIGN_ECDSA_SECP521R1_SHA512, EVP_PKEY_EC, "SHA512", 64, SN_secp521r1, false},
+	{GNUTLS_SIGN_EDDSA_ED25519, EVP_PKEY_ED25519, NULL, 0, NULL, false},
+	{GNUTLS_SIGN_EDDSA_ED448, EVP_PKEY_ED448, NULL, 0, NULL, false},
+};
+
+struct entry {
+	uint8_t key_id[32];
+	EVP_PKEY *key; /* NULL: free */
+	uint64_t used_at;
+};
+
+struct signer {
+	OSSL_LIB_CTX *library;
+	signer_load_fn load;
+	void *userdata;
+	uint64_t clock; /* counts uses */
+	size_t n_entries;
+	struct entry entries[];
+};
+
+int signer_new(signer_load_fn load, void *userdata, size_t n_cached_max, struct signer **ret_signer)
+{
+	size_t n = n_cached_max ? n_cached_max : 1;
+	struct signer *signer;
+
+	if (n > SIZE_MAX / 2 / sizeof(struct entry))
+		return -ENOMEM;
+	signer = calloc(1, sizeof(*signer) + n * sizeof(struct entry));
+	if (!signer)
+		return -ENOMEM;
+	/* Its own: no file of the machine's (openssl.cnf) changes what it does. */
+	signer->library = OSSL_LIB_CTX_new();
+	if (!signer->library) {
+		free(signer);
+		return -ENOMEM;
+	}
+	signer->load = load;
+	signer->userdata = userdata;
+	signer->n_entries = n;
+	*ret_signer = signer;
+	return 0;
+}
+
+void signer_flush(struct signer *signer)
+{
+	for (size_t i = 0; i < signer->n_entries; i++) {
+		EVP_PKEY_free(signer->entries[i].key);
+		signer->entries[i] = (struct entry){0};
+	}
+}
+
+void signer_free(struct signer *signer)
+{
+	if (!signer)
+		return;
+	signer_flush(signer);
+	OSSL_LIB_CTX_free(signer->library);
+	free(signer);
+}
+
+static int load_key(struct signer *signer, const uint8_t key_id[static 32], EVP_PKEY **ret_key)
+{
+	_cleanup_(secret_done) struct secret pkcs8 = {0};
+	int r = signer->load(key_id, &pkcs8, signer->userdata);
+
+	if (r < 0)
+		return r;
+	*ret_key = x509_key_from_pkcs8(signer->library, pkcs8.data, pkcs8.size);
+	return *ret_key ? 0 : ERR_INTEGRITY;
+}
+
+/* The key, the cache's. A free entry is older than any used one. */
+static int find_key(struct signer *signer, const uint8_t key_id[static 32], EVP_PKEY **ret_key)
+{
+	struct entry *oldest = &signer->entries[0];
+	EVP_PKEY *key;
+	int r;
+
+	signer->clock++;
+	for (size_t i = 0; i < signer->n_entries; i++) {
+		struct entry *entry = &signer->entries[i];
+
+		if (entry->key && memcmp(entry->key_id, key_id, sizeof(entry->key_id)) == 0) {
+			entry->used_at = signer->clock;
+			*ret_key = entry->key;
+			return 0;
+		}
+		if (entry->used_at < oldest->used_at)
+			oldest = entry;
+	}
+	r = load_key(signer, key_id, &key);
+	if (r < 0)
+		return r;
+	EVP_PKEY_free(oldest->key);
+	memcpy(oldest->key_id, key_id, sizeof(oldest->key_id));
+	oldest->key = key;
+	oldest->used_at = signer->clock;
+	*ret_key = key;
+	return 0;
+}
+
+static bool fits(const struct algorithm *algorithm, const EVP_PKEY *key)
+{
+	char curve[64];
+
+	if (EVP_PKEY_get_base_id(key) != algorithm->key_type)
+		return false;
+	if (!algorithm->curve)
+		return true;
+	return EVP_PKEY_get_utf8_string_param(key, OSSL_PKEY_PARAM_GROUP_NAME, curve, sizeof(curve),
+					      NULL) == 1 &&
+	       strcmp(curve, algorithm->curve) == 0;
+}
+
+static const struct algorithm *find_algorithm(unsigned id)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(algorithms); i++) {
+		if ((unsigned)algorithms[i].id == id)
+			return &algorithms[i];
+	}
+	return NULL;
+}
+
+/* The salt is as long as the digest (RFC 8446 section 4.2.3). */
+static bool set_pss(EVP_PKEY_CTX *context, const struct algorithm *algorithm)
+{
+	if (!algorithm->is_pss)
+		return true;
+	return EVP_PKEY_CTX_set_rsa_padding(context, RSA_PKCS1_PSS_PADDING) == 1 &&
+	       EVP_PKEY_CTX_set_rsa_pss_saltlen(context, RSA_PSS_SALTLEN_DIGEST) == 1;
+}
+
+static bool sign_message(struct signer *signer, EVP_PKEY *key, const struct algorithm *algorithm,
+			 const uint8_t *data, size_t size, uint8_t *signature, size_t *ret_size)
+{
+	_cleanup_(EVP_MD_CTX_free_p) EVP_MD_CTX *context = EVP_MD_CTX_new();
+	EVP_PKEY_CTX *key_context; /* the digest context's */
+
+	return context &&
+	       EVP_DigestSignInit_ex(context, &key_context, algorithm->digest, signer->library,
+				     NULL, key, NULL) == 1 &&
+	       set_pss(key_context, algorithm) &&
+	       EVP_DigestSign(context, signature, ret_size, data, size) == 1;
+}
+
+/* Naming the digest makes PKCS#1 wrap it in a DigestInfo (RFC 8017 section 9.2). */
+static bool sign_digest(struct signer *signer, EVP_PKEY *key, const struct algorithm *algorithm,
+			const uint8_t *data, uint8_t *signature, size_t *ret_size)
+{
+	_cleanup_(EVP_PKEY_CTX_free_p) EVP_PKEY_CTX *context =
+		EVP_PKEY_CTX_new_from_pkey(signer->library, key, NULL);
+	_cleanup_(EVP_MD_free_p) EVP_MD *digest =
+		EVP_MD_fetch(signer->library, algorithm->digest, NULL);
+
+	return context && digest && EVP_PKEY_sign_init(context) == 1 &&
+	       set_pss(context, algorithm) && EVP_PKEY_CTX_set_signature_md(context, digest) == 1 &&
+	       EVP_PKEY_sign(context, signature, ret_size, data, algorithm->digest_size) == 1;
+}
+
+int signer_sign(struct signer *signer, const uint8_t key_id[static 32], unsigned algorithm,
+		bool is_digest, const uint8_t *data, size_t size, struct buf *ret_signature)
+{
+	const struct algorithm *how = find_algorithm(algorithm);
+	uint8_t signature[SIGNATURE_MAX];
+	size_t signature_size = sizeof(signature);
+	EVP_PKEY *key;
+	bool is_signed;
+	int r;
+
+	if (!how)
+		return ERR_UNSUPPORTED;
+	if (is_digest && size != how->digest_size)
+		return ERR_MALFORMED;
+	if (is_digest && !how->digest)
+		return ERR_MALFORMED;
+	r = find_key(signer, key_id, &key);
+	if (r < 0)
+		return r;
+	if (!fits(how, key))
+		return ERR_UNSUPPORTED;
+	if (is_digest)
+		is_signed = sign_digest(signer, key, how, data, signature, &signature_size);
+	else
+		is_signed = sign_message(signer, key, how, data, size, signature, &signature_size);
+	ERR_clear_error();
+	return is_signed ? buf_append(ret_signature, signature, signature_size) : ERR_CRYPTO;
+}
