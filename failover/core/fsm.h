@@ -97,12 +97,13 @@ struct fo_mate_view {
 	bool is_leaving;
 	bool wants_active;
 	bool wants_mate_active;
+	bool is_serving; /* holds, or may hold, the active addresses: in TERM (a Disabled unit may, too) */
 };
 
 enum fo_event_type {
 	FO_EVENT_START,          /* with boot: what the store says */
 	FO_EVENT_TICK,           /* a deadline was reached (fo_fsm_deadline), sockets were drained before */
-	FO_EVENT_HELLO,          /* an authentic hello, newer than the last, on any path; mate is valid */
+	FO_EVENT_HELLO,          /* an authentic hello, newer than any before on all paths; mate is valid */
 	FO_EVENT_TERM_DURABLE,   /* PERSIST_TERM(term) is on disk */
 	FO_EVENT_TERM_FAILED,    /* ... could not be written */
 	FO_EVENT_POSITION,       /* the store moved on: position */
@@ -113,7 +114,7 @@ enum fo_event_type {
 	FO_EVENT_SYNC_FAILED,    /* ... failed or the link broke; START_SYNC comes again after a polltime */
 	FO_EVENT_CLAIMED,        /* CLAIM is done: addresses are ours and announced */
 	FO_EVENT_CLAIM_FAILED,
-	FO_EVENT_RELEASED,       /* RELEASE is done */
+	FO_EVENT_RELEASED,       /* RELEASE is done: the mate is not told to take over before */
 	FO_EVENT_INTERFACES,     /* failed_interfaces of this unit changed */
 	FO_EVENT_NOT_SCHEDULED,  /* the loop slept longer than the holdtime (SIGSTOP, VM pause) */
 	FO_EVENT_OPERATOR_ACTIVE,  /* `failover active` */
@@ -150,9 +151,9 @@ enum fo_action_type {
 	FO_ACTION_CLAIM,        /* take the active addresses in TERM and announce them, then CLAIMED */
 	FO_ACTION_ANNOUNCE,     /* gratuitous ARP / unsolicited NA for the addresses that we hold */
 	FO_ACTION_RELEASE,      /* give up the active addresses at once, then RELEASED */
-	FO_ACTION_START_SYNC,   /* ask the active mate for a bulk replication */
+	FO_ACTION_START_SYNC,   /* ask the active mate for a bulk replication, unless one is under way */
 	FO_ACTION_STOP_SYNC,    /* forget one that is under way */
-	FO_ACTION_KEEP_ORPHANS, /* this unit was active in an older term: keep what only it accepted */
+	FO_ACTION_KEEP_ORPHANS, /* this unit was active in an older TERM: keep what only it accepted */
 	FO_ACTION_STOPPED,      /* after SHUTDOWN: everything is released */
 	FO_ACTION__MAX,
 };
@@ -172,27 +173,59 @@ struct fo_update {
 	size_t n_actions;
 };
 
-/* State by value; treat as opaque outside fsm.c and its tests. */
+/* How far an activation has come. A Disabled unit has them, too; an enabled one shows them as states. */
+enum fo_stage {
+	FO_STAGE_NONE,
+	FO_STAGE_WAITING,  /* for its term to be durable, or for the last RELEASE: Just Active */
+	FO_STAGE_CLAIMING, /* CLAIM is under way: Active Applying Config */
+	FO_STAGE_CLAIMED,  /* Active */
+};
+
+struct fo_terms {
+	uint64_t own;      /* that this unit serves in, or last served in */
+	uint64_t promised; /* the highest that is durable here */
+	uint64_t ready;    /* durable here in this life, ours, not used yet; 0: none */
+	uint64_t asked;    /* promise under way; 0: none */
+};
+
+struct fo_flags {
+	bool is_started;
+	bool is_stopping;
+	bool is_stopped;
+	bool is_released;     /* no active address is ours */
+	bool is_store_failed;
+	bool is_mate_heard;   /* within the holdtime */
+	bool is_outvoted;     /* in Negotiation: the mate should become active */
+	bool is_handed_over;  /* Standby Ready on its own word: until the mate's position proves it */
+	bool is_contested;    /* the mate serves, too, in an older term */
+	bool wants_active;    /* in our hellos */
+	bool wants_mate_active;
+};
+
+struct fo_timers {
+	struct monotime mate_heard;    /* when */
+	struct monotime mate_idle;     /* since when the mate that we hear does not serve; or never */
+	struct monotime next_hello;
+	struct monotime retry;         /* START_SYNC, a failed activation */
+	struct monotime promise;       /* no promise is asked for before this */
+	struct monotime elect;         /* in Negotiation: no election before this */
+	struct monotime until;         /* in Negotiation: the listening or waiting ends */
+	struct monotime request;       /* wants_active ends */
+};
+
+/* State by value; treat as opaque outside fsm*.c and their tests. */
 struct fo_fsm {
 	struct fo_params params;
 	enum fo_state state;
-	enum fo_reason reason;       /* of the last transition */
-	uint64_t term;               /* latest activation known: ours or the mate's */
-	uint64_t promised_term;      /* durable here */
-	uint64_t asked_term;         /* PERSIST_TERM under way, 0: none */
+	enum fo_reason reason; /* of the last transition */
+	enum fo_stage stage;
+	uint64_t term;         /* latest activation known: ours or the mate's */
+	struct fo_terms terms;
 	struct fo_position position;
-	struct fo_mate_view mate;
-	bool is_mate_heard;          /* within the holdtime */
-	bool is_released;            /* no active address is ours */
-	bool is_store_failed;
-	bool is_stopping;
-	bool wants_active;           /* in our hellos */
-	bool wants_mate_active;
+	struct fo_mate_view mate; /* as last heard */
 	uint32_t failed_interfaces;
-	struct monotime mate_heard_at;
-	struct monotime state_since;
-	struct monotime next_hello_at;
-	struct monotime retry_at;
+	struct fo_flags flags;
+	struct fo_timers timers;
 };
 
 /* A unit that was never started: DISABLED, not stepping until START. */
@@ -203,5 +236,5 @@ void fo_fsm_step(struct fo_fsm *fsm, const struct fo_event *event, struct fo_upd
 struct monotime fo_fsm_deadline(const struct fo_fsm *fsm);
 /* What this unit's hello says of itself. */
 struct fo_mate_view fo_fsm_view(const struct fo_fsm *fsm);
-/* True where the unit serves as active: holds or may hold the active addresses. */
+/* True where the unit serves as active: from CLAIM on, until it releases, hands over or gives way. */
 bool fo_fsm_is_active(const struct fo_fsm *fsm);

@@ -15,7 +15,8 @@
  *
  * Replays: within a boot the counter must be newer than any taken on that path (a 64-wide window, RFC 4303 section
  * 3.4.3). Another boot id of the mate is believed only when the datagram echoes *our* boot id, which is random, so
- * that nothing recorded before we started can be played; boot ids that a later one replaced are never taken again.
+ * that nothing recorded before we started can be played; and it must echo a newer counter of ours than every hello
+ * believed before, so that boot ids that a later one replaced are never taken again.
  */
 #define HELLO_VERSION 1
 #define HELLO_SIZE_MAX 512
@@ -35,6 +36,8 @@ struct hello {
 	/* from the header */
 	uint64_t boot;
 	uint64_t counter;
+	/* by hello_open: newer than every hello believed before, on all paths; only such a one is for the FSM */
+	bool is_newest;
 };
 
 struct hello_codec; /* holds the derived keys; wiped when freed */
@@ -50,7 +53,7 @@ int hello_seal(struct hello_codec *codec, const struct hello *hello, uint8_t ret
  * Opens a datagram that came on PATH (< HELLO_PATHS_MAX). Errors: ERR_MALFORMED, ERR_VERSION (RET_HELLO->unit and the
  * version are not to be trusted), ERR_INTEGRITY (another key), ERR_EXISTS (replayed or from this unit itself).
  * *RET_IS_CURRENT is false for an authentic hello whose boot id is not proven yet: answer it, but do not
- * believe its contents.
+ * believe its contents. The same hello on a second path is current, but not the newest: it speaks for its path only.
  */
 int hello_open(struct hello_codec *codec, unsigned path, const uint8_t *data, size_t size,
 	       struct hello *ret_hello, bool *ret_is_current);

@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The failover state machine. What every state does alike (taking note of what an event says) comes
+ * first, in note(); then the table at the end of this file has one handler a state and event. No
+ * entry: nothing to be done.
+ */
+#include "core/fsm.h"
+
+#include "fsm_step.h"
+
+static uint64_t clamp_term(uint64_t term)
+{
+	return term < FO_TERM_MAX ? term : FO_TERM_MAX;
+}
+
+static struct fo_params sane_params(struct fo_params params)
+{
+	params.unit = params.unit == FO_UNIT_PRIMARY ? FO_UNIT_PRIMARY : FO_UNIT_SECONDARY;
+	params.poll_ms = params.poll_ms ? params.poll_ms : 1;
+	params.hold_ms = params.hold_ms ? params.hold_ms : 1;
+	params.interface_policy = params.interface_policy ? params.interface_policy : 1;
+	return params;
+}
+
+static uint64_t max_term(uint64_t a, uint64_t b)
+{
+	return a > b ? a : b;
+}
+
+/* ---- the same in every state ---- */
+
+static void note_position(struct fo_fsm *fsm, struct fo_position position)
+{
+	fsm->position = position;
+	fsm->position.term = clamp_term(position.term);
+	fsm->term = max_term(fsm->term, fsm->position.term);
+}
+
+static void note_hello(struct fo_step *step)
+{
+	struct fo_fsm *fsm = step->fsm;
+
+	fsm->mate = step->event->mate;
+	fsm->mate.term = clamp_term(fsm->mate.term);
+	fsm->mate.position.term = clamp_term(fsm->mate.position.term);
+	fsm->timers.mate_heard = step->event->at;
+	fsm->flags.is_mate_heard = !fsm->mate.is_leaving || fsm->mate.is_serving;
+	if (fo_mate_serves(fsm))
+		fsm->timers.mate_idle = MONOTIME_NEVER;
+	else if (fsm->timers.mate_idle.ns == MONOTIME_NEVER.ns)
+		fsm->timers.mate_idle = step->event->at;
+	if (fsm->mate.term <= fsm->term)
+		return;
+	fsm->term = fsm->mate.term;
+	fo_push(step, (struct fo_action){.type = FO_ACTION_PERSIST_TERM,
+					 .term = fsm->term,
+					 .is_activation = true});
+}
+
+static void note_durable(struct fo_fsm *fsm, uint64_t term)
+{
+	bool is_asked = term != 0 && term == fsm->terms.asked;
+
+	fsm->terms.promised = max_term(fsm->terms.promised, is_asked ? term : clamp_term(term));
+	if (!is_asked)
+		return;
+	fsm->terms.asked = 0;
+	fsm->terms.ready = term;
+}
+
+static void note_term_failed(struct fo_step *step)
+{
+	struct fo_fsm *fsm = step->fsm;
+
+	if (step->event->term != fsm->terms.asked)
+		return;
+	fsm->terms.asked = 0;
+	fsm->timers.promise = monotime_add_ms(step->event->at, fo_sync_retry_ms(fsm));
+}
+
+static void note_params(struct fo_step *step)
+{
+	struct fo_fsm *fsm = step->fsm;
+	enum fo_unit unit = fsm->params.unit;
+
+	fsm->params = sane_params(step->event->params);
+	fsm->timers.next_hello = step->event->at;
+	if (fsm->params.unit == unit)
+		return;
+	/* The other unit's terms are not ours to use. */
+	fsm->terms.ready = 0;
+	fsm->terms.asked = 0;
+}
+
+/* This unit stood still: what it did not hear says nothing of the mate. */
+static void note_not_scheduled(struct fo_step *step)
+{
+	struct fo_fsm *fsm = step->fsm;
+
+	if (fsm->flags.is_mate_heard)
+		fsm->timers.mate_heard = step->event->at;
+	if (fsm->timers.mate_idle.ns != MONOTIME_NEVER.ns)
+		fsm->timers.mate_idle = step->event->at;
+}
+
+static void stop(struct fo_step *step)
+{
+	fo_say(step);
+	fo_push(step, (struct fo_action){.type = FO_ACTION_STOPPED});
+	step->fsm->flags.is_stopped = true;
+}
+
+static void note_released(struct fo_step *step)
+{
+	struct fo_fsm *fsm = step->fsm;
+
+	if (fsm->stage >= FO_STAGE_CLAIMING || fsm->flags.is_released)
+		return;
+	fsm->flags.is_released = true;
+	if (fsm->flags.is_stopping)
+		stop(step);
+	else
+		step->has_moved = true; /* the mate waits for this */
+}
+
+static void note_tick(struct fo_step *step)
+{
+	struct fo_fsm *fsm = step->fsm;
+	struct monotime silent = monotime_add_ms(fsm->timers.mate_heard, fsm->params.hold_ms);
+
+	if (fsm->flags.is_mate_heard && monotime_reached(step->event->at, silent))
+		fsm->flags.is_mate_heard = false;
+	if (monotime_reached(step->event->at, fsm->timers.next_hello))
+		step->has_moved = true;
+	if (fsm->flags.wants_active && monotime_reached(step->event->at, fsm->timers.request))
+		fsm->flags.wants_active = false;
+}
+
+static void note_store_ok(struct fo_step *step)
+{
+	struct fo_fsm *fsm = step->fsm;
+
+	fsm->flags.is_store_failed = false;
+	fsm->timers.promise = step->event->at;
+	if (fsm->term > 0)
+		fo_push(step, (struct fo_action){.type = FO_ACTION_PERSIST_TERM,
+						 .term = fsm->term,
+						 .is_activation = true});
+}
+
+static void note(struct fo_step *step)
+{
+	struct fo_fsm *fsm = step->fsm;
+	const struct fo_event *event = step->event;
+
+	if (event->type == FO_EVENT_HELLO)
+		note_hello(step);
+	else if (event->type == FO_EVENT_TICK)
+		note_tick(step);
+	else if (event->type == FO_EVENT_TERM_DURABLE)
+		note_durable(fsm, event->term);
+	else if (event->type == FO_EVENT_TERM_FAILED)
+		note_term_failed(step);
+	else if (event->type == FO_EVENT_POSITION || event->type == FO_EVENT_SYNC_DONE)
+		note_position(fsm, event->position);
+	else if (event->type == FO_EVENT_INTERFACES)
+		fsm->failed_interfaces = event->failed_interfaces;
+	else if (event->type == FO_EVENT_RELEASED)
+		note_released(step);
+	else if (event->type == FO_EVENT_PARAMS)
+		note_params(step);
+	else if (event->type == FO_EVENT_NOT_SCHEDULED)
+		note_not_scheduled(step);
+	else if (event->type == FO_EVENT_STORE_FAILED)
+		fsm->flags.is_store_failed = true;
+	else if (event->type == FO_EVENT_STORE_OK)
+		note_store_ok(step);
+}
+
+static void start(struct fo_step *step)
+{
+	struct fo_fsm *fsm = step->fsm;
+	const struct fo_boot *boot = &step->event->boot;
+
+	fsm->flags.is_started = true;
+	fsm->params = sane_params(step->event->params);
+	note_position(fsm, boot->position);
+	fsm->term = max_term(fsm->term, clamp_term(boot->activated_term));
+	fsm->terms.promised = max_term(fsm->term, clamp_term(boot->promised_term));
+	fsm->timers.next_hello = step->event->at;
+	if (fsm->params.is_enabled)
+		fo_negotiate(step, FO_REASON_NONE);
+	else
+		fo_activate(step, FO_REASON_NONE);
+}
+
+static void shut_down(struct fo_step *step)
+{
+	struct fo_fsm *fsm = step->fsm;
+
+	fsm->flags.is_stopping = true;
+	fsm->timers.retry = MONOTIME_NEVER;
+	fo_withdraw(step);
+	if (fo_is_standby_state(fsm->state))
+		fo_push(step, (struct fo_action){.type = FO_ACTION_STOP_SYNC});
+	fo_enter(step, FO_STATE_DISABLED, FO_REASON_NONE);
+	if (fsm->flags.is_released)
+		stop(step);
+}
+
+/* ---- the interface ---- */
+
+void fo_fsm_init(struct fo_fsm *ret_fsm)
+{
+	*ret_fsm = (struct fo_fsm){
+		.state = FO_STATE_DISABLED,
+		.params = sane_params((struct fo_params){0}),
+		.mate = {.state = FO_STATE_NOT_DETECTED},
+		.flags = {.is_released = true},
+		.timers = {.mate_idle = MONOTIME_NEVER,
+			   .retry = MONOTIME_NEVER,
+			   .until = MONOTIME_NEVER},
+	};
+}
+
+void fo_fsm_step(struct fo_fsm *fsm, const struct fo_event *event, struct fo_update *ret_update)
+{
+	struct fo_step step = {.fsm = fsm, .event = event, .update = ret_update};
+
+	*ret_update = (struct fo_update){0};
+	if ((unsigned)event->type >= FO_EVENT__MAX || fsm->flags.is_stopped)
+		return;
+	if (!fsm->flags.is_started && event->type == FO_EVENT_START)
+		start(&step);
+	else if (!fsm->flags.is_started || event->type == FO_EVENT_START)
+		return;
+	else if (event->type == FO_EVENT_SHUTDOWN && !fsm->flags.is_stopping)
+		shut_down(&step);
+	else {
+		note(&step);
+		if (!fsm->flags.is_stopping)
+			fo_state_handle(&step);
+	}
+	if (step.has_moved && !fsm->flags.is_stopped)
+		fo_say(&step);
+}
+
+static struct monotime state_deadline(const struct fo_fsm *fsm)
+{
+	struct monotime idle = MONOTIME_NEVER;
+
+	if (fsm->flags.is_mate_heard)
+		idle = monotime_add_ms(fsm->timers.mate_idle, fsm->params.hold_ms);
+	if (fsm->state == FO_STATE_NEGOTIATION)
+		return fsm->timers.until;
+	if (fsm->state == FO_STATE_DISABLED && fsm->stage == FO_STAGE_NONE)
+		return fsm->timers.retry;
+	if (fsm->state == FO_STATE_COLD_STANDBY)
+		return monotime_min(fsm->timers.retry, idle);
+	if (fo_is_standby_state(fsm->state))
+		return idle;
+	if (fsm->state == FO_STATE_FAILED && !fsm->flags.is_store_failed)
+		return fo_is_retry_pending(fsm) ? fsm->timers.retry : idle;
+	return MONOTIME_NEVER;
+}
+
+struct monotime fo_fsm_deadline(const struct fo_fsm *fsm)
+{
+	struct monotime deadline;
+
+	if (!fsm->flags.is_started || fsm->flags.is_stopped)
+		return MONOTIME_NEVER;
+	deadline = monotime_min(fsm->timers.next_hello, state_deadline(fsm));
+	if (fsm->flags.is_mate_heard)
+		deadline = monotime_min(
+			deadline, monotime_add_ms(fsm->timers.mate_heard, fsm->params.hold_ms));
+	if (fsm->flags.wants_active)
+		deadline = monotime_min(deadline, fsm->timers.request);
+	return deadline;
+}
+
+struct fo_mate_view fo_fsm_view(const struct fo_fsm *fsm)
+{
+	bool is_serving = fsm->stage >= FO_STAGE_CLAIMING || !fsm->flags.is_released;
+	bool may_activate = fsm->params.is_enabled && !fsm->flags.is_stopping &&
+			    !fsm->flags.is_store_failed && fsm->state != FO_STATE_FAILED;
+
+	return (struct fo_mate_view){
+		.state = fsm->state,
+		.term = is_serving ? fsm->terms.own : fsm->term,
+		.position = fsm->position,
+		.failed_interfaces = fsm->failed_interfaces,
+		.may_activate = may_activate,
+		.is_leaving = fsm->flags.is_stopping && fsm->flags.is_released,
+		.wants_active = fsm->flags.wants_active,
+		.wants_mate_active = fsm->flags.wants_mate_active && fsm->flags.is_released,
+		.is_serving = is_serving,
+	};
+}
+
+bool fo_fsm_is_active(const struct fo_fsm *fsm)
+{
+	return fsm->stage >= FO_STAGE_CLAIMING;
+}

@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The deeds of a unit. A term is made durable, then spoken of, then claimed in; leaving the active
+ * states always begins with RELEASE, and until RELEASED comes back this unit's hellos go on to say
+ * that it serves, so that a mate never takes over addresses that are still held.
+ */
+#include "fsm_step.h"
+
+#include <assert.h>
+
+bool fo_is_standby_state(enum fo_state state)
+{
+	return state >= FO_STATE_COLD_STANDBY && state <= FO_STATE_STANDBY_READY;
+}
+
+int fo_position_compare(struct fo_position a, struct fo_position b)
+{
+	if (a.term != b.term)
+		return a.term < b.term ? -1 : 1;
+	if (a.seq != b.seq)
+		return a.seq < b.seq ? -1 : 1;
+	return 0;
+}
+
+void fo_push(struct fo_step *step, struct fo_action action)
+{
+	assert(step->update->n_actions < FO_ACTIONS_MAX);
+	step->update->actions[step->update->n_actions++] = action;
+}
+
+void fo_say(struct fo_step *step)
+{
+	struct fo_fsm *fsm = step->fsm;
+
+	fo_push(step, (struct fo_action){.type = FO_ACTION_SEND_HELLO});
+	fsm->timers.next_hello = monotime_add_ms(step->event->at, fsm->params.poll_ms);
+	step->has_moved = false;
+}
+
+void fo_enter(struct fo_step *step, enum fo_state to, enum fo_reason reason)
+{
+	struct fo_fsm *fsm = step->fsm;
+	struct fo_action action = {
+		.type = FO_ACTION_TRANSITION, .from = fsm->state, .to = to, .reason = reason};
+
+	if (fsm->state == to)
+		return;
+	fsm->state = to;
+	fsm->reason = reason;
+	step->has_moved = true;
+	fo_push(step, action);
+}
+
+/* A row of the way up. A Disabled unit serves, too, but stays Disabled. */
+static void enter_row(struct fo_step *step, enum fo_state to, enum fo_reason reason)
+{
+	if (step->fsm->params.is_enabled)
+		fo_enter(step, to, reason);
+}
+
+static bool is_of_unit(uint64_t term, enum fo_unit unit)
+{
+	return term % 2 == (unit == FO_UNIT_PRIMARY ? 0 : 1);
+}
+
+/* Never one that was durable before: it may have been used by an earlier life. */
+static uint64_t next_term(const struct fo_fsm *fsm)
+{
+	uint64_t floor = fsm->term > fsm->terms.promised ? fsm->term : fsm->terms.promised;
+
+	return is_of_unit(floor + 1, fsm->params.unit) ? floor + 1 : floor + 2;
+}
+
+void fo_promise(struct fo_step *step)
+{
+	struct fo_fsm *fsm = step->fsm;
+	uint64_t next = next_term(fsm);
+
+	if (fsm->terms.ready > fsm->term || fsm->terms.asked >= next)
+		return;
+	if (!monotime_reached(step->event->at, fsm->timers.promise))
+		return;
+	fsm->terms.asked = next;
+	fo_push(step, (struct fo_action){.type = FO_ACTION_PERSIST_TERM, .term = next});
+}
+
+/* A standby's replication is forgotten; its wishes, too. */
+static void leave_standby(struct fo_step *step)
+{
+	struct fo_fsm *fsm = step->fsm;
+
+	if (fo_is_standby_state(fsm->state) && fsm->state != FO_STATE_STANDBY_READY)
+		fo_push(step, (struct fo_action){.type = FO_ACTION_STOP_SYNC});
+	fsm->flags.wants_active = false;
+	fsm->flags.wants_mate_active = false;
+	fsm->flags.is_handed_over = false;
+	fsm->flags.is_outvoted = false;
+	fsm->timers.retry = MONOTIME_NEVER;
+}
+
+void fo_activate(struct fo_step *step, enum fo_reason reason)
+{
+	struct fo_fsm *fsm = step->fsm;
+
+	leave_standby(step);
+	fsm->stage = FO_STAGE_WAITING;
+	fsm->timers.promise = step->event->at;
+	enter_row(step, FO_STATE_JUST_ACTIVE, reason);
+	fo_activate_go(step);
+}
+
+void fo_activate_go(struct fo_step *step)
+{
+	struct fo_fsm *fsm = step->fsm;
+
+	if (fsm->stage != FO_STAGE_WAITING)
+		return;
+	if (fsm->terms.ready <= fsm->term) {
+		fo_promise(step);
+		return;
+	}
+	if (!fsm->flags.is_released)
+		return;
+	fsm->terms.own = fsm->terms.ready;
+	fsm->terms.ready = 0;
+	fsm->term = fsm->terms.own;
+	fsm->stage = FO_STAGE_CLAIMING;
+	fsm->flags.is_released = false;
+	fsm->flags.is_contested = false;
+	enter_row(step, FO_STATE_ACTIVE_DRAIN, fsm->reason);
+	enter_row(step, FO_STATE_ACTIVE_APPLYING_CONFIG, fsm->reason);
+	fo_say(step);
+	fo_push(step, (struct fo_action){.type = FO_ACTION_CLAIM, .term = fsm->terms.own});
+}
+
+void fo_claimed(struct fo_step *step)
+{
+	struct fo_fsm *fsm = step->fsm;
+
+	if (fsm->stage != FO_STAGE_CLAIMING)
+		return;
+	fsm->stage = FO_STAGE_CLAIMED;
+	enter_row(step, FO_STATE_ACTIVE_CONFIG_APPLIED, fsm->reason);
+	enter_row(step, FO_STATE_ACTIVE, fsm->reason);
+	fo_push(step, (struct fo_action){.type = FO_ACTION_PERSIST_TERM,
+					 .term = fsm->terms.own,
+					 .is_activation = true});
+}
+
+void fo_withdraw(struct fo_step *step)
+{
+	struct fo_fsm *fsm = step->fsm;
+
+	if (fsm->stage >= FO_STAGE_CLAIMING)
+		fo_push(step, (struct fo_action){.type = FO_ACTION_RELEASE});
+	fsm->stage = FO_STAGE_NONE;
+	fsm->flags.is_contested = false;
+}
+
+void fo_activation_failed(struct fo_step *step)
+{
+	struct fo_fsm *fsm = step->fsm;
+	uint64_t retry_ms = fsm->params.hold_ms > 1000 ? fsm->params.hold_ms : 1000;
+
+	fo_withdraw(step);
+	enter_row(step, FO_STATE_FAILED, FO_REASON_PROGRESSION_FAILED);
+	fsm->timers.retry = monotime_add_ms(step->event->at, retry_ms);
+}
+
+void fo_negotiate(struct fo_step *step, enum fo_reason reason)
+{
+	struct fo_fsm *fsm = step->fsm;
+	struct monotime now = step->event->at;
+
+	leave_standby(step);
+	fsm->timers.elect = now;
+	fsm->timers.until = monotime_add_ms(now, fo_listen_ms(fsm));
+	/* Hellos that were queued while this unit stood still speak of the past: hear a fresh one.
+	 */
+	if (reason == FO_REASON_NOT_SCHEDULED)
+		fsm->timers.elect = monotime_add_ms(now, 2 * (uint64_t)fsm->params.poll_ms);
+	fo_enter(step, FO_STATE_NEGOTIATION, reason);
+	if (fsm->flags.is_store_failed)
+		fo_fail(step, FO_REASON_STORE_FAILED);
+}
+
+/* Whether this unit may hold what the active mate does not, or will not after a replication. */
+static bool has_orphans(const struct fo_fsm *fsm)
+{
+	int compared = fo_position_compare(fsm->position, fsm->mate.position);
+
+	if (compared == 0 || fsm->position.term == 0 || fsm->position.term >= fsm->mate.term)
+		return false;
+	return compared > 0 || is_of_unit(fsm->position.term, fsm->params.unit);
+}
+
+void fo_join(struct fo_step *step, enum fo_reason reason)
+{
+	struct fo_fsm *fsm = step->fsm;
+	struct monotime now = step->event->at;
+	bool was_serving = fsm->stage >= FO_STAGE_CLAIMING;
+
+	fo_withdraw(step);
+	leave_standby(step);
+	if (was_serving || has_orphans(fsm)) {
+		uint64_t term = was_serving ? fsm->terms.own : fsm->position.term;
+
+		fo_push(step, (struct fo_action){.type = FO_ACTION_KEEP_ORPHANS, .term = term});
+	}
+	fsm->timers.mate_idle = fo_mate_serves(fsm) ? MONOTIME_NEVER : now;
+	fo_enter(step, FO_STATE_COLD_STANDBY, reason);
+	fo_say(step);
+	fo_push(step, (struct fo_action){.type = FO_ACTION_START_SYNC});
+	fsm->timers.retry = monotime_add_ms(now, FO_SYNC_ANSWER_MS);
+	fo_promise(step);
+}
+
+void fo_fail(struct fo_step *step, enum fo_reason reason)
+{
+	struct fo_fsm *fsm = step->fsm;
+
+	fo_withdraw(step);
+	leave_standby(step);
+	fsm->timers.mate_idle = fo_mate_serves(fsm) ? MONOTIME_NEVER : step->event->at;
+	fo_enter(step, FO_STATE_FAILED, reason);
+}
+
+void fo_hand_over(struct fo_step *step, enum fo_state to, enum fo_reason reason)
+{
+	struct fo_fsm *fsm = step->fsm;
+
+	fo_withdraw(step);
+	leave_standby(step);
+	fsm->flags.wants_mate_active = true;
+	fsm->flags.is_handed_over = to == FO_STATE_STANDBY_READY;
+	fsm->timers.mate_idle = step->event->at;
+	fo_enter(step, to, reason);
+	fo_promise(step);
+}
+
+bool fo_contest(struct fo_step *step)
+{
+	struct fo_fsm *fsm = step->fsm;
+	bool is_ended = fsm->flags.is_contested && !fo_mate_serves(fsm);
+	bool is_lost = fsm->mate.term > fsm->terms.own ||
+		       (fsm->mate.term == fsm->terms.own && fsm->params.unit != FO_UNIT_PRIMARY);
+
+	if (fo_mate_serves(fsm) && is_lost) {
+		if (fsm->params.is_enabled)
+			fo_join(step, FO_REASON_OLDER_TERM);
+		else
+			fo_withdraw(step);
+		return true;
+	}
+	/* The neighbours' caches hold what the mate announced last: at the start and at the end. */
+	if (is_ended || (fo_mate_serves(fsm) && !fsm->flags.is_contested)) {
+		if (fsm->stage == FO_STAGE_CLAIMED)
+			fo_push(step, (struct fo_action){.type = FO_ACTION_ANNOUNCE});
+		fo_say(step);
+	}
+	fsm->flags.is_contested = fo_mate_serves(fsm);
+	return fsm->flags.is_contested;
+}
+
+bool fo_should_join(const struct fo_fsm *fsm)
+{
+	return fsm->position.term <= fsm->mate.term;
+}
+
+bool fo_elects_me(const struct fo_fsm *fsm)
+{
+	int compared = fo_position_compare(fsm->position, fsm->mate.position);
+	bool is_standby = fo_is_standby_state(fsm->state);
+
+	if (!fsm->mate.may_activate)
+		return true;
+	if (compared != 0)
+		return compared > 0;
+	if (fsm->failed_interfaces != fsm->mate.failed_interfaces)
+		return fsm->failed_interfaces < fsm->mate.failed_interfaces;
+	/* One that was there all the time is preferred to one that starts or slept. */
+	if (is_standby != fo_is_standby_state(fsm->mate.state))
+		return is_standby;
+	return fsm->params.unit == FO_UNIT_PRIMARY;
+}
+
+bool fo_mate_serves(const struct fo_fsm *fsm)
+{
+	return fsm->flags.is_mate_heard && fsm->mate.is_serving;
+}
+
+bool fo_mate_is_ready(const struct fo_fsm *fsm)
+{
+	return fsm->flags.is_mate_heard && fsm->mate.state == FO_STATE_STANDBY_READY &&
+	       fsm->mate.may_activate && !fsm->mate.is_serving;
+}
+
+uint64_t fo_listen_ms(const struct fo_fsm *fsm)
+{
+	uint64_t polls_ms = 3 * (uint64_t)fsm->params.poll_ms;
+
+	return fsm->params.hold_ms > polls_ms ? fsm->params.hold_ms : polls_ms;
+}
+
+uint64_t fo_sync_retry_ms(const struct fo_fsm *fsm)
+{
+	uint64_t ms = fsm->params.poll_ms > 1000 ? fsm->params.poll_ms : 1000;
+
+	return ms < FO_SYNC_RETRY_MAX_MS ? ms : FO_SYNC_RETRY_MAX_MS;
+}
+
+bool fo_is_retry_pending(const struct fo_fsm *fsm)
+{
+	return fsm->timers.retry.ns != MONOTIME_NEVER.ns;
+}

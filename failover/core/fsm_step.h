@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "core/fsm.h"
+
+/*
+ * What the state handlers (fsm.c) are made of: each function here is one thing that a unit does,
+ * with the actions that belong to it in their only right order. Private to the state machine.
+ */
+
+/* One step under way. */
+struct fo_step {
+	struct fo_fsm *fsm;
+	const struct fo_event *event;
+	struct fo_update *update;
+	bool has_moved; /* a transition since the last SEND_HELLO */
+};
+
+/* Terms beyond this are nobody's: adding to them cannot wrap. */
+#define FO_TERM_MAX (UINT64_C(1) << 62)
+
+#define FO_SYNC_RETRY_MAX_MS 15000u
+/* How long a START_SYNC may go without any answer before it is said again. */
+#define FO_SYNC_ANSWER_MS 5000u
+
+bool fo_is_standby_state(enum fo_state state);
+/* Below 0: A is older than B; 0: the same place; above 0: newer. */
+int fo_position_compare(struct fo_position a, struct fo_position b);
+
+void fo_push(struct fo_step *step, struct fo_action action);
+void fo_say(struct fo_step *step);
+void fo_enter(struct fo_step *step, enum fo_state to, enum fo_reason reason);
+
+/* Asks for the next term of ours to be made durable, unless one is or is being. */
+void fo_promise(struct fo_step *step);
+/* Starts an activation, or goes on with one that waits. */
+void fo_activate(struct fo_step *step, enum fo_reason reason);
+void fo_activate_go(struct fo_step *step);
+void fo_claimed(struct fo_step *step);
+/* RELEASE, if there is anything to release. Always the first thing on the way out of the active
+ * states. */
+void fo_withdraw(struct fo_step *step);
+/* The activation cannot be finished: give up for a while. */
+void fo_activation_failed(struct fo_step *step);
+
+void fo_negotiate(struct fo_step *step, enum fo_reason reason);
+/* Becomes the standby of the active mate that is heard. */
+void fo_join(struct fo_step *step, enum fo_reason reason);
+void fo_fail(struct fo_step *step, enum fo_reason reason);
+/* Releases and tells the mate to take over; is TO (Standby Ready or Failed) itself. */
+void fo_hand_over(struct fo_step *step, enum fo_state to, enum fo_reason reason);
+/* The mate serves while this unit does: one of them gives way. True if the mate serves. */
+bool fo_contest(struct fo_step *step);
+
+/* The mate has a newer activation than our data, or the same: be its standby. Else ours are newer
+ * data. */
+bool fo_should_join(const struct fo_fsm *fsm);
+/* Of two that could become active: is it this unit? */
+bool fo_elects_me(const struct fo_fsm *fsm);
+bool fo_mate_serves(const struct fo_fsm *fsm);
+/* Heard, and it waits for nothing but our word. */
+bool fo_mate_is_ready(const struct fo_fsm *fsm);
+/* A failed activation waits to be tried again. */
+bool fo_is_retry_pending(const struct fo_fsm *fsm);
+uint64_t fo_listen_ms(const struct fo_fsm *fsm);
+uint64_t fo_sync_retry_ms(const struct fo_fsm *fsm);
+
+/* fsm_state.c: what the state does with the event. */
+void fo_state_handle(struct fo_step *step);

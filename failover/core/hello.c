@@ -1,0 +1,391 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The codec keeps a few of the mate's boots: at most one is proven (it echoed our boot id), the
+ * others are candidates that have to prove themselves yet. A candidate costs a slot, not memory;
+ * what is believed is the proven one's only.
+ */
+#include "core/hello.h"
+
+#include <endian.h>
+#include <errno.h>
+#include <gnutls/crypto.h>
+#include <gnutls/gnutls.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "core/hello_body.h"
+
+#define HEADER_SIZE 32
+#define TAG_SIZE 16
+#define NONCE_SIZE 12
+#define BODY_MAX (HELLO_SIZE_MAX - HEADER_SIZE - TAG_SIZE)
+#define PEERS_MAX 4
+#define WINDOW_SIZE 64
+
+static const char MAGIC[4] = {'A', 'F', 'H', 'O'};
+static const char LABEL[] = "asafo hello 1";
+
+/* RFC 4303 section 3.4.3: bit N is the counter NEWEST - N. */
+struct window {
+	uint64_t newest;
+	uint64_t bits;
+};
+
+/* One boot of the mate. */
+struct peer {
+	uint64_t boot;
+	gnutls_aead_cipher_hd_t cipher; /* NULL: the slot is free */
+	struct window windows[HELLO_PATHS_MAX];
+	uint64_t newest;  /* on all paths */
+	uint64_t used_at; /* for eviction: the codec's clock of datagrams */
+	bool is_fresh;	  /* heard since it was echoed last */
+};
+
+struct hello_codec {
+	uint8_t key[HELLO_KEY_SIZE];
+	enum fo_unit unit;
+	uint64_t boot;
+	uint64_t counter;
+	gnutls_aead_cipher_hd_t cipher;
+	struct peer peers[PEERS_MAX];
+	struct peer *proven;
+	struct peer *heard;  /* latest that was authentic */
+	uint64_t echo_floor; /* the newest counter of ours that a believed hello echoed */
+	uint64_t clock;
+};
+
+struct header {
+	uint8_t version;
+	uint8_t unit;
+	uint64_t boot;
+	uint64_t counter;
+};
+
+static int translate(int gnutls_code)
+{
+	if (gnutls_code == GNUTLS_E_MEMORY_ERROR)
+		return -ENOMEM;
+	return gnutls_code == GNUTLS_E_DECRYPTION_FAILED ? ERR_INTEGRITY : ERR_CRYPTO;
+}
+
+/* ---- keys ---- */
+
+/* RFC 5869: the salt is the boot id and the unit. */
+static int derive(const uint8_t key[static HELLO_KEY_SIZE], uint64_t boot, enum fo_unit unit,
+		  uint8_t ret_key[static HELLO_KEY_SIZE])
+{
+	uint8_t salt[sizeof(uint64_t) + 1], prk[32];
+	uint64_t big_boot = htobe64(boot);
+	gnutls_datum_t key_datum = {(uint8_t *)(uintptr_t)key, HELLO_KEY_SIZE};
+	gnutls_datum_t salt_datum = {salt, sizeof(salt)};
+	gnutls_datum_t prk_datum = {prk, sizeof(prk)};
+	gnutls_datum_t label_datum = {(uint8_t *)(uintptr_t)LABEL, sizeof(LABEL) - 1};
+	int r;
+
+	memcpy(salt, &big_boot, sizeof(big_boot));
+	salt[sizeof(big_boot)] = (uint8_t)unit;
+	r = gnutls_hkdf_extract(GNUTLS_MAC_SHA256, &key_datum, &salt_datum, prk);
+	if (r == 0)
+		r = gnutls_hkdf_expand(GNUTLS_MAC_SHA256, &prk_datum, &label_datum, ret_key,
+				       HELLO_KEY_SIZE);
+	gnutls_memset(prk, 0, sizeof(prk));
+	return r == 0 ? 0 : translate(r);
+}
+
+static int open_cipher(const uint8_t key[static HELLO_KEY_SIZE], uint64_t boot, enum fo_unit unit,
+		       gnutls_aead_cipher_hd_t *ret_cipher)
+{
+	uint8_t derived[HELLO_KEY_SIZE];
+	gnutls_datum_t datum = {derived, sizeof(derived)};
+	int r = derive(key, boot, unit, derived);
+
+	if (r == 0) {
+		r = gnutls_aead_cipher_init(ret_cipher, GNUTLS_CIPHER_AES_256_GCM, &datum);
+		r = r == 0 ? 0 : translate(r);
+	}
+	gnutls_memset(derived, 0, sizeof(derived));
+	return r;
+}
+
+static void peer_clear(struct peer *peer)
+{
+	if (peer->cipher)
+		gnutls_aead_cipher_deinit(peer->cipher);
+	*peer = (struct peer){0};
+}
+
+int hello_codec_new(const uint8_t key[static HELLO_KEY_SIZE], enum fo_unit unit, uint64_t boot,
+		    struct hello_codec **ret_codec)
+{
+	struct hello_codec *codec = calloc(1, sizeof(*codec));
+	int r;
+
+	if (!codec)
+		return -ENOMEM;
+	memcpy(codec->key, key, sizeof(codec->key));
+	codec->unit = unit;
+	codec->boot = boot;
+	r = open_cipher(key, boot, unit, &codec->cipher);
+	if (r < 0) {
+		codec->cipher = NULL;
+		hello_codec_free(codec);
+		return r;
+	}
+	*ret_codec = codec;
+	return 0;
+}
+
+void hello_codec_free(struct hello_codec *codec)
+{
+	if (!codec)
+		return;
+	for (size_t i = 0; i < PEERS_MAX; i++)
+		peer_clear(&codec->peers[i]);
+	if (codec->cipher)
+		gnutls_aead_cipher_deinit(codec->cipher);
+	gnutls_memset(codec, 0, sizeof(*codec));
+	free(codec);
+}
+
+/* ---- frame ---- */
+
+static void header_write(const struct header *header, uint8_t ret_data[static HEADER_SIZE])
+{
+	uint64_t boot = htobe64(header->boot), counter = htobe64(header->counter);
+
+	memset(ret_data, 0, HEADER_SIZE);
+	memcpy(ret_data, MAGIC, sizeof(MAGIC));
+	ret_data[4] = header->version;
+	ret_data[5] = header->unit;
+	memcpy(ret_data + 8, &boot, sizeof(boot));
+	memcpy(ret_data + 16, &counter, sizeof(counter));
+}
+
+static int header_read(const uint8_t *data, size_t size, struct header *ret_header)
+{
+	uint64_t boot, counter;
+
+	if (size < HEADER_SIZE + TAG_SIZE || size > HELLO_SIZE_MAX ||
+	    memcmp(data, MAGIC, sizeof(MAGIC)) != 0)
+		return ERR_MALFORMED;
+	if (data[4] != HELLO_VERSION)
+		return ERR_VERSION;
+	memcpy(&boot, data + 8, sizeof(boot));
+	memcpy(&counter, data + 16, sizeof(counter));
+	*ret_header = (struct header){
+		.version = data[4],
+		.unit = data[5],
+		.boot = be64toh(boot),
+		.counter = be64toh(counter),
+	};
+	if (ret_header->unit >= FO_UNIT__MAX || ret_header->counter == 0)
+		return ERR_MALFORMED;
+	return 0;
+}
+
+static void nonce_write(uint64_t counter, uint8_t ret_nonce[static NONCE_SIZE])
+{
+	uint64_t big_counter = htobe64(counter);
+
+	memset(ret_nonce, 0, NONCE_SIZE - sizeof(big_counter));
+	memcpy(ret_nonce + NONCE_SIZE - sizeof(big_counter), &big_counter, sizeof(big_counter));
+}
+
+/* Which boot of the mate to echo: one that was heard since it was echoed, the latest first. */
+static struct peer *choose_echo(struct hello_codec *codec)
+{
+	struct peer *chosen = codec->heard;
+
+	for (size_t i = 0; i < PEERS_MAX; i++) {
+		struct peer *peer = &codec->peers[i];
+
+		if (peer->cipher && peer->is_fresh &&
+		    (!chosen || !chosen->is_fresh || peer->used_at > chosen->used_at))
+			chosen = peer;
+	}
+	if (chosen)
+		chosen->is_fresh = false;
+	return chosen;
+}
+
+int hello_seal(struct hello_codec *codec, const struct hello *hello,
+	       uint8_t ret_data[static HELLO_SIZE_MAX], size_t *ret_size)
+{
+	struct peer *echo = choose_echo(codec);
+	struct header header = {HELLO_VERSION, (uint8_t)codec->unit, codec->boot, 0};
+	struct hello filled = *hello;
+	uint8_t body[BODY_MAX], nonce[NONCE_SIZE];
+	size_t body_size, sealed_size = HELLO_SIZE_MAX - HEADER_SIZE;
+
+	/* A nonce is never used twice, not even after a failure. */
+	header.counter = ++codec->counter;
+	filled.unit = codec->unit;
+	filled.echo_boot = echo ? echo->boot : 0;
+	filled.echo_counter = echo ? echo->newest : 0;
+	if (hello_body_pack(&filled, sizeof(body), body, &body_size) < 0)
+		return ERR_CRYPTO;
+	header_write(&header, ret_data);
+	nonce_write(header.counter, nonce);
+	if (gnutls_aead_cipher_encrypt(codec->cipher, nonce, sizeof(nonce), ret_data, HEADER_SIZE,
+				       TAG_SIZE, body, body_size, ret_data + HEADER_SIZE,
+				       &sealed_size) < 0)
+		return ERR_CRYPTO;
+	*ret_size = HEADER_SIZE + sealed_size;
+	return 0;
+}
+
+/* ---- replays ---- */
+
+static bool window_is_new(const struct window *window, uint64_t counter)
+{
+	uint64_t behind = window->newest - counter;
+
+	if (counter > window->newest)
+		return true;
+	return behind < WINDOW_SIZE && !(window->bits >> behind & 1);
+}
+
+static void window_take(struct window *window, uint64_t counter)
+{
+	uint64_t ahead = counter - window->newest;
+
+	if (counter <= window->newest) {
+		window->bits |= UINT64_C(1) << (window->newest - counter);
+		return;
+	}
+	window->bits = ahead < WINDOW_SIZE ? window->bits << ahead | 1 : 1;
+	window->newest = counter;
+}
+
+static struct peer *find_peer(struct hello_codec *codec, uint64_t boot)
+{
+	for (size_t i = 0; i < PEERS_MAX; i++) {
+		if (codec->peers[i].cipher && codec->peers[i].boot == boot)
+			return &codec->peers[i];
+	}
+	return NULL;
+}
+
+/* The slot for a new candidate: a free one, or the one that was not heard for longest; never the
+ * proven one. */
+static struct peer *oldest_peer(struct hello_codec *codec)
+{
+	struct peer *oldest = NULL;
+
+	for (size_t i = 0; i < PEERS_MAX; i++) {
+		struct peer *peer = &codec->peers[i];
+
+		if (!peer->cipher)
+			return peer;
+		if (peer != codec->proven && (!oldest || peer->used_at < oldest->used_at))
+			oldest = peer;
+	}
+	return oldest;
+}
+
+static int decrypt(gnutls_aead_cipher_hd_t cipher, const struct header *header, const uint8_t *data,
+		   size_t size, struct hello *ret_hello)
+{
+	uint8_t nonce[NONCE_SIZE], body[BODY_MAX];
+	size_t body_size = sizeof(body);
+	int r;
+
+	nonce_write(header->counter, nonce);
+	r = gnutls_aead_cipher_decrypt(cipher, nonce, sizeof(nonce), data, HEADER_SIZE, TAG_SIZE,
+				       data + HEADER_SIZE, size - HEADER_SIZE, body, &body_size);
+	if (r < 0)
+		return translate(r);
+	r = hello_body_unpack(body, body_size, ret_hello);
+	if (r < 0)
+		return r;
+	if (ret_hello->unit != header->unit)
+		return ERR_MALFORMED;
+	ret_hello->boot = header->boot;
+	ret_hello->counter = header->counter;
+	return 0;
+}
+
+/* An authentic hello of a boot that has no slot yet. Only now does it cost one. */
+static int open_stranger(struct hello_codec *codec, const struct header *header,
+			 const uint8_t *data, size_t size, struct hello *ret_hello,
+			 struct peer **ret_peer)
+{
+	gnutls_aead_cipher_hd_t cipher = NULL;
+	struct peer *peer;
+	int r = open_cipher(codec->key, header->boot, (enum fo_unit)header->unit, &cipher);
+
+	if (r < 0)
+		return r;
+	r = decrypt(cipher, header, data, size, ret_hello);
+	if (r < 0) {
+		gnutls_aead_cipher_deinit(cipher);
+		return r;
+	}
+	peer = oldest_peer(codec);
+	if (codec->heard == peer)
+		codec->heard = NULL;
+	peer_clear(peer);
+	peer->boot = header->boot;
+	peer->cipher = cipher;
+	*ret_peer = peer;
+	return 0;
+}
+
+/* It echoes a counter of this boot of ours that no earlier boot of the mate can have heard. */
+static bool is_proof(const struct hello_codec *codec, const struct hello *hello)
+{
+	return hello->echo_boot == codec->boot && hello->echo_counter > codec->echo_floor &&
+	       hello->echo_counter <= codec->counter;
+}
+
+static void believe(struct hello_codec *codec, struct peer *peer, const struct hello *hello)
+{
+	if (codec->proven && codec->proven != peer) {
+		if (codec->heard == codec->proven)
+			codec->heard = NULL;
+		peer_clear(codec->proven);
+	}
+	codec->proven = peer;
+	if (is_proof(codec, hello))
+		codec->echo_floor = hello->echo_counter;
+}
+
+int hello_open(struct hello_codec *codec, unsigned path, const uint8_t *data, size_t size,
+	       struct hello *ret_hello, bool *ret_is_current)
+{
+	struct header header;
+	struct hello hello = {0};
+	struct peer *peer;
+	bool is_newest;
+	int r = header_read(data, size, &header);
+
+	if (r < 0)
+		return r;
+	if (path >= HELLO_PATHS_MAX)
+		return -EINVAL;
+	if (header.unit == codec->unit)
+		return ERR_EXISTS;
+	peer = find_peer(codec, header.boot);
+	if (peer && !window_is_new(&peer->windows[path], header.counter))
+		return ERR_EXISTS;
+	r = peer ? decrypt(peer->cipher, &header, data, size, &hello)
+		 : open_stranger(codec, &header, data, size, &hello, &peer);
+	if (r < 0)
+		return r;
+	window_take(&peer->windows[path], header.counter);
+	is_newest = header.counter > peer->newest;
+	if (is_newest)
+		peer->newest = header.counter;
+	peer->used_at = ++codec->clock;
+	peer->is_fresh = true;
+	codec->heard = peer;
+	if (peer == codec->proven || is_proof(codec, &hello)) {
+		believe(codec, peer, &hello);
+		hello.is_newest = is_newest;
+	}
+	*ret_is_current = peer == codec->proven;
+	*ret_hello = hello;
+	return 0;
+}

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Past hello_body_unpack there is no generated type and no value outside its range. */
+#include "core/hello_body.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "failover/core/wire.pb-c.h"
+
+static void hello_free(Asafo__Wire__Hello *message)
+{
+	asafo__wire__hello__free_unpacked(message, NULL);
+}
+
+CLEANUP_DEFINE(Asafo__Wire__Hello *, hello_free)
+
+int hello_body_pack(const struct hello *hello, size_t max, uint8_t *ret_data, size_t *ret_size)
+{
+	Asafo__Wire__Hello message = ASAFO__WIRE__HELLO__INIT;
+	char software[sizeof(hello->software)];
+	uint8_t digest[sizeof(hello->digest)];
+
+	memcpy(software, hello->software, sizeof(software));
+	software[sizeof(software) - 1] = '\0';
+	memcpy(digest, hello->digest, sizeof(digest));
+	message.unit = hello->unit;
+	message.state = hello->view.state;
+	message.term = hello->view.term;
+	message.seq = hello->view.position.seq;
+	message.position_term = hello->view.position.term;
+	message.digest = (ProtobufCBinaryData){sizeof(digest), digest};
+	message.sent_realtime_ns = hello->sent_realtime_ns;
+	message.echo_boot = hello->echo_boot;
+	message.echo_counter = hello->echo_counter;
+	message.hold_ms = hello->hold_ms;
+	message.leaving = hello->view.is_leaving;
+	message.wants_mate_active = hello->view.wants_mate_active;
+	message.wants_active = hello->view.wants_active;
+	message.software = software;
+	message.failed_interfaces = hello->view.failed_interfaces;
+	message.may_activate = hello->view.may_activate;
+	message.serving = hello->view.is_serving;
+	if (asafo__wire__hello__get_packed_size(&message) > max)
+		return ERR_TOO_LARGE;
+	*ret_size = asafo__wire__hello__pack(&message, ret_data);
+	return 0;
+}
+
+/* A peer's words end up on terminals. */
+static void copy_printable(const char *text, size_t size, char *ret_text)
+{
+	size_t n = 0;
+
+	for (; text[n] && n < size - 1; n++)
+		ret_text[n] = text[n] >= 0x20 && text[n] < 0x7f ? text[n] : '?';
+	ret_text[n] = '\0';
+}
+
+int hello_body_unpack(const uint8_t *data, size_t size, struct hello *ret_hello)
+{
+	_cleanup_(hello_free_p) Asafo__Wire__Hello *message =
+		asafo__wire__hello__unpack(NULL, size, data);
+
+	if (!message || message->unit >= FO_UNIT__MAX || message->state >= FO_STATE__MAX ||
+	    message->digest.len != sizeof(ret_hello->digest))
+		return ERR_MALFORMED;
+	ret_hello->unit = (enum fo_unit)message->unit;
+	ret_hello->view = (struct fo_mate_view){
+		.state = (enum fo_state)message->state,
+		.term = message->term,
+		.position = {.term = message->position_term, .seq = message->seq},
+		.failed_interfaces = message->failed_interfaces,
+		.may_activate = message->may_activate,
+		.is_leaving = message->leaving,
+		.wants_active = message->wants_active,
+		.wants_mate_active = message->wants_mate_active,
+		.is_serving = message->serving,
+	};
+	memcpy(ret_hello->digest, message->digest.data, sizeof(ret_hello->digest));
+	ret_hello->sent_realtime_ns = message->sent_realtime_ns;
+	ret_hello->echo_boot = message->echo_boot;
+	ret_hello->echo_counter = message->echo_counter;
+	ret_hello->hold_ms = message->hold_ms;
+	copy_printable(message->software, sizeof(ret_hello->software), ret_hello->software);
+	return 0;
+}

@@ -1,0 +1,677 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The state machine in sentences: what a unit does when something happens, seen in its actions. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "core/fsm.h"
+
+#define POLL_MS 10
+#define HOLD_MS 30
+
+struct unit {
+	struct fo_fsm fsm;
+	struct fo_update update;
+	struct monotime now;
+};
+
+static const struct fo_params PRIMARY = {.unit = FO_UNIT_PRIMARY,
+					 .is_enabled = true,
+					 .poll_ms = POLL_MS,
+					 .hold_ms = HOLD_MS,
+					 .interface_policy = 1};
+
+static const struct fo_mate_view ACTIVE_MATE = {
+	.state = FO_STATE_ACTIVE, .term = 3, .may_activate = true, .is_serving = true};
+
+static void feed(struct unit *unit, struct fo_event event)
+{
+	event.at = unit->now;
+	fo_fsm_step(&unit->fsm, &event, &unit->update);
+}
+
+static void feed_type(struct unit *unit, enum fo_event_type type)
+{
+	feed(unit, (struct fo_event){.type = type});
+}
+
+static void hear(struct unit *unit, struct fo_mate_view mate)
+{
+	feed(unit, (struct fo_event){.type = FO_EVENT_HELLO, .mate = mate});
+}
+
+static void pass_ms(struct unit *unit, uint64_t ms)
+{
+	unit->now = monotime_add_ms(unit->now, ms);
+	feed_type(unit, FO_EVENT_TICK);
+}
+
+static const struct fo_action *find(const struct unit *unit, enum fo_action_type type)
+{
+	for (size_t i = 0; i < unit->update.n_actions; i++) {
+		if (unit->update.actions[i].type == type)
+			return &unit->update.actions[i];
+	}
+	return NULL;
+}
+
+static size_t index_of(const struct unit *unit, enum fo_action_type type)
+{
+	const struct fo_action *action = find(unit, type);
+
+	assert_non_null(action);
+	return (size_t)(action - unit->update.actions);
+}
+
+static void durable(struct unit *unit)
+{
+	const struct fo_action *action = find(unit, FO_ACTION_PERSIST_TERM);
+
+	assert_non_null(action);
+	feed(unit, (struct fo_event){.type = FO_EVENT_TERM_DURABLE, .term = action->term});
+}
+
+static struct unit started(struct fo_params params)
+{
+	struct unit unit = {.now = {1000 * MONOTIME_NS_PER_MS}};
+
+	fo_fsm_init(&unit.fsm);
+	feed(&unit, (struct fo_event){.type = FO_EVENT_START, .params = params});
+	return unit;
+}
+
+static struct unit active(void)
+{
+	struct unit unit = started(PRIMARY);
+
+	pass_ms(&unit, HOLD_MS);
+	durable(&unit);
+	feed_type(&unit, FO_EVENT_CLAIMED);
+	assert_int_equal(unit.fsm.state, FO_STATE_ACTIVE);
+	return unit;
+}
+
+/* The standby of a mate that is active in term 3. */
+static struct unit ready(void)
+{
+	struct unit unit = started(PRIMARY);
+
+	hear(&unit, ACTIVE_MATE);
+	feed(&unit, (struct fo_event){.type = FO_EVENT_TERM_DURABLE, .term = 4});
+	feed_type(&unit, FO_EVENT_SYNC_STARTED);
+	feed_type(&unit, FO_EVENT_SYNC_FILES);
+	feed_type(&unit, FO_EVENT_SYNC_BULK);
+	feed_type(&unit, FO_EVENT_SYNC_DONE);
+	assert_int_equal(unit.fsm.state, FO_STATE_STANDBY_READY);
+	return unit;
+}
+
+static void assert_in(const struct unit *unit, enum fo_state state, enum fo_reason reason)
+{
+	assert_string_equal(fo_state_text(unit->fsm.state), fo_state_text(state));
+	assert_string_equal(fo_reason_text(unit->fsm.reason), fo_reason_text(reason));
+}
+
+static void a_unit_that_hears_nobody_becomes_active_after_the_holdtime(void **state)
+{
+	struct unit unit = started(PRIMARY);
+
+	(void)state;
+	assert_in(&unit, FO_STATE_NEGOTIATION, FO_REASON_NONE);
+	pass_ms(&unit, HOLD_MS - 1);
+	assert_in(&unit, FO_STATE_NEGOTIATION, FO_REASON_NONE);
+	pass_ms(&unit, 1);
+	assert_in(&unit, FO_STATE_JUST_ACTIVE, FO_REASON_NO_ACTIVE_FOUND);
+	assert_null(find(&unit, FO_ACTION_CLAIM));
+	assert_false(fo_fsm_view(&unit.fsm).is_serving);
+	durable(&unit);
+	assert_in(&unit, FO_STATE_ACTIVE_APPLYING_CONFIG, FO_REASON_NO_ACTIVE_FOUND);
+	assert_true(index_of(&unit, FO_ACTION_SEND_HELLO) < index_of(&unit, FO_ACTION_CLAIM));
+	assert_int_equal(find(&unit, FO_ACTION_CLAIM)->term, 2);
+	feed_type(&unit, FO_EVENT_CLAIMED);
+	assert_in(&unit, FO_STATE_ACTIVE, FO_REASON_NO_ACTIVE_FOUND);
+	assert_true(find(&unit, FO_ACTION_PERSIST_TERM)->is_activation);
+}
+
+static void terms_of_the_units_never_meet(void **state)
+{
+	struct fo_params params = PRIMARY;
+
+	(void)state;
+	for (uint64_t seen = 0; seen < 6; seen++) {
+		for (enum fo_unit u = FO_UNIT_PRIMARY; u < FO_UNIT__MAX; u++) {
+			struct unit unit = {.now = {MONOTIME_NS_PER_SEC}};
+			const struct fo_action *action;
+
+			params.unit = u;
+			fo_fsm_init(&unit.fsm);
+			feed(&unit, (struct fo_event){.type = FO_EVENT_START,
+						      .params = params,
+						      .boot = {.promised_term = seen}});
+			pass_ms(&unit, HOLD_MS);
+			action = find(&unit, FO_ACTION_PERSIST_TERM);
+			assert_non_null(action);
+			assert_true(action->term > seen && action->term <= seen + 2);
+			assert_int_equal(action->term % 2, u == FO_UNIT_PRIMARY ? 0 : 1);
+		}
+	}
+}
+
+static void a_unit_that_hears_an_active_mate_joins_it(void **state)
+{
+	struct unit unit = started(PRIMARY);
+
+	(void)state;
+	hear(&unit, ACTIVE_MATE);
+	assert_in(&unit, FO_STATE_COLD_STANDBY, FO_REASON_ACTIVE_MATE);
+	assert_non_null(find(&unit, FO_ACTION_START_SYNC));
+	assert_null(find(&unit, FO_ACTION_KEEP_ORPHANS));
+	assert_int_equal(unit.update.actions[0].type, FO_ACTION_PERSIST_TERM);
+	assert_int_equal(unit.update.actions[0].term, 3);
+	assert_true(unit.update.actions[0].is_activation);
+}
+
+static void an_empty_replacement_that_went_active_first_gives_way_to_the_data(void **state)
+{
+	struct unit unit = {.now = {MONOTIME_NS_PER_SEC}};
+	struct fo_mate_view mate = ACTIVE_MATE;
+
+	(void)state;
+	fo_fsm_init(&unit.fsm);
+	feed(&unit, (struct fo_event){.type = FO_EVENT_START,
+				      .params = PRIMARY,
+				      .boot = {.promised_term = 40,
+					       .activated_term = 40,
+					       .position = {.term = 40, .seq = 77}}});
+	mate.term = 1;
+	hear(&unit, mate);
+	assert_in(&unit, FO_STATE_JUST_ACTIVE, FO_REASON_STATE_CHECK);
+	durable(&unit);
+	assert_int_equal(find(&unit, FO_ACTION_CLAIM)->term, 42);
+}
+
+static void of_two_that_start_the_newer_data_win_then_health_then_the_primary(void **state)
+{
+	static const struct {
+		uint64_t seq;
+		uint32_t failed_interfaces;
+		bool may_activate;
+		enum fo_state expected;
+	} CASES[] = {
+		{5, 0, true, FO_STATE_JUST_ACTIVE}, {6, 0, true, FO_STATE_NEGOTIATION},
+		{4, 0, true, FO_STATE_JUST_ACTIVE}, {5, 1, true, FO_STATE_JUST_ACTIVE},
+		{6, 1, true, FO_STATE_NEGOTIATION}, {6, 0, false, FO_STATE_JUST_ACTIVE},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(CASES) / sizeof(CASES[0]); i++) {
+		struct unit unit = {.now = {MONOTIME_NS_PER_SEC}};
+
+		fo_fsm_init(&unit.fsm);
+		feed(&unit, (struct fo_event){.type = FO_EVENT_START,
+					      .params = PRIMARY,
+					      .boot = {.position = {.term = 2, .seq = 5}}});
+		hear(&unit, (struct fo_mate_view){.state = FO_STATE_NEGOTIATION,
+						  .position = {.term = 2, .seq = CASES[i].seq},
+						  .failed_interfaces = CASES[i].failed_interfaces,
+						  .may_activate = CASES[i].may_activate});
+		assert_int_equal(unit.fsm.state, CASES[i].expected);
+	}
+}
+
+static void the_loser_of_an_election_does_not_wait_for_ever(void **state)
+{
+	struct unit unit = started(PRIMARY);
+	struct fo_mate_view mate = {
+		.state = FO_STATE_NEGOTIATION, .may_activate = true, .position = {1, 1}};
+
+	(void)state;
+	for (unsigned ms = 0; ms < 2 * HOLD_MS; ms += POLL_MS) {
+		hear(&unit, mate);
+		assert_in(&unit, FO_STATE_NEGOTIATION, FO_REASON_NONE);
+		pass_ms(&unit, POLL_MS);
+	}
+	assert_in(&unit, FO_STATE_JUST_ACTIVE, FO_REASON_NO_ACTIVE_FOUND);
+}
+
+static void a_standby_takes_over_at_once_since_its_term_was_promised(void **state)
+{
+	struct unit unit = ready();
+
+	(void)state;
+	pass_ms(&unit, HOLD_MS - 1);
+	assert_int_equal(unit.fsm.state, FO_STATE_STANDBY_READY);
+	pass_ms(&unit, 1);
+	assert_in(&unit, FO_STATE_ACTIVE_APPLYING_CONFIG, FO_REASON_HELLO_NOT_HEARD);
+	assert_int_equal(find(&unit, FO_ACTION_CLAIM)->term, 4);
+	assert_true(fo_fsm_is_active(&unit.fsm));
+}
+
+static void only_a_tick_makes_silence_of_a_gap(void **state)
+{
+	struct unit unit = ready();
+
+	(void)state;
+	unit.now = monotime_add_ms(unit.now, 10 * HOLD_MS);
+	hear(&unit, ACTIVE_MATE);
+	feed_type(&unit, FO_EVENT_TICK);
+	assert_int_equal(unit.fsm.state, FO_STATE_STANDBY_READY);
+}
+
+static void a_mate_that_leaves_is_replaced_at_once(void **state)
+{
+	struct unit unit = ready();
+
+	(void)state;
+	hear(&unit,
+	     (struct fo_mate_view){.state = FO_STATE_DISABLED, .term = 3, .is_leaving = true});
+	assert_in(&unit, FO_STATE_ACTIVE_APPLYING_CONFIG, FO_REASON_LEAVING);
+}
+
+static void a_newer_activation_of_the_mate_is_learned_and_promised_past(void **state)
+{
+	struct unit unit = ready();
+	struct fo_mate_view mate = ACTIVE_MATE;
+
+	(void)state;
+	mate.term = 7;
+	hear(&unit, mate);
+	assert_int_equal(unit.update.n_actions, 2);
+	assert_int_equal(unit.update.actions[0].term, 7);
+	assert_true(unit.update.actions[0].is_activation);
+	assert_int_equal(unit.update.actions[1].term, 8);
+	assert_false(unit.update.actions[1].is_activation);
+}
+
+static void write_standby_shows_the_ladder_again(void **state)
+{
+	struct unit unit = ready();
+
+	(void)state;
+	feed_type(&unit, FO_EVENT_SYNC_STARTED);
+	assert_int_equal(unit.update.actions[0].to, FO_STATE_COLD_STANDBY);
+	assert_int_equal(unit.update.actions[0].reason, FO_REASON_WRITE_STANDBY);
+	assert_in(&unit, FO_STATE_SYNC_CONFIG, FO_REASON_WRITE_STANDBY);
+}
+
+static void a_failed_replication_is_tried_again_after_a_second(void **state)
+{
+	struct unit unit = started(PRIMARY);
+
+	(void)state;
+	hear(&unit, ACTIVE_MATE);
+	feed_type(&unit, FO_EVENT_SYNC_STARTED);
+	feed_type(&unit, FO_EVENT_SYNC_FAILED);
+	assert_in(&unit, FO_STATE_COLD_STANDBY, FO_REASON_SYNC_FAILED);
+	for (unsigned ms = 0; ms < 1000; ms += POLL_MS) {
+		assert_null(find(&unit, FO_ACTION_START_SYNC));
+		hear(&unit, ACTIVE_MATE);
+		pass_ms(&unit, POLL_MS);
+	}
+	assert_non_null(find(&unit, FO_ACTION_START_SYNC));
+}
+
+static void of_two_actives_the_older_term_gives_way_and_keeps_its_orphans(void **state)
+{
+	struct unit unit = active();
+	struct fo_mate_view mate = ACTIVE_MATE;
+
+	(void)state;
+	hear(&unit, mate);
+	assert_in(&unit, FO_STATE_COLD_STANDBY, FO_REASON_OLDER_TERM);
+	assert_true(index_of(&unit, FO_ACTION_RELEASE) < index_of(&unit, FO_ACTION_TRANSITION));
+	assert_int_equal(find(&unit, FO_ACTION_KEEP_ORPHANS)->term, 2);
+	assert_true(index_of(&unit, FO_ACTION_KEEP_ORPHANS) <
+		    index_of(&unit, FO_ACTION_START_SYNC));
+	assert_false(fo_fsm_is_active(&unit.fsm));
+}
+
+static void of_two_actives_the_newer_term_announces_again(void **state)
+{
+	struct unit unit = active();
+	struct fo_mate_view mate = ACTIVE_MATE;
+
+	(void)state;
+	mate.term = 1;
+	hear(&unit, mate);
+	assert_int_equal(unit.fsm.state, FO_STATE_ACTIVE);
+	assert_non_null(find(&unit, FO_ACTION_ANNOUNCE));
+	assert_non_null(find(&unit, FO_ACTION_SEND_HELLO));
+	hear(&unit, mate);
+	assert_null(find(&unit, FO_ACTION_ANNOUNCE));
+	mate.is_serving = false;
+	mate.state = FO_STATE_COLD_STANDBY;
+	hear(&unit, mate);
+	assert_non_null(find(&unit, FO_ACTION_ANNOUNCE));
+}
+
+static void a_silent_standby_does_not_disturb_the_active(void **state)
+{
+	struct unit unit = active();
+
+	(void)state;
+	hear(&unit, (struct fo_mate_view){.state = FO_STATE_STANDBY_READY, .may_activate = true});
+	pass_ms(&unit, 100 * HOLD_MS);
+	assert_int_equal(unit.fsm.state, FO_STATE_ACTIVE);
+	assert_int_equal(unit.update.n_actions, 1);
+	assert_int_equal(unit.update.actions[0].type, FO_ACTION_SEND_HELLO);
+}
+
+static void an_active_that_stood_still_releases_before_anything_else(void **state)
+{
+	struct unit unit = active();
+
+	(void)state;
+	unit.now = monotime_add_ms(unit.now, 5 * HOLD_MS);
+	feed_type(&unit, FO_EVENT_NOT_SCHEDULED);
+	assert_int_equal(unit.update.actions[0].type, FO_ACTION_RELEASE);
+	assert_in(&unit, FO_STATE_NEGOTIATION, FO_REASON_NOT_SCHEDULED);
+}
+
+static void a_standby_that_stood_still_does_not_steal(void **state)
+{
+	struct unit unit = ready();
+
+	(void)state;
+	unit.now = monotime_add_ms(unit.now, 5 * HOLD_MS);
+	feed_type(&unit, FO_EVENT_NOT_SCHEDULED);
+	pass_ms(&unit, HOLD_MS - 1);
+	assert_int_equal(unit.fsm.state, FO_STATE_STANDBY_READY);
+}
+
+static void the_mate_is_told_to_take_over_only_after_the_release(void **state)
+{
+	struct unit unit = active();
+
+	(void)state;
+	hear(&unit, (struct fo_mate_view){.state = FO_STATE_STANDBY_READY,
+					  .term = 2,
+					  .may_activate = true,
+					  .wants_active = true});
+	assert_in(&unit, FO_STATE_STANDBY_READY, FO_REASON_WANTS_ME_STANDBY);
+	assert_int_equal(unit.update.actions[0].type, FO_ACTION_RELEASE);
+	assert_true(fo_fsm_view(&unit.fsm).is_serving);
+	assert_false(fo_fsm_view(&unit.fsm).wants_mate_active);
+	feed_type(&unit, FO_EVENT_RELEASED);
+	assert_non_null(find(&unit, FO_ACTION_SEND_HELLO));
+	assert_false(fo_fsm_view(&unit.fsm).is_serving);
+	assert_true(fo_fsm_view(&unit.fsm).wants_mate_active);
+}
+
+static void a_standby_that_lacks_something_is_not_handed_over_to(void **state)
+{
+	struct unit unit = active();
+
+	(void)state;
+	feed(&unit, (struct fo_event){.type = FO_EVENT_POSITION, .position = {2, 9}});
+	hear(&unit, (struct fo_mate_view){.state = FO_STATE_STANDBY_READY,
+					  .term = 2,
+					  .position = {2, 8},
+					  .may_activate = true,
+					  .wants_active = true});
+	feed_type(&unit, FO_EVENT_OPERATOR_STANDBY);
+	assert_int_equal(unit.fsm.state, FO_STATE_ACTIVE);
+}
+
+static void failover_active_asks_and_then_takes_over(void **state)
+{
+	struct unit unit = ready();
+	struct fo_mate_view mate = {.state = FO_STATE_STANDBY_READY,
+				    .term = 3,
+				    .may_activate = true,
+				    .wants_mate_active = true};
+
+	(void)state;
+	feed_type(&unit, FO_EVENT_OPERATOR_ACTIVE);
+	assert_true(fo_fsm_view(&unit.fsm).wants_active);
+	hear(&unit, mate);
+	assert_in(&unit, FO_STATE_ACTIVE_APPLYING_CONFIG, FO_REASON_CONFIG_COMMAND);
+	assert_false(fo_fsm_view(&unit.fsm).wants_active);
+}
+
+static void a_request_that_nobody_heeds_ends(void **state)
+{
+	struct unit unit = ready();
+
+	(void)state;
+	feed_type(&unit, FO_EVENT_OPERATOR_ACTIVE);
+	for (unsigned ms = 0; ms < 3 * HOLD_MS; ms += POLL_MS) {
+		assert_true(fo_fsm_view(&unit.fsm).wants_active);
+		hear(&unit, ACTIVE_MATE);
+		pass_ms(&unit, POLL_MS);
+	}
+	assert_false(fo_fsm_view(&unit.fsm).wants_active);
+}
+
+static void a_handed_over_unit_proves_its_position(void **state)
+{
+	struct unit unit = active();
+	struct fo_mate_view mate = {
+		.state = FO_STATE_STANDBY_READY, .term = 2, .may_activate = true};
+
+	(void)state;
+	hear(&unit, mate);
+	feed_type(&unit, FO_EVENT_OPERATOR_STANDBY);
+	assert_in(&unit, FO_STATE_STANDBY_READY, FO_REASON_CONFIG_COMMAND);
+	feed_type(&unit, FO_EVENT_RELEASED);
+	mate = ACTIVE_MATE;
+	mate.position.seq = 1;
+	hear(&unit, mate);
+	assert_in(&unit, FO_STATE_COLD_STANDBY, FO_REASON_STATE_CHECK);
+}
+
+static void a_mate_that_does_not_take_the_hand_over_is_not_waited_for(void **state)
+{
+	struct unit unit = active();
+	struct fo_mate_view mate = {
+		.state = FO_STATE_STANDBY_READY, .term = 2, .may_activate = true};
+
+	(void)state;
+	hear(&unit, mate);
+	feed_type(&unit, FO_EVENT_OPERATOR_STANDBY);
+	feed_type(&unit, FO_EVENT_RELEASED);
+	for (unsigned ms = 0; ms < HOLD_MS; ms += POLL_MS) {
+		hear(&unit, mate);
+		pass_ms(&unit, POLL_MS);
+	}
+	assert_in(&unit, FO_STATE_NEGOTIATION, FO_REASON_STATE_CHECK);
+}
+
+static void a_unit_with_failed_interfaces_hands_over_to_a_healthier_one(void **state)
+{
+	struct unit unit = active();
+	struct fo_mate_view mate = {.state = FO_STATE_STANDBY_READY,
+				    .term = 2,
+				    .failed_interfaces = 1,
+				    .may_activate = true};
+
+	(void)state;
+	hear(&unit, mate);
+	feed(&unit, (struct fo_event){.type = FO_EVENT_INTERFACES, .failed_interfaces = 1});
+	assert_int_equal(unit.fsm.state, FO_STATE_ACTIVE);
+	mate.failed_interfaces = 0;
+	hear(&unit, mate);
+	assert_in(&unit, FO_STATE_STANDBY_READY, FO_REASON_INTERFACE_CHECK);
+}
+
+static void a_standby_with_failed_interfaces_fails_and_recovers(void **state)
+{
+	struct unit unit = ready();
+
+	(void)state;
+	feed(&unit, (struct fo_event){.type = FO_EVENT_INTERFACES, .failed_interfaces = 1});
+	assert_in(&unit, FO_STATE_FAILED, FO_REASON_INTERFACE_CHECK);
+	assert_false(fo_fsm_view(&unit.fsm).may_activate);
+	feed(&unit, (struct fo_event){.type = FO_EVENT_INTERFACES, .failed_interfaces = 0});
+	assert_in(&unit, FO_STATE_COLD_STANDBY, FO_REASON_INTERFACE_OK);
+	assert_non_null(find(&unit, FO_ACTION_START_SYNC));
+}
+
+static void a_bad_active_is_better_than_none(void **state)
+{
+	struct unit unit = ready();
+
+	(void)state;
+	feed(&unit, (struct fo_event){.type = FO_EVENT_INTERFACES, .failed_interfaces = 1});
+	pass_ms(&unit, HOLD_MS);
+	assert_in(&unit, FO_STATE_ACTIVE_APPLYING_CONFIG, FO_REASON_HELLO_NOT_HEARD);
+}
+
+static void failover_reset_brings_a_failed_unit_back(void **state)
+{
+	struct unit unit = ready();
+
+	(void)state;
+	feed(&unit, (struct fo_event){.type = FO_EVENT_INTERFACES, .failed_interfaces = 1});
+	feed_type(&unit, FO_EVENT_OPERATOR_RESET);
+	assert_in(&unit, FO_STATE_NEGOTIATION, FO_REASON_CONFIG_COMMAND);
+}
+
+static void a_standby_without_a_store_is_not_eligible_until_it_is_back(void **state)
+{
+	struct unit unit = ready();
+
+	(void)state;
+	feed_type(&unit, FO_EVENT_STORE_FAILED);
+	assert_in(&unit, FO_STATE_FAILED, FO_REASON_STORE_FAILED);
+	pass_ms(&unit, 10 * HOLD_MS);
+	assert_int_equal(unit.fsm.state, FO_STATE_FAILED);
+	feed_type(&unit, FO_EVENT_STORE_OK);
+	assert_in(&unit, FO_STATE_NEGOTIATION, FO_REASON_STATE_CHECK);
+}
+
+static void an_active_without_a_store_stays_unless_somebody_is_ready(void **state)
+{
+	struct unit unit = active();
+
+	(void)state;
+	feed_type(&unit, FO_EVENT_STORE_FAILED);
+	assert_int_equal(unit.fsm.state, FO_STATE_ACTIVE);
+	hear(&unit, (struct fo_mate_view){.state = FO_STATE_STANDBY_READY, .may_activate = true});
+	assert_in(&unit, FO_STATE_FAILED, FO_REASON_STORE_FAILED);
+	assert_non_null(find(&unit, FO_ACTION_RELEASE));
+}
+
+static void a_claim_that_fails_is_released_and_tried_again_later(void **state)
+{
+	struct unit unit = started(PRIMARY);
+
+	(void)state;
+	pass_ms(&unit, HOLD_MS);
+	durable(&unit);
+	feed_type(&unit, FO_EVENT_CLAIM_FAILED);
+	assert_int_equal(unit.update.actions[0].type, FO_ACTION_RELEASE);
+	assert_in(&unit, FO_STATE_FAILED, FO_REASON_PROGRESSION_FAILED);
+	feed_type(&unit, FO_EVENT_RELEASED);
+	pass_ms(&unit, 999);
+	assert_int_equal(unit.fsm.state, FO_STATE_FAILED);
+	pass_ms(&unit, 1);
+	assert_int_equal(unit.fsm.state, FO_STATE_NEGOTIATION);
+}
+
+static void a_lone_firewall_serves_without_failover(void **state)
+{
+	struct fo_params params = PRIMARY;
+	struct unit unit;
+
+	(void)state;
+	params.is_enabled = false;
+	unit = started(params);
+	durable(&unit);
+	assert_int_equal(unit.fsm.state, FO_STATE_DISABLED);
+	assert_non_null(find(&unit, FO_ACTION_CLAIM));
+	feed_type(&unit, FO_EVENT_CLAIMED);
+	assert_true(fo_fsm_is_active(&unit.fsm));
+	params.is_enabled = true;
+	feed(&unit, (struct fo_event){.type = FO_EVENT_PARAMS, .params = params});
+	assert_in(&unit, FO_STATE_ACTIVE, FO_REASON_CONFIG_COMMAND);
+	assert_null(find(&unit, FO_ACTION_RELEASE));
+}
+
+static void no_failover_freezes_the_role(void **state)
+{
+	struct unit one = active(), two = ready();
+	struct fo_params params = PRIMARY;
+
+	(void)state;
+	params.is_enabled = false;
+	feed(&one, (struct fo_event){.type = FO_EVENT_PARAMS, .params = params});
+	assert_in(&one, FO_STATE_DISABLED, FO_REASON_CONFIG_COMMAND);
+	assert_true(fo_fsm_is_active(&one.fsm));
+	assert_true(fo_fsm_view(&one.fsm).is_serving);
+	feed(&two, (struct fo_event){.type = FO_EVENT_PARAMS, .params = params});
+	pass_ms(&two, 100 * HOLD_MS);
+	assert_false(fo_fsm_is_active(&two.fsm));
+	feed_type(&two, FO_EVENT_OPERATOR_ACTIVE);
+	assert_true(fo_fsm_is_active(&two.fsm));
+	assert_int_equal(two.fsm.state, FO_STATE_DISABLED);
+}
+
+static void a_shutdown_releases_says_so_and_stops(void **state)
+{
+	struct unit unit = active();
+
+	(void)state;
+	feed_type(&unit, FO_EVENT_SHUTDOWN);
+	assert_int_equal(unit.update.actions[0].type, FO_ACTION_RELEASE);
+	assert_null(find(&unit, FO_ACTION_STOPPED));
+	assert_false(fo_fsm_view(&unit.fsm).is_leaving);
+	feed_type(&unit, FO_EVENT_RELEASED);
+	assert_true(index_of(&unit, FO_ACTION_SEND_HELLO) < index_of(&unit, FO_ACTION_STOPPED));
+	assert_true(fo_fsm_view(&unit.fsm).is_leaving);
+	assert_int_equal(fo_fsm_deadline(&unit.fsm).ns, MONOTIME_NEVER.ns);
+}
+
+static void every_state_and_reason_has_a_text(void **state)
+{
+	(void)state;
+	for (enum fo_state s = 0; s < FO_STATE__MAX; s++)
+		assert_string_not_equal(fo_state_text(s), "Unknown");
+	for (enum fo_reason r = 0; r < FO_REASON__MAX; r++)
+		assert_string_not_equal(fo_reason_text(r), "Unknown reason");
+}
+
+int main(void)
+{
+	static const struct CMUnitTest TESTS[] = {
+		cmocka_unit_test(a_unit_that_hears_nobody_becomes_active_after_the_holdtime),
+		cmocka_unit_test(terms_of_the_units_never_meet),
+		cmocka_unit_test(a_unit_that_hears_an_active_mate_joins_it),
+		cmocka_unit_test(an_empty_replacement_that_went_active_first_gives_way_to_the_data),
+		cmocka_unit_test(of_two_that_start_the_newer_data_win_then_health_then_the_primary),
+		cmocka_unit_test(the_loser_of_an_election_does_not_wait_for_ever),
+		cmocka_unit_test(a_standby_takes_over_at_once_since_its_term_was_promised),
+		cmocka_unit_test(only_a_tick_makes_silence_of_a_gap),
+		cmocka_unit_test(a_mate_that_leaves_is_replaced_at_once),
+		cmocka_unit_test(a_newer_activation_of_the_mate_is_learned_and_promised_past),
+		cmocka_unit_test(write_standby_shows_the_ladder_again),
+		cmocka_unit_test(a_failed_replication_is_tried_again_after_a_second),
+		cmocka_unit_test(of_two_actives_the_older_term_gives_way_and_keeps_its_orphans),
+		cmocka_unit_test(of_two_actives_the_newer_term_announces_again),
+		cmocka_unit_test(a_silent_standby_does_not_disturb_the_active),
+		cmocka_unit_test(an_active_that_stood_still_releases_before_anything_else),
+		cmocka_unit_test(a_standby_that_stood_still_does_not_steal),
+		cmocka_unit_test(the_mate_is_told_to_take_over_only_after_the_release),
+		cmocka_unit_test(a_standby_that_lacks_something_is_not_handed_over_to),
+		cmocka_unit_test(failover_active_asks_and_then_takes_over),
+		cmocka_unit_test(a_request_that_nobody_heeds_ends),
+		cmocka_unit_test(a_handed_over_unit_proves_its_position),
+		cmocka_unit_test(a_mate_that_does_not_take_the_hand_over_is_not_waited_for),
+		cmocka_unit_test(a_unit_with_failed_interfaces_hands_over_to_a_healthier_one),
+		cmocka_unit_test(a_standby_with_failed_interfaces_fails_and_recovers),
+		cmocka_unit_test(a_bad_active_is_better_than_none),
+		cmocka_unit_test(failover_reset_brings_a_failed_unit_back),
+		cmocka_unit_test(a_standby_without_a_store_is_not_eligible_until_it_is_back),
+		cmocka_unit_test(an_active_without_a_store_stays_unless_somebody_is_ready),
+		cmocka_unit_test(a_claim_that_fails_is_released_and_tried_again_later),
+		cmocka_unit_test(a_lone_firewall_serves_without_failover),
+		cmocka_unit_test(no_failover_freezes_the_role),
+		cmocka_unit_test(a_shutdown_releases_says_so_and_stops),
+		cmocka_unit_test(every_state_and_reason_has_a_text),
+	};
+
+	return cmocka_run_group_tests(TESTS, NULL, NULL);
+}

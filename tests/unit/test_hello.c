@@ -1,0 +1,419 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The hello datagram, from the outside: what a mate, a recorder and a stranger can make of it. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "core/hello.h"
+#include "core/hello_body.h"
+
+#define BOOT_A UINT64_C(0xa1a2a3a4a5a6a7a8)
+#define BOOT_B UINT64_C(0xb1b2b3b4b5b6b7b8)
+#define BOOT_B2 UINT64_C(0xc1c2c3c4c5c6c7c8)
+
+static const uint8_t KEY[HELLO_KEY_SIZE] = "a hello key of thirty-two bytes";
+
+struct datagram {
+	uint8_t data[HELLO_SIZE_MAX];
+	size_t size;
+};
+
+struct pair {
+	struct hello_codec *a, *b;
+};
+
+static struct hello_codec *codec_of(enum fo_unit unit, uint64_t boot)
+{
+	struct hello_codec *codec = NULL;
+
+	assert_int_equal(hello_codec_new(KEY, unit, boot, &codec), 0);
+	return codec;
+}
+
+static int set_up(void **state)
+{
+	static struct pair pair;
+
+	pair.a = codec_of(FO_UNIT_PRIMARY, BOOT_A);
+	pair.b = codec_of(FO_UNIT_SECONDARY, BOOT_B);
+	*state = &pair;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	struct pair *pair = *state;
+
+	hello_codec_free(pair->a);
+	hello_codec_free(pair->b);
+	return 0;
+}
+
+static struct hello sample(void)
+{
+	struct hello hello = {
+		.view = {.state = FO_STATE_STANDBY_READY,
+			 .term = 41,
+			 .position = {.term = 40, .seq = 1234},
+			 .failed_interfaces = 2,
+			 .may_activate = true,
+			 .wants_active = true,
+			 .is_serving = true},
+		.sent_realtime_ns = 1234567890,
+		.hold_ms = 15000,
+		.software = "0.1.0",
+	};
+
+	memset(hello.digest, 0x5a, sizeof(hello.digest));
+	return hello;
+}
+
+static struct datagram seal(struct hello_codec *codec)
+{
+	struct datagram datagram;
+	struct hello hello = sample();
+
+	assert_int_equal(hello_seal(codec, &hello, datagram.data, &datagram.size), 0);
+	assert_true(datagram.size <= HELLO_SIZE_MAX);
+	return datagram;
+}
+
+static int take(struct hello_codec *codec, unsigned path, const struct datagram *datagram,
+		struct hello *ret_hello, bool *ret_is_current)
+{
+	return hello_open(codec, path, datagram->data, datagram->size, ret_hello, ret_is_current);
+}
+
+static int take_code(struct hello_codec *codec, unsigned path, const struct datagram *datagram)
+{
+	struct hello hello;
+	bool is_current;
+
+	return take(codec, path, datagram, &hello, &is_current);
+}
+
+/* A hears B, B hears A: from then on each believes the other. */
+static void acquaint(struct hello_codec *a, struct hello_codec *b)
+{
+	struct datagram one = seal(a), two, three;
+	struct hello hello;
+	bool is_current;
+
+	assert_int_equal(take(b, 0, &one, &hello, &is_current), 0);
+	two = seal(b);
+	assert_int_equal(take(a, 0, &two, &hello, &is_current), 0);
+	assert_true(is_current);
+	three = seal(a);
+	assert_int_equal(take(b, 0, &three, &hello, &is_current), 0);
+	assert_true(is_current);
+}
+
+static void what_is_sealed_is_what_is_opened(void **state)
+{
+	struct pair *pair = *state;
+	struct hello hello, sent = sample();
+	struct datagram datagram;
+	bool is_current;
+
+	acquaint(pair->a, pair->b);
+	datagram = seal(pair->a);
+	assert_int_equal(take(pair->b, 3, &datagram, &hello, &is_current), 0);
+	assert_true(is_current);
+	assert_true(hello.is_newest);
+	assert_int_equal(hello.unit, FO_UNIT_PRIMARY);
+	assert_int_equal(hello.boot, BOOT_A);
+	assert_int_equal(hello.counter, 3);
+	assert_int_equal(hello.echo_boot, BOOT_B);
+	assert_int_equal(hello.echo_counter, 1);
+	assert_int_equal(hello.view.state, sent.view.state);
+	assert_int_equal(hello.view.term, 41);
+	assert_int_equal(hello.view.position.term, 40);
+	assert_int_equal(hello.view.position.seq, 1234);
+	assert_int_equal(hello.view.failed_interfaces, 2);
+	assert_true(hello.view.may_activate && hello.view.wants_active && hello.view.is_serving);
+	assert_false(hello.view.is_leaving || hello.view.wants_mate_active);
+	assert_memory_equal(hello.digest, sent.digest, sizeof(sent.digest));
+	assert_int_equal(hello.sent_realtime_ns, sent.sent_realtime_ns);
+	assert_int_equal(hello.hold_ms, 15000);
+	assert_string_equal(hello.software, "0.1.0");
+}
+
+static void the_contents_are_not_readable_on_the_wire(void **state)
+{
+	struct pair *pair = *state;
+	struct datagram datagram = seal(pair->a);
+
+	assert_null(memmem(datagram.data, datagram.size, "0.1.0", 5));
+}
+
+static void another_key_is_an_integrity_error(void **state)
+{
+	struct pair *pair = *state;
+	uint8_t other[HELLO_KEY_SIZE] = "another key";
+	struct hello_codec *stranger = NULL;
+	struct datagram datagram;
+
+	assert_int_equal(hello_codec_new(other, FO_UNIT_PRIMARY, BOOT_A, &stranger), 0);
+	datagram = seal(stranger);
+	assert_int_equal(take_code(pair->b, 0, &datagram), ERR_INTEGRITY);
+	hello_codec_free(stranger);
+}
+
+static void every_flipped_bit_is_refused(void **state)
+{
+	struct pair *pair = *state;
+	struct datagram datagram;
+
+	acquaint(pair->a, pair->b);
+	datagram = seal(pair->a);
+	for (size_t i = 0; i < datagram.size * 8; i++) {
+		datagram.data[i / 8] ^= (uint8_t)(1u << i % 8);
+		assert_true(take_code(pair->b, 0, &datagram) < 0);
+		datagram.data[i / 8] ^= (uint8_t)(1u << i % 8);
+	}
+	assert_int_equal(take_code(pair->b, 0, &datagram), 0);
+}
+
+static void another_version_is_named_as_such(void **state)
+{
+	struct pair *pair = *state;
+	struct datagram datagram = seal(pair->a);
+
+	datagram.data[4] = HELLO_VERSION + 1;
+	assert_int_equal(take_code(pair->b, 0, &datagram), ERR_VERSION);
+}
+
+static void every_truncation_is_refused(void **state)
+{
+	struct pair *pair = *state;
+	struct datagram datagram = seal(pair->a);
+
+	for (size_t size = 0; size < datagram.size; size++) {
+		struct datagram cut = datagram;
+
+		cut.size = size;
+		assert_true(take_code(pair->b, 0, &cut) < 0);
+	}
+	assert_int_equal(take_code(pair->b, 0, &datagram), 0);
+}
+
+static void a_path_that_does_not_exist_is_refused(void **state)
+{
+	struct pair *pair = *state;
+	struct datagram datagram = seal(pair->a);
+
+	assert_true(take_code(pair->b, HELLO_PATHS_MAX, &datagram) < 0);
+}
+
+static void a_replay_is_refused_on_the_same_path_only(void **state)
+{
+	struct pair *pair = *state;
+	struct datagram datagram;
+	struct hello hello;
+	bool is_current;
+
+	acquaint(pair->a, pair->b);
+	datagram = seal(pair->a);
+	assert_int_equal(take(pair->b, 0, &datagram, &hello, &is_current), 0);
+	assert_true(hello.is_newest);
+	assert_int_equal(take_code(pair->b, 0, &datagram), ERR_EXISTS);
+	assert_int_equal(take(pair->b, 1, &datagram, &hello, &is_current), 0);
+	assert_true(is_current);
+	assert_false(hello.is_newest);
+	assert_int_equal(take_code(pair->b, 1, &datagram), ERR_EXISTS);
+}
+
+static void reordering_is_borne_within_sixty_four_counters(void **state)
+{
+	struct pair *pair = *state;
+	struct datagram datagrams[70];
+	struct hello hello;
+	bool is_current;
+
+	acquaint(pair->a, pair->b);
+	for (size_t i = 0; i < 70; i++)
+		datagrams[i] = seal(pair->a);
+	assert_int_equal(take_code(pair->b, 0, &datagrams[69]), 0);
+	assert_int_equal(take(pair->b, 0, &datagrams[6], &hello, &is_current), 0);
+	assert_false(hello.is_newest);
+	assert_int_equal(take_code(pair->b, 0, &datagrams[6]), ERR_EXISTS);
+	assert_int_equal(take_code(pair->b, 0, &datagrams[5]), ERR_EXISTS);
+	assert_int_equal(take_code(pair->b, 0, &datagrams[68]), 0);
+}
+
+static void our_own_datagram_reflected_is_refused(void **state)
+{
+	struct pair *pair = *state;
+	struct datagram datagram = seal(pair->a);
+
+	assert_int_equal(take_code(pair->a, 0, &datagram), ERR_EXISTS);
+	datagram.data[5] = FO_UNIT_SECONDARY;
+	assert_int_equal(take_code(pair->a, 0, &datagram), ERR_INTEGRITY);
+}
+
+static void a_recording_from_before_our_start_is_not_believed(void **state)
+{
+	struct pair *pair = *state;
+	struct datagram recorded;
+	struct hello_codec *restarted;
+	struct hello hello;
+	bool is_current = true;
+
+	acquaint(pair->a, pair->b);
+	recorded = seal(pair->a);
+	restarted = codec_of(FO_UNIT_SECONDARY, BOOT_B2);
+	assert_int_equal(take(restarted, 0, &recorded, &hello, &is_current), 0);
+	assert_false(is_current);
+	assert_false(hello.is_newest);
+	acquaint(pair->a, restarted);
+	hello_codec_free(restarted);
+}
+
+static void a_rebooted_mate_is_believed_again_after_one_exchange(void **state)
+{
+	struct pair *pair = *state;
+	struct hello_codec *restarted = codec_of(FO_UNIT_SECONDARY, BOOT_B2);
+	struct datagram one, two, three;
+	struct hello hello;
+	bool is_current;
+
+	acquaint(pair->a, pair->b);
+	one = seal(restarted);
+	assert_int_equal(take(pair->a, 0, &one, &hello, &is_current), 0);
+	assert_false(is_current);
+	two = seal(pair->a);
+	assert_int_equal(take(restarted, 0, &two, &hello, &is_current), 0);
+	three = seal(restarted);
+	assert_int_equal(take(pair->a, 0, &three, &hello, &is_current), 0);
+	assert_true(is_current);
+	assert_true(hello.is_newest);
+	hello_codec_free(restarted);
+}
+
+static void a_boot_that_a_later_one_replaced_is_never_believed_again(void **state)
+{
+	struct pair *pair = *state;
+	struct hello_codec *restarted = codec_of(FO_UNIT_SECONDARY, BOOT_B2);
+	struct datagram withheld, one, two, three;
+	struct hello hello;
+	bool is_current;
+
+	acquaint(pair->a, pair->b);
+	withheld = seal(pair->b);
+	one = seal(restarted);
+	assert_int_equal(take_code(pair->a, 0, &one), 0);
+	two = seal(pair->a);
+	assert_int_equal(take_code(restarted, 0, &two), 0);
+	three = seal(restarted);
+	assert_int_equal(take(pair->a, 0, &three, &hello, &is_current), 0);
+	assert_true(is_current);
+	assert_int_equal(take(pair->a, 0, &withheld, &hello, &is_current), 0);
+	assert_false(is_current);
+	hello_codec_free(restarted);
+}
+
+static void replayed_candidates_do_not_displace_the_proven_mate(void **state)
+{
+	struct pair *pair = *state;
+	struct hello hello;
+	struct datagram datagram;
+	bool is_current;
+
+	acquaint(pair->a, pair->b);
+	for (uint64_t boot = 1; boot <= 20; boot++) {
+		struct hello_codec *old = codec_of(FO_UNIT_PRIMARY, boot);
+
+		datagram = seal(old);
+		assert_int_equal(take(pair->b, 0, &datagram, &hello, &is_current), 0);
+		assert_false(is_current);
+		hello_codec_free(old);
+	}
+	datagram = seal(pair->a);
+	assert_int_equal(take(pair->b, 0, &datagram, &hello, &is_current), 0);
+	assert_true(is_current && hello.is_newest);
+}
+
+static void random_bytes_are_refused(void **state)
+{
+	struct pair *pair = *state;
+	struct datagram datagram = {.size = HELLO_SIZE_MAX};
+	uint64_t x = 88172645463325252u;
+
+	for (int i = 0; i < 20000; i++) {
+		for (size_t j = 0; j < sizeof(datagram.data); j++) {
+			x ^= x << 13;
+			x ^= x >> 7;
+			x ^= x << 17;
+			datagram.data[j] = (uint8_t)x;
+		}
+		datagram.size = (size_t)(x % (HELLO_SIZE_MAX + 1));
+		if (i % 2) {
+			memcpy(datagram.data, "AFHO", 4);
+			datagram.data[4] = HELLO_VERSION;
+			datagram.data[5] &= 1;
+		}
+		assert_true(take_code(pair->a, 0, &datagram) < 0);
+	}
+}
+
+static void a_body_outside_its_ranges_is_malformed(void **state)
+{
+	struct hello hello = sample(), unpacked;
+	uint8_t data[HELLO_SIZE_MAX];
+	size_t size;
+
+	(void)state;
+	hello.view.state = FO_STATE__MAX;
+	assert_int_equal(hello_body_pack(&hello, sizeof(data), data, &size), 0);
+	assert_int_equal(hello_body_unpack(data, size, &unpacked), ERR_MALFORMED);
+	hello = sample();
+	hello.unit = FO_UNIT__MAX;
+	assert_int_equal(hello_body_pack(&hello, sizeof(data), data, &size), 0);
+	assert_int_equal(hello_body_unpack(data, size, &unpacked), ERR_MALFORMED);
+	assert_int_equal(hello_body_unpack(data, 0, &unpacked), ERR_MALFORMED);
+}
+
+static void control_characters_of_a_mate_do_not_reach_a_terminal(void **state)
+{
+	struct hello hello = sample(), unpacked;
+	uint8_t data[HELLO_SIZE_MAX];
+	size_t size;
+
+	(void)state;
+	memcpy(hello.software, "\033[2J", 5);
+	assert_int_equal(hello_body_pack(&hello, sizeof(data), data, &size), 0);
+	assert_int_equal(hello_body_unpack(data, size, &unpacked), 0);
+	assert_string_equal(unpacked.software, "?[2J");
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+	static const struct CMUnitTest TESTS[] = {
+		TEST(what_is_sealed_is_what_is_opened),
+		TEST(the_contents_are_not_readable_on_the_wire),
+		TEST(another_key_is_an_integrity_error),
+		TEST(every_flipped_bit_is_refused),
+		TEST(another_version_is_named_as_such),
+		TEST(every_truncation_is_refused),
+		TEST(a_path_that_does_not_exist_is_refused),
+		TEST(a_replay_is_refused_on_the_same_path_only),
+		TEST(reordering_is_borne_within_sixty_four_counters),
+		TEST(our_own_datagram_reflected_is_refused),
+		TEST(a_recording_from_before_our_start_is_not_believed),
+		TEST(a_rebooted_mate_is_believed_again_after_one_exchange),
+		TEST(a_boot_that_a_later_one_replaced_is_never_believed_again),
+		TEST(replayed_candidates_do_not_displace_the_proven_mate),
+		TEST(random_bytes_are_refused),
+		TEST(a_body_outside_its_ranges_is_malformed),
+		TEST(control_characters_of_a_mate_do_not_reach_a_terminal),
+	};
+
+	return cmocka_run_group_tests(TESTS, NULL, NULL);
+}
