@@ -1,0 +1,576 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Opening, reading, and unit/; changes of replicated/ are apply.c's. LMDB writes new pages beside
+ * the old ones and one meta page at the end, so that a full disk, a kill or a power cut leaves the
+ * state of the last commit.
+ */
+#include "certstore/store.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/err.h"
+#include "certstore/digest.h"
+#include "certstore/store_private.h"
+
+#define MAP_SIZE ((size_t)16 * 1024 * 1024 * 1024)
+#define DATABASES_MAX 8
+
+struct store {
+	struct store_replica replica;
+	MDB_dbi unit;
+};
+
+int store_code(int lmdb_code)
+{
+	switch (lmdb_code) {
+	case MDB_SUCCESS:
+		return 0;
+	case MDB_NOTFOUND:
+		return ERR_NOT_FOUND;
+	case MDB_MAP_FULL:
+	case ENOSPC:
+	case EDQUOT:
+	case EFBIG:
+		return -ENOSPC;
+	case ENOMEM:
+	case EACCES:
+	case EROFS:
+	case EIO:
+	case ENOENT:
+	case EAGAIN:
+		return -lmdb_code;
+	case MDB_READERS_FULL:
+		return ERR_BUSY;
+	case MDB_BAD_VALSIZE:
+		return ERR_TOO_LARGE;
+	default:
+		return ERR_STORE;
+	}
+}
+
+static int make_directory(const char *directory, int *ret_fd, struct why *ret_why)
+{
+	_cleanup_close_ int fd = -1;
+
+	if (mkdir(directory, 0700) < 0 && errno != EEXIST)
+		return why_set(ret_why, -errno, "cannot make the store's folder %s: %s", directory,
+			       strerror(errno));
+	fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return why_set(ret_why, -errno, "cannot open the store's folder %s: %s", directory,
+			       strerror(errno));
+	*ret_fd = TAKE_FD(fd);
+	return 0;
+}
+
+/*
+ * Pages behind the end of a file that was cut off would kill us with SIGBUS; as zeros they are an
+ * error of LMDB's.
+ */
+static int cover_last_page(MDB_env *env)
+{
+	MDB_envinfo info;
+	MDB_stat stat;
+	struct stat file;
+	off_t wanted;
+	int fd, r;
+
+	r = store_code(mdb_env_info(env, &info));
+	if (r == 0)
+		r = store_code(mdb_env_stat(env, &stat));
+	if (r == 0)
+		r = store_code(mdb_env_get_fd(env, &fd));
+	if (r < 0)
+		return r;
+	wanted = (off_t)((info.me_last_pgno + 1) * stat.ms_psize);
+	if (wanted > (off_t)MAP_SIZE)
+		return ERR_STORE;
+	if (fstat(fd, &file) < 0 || (file.st_size < wanted && ftruncate(fd, wanted) < 0))
+		return -errno;
+	return 0;
+}
+
+static int open_environment(const char *directory, struct store *store)
+{
+	MDB_env *env = NULL;
+	int dead = 0;
+	int r = store_code(mdb_env_create(&env));
+
+	if (r < 0)
+		return r;
+	store->replica.env = env;
+	r = store_code(mdb_env_set_mapsize(env, MAP_SIZE));
+	if (r == 0)
+		r = store_code(mdb_env_set_maxdbs(env, DATABASES_MAX));
+	if (r == 0)
+		r = store_code(mdb_env_open(env, directory, MDB_NOTLS, 0600));
+	if (r == 0)
+		r = store_code(mdb_reader_check(env, &dead));
+	return r == 0 ? cover_last_page(env) : r;
+}
+
+static int open_databases(struct store *store)
+{
+	_cleanup_txn_ MDB_txn *txn = NULL;
+	struct store_replica *replica = &store->replica;
+	const struct {
+		const char *name;
+		MDB_dbi *dbi;
+	} databases[] = {
+		{"replicated/items", &replica->items},
+		{"replicated/digests", &replica->digests},
+		{"replicated/journal", &replica->journal},
+		{"replicated/meta", &replica->meta},
+		{"unit/items", &store->unit},
+	};
+	int r = store_code(mdb_txn_begin(replica->env, NULL, 0, &txn));
+
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(databases); i++)
+		r = store_code(mdb_dbi_open(txn, databases[i].name, MDB_CREATE, databases[i].dbi));
+	if (r < 0)
+		return r;
+	return store_code(mdb_txn_commit(TAKE_PTR(txn)));
+}
+
+void store_position_pack(const struct store_position *position,
+			 Asafo__Record__Position *ret_message)
+{
+	*ret_message = (Asafo__Record__Position)ASAFO__RECORD__POSITION__INIT;
+	ret_message->term = position->term;
+	ret_message->seq = position->seq;
+	ret_message->count = position->count;
+	ret_message->digest.len = STORE_DIGEST_SIZE;
+	ret_message->digest.data = (uint8_t *)(uintptr_t)position->digest;
+}
+
+int store_meta_read(const struct store_replica *replica, MDB_txn *txn,
+		    struct store_position *ret_position)
+{
+	MDB_val key = store_val("position", 8), value;
+	Asafo__Record__Position *message;
+	int r = store_code(mdb_get(txn, replica->meta, &key, &value));
+
+	if (r == ERR_NOT_FOUND) {
+		*ret_position = (struct store_position){0};
+		return 0;
+	}
+	if (r < 0)
+		return r;
+	message = asafo__record__position__unpack(NULL, value.mv_size, value.mv_data);
+	if (!message)
+		return ERR_STORE;
+	r = message->digest.len == STORE_DIGEST_SIZE ? 0 : ERR_STORE;
+	if (r == 0) {
+		*ret_position = (struct store_position){
+			.term = message->term, .seq = message->seq, .count = message->count};
+		memcpy(ret_position->digest, message->digest.data, STORE_DIGEST_SIZE);
+	}
+	asafo__record__position__free_unpacked(message, NULL);
+	return r;
+}
+
+int store_meta_write(const struct store_replica *replica, MDB_txn *txn,
+		     const struct store_position *position)
+{
+	Asafo__Record__Position message;
+	MDB_val key = store_val("position", 8), value = {0};
+	int r;
+
+	store_position_pack(position, &message);
+	value.mv_size = asafo__record__position__get_packed_size(&message);
+	r = store_code(mdb_put(txn, replica->meta, &key, &value, MDB_RESERVE));
+	if (r == 0)
+		(void)asafo__record__position__pack(&message, value.mv_data);
+	return r;
+}
+
+int store_meta_kek_write(const struct store_replica *replica, MDB_txn *txn,
+			 const uint8_t id[static STORE_KEK_ID_SIZE])
+{
+	MDB_val key = store_val("kek", 3), value = store_val(id, STORE_KEK_ID_SIZE);
+
+	return store_code(mdb_put(txn, replica->meta, &key, &value, 0));
+}
+
+/* Counts of three places must agree; the root of nothing is zero. */
+static int check_counts(struct store_replica *replica)
+{
+	static const uint8_t zero[STORE_DIGEST_SIZE];
+	_cleanup_txn_ MDB_txn *txn = NULL;
+	MDB_stat items, digests;
+	int r = store_code(mdb_txn_begin(replica->env, NULL, MDB_RDONLY, &txn));
+
+	if (r == 0)
+		r = store_meta_read(replica, txn, &replica->position);
+	if (r == 0)
+		r = store_code(mdb_stat(txn, replica->items, &items));
+	if (r == 0)
+		r = store_code(mdb_stat(txn, replica->digests, &digests));
+	if (r < 0)
+		return r;
+	if (items.ms_entries != replica->position.count ||
+	    digests.ms_entries != replica->position.count)
+		return ERR_STORE;
+	if (replica->position.count == 0 &&
+	    memcmp(replica->position.digest, zero, STORE_DIGEST_SIZE) != 0)
+		return ERR_STORE;
+	return 0;
+}
+
+static int explain_open(int code, const char *directory, struct why *ret_why)
+{
+	if (code == -ENOSPC)
+		return why_set(ret_why, code,
+			       "no space left for the certificate store in %s: free some",
+			       directory);
+	if (code == ERR_STORE)
+		return why_set(ret_why, code,
+			       "the certificate store in %s is damaged: move the folder away and "
+			       "restart, then "
+			       "it is filled again from the mate, or import the trustpoints again",
+			       directory);
+	return why_set(ret_why, code, "cannot open the certificate store in %s: %s", directory,
+		       err_text(code));
+}
+
+static inline void store_close_p(struct store **store)
+{
+	store_close(*store);
+}
+
+int store_open(const char *directory, struct store **ret_store, struct why *ret_why)
+{
+	_cleanup_(store_close_p) struct store *store = calloc(1, sizeof(*store));
+	int r;
+
+	if (!store)
+		return why_set(ret_why, -ENOMEM, "out of memory");
+	store->replica.directory_fd = -1;
+	r = make_directory(directory, &store->replica.directory_fd, ret_why);
+	if (r < 0)
+		return r;
+	r = open_environment(directory, store);
+	if (r == 0)
+		r = open_databases(store);
+	if (r == 0)
+		r = check_counts(&store->replica);
+	/* The files' names are durable, too. */
+	if (r == 0 && fsync(store->replica.directory_fd) < 0)
+		r = -errno;
+	/* What must be there and is not is damage. */
+	if (r == ERR_NOT_FOUND)
+		r = ERR_STORE;
+	if (r < 0)
+		return explain_open(r, directory, ret_why);
+	*ret_store = TAKE_PTR(store);
+	return 0;
+}
+
+void store_close(struct store *store)
+{
+	if (!store)
+		return;
+	if (store->replica.env)
+		mdb_env_close(store->replica.env);
+	if (store->replica.directory_fd >= 0)
+		(void)close(store->replica.directory_fd);
+	free(store);
+}
+
+struct store_replica *store_replica(struct store *store)
+{
+	return &store->replica;
+}
+
+void store_position(const struct store *store, struct store_position *ret_position)
+{
+	*ret_position = store->replica.position;
+}
+
+bool store_key_is_replicated(const char *key)
+{
+	size_t length = strnlen(key, STORE_KEY_MAX + 1);
+
+	if (length == 0 || length > STORE_KEY_MAX)
+		return false;
+	for (size_t i = 0; i < length; i++) {
+		if ((unsigned char)key[i] <= 0x20 || (unsigned char)key[i] >= 0x7f)
+			return false;
+	}
+	return (strncmp(key, "trustpoint/", 11) == 0 && length > 11) ||
+	       (strncmp(key, "generation/", 11) == 0 && length > 11) ||
+	       strcmp(key, "fallback/") == 0;
+}
+
+static int explain_write(int code, struct why *ret_why)
+{
+	if (code == 0)
+		return 0;
+	if (code == -ENOSPC)
+		return why_set(ret_why, code,
+			       "no space left for the certificate store: nothing was "
+			       "changed; free some space and try again");
+	return why_set(ret_why, code,
+		       "the certificate store could not be written (%s): nothing was changed",
+		       err_text(code));
+}
+
+static int change_all(struct apply *apply, const struct store_change *changes, size_t n_changes)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < n_changes; i++) {
+		const struct store_change *change = &changes[i];
+		uint8_t digest[STORE_DIGEST_SIZE] = {0};
+		size_t key_size = strnlen(change->key, STORE_KEY_MAX + 1);
+
+		if (!store_key_is_replicated(change->key))
+			return ERR_MALFORMED;
+		if (change->value)
+			r = digest_item(change->key, key_size, change->value, change->value_size,
+					digest);
+		if (r == 0)
+			r = apply_item(apply, change->key, key_size, change->value,
+				       change->value_size, digest);
+	}
+	return r;
+}
+
+static int check_sizes(const struct store_change *changes, size_t n_changes, struct why *ret_why)
+{
+	for (size_t i = 0; i < n_changes; i++) {
+		if (changes[i].value &&
+		    (changes[i].value_size == 0 || changes[i].value_size > STORE_VALUE_MAX))
+			return why_set(ret_why, ERR_TOO_LARGE,
+				       "a record of %zu bytes: at most %u are stored",
+				       changes[i].value_size, STORE_VALUE_MAX);
+	}
+	return 0;
+}
+
+int store_change(struct store *store, uint64_t term, const struct store_change *changes,
+		 size_t n_changes, struct why *ret_why)
+{
+	_cleanup_(apply_done) struct apply apply = {0};
+	int r = check_sizes(changes, n_changes, ret_why);
+
+	if (r < 0)
+		return r;
+	r = apply_begin(&store->replica, &apply);
+	if (r == 0 && term < apply.position.term)
+		return why_set(
+			ret_why, ERR_NOT_ACTIVE,
+			"the store was changed in term %llu already, this unit is active in term "
+			"%llu only: do it on the other unit",
+			(unsigned long long)apply.position.term, (unsigned long long)term);
+	if (r == 0)
+		r = change_all(&apply, changes, n_changes);
+	if (r == 0)
+		r = apply_commit(&apply, term, apply.position.seq + 1);
+	return explain_write(r, ret_why);
+}
+
+static int get(struct store *store, MDB_txn *txn, MDB_dbi dbi, const char *name,
+	       struct buf *ret_value)
+{
+	MDB_val key = store_val(name, strlen(name)), value;
+	int r;
+
+	if (key.mv_size == 0 || key.mv_size > STORE_KEY_MAX)
+		return ERR_NOT_FOUND;
+	r = store_code(mdb_get(txn, dbi, &key, &value));
+	if (r < 0)
+		return r;
+	if (dbi == store->replica.items) {
+		uint8_t digest[STORE_DIGEST_SIZE];
+		MDB_val known;
+
+		r = digest_item(name, key.mv_size, value.mv_data, value.mv_size, digest);
+		if (r == 0)
+			r = store_code(mdb_get(txn, store->replica.digests, &key, &known));
+		if (r < 0)
+			return r == ERR_NOT_FOUND ? ERR_STORE : r;
+		if (known.mv_size != sizeof(digest) ||
+		    memcmp(known.mv_data, digest, sizeof(digest)) != 0)
+			return ERR_STORE;
+	}
+	return buf_append(ret_value, value.mv_data, value.mv_size);
+}
+
+int store_get(struct store *store, const char *key, struct buf *ret_value)
+{
+	_cleanup_txn_ MDB_txn *txn = NULL;
+	int r = store_code(mdb_txn_begin(store->replica.env, NULL, MDB_RDONLY, &txn));
+
+	return r < 0 ? r : get(store, txn, store->replica.items, key, ret_value);
+}
+
+int store_unit_get(struct store *store, const char *key, struct buf *ret_value)
+{
+	_cleanup_txn_ MDB_txn *txn = NULL;
+	int r = store_code(mdb_txn_begin(store->replica.env, NULL, MDB_RDONLY, &txn));
+
+	return r < 0 ? r : get(store, txn, store->unit, key, ret_value);
+}
+
+typedef int (*each_fn)(const char *key, const uint8_t *value, size_t size, void *userdata);
+
+/* From the first key > AFTER (NULL: >= PREFIX). */
+static int first_key(MDB_cursor *cursor, const char *prefix, const char *after, MDB_val *key,
+		     MDB_val *value)
+{
+	const char *from = after && strcmp(after, prefix) > 0 ? after : prefix;
+	int r;
+
+	*key = store_val(from, strlen(from));
+	if (key->mv_size == 0)
+		return store_code(mdb_cursor_get(cursor, key, value, MDB_FIRST));
+	r = store_code(mdb_cursor_get(cursor, key, value, MDB_SET_RANGE));
+	if (r == 0 && after && key->mv_size == strlen(after) &&
+	    memcmp(key->mv_data, after, key->mv_size) == 0)
+		r = store_code(mdb_cursor_get(cursor, key, value, MDB_NEXT));
+	return r;
+}
+
+static int each(struct store *store, MDB_dbi dbi, const char *prefix, const char *after, each_fn fn,
+		void *userdata)
+{
+	_cleanup_txn_ MDB_txn *txn = NULL;
+	_cleanup_cursor_ MDB_cursor *cursor = NULL;
+	size_t prefix_size = strlen(prefix);
+	MDB_val key, value;
+	int r = store_code(mdb_txn_begin(store->replica.env, NULL, MDB_RDONLY, &txn));
+
+	if (r == 0)
+		r = store_code(mdb_cursor_open(txn, dbi, &cursor));
+	if (r < 0)
+		return r;
+	r = first_key(cursor, prefix, after, &key, &value);
+	while (r == 0) {
+		char name[STORE_KEY_MAX + 1];
+
+		if (key.mv_size > STORE_KEY_MAX)
+			return ERR_STORE;
+		memcpy(name, key.mv_data, key.mv_size);
+		name[key.mv_size] = 0;
+		if (strncmp(name, prefix, prefix_size) != 0)
+			return 0;
+		r = fn(name, value.mv_data, value.mv_size, userdata);
+		if (r < 0)
+			return r;
+		r = store_code(mdb_cursor_get(cursor, &key, &value, MDB_NEXT));
+	}
+	return r == ERR_NOT_FOUND ? 0 : r;
+}
+
+int store_each(struct store *store, const char *prefix, each_fn fn, void *userdata)
+{
+	return each(store, store->replica.items, prefix, NULL, fn, userdata);
+}
+
+int store_each_after(struct store *store, const char *prefix, const char *after, each_fn fn,
+		     void *userdata)
+{
+	return each(store, store->replica.items, prefix, after, fn, userdata);
+}
+
+int store_unit_each(struct store *store, const char *prefix, each_fn fn, void *userdata)
+{
+	return each(store, store->unit, prefix, NULL, fn, userdata);
+}
+
+int store_unit_each_after(struct store *store, const char *prefix, const char *after, each_fn fn,
+			  void *userdata)
+{
+	return each(store, store->unit, prefix, after, fn, userdata);
+}
+
+static int count_one(const char *key, const uint8_t *value, size_t size, void *userdata)
+{
+	uint64_t *count = userdata;
+
+	(void)key;
+	(void)value;
+	(void)size;
+	(*count)++;
+	return 0;
+}
+
+int store_count(struct store *store, const char *prefix, uint64_t *ret_count)
+{
+	*ret_count = 0;
+	return store_each(store, prefix, count_one, ret_count);
+}
+
+int store_unit_count(struct store *store, const char *prefix, uint64_t *ret_count)
+{
+	*ret_count = 0;
+	return store_unit_each(store, prefix, count_one, ret_count);
+}
+
+int store_unit_change(struct store *store, const struct store_change *changes, size_t n_changes,
+		      struct why *ret_why)
+{
+	_cleanup_txn_ MDB_txn *txn = NULL;
+	int r = check_sizes(changes, n_changes, ret_why);
+
+	if (r < 0)
+		return r;
+	r = store_code(mdb_txn_begin(store->replica.env, NULL, 0, &txn));
+	for (size_t i = 0; r == 0 && i < n_changes; i++) {
+		MDB_val key = store_val(changes[i].key, strlen(changes[i].key));
+		MDB_val value = store_val(changes[i].value, changes[i].value_size);
+
+		if (key.mv_size > STORE_KEY_MAX)
+			r = ERR_TOO_LARGE;
+		else if (changes[i].value)
+			r = store_code(mdb_put(txn, store->unit, &key, &value, 0));
+		else
+			r = store_code(mdb_del(txn, store->unit, &key, NULL));
+		if (r == ERR_NOT_FOUND)
+			r = 0;
+	}
+	if (r == 0)
+		r = store_code(mdb_txn_commit(TAKE_PTR(txn)));
+	return explain_write(r, ret_why);
+}
+
+int store_kek_id(struct store *store, uint8_t ret_id[static STORE_KEK_ID_SIZE])
+{
+	_cleanup_txn_ MDB_txn *txn = NULL;
+	MDB_val key = store_val("kek", 3), value;
+	int r = store_code(mdb_txn_begin(store->replica.env, NULL, MDB_RDONLY, &txn));
+
+	if (r == 0)
+		r = store_code(mdb_get(txn, store->replica.meta, &key, &value));
+	if (r == 0 && value.mv_size != STORE_KEK_ID_SIZE)
+		r = ERR_STORE;
+	if (r == 0)
+		memcpy(ret_id, value.mv_data, STORE_KEK_ID_SIZE);
+	return r;
+}
+
+int store_kek_id_set(struct store *store, const uint8_t id[static STORE_KEK_ID_SIZE])
+{
+	_cleanup_txn_ MDB_txn *txn = NULL;
+	int r = store_code(mdb_txn_begin(store->replica.env, NULL, 0, &txn));
+
+	if (r == 0)
+		r = store_meta_kek_write(&store->replica, txn, id);
+	return r < 0 ? r : store_code(mdb_txn_commit(TAKE_PTR(txn)));
+}
+
+int store_journal_each(struct store *store, uint64_t term,
+		       int (*fn)(const char *key, void *userdata), void *userdata,
+		       bool *ret_is_whole)
+{
+	_cleanup_txn_ MDB_txn *txn = NULL;
+	int r = store_code(mdb_txn_begin(store->replica.env, NULL, MDB_RDONLY, &txn));
+
+	return r < 0 ? r
+		     : journal_each_of_term(&store->replica, txn, term, fn, userdata, ret_is_whole);
+}

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Is the store what it says it is? In a child for what may kill its reader, or in full with every
+ * digest. */
+#include <errno.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/err.h"
+#include "certstore/digest.h"
+#include "certstore/store_private.h"
+
+static int walk_database(MDB_txn *txn, MDB_dbi dbi)
+{
+	_cleanup_cursor_ MDB_cursor *cursor = NULL;
+	MDB_val key, value;
+	int r = store_code(mdb_cursor_open(txn, dbi, &cursor));
+
+	while (r == 0)
+		r = store_code(mdb_cursor_get(cursor, &key, &value, MDB_NEXT));
+	return r == ERR_NOT_FOUND ? 0 : r;
+}
+
+static int nothing(const char *key, const uint8_t *value, size_t size, void *userdata)
+{
+	(void)key;
+	(void)value;
+	(void)size;
+	(void)userdata;
+	return 0;
+}
+
+static int walk(const char *directory)
+{
+	struct store *store = NULL;
+	const struct store_replica *replica;
+	MDB_txn *txn = NULL;
+	int r = store_open(directory, &store, NULL);
+
+	if (r < 0)
+		return r;
+	replica = store_replica(store);
+	r = store_code(mdb_txn_begin(replica->env, NULL, MDB_RDONLY, &txn));
+	if (r == 0)
+		r = walk_database(txn, replica->items);
+	if (r == 0)
+		r = walk_database(txn, replica->digests);
+	if (r == 0)
+		r = walk_database(txn, replica->journal);
+	if (txn)
+		mdb_txn_abort(txn);
+	if (r == 0)
+		r = store_unit_each(store, "", nothing, NULL);
+	store_close(store);
+	return r;
+}
+
+int store_probe(const char *directory, struct why *ret_why)
+{
+	int status = 0;
+	pid_t child = fork();
+
+	if (child < 0)
+		return why_set(ret_why, -errno, "cannot check the certificate store: %s",
+			       strerror(errno));
+	/* Only damage is told here; other errors are store_open's, with their own sentence. */
+	if (child == 0)
+		_exit(walk(directory) == ERR_STORE ? 1 : 0);
+	while (waitpid(child, &status, 0) < 0) {
+		if (errno != EINTR)
+			return why_set(ret_why, -errno, "cannot check the certificate store: %s",
+				       strerror(errno));
+	}
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+		return 0;
+	return why_set(ret_why, ERR_STORE,
+		       "the certificate store in %s is damaged: move the folder away and restart, "
+		       "then it is "
+		       "filled again from the mate, or import the trustpoints again",
+		       directory);
+}
+
+static int verify_item(const MDB_val *key, const MDB_val *value, MDB_cursor *digests,
+		       struct store_position *sum, struct why *ret_why)
+{
+	uint8_t digest[STORE_DIGEST_SIZE];
+	MDB_val known_key, known;
+	int r = store_code(mdb_cursor_get(digests, &known_key, &known, MDB_NEXT));
+
+	if (r < 0)
+		return r;
+	r = digest_item(key->mv_data, key->mv_size, value->mv_data, value->mv_size, digest);
+	if (r < 0)
+		return r;
+	if (known_key.mv_size != key->mv_size ||
+	    memcmp(known_key.mv_data, key->mv_data, key->mv_size) != 0 ||
+	    known.mv_size != sizeof(digest) || memcmp(known.mv_data, digest, sizeof(digest)) != 0)
+		return why_set(ret_why, ERR_STORE, "the record %.*s is damaged", (int)key->mv_size,
+			       (const char *)key->mv_data);
+	digest_add(sum->digest, digest);
+	sum->count++;
+	return 0;
+}
+
+int store_verify(struct store *store, struct why *ret_why)
+{
+	_cleanup_txn_ MDB_txn *txn = NULL;
+	_cleanup_cursor_ MDB_cursor *items = NULL, *digests = NULL;
+	const struct store_replica *replica = store_replica(store);
+	struct store_position sum = {0}, meta;
+	MDB_val key, value;
+	int r = store_code(mdb_txn_begin(replica->env, NULL, MDB_RDONLY, &txn));
+
+	if (r == 0)
+		r = store_meta_read(replica, txn, &meta);
+	if (r == 0)
+		r = store_code(mdb_cursor_open(txn, replica->items, &items));
+	if (r == 0)
+		r = store_code(mdb_cursor_open(txn, replica->digests, &digests));
+	if (r < 0)
+		return why_set(ret_why, r, "the certificate store cannot be read: %s", err_text(r));
+	for (;;) {
+		r = store_code(mdb_cursor_get(items, &key, &value, MDB_NEXT));
+		if (r == ERR_NOT_FOUND)
+			break;
+		if (r == 0)
+			r = verify_item(&key, &value, digests, &sum, ret_why);
+		if (r < 0)
+			return r == ERR_NOT_FOUND ? ERR_STORE : r;
+	}
+	if (sum.count != meta.count || memcmp(sum.digest, meta.digest, STORE_DIGEST_SIZE) != 0)
+		return why_set(ret_why, ERR_STORE, "the root digest is not that of the records");
+	return 0;
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "certstore/store.h"
+
+/* What the tests of the store share. All of it asserts on failure. */
+
+/* A folder under $TMPDIR; fixture_remove takes it away with its files. */
+char *fixture_directory(void);
+void fixture_remove(char *directory);
+/* A Record named NAME as replicated/ takes it, its sealed key filled with about SIZE bytes that
+ * depend on SEED. */
+void fixture_record(const char *name, uint64_t generation, size_t size, uint64_t seed,
+		    struct buf *ret_record);
+/* Stores such a record as trustpoint/NAME. */
+void fixture_put(struct store *store, uint64_t term, const char *name, size_t size, uint64_t seed);
+void fixture_delete(struct store *store, uint64_t term, const char *name);
+/* The same positions (DIGEST and count; term and seq as well when IS_EXACT) and the same bytes
+ * under the same keys. */
+void fixture_assert_same(struct store *a, struct store *b, int is_exact);
+/* xorshift: the same numbers for the same seed. */
+uint64_t fixture_random(uint64_t *state);
