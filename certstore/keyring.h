@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include <stdbool.h>
+
+#include "base/buf.h"
+#include "base/secret.h"
+#include "base/why.h"
+#include "certstore/record.pb-c.h"
+#include "certstore/seal.h"
+#include "certstore/store.h"
+
+/*
+ * The unit's keys, opened. In the store's unit family, sealed under the unit's master key:
+ * key-encryption keys (the pair's current one and those before it) and the failover key. From the
+ * master key comes also a key-encryption key of the unit's own, for what never leaves it.
+ */
+struct keyring;
+
+enum keyring_kek {
+	KEYRING_PAIR, /* the pair's current key: for what is replicated */
+	KEYRING_UNIT, /* never exported: for what stays home */
+};
+
+/*
+ * The unit's master key: CREDENTIAL_FD's 32 bytes, or (-1) those of PATH, which is made (0600,
+ * durable) when STORE holds nothing that an earlier one sealed. Errors: ERR_MALFORMED,
+ * ERR_NOT_FOUND (lost), -errno; RET_WHY says what to do.
+ */
+int keyring_master_key(struct store *store, int credential_fd, const char *path,
+		       struct secret *ret_master, struct why *ret_why);
+/*
+ * MASTER is copied. The first time, the pair's key-encryption key is made. Errors: ERR_INTEGRITY
+ * (another master key), ERR_STORE, ERR_CRYPTO, -ENOMEM, those of the store.
+ */
+int keyring_new(struct store *store, const struct secret *master, struct keyring **ret_ring,
+		struct why *ret_why);
+void keyring_free(struct keyring *ring);
+
+/* Seals a Record. RET_RECORD is appended to. */
+int keyring_seal(struct keyring *ring, enum keyring_kek which,
+		 const Asafo__Record__TrustpointPublic *public_part, const struct secret *pkcs8,
+		 struct buf *ret_record);
+/* Unseals the key of a Record. Errors: ERR_INTEGRITY (changed, or no key of the ring opens it),
+ * ERR_MALFORMED, -ENOMEM. */
+int keyring_open(struct keyring *ring, const Asafo__Record__Record *record,
+		 struct secret *ret_pkcs8);
+
+/*
+ * `failover key`: a text of 1 to 63 printable characters, or 32 hex digits; the same text is the
+ * same key on every unit. Stored durably. Errors: ERR_MALFORMED.
+ */
+int keyring_failover_key_set(struct keyring *ring, const uint8_t *text, size_t size,
+			     struct why *ret_why);
+/* A random one. Errors: those of the store. */
+int keyring_failover_key_make(struct keyring *ring, struct why *ret_why);
+bool keyring_has_failover_key(const struct keyring *ring);
+/* 32 bytes each. Errors: ERR_NOT_READY (no failover key). */
+int keyring_link_keys(struct keyring *ring, uint8_t ret_hello_key[static 32],
+		      uint8_t ret_link_psk[static 32]);
+
+/* The pair's current key-encryption key for the mate, sealed under the failover key. Errors:
+ * ERR_NOT_READY. */
+int keyring_kek_export(struct keyring *ring, struct buf *ret_sealed);
+/*
+ * The mate's: joins the ring, durably. It becomes the current one when the store says so
+ * (store_kek_id), which the stage's commit does, and keyring_refresh was called. Errors:
+ * ERR_INTEGRITY (another failover key), ERR_NOT_READY.
+ */
+int keyring_kek_import(struct keyring *ring, const uint8_t *sealed, size_t size,
+		       uint8_t ret_id[static SEAL_ID_SIZE], struct why *ret_why);
+/* Takes the store's word for which key is the current one. Errors: ERR_STORE (not in the ring). */
+int keyring_refresh(struct keyring *ring);
+
+/* `asafo pair`: the failover key sealed under a one-time code (pair.h), and taken from there. */
+int keyring_pair_seal(struct keyring *ring, const char *code, struct buf *ret_sealed,
+		      struct why *ret_why);
+int keyring_pair_accept(struct keyring *ring, const char *code, const uint8_t *sealed, size_t size,
+			struct why *ret_why);
