@@ -9,31 +9,28 @@
 
 #include "base/buf.h"
 #include "base/why.h"
+#include "config/address.h"
 #include "core/fsm.h"
 
 /*
- * The configuration as an immutable snapshot: parsed from the ASA's grammar by the command table (command.h),
- * rendered back to the same grammar. A change makes a copy, edits the copy and swaps it whole.
+ * The configuration as an immutable snapshot: parsed from the ASA's grammar by the command table
+ * (command.h), rendered back to the same grammar. A change makes a copy, edits the copy and swaps
+ * it whole.
  */
 #define CONFIG_NAME_MAX 64
 #define CONFIG_INTERFACES_MAX 64
 #define CONFIG_TRUSTPOINTS_MAX 256 /* ones with lines of their own; the store holds any number */
 #define CONFIG_BINDINGS_MAX 256
 #define CONFIG_DOMAIN_MAX 254
-
-/* An IPv4 or IPv6 address with its prefix length. family 0: none. */
-struct config_address {
-	uint8_t family; /* AF_INET, AF_INET6, 0 */
-	uint8_t prefix_length;
-	uint8_t bytes[16];
-};
+#define CONFIG_TEXT_MAX (1024u * 1024) /* bytes of a configuration */
+#define CONFIG_LINE_MAX 1024	       /* bytes of a line */
 
 struct config_interface {
-	char device[IFNAMSIZ];             /* kernel name: `interface ens3` */
-	char name[CONFIG_NAME_MAX];        /* `nameif outside`; empty: not named */
+	char device[IFNAMSIZ];	    /* kernel name: `interface ens3` */
+	char name[CONFIG_NAME_MAX]; /* `nameif outside`; empty: not named */
 	struct config_address active4, standby4;
 	struct config_address active6, standby6;
-	bool is_monitored;                 /* `monitor-interface`; named interfaces are by default */
+	bool is_monitored; /* `monitor-interface`; named interfaces are by default */
 	bool is_shutdown;
 };
 
@@ -46,37 +43,41 @@ enum config_replication {
 
 struct config_failover {
 	bool is_enabled;
-	enum fo_unit unit;                       /* default secondary, as on an ASA */
-	char link_name[CONFIG_NAME_MAX];         /* `failover lan interface NAME DEVICE` */
+	enum fo_unit unit;		 /* default secondary, as on an ASA */
+	char link_name[CONFIG_NAME_MAX]; /* `failover lan interface NAME DEVICE` */
 	char link_device[IFNAMSIZ];
-	struct config_address link_active;       /* `failover interface ip NAME A M standby B`: A is the primary's */
-	struct config_address link_standby;      /* ... B the secondary's; these never move */
-	bool has_key;                            /* `failover key *****`: the keeper has it */
-	char new_key[160];                       /* a secret read from a line, on its way to the keeper; wiped there */
-	uint32_t poll_ms, hold_ms;               /* defaults 100, 500 */
-	uint32_t interface_policy;               /* default 1 */
-	enum config_replication replication;     /* default off, the ASA's behaviour */
+	struct config_address
+		link_active; /* `failover interface ip NAME A M standby B`: A is the primary's */
+	struct config_address link_standby; /* ... B the secondary's; these never move */
+	bool has_key;			    /* `failover key *****`: the keeper has it */
+	char new_key[160];   /* a secret read from a line, on its way to the keeper; whoever
+			      * hands it over wipes it and sets has_key */
+	bool is_new_key_hex; /* new_key is 32 hexadecimal digits: 16 bytes, not a text */
+	uint32_t poll_ms,
+		hold_ms; /* defaults 100, 500; a polltime alone means 5 of it, at most 45 s */
+	uint32_t interface_policy;	     /* default 1 */
+	enum config_replication replication; /* default off, the ASA's behaviour */
 };
 
 struct config_trustpoint {
 	char name[CONFIG_NAME_MAX];
-	bool is_unit_scope;                      /* `scope unit`: never replicated */
+	bool is_unit_scope; /* `scope unit`: never replicated */
 };
 
 struct config_binding {
 	char trustpoint[CONFIG_NAME_MAX];
-	char interface[CONFIG_NAME_MAX];         /* empty: every interface */
-	char domain[CONFIG_DOMAIN_MAX];          /* empty: any name */
+	char interface[CONFIG_NAME_MAX]; /* empty: every interface */
+	char domain[CONFIG_DOMAIN_MAX];	 /* empty: any name */
 };
 
 struct config_webvpn {
-	uint16_t port;                           /* default 443 */
+	uint16_t port; /* default 443 */
 	char enabled_on[CONFIG_INTERFACES_MAX][CONFIG_NAME_MAX];
 	size_t n_enabled;
 };
 
 struct config {
-	char hostname[CONFIG_NAME_MAX];          /* default "asafo" */
+	char hostname[CONFIG_NAME_MAX]; /* default "asafo" */
 	struct config_failover failover;
 	struct config_interface interfaces[CONFIG_INTERFACES_MAX];
 	size_t n_interfaces;
@@ -84,7 +85,7 @@ struct config {
 	size_t n_trustpoints;
 	struct config_binding bindings[CONFIG_BINDINGS_MAX];
 	size_t n_bindings;
-	char minimum_tls[16];                    /* "tlsv1.2" (default) or "tlsv1.3" */
+	char minimum_tls[16]; /* "tlsv1.2" (default) or "tlsv1.3" */
 	struct config_webvpn webvpn;
 };
 
@@ -94,37 +95,64 @@ int config_copy(const struct config *config, struct config **ret_config);
 /* Wipes (new_key) and frees; takes NULL. */
 void config_free(struct config *config);
 
-/* Where a line stands, for messages: "startup-config:12:7: expected ...". */
+/* Where a line stands. The sentence has no position in it, and no secret; config_error_format()
+ * joins them. */
 struct config_error {
-	unsigned line, column; /* from 1 */
+	char source[256];
+	unsigned line, column; /* from 1; line 0: the whole, not one line */
 	struct why why;
 };
 
+/* "startup-config:12:13: "ip address 198.51.100.10 255.255.0.255": expected a netmask such as
+ * 255.255.255.0" */
+void config_error_format(const struct config_error *error, char *ret_text, size_t size);
+
 /*
- * Applies TEXT (lines; '!' starts a comment) to CONFIG, from the top mode. SOURCE names it in messages. Stops
- * at the first wrong line: CONFIG is then to be thrown away. Errors: ERR_SYNTAX, ERR_EXISTS, ERR_TOO_LARGE, -ENOMEM.
+ * Applies TEXT (lines; where '!' or ':' is the first character, a comment) to CONFIG, from the top
+ * mode. A line that the mode does not know ends the mode, as on an ASA. SOURCE names it in
+ * messages. Stops at the first wrong line: CONFIG is then to be thrown away. Names of interfaces
+ * must be known before a line refers to them. RET_ERROR may be NULL. Errors: ERR_SYNTAX,
+ * ERR_EXISTS, ERR_NOT_FOUND, ERR_TOO_LARGE, -ENOMEM.
  */
 int config_apply_text(struct config *config, const char *source, const char *text, size_t size,
 		      struct config_error *ret_error);
 
 /* What a rendering holds. */
 enum config_part {
-	CONFIG_PART_ALL,        /* show running-config, write memory */
+	CONFIG_PART_ALL,	/* show running-config, write memory */
 	CONFIG_PART_REPLICATED, /* what the pair shares: everything but the unit-local lines */
 };
 
-/* Renders in the ASA's order; applying it to the defaults gives the same configuration. Errors: -ENOMEM. */
+/* Renders in the ASA's order; applying it to the defaults gives the same configuration. Errors:
+ * -ENOMEM. */
 int config_render(const struct config *config, enum config_part part, struct buf *text);
 
 /*
- * What a standby does with the active's replicated lines: a configuration of those, with the unit-local lines
- * (failover lan unit; the state of `failover` itself) of LOCAL. Errors as config_apply_text.
+ * What a standby does with the active's replicated lines: a configuration of those, with the
+ * unit-local lines of LOCAL (the rows of COMMAND_CLASS_UNIT_LOCAL: `failover` itself, the unit, the
+ * link, its addresses, the key). Unit-local lines in TEXT are skipped. The caller asks
+ * config_check() of the result. Errors as config_apply_text.
  */
 int config_merge_replicated(const struct config *local, const char *text, size_t size,
 			    struct config **ret_config, struct config_error *ret_error);
 
-/* Rules that need the whole: holdtime >= 3 polltimes, addresses in the same net, bound interfaces exist... */
+/*
+ * Rules that need the whole: holdtime >= 3 polltimes, addresses in the same net, bound interfaces
+ * exist... Holds also for a snapshot that was changed by other means than lines. Errors:
+ * ERR_SYNTAX, ERR_EXISTS, ERR_NOT_FOUND.
+ */
 int config_check(const struct config *config, struct why *ret_why);
 
 /* The interface with this nameif, NULL if there is none. */
 const struct config_interface *config_interface_find(const struct config *config, const char *name);
+
+/*
+ * `ssl trust-point` and its `no` form, for callers that have the words and no line: INTERFACE and
+ * DOMAIN "" or NULL for any. One trustpoint per interface and domain: a new one replaces the old.
+ * Untrusted words are checked. Errors: ERR_SYNTAX, ERR_NOT_FOUND (the interface; the binding),
+ * ERR_TOO_LARGE.
+ */
+int config_bind(struct config *config, const char *trustpoint, const char *interface,
+		const char *domain, struct why *ret_why);
+int config_unbind(struct config *config, const char *trustpoint, const char *interface,
+		  const char *domain, struct why *ret_why);

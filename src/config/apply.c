@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A text line by line: limits and bytes first, then words, then the grammar in the current mode
+ * and, where that does not know the line, in the top mode; then the row's handler.
+ */
+#include "config/apply.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/err.h"
+
+CLEANUP_DEFINE(struct grammar *, grammar_free)
+CLEANUP_DEFINE(struct config *, config_free)
+
+const char *apply_text(const struct grammar_match *match, const char *name)
+{
+	const struct value *value = grammar_match_value(match, name);
+
+	return value ? value->text : "";
+}
+
+int apply_refuse(struct apply *apply, int code, const struct value *value, const char *format, ...)
+{
+	char quote[200], text[WHY_TEXT_MAX];
+	size_t word = value ? value->token : 0;
+	bool is_secret = value && value_is_secret(value->type);
+	va_list args;
+
+	va_start(args, format);
+	(void)vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	line_quote(apply->words, word, is_secret ? word : SIZE_MAX, quote, sizeof(quote));
+	apply->error->column = apply->words->words[word].column;
+	return why_set(&apply->error->why, code, "\"%s\": %s", quote, text);
+}
+
+static int leave_mode(struct apply *apply, const struct grammar_match *match)
+{
+	(void)match;
+	apply->mode = COMMAND_MODE_CONFIG;
+	return 0;
+}
+
+static apply_fn handler_find(enum command_id id)
+{
+	apply_fn handler = apply_failover_handler(id);
+
+	if (!handler)
+		handler = apply_interface_handler(id);
+	if (!handler)
+		handler = apply_service_handler(id);
+	return handler ? handler : leave_mode;
+}
+
+/* In a mode of an interface and the like, a line of the top mode ends that mode. */
+static int match_line(struct apply *apply, struct grammar_match *ret_match)
+{
+	struct grammar_failure here = {0}, top = {0};
+	const struct grammar_failure *failure = &top;
+	int r = ERR_SYNTAX;
+
+	if (apply->mode != COMMAND_MODE_CONFIG)
+		r = grammar_match(apply->grammar, apply->mode, apply->words, ret_match, &here);
+	if (r != ERR_SYNTAX)
+		return r;
+	r = grammar_match(apply->grammar, COMMAND_MODE_CONFIG, apply->words, ret_match, &top);
+	if (r != ERR_SYNTAX)
+		return r;
+	/* The mode that understood more of the line is the one that was meant. */
+	if (apply->mode != COMMAND_MODE_CONFIG && here.word >= top.word && here.word > 0)
+		failure = &here;
+	apply->error->column = failure->column;
+	apply->error->why = failure->why;
+	return r;
+}
+
+static int apply_line(struct apply *apply, const char *text, size_t size)
+{
+	struct grammar_match match;
+	struct line words = {0};
+	int r = line_split(text, size, LINE_STYLE_CONFIG, &words, &apply->error->column,
+			   &apply->error->why);
+
+	if (r < 0)
+		return r;
+	apply->words = &words;
+	if (words.n_words > 0) {
+		r = match_line(apply, &match);
+		if (r == 0 && match.row->mode == COMMAND_MODE_CONFIG)
+			apply->mode = COMMAND_MODE_CONFIG;
+		if (r == 0 &&
+		    !(apply->skips_unit_local && match.row->class == COMMAND_CLASS_UNIT_LOCAL))
+			r = handler_find(match.row->id)(apply, &match);
+	}
+	apply->words = NULL;
+	line_done(&words);
+	return r;
+}
+
+/* Limits and bytes; the text may be anything. */
+static int check_bytes(struct apply *apply, const char *text, size_t size)
+{
+	if (size > CONFIG_LINE_MAX) {
+		apply->error->column = CONFIG_LINE_MAX + 1;
+		return why_set(&apply->error->why, ERR_TOO_LARGE,
+			       "the line is longer than %d bytes", CONFIG_LINE_MAX);
+	}
+	for (size_t i = 0; i < size; i++) {
+		unsigned char c = (unsigned char)text[i];
+
+		if ((c >= 0x20 && c != 0x7f) || c == '\t')
+			continue;
+		apply->error->column = (unsigned)i + 1;
+		return why_set(&apply->error->why, ERR_SYNTAX,
+			       "a control character (0x%02x) has no place in a configuration", c);
+	}
+	return 0;
+}
+
+static bool is_comment(const char *text, size_t size)
+{
+	size_t at = 0;
+
+	while (at < size && (text[at] == ' ' || text[at] == '\t'))
+		at++;
+	return at == size || text[at] == '!' || text[at] == ':';
+}
+
+static int apply_lines(struct apply *apply, const char *text, size_t size)
+{
+	int r = 0;
+
+	for (size_t at = 0; at < size && r == 0;) {
+		const char *line = text + at;
+		const char *end = memchr(line, '\n', size - at);
+		size_t length = end ? (size_t)(end - line) : size - at;
+
+		at += length + 1;
+		apply->error->line++;
+		apply->error->column = 1;
+		if (length > 0 && line[length - 1] == '\r')
+			length--;
+		r = check_bytes(apply, line, length);
+		if (r == 0 && !is_comment(line, length))
+			r = apply_line(apply, line, length);
+	}
+	return r;
+}
+
+static int apply_all(struct config *config, const char *source, const char *text, size_t size,
+		     bool skips_unit_local, struct config_error *error)
+{
+	_cleanup_(grammar_free_p) struct grammar *grammar = NULL;
+	struct apply apply = {
+		.config = config,
+		.mode = COMMAND_MODE_CONFIG,
+		.skips_unit_local = skips_unit_local,
+		.error = error,
+	};
+	size_t n_rows;
+	const struct command_row *rows = command_table(&n_rows);
+	int r;
+
+	*error = (struct config_error){0};
+	(void)snprintf(error->source, sizeof(error->source), "%s", source);
+	if (size > CONFIG_TEXT_MAX)
+		return why_set(&error->why, ERR_TOO_LARGE,
+			       "the configuration is larger than %u bytes", CONFIG_TEXT_MAX);
+	r = grammar_new(rows, n_rows, &grammar, &error->why);
+	apply.grammar = grammar;
+	if (r == 0)
+		r = apply_lines(&apply, text, size);
+	if (r == -ENOMEM)
+		(void)why_set(&error->why, r, "out of memory");
+	return r;
+}
+
+int config_apply_text(struct config *config, const char *source, const char *text, size_t size,
+		      struct config_error *ret_error)
+{
+	struct config_error ignored;
+
+	return apply_all(config, source, text, size, false, ret_error ? ret_error : &ignored);
+}
+
+int config_merge_replicated(const struct config *local, const char *text, size_t size,
+			    struct config **ret_config, struct config_error *ret_error)
+{
+	_cleanup_(config_free_p) struct config *config = NULL;
+	struct config_error ignored;
+	int r = config_new(&config);
+
+	if (r < 0)
+		return r;
+	r = apply_all(config, "mate", text, size, true, ret_error ? ret_error : &ignored);
+	if (r < 0)
+		return r;
+	config->failover.is_enabled = local->failover.is_enabled;
+	config->failover.unit = local->failover.unit;
+	memcpy(config->failover.link_name, local->failover.link_name,
+	       sizeof(config->failover.link_name));
+	memcpy(config->failover.link_device, local->failover.link_device,
+	       sizeof(config->failover.link_device));
+	config->failover.link_active = local->failover.link_active;
+	config->failover.link_standby = local->failover.link_standby;
+	config->failover.has_key = local->failover.has_key;
+	memcpy(config->failover.new_key, local->failover.new_key, sizeof(config->failover.new_key));
+	config->failover.is_new_key_hex = local->failover.is_new_key_hex;
+	*ret_config = TAKE_PTR(config);
+	return 0;
+}

@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "config/apply.h"
+
+static int set_hostname(struct apply *apply, const struct grammar_match *match)
+{
+	(void)snprintf(apply->config->hostname, sizeof(apply->config->hostname), "%s",
+		       match->is_negated ? "asafo" : apply_text(match, "hostname"));
+	return 0;
+}
+
+static int remove_trustpoint(struct apply *apply, const struct value *name, size_t index)
+{
+	struct config *config = apply->config;
+
+	if (index == config->n_trustpoints)
+		return apply_refuse(apply, ERR_NOT_FOUND, name,
+				    "the configuration has no such trustpoint");
+	config->n_trustpoints--;
+	memmove(&config->trustpoints[index], &config->trustpoints[index + 1],
+		(config->n_trustpoints - index) * sizeof(config->trustpoints[0]));
+	return 0;
+}
+
+static int set_trustpoint(struct apply *apply, const struct grammar_match *match)
+{
+	struct config *config = apply->config;
+	const struct value *name = grammar_match_value(match, "name");
+	size_t index = 0;
+
+	while (index < config->n_trustpoints &&
+	       strcmp(config->trustpoints[index].name, name->text) != 0)
+		index++;
+	if (match->is_negated)
+		return remove_trustpoint(apply, name, index);
+	if (index == CONFIG_TRUSTPOINTS_MAX)
+		return apply_refuse(apply, ERR_TOO_LARGE, name, "more than %d trustpoints",
+				    CONFIG_TRUSTPOINTS_MAX);
+	if (index == config->n_trustpoints) {
+		config->trustpoints[index] = (struct config_trustpoint){0};
+		(void)snprintf(config->trustpoints[index].name, CONFIG_NAME_MAX, "%s", name->text);
+		config->n_trustpoints++;
+	}
+	apply->index = index;
+	apply->mode = COMMAND_MODE_TRUSTPOINT;
+	return 0;
+}
+
+static int set_scope(struct apply *apply, const struct grammar_match *match)
+{
+	apply->config->trustpoints[apply->index].is_unit_scope =
+		!match->is_negated && strcmp(apply_text(match, "scope"), "unit") == 0;
+	return 0;
+}
+
+static int set_binding(struct apply *apply, const struct grammar_match *match)
+{
+	const struct value *interface = grammar_match_value(match, "interface");
+	const char *trustpoint = apply_text(match, "trustpoint");
+	const char *domain = apply_text(match, "domain");
+	struct why why = {0};
+	int r;
+
+	if (match->is_negated)
+		r = config_unbind(apply->config, trustpoint, apply_text(match, "interface"), domain,
+				  &why);
+	else
+		r = config_bind(apply->config, trustpoint, apply_text(match, "interface"), domain,
+				&why);
+	if (r == 0)
+		return 0;
+	return apply_refuse(
+		apply, r,
+		interface && r == ERR_NOT_FOUND ? interface : grammar_match_value(match, "trustpoint"),
+		"%s", why.text);
+}
+
+static int set_version(struct apply *apply, const struct grammar_match *match)
+{
+	(void)snprintf(apply->config->minimum_tls, sizeof(apply->config->minimum_tls), "%s",
+		       match->is_negated ? "tlsv1.2" : apply_text(match, "version"));
+	return 0;
+}
+
+static int set_webvpn(struct apply *apply, const struct grammar_match *match)
+{
+	if (match->is_negated)
+		apply->config->webvpn = (struct config_webvpn){.port = 443};
+	else
+		apply->mode = COMMAND_MODE_WEBVPN;
+	return 0;
+}
+
+static int remove_enabled(struct apply *apply, const struct value *name, size_t index)
+{
+	struct config_webvpn *webvpn = &apply->config->webvpn;
+
+	if (index == webvpn->n_enabled)
+		return apply_refuse(apply, ERR_NOT_FOUND, name, "webvpn is not enabled there");
+	webvpn->n_enabled--;
+	memmove(webvpn->enabled_on[index], webvpn->enabled_on[index + 1],
+		(webvpn->n_enabled - index) * sizeof(webvpn->enabled_on[0]));
+	return 0;
+}
+
+static int set_enabled(struct apply *apply, const struct grammar_match *match)
+{
+	struct config_webvpn *webvpn = &apply->config->webvpn;
+	const struct value *name = grammar_match_value(match, "interface");
+	size_t index = 0;
+
+	while (index < webvpn->n_enabled && strcmp(webvpn->enabled_on[index], name->text) != 0)
+		index++;
+	if (match->is_negated)
+		return remove_enabled(apply, name, index);
+	if (index < webvpn->n_enabled)
+		return 0;
+	if (!config_interface_find(apply->config, name->text))
+		return apply_refuse(apply, ERR_NOT_FOUND, name,
+				    "no interface above has this name (\"nameif %s\")", name->text);
+	/* Never full: every entry is the name of another interface. */
+	(void)snprintf(webvpn->enabled_on[webvpn->n_enabled++], CONFIG_NAME_MAX, "%s", name->text);
+	return 0;
+}
+
+static int set_port(struct apply *apply, const struct grammar_match *match)
+{
+	const struct value *port = grammar_match_value(match, "port");
+
+	apply->config->webvpn.port = match->is_negated ? 443 : (uint16_t)port->number;
+	return 0;
+}
+
+apply_fn apply_service_handler(enum command_id id)
+{
+	static const apply_fn handlers[COMMAND__MAX] = {
+		[COMMAND_HOSTNAME] = set_hostname,     [COMMAND_TRUSTPOINT] = set_trustpoint,
+		[COMMAND_SCOPE] = set_scope,	       [COMMAND_SSL_TRUSTPOINT] = set_binding,
+		[COMMAND_SSL_VERSION] = set_version,   [COMMAND_WEBVPN] = set_webvpn,
+		[COMMAND_WEBVPN_ENABLE] = set_enabled, [COMMAND_WEBVPN_PORT] = set_port,
+	};
+
+	return handlers[id];
+}

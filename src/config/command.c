@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The table. Rows stand in the order of the man pages: what belongs together is together. */
+#include "config/command.h"
+
+#include <string.h>
+
+#include "base/cleanup.h"
+
+#define CONFIG(mode_, class_, id_, syntax_, help_)                                                 \
+	{                                                                                          \
+		.syntax = syntax_, .mode = COMMAND_MODE_##mode_, .class = COMMAND_CLASS_##class_,  \
+		.access = COMMAND_ACCESS_CHANGE, .id = COMMAND_##id_, .help = help_                \
+	}
+#define EXEC(access_, id_, syntax_, method_, help_)                                                \
+	{                                                                                          \
+		.syntax = syntax_, .mode = COMMAND_MODE_EXEC, .class = COMMAND_CLASS_EXEC,         \
+		.access = COMMAND_ACCESS_##access_, .id = COMMAND_##id_, .method = method_,        \
+		.help = help_                                                                      \
+	}
+#define ALIAS(access_, id_, syntax_, method_, help_)                                               \
+	{                                                                                          \
+		.syntax = syntax_, .mode = COMMAND_MODE_EXEC, .class = COMMAND_CLASS_EXEC,         \
+		.access = COMMAND_ACCESS_##access_, .id = COMMAND_##id_, .method = method_,        \
+		.help = help_, .is_alias = true                                                    \
+	}
+
+#define IMPORT_OPTIONS                                                                             \
+	" [--passphrase-file <passphrase-file:file>] [--replace] [--dry-run] [--allow-no-mac]"     \
+	" [--non-exportable]"
+#define EXPORT_OPTIONS                                                                             \
+	" [--passphrase-file <passphrase-file:file>] [--format <format:{pkcs12|pem}>]"
+#define CREATE_OPTIONS " [--lifetime <lifetime:number(1,7300)>]"
+#define ISSUE_OPTIONS                                                                              \
+	" [--name <names:fqdn>]... [--lifetime <lifetime:number(1,3650)>]"                         \
+	" [--passphrase-file <passphrase-file:file>]"
+#define BINDING "<trustpoint:name> [<interface:name>] [domain <domain:fqdn>]"
+
+static const struct command_row table[] = {
+	CONFIG(CONFIG, REPLICATED, HOSTNAME, "hostname <hostname:host>", "Name the pair"),
+	CONFIG(CONFIG, REPLICATED, HOSTNAME, "no hostname [<hostname:host>]",
+	       "Return to the name asafo"),
+
+	CONFIG(CONFIG, REPLICATED, INTERFACE, "interface <device>",
+	       "Configure a network device; the lines below it belong to it"),
+	CONFIG(CONFIG, REPLICATED, INTERFACE, "no interface <device>",
+	       "Forget a device, its addresses, and the lines that refer to its name"),
+	CONFIG(INTERFACE, REPLICATED, NAMEIF, "nameif <name>",
+	       "Name the interface; a new name replaces the old one wherever it is used"),
+	CONFIG(INTERFACE, REPLICATED, NAMEIF, "no nameif [<name>]",
+	       "Take the name away, and the lines that refer to it"),
+	CONFIG(INTERFACE, REPLICATED, IP_ADDRESS,
+	       "ip address <address:ipv4> <mask> [standby <standby:ipv4>]",
+	       "Set the IPv4 address of the active unit and that of the standby unit"),
+	CONFIG(INTERFACE, REPLICATED, IP_ADDRESS,
+	       "no ip address [<address:ipv4> <mask> [standby <standby:ipv4>]]",
+	       "Have no IPv4 address"),
+	CONFIG(INTERFACE, REPLICATED, IPV6_ADDRESS,
+	       "ipv6 address <address:ipv6prefix> [standby <standby:ipv6>]",
+	       "Set the IPv6 address of the active unit and that of the standby unit"),
+	CONFIG(INTERFACE, REPLICATED, IPV6_ADDRESS,
+	       "no ipv6 address [<address:ipv6prefix> [standby <standby:ipv6>]]",
+	       "Have no IPv6 address"),
+	CONFIG(INTERFACE, REPLICATED, SHUTDOWN, "[no] shutdown", "Leave the interface unused"),
+	CONFIG(INTERFACE, REPLICATED, MODE_EXIT, "exit", "Leave the interface's lines"),
+
+	CONFIG(CONFIG, UNIT_LOCAL, FAILOVER, "[no] failover", "Turn failover on"),
+	CONFIG(CONFIG, UNIT_LOCAL, FAILOVER_UNIT, "failover lan unit <unit:{primary|secondary}>",
+	       "Say which unit this is, for ever; secondary where nothing is said"),
+	CONFIG(CONFIG, UNIT_LOCAL, FAILOVER_UNIT,
+	       "no failover lan unit [<unit:{primary|secondary}>]", "Return to secondary"),
+	CONFIG(CONFIG, UNIT_LOCAL, FAILOVER_LINK, "failover lan interface <name> <device>",
+	       "Name the failover link and the device that carries it"),
+	CONFIG(CONFIG, UNIT_LOCAL, FAILOVER_LINK, "no failover lan interface [<name> [<device>]]",
+	       "Have no failover link"),
+	CONFIG(CONFIG, UNIT_LOCAL, FAILOVER_LINK_ADDRESS,
+	       "failover interface ip <name> {<address:ipv4> <mask> standby <standby:ipv4>"
+	       "|<address6:ipv6prefix> standby <standby6:ipv6>}",
+	       "Set the link's addresses, first the primary's; the same line on both units"),
+	CONFIG(CONFIG, UNIT_LOCAL, FAILOVER_LINK_ADDRESS,
+	       "no failover interface ip <name> [{<address:ipv4> <mask> standby <standby:ipv4>"
+	       "|<address6:ipv6prefix> standby <standby6:ipv6>}]",
+	       "Have no addresses on the failover link"),
+	CONFIG(CONFIG, UNIT_LOCAL, FAILOVER_KEY, "failover key {<key:secret>|hex <hexkey>}",
+	       "Set the secret that both units share; it is shown as *****"),
+	CONFIG(CONFIG, UNIT_LOCAL, FAILOVER_KEY, "no failover key", "Have no failover key"),
+	CONFIG(CONFIG, REPLICATED, FAILOVER_POLLTIME,
+	       "failover polltime [unit] {msec <poll-ms:number(2,15000)>|<poll-s:number(1,15)>}"
+	       " [holdtime {msec <hold-ms:number(6,45000)>|<hold-s:number(1,45)>}]",
+	       "Set how often hellos are sent, and after which silence the mate is lost"),
+	CONFIG(CONFIG, REPLICATED, FAILOVER_POLLTIME,
+	       "no failover polltime [unit] [{msec "
+	       "<poll-ms:number(2,15000)>|<poll-s:number(1,15)>}]"
+	       " [holdtime {msec <hold-ms:number(6,45000)>|<hold-s:number(1,45)>}]",
+	       "Return to 100 ms and 500 ms"),
+	CONFIG(CONFIG, REPLICATED, FAILOVER_INTERFACE_POLICY,
+	       "failover interface-policy <count:number(1,250)>",
+	       "Set how many failed monitored interfaces cause a failover"),
+	CONFIG(CONFIG, REPLICATED, FAILOVER_INTERFACE_POLICY,
+	       "no failover interface-policy [<count:number(1,250)>]", "Return to 1"),
+	CONFIG(CONFIG, REPLICATED, FAILOVER_REPLICATION,
+	       "failover replication trustpoint <mode:{off|async|sync}>",
+	       "Send an imported trustpoint to the standby: not before write standby, soon, or at "
+	       "once"),
+	CONFIG(CONFIG, REPLICATED, FAILOVER_REPLICATION,
+	       "no failover replication trustpoint [<mode:{off|async|sync}>]", "Return to off"),
+	CONFIG(CONFIG, REPLICATED, MONITOR_INTERFACE, "[no] monitor-interface <name>",
+	       "Let the interface's health count; named interfaces are monitored by default"),
+
+	CONFIG(CONFIG, REPLICATED, TRUSTPOINT, "crypto ca trustpoint <name>",
+	       "Configure a trustpoint; the lines below it belong to it"),
+	CONFIG(CONFIG, REPLICATED, TRUSTPOINT, "no crypto ca trustpoint <name>",
+	       "Forget the trustpoint's lines (asafo remove removes what it holds)"),
+	CONFIG(TRUSTPOINT, REPLICATED, SCOPE, "scope <scope:{unit|pair}>",
+	       "Keep the trustpoint on this unit, or share it (the default)"),
+	CONFIG(TRUSTPOINT, REPLICATED, SCOPE, "no scope [<scope:{unit|pair}>]", "Return to pair"),
+	CONFIG(TRUSTPOINT, REPLICATED, MODE_EXIT, "exit", "Leave the trustpoint's lines"),
+	CONFIG(CONFIG, REPLICATED, SSL_TRUSTPOINT, "[no] ssl trust-point " BINDING,
+	       "Serve the trustpoint: everywhere, on an interface, for a domain name, or both"),
+	CONFIG(CONFIG, REPLICATED, SSL_VERSION, "ssl server-version <version:{tlsv1.2|tlsv1.3}>",
+	       "Set the oldest TLS version that is served"),
+	CONFIG(CONFIG, REPLICATED, SSL_VERSION,
+	       "no ssl server-version [<version:{tlsv1.2|tlsv1.3}>]", "Return to tlsv1.2"),
+	CONFIG(CONFIG, REPLICATED, WEBVPN, "webvpn",
+	       "Configure the listener; the lines below it belong to it"),
+	CONFIG(CONFIG, REPLICATED, WEBVPN, "no webvpn", "Listen nowhere, and return to port 443"),
+	CONFIG(WEBVPN, REPLICATED, WEBVPN_ENABLE, "[no] enable <interface:name>",
+	       "Listen on the addresses of an interface"),
+	CONFIG(WEBVPN, REPLICATED, WEBVPN_PORT, "port <port:number(1,65535)>", "Set the TCP port"),
+	CONFIG(WEBVPN, REPLICATED, WEBVPN_PORT, "no port [<port:number(1,65535)>]",
+	       "Return to port 443"),
+	CONFIG(WEBVPN, REPLICATED, MODE_EXIT, "exit", "Leave the listener's lines"),
+
+	EXEC(CHANGE, IMPORT, "import <name> <file>" IMPORT_OPTIONS, "asafo.Import",
+	     "Import a certificate, its key and its chain from a PKCS#12 file as a trustpoint"),
+	EXEC(CHANGE, EXPORT, "export <name> <file>" EXPORT_OPTIONS, "asafo.Export",
+	     "Export a trustpoint to a file; with its key as PKCS#12"),
+	EXEC(CHANGE, REMOVE, "remove <name>", "asafo.Remove",
+	     "Remove a trustpoint that nothing is bound to"),
+	EXEC(CHANGE, BIND, "bind " BINDING, "asafo.Bind",
+	     "Serve a trustpoint, as ssl trust-point in the configuration does"),
+	EXEC(CHANGE, UNBIND, "unbind " BINDING, "asafo.Unbind", "Serve a trustpoint no longer"),
+	EXEC(CHANGE, WRITE_STANDBY, "write-standby", "asafo.WriteStandby",
+	     "Make the standby hold exactly what this active unit holds, and prove it"),
+	EXEC(CHANGE, WRITE_MEMORY, "write-memory", "asafo.WriteMemory",
+	     "Save the running configuration, on both units"),
+	EXEC(CHANGE, FAILOVER_ACTIVE, "failover active", "asafo.FailoverActive",
+	     "Make this unit the active one"),
+	EXEC(CHANGE, FAILOVER_STANDBY, "failover standby", "asafo.FailoverStandby",
+	     "Make this unit the standby one"),
+	EXEC(CHANGE, FAILOVER_RESET, "failover reset", "asafo.FailoverReset",
+	     "Clear the failed state of this unit"),
+	EXEC(CHANGE, PAIR_OFFER, "pair", "asafo.PairOffer",
+	     "Make a failover key and print a one-time code for the other unit"),
+	EXEC(CHANGE, PAIR_JOIN, "pair join [--code-file <code-file:file>]", "asafo.PairJoin",
+	     "Fetch the failover key from the other unit; asks for its one-time code"),
+	EXEC(CHANGE, PAIR_KEY, "pair key <file>", "asafo.PairKey",
+	     "Take the failover key from a file that both units have"),
+	EXEC(CHANGE, LOCALCA_CREATE, "localca create [<subject:text>]" CREATE_OPTIONS,
+	     "asafo.LocalCaCreate", "Create the local CA of this unit"),
+	EXEC(CHANGE, LOCALCA_ISSUE, "localca issue <subject:text> <file>" ISSUE_OPTIONS,
+	     "asafo.LocalCaIssue", "Issue a certificate with its key as a PKCS#12 file"),
+	EXEC(LOOK, LOCALCA_LIST, "localca list [--json]", "asafo.LocalCaList",
+	     "List what the local CA of this unit issued"),
+	EXEC(LOOK, SHOW_FAILOVER, "show failover [--json]", "asafo.ShowFailover",
+	     "Show both units, their interfaces and what is replicated"),
+	EXEC(LOOK, SHOW_STATE, "show state [--json]", "asafo.ShowState",
+	     "Show the state of both units and the last failure"),
+	EXEC(LOOK, SHOW_HISTORY, "show history [--json]", "asafo.ShowHistory",
+	     "Show the last changes of state and their reasons"),
+	EXEC(LOOK, SHOW_TRUSTPOINTS, "show trustpoints [<name>] [--json]", "asafo.ShowTrustpoints",
+	     "Show trustpoints: where each is present, usable and served"),
+	EXEC(LOOK, SHOW_CERTIFICATES, "show certificates [<name>] [--json]",
+	     "asafo.ShowCertificates", "Show the certificates of trustpoints in full"),
+	EXEC(LOOK, SHOW_SSL, "show ssl [--json]", "asafo.ShowSsl",
+	     "Show which certificate is served where"),
+	EXEC(LOOK, SHOW_RUNNING_CONFIG, "show running-config [--json]", "asafo.ShowRunningConfig",
+	     "Show the configuration in use"),
+	EXEC(LOOK, SHOW_STARTUP_CONFIG, "show startup-config [--json]", "asafo.ShowStartupConfig",
+	     "Show the saved configuration"),
+	EXEC(LOOK, SHOW_VERSION, "show version [--json]", "asafo.ShowVersion",
+	     "Show the versions of both units"),
+	EXEC(LOOK, CHECK_CONFIG, "check-config <file> [--json]", NULL,
+	     "Check a configuration file, and change nothing"),
+	EXEC(LOOK, HELP, "help", NULL, "Show the commands"),
+	EXEC(LOOK, EXIT, "exit", NULL, "Leave the shell"),
+
+	ALIAS(CHANGE, IMPORT, "crypto ca import <name> pkcs12 <file>" IMPORT_OPTIONS,
+	      "asafo.Import", "Import a trustpoint"),
+	ALIAS(CHANGE, EXPORT, "crypto ca export <name> pkcs12 <file>" EXPORT_OPTIONS,
+	      "asafo.Export", "Export a trustpoint"),
+	ALIAS(CHANGE, REMOVE, "no crypto ca trustpoint <name>", "asafo.Remove",
+	      "Remove a trustpoint"),
+	ALIAS(CHANGE, BIND, "ssl trust-point " BINDING, "asafo.Bind", "Serve a trustpoint"),
+	ALIAS(CHANGE, UNBIND, "no ssl trust-point " BINDING, "asafo.Unbind",
+	      "Serve a trustpoint no longer"),
+	ALIAS(CHANGE, WRITE_STANDBY, "write standby", "asafo.WriteStandby",
+	      "Replicate everything to the standby"),
+	ALIAS(CHANGE, WRITE_MEMORY, "write memory", "asafo.WriteMemory",
+	      "Save the running configuration"),
+	ALIAS(CHANGE, WRITE_MEMORY, "copy running-config startup-config", "asafo.WriteMemory",
+	      "Save the running configuration"),
+	ALIAS(CHANGE, FAILOVER_STANDBY, "no failover active", "asafo.FailoverStandby",
+	      "Make this unit the standby one"),
+	ALIAS(CHANGE, LOCALCA_CREATE, "crypto ca server create [<subject:text>]" CREATE_OPTIONS,
+	      "asafo.LocalCaCreate", "Create the local CA"),
+	ALIAS(CHANGE, LOCALCA_ISSUE, "crypto ca server issue <subject:text> <file>" ISSUE_OPTIONS,
+	      "asafo.LocalCaIssue", "Issue a certificate"),
+	ALIAS(LOOK, LOCALCA_LIST, "crypto ca server list [--json]", "asafo.LocalCaList",
+	      "List what the local CA issued"),
+	ALIAS(LOOK, SHOW_STATE, "show failover state [--json]", "asafo.ShowState",
+	      "Show the state of both units"),
+	ALIAS(LOOK, SHOW_HISTORY, "show failover history [--json]", "asafo.ShowHistory",
+	      "Show the last changes of state"),
+	ALIAS(LOOK, SHOW_TRUSTPOINTS, "show crypto ca trustpoints [<name>] [--json]",
+	      "asafo.ShowTrustpoints", "Show trustpoints"),
+	ALIAS(LOOK, SHOW_CERTIFICATES, "show crypto ca certificates [<name>] [--json]",
+	      "asafo.ShowCertificates", "Show certificates"),
+	ALIAS(LOOK, LOCALCA_LIST, "show crypto ca server [--json]", "asafo.LocalCaList",
+	      "List what the local CA issued"),
+	ALIAS(LOOK, EXIT, "quit", NULL, "Leave the shell"),
+};
+
+static const struct {
+	const char *word;
+	const char *help;
+} words[] = {
+	{"ca", "Certification authorities and trustpoints"},
+	{"copy", "Copy a configuration"},
+	{"crypto", "Certificates and keys"},
+	{"failover", "The pair: roles, link, timers"},
+	{"holdtime", "After which silence the mate is lost"},
+	{"interface", "A network device, or the failover link's addresses"},
+	{"ip", "IPv4"},
+	{"ipv6", "IPv6"},
+	{"lan", "The failover link"},
+	{"localca", "The local CA of this unit"},
+	{"no", "Undo a line or return to its default"},
+	{"pair", "Give both units the same failover key"},
+	{"replication", "What is replicated, and when"},
+	{"show", "Show state, certificates, configuration"},
+	{"ssl", "What TLS serves"},
+	{"write", "Save, or replicate to the standby"},
+};
+
+const struct command_row *command_table(size_t *ret_n)
+{
+	*ret_n = ARRAY_SIZE(table);
+	return table;
+}
+
+const char *command_word_help(const char *word)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(words); i++) {
+		if (strcmp(words[i].word, word) == 0)
+			return words[i].help;
+	}
+	return NULL;
+}

@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The ASA's order; what is at its default is left out, as there, but for what everybody looks for.
+ */
+#include <string.h>
+
+#include "config/config.h"
+
+/* Keeps the first error, so that a rendering reads as the text it makes. */
+struct renderer {
+	struct buf *text;
+	int error;
+};
+
+#define PUT(renderer, ...)                                                                         \
+	do {                                                                                       \
+		if ((renderer)->error == 0)                                                        \
+			(renderer)->error = buf_append_format((renderer)->text, __VA_ARGS__);      \
+	} while (0)
+
+static void put_addresses4(struct renderer *renderer, const struct config_address *active,
+			   const struct config_address *standby)
+{
+	char address[INET6_ADDRSTRLEN], mask[INET_ADDRSTRLEN];
+
+	config_address_format(active, address);
+	config_address_format_mask(active->prefix_length, mask);
+	PUT(renderer, " %s %s", address, mask);
+	if (standby->family) {
+		config_address_format(standby, address);
+		PUT(renderer, " standby %s", address);
+	}
+	PUT(renderer, "\n");
+}
+
+static void put_addresses6(struct renderer *renderer, const struct config_address *active,
+			   const struct config_address *standby)
+{
+	char address[INET6_ADDRSTRLEN];
+
+	config_address_format(active, address);
+	PUT(renderer, " %s/%u", address, active->prefix_length);
+	if (standby->family) {
+		config_address_format(standby, address);
+		PUT(renderer, " standby %s", address);
+	}
+	PUT(renderer, "\n");
+}
+
+static void put_interface(struct renderer *renderer, const struct config_interface *interface)
+{
+	PUT(renderer, "interface %s\n", interface->device);
+	if (interface->is_shutdown)
+		PUT(renderer, " shutdown\n");
+	if (interface->name[0])
+		PUT(renderer, " nameif %s\n", interface->name);
+	if (interface->active4.family) {
+		PUT(renderer, " ip address");
+		put_addresses4(renderer, &interface->active4, &interface->standby4);
+	}
+	if (interface->active6.family) {
+		PUT(renderer, " ipv6 address");
+		put_addresses6(renderer, &interface->active6, &interface->standby6);
+	}
+	PUT(renderer, "!\n");
+}
+
+static void put_failover_local(struct renderer *renderer, const struct config_failover *failover)
+{
+	PUT(renderer, "%sfailover\n", failover->is_enabled ? "" : "no ");
+	PUT(renderer, "failover lan unit %s\n",
+	    failover->unit == FO_UNIT_PRIMARY ? "primary" : "secondary");
+	if (failover->link_name[0])
+		PUT(renderer, "failover lan interface %s %s\n", failover->link_name,
+		    failover->link_device);
+	if (failover->has_key || failover->new_key[0])
+		PUT(renderer, "failover key *****\n");
+	if (failover->link_active.family)
+		PUT(renderer, "failover interface ip %s", failover->link_name);
+	if (failover->link_active.family == AF_INET)
+		put_addresses4(renderer, &failover->link_active, &failover->link_standby);
+	if (failover->link_active.family == AF_INET6)
+		put_addresses6(renderer, &failover->link_active, &failover->link_standby);
+}
+
+static void put_time(struct renderer *renderer, const char *before, uint32_t ms)
+{
+	if (ms % 1000 == 0)
+		PUT(renderer, "%s %u", before, ms / 1000);
+	else
+		PUT(renderer, "%s msec %u", before, ms);
+}
+
+static const char *replication_word(enum config_replication replication)
+{
+	switch (replication) {
+	case CONFIG_REPLICATION_ASYNC:
+		return "async";
+	case CONFIG_REPLICATION_SYNC:
+		return "sync";
+	case CONFIG_REPLICATION_OFF:
+	case CONFIG_REPLICATION__MAX:
+		break;
+	}
+	return "off";
+}
+
+static void put_failover_shared(struct renderer *renderer, const struct config_failover *failover)
+{
+	if (failover->poll_ms != 100 || failover->hold_ms != 500) {
+		put_time(renderer, "failover polltime unit", failover->poll_ms);
+		put_time(renderer, " holdtime", failover->hold_ms);
+		PUT(renderer, "\n");
+	}
+	if (failover->interface_policy != 1)
+		PUT(renderer, "failover interface-policy %u\n", failover->interface_policy);
+	PUT(renderer, "failover replication trustpoint %s\n",
+	    replication_word(failover->replication));
+}
+
+static void put_binding(struct renderer *renderer, const struct config_binding *binding)
+{
+	PUT(renderer, "ssl trust-point %s", binding->trustpoint);
+	if (binding->interface[0])
+		PUT(renderer, " %s", binding->interface);
+	if (binding->domain[0])
+		PUT(renderer, " domain %s", binding->domain);
+	PUT(renderer, "\n");
+}
+
+static void put_services(struct renderer *renderer, const struct config *config)
+{
+	for (size_t i = 0; i < config->n_trustpoints; i++) {
+		PUT(renderer, "crypto ca trustpoint %s\n", config->trustpoints[i].name);
+		if (config->trustpoints[i].is_unit_scope)
+			PUT(renderer, " scope unit\n");
+	}
+	if (config->n_trustpoints > 0)
+		PUT(renderer, "!\n");
+	if (strcmp(config->minimum_tls, "tlsv1.2") != 0)
+		PUT(renderer, "ssl server-version %s\n", config->minimum_tls);
+	for (size_t i = 0; i < config->n_bindings; i++)
+		put_binding(renderer, &config->bindings[i]);
+	if (config->webvpn.n_enabled == 0 && config->webvpn.port == 443)
+		return;
+	PUT(renderer, "webvpn\n");
+	if (config->webvpn.port != 443)
+		PUT(renderer, " port %u\n", config->webvpn.port);
+	for (size_t i = 0; i < config->webvpn.n_enabled; i++)
+		PUT(renderer, " enable %s\n", config->webvpn.enabled_on[i]);
+	PUT(renderer, "!\n");
+}
+
+int config_render(const struct config *config, enum config_part part, struct buf *text)
+{
+	struct renderer renderer = {.text = text};
+
+	PUT(&renderer, "hostname %s\n!\n", config->hostname);
+	for (size_t i = 0; i < config->n_interfaces; i++)
+		put_interface(&renderer, &config->interfaces[i]);
+	if (part == CONFIG_PART_ALL)
+		put_failover_local(&renderer, &config->failover);
+	put_failover_shared(&renderer, &config->failover);
+	for (size_t i = 0; i < config->n_interfaces; i++) {
+		const struct config_interface *interface = &config->interfaces[i];
+
+		if (interface->name[0] && !interface->is_monitored)
+			PUT(&renderer, "no monitor-interface %s\n", interface->name);
+	}
+	PUT(&renderer, "!\n");
+	put_services(&renderer, config);
+	return renderer.error;
+}
