@@ -1,0 +1,83 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Bad input: each ends with one clear sentence, a status, and nothing half-done.
+# shellcheck source=lib.sh
+. "$(dirname "$0")/lib.sh"
+
+pair_up
+make_ca corp && make_p12 corp good
+before=$(digest a)
+
+head -c 200 "$files/good.p12" >"$files/truncated.p12"
+: >"$files/empty.p12"
+head -c 1100000 /dev/zero >"$files/huge.p12"
+head -c 3000 /dev/urandom >"$files/random.p12"
+for f in truncated empty huge random; do cp "$files/good.pass" "$files/$f.pass"; done
+cp "$files/good.p12" "$files/wrong.p12" && echo nope >"$files/wrong.pass"
+openssl pkcs12 -export -nokeys -in "$files/good.pem" -passout pass:secret -out "$files/keyless.p12"
+cp "$files/good.pass" "$files/keyless.pass"
+openssl pkcs12 -export -nocerts -inkey "$files/good.key" -passout pass:secret -out "$files/certless.p12"
+cp "$files/good.pass" "$files/certless.pass"
+
+refused "a truncated file" 1 'damaged|truncated|not a PKCS#12|malformed' import a x truncated
+refused "an empty file" 1 'empty|not a PKCS#12|malformed' import a x empty
+refused "a file over 1 MiB" 1 'larger|limit|1 MiB' import a x huge
+refused "random bytes" 1 'not a PKCS#12|malformed' import a x random
+refused "a wrong passphrase" 1 'passphrase' import a x wrong
+refused "a file without a key" 1 'no private key' import a x keyless
+refused "a file without a certificate" 1 'no certificate' import a x certless
+refused "a name that is none" 1 'name' import a ../x good
+refused "a file that is not there" 1 'no such file' asafo a import x "$files/nope.p12" --passphrase-file "$files/good.pass"
+refused "an unknown verb" 2 '' asafo a frobnicate
+same "nothing of it was stored" "$(digest a)" "$before"
+
+expect "the good one is taken" import a good good
+expect "the same again changes nothing" import a good good
+make_p12 corp other
+refused "another certificate under a name that exists" 1 'exists|--replace' import a good other
+expect "--replace makes a new generation" import a good other --replace
+same "it is generation 2" \
+	"$(asafo a --json show trustpoints | jq '.trustpoints[] | select(.name == "good") | .generation')" 2
+expect "dry run stores nothing" import a dry good --dry-run
+expect "(it is not there)" has_not a dry
+expect "a bound one can be bound" asafo a bind good outside
+refused "a bound one is not removed" 1 'bound' asafo a remove good
+expect "removed with --force" asafo a remove good --force
+expect "(it is gone)" has_not a good
+
+refused "write standby on the standby" 3 'primary' asafo b write-standby
+refused "a wrong line of configuration" 1 'expected' asafo a configure 'failover polltime msec x'
+lab power b off
+refused "write standby without a mate" 1 'mate|link' asafo a write-standby
+lab power b on
+wait_state b "Standby Ready"
+
+for port in 443 5105; do
+	head -c 20000 /dev/urandom | lab exec client timeout 3 openssl s_client -quiet -connect 198.51.100.10:$port >/dev/null 2>&1
+	lab exec client timeout 3 bash -c "head -c 20000 /dev/urandom >/dev/tcp/198.51.100.10/$port" 2>/dev/null
+done
+lab exec b timeout 3 bash -c 'head -c 20000 /dev/urandom >/dev/tcp/203.0.113.1/5105' 2>/dev/null
+lab exec b timeout 3 bash -c 'for i in 1 2 3 4 5; do head -c 400 /dev/urandom >/dev/udp/203.0.113.1/5105; done' 2>/dev/null
+wait_state a Active
+wait_state b "Standby Ready"
+expect "after random bytes on every port write standby works" asafo a write-standby
+
+import a one good >"$files/one.log" 2>&1 &
+one=$!
+import a two other >"$files/two.log" 2>&1 &
+two=$!
+expect "two imports at once: the first" wait $one
+expect "two imports at once: the second" wait $two
+expect "(both are there)" has a one
+expect "(both are there)" has a two
+asafo a write-standby >"$files/w1" 2>&1 &
+one=$!
+asafo a write-standby >"$files/w2" 2>&1 &
+two=$!
+first=0 second=0
+wait $one || first=$?
+wait $two || second=$?
+expect "write standby twice at once: at least one succeeds, the other says that it is busy" \
+	test $((first * second)) -eq 0
+expect "both units hold the same digest" same_digest
+done_testing

@@ -1,0 +1,62 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# kill -9 of each process, during an import and during a bulk replication: old or new, never between; the service goes on.
+# shellcheck source=lib.sh
+. "$(dirname "$0")/lib.sh"
+vip=198.51.100.10
+
+pair_up
+make_ca corp && make_p12 corp vpn && make_p12 corp more
+leaf=$(fingerprint_of "$files/vpn.pem")
+expect "a trustpoint to begin with" import a vpn vpn
+expect "on both units" asafo a write-standby
+
+active() { if state_is a Active; then echo a; else echo b; fi; }
+settled() {
+	{ state_is a Active && state_is b "Standby Ready"; } || { state_is b Active && state_is a "Standby Ready"; }
+}
+settle() {
+	until_true 20 settled || {
+		not_ok "the pair settles"
+		asafo a show failover history | tail -n 8 | sed 's/^/#   a /'
+		asafo b show failover history | tail -n 8 | sed 's/^/#   b /'
+		return
+	}
+}
+n=0
+for process in asafo-keeper asafo-engine asafo-front asafod; do
+	for moment in import write-standby; do
+		n=$((n + 1))
+		unit=$(active)
+		if [ $moment = import ]; then import "$unit" "k$n" more >"$files/k.log" 2>&1 & else
+			asafo "$unit" write-standby >"$files/k.log" 2>&1 &
+		fi
+		job=$!
+		kill -KILL "$(pid_of "$unit" $process)"
+		status=0
+		wait $job || status=$?
+		if [ $process = asafod ]; then
+			lab power "$unit" off
+			lab power "$unit" on
+		fi
+		settle
+		unit=$(active)
+		if [ $moment = import ] && [ $status -eq 0 ] && [ $process != asafod ] && [ $process != asafo-engine ]; then
+			expect "kill -9 of $process during $moment: what was acknowledged is there" has "$unit" "k$n"
+		fi
+		expect "kill -9 of $process during $moment: write standby works" until_true 10 asafo "$unit" write-standby
+		expect "kill -9 of $process during $moment: digests agree" same_digest
+		expect "kill -9 of $process during $moment: the leaf is served" until_true 10 serves $vip corp "$leaf"
+	done
+done
+for process in asafo-keeper asafo-engine; do
+	unit=$(active)
+	mate=$([ "$unit" = a ] && echo b || echo a)
+	asafo "$unit" write-standby >/dev/null 2>&1 &
+	kill -KILL "$(pid_of "$mate" $process)"
+	wait
+	settle
+	expect "kill -9 of the standby's $process: write standby works after" until_true 10 asafo "$(active)" write-standby
+	expect "kill -9 of the standby's $process: digests agree" same_digest
+done
+done_testing

@@ -1,0 +1,40 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# The walls as they stand in the running pair: users, filters, and who may open the store.
+# shellcheck source=lib.sh
+. "$(dirname "$0")/lib.sh"
+
+pair_up
+status() { sed -n "s/^$2:[[:space:]]*//p" "/proc/$1/status"; }
+store=$(lab status --json 2>/dev/null | jq -r '.units.a.state // empty')
+store=${store:-/run/asafo-lab-$LAB/a/state}/keeper
+
+seen=
+for process in asafo-engine asafo-keeper asafo-front; do
+	pid=$(pid_of a $process)
+	same "$process has a seccomp filter" "$(status "$pid" Seccomp)" 2
+	same "$process can gain no privilege" "$(status "$pid" NoNewPrivs)" 1
+	uid=$(status "$pid" Uid | cut -f1)
+	expect "$process runs as a user of its own, not root" test "$uid" -ne 0
+	expect "$process shares its user with no other" test "${seen#* "$uid" }" = "$seen"
+	seen="$seen $uid "
+	if [ $process != asafo-keeper ]; then
+		refused "the user of $process cannot open the store" 1 'denied' \
+			setpriv --reuid "$uid" --regid "$uid" --clear-groups cat "$store/store/data.mdb"
+	fi
+	expect "$process leaves no core" test "$(awk '/Max core file size/ { print $5 }' "/proc/$pid/limits")" = 0
+done
+same "the keeper has no capability" "$(status "$(pid_of a asafo-keeper)" CapEff)" 0000000000000000
+same "the keeper has no socket of the network" \
+	"$(nsenter -t "$(pid_of a asafo-keeper)" -n ss -tuapnH | grep -c "pid=$(pid_of a asafo-keeper),")" 0
+make_ca corp && make_p12 corp vpn
+expect "an import" import a vpn vpn
+expect "(and its replication)" asafo a write-standby
+openssl pkcs8 -topk8 -nocrypt -in "$files/vpn.key" -outform DER -out "$files/vpn.der"
+# 64 bytes of the RSA private exponent's neighbourhood: in no file of either unit.
+needle=$(tail -c 200 "$files/vpn.der" | head -c 64 | xxd -p -c 256)
+found=$(for u in a b; do
+	find "/run/asafo-lab-$LAB/$u" -type f -exec sh -c 'xxd -p -c 1000000000 "$1" | grep -q "$2" && echo "$1"' _ {} "$needle" \;
+done)
+same "the private key lies in clear in no file of either unit" "$found" ""
+done_testing

@@ -1,0 +1,49 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Which certificate a client gets: fallback, interface, name; and that a change drops nobody.
+# shellcheck source=lib.sh
+. "$(dirname "$0")/lib.sh"
+vip=198.51.100.10
+
+pair_up
+make_ca corp && make_p12 corp vpn && make_p12 corp mail secret mail.example.net
+vpn=$(fingerprint_of "$files/vpn.pem") mail=$(fingerprint_of "$files/mail.pem")
+leaf_only() { # without verification: the fallback has no CA
+	lab exec client timeout 5 openssl s_client -connect "$1:443" -servername "${2:-x.example.net}" </dev/null 2>/dev/null |
+		openssl x509 -noout -fingerprint -sha256 2>/dev/null
+}
+fallback=$(leaf_only $vip)
+expect "without a trustpoint the self-signed fallback is served" test -n "$fallback"
+expect "show ssl says that it is the fallback" sh -c \
+	"'$top/tools/lab' --name '$LAB' asafo a --json show ssl | jq -e '.served | any(.is_fallback)'"
+expect "import of what is bound already" import a vpn vpn
+expect "it is served from then on" until_true 5 serves $vip corp "$vpn"
+
+# A connection that stays open while the binding changes.
+mkfifo "$files/in"
+lab exec client openssl s_client -quiet -connect "$vip:443" -servername vpn.example.net <"$files/in" >"$files/out" 2>/dev/null &
+exec 8>"$files/in"
+printf 'GET /healthz HTTP/1.1\r\nHost: gw\r\n\r\n' >&8
+expect "a connection is open" until_true 5 grep -q '200 OK' "$files/out"
+expect "another trustpoint for a name" import a mail mail
+expect "bound to that name" asafo a bind mail outside --domain mail.example.net
+expect "by SNI the other leaf" until_true 5 serves $vip corp "$mail" mail.example.net
+expect "the first name still has its own" serves $vip corp "$vpn"
+expect "unbound again" asafo a unbind mail outside --domain mail.example.net
+expect "that name gets the interface's" until_true 5 test "$(leaf_only $vip mail.example.net | cut -d= -f2 | tr -d :)" != ""
+: >"$files/out"
+printf 'GET /healthz HTTP/1.1\r\nHost: gw\r\nConnection: close\r\n\r\n' >&8
+expect "the open connection outlived both changes" until_true 5 grep -q '200 OK' "$files/out"
+exec 8>&-
+expect "bindings are on the standby, too" sh -c \
+	"'$top/tools/lab' --name '$LAB' asafo b show running-config | grep -q 'ssl trust-point vpn'"
+refused "a binding on an interface that is none" 1 'interface' asafo a bind vpn nowhere
+expect "write memory saves on both units" asafo a write-memory
+lab power a off
+wait_state b Active
+lab power b off
+lab power b on
+wait_state b Active
+fallback_b=$(asafo b --json show trustpoints | jq -r '.position.digest')
+expect "alone after a power cycle it has its store" test -n "$fallback_b"
+done_testing

@@ -1,0 +1,42 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Lost links, frozen units, a mate with another key.
+# shellcheck source=lib.sh
+. "$(dirname "$0")/lib.sh"
+holds() { lab exec "$1" ip -o addr show | grep -q ' 198.51.100.10/'; }
+holds_not() { ! holds "$1"; }
+
+pair_up
+lab cut a fover
+expect "loss of the failover link alone: a keeps its role" state_is a Active
+expect "(b stays standby)" until_true 3 state_is b "Standby Ready"
+expect "(only one holds the address)" holds_not b
+lab heal
+make_ca corp && make_p12 corp vpn
+expect "after the heal an import" import a vpn vpn
+expect "and write standby" until_true 10 asafo a write-standby
+
+lab cut a fover
+lab cut a outside
+lab cut a inside
+wait_state b Active
+lab heal
+expect "they meet: one is active, the older term gave way" until_true 15 state_is a "Standby Ready"
+same "(the newer stays)" "$(field b .state)" Active
+expect "the loser released the address" until_true 5 holds_not a
+expect "digests agree" until_true 10 same_digest
+
+lab freeze b
+wait_state a Active
+expect "a frozen unit loses the address by itself" until_true 4 holds_not b
+lab thaw b
+wait_state b "Standby Ready"
+expect "(a keeps it)" holds a
+
+lab exec a ip addr del 198.51.100.10/24 dev eth0
+expect "an address that somebody deleted is back" until_true 3 holds a
+kill -KILL "$(pid_of a asafo-engine)"
+expect "a killed engine's address is withdrawn" until_true 2 holds_not a
+wait_state b Active
+wait_state a "Standby Ready"
+done_testing

@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=bash
+# What every test of the pair shares: a lab of its own, TAP lines, and waiting for a fact instead of for a time.
+set -u
+top=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+ASAFO_BUILD=${ASAFO_BUILD:?the folder of a build: ASAFO_BUILD=build tests/net/run}
+export ASAFO_BUILD
+slow=${ASAFO_SLOW:-1} # a sanitizer build is that much slower
+LAB=${LAB:-t$$}
+files=$(mktemp -d "${TMPDIR:-/tmp}/asafo-net.XXXXXX")
+n_ok=0 n_bad=0
+
+lab() { "$top/tools/lab" --name "$LAB" "$@"; }
+asafo() { lab asafo "$@"; }
+
+cleanup() {
+	lab down >/dev/null 2>&1
+	rm -rf "$files"
+}
+trap 'cleanup; exit 1' INT TERM HUP
+trap cleanup EXIT
+
+ok() {
+	n_ok=$((n_ok + 1))
+	echo "ok - $*"
+}
+not_ok() {
+	n_bad=$((n_bad + 1))
+	echo "not ok - $*"
+}
+# expect SENTENCE COMMAND...: the command succeeds.
+expect() {
+	local sentence=$1 out
+	shift
+	if out=$("$@" 2>&1); then ok "$sentence"; else
+		not_ok "$sentence"
+		printf '%s\n' "$out" | sed 's/^/#   /'
+	fi
+}
+# refused SENTENCE STATUS PATTERN COMMAND...: it ends with STATUS and says PATTERN (extended, any case).
+refused() {
+	local sentence=$1 want=$2 pattern=$3 out status=0
+	shift 3
+	out=$("$@" 2>&1) || status=$?
+	if [ "$status" -eq "$want" ] && printf '%s' "$out" | grep -qiE -- "$pattern"; then ok "$sentence"; else
+		not_ok "$sentence"
+		printf '#   status %s (wanted %s), wanted /%s/\n' "$status" "$want" "$pattern"
+		printf '%s\n' "$out" | sed 's/^/#   /'
+	fi
+}
+same() { # same SENTENCE A B
+	if [ "$2" = "$3" ]; then ok "$1"; else
+		not_ok "$1"
+		printf '#   have %s\n#   want %s\n' "$2" "$3"
+	fi
+}
+# until_true SECONDS COMMAND...: polls until it succeeds; the seconds are a bound, not a wait.
+until_true() {
+	local end=$((SECONDS + $1 * slow))
+	shift
+	while ! "$@" >/dev/null 2>&1; do
+		[ "$SECONDS" -lt "$end" ] || return 1
+		pause_short
+	done
+}
+exec 9<><(:)
+pause_short() { read -rt 0.05 -u 9 _ || :; }
+
+field() { asafo "$1" --json show failover | jq -r "$2"; }
+state_is() { [ "$(field "$1" .state)" = "$2" ]; }
+wait_state() { # wait_state UNIT STATE [SECONDS]
+	if until_true "${3:-15}" state_is "$1" "$2"; then ok "unit $1 is $2"; else
+		not_ok "unit $1 is $2 (it is $(field "$1" .state 2>&1))"
+		asafo "$1" show failover 2>&1 | sed 's/^/#   /'
+		asafo "$1" show failover history 2>&1 | sed 's/^/#   /'
+	fi
+}
+pair_up() { # a active, b standby ready
+	lab up "$@" >"$files/up.log" 2>&1 || {
+		not_ok "the lab comes up"
+		sed 's/^/#   /' "$files/up.log"
+		exit 1
+	}
+	wait_state a Active
+	wait_state b "Standby Ready"
+}
+
+# ---- certificates, by someone else's tool ----
+make_ca() { # make_ca NAME
+	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 3650 -subj "/CN=$1 CA" \
+		-addext basicConstraints=critical,CA:TRUE -keyout "$files/$1-ca.key" -out "$files/$1-ca.pem" 2>/dev/null
+}
+make_p12() { # make_p12 CA NAME [PASSPHRASE] [HOST...]
+	local ca=$1 name=$2 pass=${3-secret} host=${4-vpn.example.net}
+	openssl req -new -newkey rsa:2048 -nodes -subj "/CN=$host" -keyout "$files/$name.key" \
+		-out "$files/$name.csr" 2>/dev/null
+	openssl x509 -req -in "$files/$name.csr" -CA "$files/$ca-ca.pem" -CAkey "$files/$ca-ca.key" -days 365 \
+		-set_serial "0x$(openssl rand -hex 15)" -out "$files/$name.pem" \
+		-extfile <(printf 'subjectAltName=DNS:%s\nextendedKeyUsage=serverAuth\n' "$host") 2>/dev/null
+	printf '%s\n' "$pass" >"$files/$name.pass"
+	openssl pkcs12 -export -in "$files/$name.pem" -inkey "$files/$name.key" -certfile "$files/$ca-ca.pem" \
+		-passout "pass:$pass" -out "$files/$name.p12"
+}
+import() { # import UNIT TRUSTPOINT FILE [ARGS...]
+	local unit=$1 trustpoint=$2 file=$3
+	shift 3
+	asafo "$unit" import "$trustpoint" "$files/$file.p12" --passphrase-file "$files/$file.pass" "$@"
+}
+fingerprint_of() { openssl x509 -in "$1" -noout -fingerprint -sha256 | cut -d= -f2 | tr -d : | tr A-F a-f; }
+# What a client in the lab gets from ADDRESS, verified against CA; prints the leaf's fingerprint.
+served() { # served ADDRESS CA [SERVERNAME]
+	lab exec client timeout 5 openssl s_client -connect "$1:443" -servername "${3:-vpn.example.net}" \
+		-CAfile "$files/$2-ca.pem" -verify_return_error </dev/null 2>/dev/null |
+		openssl x509 -noout -fingerprint -sha256 2>/dev/null | cut -d= -f2 | tr -d : | tr A-F a-f
+}
+serves() { [ "$(served "$1" "$2" "${4-}")" = "$3" ]; } # serves ADDRESS CA FINGERPRINT [SERVERNAME]
+has() { # has UNIT TRUSTPOINT
+	asafo "$1" --json show trustpoints | jq -e --arg n "$2" '.trustpoints | any(.name == $n)' >/dev/null
+}
+has_not() { ! has "$@"; }
+digest() { field "$1" .position.digest; }
+same_digest() { [ "$(digest a)" = "$(digest b)" ]; }
+pid_of() { # pid_of UNIT PROCESS: asafod, asafo-engine, asafo-keeper, asafo-front
+	local p
+	for p in $(ip netns pids "asafo-$LAB-$1"); do
+		[ "$(cat "/proc/$p/comm" 2>/dev/null)" = "$2" ] && echo "$p"
+	done | head -n 1
+}
+done_testing() {
+	echo "# $n_ok ok, $n_bad not ok"
+	[ "$n_bad" -eq 0 ]
+}
