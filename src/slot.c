@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "slot.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "launch.h"
+
+/* Several of the largest frames, so that bulk replication is not a frame at a time. */
+#define SOCKET_BUFFER (4 * (int)(IPC_HEADER_SIZE + IPC_BODY_MAX))
+
+static int program_name(const struct slot *slot, const struct supervisor_options *options,
+			char ret_name[static PATH_MAX])
+{
+	int n = snprintf(ret_name, PATH_MAX, "%s/%s", options->libexec_dir, slot->row->program);
+
+	return n < 0 || n >= PATH_MAX ? -ENAMETOOLONG : 0;
+}
+
+int slot_init(struct slot *slot, const struct table_row *row, unsigned instance,
+	      const struct supervisor_options *options, struct why *ret_why)
+{
+	char program[PATH_MAX];
+	int r;
+
+	slot->row = row;
+	slot->instance = instance;
+	if (row->kind == IPC_PEER_FRONT)
+		(void)snprintf(slot->name, sizeof(slot->name), "%s %u", ipc_peer_name(row->kind),
+			       instance);
+	else
+		(void)snprintf(slot->name, sizeof(slot->name), "%s", ipc_peer_name(row->kind));
+	r = program_name(slot, options, program);
+	if (r < 0)
+		return why_set(ret_why, r, "--libexec-dir: the name is too long");
+	if (access(program, X_OK) < 0)
+		return why_set(
+			ret_why, -errno,
+			"cannot run \"%s\": %s; --libexec-dir says where asafo's programs are",
+			program, strerror(errno));
+	return table_user(row, options->uid_base, &slot->user, ret_why);
+}
+
+int slot_launch(struct slot *slot, const struct supervisor_options *options, int channel_fd)
+{
+	const struct folders *folders = &options->folders;
+	char program[PATH_MAX], state_dir[PATH_MAX], instance[16];
+	const char *argv[16];
+	size_t n = 0;
+	struct launch launch = {
+		.program = program, .row = slot->row, .user = slot->user, .channel_fd = channel_fd};
+	int r = program_name(slot, options, program);
+
+	if (r < 0)
+		return r;
+	r = snprintf(state_dir, sizeof(state_dir), "%s%s", folders->state_dir,
+		     slot->row->kind == IPC_PEER_KEEPER ? "/keeper" : "");
+	if (r < 0 || (size_t)r >= sizeof(state_dir))
+		return -ENAMETOOLONG;
+	(void)snprintf(instance, sizeof(instance), "%u", slot->instance);
+	argv[n++] = slot->row->program;
+	argv[n++] = "--instance";
+	argv[n++] = instance;
+	argv[n++] = "--state-dir";
+	argv[n++] = state_dir;
+	argv[n++] = "--run-dir";
+	argv[n++] = folders->run_dir;
+	argv[n++] = "--config";
+	argv[n++] = folders->config;
+	if (options->is_verbose)
+		argv[n++] = "--verbose";
+	if (options->is_unsandboxed)
+		argv[n++] = "--no-sandbox";
+	argv[n] = NULL;
+	launch.argv = argv;
+	return launch_child(&launch, &slot->pid);
+}
+
+void slot_reset(struct slot *slot)
+{
+	slot->exit = sd_event_source_disable_unref(slot->exit);
+	slot->restart = sd_event_source_disable_unref(slot->restart);
+	ipc_channel_free(TAKE_PTR(slot->channel));
+	slot->pid = 0;
+	slot->is_ready = slot->has_beaten = false;
+}
+
+static void buffers_enlarge(int fd)
+{
+	int size = SOCKET_BUFFER;
+
+	/* Beyond the system's limit with CAP_NET_ADMIN; without it, up to the limit, which Debian's
+	 * is enough for. */
+	if (setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size)) < 0)
+		(void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+	if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size)) < 0)
+		(void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
+}
+
+int slot_socketpair(int ret_fds[static 2])
+{
+	int fds[2];
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) < 0)
+		return -errno;
+	buffers_enlarge(fds[0]);
+	buffers_enlarge(fds[1]);
+	ret_fds[0] = fds[0];
+	ret_fds[1] = fds[1];
+	return 0;
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include <stdbool.h>
+#include <sys/types.h>
+#include <systemd/sd-event.h>
+
+#include "base/monotime.h"
+#include "ipc/channel.h"
+#include "supervisor.h"
+#include "table.h"
+
+/* The place of one child, whether it runs or not. */
+struct slot {
+	struct supervisor *supervisor;
+	const struct table_row *row;
+	struct table_user user;
+	unsigned instance;
+	char name[32]; /* "keeper", "front 1": for the log */
+	pid_t pid;     /* 0: does not run */
+	struct ipc_channel *channel;
+	sd_event_source *exit, *restart;
+	struct monotime started, last_beat;
+	unsigned deaths; /* in a row */
+	bool is_ready;
+	bool has_beaten;
+};
+
+/* Finds the user and the program. SLOT is zeroed but for its supervisor. Errors with a sentence. */
+int slot_init(struct slot *slot, const struct table_row *row, unsigned instance,
+	      const struct supervisor_options *options, struct why *ret_why);
+/* Starts the program; CHANNEL_FD stays the caller's. Errors: -errno. */
+int slot_launch(struct slot *slot, const struct supervisor_options *options, int channel_fd);
+/* Forgets the process: channel, sources, signs of life. The count of deaths stays. */
+void slot_reset(struct slot *slot);
+/* A pair of connected SOCK_SEQPACKET sockets through which the largest frame passes. Errors:
+ * -errno. */
+int slot_socketpair(int ret_fds[static 2]);

@@ -1,0 +1,592 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One slot a child. A slot that is started gets its descriptors first and is then introduced to
+ * every child that runs, so that the first start and a restart are the same. A child's death is
+ * always seen as its exit; a channel that breaks while the child lives only makes that exit happen.
+ */
+#include "supervisor.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <sysexits.h>
+#include <systemd/sd-daemon.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "base/monotime.h"
+#include "ipc/channel.h"
+#include "src/ipc/ipc.pb-c.h"
+#include "slot.h"
+#include "vip.h"
+
+#define TICK_MS 500
+/* The clock jumped by more than this between two ticks: it was this process that did not run. */
+#define TICK_LATE_MS 1500
+#define RESTART_FIRST_MS 100
+#define RESTART_MAX_MS 5000
+#define STABLE_MS 10000
+/* Until its first sign of life a child may open a large store. */
+#define WATCHDOG_START_FACTOR 6
+#define STATUS_MAX 256
+
+enum phase { PHASE_RUNNING, PHASE_STOPPING_ENGINE, PHASE_STOPPING_REST };
+
+struct supervisor {
+	const struct supervisor_options *options;
+	sd_event *event;
+	struct slot *slots;
+	size_t n_slots;
+	struct table_user keeper;
+	sd_event_source *tick, *deadline;
+	struct monotime last_tick, last_ping;
+	uint64_t systemd_watchdog_us;
+	enum phase phase;
+	int exit_code;
+	int lock_fd, control_fd;
+	bool was_ready;
+};
+
+static void slot_start(struct slot *slot);
+static void phase_continue(struct supervisor *supervisor);
+
+static bool slot_is(const struct slot *slot, enum ipc_peer kind)
+{
+	return slot->row->kind == kind;
+}
+
+static bool slot_runs(const struct slot *slot)
+{
+	return slot->pid > 0;
+}
+
+/* The whole group: the keeper has a parser below it. */
+static void slot_kill(const struct slot *slot)
+{
+	if (!slot_runs(slot))
+		return;
+	(void)kill(-slot->pid, SIGKILL);
+	(void)kill(slot->pid, SIGKILL);
+}
+
+/* ---- what children say ---- */
+
+static void status_tell(const char *text)
+{
+	char line[STATUS_MAX];
+
+	(void)snprintf(line, sizeof(line), "%s", text);
+	/* A line feed would start another assignment. */
+	for (char *at = line; *at; at++) {
+		if ((unsigned char)*at < 0x20)
+			*at = ' ';
+	}
+	(void)sd_notifyf(0, "STATUS=%s", line);
+}
+
+static void slot_became_ready(struct slot *slot)
+{
+	struct supervisor *supervisor = slot->supervisor;
+
+	if (!slot->is_ready)
+		log_line(LOG_INFO, "%s is ready", slot->name);
+	slot->is_ready = true;
+	for (size_t i = 0; i < supervisor->n_slots; i++) {
+		if (!supervisor->slots[i].is_ready)
+			return;
+	}
+	if (supervisor->was_ready)
+		return;
+	supervisor->was_ready = true;
+	(void)sd_notify(0, "READY=1");
+	log_line(LOG_NOTICE, "all %zu processes are ready", supervisor->n_slots);
+}
+
+static void on_request(struct ipc_channel *channel, struct ipc_frame *frame,
+		       const ProtobufCMessage *body, void *userdata)
+{
+	struct slot *slot = userdata;
+
+	(void)channel;
+	if (frame->type == IPC_WATCHDOG) {
+		slot->last_beat = monotime_now();
+		slot->has_beaten = true;
+	} else if (frame->type == IPC_READY) {
+		slot_became_ready(slot);
+	} else if (frame->type == IPC_NOTIFY && slot_is(slot, IPC_PEER_ENGINE)) {
+		status_tell(((const Asafo__Ipc__Notify *)body)->state);
+	} else if (frame->type == IPC_SHUTDOWN && slot->supervisor->phase == PHASE_RUNNING) {
+		log_line(LOG_NOTICE, "%s asks to stop the service", slot->name);
+		supervisor_stop(slot->supervisor);
+	}
+}
+
+static void on_closed(struct ipc_channel *channel, int code, void *userdata)
+{
+	struct slot *slot = userdata;
+
+	(void)channel;
+	if (slot->supervisor->phase == PHASE_RUNNING && code != ERR_CLOSED)
+		log_line(LOG_ERR, "%s broke the rules of its channel (%s): it is stopped",
+			 slot->name, err_text(code));
+	/* While stopping, a child closes before it ends, and has its time for that. */
+	if (slot->supervisor->phase == PHASE_RUNNING)
+		slot_kill(slot);
+}
+
+/* ---- what children are told ---- */
+
+static void credential_send(struct slot *slot, const char *name, int fd)
+{
+	Asafo__Ipc__Credential body = ASAFO__IPC__CREDENTIAL__INIT;
+	_cleanup_free_ char *copy = strdup(name);
+	int r = -ENOMEM;
+
+	if (copy) {
+		body.name = copy;
+		r = ipc_channel_send(slot->channel, IPC_CREDENTIAL, &body.base, &fd, 1);
+	}
+	if (r < 0)
+		log_line(LOG_ERR, "cannot give %s its %s: %s", slot->name, name, err_text(r));
+}
+
+static void keeper_equip(struct slot *slot)
+{
+	_cleanup_close_ int fd = -1;
+	int r = folders_master_key_open(&fd);
+
+	if (r == 0)
+		credential_send(slot, "master-key", fd);
+	else if (r != ERR_NOT_FOUND)
+		log_line(LOG_ERR, "cannot open the master key: %s", err_text(r));
+}
+
+static void engine_equip(struct slot *slot)
+{
+	const struct supervisor *supervisor = slot->supervisor;
+	_cleanup_close_ int fd = -1;
+	struct why why = {""};
+	int r = folders_config_open(&supervisor->options->folders, supervisor->keeper, &fd, &why);
+
+	if (why.text[0])
+		log_line(r < 0 ? LOG_ERR : LOG_WARNING, "%s", why.text);
+	credential_send(slot, "control", supervisor->control_fd);
+	if (r == 0)
+		credential_send(slot, "startup-config", fd);
+}
+
+static void peer_send(struct slot *slot, const struct slot *peer, int fd)
+{
+	Asafo__Ipc__Peer body = ASAFO__IPC__PEER__INIT;
+	int r;
+
+	body.kind = (uint32_t)peer->row->kind;
+	body.instance = peer->instance;
+	r = ipc_channel_send(slot->channel, IPC_PEER, &body.base, &fd, 1);
+	if (r < 0)
+		log_line(LOG_ERR, "cannot introduce %s to %s: %s", peer->name, slot->name,
+			 err_text(r));
+}
+
+/* Fronts have nothing to say to each other. */
+static bool are_peers(const struct slot *a, const struct slot *b)
+{
+	return a->row->kind != b->row->kind;
+}
+
+static void slot_introduce(struct slot *slot)
+{
+	struct supervisor *supervisor = slot->supervisor;
+
+	for (size_t i = 0; i < supervisor->n_slots; i++) {
+		struct slot *other = &supervisor->slots[i];
+		int fds[2];
+		int r;
+
+		if (!slot_runs(other) || !other->channel || !are_peers(slot, other))
+			continue;
+		r = slot_socketpair(fds);
+		if (r < 0) {
+			log_line(LOG_ERR, "cannot join %s and %s: %s", slot->name, other->name,
+				 err_text(r));
+			continue;
+		}
+		peer_send(slot, other, fds[0]);
+		peer_send(other, slot, fds[1]);
+		(void)close(fds[0]);
+		(void)close(fds[1]);
+	}
+}
+
+/* ---- life and death ---- */
+
+static int on_restart(sd_event_source *source, uint64_t usec, void *userdata)
+{
+	(void)source;
+	(void)usec;
+	slot_start(userdata);
+	return 0;
+}
+
+/* At once the first time; then ever slower, so that a child that cannot live does not eat the
+ * machine. */
+static uint64_t restart_delay_ms(unsigned deaths)
+{
+	uint64_t delay = RESTART_FIRST_MS;
+
+	if (deaths <= 1)
+		return 0;
+	for (unsigned i = 2; i < deaths && delay < RESTART_MAX_MS; i++)
+		delay *= 2;
+	return delay < RESTART_MAX_MS ? delay : RESTART_MAX_MS;
+}
+
+static void restart_schedule(struct slot *slot)
+{
+	uint64_t delay_ms;
+	int r;
+
+	if (monotime_reached(monotime_now(), monotime_add_ms(slot->started, STABLE_MS)))
+		slot->deaths = 0;
+	slot->deaths++;
+	delay_ms = restart_delay_ms(slot->deaths);
+	slot->restart = sd_event_source_disable_unref(slot->restart);
+	r = sd_event_add_time_relative(slot->supervisor->event, &slot->restart, CLOCK_MONOTONIC,
+				       delay_ms * 1000, 0, on_restart, slot);
+	if (r < 0) {
+		log_line(LOG_ERR, "cannot start %s again: %s", slot->name, strerror(-r));
+		supervisor_stop(slot->supervisor);
+	} else if (delay_ms > 0) {
+		log_line(LOG_WARNING, "%s is started again in %u ms", slot->name,
+			 (unsigned)delay_ms);
+	}
+}
+
+static void death_log(const struct slot *slot, const siginfo_t *info)
+{
+	bool is_expected = slot->supervisor->phase != PHASE_RUNNING;
+
+	if (info->si_code == CLD_EXITED && info->si_status == 0 && is_expected)
+		log_line(LOG_INFO, "%s ended", slot->name);
+	else if (info->si_code == CLD_EXITED)
+		log_line(LOG_ERR, "%s (process %d) ended with exit code %d", slot->name,
+			 (int)slot->pid, info->si_status);
+	else
+		log_line(LOG_ERR, "%s (process %d) was killed by signal %d (%s)", slot->name,
+			 (int)slot->pid, info->si_status, strsignal(info->si_status));
+}
+
+static void addresses_withdraw(void)
+{
+	int n = vip_withdraw_all();
+
+	if (n < 0)
+		log_line(LOG_ERR,
+			 "cannot withdraw the active addresses: %s; their leases end by themselves",
+			 err_text(n));
+	else if (n > 0)
+		log_line(LOG_WARNING, "withdrew %d active address%s", n, n == 1 ? "" : "es");
+}
+
+static int on_exit_of(sd_event_source *source, const siginfo_t *info, void *userdata)
+{
+	struct slot *slot = userdata;
+	struct supervisor *supervisor = slot->supervisor;
+
+	(void)source;
+	if (slot_is(slot, IPC_PEER_ENGINE))
+		addresses_withdraw();
+	death_log(slot, info);
+	/* It is not reaped yet, so the number is still its own: what it left behind goes too. */
+	(void)kill(-slot->pid, SIGKILL);
+	slot_reset(slot);
+	if (supervisor->phase != PHASE_RUNNING) {
+		phase_continue(supervisor);
+	} else if (!supervisor->was_ready && info->si_code == CLD_EXITED &&
+		   info->si_status == EX_CONFIG) {
+		log_line(LOG_ERR, "%s cannot work with this configuration: not starting",
+			 slot->name);
+		supervisor->exit_code = EX_CONFIG;
+		supervisor_stop(supervisor);
+	} else {
+		restart_schedule(slot);
+	}
+	return 0;
+}
+
+static int slot_watch(struct slot *slot)
+{
+	int r = sd_event_add_child(slot->supervisor->event, &slot->exit, slot->pid, WEXITED,
+				   on_exit_of, slot);
+
+	if (r < 0)
+		return r;
+	/* Before anything else that happened: the addresses of a dead engine do not wait. */
+	return sd_event_source_set_priority(slot->exit, SD_EVENT_PRIORITY_IMPORTANT);
+}
+
+static int slot_spawn(struct slot *slot)
+{
+	static const bool permitted[IPC_TYPE__MAX] = {[IPC_READY] = true,
+						      [IPC_NOTIFY] = true,
+						      [IPC_SHUTDOWN] = true,
+						      [IPC_WATCHDOG] = true};
+	static const struct ipc_channel_ops ops = {permitted, on_request, on_closed};
+	_cleanup_close_ int theirs = -1;
+	int fds[2];
+	int r = slot_socketpair(fds);
+
+	if (r < 0)
+		return r;
+	theirs = fds[1];
+	r = ipc_channel_new(slot->supervisor->event, fds[0], &ops, slot, &slot->channel);
+	if (r < 0)
+		return r;
+	r = slot_launch(slot, slot->supervisor->options, theirs);
+	if (r < 0)
+		return r;
+	slot->started = slot->last_beat = monotime_now();
+	return slot_watch(slot);
+}
+
+static void slot_start(struct slot *slot)
+{
+	int r = slot_spawn(slot);
+
+	if (r < 0) {
+		log_line(LOG_ERR, "cannot start %s: %s", slot->name, err_text(r));
+		slot_kill(slot);
+		slot_reset(slot);
+		restart_schedule(slot);
+		return;
+	}
+	log_line(LOG_DEBUG, "started %s as process %d", slot->name, (int)slot->pid);
+	if (slot_is(slot, IPC_PEER_KEEPER))
+		keeper_equip(slot);
+	else if (slot_is(slot, IPC_PEER_ENGINE))
+		engine_equip(slot);
+	slot_introduce(slot);
+}
+
+/* ---- the watchdogs ---- */
+
+static void slot_check(struct slot *slot, struct monotime now)
+{
+	unsigned limit_ms = slot->supervisor->options->watchdog_ms;
+
+	if (!slot_runs(slot) || limit_ms == 0)
+		return;
+	if (!slot->has_beaten)
+		limit_ms *= WATCHDOG_START_FACTOR;
+	if (!monotime_reached(now, monotime_add_ms(slot->last_beat, limit_ms)))
+		return;
+	log_line(LOG_ERR, "%s gave no sign of life for %u ms: it is killed", slot->name, limit_ms);
+	slot->last_beat = now;
+	slot_kill(slot);
+}
+
+static void systemd_ping(struct supervisor *supervisor, struct monotime now)
+{
+	uint64_t every_ms = supervisor->systemd_watchdog_us / 4000;
+
+	if (every_ms == 0 ||
+	    !monotime_reached(now, monotime_add_ms(supervisor->last_ping, every_ms)))
+		return;
+	for (size_t i = 0; i < supervisor->n_slots; i++) {
+		const struct slot *slot = &supervisor->slots[i];
+
+		if (slot_is(slot, IPC_PEER_ENGINE) && slot_runs(slot)) {
+			supervisor->last_ping = now;
+			(void)sd_notify(0, "WATCHDOG=1");
+		}
+	}
+}
+
+static int on_tick(sd_event_source *source, uint64_t usec, void *userdata)
+{
+	struct supervisor *supervisor = userdata;
+	struct monotime now = monotime_now();
+	bool was_late = monotime_reached(now, monotime_add_ms(supervisor->last_tick, TICK_LATE_MS));
+
+	(void)usec;
+	supervisor->last_tick = now;
+	for (size_t i = 0; i < supervisor->n_slots; i++) {
+		/* Frozen together, thawed together: the children had no more time than this
+		 * process. */
+		if (was_late)
+			supervisor->slots[i].last_beat = now;
+		slot_check(&supervisor->slots[i], now);
+	}
+	systemd_ping(supervisor, now);
+	(void)sd_event_source_set_time_relative(source, TICK_MS * 1000);
+	return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+}
+
+/* ---- the end ---- */
+
+static bool phase_waits_for(const struct supervisor *supervisor, const struct slot *slot)
+{
+	return slot_runs(slot) &&
+	       (supervisor->phase == PHASE_STOPPING_REST || slot_is(slot, IPC_PEER_ENGINE));
+}
+
+static int on_deadline(sd_event_source *source, uint64_t usec, void *userdata)
+{
+	struct supervisor *supervisor = userdata;
+
+	(void)source;
+	(void)usec;
+	for (size_t i = 0; i < supervisor->n_slots; i++) {
+		struct slot *slot = &supervisor->slots[i];
+
+		if (!phase_waits_for(supervisor, slot))
+			continue;
+		log_line(LOG_WARNING, "%s did not end in %d ms: it is killed", slot->name,
+			 SUPERVISOR_SHUTDOWN_MS);
+		slot_kill(slot);
+	}
+	return 0;
+}
+
+static void phase_enter(struct supervisor *supervisor, enum phase phase)
+{
+	supervisor->phase = phase;
+	for (size_t i = 0; i < supervisor->n_slots; i++) {
+		struct slot *slot = &supervisor->slots[i];
+
+		slot->restart = sd_event_source_disable_unref(slot->restart);
+		if (phase_waits_for(supervisor, slot) && slot->channel &&
+		    ipc_channel_send(slot->channel, IPC_SHUTDOWN, NULL, NULL, 0) < 0)
+			slot_kill(slot);
+	}
+	supervisor->deadline = sd_event_source_disable_unref(supervisor->deadline);
+	if (sd_event_add_time_relative(supervisor->event, &supervisor->deadline, CLOCK_MONOTONIC,
+				       SUPERVISOR_SHUTDOWN_MS * 1000u, 0, on_deadline,
+				       supervisor) < 0)
+		(void)on_deadline(NULL, 0, supervisor);
+}
+
+static void phase_continue(struct supervisor *supervisor)
+{
+	for (size_t i = 0; i < supervisor->n_slots; i++) {
+		if (phase_waits_for(supervisor, &supervisor->slots[i]))
+			return;
+	}
+	if (supervisor->phase == PHASE_STOPPING_ENGINE) {
+		phase_enter(supervisor, PHASE_STOPPING_REST);
+		phase_continue(supervisor);
+	} else {
+		(void)sd_event_exit(supervisor->event, supervisor->exit_code);
+	}
+}
+
+void supervisor_stop(struct supervisor *supervisor)
+{
+	if (supervisor->phase != PHASE_RUNNING) {
+		for (size_t i = 0; i < supervisor->n_slots; i++)
+			slot_kill(&supervisor->slots[i]);
+		return;
+	}
+	(void)sd_notify(0, "STOPPING=1");
+	log_line(LOG_NOTICE, "stopping");
+	phase_enter(supervisor, PHASE_STOPPING_ENGINE);
+	phase_continue(supervisor);
+}
+
+/* ---- making ---- */
+
+static int slots_make(struct supervisor *supervisor, struct why *ret_why)
+{
+	size_t n_rows;
+	const struct table_row *rows = table_rows(&n_rows);
+	int r = 0;
+
+	supervisor->slots = calloc(n_rows + supervisor->options->n_fronts, sizeof(struct slot));
+	if (!supervisor->slots)
+		return why_set(ret_why, -ENOMEM, "not enough memory");
+	for (size_t i = 0; i < n_rows && r == 0; i++) {
+		unsigned n = rows[i].kind == IPC_PEER_FRONT ? supervisor->options->n_fronts : 1;
+
+		for (unsigned instance = 0; instance < n && r == 0; instance++) {
+			struct slot *slot = &supervisor->slots[supervisor->n_slots++];
+
+			slot->supervisor = supervisor;
+			r = slot_init(slot, &rows[i], instance, supervisor->options, ret_why);
+			if (slot_is(slot, IPC_PEER_KEEPER))
+				supervisor->keeper = slot->user;
+		}
+	}
+	return r;
+}
+
+static int places_make(struct supervisor *supervisor, struct why *ret_why)
+{
+	const struct folders *folders = &supervisor->options->folders;
+	struct why warning;
+	int r = folders_prepare(folders, supervisor->keeper, &warning, ret_why);
+
+	if (r < 0)
+		return r;
+	if (warning.text[0])
+		log_line(LOG_WARNING, "%s", warning.text);
+	r = folders_lock(folders, &supervisor->lock_fd, ret_why);
+	return r < 0 ? r : folders_control_listen(folders, &supervisor->control_fd, ret_why);
+}
+
+int supervisor_new(sd_event *event, const struct supervisor_options *options,
+		   struct supervisor **ret_supervisor, struct why *ret_why)
+{
+	struct supervisor *supervisor = calloc(1, sizeof(*supervisor));
+	int r;
+
+	if (!supervisor)
+		return why_set(ret_why, -ENOMEM, "not enough memory");
+	supervisor->options = options;
+	supervisor->event = sd_event_ref(event);
+	supervisor->lock_fd = supervisor->control_fd = -1;
+	supervisor->last_tick = monotime_now();
+	(void)sd_watchdog_enabled(0, &supervisor->systemd_watchdog_us);
+	r = slots_make(supervisor, ret_why);
+	if (r == 0)
+		r = places_make(supervisor, ret_why);
+	if (r == 0 && sd_event_add_time_relative(event, &supervisor->tick, CLOCK_MONOTONIC,
+						 TICK_MS * 1000, 0, on_tick, supervisor) < 0)
+		r = why_set(ret_why, -ENOMEM, "not enough memory");
+	if (r < 0) {
+		supervisor_free(supervisor);
+		return r;
+	}
+	*ret_supervisor = supervisor;
+	return 0;
+}
+
+int supervisor_start(struct supervisor *supervisor)
+{
+	for (size_t i = 0; i < supervisor->n_slots && supervisor->phase == PHASE_RUNNING; i++)
+		slot_start(&supervisor->slots[i]);
+	return 0;
+}
+
+void supervisor_free(struct supervisor *supervisor)
+{
+	if (!supervisor)
+		return;
+	for (size_t i = 0; i < supervisor->n_slots; i++) {
+		slot_kill(&supervisor->slots[i]);
+		slot_reset(&supervisor->slots[i]);
+	}
+	free(supervisor->slots);
+	(void)sd_event_source_disable_unref(supervisor->tick);
+	(void)sd_event_source_disable_unref(supervisor->deadline);
+	if (supervisor->control_fd >= 0)
+		folders_control_remove(&supervisor->options->folders);
+	cleanup_close(&supervisor->control_fd);
+	cleanup_close(&supervisor->lock_fd);
+	(void)sd_event_unref(supervisor->event);
+	free(supervisor);
+}

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "table.h"
+
+#include <errno.h>
+#include <linux/capability.h>
+#include <pwd.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/err.h"
+
+static const int engine_capabilities[] = {
+	CAP_NET_ADMIN,	      /* adds and removes addresses; SO_PRIORITY, SO_SNDBUFFORCE */
+	CAP_NET_RAW,	      /* gratuitous ARP; SO_BINDTODEVICE for hellos */
+	CAP_NET_BIND_SERVICE, /* the failover link's port may be below 1024 */
+	CAP_IPC_LOCK,	      /* mlockall: a hello does not wait for the swap */
+	CAP_SYS_NICE,	      /* SCHED_RR: a hello does not wait for a busy machine */
+};
+
+static const int front_capabilities[] = {
+	CAP_NET_BIND_SERVICE, /* port 443 */
+};
+
+static const struct table_row rows[] = {
+	{IPC_PEER_KEEPER, "asafo-keeper", "asafo-keeper", NULL, 0},
+	{IPC_PEER_ENGINE, "asafo-engine", "asafo-engine", engine_capabilities,
+	 ARRAY_SIZE(engine_capabilities)},
+	{IPC_PEER_FRONT, "asafo-front", "asafo-front", front_capabilities,
+	 ARRAY_SIZE(front_capabilities)},
+};
+
+static const int supervisor_capabilities[] = {
+	CAP_NET_ADMIN,	      /* withdraws the addresses of a dead engine; large socket buffers; the
+				 engine's */
+	CAP_SETUID,	      /* children have users of their own */
+	CAP_SETGID,	      /* likewise */
+	CAP_SETPCAP,	      /* children have smaller bounding sets */
+	CAP_KILL,	      /* stops children of other users */
+	CAP_CHOWN,	      /* gives the store's folder to the keeper */
+	CAP_FOWNER,	      /* sets the mode of folders that are the keeper's */
+	CAP_DAC_OVERRIDE,     /* opens the startup-config that the keeper replaced */
+	CAP_NET_RAW,	      /* the engine's */
+	CAP_NET_BIND_SERVICE, /* the engine's and the front's */
+	CAP_IPC_LOCK,	      /* the engine's */
+	CAP_SYS_NICE,	      /* the engine's */
+};
+
+const struct table_row *table_rows(size_t *ret_n)
+{
+	*ret_n = ARRAY_SIZE(rows);
+	return rows;
+}
+
+const int *table_supervisor_capabilities(size_t *ret_n)
+{
+	*ret_n = ARRAY_SIZE(supervisor_capabilities);
+	return supervisor_capabilities;
+}
+
+int table_user(const struct table_row *row, uid_t uid_base, struct table_user *ret_user,
+	       struct why *ret_why)
+{
+	const struct passwd *entry;
+
+	if (geteuid() != 0) {
+		*ret_user = (struct table_user){geteuid(), getegid()};
+		return 0;
+	}
+	if (uid_base != 0) {
+		uid_t uid = uid_base + (uid_t)(row - rows);
+
+		*ret_user = (struct table_user){uid, uid};
+		return 0;
+	}
+	entry = getpwnam(row->user);
+	if (!entry)
+		return why_set(
+			ret_why, ERR_NOT_FOUND,
+			"there is no user %s: run systemd-sysusers (the package does), or give "
+			"--uid-base",
+			row->user);
+	if (entry->pw_uid == 0)
+		return why_set(ret_why, ERR_DENIED, "the user %s is root: it must not be",
+			       row->user);
+	*ret_user = (struct table_user){entry->pw_uid, entry->pw_gid};
+	return 0;
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "base/why.h"
+#include "ipc/type.h"
+
+#define TABLE_CAPABILITIES_MAX 8
+
+/* One kind of child: its program, whose hands it has, and what of root it keeps. */
+struct table_row {
+	enum ipc_peer kind;
+	const char *program; /* below the libexec folder; argv[0] */
+	const char
+		*user; /* sysusers.d; with --uid-base the row's number is added to that instead */
+	const int *capabilities;
+	size_t n_capabilities;
+};
+
+struct table_user {
+	uid_t uid;
+	gid_t gid;
+};
+
+/* The children, in the order in which they are started. */
+const struct table_row *table_rows(size_t *ret_n);
+/*
+ * Whose hands ROW has: by name, or UID_BASE plus the row's number where UID_BASE is not 0; this
+ * process's own where it is not root. Errors: ERR_NOT_FOUND with a sentence. Asks the user
+ * database, so it may block: for the start only.
+ */
+int table_user(const struct table_row *row, uid_t uid_base, struct table_user *ret_user,
+	       struct why *ret_why);
+/* What the supervisor itself keeps: to start, stop and equip the children, and to withdraw
+ * addresses. */
+const int *table_supervisor_capabilities(size_t *ret_n);
