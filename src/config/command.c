@@ -25,14 +25,16 @@
 	}
 
 #define IMPORT_OPTIONS                                                                             \
-	" [--passphrase-file <passphrase-file:file>] [--replace] [--dry-run] [--allow-no-mac]"     \
+	" [--passphrase-file <passphrase-file:file>] [--replace] [--dry-run] [--no-mac]"           \
 	" [--non-exportable]"
 #define EXPORT_OPTIONS                                                                             \
 	" [--passphrase-file <passphrase-file:file>] [--format <format:{pkcs12|pem}>]"
-#define CREATE_OPTIONS " [--lifetime <lifetime:number(1,7300)>]"
+#define CREATE_OPTIONS " [--name <name>] [--lifetime <lifetime:number(1,7300)>]"
 #define ISSUE_OPTIONS                                                                              \
 	" [--name <names:fqdn>]... [--lifetime <lifetime:number(1,3650)>]"                         \
 	" [--passphrase-file <passphrase-file:file>]"
+#define BINDING_OPTIONS "<trustpoint:name> [<interface:name>] [--domain <domain:fqdn>]"
+#define JOIN_OPTIONS " [--code-file <code-file:file>]"
 #define BINDING "<trustpoint:name> [<interface:name>] [domain <domain:fqdn>]"
 
 static const struct command_row table[] = {
@@ -132,13 +134,14 @@ static const struct command_row table[] = {
 
 	EXEC(CHANGE, IMPORT, "import <name> <file>" IMPORT_OPTIONS, "asafo.Import",
 	     "Import a certificate, its key and its chain from a PKCS#12 file as a trustpoint"),
-	EXEC(CHANGE, EXPORT, "export <name> <file>" EXPORT_OPTIONS, "asafo.Export",
-	     "Export a trustpoint to a file; with its key as PKCS#12"),
-	EXEC(CHANGE, REMOVE, "remove <name>", "asafo.Remove",
-	     "Remove a trustpoint that nothing is bound to"),
-	EXEC(CHANGE, BIND, "bind " BINDING, "asafo.Bind",
+	EXEC(CHANGE, EXPORT, "export <name> [--output <output:file>]" EXPORT_OPTIONS,
+	     "asafo.Export", "Export a trustpoint with its key, to a file or to stdout"),
+	EXEC(CHANGE, REMOVE, "remove <name> [--force]", "asafo.Remove",
+	     "Remove a trustpoint; one that is bound only with --force"),
+	EXEC(CHANGE, BIND, "bind " BINDING_OPTIONS, "asafo.Bind",
 	     "Serve a trustpoint, as ssl trust-point in the configuration does"),
-	EXEC(CHANGE, UNBIND, "unbind " BINDING, "asafo.Unbind", "Serve a trustpoint no longer"),
+	EXEC(CHANGE, UNBIND, "unbind " BINDING_OPTIONS, "asafo.Unbind",
+	     "Serve a trustpoint no longer"),
 	EXEC(CHANGE, WRITE_STANDBY, "write-standby", "asafo.WriteStandby",
 	     "Make the standby hold exactly what this active unit holds, and prove it"),
 	EXEC(CHANGE, WRITE_MEMORY, "write-memory", "asafo.WriteMemory",
@@ -149,12 +152,13 @@ static const struct command_row table[] = {
 	     "Make this unit the standby one"),
 	EXEC(CHANGE, FAILOVER_RESET, "failover reset", "asafo.FailoverReset",
 	     "Clear the failed state of this unit"),
-	EXEC(CHANGE, PAIR_OFFER, "pair", "asafo.PairOffer",
-	     "Make a failover key and print a one-time code for the other unit"),
-	EXEC(CHANGE, PAIR_JOIN, "pair join [--code-file <code-file:file>]", "asafo.PairJoin",
-	     "Fetch the failover key from the other unit; asks for its one-time code"),
-	EXEC(CHANGE, PAIR_KEY, "pair key <file>", "asafo.PairKey",
+	EXEC(CHANGE, PAIR_OFFER, "pair [--join]" JOIN_OPTIONS, "asafo.PairOffer",
+	     "Make a failover key and show a one-time code; with --join, ask for it on the other "
+	     "unit"),
+	EXEC(CHANGE, PAIR_KEY, "pair key <file>", "asafo.Configure",
 	     "Take the failover key from a file that both units have"),
+	EXEC(CHANGE, CONFIGURE, "configure [<line:text>]", "asafo.Configure",
+	     "Apply lines of the configuration, one an argument, or else from stdin"),
 	EXEC(CHANGE, LOCALCA_CREATE, "localca create [<subject:text>]" CREATE_OPTIONS,
 	     "asafo.LocalCaCreate", "Create the local CA of this unit"),
 	EXEC(CHANGE, LOCALCA_ISSUE, "localca issue <subject:text> <file>" ISSUE_OPTIONS,
@@ -181,14 +185,18 @@ static const struct command_row table[] = {
 	     "Show the versions of both units"),
 	EXEC(LOOK, CHECK_CONFIG, "check-config <file> [--json]", NULL,
 	     "Check a configuration file, and change nothing"),
-	EXEC(LOOK, HELP, "help", NULL, "Show the commands"),
+	EXEC(LOOK, HELP, "help [<command:text>]", NULL, "Show the commands"),
 	EXEC(LOOK, EXIT, "exit", NULL, "Leave the shell"),
 
+	ALIAS(CHANGE, PAIR_JOIN, "pair join" JOIN_OPTIONS, "asafo.PairJoin",
+	      "Fetch the failover key from the other unit; asks for its one-time code"),
+	ALIAS(LOOK, SHOW_VERSION, "version [--json]", "asafo.ShowVersion",
+	      "Show the versions of both units"),
 	ALIAS(CHANGE, IMPORT, "crypto ca import <name> pkcs12 <file>" IMPORT_OPTIONS,
 	      "asafo.Import", "Import a trustpoint"),
-	ALIAS(CHANGE, EXPORT, "crypto ca export <name> pkcs12 <file>" EXPORT_OPTIONS,
+	ALIAS(CHANGE, EXPORT, "crypto ca export <name> pkcs12 <output:file>" EXPORT_OPTIONS,
 	      "asafo.Export", "Export a trustpoint"),
-	ALIAS(CHANGE, REMOVE, "no crypto ca trustpoint <name>", "asafo.Remove",
+	ALIAS(CHANGE, REMOVE, "no crypto ca trustpoint <name> [--force]", "asafo.Remove",
 	      "Remove a trustpoint"),
 	ALIAS(CHANGE, BIND, "ssl trust-point " BINDING, "asafo.Bind", "Serve a trustpoint"),
 	ALIAS(CHANGE, UNBIND, "no ssl trust-point " BINDING, "asafo.Unbind",

@@ -18,6 +18,7 @@
 struct control_client {
 	int fd;
 	unsigned timeout_ms;
+	bool is_broken;
 	struct buf in;
 };
 
@@ -51,6 +52,11 @@ void control_client_free(struct control_client *client)
 	cleanup_close(&client->fd);
 	buf_wipe(&client->in);
 	free(client);
+}
+
+bool control_client_is_broken(const struct control_client *client)
+{
+	return client->is_broken;
 }
 
 void control_client_set_timeout(struct control_client *client, unsigned ms)
@@ -212,14 +218,18 @@ int control_client_call(struct control_client *client, const char *method,
 		return why_set(ret_why, ERR_TOO_LARGE, "the request is larger than 1 MiB");
 	if (!error)
 		error = send_request(client, &text, fds, n_fds);
-	if (error)
+	if (error) {
+		client->is_broken = true;
 		return why_set(ret_why, error, "cannot send the request: %s", err_text(error));
+	}
 	for (;;) {
 		_cleanup_(control_reply_done) struct control_reply reply = {0};
 
 		error = read_reply(client, &reply, ret_why);
-		if (error)
+		if (error) {
+			client->is_broken = true;
 			return error;
+		}
 		if (reply.is_error)
 			return why_set(ret_why, reply.code, "%s", reply.why.text);
 		if (!reply.continues) {

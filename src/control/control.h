@@ -96,6 +96,8 @@ struct control_client;
 /* Errors: -errno (-ENOENT, -ECONNREFUSED: the daemon does not run; -EACCES). */
 int control_client_connect(const char *path, struct control_client **ret_client);
 void control_client_free(struct control_client *client);
+/* After a call: the failure was the connection's, not the daemon's answer. */
+bool control_client_is_broken(const struct control_client *client);
 /* The longest silence of the daemon that a call bears, in ms; 0 (the default): any. Then:
  * ERR_TIMEOUT. */
 void control_client_set_timeout(struct control_client *client, unsigned ms);

@@ -46,7 +46,7 @@ expect "removed with --force" asafo a remove good --force
 expect "(it is gone)" has_not a good
 
 refused "write standby on the standby" 3 'primary' asafo b write-standby
-refused "a wrong line of configuration" 1 'expected' asafo a configure 'failover polltime msec x'
+refused "a wrong line of configuration" 2 'expected' asafo a configure 'failover polltime msec x'
 lab power b off
 refused "write standby without a mate" 1 'mate|link' asafo a write-standby
 lab power b on

@@ -199,12 +199,12 @@ static void a_choice_of_an_option_is_given_in_full(void **state)
 {
 	struct parsed parsed;
 
-	parse(state, COMMAND_MODE_EXEC, "export WEB out --format pk", &parsed);
+	parse(state, COMMAND_MODE_EXEC, "export WEB --format pk", &parsed);
 	assert_int_equal(parsed.result, 0);
 	assert_string_equal(grammar_match_value(&parsed.match, "format")->text, "pkcs12");
 	line_done(&parsed.line);
-	expect_failure(state, COMMAND_MODE_EXEC, "export WEB out --format p", 25,
-		       "\"export WEB out --format p\": expected \"pkcs12\" or \"pem\"");
+	expect_failure(state, COMMAND_MODE_EXEC, "export WEB --format p", 21,
+		       "\"export WEB --format p\": expected \"pkcs12\" or \"pem\"");
 }
 
 static void an_argument_vector_is_matched_like_a_line(void **state)
@@ -290,10 +290,10 @@ static void completion_lists_what_may_come_next(void **state)
 	expect_candidates(state, COMMAND_MODE_EXEC, "write", "write write-memory write-standby");
 	expect_candidates(state, COMMAND_MODE_EXEC, "write ", "memory standby");
 	expect_candidates(state, COMMAND_MODE_EXEC, "failover ", "active reset standby");
-	expect_candidates(state, COMMAND_MODE_EXEC, "remove ", "<name>");
+	expect_candidates(state, COMMAND_MODE_EXEC, "remove ", "--force <name>");
 	expect_candidates(state, COMMAND_MODE_EXEC, "show version ", "--json <cr>");
 	expect_candidates(state, COMMAND_MODE_EXEC, "import WEB f --r", "--replace");
-	expect_candidates(state, COMMAND_MODE_EXEC, "export WEB f --format ", "pem pkcs12");
+	expect_candidates(state, COMMAND_MODE_EXEC, "export WEB --format ", "pem pkcs12");
 	expect_candidates(state, COMMAND_MODE_EXEC, "nonsense ", "");
 	expect_candidates(state, COMMAND_MODE_CONFIG, "failover key ", "hex <key>");
 	expect_candidates(state, COMMAND_MODE_CONFIG, "failover lan unit p", "primary");

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Lines of the configuration, from arguments or stdin. A failover key may only come from stdin:
+ * argv is public. */
+#include <string.h>
+#include <strings.h>
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "base/io.h"
+#include "tools/cli/verb.h"
+
+#define TEXT_MAX (512u * 1024)
+
+/* "failover key ...", also abbreviated: words that begin so, whatever stands between them. */
+static bool may_hold_key(const char *line)
+{
+	const char *second;
+
+	line += strspn(line, " \t");
+	if (strncasecmp(line, "fa", 2) != 0)
+		return false;
+	second = line + strcspn(line, " \t");
+	second += strspn(second, " \t");
+	return strncasecmp(second, "k", 1) == 0;
+}
+
+static int from_words(struct cli *cli, int n, char **lines, struct buf *text)
+{
+	for (int i = 0; i < n; i++) {
+		if (may_hold_key(lines[i]))
+			return cli_fail(cli, CLI_USAGE,
+					"a key does not belong on the command line, where others "
+					"can see it: "
+					"give the line on stdin");
+		if (buf_append_format(text, "%s\n", lines[i]) < 0)
+			return cli_fail(cli, CLI_FAILED, "out of memory");
+	}
+	return CLI_OK;
+}
+
+static int from_input(struct cli *cli, struct buf *text)
+{
+	int error;
+
+	if (isatty(cli->input))
+		screen_error(&cli->screen, NULL,
+			     "configuration lines, an end of file (^D) ends them");
+	error = io_read_all(cli->input, TEXT_MAX, text);
+	if (error)
+		return cli_fail(cli, CLI_FAILED, "cannot read stdin: %s", err_text(error));
+	if (text->size > 0 && memchr(text->data, '\0', text->size))
+		return cli_fail(cli, CLI_USAGE, "stdin holds a NUL byte: this is no text");
+	return CLI_OK;
+}
+
+int verb_configure(struct cli *cli, int n, char **arguments)
+{
+	_cleanup_(buf_wipe) struct buf text = {0};
+	_cleanup_(json_put) struct json_object *result = NULL;
+	const char *lines;
+	int code = n > 0 ? from_words(cli, n, arguments, &text) : from_input(cli, &text);
+
+	if (code)
+		return code;
+	lines = buf_text(&text);
+	code = cli_call(
+		cli,
+		&(struct cli_request){.method = "asafo.Configure",
+				      .parameters = lines ? cli_object("text", lines) : NULL},
+		&result);
+	if (code)
+		return code;
+	cli_print_warnings(cli, result);
+	if (cli->is_json)
+		cli_print_json(cli, result);
+	return CLI_OK;
+}

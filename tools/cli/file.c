@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The user's files, on their way to the daemon and back (passphrase.h). */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "base/io.h"
+#include "tools/cli/passphrase.h"
+#include "tools/cli/terminal.h"
+
+#define OUTPUT_FILE_MAX (8u * 1024 * 1024)
+
+static bool is_stdio(const char *path)
+{
+	return !path || strcmp(path, "-") == 0;
+}
+
+int input_file_open(struct cli *cli, const char *path, int *ret_fd)
+{
+	_cleanup_(buf_wipe) struct buf content = {0};
+	_cleanup_close_ int fd = -1;
+	int error = is_stdio(path) ? io_read_all(cli->input, INPUT_FILE_MAX, &content)
+				   : io_read_file(path, INPUT_FILE_MAX, &content);
+
+	if (error == ERR_TOO_LARGE)
+		return cli_fail(cli, CLI_FAILED, "%s is larger than 1 MiB: this is no PKCS#12 file",
+				path);
+	if (error)
+		return cli_fail(cli, CLI_FAILED, "cannot read %s: %s", path, err_text(error));
+	if (content.size == 0)
+		return cli_fail(cli, CLI_FAILED, "%s is empty", path);
+	error = memory_file_new(content.data, content.size, &fd);
+	if (error)
+		return cli_fail(cli, CLI_FAILED, "cannot pass %s: %s", path, err_text(error));
+	*ret_fd = TAKE_FD(fd);
+	return CLI_OK;
+}
+
+int output_file_open(struct cli *cli, int *ret_fd)
+{
+	int fd = memfd_create("asafo", MFD_CLOEXEC);
+
+	if (fd < 0)
+		return cli_fail(cli, CLI_FAILED, "cannot make a memory file: %s", err_text(-errno));
+	*ret_fd = fd;
+	return CLI_OK;
+}
+
+int output_file_check(struct cli *cli, const char *path)
+{
+	int fd = fileno(cli->screen.out);
+
+	if (is_stdio(path) && fd >= 0 && isatty(fd))
+		return cli_fail(
+			cli, CLI_USAGE,
+			"a private key is not written to a terminal: name a file with --output");
+	return CLI_OK;
+}
+
+/* What is there and no regular file (a pipe, /dev/stdout) is written to, not replaced. */
+static int store(const char *path, const struct buf *content)
+{
+	_cleanup_close_ int fd = -1;
+	struct stat status;
+
+	if (stat(path, &status) < 0 || S_ISREG(status.st_mode))
+		return io_replace_file(path, 0600, content->data, content->size);
+	fd = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
+	if (fd < 0)
+		return -errno;
+	if (isatty(fd))
+		return -EPERM;
+	return io_write_full(fd, content->data, content->size);
+}
+
+int output_file_store(struct cli *cli, int fd, const char *path)
+{
+	_cleanup_(buf_wipe) struct buf content = {0};
+	int error =
+		lseek(fd, 0, SEEK_SET) < 0 ? -errno : io_read_all(fd, OUTPUT_FILE_MAX, &content);
+
+	if (!error && content.size == 0)
+		return cli_fail(cli, CLI_FAILED, "the daemon wrote nothing");
+	if (!error && is_stdio(path)) {
+		if (fwrite(content.data, 1, content.size, cli->screen.out) != content.size ||
+		    fflush(cli->screen.out) != 0)
+			error = errno ? -errno : -EIO;
+	} else if (!error) {
+		error = store(path, &content);
+	}
+	if (error)
+		return cli_fail(cli, CLI_FAILED, "cannot write %s: %s",
+				is_stdio(path) ? "to stdout" : path, err_text(error));
+	return CLI_OK;
+}

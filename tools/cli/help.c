@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Help and completion: both say what the command table says. */
+#include <errno.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "tools/cli/verb.h"
+
+static const char options[] =
+	"\nOptions, before the command:\n"
+	"  --json           show results as JSON (works anywhere on the line)\n"
+	"  --control PATH   the control socket; else $ASAFO_CONTROL, else " ASAFO_RUNDIR
+	"/control\n"
+	"  --timeout S      give up when the daemon is silent for S seconds; 0: never\n"
+	"  --version        the version of this command\n"
+	"\nA `?` as the last word shows what may follow.\n"
+	"\nExit codes: 0 done, 1 failed, 2 wrong command line, 3 to be done on the other unit,\n"
+	"4 no daemon, 5 done here but not on the mate.\n";
+
+/* Do the row's first words begin with WORDS? */
+static bool row_begins(const struct command_row *row, int n, char **words)
+{
+	const char *at = row->syntax;
+
+	for (int i = 0; i < n; i++) {
+		size_t length = strlen(words[i]);
+
+		if (strncasecmp(at, words[i], length) != 0)
+			return false;
+		at += strcspn(at, " ");
+		at += strspn(at, " ");
+	}
+	return true;
+}
+
+/* The pattern without the types of its arguments: "<lifetime:number(1,7300)>" reads "<lifetime>".
+ */
+static void print_syntax(const struct screen *screen, const char *syntax)
+{
+	char text[512];
+	size_t n = 0;
+
+	for (const char *at = syntax; *at && n + 1 < sizeof(text); at++) {
+		const char *colon, *end;
+
+		text[n++] = *at;
+		if (*at != '<')
+			continue;
+		colon = at + strcspn(at, ":>");
+		end = at + strcspn(at, ">");
+		if (*colon != ':' || !*end)
+			continue;
+		/* A choice explains itself; anything else goes by its label. */
+		if (colon[1] == '{') {
+			n--;
+			n += (size_t)snprintf(text + n, sizeof(text) - n, "%.*s",
+					      (int)(end - colon - 1), colon + 1);
+		} else {
+			n += (size_t)snprintf(text + n, sizeof(text) - n, "%.*s>",
+					      (int)(colon - at - 1), at + 1);
+		}
+		n = n < sizeof(text) ? n : sizeof(text) - 1;
+		at = end;
+	}
+	text[n] = '\0';
+	screen_style(screen, SCREEN_BOLD, "  %s\n", text);
+}
+
+int verb_help(struct cli *cli, int n, char **words)
+{
+	size_t n_rows, shown = 0;
+	const struct command_row *rows = command_table(&n_rows);
+
+	if (n == 0)
+		screen_print(&cli->screen, "asafo [--json] [--control PATH] COMMAND: runs and "
+					   "shows the failover pair\n\n");
+	for (size_t i = 0; i < n_rows; i++) {
+		if (rows[i].mode != COMMAND_MODE_EXEC || (rows[i].is_alias && n == 0) ||
+		    !row_begins(&rows[i], n, words))
+			continue;
+		print_syntax(&cli->screen, rows[i].syntax);
+		screen_print(&cli->screen, "      %s\n", rows[i].help);
+		shown++;
+	}
+	if (shown == 0)
+		return cli_fail(cli, CLI_USAGE, "no command begins so; asafo help shows all");
+	if (n == 0)
+		screen_print(&cli->screen, "%s", options);
+	return CLI_OK;
+}
+
+static int find_candidates(struct cli *cli, const struct grammar *grammar, int n, char **words,
+			   struct grammar_candidates *candidates)
+{
+	_cleanup_(line_done) struct line line = {0};
+	const char *borrowed[LINE_WORDS_MAX];
+	struct why why = {0};
+	int error;
+
+	if (n > LINE_WORDS_MAX)
+		return cli_fail(cli, CLI_USAGE, "too many words");
+	for (int i = 0; i < n; i++)
+		borrowed[i] = words[i];
+	error = line_from_words(borrowed, (size_t)n, &line, &why);
+	if (!error)
+		error = grammar_complete(grammar, COMMAND_MODE_EXEC, &line, candidates);
+	if (error)
+		return cli_fail(cli, CLI_FAILED, "%s", *why.text ? why.text : err_text(error));
+	return CLI_OK;
+}
+
+/* For the shell's completion: "word<TAB>help", a line each; arguments stand in angle brackets. */
+int verb_complete(struct cli *cli, const struct grammar *grammar, int n, char **words)
+{
+	_cleanup_free_ struct grammar_candidates *candidates = calloc(1, sizeof(*candidates));
+	int code = candidates ? find_candidates(cli, grammar, n, words, candidates)
+			      : cli_fail(cli, CLI_FAILED, "out of memory");
+
+	for (size_t i = 0; code == CLI_OK && i < candidates->n_items; i++)
+		if (strcmp(candidates->items[i].word, "<cr>") != 0)
+			(void)fprintf(cli->screen.out, "%s\t%s\n", candidates->items[i].word,
+				      candidates->items[i].help ? candidates->items[i].help : "");
+	return code;
+}
+
+int verb_what_next(struct cli *cli, const struct grammar *grammar, int n, char **words)
+{
+	_cleanup_free_ struct grammar_candidates *candidates = calloc(1, sizeof(*candidates));
+	int code = candidates ? find_candidates(cli, grammar, n, words, candidates)
+			      : cli_fail(cli, CLI_FAILED, "out of memory");
+
+	if (code)
+		return code;
+	if (candidates->n_items == 0)
+		return cli_fail(cli, CLI_USAGE, "no command continues so");
+	for (size_t i = 0; i < candidates->n_items; i++) {
+		screen_style(&cli->screen, SCREEN_BOLD, "  %-20s", candidates->items[i].word);
+		screen_print(&cli->screen, " %s\n",
+			     candidates->items[i].help ? candidates->items[i].help : "");
+	}
+	return CLI_OK;
+}

@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tools/cli/identity.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "tools/cli/format.h"
+#include "tools/cli/view.h"
+
+#define DAY 86400
+
+void identity_expiry(struct json_object *trustpoint, int64_t now,
+		     struct identity_expiry *ret_expiry)
+{
+	int64_t not_after = view_number(trustpoint, "not_after", 0);
+	int64_t not_before = view_number(trustpoint, "not_before", 0);
+	int64_t days = (not_after - now) / DAY;
+	char *text = ret_expiry->text;
+	size_t size = sizeof(ret_expiry->text);
+	struct format_text date;
+
+	ret_expiry->style = SCREEN_PLAIN;
+	if (not_after == 0) {
+		(void)snprintf(text, size, "?");
+	} else if (not_after <= now) {
+		(void)snprintf(text, size, "%s (expired)", format_date(not_after, &date));
+		ret_expiry->style = SCREEN_BAD;
+	} else if (not_before > now) {
+		(void)snprintf(text, size, "%s (not valid before ", format_date(not_after, &date));
+		(void)snprintf(text + strlen(text), size - strlen(text), "%s)",
+			       format_date(not_before, &date));
+		ret_expiry->style = SCREEN_BAD;
+	} else {
+		(void)snprintf(text, size, "%s (in %" PRId64 " day%s)",
+			       format_date(not_after, &date), days, days == 1 ? "" : "s");
+		if (days < IDENTITY_EXPIRY_WARN_DAYS)
+			ret_expiry->style = SCREEN_WARN;
+	}
+}
+
+int identity_fingerprint(const char *hex, struct buf *text)
+{
+	size_t length = strlen(hex);
+
+	if (length % 2 != 0 || strspn(hex, "0123456789abcdefABCDEF") != length)
+		return buf_append(text, hex, length);
+	for (size_t i = 0; i < length; i += 2) {
+		int error = buf_append_format(text, "%s%c%c", i > 0 ? ":" : "",
+					      toupper((unsigned char)hex[i]),
+					      toupper((unsigned char)hex[i + 1]));
+
+		if (error)
+			return error;
+	}
+	return 0;
+}
+
+int identity_join(struct json_object *object, const char *name, const char *separator,
+		  struct buf *text)
+{
+	for (size_t i = 0; i < view_count(object, name); i++) {
+		int error = buf_append_format(text, "%s%s", i > 0 ? separator : "",
+					      view_item_text(object, name, i));
+
+		if (error)
+			return error;
+	}
+	return 0;
+}
+
+int identity_bound(struct json_object *trustpoint, struct buf *text)
+{
+	for (size_t i = 0; i < view_count(trustpoint, "bound"); i++) {
+		struct json_object *bound = view_item(trustpoint, "bound", i);
+		const char *interface = view_text(bound, "interface");
+		const char *domain = view_text(bound, "domain");
+		int error = buf_append_format(text, "%s%s%s%s", i > 0 ? ", " : "",
+					      *domain ? domain : "",
+					      *domain && *interface ? " on " : "",
+					      *interface ? interface
+					      : *domain	 ? ""
+							 : "everywhere");
+
+		if (error)
+			return error;
+	}
+	return 0;
+}
+
+const char *identity_origin(struct json_object *trustpoint)
+{
+	const char *origin = view_text(trustpoint, "origin");
+
+	if (strcmp(origin, "local-ca") == 0)
+		return "local CA";
+	return strcmp(origin, "fallback") == 0 ? "self-signed fallback" : origin;
+}
+
+static void field(const struct screen *screen, enum screen_style style, const char *name,
+		  const char *value)
+{
+	if (!*value)
+		return;
+	screen_print(screen, "  %-13s ", name);
+	screen_style(screen, style, "%s\n", value);
+}
+
+static void print_texts(const struct screen *screen, struct json_object *trustpoint)
+{
+	_cleanup_(buf_done) struct buf names = {0}, fingerprint = {0}, chain = {0}, bound = {0};
+	const char *text;
+
+	field(screen, SCREEN_PLAIN, "Subject:", view_text(trustpoint, "subject"));
+	field(screen, SCREEN_PLAIN, "Issuer:", view_text(trustpoint, "issuer"));
+	if (identity_join(trustpoint, "names", ", ", &names) == 0 && (text = buf_text(&names)))
+		field(screen, SCREEN_PLAIN, "Names:", text);
+	field(screen, SCREEN_PLAIN, "Serial:", view_text(trustpoint, "serial"));
+	if (identity_fingerprint(view_text(trustpoint, "fingerprint"), &fingerprint) == 0 &&
+	    (text = buf_text(&fingerprint)))
+		field(screen, SCREEN_PLAIN, "SHA-256:", text);
+	field(screen, SCREEN_PLAIN, "Key:", view_text(trustpoint, "key_type"));
+	if (identity_join(trustpoint, "chain", " <- ", &chain) == 0 && (text = buf_text(&chain)))
+		field(screen, SCREEN_PLAIN, "Chain:", text);
+	if (identity_bound(trustpoint, &bound) == 0 && (text = buf_text(&bound)))
+		field(screen, SCREEN_PLAIN, "Bound:", text);
+}
+
+void identity_print(const struct screen *screen, struct json_object *trustpoint)
+{
+	struct identity_expiry expiry;
+	struct format_text from;
+
+	print_texts(screen, trustpoint);
+	identity_expiry(trustpoint, screen->now, &expiry);
+	if (view_has(trustpoint, "not_before"))
+		field(screen, SCREEN_PLAIN,
+		      "Valid from:", format_time(view_number(trustpoint, "not_before", 0), &from));
+	field(screen, expiry.style, "Valid until:", expiry.text);
+	if (view_has(trustpoint, "chain_complete") && !view_flag(trustpoint, "chain_complete"))
+		field(screen, SCREEN_WARN,
+		      "Incomplete:", "the chain does not reach a root; clients may not accept it");
+	if (view_has(trustpoint, "exportable") && !view_flag(trustpoint, "exportable"))
+		field(screen, SCREEN_PLAIN, "Exportable:", "no");
+	field(screen, SCREEN_PLAIN, "On the mate:", view_text(trustpoint, "on_mate"));
+	field(screen, SCREEN_WARN, "Kept here:", view_text(trustpoint, "kept_home"));
+}
+
+void identity_print_position(const struct screen *screen, struct json_object *position)
+{
+	struct format_text digest;
+
+	if (!position) {
+		screen_print(screen, "unknown");
+		return;
+	}
+	screen_print(screen, "term %" PRId64 ", seq %" PRId64 ", %" PRId64 " item%s, digest %s",
+		     view_number(position, "term", 0), view_number(position, "seq", 0),
+		     view_number(position, "count", 0),
+		     view_number(position, "count", 0) == 1 ? "" : "s",
+		     format_digest(view_text(position, "digest"), 16, &digest));
+}

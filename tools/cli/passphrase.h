@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "tools/cli/cli.h"
+
+/*
+ * Secrets and files on their way to the daemon, as descriptors. What is passed is a sealed memory
+ * file at its start, never the user's own descriptor, so that no pipe and no slow disk can make the
+ * daemon wait.
+ */
+#define PASSPHRASE_MAX 1024u
+#define INPUT_FILE_MAX (1024u * 1024)
+
+struct passphrase_source {
+	const char *file;    /* --passphrase-file; NULL: ask */
+	const char *what;    /* "Passphrase of vpn.p12" */
+	bool is_input_taken; /* stdin is something else */
+	bool is_confirmed;   /* on the terminal: asked for twice */
+};
+
+/* Reads it, into a descriptor. Returns CLI_OK, or an exit code after saying why. */
+int passphrase_open(struct cli *cli, const struct passphrase_source *source, int *ret_fd);
+/* The same as text ended by a NUL, for the one secret that travels in a message: a pairing code. */
+int passphrase_read(struct cli *cli, const struct passphrase_source *source,
+		    struct secret *ret_text);
+/* A copy of a file ("-": stdin), of at most INPUT_FILE_MAX bytes. */
+int input_file_open(struct cli *cli, const char *path, int *ret_fd);
+/* An empty memory file for the daemon to write its result to. */
+int output_file_open(struct cli *cli, int *ret_fd);
+/*
+ * Writes what FD holds to PATH: a new file of mode 0600 that replaces an old one at once, or stdout
+ * ("-" or NULL). output_file_check says before the work whether that can be: secrets don't go to a
+ * terminal.
+ */
+int output_file_check(struct cli *cli, const char *path);
+int output_file_store(struct cli *cli, int fd, const char *path);

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/cleanup.h"
+#include "tools/cli/verb.h"
+
+int verb_remove(struct cli *cli, const struct grammar_match *match)
+{
+	_cleanup_(json_put) struct json_object *result = NULL;
+	struct json_object *parameters = cli_object("name", cli_word(match, "name"));
+	int code;
+
+	if (!cli_set(parameters, "force", json_object_new_boolean(cli_has(match, "force")))) {
+		(void)json_object_put(parameters);
+		return cli_fail(cli, CLI_FAILED, "out of memory");
+	}
+	code = cli_call(cli,
+			&(struct cli_request){.method = "asafo.Remove", .parameters = parameters},
+			&result);
+	if (code)
+		return code;
+	cli_print_warnings(cli, result);
+	if (cli->is_json)
+		cli_print_json(cli, result);
+	else
+		screen_print(&cli->screen, "Removed trustpoint %s\n", cli_word(match, "name"));
+	return view_flag(result, "degraded") ? CLI_DEGRADED : CLI_OK;
+}

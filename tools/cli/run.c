@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* From the argument vector to a verb, by way of the command table. */
+#include <errno.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "config.h"
+#include "tools/cli/verb.h"
+
+#define TIMEOUT_S 120
+
+static const struct {
+	enum command_id id;
+	verb_fn run;
+} verbs[] = {
+	{COMMAND_IMPORT, verb_import},
+	{COMMAND_EXPORT, verb_export},
+	{COMMAND_REMOVE, verb_remove},
+	{COMMAND_BIND, verb_bind},
+	{COMMAND_UNBIND, verb_bind},
+	{COMMAND_WRITE_STANDBY, verb_write_standby},
+	{COMMAND_WRITE_MEMORY, verb_write_memory},
+	{COMMAND_FAILOVER_ACTIVE, verb_failover},
+	{COMMAND_FAILOVER_STANDBY, verb_failover},
+	{COMMAND_FAILOVER_RESET, verb_failover},
+	{COMMAND_PAIR_OFFER, verb_pair},
+	{COMMAND_PAIR_JOIN, verb_pair},
+	{COMMAND_PAIR_KEY, verb_pair_key},
+	{COMMAND_LOCALCA_CREATE, verb_localca_create},
+	{COMMAND_LOCALCA_ISSUE, verb_localca_issue},
+	{COMMAND_LOCALCA_LIST, verb_localca_list},
+	{COMMAND_SHOW_FAILOVER, verb_show_failover},
+	{COMMAND_SHOW_STATE, verb_show_state},
+	{COMMAND_SHOW_HISTORY, verb_show_history},
+	{COMMAND_SHOW_TRUSTPOINTS, verb_show_trustpoints},
+	{COMMAND_SHOW_CERTIFICATES, verb_show_certificates},
+	{COMMAND_SHOW_SSL, verb_show_ssl},
+	{COMMAND_SHOW_RUNNING_CONFIG, verb_show_config},
+	{COMMAND_SHOW_STARTUP_CONFIG, verb_show_config},
+	{COMMAND_SHOW_VERSION, verb_show_version},
+	{COMMAND_CHECK_CONFIG, verb_check_config},
+};
+
+CLEANUP_DEFINE(struct grammar *, grammar_free)
+
+static int usage(const struct cli *cli, const char *text)
+{
+	screen_error(&cli->screen, NULL, "%s; asafo help shows the commands", text);
+	return CLI_USAGE;
+}
+
+/* The value of an option that stands at *AT: behind '=' or in the next word. NULL: it is not this
+ * option. */
+static const char *option_value(int argc, char **argv, int *at, const char *name,
+				bool *ret_is_missing)
+{
+	size_t length = strlen(name);
+
+	if (strncmp(argv[*at], name, length) != 0)
+		return NULL;
+	if (argv[*at][length] == '=')
+		return argv[*at] + length + 1;
+	if (argv[*at][length] != '\0')
+		return NULL;
+	if (*at + 1 >= argc) {
+		*ret_is_missing = true;
+		return NULL;
+	}
+	return argv[++*at];
+}
+
+static bool parse_timeout(const char *text, unsigned *ret_ms)
+{
+	char *end = NULL;
+	unsigned long seconds;
+
+	errno = 0;
+	seconds = strtoul(text, &end, 10);
+	if (errno || end == text || *end || *text == '-' || seconds > 86400)
+		return false;
+	*ret_ms = (unsigned)seconds * 1000;
+	return true;
+}
+
+/* The options before the verb; *AT is the first word that is none. Returns an exit code, or -1 to
+ * go on. */
+static int parse_options(struct cli *cli, int argc, char **argv, int *at)
+{
+	for (; *at < argc && argv[*at][0] == '-' && argv[*at][1]; (*at)++) {
+		const char *word = argv[*at], *value;
+		bool is_missing = false;
+
+		if (strcmp(word, "--json") == 0) {
+			cli->is_json = true;
+		} else if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0) {
+			return verb_help(cli, 0, NULL);
+		} else if (strcmp(word, "--version") == 0) {
+			screen_print(&cli->screen, "asafo %s\n", PACKAGE_VERSION);
+			return CLI_OK;
+		} else if ((value = option_value(argc, argv, at, "--control", &is_missing))) {
+			cli->control_path = value;
+		} else if (!is_missing &&
+			   (value = option_value(argc, argv, at, "--timeout", &is_missing))) {
+			if (!parse_timeout(value, &cli->timeout_ms))
+				return usage(cli, "--timeout wants seconds, at most 86400");
+		} else {
+			return usage(cli, is_missing ? "an option lacks its value"
+						     : "no such option before the command");
+		}
+	}
+	return -1;
+}
+
+/* --json may stand anywhere, up to a "--". Returns how many words are left. */
+static int take_json(struct cli *cli, int n, char **words)
+{
+	int kept = 0;
+	bool is_open = true;
+
+	for (int i = 0; i < n; i++) {
+		if (is_open && strcmp(words[i], "--") == 0) {
+			is_open = false;
+			continue;
+		}
+		if (is_open && strcmp(words[i], "--json") == 0)
+			cli->is_json = true;
+		else
+			words[kept++] = words[i];
+	}
+	return kept;
+}
+
+/* The row's leading keywords: "show failover". */
+static void name_verb(struct cli *cli, const struct command_row *row)
+{
+	size_t length = strcspn(row->syntax, "<[{");
+
+	while (length > 0 && row->syntax[length - 1] == ' ')
+		length--;
+	(void)snprintf(cli->verb, sizeof(cli->verb), "%.*s", (int)length, row->syntax);
+}
+
+static int run_row(struct cli *cli, const struct grammar_match *match, int n, char **words)
+{
+	name_verb(cli, match->row);
+	/* Abbreviated; in full they were seen before, since their words are no grammar's. */
+	if (match->row->id == COMMAND_HELP)
+		return verb_help(cli, n - 1, words + 1);
+	if (match->row->id == COMMAND_CONFIGURE)
+		return verb_configure(cli, n - 1, words + 1);
+	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++)
+		if (verbs[i].id == match->row->id)
+			return verbs[i].run(cli, match);
+	return cli_fail(cli, CLI_USAGE, "this is for the shell only");
+}
+
+static int run_line(struct cli *cli, const struct grammar *grammar, int n, char **words)
+{
+	_cleanup_(line_done) struct line line = {0};
+	_cleanup_free_ struct grammar_match *match = calloc(1, sizeof(*match));
+	const char *borrowed[LINE_WORDS_MAX];
+	struct grammar_failure failure = {0};
+	int error;
+
+	if (n > LINE_WORDS_MAX)
+		return usage(cli, "too many words");
+	if (!match)
+		return cli_fail(cli, CLI_FAILED, "out of memory");
+	for (int i = 0; i < n; i++)
+		borrowed[i] = words[i];
+	error = line_from_words(borrowed, (size_t)n, &line, &failure.why);
+	if (!error)
+		error = grammar_match(grammar, COMMAND_MODE_EXEC, &line, match, &failure);
+	if (error == -ENOMEM)
+		return cli_fail(cli, CLI_FAILED, "out of memory");
+	if (error)
+		return usage(cli, *failure.why.text ? failure.why.text : err_text(error));
+	return run_row(cli, match, n, words);
+}
+
+/* A `?` as the last word, or at its end, asks what may follow. */
+static bool is_question(int n, char **words)
+{
+	size_t length = n > 0 ? strlen(words[n - 1]) : 0;
+
+	return length > 0 && words[n - 1][length - 1] == '?' &&
+	       strncmp(words[0], "configure", 10) != 0;
+}
+
+static int run_words(struct cli *cli, const struct grammar *grammar, int n, char **words)
+{
+	if (strcmp(words[0], "complete") == 0) {
+		int skip = n > 1 && strcmp(words[1], "--") == 0 ? 2 : 1;
+
+		return verb_complete(cli, grammar, n - skip, words + skip);
+	}
+	n = take_json(cli, n, words);
+	if (n == 0)
+		return usage(cli, "no command is given");
+	if (is_question(n, words)) {
+		words[n - 1][strlen(words[n - 1]) - 1] = '\0';
+		return verb_what_next(cli, grammar, n, words);
+	}
+	if (strcmp(words[0], "help") == 0)
+		return verb_help(cli, n - 1, words + 1);
+	if (strcmp(words[0], "configure") == 0) {
+		(void)snprintf(cli->verb, sizeof(cli->verb), "configure");
+		return verb_configure(cli, n - 1, words + 1);
+	}
+	return run_line(cli, grammar, n, words);
+}
+
+int cli_run(struct cli *cli, int argc, char **argv)
+{
+	_cleanup_(grammar_free_p) struct grammar *grammar = NULL;
+	const struct command_row *rows;
+	struct why why = {0};
+	size_t n_rows;
+	int at = 1, code;
+
+	cli->timeout_ms = TIMEOUT_S * 1000;
+	code = parse_options(cli, argc, argv, &at);
+	if (code >= 0)
+		return code;
+	if (at >= argc) {
+		(void)verb_help(cli, 0, NULL);
+		return CLI_USAGE;
+	}
+	rows = command_table(&n_rows);
+	if (grammar_new(rows, n_rows, &grammar, &why) < 0)
+		return cli_fail(cli, CLI_FAILED, "out of memory");
+	code = run_words(cli, grammar, argc - at, argv + at);
+	control_client_free(TAKE_PTR(cli->client));
+	return code;
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+/*
+ * Where results are shown. Whatever comes from the daemon may hold what a stranger wrote (a
+ * certificate's subject), so text is printed with control characters replaced, always; colour is
+ * set by style, never by text.
+ */
+enum screen_style {
+	SCREEN_PLAIN,
+	SCREEN_BOLD,
+	SCREEN_DIM,
+	SCREEN_GOOD,
+	SCREEN_WARN,
+	SCREEN_BAD,
+	SCREEN__MAX,
+};
+
+struct screen {
+	FILE *out;
+	FILE *err;
+	bool is_terminal; /* OUT is one */
+	bool has_colour;
+	unsigned width; /* columns; only where it is a terminal */
+	int64_t now;	/* unix seconds */
+};
+
+/* What stdout is. NO_COLOR (no-color.org) and TERM=dumb turn colour off. */
+void screen_init(struct screen *screen, FILE *out, FILE *err, int64_t now);
+void screen_print(const struct screen *screen, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+void screen_style(const struct screen *screen, enum screen_style style, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+/* "asafo: WHAT: ..." on stderr. */
+void screen_error(const struct screen *screen, const char *what, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+/* Columns that TEXT takes. */
+size_t screen_columns(const char *text);

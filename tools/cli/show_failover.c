@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* `show failover` in the ASA's layout, which people and scripts know; what an ASA does not say
+ * stands at the end. */
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "tools/cli/format.h"
+#include "tools/cli/identity.h"
+#include "tools/cli/table.h"
+#include "tools/cli/verb.h"
+
+#define INTERFACES_MAX 64
+
+CLEANUP_DEFINE(struct table *, table_free)
+
+static const char *unit_name(const char *unit)
+{
+	if (strcmp(unit, "primary") == 0)
+		return "Primary";
+	return strcmp(unit, "secondary") == 0 ? "Secondary" : "Unknown";
+}
+
+static const char *other_unit(const char *unit)
+{
+	return strcmp(unit, "primary") == 0 ? "secondary" : "primary";
+}
+
+/* "1 seconds" as the ASA writes it, or milliseconds where it is no whole number of them. */
+static const char *frequency(int64_t ms, struct format_text *ret_text)
+{
+	bool is_seconds = ms > 0 && ms % 1000 == 0;
+
+	(void)snprintf(ret_text->text, sizeof(ret_text->text), "%" PRId64 " %s",
+		       is_seconds ? ms / 1000 : ms, is_seconds ? "seconds" : "milliseconds");
+	return ret_text->text;
+}
+
+static size_t count_monitored(struct json_object *result)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < view_count(result, "interfaces"); i++)
+		n += view_flag(view_item(result, "interfaces", i), "monitored");
+	return n;
+}
+
+static void print_head(const struct screen *screen, struct json_object *result)
+{
+	struct json_object *link = view_object(result, "failover_link");
+	struct json_object *mate = view_object(result, "mate");
+	struct json_object *last = view_object(result, "last_failover");
+	const char *software = view_text(mate, "software");
+	struct format_text poll, hold, at;
+
+	screen_style(screen, SCREEN_BOLD, "Failover %s\n",
+		     view_flag(result, "enabled") ? "On" : "Off");
+	screen_print(screen, "Failover unit %s\n", unit_name(view_text(result, "unit")));
+	if (*view_text(link, "device"))
+		screen_print(screen, "Failover LAN Interface: %s %s (%s)\n",
+			     view_text(link, "name"), view_text(link, "device"),
+			     view_flag(link, "up") ? "up" : "down");
+	else
+		screen_print(screen, "Failover LAN Interface: not Configured\n");
+	screen_print(screen, "Unit Poll frequency %s, holdtime %s\n",
+		     frequency(view_number(result, "poll_ms", 0), &poll),
+		     frequency(view_number(result, "hold_ms", 0), &hold));
+	screen_print(screen, "Interface Policy %" PRId64 "\n",
+		     view_number(result, "interface_policy", 1));
+	screen_print(screen, "Monitored Interfaces %zu of %d maximum\n", count_monitored(result),
+		     INTERFACES_MAX);
+	screen_print(screen, "Version: Ours %s, Mate %s\n", view_text(result, "version"),
+		     *software ? software : "Unknown");
+	if (view_number(last, "at", 0) > 0)
+		screen_print(screen, "Last Failover at: %s\n",
+			     format_time(view_number(last, "at", 0), &at));
+}
+
+static enum screen_style status_style(const char *status)
+{
+	if (strcmp(status, "Normal") == 0)
+		return SCREEN_GOOD;
+	return strcmp(status, "No Link") == 0 || strcmp(status, "Failed") == 0 ||
+			       strcmp(status, "Link Down") == 0
+		       ? SCREEN_BAD
+		       : SCREEN_WARN;
+}
+
+static void print_interfaces(const struct screen *screen, struct json_object *result, bool is_mate)
+{
+	for (size_t i = 0; i < view_count(result, "interfaces"); i++) {
+		struct json_object *interface = view_item(result, "interfaces", i);
+		const char *address = view_text(interface, is_mate ? "mate_address" : "address");
+		const char *status = view_text(interface, is_mate ? "mate_status" : "status");
+
+		if (!is_mate && !*address)
+			address = view_text(interface, "address6");
+		if (!*status)
+			status = "Unknown";
+		screen_print(screen,
+			     "                  Interface %s (%s): ", view_text(interface, "name"),
+			     *address ? address : "0.0.0.0");
+		screen_style(screen, status_style(status), "%s", status);
+		screen_print(screen, " (%s)\n",
+			     view_flag(interface, "monitored") ? "Monitored" : "Not-Monitored");
+	}
+}
+
+static enum screen_style state_style(const char *state)
+{
+	if (strcmp(state, "Active") == 0 || strcmp(state, "Standby Ready") == 0)
+		return SCREEN_GOOD;
+	return strcmp(state, "Failed") == 0 || strcmp(state, "Not Detected") == 0 ? SCREEN_BAD
+										  : SCREEN_WARN;
+}
+
+static void print_host(const struct screen *screen, const char *host, const char *unit,
+		       const char *state)
+{
+	screen_print(screen, "        %s: %s - ", host, unit_name(unit));
+	screen_style(screen, state_style(state), "%s\n", *state ? state : "Unknown");
+}
+
+static void print_hosts(const struct screen *screen, struct json_object *result)
+{
+	struct json_object *mate = view_object(result, "mate");
+	const char *unit = view_text(result, "unit");
+	const char *mate_unit = view_text(mate, "unit");
+	const char *mate_state = view_text(mate, "state");
+
+	print_host(screen, "This host", unit, view_text(result, "state"));
+	screen_print(screen, "                Active time: %" PRId64 " (sec)\n",
+		     view_number(result, "active_seconds", 0));
+	print_interfaces(screen, result, false);
+	if (!view_flag(mate, "heard"))
+		mate_state = "Not Detected";
+	print_host(screen, "Other host", *mate_unit ? mate_unit : other_unit(unit), mate_state);
+	if (view_has(mate, "active_seconds"))
+		screen_print(screen, "                Active time: %" PRId64 " (sec)\n",
+			     view_number(mate, "active_seconds", 0));
+	print_interfaces(screen, result, true);
+}
+
+static void print_link(const struct screen *screen, struct json_object *result)
+{
+	struct json_object *link = view_object(result, "link");
+	const char *why = view_text(link, "why");
+	struct format_text sent, received;
+
+	screen_print(screen, "\nFailover link session: ");
+	if (view_flag(link, "up"))
+		screen_style(screen, SCREEN_GOOD, "up");
+	else
+		screen_style(screen, SCREEN_BAD, "down");
+	if (!view_flag(link, "up") && *why)
+		screen_print(screen, " (%s)", why);
+	screen_print(screen, ", sent %s, received %s\n",
+		     format_bytes(view_number(link, "bytes_sent", 0), &sent),
+		     format_bytes(view_number(link, "bytes_received", 0), &received));
+}
+
+static int print_paths(const struct screen *screen, struct json_object *result)
+{
+	static const struct table_column columns[] = {{"HELLO PATH", false, false},
+						      {"OPEN", false, false},
+						      {"SENT", true, false},
+						      {"RECEIVED", true, false},
+						      {"ERROR", false, true}};
+	_cleanup_(table_free_p) struct table *table = NULL;
+	int error = table_new(columns, ARRAY_SIZE(columns), &table);
+
+	if (error || view_count(result, "paths") == 0)
+		return error;
+	for (size_t i = 0; i < view_count(result, "paths"); i++) {
+		struct json_object *path = view_item(result, "paths", i);
+		bool is_open = view_flag(path, "open");
+
+		table_cell(table, SCREEN_PLAIN, "%s", view_text(path, "name"));
+		table_cell(table, is_open ? SCREEN_GOOD : SCREEN_BAD, "%s", is_open ? "yes" : "no");
+		table_cell(table, SCREEN_PLAIN, "%" PRId64, view_number(path, "sent", 0));
+		table_cell(table, SCREEN_PLAIN, "%" PRId64, view_number(path, "received", 0));
+		table_cell(table, SCREEN_BAD, "%s", view_text(path, "error"));
+	}
+	screen_print(screen, "\n");
+	return table_print(table, screen);
+}
+
+static void print_last_replication(const struct screen *screen, struct json_object *last)
+{
+	struct format_text at, ms, bytes;
+
+	if (view_number(last, "at", 0) <= 0)
+		return;
+	screen_print(screen, "        Last: ");
+	screen_style(screen, view_flag(last, "ok") ? SCREEN_GOOD : SCREEN_BAD, "%s",
+		     view_flag(last, "ok") ? "ok" : "failed");
+	screen_print(screen, " at %s, %s, %" PRId64 " items, %s in %s\n",
+		     format_time(view_number(last, "at", 0), &at), view_text(last, "mode"),
+		     view_number(last, "items", 0),
+		     format_bytes(view_number(last, "bytes", 0), &bytes),
+		     format_ms(view_number(last, "ms", 0), &ms));
+}
+
+/* What the standby lacks is the sentence that this program exists for. */
+static void print_lacks(const struct screen *screen, struct json_object *result)
+{
+	struct json_object *mate = view_object(result, "mate");
+	int64_t lacks = view_number(mate, "lacks", -1);
+
+	if (strcmp(view_text(result, "role"), "active") != 0)
+		return;
+	screen_print(screen, "        The standby lacks: ");
+	if (lacks < 0)
+		screen_style(screen, SCREEN_WARN, "unknown\n");
+	else if (lacks == 0)
+		screen_style(screen, SCREEN_GOOD, "nothing\n");
+	else
+		screen_style(screen, SCREEN_BAD, "%" PRId64 " item%s: run asafo write-standby\n",
+			     lacks, lacks == 1 ? "" : "s");
+}
+
+static void print_replication(const struct screen *screen, struct json_object *result)
+{
+	struct json_object *replication = view_object(result, "replication");
+	struct json_object *mate = view_object(result, "mate");
+	const char *why = view_text(replication, "why");
+	int64_t skew = view_number(mate, "clock_skew_ms", 0);
+	struct format_text text;
+
+	screen_print(screen, "\nTrustpoint Replication\n");
+	screen_print(screen, "        At import: %s, state: %s%s%s%s, queue: %" PRId64 "\n",
+		     view_text(replication, "mode"), view_text(replication, "state"),
+		     *why ? " (" : "", why, *why ? ")" : "", view_number(replication, "queue", 0));
+	print_lacks(screen, result);
+	print_last_replication(screen, view_object(replication, "last"));
+	screen_print(screen, "        This host:  ");
+	identity_print_position(screen, view_object(result, "position"));
+	screen_print(screen, "\n        Other host: ");
+	identity_print_position(screen, view_object(mate, "position"));
+	screen_print(screen, "\n");
+	if (skew >= 2000 || skew <= -2000)
+		screen_style(screen, SCREEN_WARN, "        The clocks differ by %s\n",
+			     format_ms(skew < 0 ? -skew : skew, &text));
+}
+
+int render_failover(const struct screen *screen, struct json_object *result)
+{
+	print_head(screen, result);
+	print_hosts(screen, result);
+	print_link(screen, result);
+	print_replication(screen, result);
+	return print_paths(screen, result);
+}
+
+int verb_show_failover(struct cli *cli, const struct grammar_match *match)
+{
+	return cli_show(cli, match->row->method, NULL, render_failover);
+}

@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tools/cli/table.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <string.h>
+#include <wchar.h>
+
+#include "base/cleanup.h"
+
+#define SHRUNK_MIN 8
+#define GAP 2
+
+struct cell {
+	char *text;
+	enum screen_style style;
+};
+
+struct table {
+	const struct table_column *columns;
+	size_t n_columns;
+	struct cell *cells;
+	size_t n_cells, capacity;
+	bool is_short_of_memory;
+};
+
+int table_new(const struct table_column *columns, size_t n, struct table **ret_table)
+{
+	struct table *table = calloc(1, sizeof(*table));
+
+	assert(n > 0 && n <= TABLE_COLUMNS_MAX);
+	if (!table)
+		return -ENOMEM;
+	table->columns = columns;
+	table->n_columns = n;
+	*ret_table = table;
+	return 0;
+}
+
+void table_free(struct table *table)
+{
+	if (!table)
+		return;
+	for (size_t i = 0; i < table->n_cells; i++)
+		free(table->cells[i].text);
+	free(table->cells);
+	free(table);
+}
+
+void table_cell(struct table *table, enum screen_style style, const char *format, ...)
+{
+	_cleanup_free_ char *text = NULL;
+	va_list arguments;
+	int n;
+
+	va_start(arguments, format);
+	n = vasprintf(&text, format, arguments);
+	va_end(arguments);
+	if (n == 0) {
+		free(text);
+		text = strdup("-");
+	} else if (n < 0) {
+		text = NULL;
+	}
+	if (table->n_cells == table->capacity) {
+		size_t capacity = table->capacity ? 2 * table->capacity : 64;
+		struct cell *cells = reallocarray(table->cells, capacity, sizeof(*cells));
+
+		if (cells) {
+			table->cells = cells;
+			table->capacity = capacity;
+		}
+	}
+	if (!text || table->n_cells == table->capacity) {
+		table->is_short_of_memory = true;
+		return;
+	}
+	table->cells[table->n_cells++] = (struct cell){TAKE_PTR(text), style};
+}
+
+static size_t total(const size_t *widths, size_t n)
+{
+	size_t sum = GAP * (n - 1);
+
+	for (size_t i = 0; i < n; i++)
+		sum += widths[i];
+	return sum;
+}
+
+/* Takes from the widest column that may shrink until all fit, or nothing more can be taken. */
+static void shrink(const struct table *table, size_t width, size_t *widths)
+{
+	while (total(widths, table->n_columns) > width) {
+		size_t widest = table->n_columns;
+
+		for (size_t i = 0; i < table->n_columns; i++)
+			if (table->columns[i].may_shrink && widths[i] > SHRUNK_MIN &&
+			    (widest == table->n_columns || widths[i] > widths[widest]))
+				widest = i;
+		if (widest == table->n_columns)
+			return;
+		widths[widest]--;
+	}
+}
+
+static void measure(const struct table *table, const struct screen *screen, size_t *widths)
+{
+	for (size_t i = 0; i < table->n_columns; i++)
+		widths[i] = screen_columns(table->columns[i].title);
+	for (size_t i = 0; i < table->n_cells; i++) {
+		size_t columns = screen_columns(table->cells[i].text);
+
+		if (columns > widths[i % table->n_columns])
+			widths[i % table->n_columns] = columns;
+	}
+	if (screen->is_terminal)
+		shrink(table, screen->width, widths);
+}
+
+/* Bytes of TEXT that take at most COLUMNS columns. */
+static size_t fitting_bytes(const char *text, size_t columns)
+{
+	mbstate_t state = {0};
+	size_t left = strlen(text), used = 0, bytes = 0;
+
+	while (left > 0) {
+		wchar_t c;
+		size_t n = mbrtowc(&c, text + bytes, left, &state);
+		int width = 1;
+
+		if (n == 0 || n > left) {
+			state = (mbstate_t){0};
+			n = 1;
+		} else {
+			width = wcwidth(c);
+		}
+		used += width > 0 ? (size_t)width : 0;
+		if (used > columns)
+			break;
+		bytes += n;
+		left -= n;
+	}
+	return bytes;
+}
+
+static void print_cell(const struct screen *screen, const struct table_column *column,
+		       enum screen_style style, const char *text, size_t width, bool is_last)
+{
+	size_t columns = screen_columns(text);
+	size_t padding = columns < width ? width - columns : 0;
+
+	if (column->is_number)
+		screen_print(screen, "%*s", (int)padding, "");
+	if (columns > width)
+		screen_style(screen, style, "%.*s...", (int)fitting_bytes(text, width - 3), text);
+	else
+		screen_style(screen, style, "%s", text);
+	if (!is_last)
+		screen_print(screen, "%*s", (int)(GAP + (column->is_number ? 0 : padding)), "");
+	else
+		screen_print(screen, "\n");
+}
+
+int table_print(const struct table *table, const struct screen *screen)
+{
+	size_t widths[TABLE_COLUMNS_MAX];
+
+	if (table->is_short_of_memory)
+		return -ENOMEM;
+	measure(table, screen, widths);
+	for (size_t i = 0; i < table->n_columns; i++)
+		print_cell(screen, &table->columns[i], SCREEN_BOLD, table->columns[i].title,
+			   widths[i], i + 1 == table->n_columns);
+	for (size_t i = 0; i < table->n_cells; i++) {
+		size_t column = i % table->n_columns;
+
+		print_cell(screen, &table->columns[column], table->cells[i].style,
+			   table->cells[i].text, widths[column], column + 1 == table->n_columns);
+	}
+	return 0;
+}

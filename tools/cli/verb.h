@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "tools/cli/cli.h"
+
+/* One verb a file. Each gets its line as the command table understood it, and returns an exit code.
+ */
+typedef int (*verb_fn)(struct cli *cli, const struct grammar_match *match);
+
+int verb_bind(struct cli *cli, const struct grammar_match *match);
+int verb_check_config(struct cli *cli, const struct grammar_match *match);
+int verb_export(struct cli *cli, const struct grammar_match *match);
+int verb_failover(struct cli *cli, const struct grammar_match *match);
+int verb_import(struct cli *cli, const struct grammar_match *match);
+int verb_localca_create(struct cli *cli, const struct grammar_match *match);
+int verb_localca_issue(struct cli *cli, const struct grammar_match *match);
+int verb_localca_list(struct cli *cli, const struct grammar_match *match);
+int verb_pair(struct cli *cli, const struct grammar_match *match);
+int verb_pair_key(struct cli *cli, const struct grammar_match *match);
+int verb_remove(struct cli *cli, const struct grammar_match *match);
+int verb_show_certificates(struct cli *cli, const struct grammar_match *match);
+int verb_show_config(struct cli *cli, const struct grammar_match *match);
+int verb_show_failover(struct cli *cli, const struct grammar_match *match);
+int verb_show_history(struct cli *cli, const struct grammar_match *match);
+int verb_show_ssl(struct cli *cli, const struct grammar_match *match);
+int verb_show_state(struct cli *cli, const struct grammar_match *match);
+int verb_show_trustpoints(struct cli *cli, const struct grammar_match *match);
+int verb_show_version(struct cli *cli, const struct grammar_match *match);
+int verb_write_memory(struct cli *cli, const struct grammar_match *match);
+int verb_write_standby(struct cli *cli, const struct grammar_match *match);
+
+/* These take words that are no command's: lines, and what is not finished yet. */
+int verb_complete(struct cli *cli, const struct grammar *grammar, int n, char **words);
+int verb_configure(struct cli *cli, int n, char **lines);
+/* What may follow WORDS, of which the last is being typed; the `?` of an ASA. */
+int verb_what_next(struct cli *cli, const struct grammar *grammar, int n, char **words);
+/* All commands, or those that begin with WORDS. */
+int verb_help(struct cli *cli, int n, char **words);
+
+/* Results as text. Errors: -ENOMEM. */
+int render_certificates(const struct screen *screen, struct json_object *result);
+int render_failover(const struct screen *screen, struct json_object *result);
+int render_history(const struct screen *screen, struct json_object *result);
+int render_localca(const struct screen *screen, struct json_object *result);
+int render_ssl(const struct screen *screen, struct json_object *result);
+int render_state(const struct screen *screen, struct json_object *result);
+int render_trustpoints(const struct screen *screen, struct json_object *result);
+int render_version(const struct screen *screen, struct json_object *result);
