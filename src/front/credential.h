@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include <gnutls/abstract.h>
+#include <gnutls/gnutls.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/why.h"
+#include "certstore/record.pb-c.h"
+
+#define CREDENTIAL_CHAIN_MAX 16
+
+/* Who signs: the keeper, through the front. Blocks for a bounded time. Errors: ERR_CLOSED,
+ * ERR_TIMEOUT, the keeper's. */
+struct credential_signer {
+	int (*sign)(const uint8_t key_id[static 32], gnutls_sign_algorithm_t algorithm,
+		    bool is_digest, const uint8_t *data, size_t size, struct buf *ret_signature,
+		    void *userdata);
+	void *userdata;
+};
+
+/*
+ * A certificate chain with a key that is elsewhere. Counted: each connection keeps the one that it
+ * was given, so that another binding or a newer generation never touches it.
+ */
+struct credential;
+
+/* PUBLIC_PART is the serialized record; SIGNER is borrowed for life. Errors: ERR_MALFORMED,
+ * ERR_UNSUPPORTED, -ENOMEM. */
+int credential_new(const uint8_t *public_part, size_t size, const struct credential_signer *signer,
+		   struct credential **ret_credential, struct why *ret_why);
+struct credential *credential_ref(struct credential *credential);
+/* Frees it with the last reference; takes NULL. */
+void credential_unref(struct credential *credential);
+
+/* Whether it was made from these very bytes. */
+bool credential_is_from(const struct credential *credential, const uint8_t *public_part,
+			size_t size);
+const uint8_t *
+credential_fingerprint(const struct credential *credential); /* 32 bytes: SHA-256 of the leaf */
+int64_t credential_not_before(const struct credential *credential);
+int64_t credential_not_after(const struct credential *credential);
+bool credential_is_fallback(const struct credential *credential);
+/* What GnuTLS wants for a handshake; lives as long as the credential. */
+void credential_handshake(struct credential *credential, gnutls_pcert_st **ret_chain,
+			  unsigned *ret_n_chain, gnutls_privkey_t *ret_key);
+/*
+ * What GnuTLS calls RSA_RAW is PKCS#1 v1.5 over a DigestInfo that it encoded itself; and TLS 1.3's
+ * names for ECDSA fix a curve. The keeper is asked for a plain algorithm over a plain digest.
+ * Errors: ERR_UNSUPPORTED, ERR_MALFORMED.
+ */
+int credential_sign_normalize(gnutls_sign_algorithm_t algorithm, const uint8_t *data, size_t size,
+			      gnutls_sign_algorithm_t *ret_algorithm, uint8_t ret_digest[static 64],
+			      size_t *ret_digest_size);

@@ -1,0 +1,561 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Joins the parts: one dispatch function for the engine's messages, one list of connections.
+ * Configuration is applied as a difference, so that what did not change is not touched; a report
+ * goes out after each change, once a turn of the loop, and every REPORT_MS.
+ */
+#include "front/front.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <syslog.h>
+#include <time.h>
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "front/listeners.h"
+#include "front/report.h"
+#include "front/site.h"
+
+#define REPORT_MS 5000
+#define PATIENCE_MS 2000 /* how long clients wait in the queue for the keeper's first answer */
+
+const struct front_limits front_limits_default = {
+	.session = {.handshake_ms = 10000,
+		    .head_ms = 10000,
+		    .idle_ms = 30000,
+		    .body_ms = 10000,
+		    .response_ms = 30000,
+		    .close_ms = 1000},
+	.connections = 10000,
+	.handshakes = 100,
+};
+
+struct counters {
+	uint64_t handshakes, handshake_failures;
+	unsigned connections;
+};
+
+/* When connections are taken, and when they wait in the kernel's queue. */
+struct gate {
+	sd_event_source *patience;
+	bool is_starved;
+	bool is_starved_noted;
+	bool is_patience_over;
+};
+
+struct front {
+	sd_event *event;
+	const struct front_limits *limits;
+	const struct front_ops *ops;
+	void *userdata;
+	struct ipc_channel *engine;
+	struct trustcache *cache;
+	struct tls *tls;
+	struct sources *sources;
+	struct listeners *listeners;
+	struct snapshot *snapshot;
+	struct unit_status unit;
+	struct session *newest, *oldest;
+	struct counters counters;
+	sd_event_source *report_soon, *report_tick;
+	struct gate gate;
+	struct buf served_before; /* packed: what the log has been told */
+	char policy[PAGE_POLICY_MAX];
+};
+
+static void note(const struct front *front, int priority, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+static void note(const struct front *front, int priority, const char *format, ...)
+{
+	char text[700];
+	va_list args;
+
+	va_start(args, format);
+	(void)vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	front->ops->on_note(priority, text, front->userdata);
+}
+
+static void report_request(struct front *front)
+{
+	(void)sd_event_source_set_enabled(front->report_soon, SD_EVENT_ONESHOT);
+}
+
+/* ---- when connections are taken -----------------------------------------------------------------
+ */
+
+static void gate_update(struct front *front)
+{
+	bool is_loading = trustcache_is_loading(front->cache);
+	bool is_paused;
+
+	if (!is_loading)
+		front->gate.is_patience_over = false;
+	is_paused = front->gate.is_starved ||
+		    front->counters.connections >= front->limits->connections ||
+		    (is_loading && !front->gate.is_patience_over);
+	if ((front->gate.is_starved || is_loading) && !front->gate.is_patience_over) {
+		(void)sd_event_source_set_time_relative(
+			front->gate.patience, (front->gate.is_starved ? 100 : PATIENCE_MS) * 1000u);
+		(void)sd_event_source_set_enabled(front->gate.patience, SD_EVENT_ONESHOT);
+	}
+	listeners_pause(front->listeners, is_paused);
+}
+
+static int on_patience(sd_event_source *source, uint64_t usec, void *userdata)
+{
+	struct front *front = userdata;
+
+	(void)source;
+	(void)usec;
+	if (!front->gate.is_starved)
+		front->gate.is_patience_over = true;
+	front->gate.is_starved = false;
+	gate_update(front);
+	return 0;
+}
+
+/* ---- connections --------------------------------------------------------------------------------
+ */
+
+static void session_link(struct front *front, struct session *session)
+{
+	session_place(session)->next = front->newest;
+	if (front->newest)
+		session_place(front->newest)->previous = session;
+	else
+		front->oldest = session;
+	front->newest = session;
+	front->counters.connections++;
+}
+
+static void session_drop(struct front *front, struct session *session)
+{
+	struct session_place *place = session_place(session);
+
+	if (place->is_counted)
+		sources_remove(front->sources, &place->source);
+	if (place->previous)
+		session_place(place->previous)->next = place->next;
+	else
+		front->newest = place->next;
+	if (place->next)
+		session_place(place->next)->previous = place->previous;
+	else
+		front->oldest = place->previous;
+	front->counters.connections--;
+	session_free(session);
+}
+
+static void on_handshake(struct session *session, bool is_good, void *userdata)
+{
+	struct front *front = userdata;
+	struct session_place *place = session_place(session);
+
+	if (place->is_counted)
+		sources_remove(front->sources, &place->source);
+	place->is_counted = false;
+	if (is_good)
+		front->counters.handshakes++;
+	else
+		front->counters.handshake_failures++;
+}
+
+static void on_end(struct session *session, void *userdata)
+{
+	struct front *front = userdata;
+	bool was_full = front->counters.connections >= front->limits->connections;
+
+	session_drop(front, session);
+	if (was_full || front->gate.is_starved) {
+		front->gate.is_starved = false;
+		gate_update(front);
+	}
+}
+
+static struct credential *on_select(const char *interface, const char *server_name, void *userdata)
+{
+	const struct front *front = userdata;
+	struct serving serving;
+
+	if (!front->snapshot)
+		return NULL;
+	serving_resolve(front->snapshot, front->cache, interface, server_name, (int64_t)time(NULL),
+			&serving);
+	return serving.credential;
+}
+
+static int on_answer(const struct session *session, const struct http_head *head, unsigned status,
+		     bool is_last, struct buf *ret_bytes, void *userdata)
+{
+	const struct front *front = userdata;
+	const struct credential *credential = session_credential(session);
+	struct site_context context = {
+		.unit = &front->unit,
+		.policy = front->policy,
+		.is_fallback = credential && credential_is_fallback(credential),
+		.is_last = is_last,
+		.now = time(NULL),
+	};
+
+	return head ? site_answer(&context, head, ret_bytes)
+		    : site_refuse(&context, status, ret_bytes);
+}
+
+static const struct session_ops session_ops = {on_select, on_answer, on_handshake, on_end};
+
+/* Places are running out: whoever only keeps one for later gives it up, the longest-serving first.
+ */
+static void idle_evict(struct front *front)
+{
+	struct session *session = front->oldest;
+
+	while (session && !session_is_idle(session))
+		session = session_place(session)->previous;
+	if (!session)
+		return;
+	session_say_bye(session);
+	session_drop(front, session);
+}
+
+static void on_accept(const char *interface, int fd, const struct sockaddr_storage *peer,
+		      void *userdata)
+{
+	struct front *front = userdata;
+	struct source_key source = sources_key(peer);
+	struct session *session = NULL;
+
+	if (sources_add(front->sources, &source) < 0) {
+		(void)close(fd);
+		return;
+	}
+	if (session_new(front->event, fd, front->tls, front->snapshot->is_tls13_only, interface,
+			&front->limits->session, &session_ops, front, &session) < 0) {
+		sources_remove(front->sources, &source);
+		return;
+	}
+	session_place(session)->source = source;
+	session_place(session)->is_counted = true;
+	session_link(front, session);
+	if (front->counters.connections >= front->limits->connections) {
+		idle_evict(front);
+		gate_update(front);
+	}
+}
+
+static void on_starved(int code, void *userdata)
+{
+	struct front *front = userdata;
+
+	if (!front->gate.is_starved_noted)
+		note(front, LOG_WARNING, "a connection could not be taken: %s", err_text(code));
+	front->gate.is_starved_noted = true;
+	front->gate.is_starved = true;
+	front->gate.is_patience_over = false;
+	idle_evict(front);
+	gate_update(front);
+}
+
+/* ---- the report ---------------------------------------------------------------------------------
+ */
+
+static void served_note(struct front *front, const Asafo__Ipc__FrontServed *served)
+{
+	const char *domain = served->domain[0] ? served->domain : "any name";
+	const char *kind = served->is_fallback ? "the self-signed certificate" : served->trustpoint;
+
+	if (served->fingerprint.len == 0)
+		note(front, LOG_ERR, "interface %s, %s: no certificate to serve: %s",
+		     served->interface, domain, served->why);
+	else
+		note(front, served->is_fallback ? LOG_WARNING : LOG_INFO,
+		     "interface %s, %s: serves %s: %s", served->interface, domain, kind,
+		     served->why);
+}
+
+/* The log hears of each change once, not each five seconds. */
+static void served_log(struct front *front, const Asafo__Ipc__FrontReport *report)
+{
+	Asafo__Ipc__FrontReport served = ASAFO__IPC__FRONT_REPORT__INIT;
+	struct buf packed = {0};
+	size_t size;
+
+	served.served = report->served;
+	served.n_served = report->n_served;
+	size = asafo__ipc__front_report__get_packed_size(&served);
+	if (buf_reserve(&packed, size) < 0)
+		return;
+	packed.size = asafo__ipc__front_report__pack(&served, packed.data);
+	if (packed.size != front->served_before.size ||
+	    (size > 0 && memcmp(packed.data, front->served_before.data, size) != 0)) {
+		for (size_t i = 0; i < report->n_served; i++)
+			served_note(front, report->served[i]);
+	}
+	buf_done(&front->served_before);
+	front->served_before = packed;
+}
+
+CLEANUP_DEFINE(struct report *, report_free)
+
+static int report_send(struct front *front)
+{
+	_cleanup_(report_free_p) struct report *report = NULL;
+	Asafo__Ipc__FrontReport *message;
+	int r;
+
+	/* Half an answer of the keeper would be reported, and logged, as a fallback. */
+	if (!front->snapshot ||
+	    (trustcache_is_loading(front->cache) && !front->gate.is_patience_over))
+		return 0;
+	r = report_new(&report);
+	if (r == 0)
+		r = listeners_report(front->listeners, report);
+	if (r == 0)
+		r = report_add_served(report, front->snapshot, front->cache, (int64_t)time(NULL));
+	if (r < 0)
+		return r;
+	message = report_message(report);
+	message->generation = front->snapshot->generation;
+	message->connections = front->counters.connections;
+	message->handshakes = front->counters.handshakes;
+	message->handshake_failures = front->counters.handshake_failures;
+	served_log(front, message);
+	return front->engine
+		       ? ipc_channel_send(front->engine, IPC_FRONT_REPORT, &message->base, NULL, 0)
+		       : 0;
+}
+
+static int on_report_soon(sd_event_source *source, void *userdata)
+{
+	struct front *front = userdata;
+	int r = report_send(front);
+
+	(void)source;
+	if (r < 0 && r != ERR_CLOSED)
+		note(front, LOG_WARNING, "the report to the engine failed: %s", err_text(r));
+	return 0;
+}
+
+static int on_report_tick(sd_event_source *source, uint64_t usec, void *userdata)
+{
+	struct front *front = userdata;
+
+	(void)usec;
+	front->gate.is_starved_noted = false;
+	if (front->snapshot)
+		listeners_apply(front->listeners, front->snapshot);
+	gate_update(front);
+	report_request(front);
+	(void)sd_event_source_set_time_relative(source, REPORT_MS * 1000u);
+	return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+}
+
+static void on_certificates(void *userdata)
+{
+	struct front *front = userdata;
+
+	gate_update(front);
+	report_request(front);
+}
+
+/* ---- the engine ---------------------------------------------------------------------------------
+ */
+
+static int names_want(struct front *front, const struct snapshot *snapshot)
+{
+	int r;
+
+	trustcache_mark(front->cache);
+	r = trustcache_want(front->cache, "");
+	for (size_t i = 0; i < snapshot->n_bindings && r == 0; i++)
+		r = trustcache_want(front->cache, snapshot->bindings[i].trustpoint);
+	return r;
+}
+
+static void config_apply(struct front *front, const Asafo__Ipc__FrontConfig *config)
+{
+	struct snapshot *snapshot = NULL;
+	struct why why = {""};
+	int r = snapshot_from_config(config, &snapshot, &why);
+
+	if (r == 0)
+		r = names_want(front, snapshot);
+	if (r < 0) {
+		note(front, LOG_ERR, "the engine's configuration is not taken: %s",
+		     why.text[0] ? why.text : err_text(r));
+		snapshot_free(snapshot);
+		return;
+	}
+	trustcache_sweep(front->cache);
+	snapshot_free(front->snapshot);
+	front->snapshot = snapshot;
+	memcpy(front->unit.hostname, snapshot->hostname, sizeof(front->unit.hostname));
+	listeners_apply(front->listeners, snapshot);
+	gate_update(front);
+	report_request(front);
+}
+
+static void text_take(char *ret_text, size_t size, const char *text)
+{
+	(void)snprintf(ret_text, size, "%s", text);
+	for (char *c = ret_text; *c; c++) {
+		if (*c < 0x20 || *c == 0x7f)
+			*c = '?';
+	}
+}
+
+static void role_apply(struct front *front, const Asafo__Ipc__FrontRole *role)
+{
+	struct unit_status *unit = &front->unit;
+
+	text_take(unit->role, sizeof(unit->role), role->role);
+	text_take(unit->state, sizeof(unit->state), role->state);
+	text_take(unit->unit, sizeof(unit->unit), role->unit);
+	unit->is_active = strcmp(unit->role, "active") == 0;
+	unit->term = role->term;
+	unit->seq = role->seq;
+	unit->has_digest = role->digest.len == sizeof(unit->digest);
+	if (unit->has_digest)
+		memcpy(unit->digest, role->digest.data, sizeof(unit->digest));
+}
+
+/* Without an engine nobody knows whether this unit is the active one: better no word than an old
+ * one. */
+static void role_forget(struct front *front)
+{
+	front->unit.is_active = false;
+	text_take(front->unit.role, sizeof(front->unit.role), "unknown");
+	text_take(front->unit.state, sizeof(front->unit.state), "");
+}
+
+static void on_engine_request(struct ipc_channel *channel, struct ipc_frame *frame,
+			      const ProtobufCMessage *body, void *userdata)
+{
+	(void)channel;
+	if (frame->type == IPC_FRONT_CONFIG)
+		config_apply(userdata, (const Asafo__Ipc__FrontConfig *)body);
+	else if (frame->type == IPC_FRONT_ROLE)
+		role_apply(userdata, (const Asafo__Ipc__FrontRole *)body);
+}
+
+static void on_engine_closed(struct ipc_channel *channel, int code, void *userdata)
+{
+	struct front *front = userdata;
+
+	note(front, LOG_WARNING, "the engine is gone: %s", err_text(code));
+	if (front->engine == channel) {
+		front->engine = NULL;
+		role_forget(front);
+	}
+	ipc_channel_free(channel);
+}
+
+int front_peer_set(struct front *front, enum ipc_peer peer, int fd)
+{
+	static const bool permitted[IPC_TYPE__MAX] = {
+		[IPC_FRONT_CONFIG] = true, [IPC_FRONT_ROLE] = true};
+	static const struct ipc_channel_ops ops = {permitted, on_engine_request, on_engine_closed};
+	int r;
+
+	if (peer == IPC_PEER_KEEPER) {
+		r = trustcache_attach(front->cache, front->event, fd);
+		gate_update(front);
+		return r;
+	}
+	if (peer != IPC_PEER_ENGINE) {
+		(void)close(fd);
+		return ERR_DENIED;
+	}
+	ipc_channel_free(TAKE_PTR(front->engine));
+	role_forget(front);
+	r = ipc_channel_new(front->event, fd, &ops, front, &front->engine);
+	report_request(front);
+	return r;
+}
+
+/* ---- life ---------------------------------------------------------------------------------------
+ */
+
+static int timers_start(struct front *front)
+{
+	int r = sd_event_add_defer(front->event, &front->report_soon, on_report_soon, front);
+
+	if (r >= 0)
+		r = sd_event_source_set_enabled(front->report_soon, SD_EVENT_OFF);
+	/* After what arrived in the same turn, so that one report tells of all of it. */
+	if (r >= 0)
+		r = sd_event_source_set_priority(front->report_soon, SD_EVENT_PRIORITY_NORMAL + 10);
+	if (r >= 0)
+		r = sd_event_add_time_relative(front->event, &front->report_tick, CLOCK_MONOTONIC,
+					       REPORT_MS * 1000u, 0, on_report_tick, front);
+	if (r >= 0)
+		r = sd_event_add_time_relative(front->event, &front->gate.patience, CLOCK_MONOTONIC,
+					       0, 1000, on_patience, front);
+	if (r >= 0)
+		r = sd_event_source_set_enabled(front->gate.patience, SD_EVENT_OFF);
+	return r < 0 ? r : 0;
+}
+
+int front_new(sd_event *event, const struct front_limits *limits, const struct front_ops *ops,
+	      void *userdata, struct front **ret_front)
+{
+	static const struct listeners_ops listeners_ops = {on_accept, on_starved};
+	struct front *front = calloc(1, sizeof(*front));
+	int r;
+
+	if (!front)
+		return -ENOMEM;
+	front->event = event;
+	front->limits = limits;
+	front->ops = ops;
+	front->userdata = userdata;
+	role_forget(front);
+	r = page_policy(front->policy);
+	if (r == 0)
+		r = tls_new(&front->tls);
+	if (r == 0)
+		r = sources_new(limits->handshakes, &front->sources);
+	if (r == 0)
+		r = trustcache_new(on_certificates, front, &front->cache);
+	if (r == 0)
+		r = listeners_new(event, &listeners_ops, front, &front->listeners);
+	if (r == 0)
+		r = timers_start(front);
+	if (r < 0) {
+		front_free(front);
+		return r;
+	}
+	*ret_front = front;
+	return 0;
+}
+
+void front_stop(struct front *front)
+{
+	listeners_close(front->listeners);
+	for (struct session *session = front->newest; session;
+	     session = session_place(session)->next)
+		session_say_bye(session);
+}
+
+void front_free(struct front *front)
+{
+	if (!front)
+		return;
+	while (front->newest)
+		session_drop(front, front->newest);
+	listeners_free(front->listeners);
+	ipc_channel_free(front->engine);
+	front->report_soon = sd_event_source_disable_unref(front->report_soon);
+	front->report_tick = sd_event_source_disable_unref(front->report_tick);
+	front->gate.patience = sd_event_source_disable_unref(front->gate.patience);
+	trustcache_free(front->cache);
+	sources_free(front->sources);
+	tls_free(front->tls);
+	snapshot_free(front->snapshot);
+	buf_done(&front->served_before);
+	free(front);
+}

@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A few connections a turn, so that a storm on one address does not starve the others or those
+ * being served. */
+#include "front/listener.h"
+
+#include <errno.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/err.h"
+
+#define BACKLOG 4096
+#define ACCEPTS_PER_TURN 32
+
+struct listener {
+	struct snapshot_listen where;
+	const struct listener_ops *ops;
+	void *userdata;
+	int fd;
+	bool is_paused;
+	sd_event_source *io;
+};
+
+/* What accept(2) says of a connection that died in the queue: no reason to stop. */
+static bool is_of_one_connection(int code)
+{
+	return code == ECONNABORTED || code == EINTR || code == ENETDOWN || code == EPROTO ||
+	       code == EHOSTDOWN || code == EHOSTUNREACH || code == ENETUNREACH ||
+	       code == ENOPROTOOPT || code == ENONET || code == EOPNOTSUPP || code == EPERM;
+}
+
+static int on_io(sd_event_source *source, int fd, uint32_t events, void *userdata)
+{
+	struct listener *listener = userdata;
+
+	(void)source;
+	(void)events;
+	for (int i = 0; i < ACCEPTS_PER_TURN && !listener->is_paused; i++) {
+		struct sockaddr_storage peer = {0};
+		socklen_t size = sizeof(peer);
+		int on = 1;
+		int client =
+			accept4(fd, (struct sockaddr *)&peer, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+		if (client < 0 && errno == EAGAIN)
+			return 0;
+		if (client < 0 && is_of_one_connection(errno))
+			continue;
+		if (client < 0) {
+			listener->ops->on_starved(listener, -errno, listener->userdata);
+			return 0;
+		}
+		(void)setsockopt(client, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+		listener->ops->on_accept(listener, client, &peer, listener->userdata);
+	}
+	return 0;
+}
+
+static socklen_t address_fill(const struct snapshot_listen *where,
+			      struct sockaddr_storage *ret_address)
+{
+	if (where->address_size == 4) {
+		struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons(where->port)};
+
+		memcpy(&in.sin_addr, where->address, 4);
+		memcpy(ret_address, &in, sizeof(in));
+		return sizeof(in);
+	}
+	struct sockaddr_in6 in6 = {.sin6_family = AF_INET6, .sin6_port = htons(where->port)};
+
+	memcpy(&in6.sin6_addr, where->address, 16);
+	if (snapshot_listen_is_link_local(where))
+		in6.sin6_scope_id = if_nametoindex(where->device);
+	memcpy(ret_address, &in6, sizeof(in6));
+	return sizeof(in6);
+}
+
+static int socket_prepare(int fd, bool is_v6)
+{
+	int on = 1;
+
+	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0 ||
+	    setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) < 0)
+		return -errno;
+	if (is_v6 && (setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on)) < 0 ||
+		      setsockopt(fd, IPPROTO_IPV6, IPV6_FREEBIND, &on, sizeof(on)) < 0))
+		return -errno;
+	if (!is_v6 && setsockopt(fd, IPPROTO_IP, IP_FREEBIND, &on, sizeof(on)) < 0)
+		return -errno;
+	return 0;
+}
+
+static int socket_open(const struct snapshot_listen *where)
+{
+	struct sockaddr_storage address = {0};
+	socklen_t size = address_fill(where, &address);
+	_cleanup_close_ int fd =
+		socket(address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	int r;
+
+	if (fd < 0)
+		return -errno;
+	r = socket_prepare(fd, where->address_size == 16);
+	if (r < 0)
+		return r;
+	if (bind(fd, (struct sockaddr *)&address, size) < 0 || listen(fd, BACKLOG) < 0)
+		return -errno;
+	return TAKE_FD(fd);
+}
+
+int listener_open(sd_event *event, const struct snapshot_listen *where,
+		  const struct listener_ops *ops, void *userdata, struct listener **ret_listener,
+		  struct why *ret_why)
+{
+	struct listener *listener = calloc(1, sizeof(*listener));
+	int r;
+
+	if (!listener)
+		return why_set(ret_why, -ENOMEM, "%s", err_text(-ENOMEM));
+	*listener = (struct listener){*where, ops, userdata, socket_open(where), true, NULL};
+	r = listener->fd;
+	if (r >= 0)
+		r = sd_event_add_io(event, &listener->io, listener->fd, EPOLLIN, on_io, listener);
+	if (r >= 0)
+		r = sd_event_source_set_enabled(listener->io, SD_EVENT_OFF);
+	if (r < 0) {
+		listener_free(listener);
+		return why_set(ret_why, r, "%s", err_text(r));
+	}
+	*ret_listener = listener;
+	return 0;
+}
+
+void listener_free(struct listener *listener)
+{
+	if (!listener)
+		return;
+	listener->io = sd_event_source_disable_unref(listener->io);
+	if (listener->fd >= 0)
+		(void)close(listener->fd);
+	free(listener);
+}
+
+void listener_pause(struct listener *listener, bool is_paused)
+{
+	listener->is_paused = is_paused;
+	(void)sd_event_source_set_enabled(listener->io, is_paused ? SD_EVENT_OFF : SD_EVENT_ON);
+}
+
+const struct snapshot_listen *listener_where(const struct listener *listener)
+{
+	return &listener->where;
+}
+
+void listener_rename(struct listener *listener, const struct snapshot_listen *where)
+{
+	listener->where = *where;
+}

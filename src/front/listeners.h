@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "front/listener.h"
+#include "front/report.h"
+
+/* The set of listening addresses, brought in line with a snapshot by opening and closing only what
+ * differs. */
+struct listeners;
+
+struct listeners_ops {
+	void (*on_accept)(const char *interface, int fd, const struct sockaddr_storage *peer,
+			  void *userdata);
+	void (*on_starved)(int code, void *userdata);
+};
+
+int listeners_new(sd_event *event, const struct listeners_ops *ops, void *userdata,
+		  struct listeners **ret_listeners);
+void listeners_free(struct listeners *listeners);
+/* Also tries again what could not be opened the last time. New ones are as paused as the others. */
+void listeners_apply(struct listeners *listeners, const struct snapshot *snapshot);
+void listeners_close(struct listeners *listeners);
+void listeners_pause(struct listeners *listeners, bool is_paused);
+int listeners_report(const struct listeners *listeners, struct report *report);

@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The style sheet stands inline between fixed tags, so that the policy can name it by its SHA-256.
+ * Everything else on the page is escaped text.
+ */
+#include "front/page.h"
+
+#include <gnutls/crypto.h>
+#include <gnutls/gnutls.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "front/http_response.h"
+
+static const char style[] =
+	":root{color-scheme:light dark;--ground:#f3f5f8;--card:#fff;--ink:#17202c;--quiet:#5c6a7c;"
+	"--line:#dde3ea;--lift:0 1px 2px rgba(20,32,48,.06),0 12px 32px rgba(20,32,48,.08);"
+	"--good:#147a4b;--good-ground:#e2f5eb;--wait:#5b4bb5;--wait-ground:#ecebfa;"
+	"--note:#8a5300;--note-ground:#fdf1dc;--mark:#1f5fd0}"
+	"@media(prefers-color-scheme:dark){:root{--ground:#0e141c;--card:#161e29;--ink:#e6ecf3;"
+	"--quiet:#93a1b3;--line:#263241;--lift:0 1px 2px rgba(0,0,0,.4),0 16px 40px "
+	"rgba(0,0,0,.35);"
+	"--good:#5fd39b;--good-ground:#10301f;--wait:#b4a9ff;--wait-ground:#241f47;"
+	"--note:#f2c06b;--note-ground:#33270f;--mark:#7eaaff}}"
+	"*{box-sizing:border-box;margin:0}"
+	"html{background:var(--ground);color:var(--ink);"
+	"font:16px/1.5 system-ui,-apple-system,\"Segoe UI\",Roboto,\"Noto Sans\",\"Liberation "
+	"Sans\",sans-serif}"
+	"body{min-height:100vh;min-height:100dvh;display:grid;place-content:center;"
+	"grid-template-columns:minmax(0,27rem);padding:1.5rem}"
+	"main{background:var(--card);border:1px solid var(--line);border-radius:1rem;"
+	"box-shadow:var(--lift);padding:2rem}"
+	"header{display:flex;align-items:center;gap:.875rem}"
+	"svg{flex:none;width:2.5rem;height:2.5rem;color:var(--mark)}"
+	"header p{color:var(--quiet);font-size:.875rem}"
+	"h1{font-size:1.375rem;line-height:1.25;font-weight:650;overflow-wrap:anywhere}"
+	".role{display:inline-flex;align-items:center;gap:.5rem;margin-top:1.5rem;padding:.3rem "
+	".8rem;"
+	"border-radius:99rem;font-size:.875rem;font-weight:600;color:var(--wait);"
+	"background:var(--wait-ground)}"
+	".role::before{content:\"\";width:.5rem;height:.5rem;border-radius:50%;background:"
+	"currentColor}"
+	".role.active{color:var(--good);background:var(--good-ground)}"
+	".role.error{color:var(--note);background:var(--note-ground)}"
+	"dl{margin-top:1.25rem;border-top:1px solid var(--line)}"
+	"dl div{display:flex;justify-content:space-between;gap:1rem;padding:.625rem 0;"
+	"border-bottom:1px solid var(--line)}"
+	"dt{color:var(--quiet)}dd{font-weight:550;text-align:right}"
+	".say{margin-top:1.25rem;color:var(--quiet);font-size:.9375rem}"
+	".note{margin-top:1rem;padding:.625rem .875rem;border-radius:.625rem;font-size:.875rem;"
+	"color:var(--note);background:var(--note-ground)}"
+	"@media(max-width:26rem){body{padding:1rem;place-content:start center;padding-top:12vh}"
+	"main{padding:1.5rem}}";
+
+/* Two units, one shield. */
+static const char mark[] =
+	"<svg viewBox=\"0 0 40 40\" fill=\"none\" stroke=\"currentColor\" stroke-width=\"2.5\" "
+	"stroke-linejoin=\"round\" stroke-linecap=\"round\" aria-hidden=\"true\">"
+	"<path d=\"M20 3.5 34 8.5v10.2c0 8.3-5.6 14.6-14 17.8-8.4-3.2-14-9.5-14-17.8V8.5Z\"/>"
+	"<path d=\"M13 15.5h14M13 22.5h14\"/><circle cx=\"17\" cy=\"15.5\" r=\"2.2\" "
+	"fill=\"currentColor\"/>"
+	"<circle cx=\"23\" cy=\"22.5\" r=\"2.2\" fill=\"currentColor\"/></svg>";
+
+static int text_append(struct buf *html, const char *text)
+{
+	int r = 0;
+
+	for (; *text && r == 0; text++) {
+		switch (*text) {
+		case '&':
+			r = buf_append(html, "&amp;", 5);
+			break;
+		case '<':
+			r = buf_append(html, "&lt;", 4);
+			break;
+		case '>':
+			r = buf_append(html, "&gt;", 4);
+			break;
+		case '"':
+			r = buf_append(html, "&quot;", 6);
+			break;
+		case '\'':
+			r = buf_append(html, "&#39;", 5);
+			break;
+		default:
+			r = buf_append(html, text, 1);
+		}
+	}
+	return r;
+}
+
+/* BEFORE and AFTER are our own markup, TEXT is anyone's. */
+static int piece_append(struct buf *html, const char *before, const char *text, const char *after)
+{
+	int r = buf_append(html, before, strlen(before));
+
+	if (r == 0)
+		r = text_append(html, text);
+	if (r == 0)
+		r = buf_append(html, after, strlen(after));
+	return r;
+}
+
+static const char *name_of(const struct unit_status *unit)
+{
+	return unit->hostname[0] ? unit->hostname : "Gateway";
+}
+
+static int open_append(struct buf *html, const struct unit_status *unit, const char *kind)
+{
+	int r = piece_append(
+		html,
+		"<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
+		"<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n"
+		"<meta name=\"robots\" content=\"noindex\">\n<title>",
+		name_of(unit), "</title>\n<style>");
+
+	if (r == 0)
+		r = piece_append(html, style, "", "</style>\n</head>\n<body>\n<main>\n<header>");
+	if (r == 0)
+		r = piece_append(html, mark, "", "<div><h1>");
+	if (r == 0)
+		r = piece_append(html, "", name_of(unit), "</h1><p>");
+	return r == 0 ? piece_append(html, "", kind, "</p></div></header>\n") : r;
+}
+
+static int close_append(struct buf *html)
+{
+	static const char end[] = "</main>\n</body>\n</html>\n";
+
+	return buf_append(html, end, sizeof(end) - 1);
+}
+
+static int facts_append(struct buf *html, const struct unit_status *unit)
+{
+	int r = piece_append(html, "<dl><div><dt>Answered by</dt><dd>",
+			     unit->unit[0] ? unit->unit : "this", " unit</dd></div>");
+
+	if (r == 0 && unit->state[0])
+		r = piece_append(html, "<div><dt>State</dt><dd>", unit->state, "</dd></div>");
+	return r == 0 ? buf_append(html, "</dl>\n", 6) : r;
+}
+
+int page_gateway_append(const struct unit_status *unit, bool is_fallback, struct buf *ret_html)
+{
+	static const char note[] = "<p class=\"note\">This connection uses the "
+				   "gateway\xe2\x80\x99s temporary self-signed "
+				   "certificate.</p>\n";
+	bool is_standby = strcmp(unit->role, "standby") == 0;
+	int r = open_append(ret_html, unit, "Secure gateway");
+
+	if (r == 0)
+		r = piece_append(ret_html,
+				 unit->is_active ? "<p class=\"role active\">"
+						 : "<p class=\"role\">",
+				 unit->is_active ? "Active"
+				 : is_standby	 ? "Standby"
+						 : "Starting",
+				 "</p>\n");
+	if (r == 0)
+		r = facts_append(ret_html, unit);
+	if (r == 0)
+		r = piece_append(
+			ret_html, "<p class=\"say\">",
+			unit->is_active ? "This gateway is up and takes connections."
+			: is_standby
+				? "This unit stands by. It takes over when its mate cannot serve."
+				: "This unit has just started and does not know its role yet.",
+			"</p>\n");
+	if (r == 0 && is_fallback)
+		r = buf_append(ret_html, note, sizeof(note) - 1);
+	return r == 0 ? close_append(ret_html) : r;
+}
+
+int page_error_append(const struct unit_status *unit, unsigned status, struct buf *ret_html)
+{
+	char number[16];
+	int r = open_append(ret_html, unit, "Secure gateway");
+
+	(void)snprintf(number, sizeof(number), "%u", status);
+	if (r == 0)
+		r = piece_append(ret_html, "<p class=\"role error\">", number, " ");
+	if (r == 0)
+		r = piece_append(ret_html, "", http_status_text(status), "</p>\n");
+	if (r == 0)
+		r = piece_append(ret_html, "<p class=\"say\">",
+				 status == 404 ? "There is nothing at this address."
+					       : "The gateway did not take this request.",
+				 "</p>\n");
+	return r == 0 ? close_append(ret_html) : r;
+}
+
+int page_policy(char ret_policy[static PAGE_POLICY_MAX])
+{
+	uint8_t digest[32];
+	char base64[64];
+	gnutls_datum_t in = {digest, sizeof(digest)}, out = {NULL, 0};
+	int r = gnutls_hash_fast(GNUTLS_DIG_SHA256, style, sizeof(style) - 1, digest);
+
+	if (r == 0)
+		r = gnutls_base64_encode2(&in, &out);
+	if (r < 0)
+		return ERR_CRYPTO;
+	(void)snprintf(base64, sizeof(base64), "%.*s", (int)out.size, (const char *)out.data);
+	gnutls_free(out.data);
+	(void)snprintf(
+		ret_policy, PAGE_POLICY_MAX,
+		"default-src 'none'; style-src 'sha256-%s'; base-uri 'none'; form-action 'none'; "
+		"frame-ancestors 'none'",
+		base64);
+	return 0;
+}

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include <systemd/sd-event.h>
+
+#include "front/http_head.h"
+#include "front/snapshot.h"
+#include "front/sources.h"
+#include "front/tls.h"
+
+#define SESSION_REQUESTS_MAX 100
+
+/* One client connection: handshake, requests in order, close. Every wait has a deadline (session.c,
+ * table). */
+struct session;
+
+struct session_ops {
+	/* The credential for this server name (NULL: none was said) on this interface; borrowed, or
+	 * NULL. */
+	struct credential *(*select)(const char *interface, const char *server_name,
+				     void *userdata);
+	/* Appends the answer to HEAD; or, with HEAD NULL, the refusal with STATUS. Errors: the
+	 * connection is dropped. */
+	int (*answer)(const struct session *session, const struct http_head *head, unsigned status,
+		      bool is_last, struct buf *ret_bytes, void *userdata);
+	/* The handshake is over, well or not. Called at most once. */
+	void (*on_handshake)(struct session *session, bool is_good, void *userdata);
+	/* It is over: free it now. Nothing of it is touched afterwards. */
+	void (*on_end)(struct session *session, void *userdata);
+};
+
+/* How long each wait may last, in milliseconds. */
+struct session_limits {
+	unsigned handshake_ms, head_ms, idle_ms, body_ms, response_ms, close_ms;
+};
+
+/* Takes over FD, on failure too. All else is borrowed for the session's life. Errors: -errno,
+ * ERR_CRYPTO. */
+int session_new(sd_event *event, int fd, const struct tls *tls, bool is_tls13_only,
+		const char *interface, const struct session_limits *limits,
+		const struct session_ops *ops, void *userdata, struct session **ret_session);
+/* Also in the middle of anything: the connection is cut. */
+void session_free(struct session *session);
+/* The service ends: says close_notify as far as the socket takes it at once. Free it afterwards. */
+void session_say_bye(struct session *session);
+/* The credential that the client was given; NULL before. */
+struct credential *session_credential(const struct session *session);
+/* Waits between two requests: the one to give up when places run out. */
+bool session_is_idle(const struct session *session);
+
+/* Where the owner keeps its list and its account of this session. */
+struct session_place {
+	struct session *next, *previous;
+	struct source_key source;
+	bool is_counted; /* in the account of handshakes by source */
+};
+struct session_place *session_place(struct session *session);

@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The border to GnuTLS: its codes end here. */
+#include "front/tls.h"
+
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/err.h"
+
+#define SERVER_NAME_MAX 256
+
+#define CIPHERS                                                                                    \
+	":+AES-128-GCM:+AES-256-GCM:+CHACHA20-POLY1305:+AEAD:+COMP-NULL:+CTYPE-SRV-X509"           \
+	":+ECDHE-ECDSA:+ECDHE-RSA:+GROUP-X25519:+GROUP-SECP256R1:+GROUP-SECP384R1"                 \
+	":+SIGN-ECDSA-SECP256R1-SHA256:+SIGN-ECDSA-SECP384R1-SHA384:+SIGN-ECDSA-SECP521R1-SHA512"  \
+	":+SIGN-ECDSA-SHA256:+SIGN-ECDSA-SHA384:+SIGN-ECDSA-SHA512"                                \
+	":+SIGN-EDDSA-ED25519:+SIGN-EDDSA-ED448"                                                   \
+	":+SIGN-RSA-PSS-RSAE-SHA256:+SIGN-RSA-PSS-RSAE-SHA384:+SIGN-RSA-PSS-RSAE-SHA512"           \
+	":+SIGN-RSA-PSS-SHA256:+SIGN-RSA-PSS-SHA384:+SIGN-RSA-PSS-SHA512"                          \
+	":+SIGN-RSA-SHA256:+SIGN-RSA-SHA384:+SIGN-RSA-SHA512:%SERVER_PRECEDENCE"
+
+static const char priority_tls12[] = "NONE:+VERS-TLS1.3:+VERS-TLS1.2" CIPHERS;
+static const char priority_tls13[] = "NONE:+VERS-TLS1.3" CIPHERS;
+
+struct tls {
+	gnutls_priority_t tls12, tls13;
+	gnutls_certificate_credentials_t credentials;
+};
+
+static int foreign_code(int code)
+{
+	if (code >= 0)
+		return 0;
+	return code == GNUTLS_E_MEMORY_ERROR ? -ENOMEM : ERR_CRYPTO;
+}
+
+static void server_name_get(gnutls_session_t session, char ret_name[static SERVER_NAME_MAX])
+{
+	size_t size = SERVER_NAME_MAX;
+	unsigned type = 0;
+
+	ret_name[0] = '\0';
+	if (gnutls_server_name_get(session, ret_name, &size, &type, 0) < 0 ||
+	    type != GNUTLS_NAME_DNS)
+		ret_name[0] = '\0';
+	ret_name[SERVER_NAME_MAX - 1] = '\0';
+}
+
+static int on_retrieve(gnutls_session_t session, const struct gnutls_cert_retr_st *info,
+		       gnutls_pcert_st **ret_chain, unsigned *ret_n_chain,
+		       gnutls_ocsp_data_st **ret_ocsp, unsigned *ret_n_ocsp,
+		       gnutls_privkey_t *ret_key, unsigned *ret_flags)
+{
+	struct tls_peer *peer = gnutls_session_get_ptr(session);
+	char name[SERVER_NAME_MAX];
+
+	(void)info;
+	*ret_ocsp = NULL;
+	*ret_n_ocsp = 0;
+	*ret_flags = 0; /* the chain is the credential's, and the peer keeps that */
+	if (!peer->credential) {
+		server_name_get(session, name);
+		peer->credential =
+			credential_ref(peer->select(name[0] ? name : NULL, peer->userdata));
+	}
+	if (!peer->credential)
+		return GNUTLS_E_INSUFFICIENT_CREDENTIALS;
+	credential_handshake(peer->credential, ret_chain, ret_n_chain, ret_key);
+	return 0;
+}
+
+int tls_new(struct tls **ret_tls)
+{
+	struct tls *tls = calloc(1, sizeof(*tls));
+	int r;
+
+	if (!tls)
+		return -ENOMEM;
+	r = gnutls_priority_init(&tls->tls12, priority_tls12, NULL);
+	if (r == 0)
+		r = gnutls_priority_init(&tls->tls13, priority_tls13, NULL);
+	if (r == 0)
+		r = gnutls_certificate_allocate_credentials(&tls->credentials);
+	if (r < 0) {
+		tls_free(tls);
+		return foreign_code(r);
+	}
+	gnutls_certificate_set_retrieve_function3(tls->credentials, on_retrieve);
+	*ret_tls = tls;
+	return 0;
+}
+
+void tls_free(struct tls *tls)
+{
+	if (!tls)
+		return;
+	if (tls->tls12)
+		gnutls_priority_deinit(tls->tls12);
+	if (tls->tls13)
+		gnutls_priority_deinit(tls->tls13);
+	if (tls->credentials)
+		gnutls_certificate_free_credentials(tls->credentials);
+	free(tls);
+}
+
+int tls_peer_init(struct tls_peer *peer, const struct tls *tls, bool is_tls13_only, int fd)
+{
+	static const gnutls_datum_t http = {(unsigned char *)(uintptr_t) "http/1.1", 8};
+	int r = gnutls_init(&peer->session,
+			    GNUTLS_SERVER | GNUTLS_NONBLOCK | GNUTLS_NO_SIGNAL | GNUTLS_NO_TICKETS);
+
+	if (r < 0)
+		return foreign_code(r);
+	gnutls_session_set_ptr(peer->session, peer);
+	r = gnutls_priority_set(peer->session, is_tls13_only ? tls->tls13 : tls->tls12);
+	if (r == 0)
+		r = gnutls_credentials_set(peer->session, GNUTLS_CRD_CERTIFICATE, tls->credentials);
+	if (r == 0)
+		r = gnutls_alpn_set_protocols(peer->session, &http, 1,
+					      GNUTLS_ALPN_SERVER_PRECEDENCE);
+	gnutls_certificate_server_set_request(peer->session, GNUTLS_CERT_IGNORE);
+	/* The owner has deadlines of its own. */
+	gnutls_handshake_set_timeout(peer->session, GNUTLS_INDEFINITE_TIMEOUT);
+	gnutls_transport_set_int(peer->session, fd);
+	if (r < 0)
+		tls_peer_done(peer);
+	return foreign_code(r);
+}
+
+void tls_peer_done(struct tls_peer *peer)
+{
+	if (peer->session)
+		gnutls_deinit(peer->session);
+	peer->session = NULL;
+	credential_unref(TAKE_PTR(peer->credential));
+}
+
+/* The one place that reads GnuTLS' codes on a live connection. */
+static enum tls_result result_of(struct tls_peer *peer, ssize_t code)
+{
+	switch (code) {
+	case GNUTLS_E_AGAIN:
+	case GNUTLS_E_INTERRUPTED:
+		return TLS_WAIT;
+	case GNUTLS_E_PREMATURE_TERMINATION:
+	case GNUTLS_E_PUSH_ERROR:
+	case GNUTLS_E_PULL_ERROR:
+	case GNUTLS_E_SESSION_EOF:
+	case GNUTLS_E_FATAL_ALERT_RECEIVED:
+		peer->error = (int)code;
+		return TLS_CLOSED;
+	default:
+		if (code >= 0)
+			return TLS_DONE;
+		peer->error = (int)code;
+		return TLS_REFUSED;
+	}
+}
+
+enum tls_result tls_handshake(struct tls_peer *peer)
+{
+	int r;
+
+	do
+		r = gnutls_handshake(peer->session);
+	while (r < 0 && r != GNUTLS_E_AGAIN && r != GNUTLS_E_INTERRUPTED &&
+	       !gnutls_error_is_fatal(r));
+	return result_of(peer, r);
+}
+
+enum tls_result tls_alert(struct tls_peer *peer)
+{
+	int r = gnutls_alert_send_appropriate(peer->session, peer->error);
+
+	return r == GNUTLS_E_AGAIN || r == GNUTLS_E_INTERRUPTED ? TLS_WAIT : TLS_DONE;
+}
+
+enum tls_result tls_bye(struct tls_peer *peer)
+{
+	int r = gnutls_bye(peer->session, GNUTLS_SHUT_WR);
+
+	return r == GNUTLS_E_AGAIN || r == GNUTLS_E_INTERRUPTED ? TLS_WAIT : TLS_DONE;
+}
+
+enum tls_result tls_read(struct tls_peer *peer, void *data, size_t size, size_t *ret_size)
+{
+	ssize_t n;
+
+	/* A warning alert is no data and no end. A renegotiation (TLS 1.2) is refused: it is fatal
+	 * here. */
+	do
+		n = gnutls_record_recv(peer->session, data, size);
+	while (n == GNUTLS_E_WARNING_ALERT_RECEIVED);
+	if (n == 0)
+		return TLS_CLOSED;
+	if (n > 0)
+		*ret_size = (size_t)n;
+	return result_of(peer, n);
+}
+
+enum tls_result tls_write(struct tls_peer *peer, const void *data, size_t size, size_t *ret_size)
+{
+	ssize_t n = gnutls_record_send(peer->session, data, size);
+
+	if (n >= 0)
+		*ret_size = (size_t)n;
+	return result_of(peer, n);
+}
+
+bool tls_wants_write(const struct tls_peer *peer)
+{
+	return gnutls_record_get_direction(peer->session) == 1;
+}
+
+const char *tls_error_text(const struct tls_peer *peer)
+{
+	const char *text = peer->error ? gnutls_strerror(peer->error) : "closed";
+
+	return text ? text : "unknown";
+}

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include <gnutls/gnutls.h>
+#include <stdbool.h>
+
+#include "front/credential.h"
+
+/*
+ * What all connections share: priorities (Mozilla "intermediate": TLS 1.2 and 1.3, ECDHE with AEAD
+ * only, the server's order) and the callback that asks each connection for its credential. No
+ * session tickets: their key would have to be the pair's, or a client would be thrown back on the
+ * other unit.
+ */
+struct tls;
+
+/* One connection. Embedded in its owner; zeroed is valid for tls_peer_done. */
+struct tls_peer {
+	gnutls_session_t session;
+	struct credential *credential; /* what it was given in the handshake: owned reference */
+	/* Asked once a handshake; SERVER_NAME NULL: no SNI. Returns a borrowed credential, NULL:
+	 * there is none. */
+	struct credential *(*select)(const char *server_name, void *userdata);
+	void *userdata;
+	int error; /* the GnuTLS code that a pending alert tells of */
+};
+
+enum tls_result {
+	TLS_DONE,
+	TLS_WAIT,    /* for the socket, in the direction that tls_wants_write says */
+	TLS_CLOSED,  /* the other end is gone, orderly or not */
+	TLS_REFUSED, /* a failure that the other end can be told: tls_alert */
+};
+
+int tls_new(struct tls **ret_tls);
+void tls_free(struct tls *tls);
+/* PEER->select and userdata are set; FD stays the caller's and must outlive the peer. Errors:
+ * -ENOMEM, ERR_CRYPTO. */
+int tls_peer_init(struct tls_peer *peer, const struct tls *tls, bool is_tls13_only, int fd);
+void tls_peer_done(struct tls_peer *peer);
+
+enum tls_result tls_handshake(struct tls_peer *peer);
+/* Says why the handshake failed; to be called until it is no longer TLS_WAIT. */
+enum tls_result tls_alert(struct tls_peer *peer);
+/* close_notify; does not wait for the other one. */
+enum tls_result tls_bye(struct tls_peer *peer);
+/* TLS_DONE: RET_SIZE (> 0) bytes were read. */
+enum tls_result tls_read(struct tls_peer *peer, void *data, size_t size, size_t *ret_size);
+/* TLS_DONE: RET_SIZE bytes were taken. After TLS_WAIT call it again with the same bytes. */
+enum tls_result tls_write(struct tls_peer *peer, const void *data, size_t size, size_t *ret_size);
+bool tls_wants_write(const struct tls_peer *peer);
+/* What went wrong, for the log; never NULL. */
+const char *tls_error_text(const struct tls_peer *peer);
