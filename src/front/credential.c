@@ -6,6 +6,7 @@
  */
 #include "front/credential.h"
 
+#include <gnutls/crypto.h>
 #include <stdlib.h>
 #include <string.h>
 

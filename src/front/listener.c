@@ -4,7 +4,6 @@
 #include "front/listener.h"
 
 #include <errno.h>
-#include <net/if.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
@@ -75,14 +74,13 @@ static socklen_t address_fill(const struct snapshot_listen *where,
 	struct sockaddr_in6 in6 = {.sin6_family = AF_INET6, .sin6_port = htons(where->port)};
 
 	memcpy(&in6.sin6_addr, where->address, 16);
-	if (snapshot_listen_is_link_local(where))
-		in6.sin6_scope_id = if_nametoindex(where->device);
 	memcpy(ret_address, &in6, sizeof(in6));
 	return sizeof(in6);
 }
 
-static int socket_prepare(int fd, bool is_v6)
+static int socket_prepare(int fd, const struct snapshot_listen *where)
 {
+	bool is_v6 = where->address_size == 16;
 	int on = 1;
 
 	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0 ||
@@ -92,6 +90,12 @@ static int socket_prepare(int fd, bool is_v6)
 		      setsockopt(fd, IPPROTO_IPV6, IPV6_FREEBIND, &on, sizeof(on)) < 0))
 		return -errno;
 	if (!is_v6 && setsockopt(fd, IPPROTO_IP, IP_FREEBIND, &on, sizeof(on)) < 0)
+		return -errno;
+	/* A link-local address is one only together with its device; an index would have to be
+	 * asked for. */
+	if (snapshot_listen_is_link_local(where) &&
+	    setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, where->device,
+		       (socklen_t)strlen(where->device)) < 0)
 		return -errno;
 	return 0;
 }
@@ -106,7 +110,7 @@ static int socket_open(const struct snapshot_listen *where)
 
 	if (fd < 0)
 		return -errno;
-	r = socket_prepare(fd, where->address_size == 16);
+	r = socket_prepare(fd, where);
 	if (r < 0)
 		return r;
 	if (bind(fd, (struct sockaddr *)&address, size) < 0 || listen(fd, BACKLOG) < 0)

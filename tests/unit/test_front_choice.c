@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Which binding wins; which configuration is taken; how handshakes are counted. */
+#include <arpa/inet.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "base/err.h"
+#include "front/credential.h"
+#include "front/selection.h"
+#include "front/sources.h"
+
+static struct snapshot_binding bindings[] = {
+	{"global", "", ""},
+	{"interface", "outside", ""},
+	{"wildcard", "", "*.example.org"},
+	{"domain", "", "vpn.example.org"},
+	{"wildcard-here", "outside", "*.example.org"},
+	{"domain-here", "outside", "vpn.example.org"},
+	{"elsewhere", "inside", "vpn.example.org"},
+};
+
+/* The choice among the first N bindings. */
+static const char *choice(size_t n, const char *interface, const char *server_name)
+{
+	struct snapshot snapshot = {.bindings = bindings, .n_bindings = n};
+	enum selection_rule rule = SELECTION__MAX;
+	const struct snapshot_binding *binding =
+		selection_find(&snapshot, interface, server_name, &rule);
+
+	assert_int_equal(binding == NULL, rule == SELECTION_FALLBACK);
+	return binding ? binding->trustpoint : "fallback";
+}
+
+static void the_more_exact_binding_wins(void **state)
+{
+	(void)state;
+	assert_string_equal(choice(0, "outside", "vpn.example.org"), "fallback");
+	assert_string_equal(choice(1, "outside", "vpn.example.org"), "global");
+	assert_string_equal(choice(2, "outside", "vpn.example.org"), "interface");
+	assert_string_equal(choice(3, "outside", "vpn.example.org"), "wildcard");
+	assert_string_equal(choice(4, "outside", "vpn.example.org"), "domain");
+	assert_string_equal(choice(5, "outside", "vpn.example.org"), "wildcard-here");
+	assert_string_equal(choice(7, "outside", "vpn.example.org"), "domain-here");
+	assert_string_equal(choice(7, "inside", "VPN.Example.Org"), "elsewhere");
+}
+
+static void without_a_server_name_only_bindings_without_a_domain_count(void **state)
+{
+	(void)state;
+	assert_string_equal(choice(7, "outside", NULL), "interface");
+	assert_string_equal(choice(7, "dmz", ""), "global");
+}
+
+static void a_wildcard_covers_one_label(void **state)
+{
+	(void)state;
+	assert_true(selection_wildcard_covers("*.example.org", "a.example.org"));
+	assert_true(selection_wildcard_covers("*.example.org", "A.EXAMPLE.org"));
+	assert_false(selection_wildcard_covers("*.example.org", "example.org"));
+	assert_false(selection_wildcard_covers("*.example.org", ".example.org"));
+	assert_false(selection_wildcard_covers("*.example.org", "a.b.example.org"));
+	assert_false(selection_wildcard_covers("*.example.org", ""));
+	assert_false(selection_wildcard_covers("a.example.org", "b.example.org"));
+}
+
+static int convert(Asafo__Ipc__FrontListen *listen, Asafo__Ipc__FrontBinding *binding,
+		   const char *minimum_tls, struct snapshot **ret_snapshot)
+{
+	Asafo__Ipc__FrontConfig config = ASAFO__IPC__FRONT_CONFIG__INIT;
+	struct why why = {""};
+	int r;
+
+	config.listens = &listen;
+	config.n_listens = listen ? 1 : 0;
+	config.bindings = &binding;
+	config.n_bindings = binding ? 1 : 0;
+	config.minimum_tls = (char *)(uintptr_t)minimum_tls;
+	r = snapshot_from_config(&config, ret_snapshot, &why);
+	assert_int_equal(r != 0, why.text[0] != '\0');
+	return r;
+}
+
+static void a_configuration_that_cannot_be_is_refused_with_a_sentence(void **state)
+{
+	static uint8_t address[16] = {192, 0, 2, 1};
+	static char dirty[] = "out side",
+		    long_name[] = "a-name-that-is-a-good-deal-longer-than-any-interface-or-"
+				  "trustpoint-name-may-be-here";
+	Asafo__Ipc__FrontListen listen = ASAFO__IPC__FRONT_LISTEN__INIT;
+	Asafo__Ipc__FrontBinding binding = ASAFO__IPC__FRONT_BINDING__INIT;
+	struct snapshot *snapshot = NULL;
+
+	(void)state;
+	assert_int_equal(convert(NULL, NULL, "tlsv1.1", &snapshot), ERR_MALFORMED);
+	assert_int_equal(convert(NULL, &binding, "", &snapshot), ERR_MALFORMED);
+	binding.trustpoint = long_name;
+	assert_int_equal(convert(NULL, &binding, "", &snapshot), ERR_TOO_LARGE);
+	listen.address = (ProtobufCBinaryData){5, address};
+	listen.port = 443;
+	assert_int_equal(convert(&listen, NULL, "", &snapshot), ERR_MALFORMED);
+	listen.address.len = 4;
+	listen.port = 65536;
+	assert_int_equal(convert(&listen, NULL, "", &snapshot), ERR_MALFORMED);
+	listen.port = 443;
+	listen.interface = dirty;
+	assert_int_equal(convert(&listen, NULL, "", &snapshot), ERR_MALFORMED);
+	assert_null(snapshot);
+	listen.interface = (char *)(uintptr_t)protobuf_c_empty_string;
+	assert_int_equal(convert(&listen, NULL, "tlsv1.3", &snapshot), 0);
+	assert_true(snapshot->is_tls13_only);
+	snapshot_free(snapshot);
+}
+
+static void an_endpoint_is_written_as_people_write_it(void **state)
+{
+	struct snapshot_listen listen = {
+		.address = {198, 51, 100, 10}, .address_size = 4, .port = 443};
+	char text[SNAPSHOT_ENDPOINT_MAX];
+
+	(void)state;
+	snapshot_endpoint(&listen, text);
+	assert_string_equal(text, "198.51.100.10:443");
+	listen = (struct snapshot_listen){.address_size = 16, .port = 8443};
+	(void)inet_pton(AF_INET6, "2001:db8:100::10", listen.address);
+	snapshot_endpoint(&listen, text);
+	assert_string_equal(text, "[2001:db8:100::10]:8443");
+}
+
+static struct source_key source_of(int family, const char *text)
+{
+	struct sockaddr_storage address = {0};
+	struct sockaddr_in in = {.sin_family = AF_INET};
+	struct sockaddr_in6 in6 = {.sin6_family = AF_INET6};
+
+	(void)inet_pton(family, text,
+			family == AF_INET ? (void *)&in.sin_addr : (void *)&in6.sin6_addr);
+	if (family == AF_INET)
+		memcpy(&address, &in, sizeof(in));
+	else
+		memcpy(&address, &in6, sizeof(in6));
+	return sources_key(&address);
+}
+
+static void a_source_is_an_ipv4_address_or_an_ipv6_network(void **state)
+{
+	struct source_key a = source_of(AF_INET, "192.0.2.1"), b = source_of(AF_INET, "192.0.2.2");
+	struct source_key c = source_of(AF_INET6, "2001:db8::1"),
+			  d = source_of(AF_INET6, "2001:db8::2:3");
+	struct sources *sources = NULL;
+
+	(void)state;
+	assert_int_equal(sources_new(2, &sources), 0);
+	assert_int_equal(sources_add(sources, &a), 0);
+	assert_int_equal(sources_add(sources, &a), 0);
+	assert_int_equal(sources_add(sources, &a), ERR_BUSY);
+	assert_int_equal(sources_add(sources, &b), 0);
+	sources_remove(sources, &a);
+	assert_int_equal(sources_add(sources, &a), 0);
+	assert_int_equal(sources_add(sources, &c), 0);
+	assert_int_equal(sources_add(sources, &d), 0);
+	assert_int_equal(sources_add(sources, &c), ERR_BUSY);
+	sources_free(sources);
+}
+
+static void the_keeper_is_asked_for_a_plain_algorithm_over_a_plain_digest(void **state)
+{
+	/* DigestInfo of SHA-256 (RFC 8017 section 9.2, note 1) */
+	uint8_t info[19 + 32] = {0x30, 0x31, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01,
+				 0x65, 0x03, 0x04, 0x02, 0x01, 0x05, 0x00, 0x04, 0x20, 0x77};
+	gnutls_sign_algorithm_t algorithm = GNUTLS_SIGN_UNKNOWN;
+	uint8_t digest[64];
+	size_t size = 0;
+
+	(void)state;
+	assert_int_equal(credential_sign_normalize(GNUTLS_SIGN_RSA_RAW, info, sizeof(info),
+						   &algorithm, digest, &size),
+			 0);
+	assert_int_equal(algorithm, GNUTLS_SIGN_RSA_SHA256);
+	assert_int_equal(size, 32);
+	assert_memory_equal(digest, info + 19, 32);
+	assert_int_equal(
+		credential_sign_normalize(GNUTLS_SIGN_RSA_RAW, info, 20, &algorithm, digest, &size),
+		ERR_MALFORMED);
+	assert_int_equal(credential_sign_normalize(GNUTLS_SIGN_ECDSA_SECP384R1_SHA384, info, 48,
+						   &algorithm, digest, &size),
+			 0);
+	assert_int_equal(algorithm, GNUTLS_SIGN_ECDSA_SHA384);
+	assert_int_equal(credential_sign_normalize(GNUTLS_SIGN_RSA_PSS_RSAE_SHA256, info, 65,
+						   &algorithm, digest, &size),
+			 ERR_MALFORMED);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_more_exact_binding_wins),
+		cmocka_unit_test(without_a_server_name_only_bindings_without_a_domain_count),
+		cmocka_unit_test(a_wildcard_covers_one_label),
+		cmocka_unit_test(a_configuration_that_cannot_be_is_refused_with_a_sentence),
+		cmocka_unit_test(an_endpoint_is_written_as_people_write_it),
+		cmocka_unit_test(a_source_is_an_ipv4_address_or_an_ipv6_network),
+		cmocka_unit_test(the_keeper_is_asked_for_a_plain_algorithm_over_a_plain_digest),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
