@@ -21,11 +21,13 @@ struct linkmon_link {
 };
 
 struct linkmon_ops {
+	/* Presence, name, state, carrier or MAC address changed. */
 	void (*on_link)(const struct linkmon_link *link, void *userdata);
-	/* An address of ours or another's came or went on DEVICE: check the leases. */
+	/* An address of ours or another's came or went on DEVICE: check the leases. Not told: a lease that is renewed. */
 	void (*on_address)(const char *device, bool is_added, void *userdata);
 };
 
+/* The state at the start is read before this returns, and not told: ask linkmon_get. Errors: -errno, -ENOMEM. */
 int linkmon_new(sd_event *event, const struct linkmon_ops *ops, void *userdata, struct linkmon **ret_linkmon);
 void linkmon_free(struct linkmon *linkmon);
 /* The state as last heard; is_present false if there is no such device. */

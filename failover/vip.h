@@ -33,13 +33,25 @@ int vip_new(sd_event *event, struct vip **ret_vip);
 /* Withdraws the active addresses first. */
 void vip_free(struct vip *vip);
 /*
- * Makes exactly WANTED the addresses that are ours: what is missing is added, what is too much is removed (removed
- * first). IPv6 with IFA_F_NODAD. Synchronous but bounded: a netlink batch and its acknowledgements. Errors: -errno with
+ * Makes exactly WANTED the addresses that are ours: what is missing is added, what is too much is removed (added first: a
+ * device that loses its last address loses its static routes). One that exists already, whoever made it, becomes
+ * ours. One whose device is missing stays wanted: the renewal adds it when the device comes. IPv6 with IFA_F_NODAD. Synchronous but bounded: a netlink batch and its acknowledgements. Errors: -errno with
  * the address and device in RET_WHY; what could be done is done.
  */
 int vip_set(struct vip *vip, const struct vip_address *wanted, size_t n_wanted, struct why *ret_why);
-/* Renews the leases (called by its own timer, too; every 250 ms). */
+/*
+ * Renews the leases, and brings back what somebody removed (its own timer does so each 250 ms, standby addresses each
+ * second). The timer comes after everything of normal priority. Where it finds that this process was stopped for longer than a
+ * lease it withdraws the active addresses and renews no more until this or vip_set is called: only the FSM can know
+ * whether the mate has taken over meanwhile. Errors: -errno of the first that failed.
+ */
 int vip_renew(struct vip *vip);
+bool vip_has_lapsed(const struct vip *vip);
+/*
+ * Removes those of UNWANTED that exist although they are not in the last WANTED, whoever made them: a standby unit on
+ * which an operator configured the active address by hand. Returns how many, or -errno.
+ */
+int vip_expel(struct vip *vip, const struct vip_address *unwanted, size_t n_unwanted);
 /* The ones that are ours now. Borrowed until the next call. */
 const struct vip_address *vip_current(const struct vip *vip, size_t *ret_n);
 /* For the supervisor: removes every address with VIP_PROTOCOL in this network namespace. Returns how many, or -errno. */

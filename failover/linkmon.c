@@ -1,0 +1,486 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Tables of links and addresses, kept by events and swept after a dump: what a dump does not name
+ * is gone. A renewed lease is an event of the kernel's, too; only one that changes the table is
+ * told, or the leases would be checked because they were renewed.
+ */
+#include "failover/linkmon.h"
+
+#include <errno.h>
+#include <libmnl/libmnl.h>
+#include <linux/if.h>
+#include <linux/if_addr.h>
+#include <linux/if_link.h>
+#include <linux/rtnetlink.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+
+#include "base/cleanup.h"
+#include "base/err.h"
+
+#define RECEIVE_SIZE 32768
+#define REQUEST_SIZE 64 /* a header and an ifinfomsg */
+#define RECEIVE_BUFFER (1024 * 1024)
+#define DATAGRAMS_PER_TURN 256
+#define DUMP_TRIES 3
+
+struct known_link {
+	struct linkmon_link link;
+	uint64_t seen; /* number of the last dump that named it */
+};
+
+struct known_address {
+	unsigned index;
+	uint8_t family;
+	uint8_t prefix_length;
+	uint8_t bytes[16];
+	uint64_t seen;
+};
+
+struct linkmon {
+	struct mnl_socket *sock;
+	sd_event_source *io;
+	const struct linkmon_ops *ops;
+	void *userdata;
+	struct known_link *links;
+	size_t n_links, links_capacity;
+	struct known_address *addresses; /* sorted */
+	size_t n_addresses, addresses_capacity;
+	uint64_t dump; /* counts */
+	uint32_t seq;
+	bool is_quiet, is_freed;
+	unsigned depth; /* callbacks on the stack */
+	uint8_t buffer[RECEIVE_SIZE] __attribute__((aligned(8)));
+};
+
+/* Makes room for one more of SIZE bytes. */
+static int grow(void **items, size_t n, size_t *capacity, size_t size)
+{
+	size_t wanted = *capacity ? 2 * *capacity : 16;
+	void *larger;
+
+	if (n < *capacity)
+		return 0;
+	larger = reallocarray(*items, wanted, size);
+	if (!larger)
+		return -ENOMEM;
+	*items = larger;
+	*capacity = wanted;
+	return 0;
+}
+
+static void tell_link(struct linkmon *linkmon, const struct linkmon_link *link)
+{
+	struct linkmon_link copy = *link;
+
+	if (!linkmon->is_quiet && !linkmon->is_freed)
+		linkmon->ops->on_link(&copy, linkmon->userdata);
+}
+
+static void tell_gone(struct linkmon *linkmon, const struct linkmon_link *link)
+{
+	struct linkmon_link gone = {0};
+
+	memcpy(gone.device, link->device, sizeof(gone.device));
+	tell_link(linkmon, &gone);
+}
+
+static struct known_link *link_find(const struct linkmon *linkmon, unsigned index)
+{
+	for (size_t i = 0; i < linkmon->n_links; i++)
+		if (linkmon->links[i].link.index == index)
+			return &linkmon->links[i];
+	return NULL;
+}
+
+static void link_remove(struct linkmon *linkmon, struct known_link *known)
+{
+	struct linkmon_link old = known->link;
+
+	*known = linkmon->links[--linkmon->n_links];
+	tell_gone(linkmon, &old);
+}
+
+static bool is_same_link(const struct linkmon_link *a, const struct linkmon_link *b)
+{
+	return a->is_admin_up == b->is_admin_up && a->has_carrier == b->has_carrier &&
+	       memcmp(a->mac, b->mac, sizeof(a->mac)) == 0 &&
+	       strncmp(a->device, b->device, sizeof(a->device)) == 0;
+}
+
+static int link_store(struct linkmon *linkmon, const struct linkmon_link *link)
+{
+	struct known_link *known = link_find(linkmon, link->index);
+	struct linkmon_link old;
+	int r;
+
+	if (!known) {
+		r = grow((void **)&linkmon->links, linkmon->n_links, &linkmon->links_capacity,
+			 sizeof(*linkmon->links));
+		if (r < 0)
+			return r;
+		linkmon->links[linkmon->n_links++] = (struct known_link){*link, linkmon->dump};
+		tell_link(linkmon, link);
+		return 0;
+	}
+	old = known->link;
+	known->link = *link;
+	known->seen = linkmon->dump;
+	if (is_same_link(&old, link))
+		return 0;
+	if (strncmp(old.device, link->device, sizeof(old.device)) != 0)
+		tell_gone(linkmon, &old);
+	tell_link(linkmon, link);
+	return 0;
+}
+
+static bool is_down(uint8_t operstate)
+{
+	return operstate == IF_OPER_DOWN || operstate == IF_OPER_LOWERLAYERDOWN ||
+	       operstate == IF_OPER_NOTPRESENT;
+}
+
+struct link_attributes {
+	struct linkmon_link *link;
+	uint8_t operstate;
+};
+
+static int on_link_attribute(const struct nlattr *attribute, void *userdata)
+{
+	struct link_attributes *found = userdata;
+	uint16_t type = mnl_attr_get_type(attribute);
+	size_t size = mnl_attr_get_payload_len(attribute);
+	const void *payload = mnl_attr_get_payload(attribute);
+
+	if (type == IFLA_IFNAME && size > 0 && size <= sizeof(found->link->device))
+		memcpy(found->link->device, payload, size - 1);
+	else if (type == IFLA_ADDRESS && size == sizeof(found->link->mac))
+		memcpy(found->link->mac, payload, size);
+	else if (type == IFLA_OPERSTATE && size == 1)
+		found->operstate = mnl_attr_get_u8(attribute);
+	return MNL_CB_OK;
+}
+
+static int take_link(struct linkmon *linkmon, const struct nlmsghdr *header)
+{
+	const struct ifinfomsg *head = mnl_nlmsg_get_payload(header);
+	struct linkmon_link link = {.is_present = true};
+	struct known_link *known;
+	struct link_attributes found = {&link, IF_OPER_UNKNOWN};
+
+	if (mnl_nlmsg_get_payload_len(header) < sizeof(*head) || head->ifi_family != AF_UNSPEC)
+		return 0; /* a bridge's view of its port is another family's */
+	link.index = (unsigned)head->ifi_index;
+	if (header->nlmsg_type == RTM_DELLINK) {
+		known = link_find(linkmon, link.index);
+		if (known)
+			link_remove(linkmon, known);
+		return 0;
+	}
+	(void)mnl_attr_parse(header, sizeof(*head), on_link_attribute, &found);
+	link.is_admin_up = (head->ifi_flags & IFF_UP) != 0;
+	link.has_carrier = (head->ifi_flags & IFF_LOWER_UP) != 0 && !is_down(found.operstate);
+	return link.device[0] ? link_store(linkmon, &link) : 0;
+}
+
+static int address_compare(const struct known_address *a, const struct known_address *b)
+{
+	if (a->index != b->index)
+		return a->index < b->index ? -1 : 1;
+	if (a->family != b->family)
+		return a->family < b->family ? -1 : 1;
+	if (a->prefix_length != b->prefix_length)
+		return a->prefix_length < b->prefix_length ? -1 : 1;
+	return memcmp(a->bytes, b->bytes, sizeof(a->bytes));
+}
+
+/* Where ADDRESS is or would be. */
+static size_t address_position(const struct linkmon *linkmon, const struct known_address *address)
+{
+	size_t low = 0, high = linkmon->n_addresses;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (address_compare(&linkmon->addresses[middle], address) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+static void tell_address(struct linkmon *linkmon, unsigned index, bool is_added)
+{
+	const struct known_link *known = link_find(linkmon, index);
+	char device[16] = "";
+
+	if (linkmon->is_quiet || linkmon->is_freed || !known)
+		return;
+	memcpy(device, known->link.device, sizeof(device));
+	linkmon->ops->on_address(device, is_added, linkmon->userdata);
+}
+
+static void address_remove(struct linkmon *linkmon, size_t at)
+{
+	unsigned index = linkmon->addresses[at].index;
+
+	linkmon->n_addresses--;
+	memmove(&linkmon->addresses[at], &linkmon->addresses[at + 1],
+		(linkmon->n_addresses - at) * sizeof(*linkmon->addresses));
+	tell_address(linkmon, index, false);
+}
+
+static int address_store(struct linkmon *linkmon, const struct known_address *address, bool is_gone)
+{
+	size_t at = address_position(linkmon, address);
+	bool is_known =
+		at < linkmon->n_addresses && address_compare(&linkmon->addresses[at], address) == 0;
+	int r;
+
+	if (is_gone) {
+		if (is_known)
+			address_remove(linkmon, at);
+		return 0;
+	}
+	if (is_known) {
+		linkmon->addresses[at].seen = linkmon->dump;
+		return 0;
+	}
+	r = grow((void **)&linkmon->addresses, linkmon->n_addresses, &linkmon->addresses_capacity,
+		 sizeof(*linkmon->addresses));
+	if (r < 0)
+		return r;
+	memmove(&linkmon->addresses[at + 1], &linkmon->addresses[at],
+		(linkmon->n_addresses - at) * sizeof(*linkmon->addresses));
+	linkmon->addresses[at] = *address;
+	linkmon->addresses[at].seen = linkmon->dump;
+	linkmon->n_addresses++;
+	tell_address(linkmon, address->index, true);
+	return 0;
+}
+
+struct address_attributes {
+	size_t size; /* of an address of this family */
+	const uint8_t *local, *plain;
+};
+
+static int on_address_attribute(const struct nlattr *attribute, void *userdata)
+{
+	struct address_attributes *found = userdata;
+
+	if (mnl_attr_get_payload_len(attribute) != found->size)
+		return MNL_CB_OK;
+	if (mnl_attr_get_type(attribute) == IFA_LOCAL)
+		found->local = mnl_attr_get_payload(attribute);
+	else if (mnl_attr_get_type(attribute) == IFA_ADDRESS)
+		found->plain = mnl_attr_get_payload(attribute);
+	return MNL_CB_OK;
+}
+
+static int take_address(struct linkmon *linkmon, const struct nlmsghdr *header)
+{
+	const struct ifaddrmsg *head = mnl_nlmsg_get_payload(header);
+	struct address_attributes found = {0};
+	struct known_address address = {0};
+
+	if (mnl_nlmsg_get_payload_len(header) < sizeof(*head) ||
+	    (head->ifa_family != AF_INET && head->ifa_family != AF_INET6))
+		return 0;
+	found.size = head->ifa_family == AF_INET6 ? 16 : 4;
+	(void)mnl_attr_parse(header, sizeof(*head), on_address_attribute, &found);
+	/* On a point-to-point interface IFA_ADDRESS is the other end's. */
+	if (!found.local)
+		found.local = found.plain;
+	if (!found.local)
+		return 0;
+	address.index = head->ifa_index;
+	address.family = head->ifa_family;
+	address.prefix_length = head->ifa_prefixlen;
+	memcpy(address.bytes, found.local, found.size);
+	return address_store(linkmon, &address, header->nlmsg_type == RTM_DELADDR);
+}
+
+/* 1: the end of the dump SEQ; -EINTR: it was overtaken by a change. */
+static int take_datagram(struct linkmon *linkmon, size_t size, uint32_t seq)
+{
+	const struct nlmsghdr *header = (const struct nlmsghdr *)(const void *)linkmon->buffer;
+	int left = (int)size;
+	int r = 0;
+
+	for (; r == 0 && mnl_nlmsg_ok(header, left) && !linkmon->is_freed;
+	     header = mnl_nlmsg_next(header, &left)) {
+		bool is_answer = seq != 0 && header->nlmsg_seq == seq;
+
+		if (is_answer && (header->nlmsg_flags & NLM_F_DUMP_INTR) != 0)
+			return -EINTR;
+		if (header->nlmsg_type == NLMSG_DONE || header->nlmsg_type == NLMSG_ERROR)
+			r = is_answer ? 1 : 0;
+		else if (header->nlmsg_type == RTM_NEWLINK || header->nlmsg_type == RTM_DELLINK)
+			r = take_link(linkmon, header);
+		else if (header->nlmsg_type == RTM_NEWADDR || header->nlmsg_type == RTM_DELADDR)
+			r = take_address(linkmon, header);
+	}
+	return r;
+}
+
+static ssize_t receive(struct linkmon *linkmon)
+{
+	ssize_t n;
+
+	do
+		n = recv(mnl_socket_get_fd(linkmon->sock), linkmon->buffer, RECEIVE_SIZE,
+			 MSG_DONTWAIT);
+	while (n < 0 && errno == EINTR);
+	return n < 0 ? -errno : n;
+}
+
+/* Asks for everything of TYPE. The kernel has each part of the answer ready when it is read, so
+ * nothing waits. */
+static int dump(struct linkmon *linkmon, uint16_t type)
+{
+	uint8_t request[REQUEST_SIZE] __attribute__((aligned(8))) = {0};
+	struct nlmsghdr *header = mnl_nlmsg_put_header(request);
+	int r;
+
+	header->nlmsg_type = type;
+	header->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
+	header->nlmsg_seq = ++linkmon->seq;
+	(void)mnl_nlmsg_put_extra_header(header, type == RTM_GETLINK ? sizeof(struct ifinfomsg)
+								     : sizeof(struct ifaddrmsg));
+	if (mnl_socket_sendto(linkmon->sock, header, header->nlmsg_len) < 0)
+		return -errno;
+	do {
+		ssize_t n = receive(linkmon);
+
+		if (n < 0)
+			return (int)n;
+		r = take_datagram(linkmon, (size_t)n, linkmon->seq);
+	} while (r == 0 && !linkmon->is_freed);
+	return r < 0 ? r : 0;
+}
+
+/* What the last dump did not name. From the end, since a removal moves the last one. */
+static void sweep(struct linkmon *linkmon)
+{
+	for (size_t i = linkmon->n_addresses; i-- > 0 && !linkmon->is_freed;)
+		if (linkmon->addresses[i].seen != linkmon->dump)
+			address_remove(linkmon, i);
+	for (size_t i = linkmon->n_links; i-- > 0 && !linkmon->is_freed;)
+		if (linkmon->links[i].seen != linkmon->dump)
+			link_remove(linkmon, &linkmon->links[i]);
+}
+
+static int resync(struct linkmon *linkmon)
+{
+	int r = -EINTR;
+
+	for (int i = 0; i < DUMP_TRIES && (r == -EINTR || r == -ENOBUFS); i++) {
+		linkmon->dump++;
+		r = dump(linkmon, RTM_GETLINK);
+		if (r == 0 && !linkmon->is_freed)
+			r = dump(linkmon, RTM_GETADDR);
+	}
+	if (r == 0 && !linkmon->is_freed)
+		sweep(linkmon);
+	/* Always overtaken: what was read is as good as events are, and more events follow. */
+	return r == -EINTR || r == -ENOBUFS ? 0 : r;
+}
+
+static void linkmon_leave(struct linkmon *linkmon)
+{
+	linkmon->depth--;
+	if (linkmon->depth > 0 || !linkmon->is_freed)
+		return;
+	free(linkmon->links);
+	free(linkmon->addresses);
+	free(linkmon);
+}
+
+static int on_io(sd_event_source *source, int fd, uint32_t events, void *userdata)
+{
+	struct linkmon *linkmon = userdata;
+
+	(void)source;
+	(void)fd;
+	(void)events;
+	linkmon->depth++;
+	for (int i = 0; i < DATAGRAMS_PER_TURN && !linkmon->is_freed; i++) {
+		ssize_t n = receive(linkmon);
+
+		if (n == -EAGAIN)
+			break;
+		/* Events are lost, or one could not be kept for want of memory: begin anew. */
+		if (n < 0 || take_datagram(linkmon, (size_t)n, 0) < 0)
+			(void)resync(linkmon);
+	}
+	linkmon_leave(linkmon);
+	return 0;
+}
+
+static int open_socket(struct linkmon *linkmon)
+{
+	int size = RECEIVE_BUFFER;
+
+	linkmon->sock = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	if (!linkmon->sock)
+		return -errno;
+	if (mnl_socket_bind(linkmon->sock, RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR,
+			    MNL_SOCKET_AUTOPID) < 0)
+		return -errno;
+	if (setsockopt(mnl_socket_get_fd(linkmon->sock), SOL_SOCKET, SO_RCVBUFFORCE, &size,
+		       sizeof(size)) < 0)
+		(void)setsockopt(mnl_socket_get_fd(linkmon->sock), SOL_SOCKET, SO_RCVBUF, &size,
+				 sizeof(size));
+	return 0;
+}
+
+int linkmon_new(sd_event *event, const struct linkmon_ops *ops, void *userdata,
+		struct linkmon **ret_linkmon)
+{
+	struct linkmon *linkmon = calloc(1, sizeof(*linkmon));
+	int r;
+
+	if (!linkmon)
+		return -ENOMEM;
+	linkmon->ops = ops;
+	linkmon->userdata = userdata;
+	r = open_socket(linkmon);
+	linkmon->is_quiet = true;
+	if (r == 0)
+		r = resync(linkmon);
+	linkmon->is_quiet = false;
+	if (r == 0)
+		r = sd_event_add_io(event, &linkmon->io, mnl_socket_get_fd(linkmon->sock), EPOLLIN,
+				    on_io, linkmon);
+	if (r < 0) {
+		linkmon_free(linkmon);
+		return r;
+	}
+	*ret_linkmon = linkmon;
+	return 0;
+}
+
+void linkmon_free(struct linkmon *linkmon)
+{
+	if (!linkmon || linkmon->is_freed)
+		return;
+	linkmon->is_freed = true;
+	linkmon->depth++;
+	linkmon->io = sd_event_source_disable_unref(linkmon->io);
+	if (linkmon->sock)
+		(void)mnl_socket_close(TAKE_PTR(linkmon->sock));
+	linkmon_leave(linkmon);
+}
+
+void linkmon_get(const struct linkmon *linkmon, const char *device, struct linkmon_link *ret_link)
+{
+	*ret_link = (struct linkmon_link){0};
+	(void)strncpy(ret_link->device, device, sizeof(ret_link->device) - 1);
+	for (size_t i = 0; i < linkmon->n_links; i++)
+		if (strncmp(linkmon->links[i].link.device, device, sizeof(ret_link->device)) == 0)
+			*ret_link = linkmon->links[i].link;
+}

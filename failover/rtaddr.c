@@ -1,0 +1,394 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The kernel works on rtnetlink requests inside sendmsg and queues its answers before that returns,
+ * so reading them with MSG_DONTWAIT misses none; an answer that is not there will never come. libnl
+ * builds and parses; its own receive loop is not used, since it allocates and looks twice at each
+ * message.
+ */
+#include "failover/rtaddr.h"
+
+#include <errno.h>
+#include <linux/if_addr.h>
+#include <linux/if_link.h>
+#include <linux/ip.h>
+#include <linux/rtnetlink.h>
+#include <netinet/in.h>
+#include <netlink/attr.h>
+#include <netlink/errno.h>
+#include <netlink/msg.h>
+#include <netlink/netlink.h>
+#include <netlink/socket.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "base/cleanup.h"
+
+#define RECEIVE_SIZE 32768
+#define RECEIVE_BUFFER (4 * 1024 * 1024)
+#define DUMP_TRIES 3
+
+CLEANUP_DEFINE(struct nl_sock *, nl_socket_free)
+CLEANUP_DEFINE(struct nl_msg *, nlmsg_free)
+
+static int code_of_libnl(int code)
+{
+	switch (-code) {
+	case NLE_SUCCESS:
+		return 0;
+	case NLE_NOMEM:
+		return -ENOMEM;
+	case NLE_PERM:
+		return -EPERM;
+	case NLE_NOACCESS:
+		return -EACCES;
+	case NLE_AF_NOSUPPORT:
+		return -EAFNOSUPPORT;
+	case NLE_NOADDR:
+		return -EADDRNOTAVAIL;
+	default:
+		return -EIO;
+	}
+}
+
+void rtaddr_list_done(struct rtaddr_list *list)
+{
+	free(list->items);
+	*list = (struct rtaddr_list){0};
+}
+
+int rtaddr_list_add(struct rtaddr_list *list, const struct rtaddr *address)
+{
+	if (list->n == list->capacity) {
+		size_t capacity = list->capacity ? 2 * list->capacity : 16;
+		struct rtaddr *items = reallocarray(list->items, capacity, sizeof(struct rtaddr));
+
+		if (!items)
+			return -ENOMEM;
+		list->items = items;
+		list->capacity = capacity;
+	}
+	list->items[list->n++] = *address;
+	return 0;
+}
+
+int rtaddr_open(struct nl_sock **ret_sock)
+{
+	_cleanup_(nl_socket_free_p) struct nl_sock *sock = nl_socket_alloc();
+	int size = RECEIVE_BUFFER;
+	int on = 1;
+	int fd, r;
+
+	if (!sock)
+		return -ENOMEM;
+	r = nl_connect(sock, NETLINK_ROUTE);
+	if (r < 0)
+		return code_of_libnl(r);
+	fd = nl_socket_get_fd(sock);
+	/* Room for the answers to a batch; without the capability as much as the limit allows. */
+	if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size)) < 0)
+		(void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
+	(void)setsockopt(fd, SOL_NETLINK, NETLINK_CAP_ACK, &on, sizeof(on));
+	*ret_sock = TAKE_PTR(sock);
+	return 0;
+}
+
+static size_t size_of_family(uint8_t family)
+{
+	return family == AF_INET6 ? 16 : 4;
+}
+
+/* False: not an address that concerns us. */
+static bool parse_address(struct nlmsghdr *header, struct rtaddr *ret_address)
+{
+	struct nla_policy policy[IFA_MAX + 1] = {
+		[IFA_CACHEINFO] = {.minlen = sizeof(struct ifa_cacheinfo)}};
+	struct nlattr *attributes[IFA_MAX + 1];
+	const struct nlattr *bytes;
+	const struct ifaddrmsg *head;
+	struct rtaddr address;
+
+	if (header->nlmsg_type != RTM_NEWADDR ||
+	    nlmsg_parse(header, sizeof(*head), attributes, IFA_MAX, policy) < 0)
+		return false;
+	head = nlmsg_data(header);
+	bytes = attributes[IFA_LOCAL] ? attributes[IFA_LOCAL] : attributes[IFA_ADDRESS];
+	if ((head->ifa_family != AF_INET && head->ifa_family != AF_INET6) || !bytes ||
+	    (size_t)nla_len(bytes) != size_of_family(head->ifa_family))
+		return false;
+	address = (struct rtaddr){.index = head->ifa_index,
+				  .family = head->ifa_family,
+				  .prefix_length = head->ifa_prefixlen,
+				  .scope = head->ifa_scope,
+				  .flags = head->ifa_flags,
+				  .lifetime_s = UINT32_MAX};
+	memcpy(address.bytes, nla_data(bytes), size_of_family(head->ifa_family));
+	if (attributes[IFA_FLAGS] && nla_len(attributes[IFA_FLAGS]) == sizeof(uint32_t))
+		address.flags = nla_get_u32(attributes[IFA_FLAGS]);
+	if (attributes[IFA_PROTO] && nla_len(attributes[IFA_PROTO]) == 1)
+		address.protocol = nla_get_u8(attributes[IFA_PROTO]);
+	if (attributes[IFA_CACHEINFO])
+		address.lifetime_s =
+			((const struct ifa_cacheinfo *)nla_data(attributes[IFA_CACHEINFO]))
+				->ifa_valid;
+	if (attributes[IFA_LABEL])
+		(void)nla_strlcpy(address.label, attributes[IFA_LABEL], sizeof(address.label));
+	*ret_address = address;
+	return true;
+}
+
+/* -errno of an NLMSG_ERROR; 0 is an acknowledgement. */
+static int parse_error(const struct nlmsghdr *header)
+{
+	const struct nlmsgerr *error = nlmsg_data(header);
+
+	if (header->nlmsg_len < NLMSG_HDRLEN + sizeof(error->error))
+		return -EPROTO;
+	return error->error;
+}
+
+static ssize_t receive(int fd, uint8_t *buffer)
+{
+	ssize_t n;
+
+	do
+		n = recv(fd, buffer, RECEIVE_SIZE, MSG_DONTWAIT);
+	while (n < 0 && errno == EINTR);
+	return n < 0 ? -errno : n;
+}
+
+/* One datagram of a dump: 1 when it is the last. -EINTR: the addresses changed meanwhile, ask
+ * again. */
+static int take_dump(uint8_t *buffer, size_t size, uint32_t seq, struct rtaddr_list *list)
+{
+	struct nlmsghdr *header = (struct nlmsghdr *)(void *)buffer;
+	int left = (int)size;
+
+	for (; nlmsg_ok(header, left); header = nlmsg_next(header, &left)) {
+		struct rtaddr address;
+		int r = 0;
+
+		if (header->nlmsg_seq != seq)
+			continue;
+		if ((header->nlmsg_flags & NLM_F_DUMP_INTR) != 0)
+			return -EINTR;
+		if (header->nlmsg_type == NLMSG_DONE)
+			return 1;
+		if (header->nlmsg_type == NLMSG_ERROR)
+			return parse_error(header);
+		if (parse_address(header, &address))
+			r = rtaddr_list_add(list, &address);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+/* What an earlier, interrupted dump left must not be taken for this one's. */
+static void drain(int fd, uint8_t *buffer)
+{
+	while (receive(fd, buffer) >= 0)
+		;
+}
+
+static int dump_once(struct nl_sock *sock, uint8_t *buffer, struct rtaddr_list *list)
+{
+	_cleanup_(nlmsg_free_p) struct nl_msg *message =
+		nlmsg_alloc_simple(RTM_GETADDR, NLM_F_REQUEST | NLM_F_DUMP);
+	struct ifaddrmsg head = {.ifa_family = AF_UNSPEC};
+	struct nlmsghdr *header;
+	int r;
+
+	if (!message || nlmsg_append(message, &head, sizeof(head), NLMSG_ALIGNTO) < 0)
+		return -ENOMEM;
+	header = nlmsg_hdr(message);
+	header->nlmsg_seq = nl_socket_use_seq(sock);
+	header->nlmsg_pid = nl_socket_get_local_port(sock);
+	r = nl_sendto(sock, header, header->nlmsg_len);
+	if (r < 0)
+		return code_of_libnl(r);
+	do {
+		ssize_t n = receive(nl_socket_get_fd(sock), buffer);
+
+		if (n < 0)
+			return (int)n;
+		r = take_dump(buffer, (size_t)n, header->nlmsg_seq, list);
+	} while (r == 0);
+	return r < 0 ? r : 0;
+}
+
+int rtaddr_dump(struct nl_sock *sock, struct rtaddr_list *list)
+{
+	_cleanup_free_ uint8_t *buffer = malloc(RECEIVE_SIZE);
+	size_t n = list->n;
+	int r = -EINTR;
+
+	if (!buffer)
+		return -ENOMEM;
+	for (int i = 0; i < DUMP_TRIES && r == -EINTR; i++) {
+		list->n = n;
+		drain(nl_socket_get_fd(sock), buffer);
+		r = dump_once(sock, buffer, list);
+	}
+	/* A table that never stands still is good enough as last read. */
+	return r == -EINTR ? 0 : r;
+}
+
+void rtaddr_batch_done(struct rtaddr_batch *batch)
+{
+	buf_done(&batch->messages);
+	batch->n = 0;
+}
+
+static int batch_append(struct rtaddr_batch *batch, struct nl_msg *message)
+{
+	const struct nlmsghdr *header = nlmsg_hdr(message);
+	static const uint8_t padding[NLMSG_ALIGNTO];
+	size_t size = NLMSG_ALIGN(header->nlmsg_len);
+	int r = buf_reserve(&batch->messages, size);
+
+	if (r < 0)
+		return r;
+	(void)buf_append(&batch->messages, header, header->nlmsg_len);
+	(void)buf_append(&batch->messages, padding, size - header->nlmsg_len);
+	batch->n++;
+	return 0;
+}
+
+static struct nl_msg *address_message(int type, int flags, const struct rtaddr *address)
+{
+	_cleanup_(nlmsg_free_p) struct nl_msg *message =
+		nlmsg_alloc_simple(type, NLM_F_REQUEST | NLM_F_ACK | flags);
+	struct ifaddrmsg head = {.ifa_family = address->family,
+				 .ifa_prefixlen = address->prefix_length,
+				 .ifa_scope = address->scope,
+				 .ifa_index = address->index};
+	int size = (int)size_of_family(address->family);
+
+	if (!message || nlmsg_append(message, &head, sizeof(head), NLMSG_ALIGNTO) < 0 ||
+	    nla_put(message, IFA_LOCAL, size, address->bytes) < 0 ||
+	    nla_put(message, IFA_ADDRESS, size, address->bytes) < 0)
+		return NULL;
+	if (address->label[0] && nla_put_string(message, IFA_LABEL, address->label) < 0)
+		return NULL;
+	return TAKE_PTR(message);
+}
+
+/* The directed broadcast address, where there is one (RFC 3021: not in a /31). */
+static int put_broadcast(struct nl_msg *message, const struct rtaddr *address)
+{
+	uint8_t broadcast[4];
+
+	if (address->family != AF_INET || address->prefix_length >= 31)
+		return 0;
+	memcpy(broadcast, address->bytes, sizeof(broadcast));
+	for (unsigned i = address->prefix_length; i < 32; i++)
+		broadcast[i / 8] |= (uint8_t)(0x80u >> (i % 8));
+	return nla_put(message, IFA_BROADCAST, sizeof(broadcast), broadcast);
+}
+
+int rtaddr_batch_add(struct rtaddr_batch *batch, const struct rtaddr *address, enum rtaddr_how how)
+{
+	int flags = NLM_F_CREATE | (how == RTADDR_REPLACE ? NLM_F_REPLACE : NLM_F_EXCL);
+	_cleanup_(nlmsg_free_p) struct nl_msg *message =
+		address_message(RTM_NEWADDR, flags, address);
+	struct ifa_cacheinfo lifetime = {.ifa_prefered = address->lifetime_s,
+					 .ifa_valid = address->lifetime_s};
+
+	if (!message || put_broadcast(message, address) < 0 ||
+	    nla_put(message, IFA_CACHEINFO, sizeof(lifetime), &lifetime) < 0 ||
+	    nla_put_u32(message, IFA_FLAGS, address->flags) < 0)
+		return -ENOMEM;
+	if (address->protocol && nla_put_u8(message, IFA_PROTO, address->protocol) < 0)
+		return -ENOMEM;
+	return batch_append(batch, message);
+}
+
+int rtaddr_batch_delete(struct rtaddr_batch *batch, const struct rtaddr *address)
+{
+	_cleanup_(nlmsg_free_p) struct nl_msg *message = address_message(RTM_DELADDR, 0, address);
+
+	return message ? batch_append(batch, message) : -ENOMEM;
+}
+
+int rtaddr_batch_promote(struct rtaddr_batch *batch, unsigned index)
+{
+	_cleanup_(nlmsg_free_p) struct nl_msg *message =
+		nlmsg_alloc_simple(RTM_SETLINK, NLM_F_REQUEST | NLM_F_ACK);
+	struct ifinfomsg head = {.ifi_family = AF_UNSPEC, .ifi_index = (int)index};
+	struct nlattr *families, *inet, *values;
+
+	if (!message || nlmsg_append(message, &head, sizeof(head), NLMSG_ALIGNTO) < 0)
+		return -ENOMEM;
+	families = nla_nest_start(message, IFLA_AF_SPEC);
+	inet = families ? nla_nest_start(message, AF_INET) : NULL;
+	values = inet ? nla_nest_start(message, IFLA_INET_CONF) : NULL;
+	if (!values || nla_put_u32(message, IPV4_DEVCONF_PROMOTE_SECONDARIES, 1) < 0)
+		return -ENOMEM;
+	(void)nla_nest_end(message, values);
+	(void)nla_nest_end(message, inet);
+	(void)nla_nest_end(message, families);
+	return batch_append(batch, message);
+}
+
+/* Numbers the requests from FIRST on. */
+static void stamp(struct rtaddr_batch *batch, uint32_t first, uint32_t port)
+{
+	struct nlmsghdr *header = (struct nlmsghdr *)(void *)batch->messages.data;
+	int left = (int)batch->messages.size;
+
+	for (; nlmsg_ok(header, left); header = nlmsg_next(header, &left)) {
+		header->nlmsg_seq = first++;
+		header->nlmsg_pid = port;
+	}
+}
+
+static void take_results(int fd, uint32_t first, size_t n, int *results)
+{
+	uint8_t buffer[RECEIVE_SIZE] __attribute__((aligned(NLMSG_ALIGNTO)));
+	size_t taken = 0;
+
+	while (taken < n) {
+		struct nlmsghdr *header = (struct nlmsghdr *)(void *)buffer;
+		ssize_t size = receive(fd, buffer);
+		int left = (int)size;
+
+		if (size == -ENOBUFS)
+			continue; /* some answers are lost, others wait */
+		if (size < 0)
+			return;
+		for (; nlmsg_ok(header, left); header = nlmsg_next(header, &left)) {
+			uint32_t i = header->nlmsg_seq - first;
+
+			if (header->nlmsg_type != NLMSG_ERROR || i >= n)
+				continue;
+			if (results)
+				results[i] = parse_error(header);
+			taken++;
+		}
+	}
+}
+
+int rtaddr_batch_send(struct rtaddr_batch *batch, struct nl_sock *sock, int *results)
+{
+	uint32_t first = nl_socket_use_seq(sock);
+	size_t n = batch->n;
+	int r;
+
+	if (n == 0)
+		return 0;
+	for (size_t i = 0; i < n; i++) {
+		if (results)
+			results[i] = -ETIMEDOUT;
+		if (i > 0)
+			(void)nl_socket_use_seq(sock);
+	}
+	stamp(batch, first, nl_socket_get_local_port(sock));
+	r = nl_sendto(sock, batch->messages.data, batch->messages.size);
+	buf_clear(&batch->messages);
+	batch->n = 0;
+	if (r < 0)
+		return code_of_libnl(r);
+	take_results(nl_socket_get_fd(sock), first, n, results);
+	return 0;
+}

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+
+/*
+ * Addresses of the kernel over rtnetlink (libnl-3), in batches: one sendmsg, then the answers,
+ * which the kernel has queued by then, so that nothing here waits. Internal to vip and withdraw.
+ */
+struct nl_sock;
+
+struct rtaddr {
+	unsigned index; /* of the interface */
+	uint8_t family;
+	uint8_t prefix_length;
+	uint8_t protocol;    /* IFA_PROTO; 0: none */
+	uint8_t scope;	     /* RT_SCOPE_... */
+	uint32_t flags;	     /* IFA_F_... */
+	uint32_t lifetime_s; /* valid and preferred; UINT32_MAX: for ever */
+	uint8_t bytes[16];
+	char label[16]; /* IPv4: IFA_LABEL; empty: none */
+};
+
+struct rtaddr_list {
+	struct rtaddr *items;
+	size_t n;
+	size_t capacity;
+};
+
+void rtaddr_list_done(struct rtaddr_list *list);
+/* Appends a copy. Errors: -ENOMEM. */
+int rtaddr_list_add(struct rtaddr_list *list, const struct rtaddr *address);
+
+/* Errors: -errno, -ENOMEM. Free with nl_socket_free. */
+int rtaddr_open(struct nl_sock **ret_sock);
+/* Every address of both families. Errors: -errno, -ENOMEM. LIST holds what was read. */
+int rtaddr_dump(struct nl_sock *sock, struct rtaddr_list *list);
+
+/* Requests that wait to be sent together; zeroed is empty. */
+struct rtaddr_batch {
+	struct buf messages;
+	size_t n;
+};
+
+void rtaddr_batch_done(struct rtaddr_batch *batch);
+
+enum rtaddr_how {
+	RTADDR_REPLACE, /* make or change */
+	RTADDR_MISSING, /* make only if it is not there: -EEXIST, and nobody is notified, if it is
+			 */
+};
+
+/* Errors of these: -ENOMEM. */
+int rtaddr_batch_add(struct rtaddr_batch *batch, const struct rtaddr *address, enum rtaddr_how how);
+int rtaddr_batch_delete(struct rtaddr_batch *batch, const struct rtaddr *address);
+/*
+ * net.ipv4.conf.DEVICE.promote_secondaries=1: removing (or losing) the first address of a subnet
+ * must not remove the others of it.
+ */
+int rtaddr_batch_promote(struct rtaddr_batch *batch, unsigned index);
+/*
+ * Sends all and collects the answers: RESULTS[i] (NULL: not wanted) is 0 or -errno of request i,
+ * -ETIMEDOUT where none came. Empties BATCH. Errors: -errno if it could not be sent.
+ */
+int rtaddr_batch_send(struct rtaddr_batch *batch, struct nl_sock *sock, int *results);

@@ -1,0 +1,415 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Leases in a network namespace of our own, with the kernel as the judge. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netlink/socket.h>
+#include <time.h>
+
+#include "base/err.h"
+#include "base/monotime.h"
+#include "failover/linkmon.h"
+#include "failover/rtaddr.h"
+#include "failover/vip.h"
+#include "netns.h"
+
+#define WAIT_MS 8000
+
+static sd_event *event;
+static unsigned added, removed;
+
+#define WAIT_FOR(condition)                                                                        \
+	do {                                                                                       \
+		struct monotime until_ = monotime_add_ms(monotime_now(), WAIT_MS);                 \
+		while (!(condition)) {                                                             \
+			if (monotime_reached(monotime_now(), until_))                              \
+				fail_msg("did not come: %s", #condition);                          \
+			assert_true(sd_event_run(event, 20000) >= 0);                              \
+		}                                                                                  \
+	} while (0)
+
+static struct vip_address address_of(const char *device, const char *text, unsigned prefix_length,
+				     bool is_active)
+{
+	struct vip_address address = {.interface = "outside", .is_active = is_active};
+	int family = strchr(text, ':') ? AF_INET6 : AF_INET;
+
+	(void)snprintf(address.device, sizeof(address.device), "%s", device);
+	address.address.family = (uint8_t)family;
+	address.address.prefix_length = (uint8_t)prefix_length;
+	assert_int_equal(inet_pton(family, text, address.address.bytes), 1);
+	return address;
+}
+
+/* What `ip` says about va's addresses or routes. */
+static bool shows(const char *command, const char *what)
+{
+	char text[8192];
+
+	assert_int_equal(netns_capture(command, text, sizeof(text)), 0);
+	return strstr(text, what) != NULL;
+}
+
+static bool has_address(const char *what)
+{
+	return shows("ip -o addr show dev va", what);
+}
+
+/* Debian 12's `ip` does not show the tag. */
+static size_t count_tagged(unsigned protocol)
+{
+	_cleanup_(rtaddr_list_done) struct rtaddr_list list = {0};
+	struct nl_sock *sock = NULL;
+	size_t n = 0;
+
+	assert_int_equal(rtaddr_open(&sock), 0);
+	assert_int_equal(rtaddr_dump(sock, &list), 0);
+	nl_socket_free(sock);
+	for (size_t i = 0; i < list.n; i++)
+		n += list.items[i].protocol == protocol;
+	return n;
+}
+
+static bool has_route(const char *what)
+{
+	return shows("ip route show", what);
+}
+
+static bool has_route6(const char *what)
+{
+	return shows("ip -6 route show", what);
+}
+
+static void on_link(const struct linkmon_link *link, void *userdata)
+{
+	(void)link;
+	(void)userdata;
+}
+
+static void on_address(const char *device, bool is_added, void *userdata)
+{
+	(void)userdata;
+	if (strcmp(device, "va") != 0)
+		return;
+	added += is_added;
+	removed += !is_added;
+}
+
+static const struct linkmon_ops ops = {on_link, on_address};
+
+static int setup(void **state)
+{
+	(void)state;
+	(void)netns_run("ip link del va");
+	assert_int_equal(netns_run("ip link add va type veth peer name vb"), 0);
+	assert_int_equal(netns_run("ip link set va up"), 0);
+	assert_int_equal(netns_run("ip link set vb up"), 0);
+	added = removed = 0;
+	return sd_event_new(&event);
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	event = sd_event_unref(event);
+	return 0;
+}
+
+static const char V4[] = "198.51.100.10", V4_STANDBY[] = "198.51.100.11";
+static const char V6[] = "2001:db8:100::10", V6_STANDBY[] = "2001:db8:100::11";
+
+static void addresses_come_with_their_tags_and_go(void **state)
+{
+	struct vip_address wanted[] = {address_of("va", V4, 24, true),
+				       address_of("va", V6, 64, true),
+				       address_of("va", "203.0.113.1", 30, false)};
+	struct vip *vip = NULL;
+	struct why why;
+	size_t n;
+
+	(void)state;
+	assert_int_equal(vip_new(event, &vip), 0);
+	assert_int_equal(vip_set(vip, wanted, 3, &why), 0);
+	(void)vip_current(vip, &n);
+	assert_int_equal(n, 3);
+	assert_true(has_address("198.51.100.10/24 brd 198.51.100.255"));
+	assert_true(has_address("2001:db8:100::10/64"));
+	assert_int_equal(count_tagged(VIP_PROTOCOL), 2);
+	assert_int_equal(count_tagged(VIP_PROTOCOL_STANDBY), 1);
+	assert_false(has_address("tentative"));
+	assert_int_equal(vip_set(vip, wanted + 2, 1, &why), 0);
+	assert_false(has_address(V4));
+	assert_false(has_address(V6));
+	assert_true(has_address("203.0.113.1/30"));
+	assert_int_equal(vip_set(vip, NULL, 0, &why), 0);
+	assert_false(has_address("203.0.113.1"));
+	vip_free(vip);
+}
+
+static void a_swap_keeps_the_routes(void **state)
+{
+	struct vip_address active[] = {address_of("va", V4, 24, true),
+				       address_of("va", V6, 64, true)};
+	struct vip_address standby[] = {address_of("va", V4_STANDBY, 24, false),
+					address_of("va", V6_STANDBY, 64, false)};
+	struct vip *vip = NULL;
+	struct why why;
+
+	(void)state;
+	assert_int_equal(vip_new(event, &vip), 0);
+	assert_int_equal(vip_set(vip, standby, 2, &why), 0);
+	assert_int_equal(netns_run("ip route add default via 198.51.100.1"), 0);
+	assert_int_equal(netns_run("ip -6 route add default via 2001:db8:100::1"), 0);
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(vip_set(vip, active, 2, &why), 0);
+		assert_true(has_address(V4) && has_address(V6));
+		assert_false(has_address(V4_STANDBY) || has_address(V6_STANDBY));
+		assert_true(has_route("198.51.100.0/24 dev va"));
+		assert_true(has_route("default via 198.51.100.1"));
+		assert_true(has_route6("2001:db8:100::/64 dev va"));
+		assert_true(has_route6("default via 2001:db8:100::1"));
+		assert_int_equal(vip_set(vip, standby, 2, &why), 0);
+		assert_true(has_address(V4_STANDBY) && has_address(V6_STANDBY));
+		assert_false(has_address("198.51.100.10/") || has_address("100::10/"));
+		assert_true(has_route("198.51.100.0/24 dev va"));
+		assert_true(has_route("default via 198.51.100.1"));
+		assert_true(has_route6("2001:db8:100::/64 dev va"));
+		assert_false(has_route6("expires"));
+		assert_true(has_route6("default via 2001:db8:100::1"));
+	}
+	assert_int_equal(vip_set(vip, NULL, 0, &why), 0);
+	vip_free(vip);
+}
+
+static void the_operators_own_addresses_survive(void **state)
+{
+	struct vip_address active[] = {address_of("va", V4, 24, true),
+				       address_of("va", V6, 64, true)};
+	struct vip *vip = NULL;
+	struct why why;
+
+	(void)state;
+	assert_int_equal(vip_new(event, &vip), 0);
+	assert_int_equal(netns_run("ip addr add 2001:db8:100::5/64 dev va nodad"), 0);
+	assert_int_equal(vip_set(vip, active, 2, &why), 0);
+	/* It is the second of the subnet: it would go with the first. */
+	assert_int_equal(netns_run("ip addr add 198.51.100.5/24 dev va"), 0);
+	assert_true(vip_withdraw_all() == 2);
+	assert_true(has_address("198.51.100.5/24"));
+	assert_true(has_route("198.51.100.0/24 dev va"));
+	assert_true(has_address("2001:db8:100::5/64"));
+	assert_true(has_route6("2001:db8:100::/64 dev va"));
+	assert_false(has_route6("expires"));
+	vip_free(vip);
+}
+
+static void an_address_that_exists_becomes_ours(void **state)
+{
+	struct vip_address active[] = {address_of("va", V4, 24, true),
+				       address_of("va", V6, 64, true)};
+	struct vip *vip = NULL;
+	struct why why;
+
+	(void)state;
+	assert_int_equal(netns_run("ip addr add 198.51.100.10/24 dev va"), 0);
+	assert_int_equal(netns_run("ip addr add 2001:db8:100::10/128 dev va nodad"), 0);
+	assert_int_equal(vip_new(event, &vip), 0);
+	/* By hand on a unit that is to be standby: it goes when the engine says so. */
+	assert_int_equal(vip_expel(vip, active, 1), 1);
+	assert_false(has_address(V4));
+	assert_int_equal(netns_run("ip addr add 198.51.100.10/24 dev va"), 0);
+	assert_int_equal(vip_set(vip, active, 2, &why), 0);
+	assert_true(has_address("2001:db8:100::10/64"));
+	assert_int_equal(vip_expel(vip, active, 2), 0);
+	assert_int_equal(vip_set(vip, NULL, 0, &why), 0);
+	assert_false(has_address(V4) || has_address(V6));
+	vip_free(vip);
+}
+
+static void a_missing_device_is_named_and_the_rest_is_done(void **state)
+{
+	struct vip_address wanted[] = {address_of("nowhere0", "192.0.2.1", 24, true),
+				       address_of("va", V4, 24, true)};
+	struct vip *vip = NULL;
+	struct why why;
+	size_t n;
+
+	(void)state;
+	assert_int_equal(vip_new(event, &vip), 0);
+	assert_int_equal(vip_set(vip, wanted, 2, &why), -ENODEV);
+	assert_non_null(strstr(why.text, "192.0.2.1/24"));
+	assert_non_null(strstr(why.text, "nowhere0"));
+	assert_string_equal(vip_current(vip, &n)[0].device, "va");
+	assert_int_equal(n, 1);
+	/* When it comes, the renewal gives it its address. */
+	assert_int_equal(netns_run("ip link add nowhere0 type veth peer name nowhere1"), 0);
+	WAIT_FOR((vip_current(vip, &n), n) == 2);
+	assert_true(shows("ip -o addr show dev nowhere0", "192.0.2.1/24"));
+	assert_int_equal(netns_run("ip link del nowhere0"), 0);
+	vip_free(vip);
+}
+
+static void a_lease_is_renewed_and_what_somebody_removed_comes_back(void **state)
+{
+	struct vip_address wanted[] = {address_of("va", V4, 24, true),
+				       address_of("va", V6, 64, true),
+				       address_of("va", "203.0.113.1", 30, false)};
+	struct linkmon *linkmon = NULL;
+	struct monotime until;
+	struct vip *vip = NULL;
+	struct why why;
+
+	(void)state;
+	assert_int_equal(vip_new(event, &vip), 0);
+	assert_int_equal(vip_set(vip, wanted, 3, &why), 0);
+	assert_int_equal(linkmon_new(event, &ops, NULL, &linkmon), 0);
+	until = monotime_add_ms(monotime_now(), 2500);
+	while (!monotime_reached(monotime_now(), until))
+		assert_true(sd_event_run(event, 20000) >= 0);
+	assert_true(has_address(V4) && has_address(V6));
+	assert_int_equal(added + removed, 0); /* a renewal is no news */
+	assert_int_equal(netns_run("ip addr flush dev va"), 0);
+	WAIT_FOR(removed >= 3 && added >= 3);
+	assert_true(has_address(V4) && has_address(V6) && has_address("203.0.113.1"));
+	vip_free(vip);
+	linkmon_free(linkmon);
+}
+
+static void a_killed_process_loses_its_addresses(void **state)
+{
+	struct vip_address wanted[] = {address_of("va", V4, 24, true),
+				       address_of("va", V6, 64, true)};
+	struct linkmon *linkmon = NULL;
+	struct monotime killed;
+	pid_t pid;
+
+	(void)state;
+	assert_int_equal(linkmon_new(event, &ops, NULL, &linkmon), 0);
+	pid = fork();
+	if (pid == 0) {
+		struct vip *vip = NULL;
+		sd_event *own = NULL;
+		struct why why;
+
+		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (sd_event_new(&own) < 0 || vip_new(own, &vip) < 0 ||
+		    vip_set(vip, wanted, 2, &why) < 0)
+			_exit(1);
+		(void)pause();
+		_exit(0);
+	}
+	WAIT_FOR(added == 2);
+	killed = monotime_now();
+	assert_int_equal(kill(pid, SIGKILL), 0);
+	(void)waitpid(pid, NULL, 0);
+	WAIT_FOR(removed == 2);
+	print_message("# gone after %.0f ms\n",
+		      (double)monotime_since(monotime_now(), killed) / 1e6);
+	assert_true(monotime_since(monotime_now(), killed) < 2500 * MONOTIME_NS_PER_MS);
+	assert_false(has_address(V4) || has_address(V6));
+	linkmon_free(linkmon);
+}
+
+static void a_process_that_was_stopped_does_not_take_its_leases_back(void **state)
+{
+	struct vip_address wanted[] = {address_of("va", V4, 24, true)};
+	struct linkmon *linkmon = NULL;
+	struct vip *vip = NULL;
+	struct why why;
+
+	(void)state;
+	assert_int_equal(vip_new(event, &vip), 0);
+	assert_int_equal(linkmon_new(event, &ops, NULL, &linkmon), 0);
+	assert_int_equal(vip_set(vip, wanted, 1, &why), 0);
+	/* Stopped: the loop does not run until the kernel has taken the address. */
+	for (struct monotime until = monotime_add_ms(monotime_now(), WAIT_MS); has_address(V4);)
+		assert_false(monotime_reached(monotime_now(), until));
+	WAIT_FOR(vip_has_lapsed(vip));
+	WAIT_FOR(removed >= 1);
+	assert_false(has_address(V4));
+	assert_int_equal(vip_renew(vip), 0);
+	assert_true(has_address(V4));
+	assert_false(vip_has_lapsed(vip));
+	vip_free(vip);
+	assert_false(has_address(V4));
+	linkmon_free(linkmon);
+}
+
+static void withdrawing_all_is_quick_and_leaves_the_standbys(void **state)
+{
+	struct vip_address wanted[250];
+	struct monotime begin;
+	struct vip *vip = NULL;
+	struct why why;
+	uint64_t set, withdrawn;
+	char text[32];
+
+	(void)state;
+	for (unsigned i = 0; i < ARRAY_SIZE(wanted); i++) {
+		(void)snprintf(text, sizeof(text), i % 2 ? "2001:db8:100::%x" : "198.51.100.%u",
+			       i + 1);
+		wanted[i] = address_of("va", text, i % 2 ? 64 : 24, true);
+	}
+	wanted[0] = address_of("va", "203.0.113.1", 30, false);
+	assert_int_equal(vip_new(event, &vip), 0);
+	begin = monotime_now();
+	assert_int_equal(vip_set(vip, wanted, ARRAY_SIZE(wanted), &why), 0);
+	set = monotime_since(monotime_now(), begin);
+	begin = monotime_now();
+	assert_int_equal(vip_withdraw_all(), ARRAY_SIZE(wanted) - 1);
+	withdrawn = monotime_since(monotime_now(), begin);
+	assert_true(has_address("203.0.113.1/30"));
+	assert_false(has_address("198.51.100."));
+	assert_int_equal(vip_set(vip, wanted, 3, &why), 0);
+	begin = monotime_now();
+	assert_int_equal(vip_withdraw_all(), 2);
+	print_message("# 250 addresses: set in %.2f ms, withdrawn in %.2f ms; 2 in %.2f ms\n",
+		      (double)set / 1e6, (double)withdrawn / 1e6,
+		      (double)monotime_since(monotime_now(), begin) / 1e6);
+	vip_free(vip);
+}
+
+static void what_an_earlier_life_left_is_withdrawn(void **state)
+{
+	struct vip_address wanted[] = {address_of("va", V4, 24, true),
+				       address_of("va", "203.0.113.1", 30, false)};
+	struct vip *earlier = NULL, *vip = NULL;
+	struct why why;
+
+	(void)state;
+	assert_int_equal(vip_new(event, &earlier), 0);
+	assert_int_equal(vip_set(earlier, wanted, 2, &why), 0);
+	assert_int_equal(vip_new(event, &vip), 0);
+	assert_false(has_address(V4));
+	assert_true(has_address("203.0.113.1"));
+	/* The standby address is adopted: it goes when it is not wanted. */
+	assert_int_equal(vip_set(vip, NULL, 0, &why), 0);
+	assert_false(has_address("203.0.113.1"));
+	vip_free(vip);
+	vip_free(earlier);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		TEST(addresses_come_with_their_tags_and_go),
+		TEST(a_swap_keeps_the_routes),
+		TEST(the_operators_own_addresses_survive),
+		TEST(an_address_that_exists_becomes_ours),
+		TEST(a_missing_device_is_named_and_the_rest_is_done),
+		TEST(a_lease_is_renewed_and_what_somebody_removed_comes_back),
+		TEST(a_killed_process_loses_its_addresses),
+		TEST(a_process_that_was_stopped_does_not_take_its_leases_back),
+		TEST(withdrawing_all_is_quick_and_leaves_the_standbys),
+		TEST(what_an_earlier_life_left_is_withdrawn),
+	};
+
+	netns_enter_or_skip();
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
