@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Everything that happens becomes an event in a queue; the queue is worked off one event at a time,
+ * so that an action whose result is known at once (an address was set) does not re-enter the
+ * machine. Before any event is believed the loop checks that it was scheduled: a unit that slept
+ * longer than its holdtime steps down first.
+ */
+#include "failover/engine.h"
+
+#include <config.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <time.h>
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "failover/methods.h"
+#include "failover/pairing.h"
+#include "failover/replication.h"
+
+/* Before every other source of the loop: see engine.h of path_set_drain and the lease's own timer.
+ */
+#define TIMER_PRIORITY (SD_EVENT_PRIORITY_IMPORTANT - 10)
+
+static void step(struct engine *engine, const struct fo_event *event)
+{
+	struct fo_update update;
+
+	fo_fsm_step(&engine->fsm, event, &update);
+	for (size_t i = 0; i < update.n_actions; i++)
+		engine_act(engine, &update.actions[i]);
+}
+
+static void arm_timer(struct engine *engine)
+{
+	struct monotime deadline = fo_fsm_deadline(&engine->fsm);
+	/* At least each polltime, so that a gap in alive_at means that we were not scheduled. */
+	struct monotime alive = monotime_add_ms(engine->alive_at, engine->config->failover.poll_ms);
+
+	deadline = monotime_min(deadline, alive);
+	(void)sd_event_source_set_time(engine->timer, deadline.ns / 1000 + 1);
+	(void)sd_event_source_set_enabled(engine->timer, SD_EVENT_ONESHOT);
+}
+
+/* Feeds NOT_SCHEDULED where the loop did not turn for longer than the holdtime. */
+static void check_schedule(struct engine *engine, struct monotime now)
+{
+	uint64_t hold_ns = engine->config->failover.hold_ms * MONOTIME_NS_PER_MS;
+	uint64_t gap_ns = monotime_since(now, engine->alive_at);
+
+	engine->alive_at = now;
+	if (!engine->is_started || gap_ns <= hold_ns)
+		return;
+	log_line(LOG_WARNING, "not scheduled for %llu ms (holdtime %u ms)",
+		 (unsigned long long)(gap_ns / MONOTIME_NS_PER_MS),
+		 engine->config->failover.hold_ms);
+	step(engine, &(struct fo_event){.type = FO_EVENT_NOT_SCHEDULED, .at = now});
+}
+
+void engine_feed(struct engine *engine, struct fo_event event)
+{
+	struct engine_queue *queue = &engine->queue;
+
+	if (!engine->is_started && event.type != FO_EVENT_START)
+		return;
+	if (queue->n == ENGINE_EVENTS_MAX) {
+		log_line(LOG_CRIT, "event queue full, event %d dropped", (int)event.type);
+		return;
+	}
+	queue->events[(queue->head + queue->n++) % ENGINE_EVENTS_MAX] = event;
+	if (queue->is_running)
+		return;
+	queue->is_running = true;
+	check_schedule(engine, monotime_now());
+	while (queue->n > 0) {
+		struct fo_event next = queue->events[queue->head];
+
+		queue->head = (queue->head + 1) % ENGINE_EVENTS_MAX;
+		queue->n--;
+		next.at = monotime_now();
+		step(engine, &next);
+	}
+	queue->is_running = false;
+	arm_timer(engine);
+}
+
+void engine_feed_type(struct engine *engine, enum fo_event_type type)
+{
+	engine_feed(engine, (struct fo_event){.type = type});
+}
+
+static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
+{
+	struct engine *engine = userdata;
+
+	(void)source;
+	(void)usec;
+	if (!engine->is_started) {
+		engine->alive_at = monotime_now();
+		arm_timer(engine);
+		return 0;
+	}
+	check_schedule(engine, monotime_now());
+	/* What waits in the sockets was said before the timer ran out. */
+	if (engine->pair.paths)
+		path_set_drain(engine->pair.paths);
+	engine_feed_type(engine, FO_EVENT_TICK);
+	return 0;
+}
+
+bool engine_is_active(const struct engine *engine)
+{
+	return engine->is_started && fo_fsm_is_active(&engine->fsm);
+}
+
+bool engine_hears_mate(const struct engine *engine)
+{
+	uint64_t hold_ns = engine->config->failover.hold_ms * MONOTIME_NS_PER_MS;
+
+	return engine->mate.was_heard && !engine->mate.view.is_leaving &&
+	       monotime_since(monotime_now(), engine->mate.heard_at) <= hold_ns;
+}
+
+int engine_refuse_standby(const struct engine *engine, struct why *ret_why)
+{
+	enum fo_unit mate = engine->config->failover.unit == FO_UNIT_PRIMARY ? FO_UNIT_SECONDARY
+									     : FO_UNIT_PRIMARY;
+
+	if (!engine->is_started)
+		return why_set(ret_why, ERR_NOT_READY, "this unit is not in service yet%s%s",
+			       engine->store.why[0] ? ": " : "", engine->store.why);
+	if (engine_hears_mate(engine) && fo_state_is_active(engine->mate.view.state))
+		return why_set(ret_why, ERR_NOT_ACTIVE,
+			       "this unit (%s) is %s: do it on the active unit, the %s",
+			       fo_unit_text(engine->config->failover.unit),
+			       fo_state_text(engine->fsm.state), fo_unit_text(mate));
+	return why_set(ret_why, ERR_NOT_ACTIVE,
+		       "this unit (%s) is %s and hears no active mate: see `asafo show failover`",
+		       fo_unit_text(engine->config->failover.unit),
+		       fo_state_text(engine->fsm.state));
+}
+
+void engine_mate_is_complete(struct engine *engine)
+{
+	engine->lacking.n = 0;
+	engine->lacking.is_complete = true;
+}
+
+void engine_mate_lacks(struct engine *engine, const char *name)
+{
+	struct engine_lacking *lacking = &engine->lacking;
+
+	for (size_t i = 0; i < lacking->n; i++) {
+		if (strcmp(lacking->names[i], name) == 0)
+			return;
+	}
+	if (lacking->n == ENGINE_LACKING_MAX)
+		lacking->is_complete = false;
+	else
+		(void)snprintf(lacking->names[lacking->n++], CONFIG_NAME_MAX, "%s", name);
+}
+
+static uint64_t realtime_ns(void)
+{
+	struct timespec ts;
+
+	(void)clock_gettime(CLOCK_REALTIME, &ts);
+	return (uint64_t)ts.tv_sec * MONOTIME_NS_PER_SEC + (uint64_t)ts.tv_nsec;
+}
+
+void engine_send_hello(struct engine *engine)
+{
+	struct hello hello = {.unit = engine->config->failover.unit,
+			      .view = fo_fsm_view(&engine->fsm),
+			      .sent_realtime_ns = realtime_ns(),
+			      .hold_ms = engine->config->failover.hold_ms,
+			      .software = PACKAGE_VERSION};
+	uint8_t data[HELLO_SIZE_MAX];
+	size_t size;
+	int r;
+
+	if (!engine->pair.codec || !engine->pair.paths)
+		return;
+	memcpy(hello.digest, engine->store.position.digest, sizeof(hello.digest));
+	r = hello_seal(engine->pair.codec, &hello, data, &size);
+	if (r < 0)
+		log_line(LOG_ERR, "cannot seal a hello: %s", err_text(r));
+	else
+		(void)path_set_send(engine->pair.paths, data, size);
+}
+
+int engine_new(sd_event *event, const struct child_options *options, struct engine **ret_engine)
+{
+	struct engine *engine = calloc(1, sizeof(*engine));
+	int r;
+
+	if (!engine)
+		return -ENOMEM;
+	engine->event = event;
+	engine->options = *options;
+	engine->rooms.control_fd = -1;
+	engine->alive_at = engine->started_at = monotime_now();
+	fo_fsm_init(&engine->fsm);
+	r = getrandom(&engine->pair.boot, sizeof(engine->pair.boot), 0) < 0 ? -errno : 0;
+	if (r == 0)
+		r = config_new(&engine->config);
+	if (r == 0)
+		r = replication_new(engine, &engine->replication);
+	if (r == 0)
+		r = pairing_new(engine, &engine->pairing);
+	if (r == 0)
+		r = methods_new(engine, &engine->methods);
+	if (r == 0)
+		r = sd_event_add_time(event, &engine->timer, CLOCK_MONOTONIC, 0, 1, on_timer,
+				      engine);
+	if (r >= 0)
+		r = sd_event_source_set_priority(engine->timer, TIMER_PRIORITY);
+	if (r < 0) {
+		engine_free(engine);
+		return r;
+	}
+	arm_timer(engine);
+	*ret_engine = engine;
+	return 0;
+}
+
+void engine_free(struct engine *engine)
+{
+	if (!engine)
+		return;
+	engine->is_exiting = true;
+	engine->timer = sd_event_source_disable_unref(engine->timer);
+	control_server_free(engine->rooms.control);
+	methods_free(engine->methods);
+	if (engine->rooms.control_fd >= 0)
+		(void)close(engine->rooms.control_fd);
+	pairing_free(engine->pairing);
+	replication_free(engine->replication);
+	link_free(engine->pair.link);
+	path_set_free(engine->pair.paths);
+	hello_codec_free(engine->pair.codec);
+	vip_free(engine->addresses.vip);
+	announcer_free(engine->addresses.announcer);
+	linkmon_free(engine->addresses.linkmon);
+	for (size_t i = 0; i < ENGINE_FRONTS_MAX; i++)
+		ipc_channel_free(engine->rooms.fronts[i]);
+	ipc_channel_free(engine->rooms.keeper);
+	if (engine->rooms.report)
+		asafo__ipc__front_report__free_unpacked(engine->rooms.report, NULL);
+	child_free(engine->rooms.child);
+	config_free(engine->config);
+	explicit_bzero(&engine->pair, sizeof(engine->pair));
+	free(engine);
+}

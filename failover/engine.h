@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <systemd/sd-event.h>
+
+#include "config/config.h"
+#include "control/control.h"
+#include "core/fsm.h"
+#include "core/hello.h"
+#include "failover/announce.h"
+#include "failover/history.h"
+#include "failover/link.h"
+#include "failover/linkmon.h"
+#include "failover/path.h"
+#include "failover/vip.h"
+#include "ipc/channel.h"
+#include "ipc/child.h"
+#include "src/ipc/ipc.pb-c.h"
+
+/*
+ * The engine: feeds the state machine with what the sockets, the kernel, the keeper and the
+ * operator say, and does what it decides (act.c, the only place). Everything is one sd-event loop;
+ * nothing here blocks.
+ */
+#define ENGINE_FRONTS_MAX 64
+#define ENGINE_EVENTS_MAX 64
+#define ENGINE_DIGEST_SIZE 32
+
+struct replication;
+struct pairing;
+struct methods;
+
+/* A place in the replicated store's history; two equal ones are equal contents. */
+struct engine_position {
+	uint64_t term, seq, count;
+	uint8_t digest[ENGINE_DIGEST_SIZE];
+};
+
+/* What is known of the mate, from its hellos. */
+struct engine_mate {
+	bool was_heard;
+	uint64_t boot, counter;
+	struct fo_mate_view view;
+	struct engine_position position; /* count is not in a hello */
+	int64_t clock_skew_ns;		 /* mate's wall clock minus ours, when its hello arrived */
+	struct monotime heard_at;
+	char software[32];
+	char refused[160]; /* why the latest datagram was not taken; empty: it was */
+};
+
+/* The ways to the mate. */
+struct engine_pair {
+	struct hello_codec *codec;
+	struct path_set *paths;
+	struct link *link;
+	uint64_t boot;
+	char link_why[200]; /* why the link is down */
+	bool has_keys;
+	uint8_t hello_key[HELLO_KEY_SIZE];
+	uint8_t link_psk[LINK_PSK_SIZE];
+	struct monotime answered_at; /* the latest hello sent out of turn */
+};
+
+/* The other processes of this unit. */
+struct engine_rooms {
+	struct child *child;
+	struct ipc_channel *keeper;
+	struct ipc_channel *fronts[ENGINE_FRONTS_MAX];
+	Asafo__Ipc__FrontReport *report; /* the latest of any front */
+	struct control_server *control;
+	int control_fd; /* until the server runs */
+};
+
+/* What the keeper said last. */
+struct engine_store {
+	bool is_known;
+	struct engine_position position;
+	uint64_t promised_term, activated_term;
+	uint64_t trustpoints, unit_trustpoints;
+	bool has_failover_key, has_fallback;
+	char why[WHY_TEXT_MAX]; /* why the store is not usable; empty: it is */
+};
+
+struct engine_addresses {
+	struct vip *vip;
+	struct announcer *announcer;
+	struct linkmon *linkmon;
+	uint32_t failed_interfaces;
+	bool is_claimed; /* between CLAIM and RELEASE */
+};
+
+/* Names of trustpoints that changed here since the mate had everything. */
+#define ENGINE_LACKING_MAX 256
+struct engine_lacking {
+	char names[ENGINE_LACKING_MAX][CONFIG_NAME_MAX];
+	size_t n;
+	bool is_complete; /* the list is all that the mate lacks */
+};
+
+struct engine_queue {
+	struct fo_event events[ENGINE_EVENTS_MAX];
+	size_t head, n;
+	bool is_running;
+};
+
+struct engine {
+	sd_event *event;
+	struct child_options options;
+	struct config *config; /* running-config */
+	struct fo_fsm fsm;
+	bool is_started; /* START was fed */
+	bool is_exiting;
+	struct engine_queue queue;
+	struct engine_pair pair;
+	struct engine_mate mate;
+	struct engine_rooms rooms;
+	struct engine_store store;
+	struct engine_addresses addresses;
+	struct replication *replication;
+	struct pairing *pairing;
+	struct methods *methods;
+	struct engine_lacking lacking;
+	struct history history;
+	sd_event_source *timer;
+	struct monotime alive_at; /* the loop was seen turning */
+	struct monotime active_since, started_at;
+	uint64_t config_generation;
+	bool has_config; /* the startup-config was applied */
+};
+
+/* ---- engine.c: the loop ---- */
+int engine_new(sd_event *event, const struct child_options *options, struct engine **ret_engine);
+void engine_free(struct engine *engine);
+/* Steps the machine with EVENT (its time is filled in) and does what follows; never nests. */
+void engine_feed(struct engine *engine, struct fo_event event);
+/* A bare event of this type. */
+void engine_feed_type(struct engine *engine, enum fo_event_type type);
+/* Sends a hello on every path. */
+void engine_send_hello(struct engine *engine);
+/* True where this unit serves as the active one. */
+bool engine_is_active(const struct engine *engine);
+/* True while the mate was heard within its holdtime. */
+bool engine_hears_mate(const struct engine *engine);
+/* The sentence that refuses a change on a unit that is not active: says where to do it. */
+int engine_refuse_standby(const struct engine *engine, struct why *ret_why);
+
+/* The mate has everything: positions are equal, or a replication ended well. */
+void engine_mate_is_complete(struct engine *engine);
+/* NAME changed here and the mate does not have it yet. */
+void engine_mate_lacks(struct engine *engine, const char *name);
+
+/* ---- act.c: does what the machine decided ---- */
+void engine_act(struct engine *engine, const struct fo_action *action);
+/* Sets this unit's addresses to what its role wants. */
+int engine_set_addresses(struct engine *engine, struct why *ret_why);
+
+/* ---- setup.c: configuration into sockets ---- */
+/* Takes CONFIG over and rebuilds what depends on it. */
+void engine_apply_config(struct engine *engine, struct config *config);
+/* Key material came or changed: rebuilds codec, paths and link. */
+void engine_rebuild_pair(struct engine *engine);
+struct fo_params engine_params(const struct config *config);
+/* SHA-256 of the replicated lines, and their text (may be NULL). */
+int engine_config_digest(const struct engine *engine, struct buf *text,
+			 uint8_t ret_digest[static ENGINE_DIGEST_SIZE]);
+/* Device, addresses and role of the failover link; the PSK is not filled. */
+void engine_link_config(const struct engine *engine, struct link_config *ret_config);
+/* START when everything that it needs is there. */
+void engine_try_start(struct engine *engine);
+
+/* ---- rooms.c: keeper and fronts ---- */
+void engine_keeper_attach(struct engine *engine, int fd);
+void engine_front_attach(struct engine *engine, unsigned instance, int fd);
+void engine_fronts_configure(struct engine *engine);
+void engine_fronts_role(struct engine *engine);
+/* Asks the keeper for its status again. */
+void engine_store_refresh(struct engine *engine);
+/* Asks for the derived keys, then rebuilds the pair. */
+void engine_keys_refresh(struct engine *engine);
+/* Hands over a `failover key` that a line brought, or asks for the derived keys. */
+void engine_keys_settle(struct engine *engine);
+/* Calls the keeper; ERR_CLOSED where it is not there. */
+int engine_keeper_call(struct engine *engine, enum ipc_type type, const ProtobufCMessage *message,
+		       const int *fds, size_t n_fds, ipc_reply_fn on_reply, void *userdata);
+struct engine_position engine_position_from(const Asafo__Record__Position *position);
+bool engine_position_equal(const struct engine_position *a, const struct engine_position *b);
+
+/* ---- monitor.c: the interfaces ---- */
+int engine_monitor_start(struct engine *engine);
+/* Counts failed monitored interfaces again and feeds INTERFACES on a change. */
+void engine_monitor_check(struct engine *engine);

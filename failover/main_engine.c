@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* asafo-engine: decides which unit is active. Started by asafod(8), which hands it its sockets. */
+#include <errno.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <systemd/sd-daemon.h>
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "base/io.h"
+#include "base/log.h"
+#include "failover/engine.h"
+#include "failover/methods.h"
+#include "sandbox/sandbox.h"
+
+#define STARTUP_CONFIG_MAX (1024u * 1024)
+
+static void on_peer(enum ipc_peer peer, unsigned instance, int fd, void *userdata)
+{
+	struct engine *engine = userdata;
+
+	if (peer == IPC_PEER_KEEPER)
+		engine_keeper_attach(engine, fd);
+	else if (peer == IPC_PEER_FRONT)
+		engine_front_attach(engine, instance, fd);
+	else
+		(void)close(fd);
+}
+
+static void load_config(struct engine *engine, int fd)
+{
+	_cleanup_(buf_done) struct buf text = {0};
+	struct config *config = NULL;
+	struct config_error error = {0};
+	struct why why = {0};
+	int r = io_read_all(fd, STARTUP_CONFIG_MAX, &text);
+
+	if (r == 0)
+		r = config_new(&config);
+	if (r == 0)
+		r = config_apply_text(config, engine->options.config, (const char *)text.data,
+				      text.size, &error);
+	if (r == 0)
+		r = config_check(config, &why);
+	if (r < 0) {
+		const char *sentence = error.why.text[0] ? error.why.text
+				       : why.text[0]	 ? why.text
+							 : err_text(r);
+
+		/* Half a configuration would be worse than none: the operator mends the line and
+		 * starts again. */
+		log_line(LOG_CRIT, "%s:%u:%u: %s", engine->options.config, error.line, error.column,
+			 sentence);
+		config_free(config);
+		child_stop_service(engine->rooms.child);
+		return;
+	}
+	engine->has_config = true;
+	engine_apply_config(engine, config);
+}
+
+static void on_credential(const char *name, int fd, void *userdata)
+{
+	struct engine *engine = userdata;
+
+	if (strcmp(name, "control") == 0) {
+		int r = methods_serve(engine, fd);
+
+		if (r < 0)
+			log_line(LOG_ERR, "control socket: %s", err_text(r));
+		return;
+	}
+	if (strcmp(name, "startup-config") == 0)
+		load_config(engine, fd);
+	(void)close(fd);
+}
+
+static void on_shutdown(void *userdata)
+{
+	struct engine *engine = userdata;
+
+	if (engine->is_started)
+		engine_feed_type(engine, FO_EVENT_SHUTDOWN);
+	else
+		(void)sd_event_exit(engine->event, 0);
+}
+
+/* Late by a page fault or behind a batch job is late for the mate. Both are best effort. */
+static void become_prompt(void)
+{
+	struct sched_param parameter = {.sched_priority = 10};
+
+	(void)mlockall(MCL_CURRENT | MCL_FUTURE);
+	(void)sched_setscheduler(0, SCHED_RR | SCHED_RESET_ON_FORK, &parameter);
+}
+
+static int start_rooms(struct engine *engine)
+{
+	static const struct child_ops ops = {on_peer, on_credential, on_shutdown};
+	int r = vip_new(engine->event, &engine->addresses.vip);
+
+	if (r == 0)
+		r = announcer_new(engine->event, &engine->addresses.announcer);
+	if (r == 0)
+		r = engine_monitor_start(engine);
+	if (r == 0)
+		r = child_new(engine->event, &ops, engine, &engine->rooms.child);
+	return r;
+}
+
+int main(int argc, char **argv)
+{
+	_cleanup_(sd_event_unrefp) sd_event *event = NULL;
+	struct child_options options;
+	struct engine *engine = NULL;
+	struct why why = {0};
+	int r = child_options_parse(argc, argv, &options);
+
+	if (r < 0)
+		return EXIT_FAILURE;
+	log_open("engine", options.is_verbose ? LOG_DEBUG : LOG_INFO);
+	become_prompt();
+	methods_resolve_groups();
+	r = sd_event_default(&event);
+	if (r >= 0)
+		r = engine_new(event, &options, &engine);
+	if (r >= 0)
+		r = start_rooms(engine);
+	if (r >= 0 && !options.is_unsandboxed)
+		r = sandbox_enter(SANDBOX_ENGINE, &(struct sandbox_paths){0}, &why);
+	if (r >= 0)
+		child_ready(engine->rooms.child, "engine");
+	if (r >= 0)
+		r = sd_event_loop(event);
+	if (r < 0)
+		log_line(LOG_CRIT, "engine: %s", why.text[0] ? why.text : err_text(r));
+	engine_free(engine);
+	return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}

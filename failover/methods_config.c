@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Methods that change the running-config, and `write standby` / `write memory`. */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "failover/methods_internal.h"
+#include "failover/replication.h"
+
+static int replicated_text(const struct config *config, struct buf *text)
+{
+	return config_render(config, CONFIG_PART_REPLICATED, text);
+}
+
+static bool same_bytes(const struct buf *a, const struct buf *b)
+{
+	return a->size == b->size && (a->size == 0 || memcmp(a->data, b->data, a->size) == 0);
+}
+
+/* Applies TEXT to a copy. *RET_IS_SHARED: what the pair shares would change. */
+static int edit(const struct engine *engine, const char *text, struct config **ret_config,
+		bool *ret_is_shared, struct why *ret_why)
+{
+	struct config *copy = NULL;
+	struct config_error error = {0};
+	_cleanup_(buf_done) struct buf before = {0}, after = {0};
+	int r = config_copy(engine->config, &copy);
+
+	if (r == 0)
+		r = config_apply_text(copy, "configure", text, strlen(text), &error);
+	if (r < 0)
+		(void)why_set(ret_why, r, "line %u, column %u: %s", error.line, error.column,
+			      error.why.text[0] ? error.why.text : err_text(r));
+	else
+		r = config_check(copy, ret_why);
+	if (r == 0)
+		r = replicated_text(engine->config, &before);
+	if (r == 0)
+		r = replicated_text(copy, &after);
+	if (r < 0) {
+		config_free(copy);
+		return r;
+	}
+	*ret_is_shared = !same_bytes(&before, &after);
+	*ret_config = copy;
+	return 0;
+}
+
+int configure_text(struct engine *engine, const char *text, struct why *ret_why)
+{
+	struct config *edited = NULL;
+	bool is_shared = false;
+	int r = edit(engine, text, &edited, &is_shared, ret_why);
+
+	if (r < 0)
+		return r;
+	if (is_shared && engine->is_started && !engine_is_active(engine)) {
+		config_free(edited);
+		return engine_refuse_standby(engine, ret_why);
+	}
+	engine_apply_config(engine, edited);
+	if (is_shared)
+		replication_send_config(engine->replication);
+	return 0;
+}
+
+void method_configure(struct control_call *call, struct json_object *parameters, void *userdata)
+{
+	struct why why = {0};
+	int r = configure_text(userdata, parameter_text(parameters, "text"), &why);
+
+	if (r < 0) {
+		control_call_fail(call, r, why.text[0] ? why.text : err_text(r));
+		return;
+	}
+	log_line(LOG_INFO, "configured by %s", control_call_peer(call));
+	control_call_reply(call, NULL);
+}
+
+/* ---- bind, unbind ---- */
+
+static int binding_line(struct json_object *parameters, const char *prefix, char *ret_line,
+			size_t size)
+{
+	const char *name = parameter_text(parameters, "trustpoint");
+	const char *interface = parameter_text(parameters, "interface");
+	const char *domain = parameter_text(parameters, "domain");
+	int n = snprintf(ret_line, size, "%sssl trust-point %s%s%s%s%s\n", prefix, name,
+			 interface[0] ? " " : "", interface, domain[0] ? " domain " : "", domain);
+
+	/* One line it must stay: a name with a newline in it would be another command. */
+	if (n < 0 || (size_t)n >= size || strchr(ret_line, '\n') != ret_line + n - 1)
+		return ERR_SYNTAX;
+	return 0;
+}
+
+static void on_bind_list(int code, const ProtobufCMessage *body, bool has_more, void *userdata)
+{
+	struct waiting *waiting = userdata;
+	const Asafo__Ipc__ListReply *reply = (const Asafo__Ipc__ListReply *)body;
+	struct json_object *warnings;
+	char text[200];
+
+	if (!waiting_goes_on(waiting, code, reply ? reply->status : NULL))
+		return;
+	for (size_t i = 0; i < reply->n_public_parts; i++) {
+		struct json_object *entry =
+			json_trustpoint(waiting->engine, &reply->public_parts[i], true);
+
+		waiting->is_changing |= strcmp(parameter_text(entry, "name"), waiting->name) == 0;
+		json_object_put(entry);
+	}
+	if (has_more)
+		return;
+	warnings = json_object_new_array();
+	if (!waiting->is_changing) {
+		(void)snprintf(text, sizeof(text),
+			       "there is no trustpoint %s yet: the self-signed fallback is served "
+			       "until it is imported",
+			       waiting->name);
+		(void)json_object_array_add(warnings, json_object_new_string(text));
+	}
+	(void)json_object_object_add(waiting->result, "warnings", warnings);
+	waiting_reply(waiting);
+}
+
+static void change_binding(struct control_call *call, struct json_object *parameters,
+			   struct engine *engine, bool is_bind)
+{
+	Asafo__Ipc__List message = ASAFO__IPC__LIST__INIT;
+	char line[CONFIG_NAME_MAX * 2 + CONFIG_DOMAIN_MAX + 64];
+	struct why why = {0};
+	struct waiting *waiting;
+	int r;
+
+	if (!require_active(engine, call))
+		return;
+	r = binding_line(parameters, is_bind ? "" : "no ", line, sizeof(line));
+	if (r < 0)
+		(void)why_set(&why, r, "that is no name of a trustpoint, interface or domain");
+	else
+		r = configure_text(engine, line, &why);
+	if (r < 0) {
+		control_call_fail(call, r, why.text[0] ? why.text : err_text(r));
+		return;
+	}
+	log_line(LOG_INFO, "%s%.*s by %s", is_bind ? "" : "unbind: ", (int)strlen(line) - 1, line,
+		 control_call_peer(call));
+	if (!is_bind) {
+		control_call_reply(call, NULL);
+		return;
+	}
+	waiting = waiting_new(engine, call);
+	if (!waiting)
+		return;
+	(void)snprintf(waiting->name, sizeof(waiting->name), "%s",
+		       parameter_text(parameters, "trustpoint"));
+	r = engine_keeper_call(engine, IPC_LIST, &message.base, NULL, 0, on_bind_list, waiting);
+	if (r < 0)
+		waiting_reply(waiting);
+}
+
+void method_bind(struct control_call *call, struct json_object *parameters, void *userdata)
+{
+	change_binding(call, parameters, userdata, true);
+}
+
+void method_unbind(struct control_call *call, struct json_object *parameters, void *userdata)
+{
+	change_binding(call, parameters, userdata, false);
+}
+
+/* ---- write standby, write memory ---- */
+
+static void add_result(struct json_object *object, const struct replication_result *result)
+{
+	json_add_number(object, "items", (int64_t)result->items);
+	json_add_number(object, "items_total", (int64_t)result->items_total);
+	json_add_number(object, "bytes", (int64_t)result->bytes);
+	json_add_number(object, "ms", (int64_t)result->ms);
+}
+
+static void on_write_standby(const struct replication_result *progress, bool is_done,
+			     void *userdata)
+{
+	struct waiting *waiting = userdata;
+	struct json_object *object;
+
+	if (waiting->engine->is_exiting) {
+		if (is_done)
+			waiting_free(waiting);
+		return;
+	}
+	if (!is_done) {
+		object = json_object_new_object();
+		json_add_text(object, "phase", "items");
+		add_result(object, progress);
+		control_call_progress(waiting->call, object);
+		return;
+	}
+	if (progress->code < 0) {
+		waiting_fail(waiting, progress->code, progress->why.text);
+		return;
+	}
+	add_result(waiting->result, progress);
+	json_add_text(waiting->result, "mode", progress->mode);
+	json_add_hex(waiting->result, "digest", progress->digest, sizeof(progress->digest));
+	(void)json_object_object_add(waiting->result, "position",
+				     json_position(&waiting->engine->store.position));
+	waiting_reply(waiting);
+}
+
+void method_write_standby(struct control_call *call, struct json_object *parameters, void *userdata)
+{
+	struct engine *engine = userdata;
+	struct why why = {0};
+	struct waiting *waiting;
+	int r;
+
+	(void)parameters;
+	if (!require_active(engine, call))
+		return;
+	if (!engine->config->failover.is_enabled) {
+		control_call_fail(call, ERR_NO_MATE,
+				  "failover is off: there is no standby to write to");
+		return;
+	}
+	waiting = waiting_new(engine, call);
+	if (!waiting)
+		return;
+	r = replication_push(engine->replication, "write standby", false, on_write_standby, waiting,
+			     &why);
+	if (r < 0)
+		waiting_fail(waiting, r, why.text);
+}
+
+static void on_written(int code, const char *why, void *userdata)
+{
+	struct waiting *waiting = userdata;
+
+	if (waiting->engine->is_exiting) {
+		waiting_free(waiting);
+		return;
+	}
+	if (code < 0) {
+		waiting_fail(waiting, code, why);
+		return;
+	}
+	json_add_text(waiting->result, "path", waiting->engine->options.config);
+	json_add_text(waiting->result, "mate",
+		      engine_is_active(waiting->engine) && waiting->is_changing ? "saved"
+										: "not reachable");
+	waiting_reply(waiting);
+}
+
+void method_write_memory(struct control_call *call, struct json_object *parameters, void *userdata)
+{
+	struct engine *engine = userdata;
+	struct waiting *waiting = waiting_new(engine, call);
+	int r;
+
+	(void)parameters;
+	if (!waiting)
+		return;
+	waiting->is_changing =
+		engine_is_active(engine) && replication_send_write_memory(engine->replication);
+	r = replication_write_memory(engine->replication, on_written, waiting);
+	if (r < 0)
+		waiting_fail(waiting, r,
+			     "the keeper is not there just now: try again, or see the log");
+}

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "certstore/record.pb-c.h"
+#include "failover/methods.h"
+
+/* A call that waits for the keeper or the mate. */
+struct waiting {
+	struct engine *engine;
+	struct control_call *call;
+	struct json_object *result; /* grows while answers come in */
+	char name[CONFIG_NAME_MAX];
+	bool is_changing; /* import, remove: not a dry run; list: with the PEM texts */
+};
+
+/* NULL when out of memory: the call was failed then. */
+struct waiting *waiting_new(struct engine *engine, struct control_call *call);
+void waiting_free(struct waiting *waiting);
+/* Answers with an error and frees. */
+void waiting_fail(struct waiting *waiting, int code, const char *why);
+/* Answers with what was gathered and frees. */
+void waiting_reply(struct waiting *waiting);
+/* Fails and frees where CODE or STATUS is an error, or the engine is going. Returns true to go on.
+ */
+bool waiting_goes_on(struct waiting *waiting, int code, const Asafo__Ipc__Status *status);
+
+const char *parameter_text(struct json_object *parameters, const char *key);
+bool parameter_flag(struct json_object *parameters, const char *key);
+int64_t parameter_number(struct json_object *parameters, const char *key, int64_t fallback);
+/* Fails the call and returns false where the unit is not active. */
+bool require_active(struct engine *engine, struct control_call *call);
+
+void json_add_text(struct json_object *object, const char *key, const char *value);
+void json_add_number(struct json_object *object, const char *key, int64_t value);
+void json_add_flag(struct json_object *object, const char *key, bool value);
+void json_add_hex(struct json_object *object, const char *key, const uint8_t *data, size_t size);
+struct json_object *json_position(const struct engine_position *position);
+/* A record.TrustpointPublic as JSON; NULL if the bytes are not one. */
+struct json_object *json_trustpoint(const struct engine *engine,
+				    const ProtobufCBinaryData *public_part, bool is_replicated);
+
+/* Handlers, by file. */
+void method_show_failover(struct control_call *call, struct json_object *parameters,
+			  void *userdata);
+void method_show_state(struct control_call *call, struct json_object *parameters, void *userdata);
+void method_show_history(struct control_call *call, struct json_object *parameters, void *userdata);
+void method_show_ssl(struct control_call *call, struct json_object *parameters, void *userdata);
+void method_show_running_config(struct control_call *call, struct json_object *parameters,
+				void *userdata);
+void method_show_version(struct control_call *call, struct json_object *parameters, void *userdata);
+void method_healthz(struct control_call *call, struct json_object *parameters, void *userdata);
+void method_show_trustpoints(struct control_call *call, struct json_object *parameters,
+			     void *userdata);
+void method_show_certificates(struct control_call *call, struct json_object *parameters,
+			      void *userdata);
+void method_configure(struct control_call *call, struct json_object *parameters, void *userdata);
+void method_bind(struct control_call *call, struct json_object *parameters, void *userdata);
+void method_unbind(struct control_call *call, struct json_object *parameters, void *userdata);
+void method_import(struct control_call *call, struct json_object *parameters, void *userdata);
+void method_export(struct control_call *call, struct json_object *parameters, void *userdata);
+void method_remove(struct control_call *call, struct json_object *parameters, void *userdata);
+void method_write_standby(struct control_call *call, struct json_object *parameters,
+			  void *userdata);
+void method_write_memory(struct control_call *call, struct json_object *parameters, void *userdata);
+void method_failover_active(struct control_call *call, struct json_object *parameters,
+			    void *userdata);
+void method_failover_standby(struct control_call *call, struct json_object *parameters,
+			     void *userdata);
+void method_failover_reset(struct control_call *call, struct json_object *parameters,
+			   void *userdata);
+void method_pair_offer(struct control_call *call, struct json_object *parameters, void *userdata);
+void method_pair_join(struct control_call *call, struct json_object *parameters, void *userdata);
+void method_localca_create(struct control_call *call, struct json_object *parameters,
+			   void *userdata);
+void method_localca_issue(struct control_call *call, struct json_object *parameters,
+			  void *userdata);
+void method_localca_list(struct control_call *call, struct json_object *parameters, void *userdata);
+
+/* Applies lines to a copy of the running-config, checks it, swaps it and sends it to the mate.
+ * Fails with a sentence. */
+int configure_text(struct engine *engine, const char *text, struct why *ret_why);
+/* methods_failover.c: waits for a role. */
+int role_waits_new(struct engine *engine, struct methods **ret_methods);

@@ -1,0 +1,335 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Methods that the keeper carries out: trustpoints in and out, and the local CA. */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "failover/methods_internal.h"
+#include "failover/replication.h"
+
+#define CALL_FDS_MAX 2
+
+/* Takes the call's descriptors; they are closed when this returns, the keeper has its own copies
+ * then. */
+static int forward(struct waiting *waiting, enum ipc_type type, const ProtobufCMessage *message,
+		   size_t n_fds_min, ipc_reply_fn on_reply)
+{
+	int fds[CALL_FDS_MAX];
+	size_t n = 0;
+	int r;
+
+	while (n < CALL_FDS_MAX && (fds[n] = control_call_take_fd(waiting->call, n)) >= 0)
+		n++;
+	if (n < n_fds_min) {
+		r = ERR_MALFORMED;
+		waiting_fail(waiting, r, "the request came without its file descriptors");
+	} else {
+		r = engine_keeper_call(waiting->engine, type, message, fds, n, on_reply, waiting);
+		if (r < 0)
+			waiting_fail(waiting, r,
+				     "the keeper is not there just now: try again, or see the log");
+	}
+	for (size_t i = 0; i < n; i++)
+		(void)close(fds[i]);
+	return r;
+}
+
+/* ---- import ---- */
+
+static void describe_replication(struct waiting *waiting, const char *state, const char *standby)
+{
+	json_add_text(waiting->result, "replication", state);
+	json_add_text(waiting->result, "standby", standby);
+}
+
+static void on_import_replicated(const struct replication_result *progress, bool is_done,
+				 void *userdata)
+{
+	struct waiting *waiting = userdata;
+	char text[WHY_TEXT_MAX + 128];
+
+	if (!is_done)
+		return;
+	if (progress->code == 0) {
+		describe_replication(waiting, "done", "the standby has it, durably");
+	} else {
+		(void)snprintf(text, sizeof(text),
+			       "degraded, queued: the standby does not have it yet (%s)",
+			       progress->why.text);
+		describe_replication(waiting, "queued", text);
+	}
+	waiting_reply(waiting);
+}
+
+static void after_import(struct waiting *waiting)
+{
+	struct engine *engine = waiting->engine;
+	enum config_replication mode = engine->config->failover.replication;
+
+	engine_mate_lacks(engine, waiting->name);
+	if (!engine->config->failover.is_enabled) {
+		describe_replication(waiting, "off", "failover is off: there is no standby");
+		waiting_reply(waiting);
+	} else if (mode == CONFIG_REPLICATION_OFF) {
+		describe_replication(
+			waiting, "off",
+			"the standby does not have it: import-time replication is off; run "
+			"`asafo write-standby`");
+		waiting_reply(waiting);
+	} else if (mode == CONFIG_REPLICATION_ASYNC) {
+		describe_replication(waiting, "queued", "on its way to the standby");
+		waiting_reply(waiting);
+	} else {
+		replication_wait(engine->replication, on_import_replicated, waiting);
+	}
+}
+
+static void add_warnings(struct json_object *result, char *const *warnings, size_t n)
+{
+	struct json_object *array = json_object_new_array();
+
+	for (size_t i = 0; i < n; i++)
+		(void)json_object_array_add(array, json_object_new_string(warnings[i]));
+	(void)json_object_object_add(result, "warnings", array);
+}
+
+static void on_import(int code, const ProtobufCMessage *body, bool has_more, void *userdata)
+{
+	struct waiting *waiting = userdata;
+	const Asafo__Ipc__ImportReply *reply = (const Asafo__Ipc__ImportReply *)body;
+	struct json_object *trustpoint, *kept_home;
+	struct engine_position position;
+
+	(void)has_more;
+	if (!waiting_goes_on(waiting, code, reply ? reply->status : NULL))
+		return;
+	trustpoint = json_trustpoint(waiting->engine, &reply->public_part, true);
+	position = engine_position_from(reply->position);
+	(void)json_object_object_add(waiting->result, "trustpoint", trustpoint);
+	json_add_flag(waiting->result, "unchanged", reply->unchanged);
+	add_warnings(waiting->result, reply->warnings, reply->n_warnings);
+	(void)json_object_object_add(waiting->result, "position", json_position(&position));
+	if (trustpoint && json_object_object_get_ex(trustpoint, "kept_home", &kept_home) &&
+	    json_object_get_string_len(kept_home) > 0) {
+		describe_replication(waiting, "kept-home", json_object_get_string(kept_home));
+		waiting_reply(waiting);
+	} else if (waiting->is_changing && !reply->unchanged) {
+		log_line(LOG_INFO, "trustpoint %s imported by %s", waiting->name,
+			 control_call_peer(waiting->call));
+		after_import(waiting);
+	} else {
+		describe_replication(waiting, "off",
+				     waiting->is_changing ? "nothing changed" : "dry run");
+		waiting_reply(waiting);
+	}
+}
+
+void method_import(struct control_call *call, struct json_object *parameters, void *userdata)
+{
+	struct engine *engine = userdata;
+	Asafo__Ipc__Import message = ASAFO__IPC__IMPORT__INIT;
+	struct waiting *waiting;
+
+	if (!require_active(engine, call))
+		return;
+	waiting = waiting_new(engine, call);
+	if (!waiting)
+		return;
+	message.name = (char *)(uintptr_t)parameter_text(parameters, "name");
+	message.replace = parameter_flag(parameters, "replace");
+	message.dry_run = parameter_flag(parameters, "dry_run");
+	message.allow_no_mac = parameter_flag(parameters, "allow_no_mac");
+	message.non_exportable = parameter_flag(parameters, "non_exportable");
+	message.term = engine->fsm.term;
+	waiting->is_changing = !message.dry_run;
+	(void)snprintf(waiting->name, sizeof(waiting->name), "%s", message.name);
+	(void)forward(waiting, IPC_IMPORT, &message.base, 1, on_import);
+}
+
+/* ---- what ends with a bare status ---- */
+
+static void on_status_reply(int code, const ProtobufCMessage *body, bool has_more, void *userdata)
+{
+	struct waiting *waiting = userdata;
+	const Asafo__Ipc__StatusReply *reply = (const Asafo__Ipc__StatusReply *)body;
+
+	(void)has_more;
+	if (!waiting_goes_on(waiting, code, reply ? reply->status : NULL))
+		return;
+	if (waiting->is_changing)
+		engine_mate_lacks(waiting->engine, waiting->name);
+	waiting_reply(waiting);
+}
+
+void method_export(struct control_call *call, struct json_object *parameters, void *userdata)
+{
+	Asafo__Ipc__Export message = ASAFO__IPC__EXPORT__INIT;
+	const char *format = parameter_text(parameters, "format");
+	struct waiting *waiting = waiting_new(userdata, call);
+
+	if (!waiting)
+		return;
+	message.name = (char *)(uintptr_t)parameter_text(parameters, "name");
+	message.format = (char *)(uintptr_t)(format[0] ? format : "pkcs12");
+	(void)forward(waiting, IPC_EXPORT, &message.base, 2, on_status_reply);
+}
+
+static bool is_bound(const struct config *config, const char *name, struct why *ret_why)
+{
+	for (size_t i = 0; i < config->n_bindings; i++) {
+		const struct config_binding *binding = &config->bindings[i];
+
+		if (strcmp(binding->trustpoint, name) == 0) {
+			(void)why_set(ret_why, ERR_IN_USE,
+				      "%s is bound (ssl trust-point %s%s%s%s%s): unbind it first, "
+				      "or use --force",
+				      name, name, binding->interface[0] ? " " : "",
+				      binding->interface, binding->domain[0] ? " domain " : "",
+				      binding->domain);
+			return true;
+		}
+	}
+	return false;
+}
+
+/* Takes every binding of NAME out of the running-config. */
+static int unbind_all(struct engine *engine, const char *name, struct why *ret_why)
+{
+	_cleanup_(buf_done) struct buf text = {0};
+
+	for (size_t i = 0; i < engine->config->n_bindings; i++) {
+		const struct config_binding *binding = &engine->config->bindings[i];
+
+		if (strcmp(binding->trustpoint, name) == 0 &&
+		    buf_append_format(&text, "no ssl trust-point %s%s%s%s%s\n", name,
+				      binding->interface[0] ? " " : "", binding->interface,
+				      binding->domain[0] ? " domain " : "", binding->domain) < 0)
+			return -ENOMEM;
+	}
+	return text.size > 0 ? configure_text(engine, buf_text(&text), ret_why) : 0;
+}
+
+void method_remove(struct control_call *call, struct json_object *parameters, void *userdata)
+{
+	struct engine *engine = userdata;
+	Asafo__Ipc__Remove message = ASAFO__IPC__REMOVE__INIT;
+	struct waiting *waiting;
+	struct why why = {0};
+
+	if (!require_active(engine, call))
+		return;
+	message.name = (char *)(uintptr_t)parameter_text(parameters, "name");
+	message.term = engine->fsm.term;
+	if (!parameter_flag(parameters, "force")) {
+		if (is_bound(engine->config, message.name, &why)) {
+			control_call_fail(call, ERR_IN_USE, why.text);
+			return;
+		}
+	} else {
+		int r = unbind_all(engine, message.name, &why);
+
+		if (r < 0) {
+			control_call_fail(call, r, why.text);
+			return;
+		}
+	}
+	waiting = waiting_new(engine, call);
+	if (!waiting)
+		return;
+	waiting->is_changing = true;
+	(void)snprintf(waiting->name, sizeof(waiting->name), "%s", message.name);
+	log_line(LOG_INFO, "trustpoint %s removed by %s", message.name, control_call_peer(call));
+	(void)forward(waiting, IPC_REMOVE, &message.base, 0, on_status_reply);
+}
+
+/* ---- local CA ---- */
+
+void method_localca_create(struct control_call *call, struct json_object *parameters,
+			   void *userdata)
+{
+	Asafo__Ipc__LocalCaCreate message = ASAFO__IPC__LOCAL_CA_CREATE__INIT;
+	struct waiting *waiting = waiting_new(userdata, call);
+
+	if (!waiting)
+		return;
+	message.name = (char *)(uintptr_t)parameter_text(parameters, "name");
+	message.subject = (char *)(uintptr_t)parameter_text(parameters, "subject");
+	message.lifetime_days = (uint32_t)parameter_number(parameters, "lifetime_days", 1095);
+	(void)forward(waiting, IPC_LOCALCA_CREATE, &message.base, 0, on_status_reply);
+}
+
+static void on_issue(int code, const ProtobufCMessage *body, bool has_more, void *userdata)
+{
+	struct waiting *waiting = userdata;
+	const Asafo__Ipc__LocalCaIssueReply *reply = (const Asafo__Ipc__LocalCaIssueReply *)body;
+
+	(void)has_more;
+	if (!waiting_goes_on(waiting, code, reply ? reply->status : NULL))
+		return;
+	json_add_hex(waiting->result, "fingerprint", reply->fingerprint.data,
+		     reply->fingerprint.len);
+	json_add_hex(waiting->result, "serial", reply->serial.data, reply->serial.len);
+	waiting_reply(waiting);
+}
+
+#define ISSUE_NAMES_MAX 64
+
+void method_localca_issue(struct control_call *call, struct json_object *parameters, void *userdata)
+{
+	Asafo__Ipc__LocalCaIssue message = ASAFO__IPC__LOCAL_CA_ISSUE__INIT;
+	struct waiting *waiting = waiting_new(userdata, call);
+	char *names[ISSUE_NAMES_MAX];
+	struct json_object *array;
+
+	if (!waiting)
+		return;
+	message.names = names;
+	if (json_object_object_get_ex(parameters, "names", &array) &&
+	    json_object_is_type(array, json_type_array)) {
+		size_t n = json_object_array_length(array);
+
+		for (size_t i = 0; i < n && i < ISSUE_NAMES_MAX; i++)
+			names[message.n_names++] = (char *)(uintptr_t)json_object_get_string(
+				json_object_array_get_idx(array, i));
+	}
+	message.subject = (char *)(uintptr_t)parameter_text(parameters, "subject");
+	message.lifetime_days = (uint32_t)parameter_number(parameters, "lifetime_days", 365);
+	(void)forward(waiting, IPC_LOCALCA_ISSUE, &message.base, 2, on_issue);
+}
+
+static void on_ca_list(int code, const ProtobufCMessage *body, bool has_more, void *userdata)
+{
+	struct waiting *waiting = userdata;
+	const Asafo__Ipc__LocalCaListReply *reply = (const Asafo__Ipc__LocalCaListReply *)body;
+	struct json_object *issued;
+
+	if (!waiting_goes_on(waiting, code, reply ? reply->status : NULL))
+		return;
+	if (!json_object_object_get_ex(waiting->result, "issued", &issued)) {
+		issued = json_object_new_array();
+		(void)json_object_object_add(waiting->result, "issued", issued);
+		(void)json_object_object_add(
+			waiting->result, "ca",
+			reply->exists ? json_trustpoint(waiting->engine, &reply->ca_public, false)
+				      : NULL);
+	}
+	for (size_t i = 0; i < reply->n_issued; i++)
+		(void)json_object_array_add(
+			issued, json_trustpoint(waiting->engine, &reply->issued[i], false));
+	if (!has_more)
+		waiting_reply(waiting);
+}
+
+void method_localca_list(struct control_call *call, struct json_object *parameters, void *userdata)
+{
+	struct waiting *waiting = waiting_new(userdata, call);
+
+	(void)parameters;
+	if (waiting)
+		(void)forward(waiting, IPC_LOCALCA_LIST, NULL, 0, on_ca_list);
+}

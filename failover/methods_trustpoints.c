@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Trustpoints as JSON: what the unit has, whether the mate has it, and where it is bound. */
+#include <stdlib.h>
+#include <string.h>
+
+#include <gnutls/gnutls.h>
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "failover/methods_internal.h"
+
+static const char *const origin_names[] = {"imported", "fallback", "local-ca"};
+
+static const char *on_mate(const struct engine *engine, const char *name, bool is_replicated)
+{
+	if (!is_replicated)
+		return "no";
+	for (size_t i = 0; i < engine->lacking.n; i++) {
+		if (strcmp(engine->lacking.names[i], name) == 0)
+			return "no";
+	}
+	return engine->lacking.is_complete ? "yes" : "unknown";
+}
+
+static struct json_object *bound_to(const struct config *config, const char *name)
+{
+	struct json_object *array = json_object_new_array();
+
+	for (size_t i = 0; i < config->n_bindings; i++) {
+		struct json_object *entry;
+
+		if (strcmp(config->bindings[i].trustpoint, name) != 0)
+			continue;
+		entry = json_object_new_object();
+		json_add_text(entry, "interface", config->bindings[i].interface);
+		json_add_text(entry, "domain", config->bindings[i].domain);
+		(void)json_object_array_add(array, entry);
+	}
+	return array;
+}
+
+static void add_names(struct json_object *object, char *const *names, size_t n)
+{
+	struct json_object *array = json_object_new_array();
+
+	for (size_t i = 0; i < n; i++)
+		(void)json_object_array_add(array, json_object_new_string(names[i]));
+	(void)json_object_object_add(object, "names", array);
+}
+
+static void append_pem(struct buf *pem, const ProtobufCBinaryData *der)
+{
+	gnutls_datum_t in = {der->data, (unsigned)der->len}, out = {0};
+
+	if (gnutls_pem_base64_encode2("CERTIFICATE", &in, &out) < 0)
+		return;
+	(void)buf_append(pem, out.data, out.size);
+	gnutls_free(out.data);
+}
+
+static void add_pem(struct json_object *object, const Asafo__Record__TrustpointPublic *public_part)
+{
+	_cleanup_(buf_done) struct buf pem = {0};
+	const char *text;
+
+	append_pem(&pem, &public_part->leaf);
+	for (size_t i = 0; i < public_part->n_chain; i++)
+		append_pem(&pem, &public_part->chain[i]);
+	text = buf_text(&pem);
+	json_add_text(object, "pem", text);
+}
+
+struct json_object *json_trustpoint(const struct engine *engine,
+				    const ProtobufCBinaryData *public_part, bool is_replicated)
+{
+	Asafo__Record__TrustpointPublic *trustpoint =
+		asafo__record__trustpoint_public__unpack(NULL, public_part->len, public_part->data);
+	struct json_object *object;
+
+	if (!trustpoint)
+		return NULL;
+	object = json_object_new_object();
+	is_replicated = is_replicated && !trustpoint->kept_home[0];
+	json_add_text(object, "name", trustpoint->name);
+	json_add_number(object, "generation", (int64_t)trustpoint->generation);
+	json_add_text(object, "origin",
+		      (unsigned)trustpoint->origin < ARRAY_SIZE(origin_names)
+			      ? origin_names[trustpoint->origin]
+			      : "unknown");
+	json_add_flag(object, "replicated", is_replicated);
+	json_add_text(object, "kept_home", trustpoint->kept_home);
+	json_add_text(object, "subject", trustpoint->subject);
+	json_add_text(object, "issuer", trustpoint->issuer);
+	json_add_hex(object, "serial", trustpoint->serial.data, trustpoint->serial.len);
+	json_add_hex(object, "fingerprint", trustpoint->fingerprint.data,
+		     trustpoint->fingerprint.len);
+	json_add_text(object, "key_type", trustpoint->key_type);
+	json_add_number(object, "not_before", trustpoint->not_before);
+	json_add_number(object, "not_after", trustpoint->not_after);
+	add_names(object, trustpoint->names, trustpoint->n_names);
+	json_add_flag(object, "chain_complete", trustpoint->chain_complete);
+	json_add_number(object, "chain_length", (int64_t)trustpoint->n_chain);
+	json_add_flag(object, "exportable", trustpoint->exportable);
+	json_add_number(object, "imported_at", trustpoint->imported_at);
+	json_add_text(object, "on_mate", on_mate(engine, trustpoint->name, is_replicated));
+	(void)json_object_object_add(object, "bound", bound_to(engine->config, trustpoint->name));
+	add_pem(object, trustpoint);
+	asafo__record__trustpoint_public__free_unpacked(trustpoint, NULL);
+	return object;
+}
+
+static void on_list(int code, const ProtobufCMessage *body, bool has_more, void *userdata)
+{
+	struct waiting *waiting = userdata;
+	const Asafo__Ipc__ListReply *reply = (const Asafo__Ipc__ListReply *)body;
+	const char *key = waiting->is_changing ? "certificates" : "trustpoints";
+	struct json_object *array;
+
+	if (!waiting_goes_on(waiting, code, reply ? reply->status : NULL))
+		return;
+	if (!json_object_object_get_ex(waiting->result, key, &array)) {
+		array = json_object_new_array();
+		(void)json_object_object_add(waiting->result, key, array);
+	}
+	for (size_t i = 0; i < reply->n_public_parts; i++) {
+		bool is_replicated = i < reply->n_is_replicated && reply->is_replicated[i];
+		struct json_object *entry =
+			json_trustpoint(waiting->engine, &reply->public_parts[i], is_replicated);
+
+		if (waiting->name[0] && strcmp(parameter_text(entry, "name"), waiting->name) != 0) {
+			json_object_put(entry);
+			continue;
+		}
+		if (!waiting->is_changing)
+			json_object_object_del(entry, "pem");
+		(void)json_object_array_add(array, entry);
+	}
+	if (has_more)
+		return;
+	if (waiting->name[0] && json_object_array_length(array) == 0) {
+		waiting_fail(waiting, ERR_NOT_FOUND,
+			     "there is no trustpoint of that name: see `asafo show trustpoints`");
+		return;
+	}
+	(void)json_object_object_add(waiting->result, "position",
+				     json_position(&waiting->engine->store.position));
+	waiting_reply(waiting);
+}
+
+static void list(struct control_call *call, struct json_object *parameters, struct engine *engine,
+		 bool with_pem)
+{
+	Asafo__Ipc__List message = ASAFO__IPC__LIST__INIT;
+	struct waiting *waiting = waiting_new(engine, call);
+	int r;
+
+	if (!waiting)
+		return;
+	waiting->is_changing = with_pem;
+	(void)snprintf(waiting->name, sizeof(waiting->name), "%s",
+		       parameter_text(parameters, "name"));
+	r = engine_keeper_call(engine, IPC_LIST, &message.base, NULL, 0, on_list, waiting);
+	if (r < 0)
+		waiting_fail(waiting, r,
+			     "the keeper is not there just now: try again, or see the log");
+}
+
+void method_show_trustpoints(struct control_call *call, struct json_object *parameters,
+			     void *userdata)
+{
+	list(call, parameters, userdata, false);
+}
+
+void method_show_certificates(struct control_call *call, struct json_object *parameters,
+			      void *userdata)
+{
+	list(call, parameters, userdata, true);
+}

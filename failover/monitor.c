@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Link state of the monitored interfaces, from the kernel's events. An interface without carrier
+ * has failed; the state machine compares the number with the mate's.
+ */
+#include <string.h>
+
+#include "base/err.h"
+#include "base/log.h"
+#include "failover/engine.h"
+
+static bool is_failed(const struct engine *engine, const struct config_interface *interface)
+{
+	struct linkmon_link link = {0};
+
+	if (!interface->is_monitored || interface->is_shutdown || !interface->name[0])
+		return false;
+	linkmon_get(engine->addresses.linkmon, interface->device, &link);
+	return !link.is_present || !link.is_admin_up || !link.has_carrier;
+}
+
+void engine_monitor_check(struct engine *engine)
+{
+	uint32_t failed = 0;
+
+	if (!engine->addresses.linkmon)
+		return;
+	for (size_t i = 0; i < engine->config->n_interfaces; i++)
+		failed += is_failed(engine, &engine->config->interfaces[i]);
+	if (failed == engine->addresses.failed_interfaces)
+		return;
+	engine->addresses.failed_interfaces = failed;
+	engine_feed(engine,
+		    (struct fo_event){.type = FO_EVENT_INTERFACES, .failed_interfaces = failed});
+}
+
+static void on_link(const struct linkmon_link *link, void *userdata)
+{
+	struct engine *engine = userdata;
+	struct why why = {0};
+
+	for (size_t i = 0; i < engine->config->n_interfaces; i++) {
+		const struct config_interface *interface = &engine->config->interfaces[i];
+
+		if (strcmp(interface->device, link->device) == 0 && interface->name[0])
+			log_message(LOG_ALERT, link->has_carrier ? 105006 : 105007,
+				    "(%s) Link status '%s' on interface %s",
+				    fo_unit_text(engine->config->failover.unit),
+				    link->has_carrier ? "Up" : "Down", interface->name);
+	}
+	if (link->is_present && link->is_admin_up) {
+		if (engine->pair.paths)
+			path_set_refresh(engine->pair.paths);
+		if (engine->addresses.vip && engine_set_addresses(engine, &why) < 0)
+			log_line(LOG_ERR, "addresses: %s", why.text);
+	}
+	engine_monitor_check(engine);
+}
+
+static void on_address(const char *device, bool is_added, void *userdata)
+{
+	struct engine *engine = userdata;
+
+	(void)device;
+	/* Somebody took an address away: the lease puts it back. */
+	if (!is_added && engine->addresses.vip)
+		(void)vip_renew(engine->addresses.vip);
+}
+
+int engine_monitor_start(struct engine *engine)
+{
+	static const struct linkmon_ops ops = {on_link, on_address};
+
+	return linkmon_new(engine->event, &ops, engine, &engine->addresses.linkmon);
+}

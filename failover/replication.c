@@ -1,0 +1,437 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What both ends of replication share: messages, the progress timer, and command replication. */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "failover/replication_internal.h"
+
+static void on_fallback_made(int code, const ProtobufCMessage *body, bool has_more, void *userdata)
+{
+	struct replication *replication = userdata;
+	const Asafo__Ipc__Status *status =
+		body ? ((const Asafo__Ipc__StatusReply *)body)->status : NULL;
+
+	(void)has_more;
+	if (replication->engine->is_exiting)
+		return;
+	replication->is_making_fallback = false;
+	if (replication_status_code(code, status) < 0)
+		log_line(LOG_ERR, "the self-signed fallback could not be made: %s",
+			 replication_status_text(code, status));
+	else
+		replication->engine->store.has_fallback = true;
+}
+
+void replication_on_active(struct replication *replication)
+{
+	struct engine *engine = replication->engine;
+	Asafo__Ipc__FallbackMake message = ASAFO__IPC__FALLBACK_MAKE__INIT;
+
+	if (engine->store.has_fallback || replication->is_making_fallback ||
+	    !engine->store.is_known)
+		return;
+	message.hostname = engine->config->hostname;
+	message.term = engine->fsm.term;
+	replication->is_making_fallback =
+		engine_keeper_call(engine, IPC_FALLBACK_MAKE, &message.base, NULL, 0,
+				   on_fallback_made, replication) == 0;
+}
+
+static int on_timeout(sd_event_source *source, uint64_t usec, void *userdata)
+{
+	struct replication *replication = userdata;
+
+	(void)source;
+	(void)usec;
+	if (replication->send.phase != SEND_IDLE)
+		replication_send_fail(replication, ERR_TIMEOUT,
+				      "the standby made no progress for 30 s: see its log, then "
+				      "`asafo write-standby`");
+	if (replication->receive.phase != RECEIVE_IDLE)
+		replication_receive_fail(replication, ERR_TIMEOUT,
+					 "the active made no progress for 30 s");
+	return 0;
+}
+
+void replication_touch(struct replication *replication)
+{
+	bool is_busy =
+		replication->send.phase != SEND_IDLE || replication->receive.phase != RECEIVE_IDLE;
+	uint64_t at = monotime_add_ms(monotime_now(), REPLICATION_TIMEOUT_MS).ns / 1000;
+
+	(void)sd_event_source_set_time(replication->timeout, at);
+	(void)sd_event_source_set_enabled(replication->timeout,
+					  is_busy ? SD_EVENT_ONESHOT : SD_EVENT_OFF);
+}
+
+/* ---- imports that wait for the standby ---- */
+
+static void arm_waiters(struct replication *replication)
+{
+	struct monotime first = MONOTIME_NEVER;
+
+	for (struct replication_waiter *waiter = replication->waiters; waiter;
+	     waiter = waiter->next)
+		first = monotime_min(first, waiter->deadline);
+	(void)sd_event_source_set_time(replication->wait_timeout, first.ns / 1000);
+	(void)sd_event_source_set_enabled(replication->wait_timeout,
+					  replication->waiters ? SD_EVENT_ONESHOT : SD_EVENT_OFF);
+}
+
+static void answer_waiters_if(struct replication *replication,
+			      const struct replication_result *result,
+			      bool (*is_due)(const struct replication_waiter *waiter,
+					     const struct replication_result *result))
+{
+	struct replication_waiter **at = &replication->waiters;
+
+	while (*at) {
+		struct replication_waiter *waiter = *at;
+
+		if (!is_due(waiter, result)) {
+			at = &waiter->next;
+			continue;
+		}
+		*at = waiter->next;
+		waiter->on_done(result, true, waiter->userdata);
+		free(waiter);
+	}
+	arm_waiters(replication);
+}
+
+static bool is_served(const struct replication_waiter *waiter,
+		      const struct replication_result *result)
+{
+	return result->code < 0 || result->seq >= waiter->seq;
+}
+
+static bool is_overdue(const struct replication_waiter *waiter,
+		       const struct replication_result *result)
+{
+	(void)result;
+	return monotime_reached(monotime_now(), waiter->deadline);
+}
+
+void replication_answer_waiters(struct replication *replication,
+				const struct replication_result *result)
+{
+	answer_waiters_if(replication, result, is_served);
+}
+
+static int on_wait_timeout(sd_event_source *source, uint64_t usec, void *userdata)
+{
+	struct replication_result result = {.code = ERR_TIMEOUT};
+
+	(void)source;
+	(void)usec;
+	(void)why_set(&result.why, ERR_TIMEOUT, "the standby did not answer within %d ms",
+		      REPLICATION_WAIT_MS);
+	answer_waiters_if(userdata, &result, is_overdue);
+	return 0;
+}
+
+void replication_wait(struct replication *replication, replication_progress_fn on_done,
+		      void *userdata)
+{
+	struct replication_result result = {0};
+	struct replication_waiter *waiter;
+
+	if (replication->send.phase == SEND_IDLE)
+		result.code =
+			replication_push(replication, "import", true, NULL, NULL, &result.why);
+	else
+		replication->send.is_again = true;
+	waiter = result.code < 0 ? NULL : calloc(1, sizeof(*waiter));
+	if (!waiter) {
+		result.code = result.code < 0 ? result.code : -ENOMEM;
+		on_done(&result, true, userdata);
+		return;
+	}
+	*waiter = (struct replication_waiter){
+		.next = replication->waiters,
+		.seq = replication->engine->store.position.seq,
+		.deadline = monotime_add_ms(monotime_now(), REPLICATION_WAIT_MS),
+		.on_done = on_done,
+		.userdata = userdata,
+	};
+	replication->waiters = waiter;
+	arm_waiters(replication);
+}
+
+int replication_new(struct engine *engine, struct replication **ret_replication)
+{
+	struct replication *replication = calloc(1, sizeof(*replication));
+	int r;
+
+	if (!replication)
+		return -ENOMEM;
+	replication->engine = engine;
+	replication->next_id = 1;
+	r = sd_event_add_time(engine->event, &replication->timeout, CLOCK_MONOTONIC, 0, 0,
+			      on_timeout, replication);
+	if (r >= 0)
+		r = sd_event_add_time(engine->event, &replication->wait_timeout, CLOCK_MONOTONIC, 0,
+				      0, on_wait_timeout, replication);
+	if (r < 0) {
+		replication_free(replication);
+		return r;
+	}
+	(void)sd_event_source_set_enabled(replication->timeout, SD_EVENT_OFF);
+	(void)sd_event_source_set_enabled(replication->wait_timeout, SD_EVENT_OFF);
+	*ret_replication = replication;
+	return 0;
+}
+
+void replication_free(struct replication *replication)
+{
+	if (!replication)
+		return;
+	replication->timeout = sd_event_source_disable_unref(replication->timeout);
+	replication->wait_timeout = sd_event_source_disable_unref(replication->wait_timeout);
+	while (replication->waiters) {
+		struct replication_waiter *waiter = replication->waiters;
+
+		replication->waiters = waiter->next;
+		free(waiter);
+	}
+	free(replication->receive.config_text);
+	free(replication);
+}
+
+int replication_post(struct replication *replication, Asafo__Wire__Link__BodyCase kind, void *body)
+{
+	Asafo__Wire__Link message = ASAFO__WIRE__LINK__INIT;
+
+	message.body_case = kind;
+	message.hello = body; /* every member of the union is a pointer */
+	if (!replication->engine->pair.link)
+		return ERR_CLOSED;
+	return link_send(replication->engine->pair.link, &message);
+}
+
+const char *replication_status_text(int code, const Asafo__Ipc__Status *status)
+{
+	if (code < 0)
+		return err_text(code);
+	return status && status->why && status->why[0] ? status->why
+						       : err_text(status ? status->code : 0);
+}
+
+int replication_status_code(int code, const Asafo__Ipc__Status *status)
+{
+	return code < 0 ? code : status ? status->code : 0;
+}
+
+void replication_position_fill(const struct engine_position *position,
+			       Asafo__Record__Position *ret_message)
+{
+	asafo__record__position__init(ret_message);
+	ret_message->term = position->term;
+	ret_message->seq = position->seq;
+	ret_message->count = position->count;
+	ret_message->digest.data = (uint8_t *)(uintptr_t)position->digest;
+	ret_message->digest.len = sizeof(position->digest);
+}
+
+const struct replication_result *replication_last(const struct replication *replication)
+{
+	return &replication->last;
+}
+
+bool replication_is_busy(const struct replication *replication)
+{
+	return replication->send.phase != SEND_IDLE || replication->receive.phase != RECEIVE_IDLE;
+}
+
+void replication_stop(struct replication *replication)
+{
+	replication->receive.is_wanted = false;
+	if (replication->receive.phase != RECEIVE_IDLE)
+		replication_receive_fail(replication, ERR_CLOSED,
+					 "stopped: this unit's role changed");
+	if (replication->send.phase != SEND_IDLE && !engine_is_active(replication->engine))
+		replication_send_fail(replication, ERR_NOT_ACTIVE,
+				      "stopped: this unit is no longer active");
+}
+
+void replication_link_up(struct replication *replication)
+{
+	struct engine *engine = replication->engine;
+
+	if (replication->receive.is_wanted)
+		replication_request(replication, replication->receive.reason,
+				    replication->receive.is_quiet);
+	if (engine_is_active(engine))
+		replication_send_config(replication);
+}
+
+void replication_link_down(struct replication *replication, const char *why)
+{
+	if (replication->receive.phase != RECEIVE_IDLE)
+		replication_receive_fail(replication, ERR_CLOSED, why);
+	if (replication->send.phase != SEND_IDLE)
+		replication_send_fail(replication, ERR_CLOSED, why);
+}
+
+void replication_link_writable(struct replication *replication)
+{
+	replication_send_continue(replication);
+}
+
+int replication_apply_config(struct replication *replication, const char *text, size_t size,
+			     struct why *ret_why)
+{
+	struct config *merged = NULL;
+	struct config_error error = {0};
+	int r = config_merge_replicated(replication->engine->config, text, size, &merged, &error);
+
+	if (r < 0)
+		return why_set(ret_why, r, "the active's configuration, line %u, column %u: %s",
+			       error.line, error.column, error.why.text);
+	r = config_check(merged, ret_why);
+	if (r < 0) {
+		config_free(merged);
+		return r;
+	}
+	engine_apply_config(replication->engine, merged);
+	return 0;
+}
+
+void replication_send_config(struct replication *replication)
+{
+	struct engine *engine = replication->engine;
+	_cleanup_(buf_done) struct buf text = {0};
+	uint8_t digest[ENGINE_DIGEST_SIZE];
+	Asafo__Wire__Command command = ASAFO__WIRE__COMMAND__INIT;
+	char kind[] = "config";
+
+	if (!engine->pair.link || !link_is_up(engine->pair.link) || !engine_is_active(engine))
+		return;
+	if (engine_config_digest(engine, &text, digest) < 0)
+		return;
+	command.id = replication->next_id++;
+	command.kind = kind;
+	command.text = (ProtobufCBinaryData){text.size, text.data};
+	(void)replication_post(replication, ASAFO__WIRE__LINK__BODY_COMMAND, &command);
+}
+
+bool replication_send_write_memory(struct replication *replication)
+{
+	Asafo__Wire__Command command = ASAFO__WIRE__COMMAND__INIT;
+	char kind[] = "write-memory";
+
+	if (!replication->engine->pair.link || !link_is_up(replication->engine->pair.link))
+		return false;
+	command.id = replication->next_id++;
+	command.kind = kind;
+	return replication_post(replication, ASAFO__WIRE__LINK__BODY_COMMAND, &command) == 0;
+}
+
+struct write_request {
+	void (*on_done)(int code, const char *why, void *userdata);
+	void *userdata;
+};
+
+static void on_file_written(int code, const ProtobufCMessage *body, bool has_more, void *userdata)
+{
+	_cleanup_free_ struct write_request *request = userdata;
+	const Asafo__Ipc__Status *status =
+		body ? ((const Asafo__Ipc__StatusReply *)body)->status : NULL;
+	int result = replication_status_code(code, status);
+
+	(void)has_more;
+	if (result < 0)
+		log_line(LOG_ERR, "startup-config was not written: %s",
+			 replication_status_text(code, status));
+	if (request->on_done)
+		request->on_done(result, replication_status_text(code, status), request->userdata);
+}
+
+int replication_write_memory(struct replication *replication,
+			     void (*on_done)(int code, const char *why, void *userdata),
+			     void *userdata)
+{
+	Asafo__Ipc__FileWrite message = ASAFO__IPC__FILE_WRITE__INIT;
+	_cleanup_(buf_done) struct buf text = {0};
+	struct write_request *request;
+	int r = config_render(replication->engine->config, CONFIG_PART_ALL, &text);
+
+	if (r < 0)
+		return r;
+	request = calloc(1, sizeof(*request));
+	if (!request)
+		return -ENOMEM;
+	*request = (struct write_request){on_done, userdata};
+	message.content = (ProtobufCBinaryData){text.size, text.data};
+	r = engine_keeper_call(replication->engine, IPC_FILE_WRITE, &message.base, NULL, 0,
+			       on_file_written, request);
+	if (r < 0)
+		free(request);
+	return r;
+}
+
+static void answer_command(struct replication *replication, uint32_t id, int code, const char *why)
+{
+	Asafo__Wire__CommandResult result = ASAFO__WIRE__COMMAND_RESULT__INIT;
+	uint8_t digest[ENGINE_DIGEST_SIZE];
+
+	result.id = id;
+	result.code = code;
+	result.why = (char *)(uintptr_t)why;
+	if (engine_config_digest(replication->engine, NULL, digest) == 0)
+		result.config_digest = (ProtobufCBinaryData){sizeof(digest), digest};
+	(void)replication_post(replication, ASAFO__WIRE__LINK__BODY_COMMAND_RESULT, &result);
+}
+
+/* A command of the active's: the lines as they are there now, or `write memory`. */
+static void take_command(struct replication *replication, const Asafo__Wire__Command *command)
+{
+	struct why why = {0};
+	int r;
+
+	if (engine_is_active(replication->engine))
+		r = why_set(&why, ERR_DENIED,
+			    "this unit is active, too: it takes no commands from its mate");
+	else if (strcmp(command->kind, "config") == 0)
+		r = replication_apply_config(replication, (const char *)command->text.data,
+					     command->text.len, &why);
+	else if (strcmp(command->kind, "write-memory") == 0)
+		r = replication_write_memory(replication, NULL, NULL);
+	else
+		r = why_set(&why, ERR_UNSUPPORTED, "this unit's version does not know the command");
+	if (r < 0)
+		log_message(LOG_CRIT, 709007, "Configuration replication failed for command %s: %s",
+			    command->kind, why.text[0] ? why.text : err_text(r));
+	answer_command(replication, command->id, r, why.text);
+}
+
+static void take_command_result(struct replication *replication,
+				const Asafo__Wire__CommandResult *result)
+{
+	if (result->code == 0) {
+		replication->refused[0] = 0;
+		return;
+	}
+	(void)snprintf(replication->refused, sizeof(replication->refused), "%s", result->why);
+	log_message(LOG_CRIT, 709007, "Configuration replication failed: the mate says: %s",
+		    result->why);
+}
+
+bool replication_message(struct replication *replication, const Asafo__Wire__Link *message)
+{
+	if (message->body_case == ASAFO__WIRE__LINK__BODY_COMMAND) {
+		take_command(replication, message->command);
+		return true;
+	}
+	if (message->body_case == ASAFO__WIRE__LINK__BODY_COMMAND_RESULT) {
+		take_command_result(replication, message->command_result);
+		return true;
+	}
+	return replication_receive_message(replication, message) ||
+	       replication_send_message(replication, message);
+}

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/why.h"
+#include "failover/core/wire.pb-c.h"
+
+/*
+ * Bulk replication, both ends (DESIGN.md, Replication). The standby asks with its position; the
+ * active offers nothing, the changes since, or what differs from the standby's manifest; the
+ * standby stages, commits once, and answers with its new position; the active acknowledges equal
+ * digests. The running-config's replicated lines go the same way.
+ */
+struct engine;
+struct replication;
+
+/* Figures of one replication, for `write standby` and `show failover`. */
+struct replication_result {
+	int code;
+	struct why why;
+	uint64_t items, items_total, bytes, ms;
+	const char *mode; /* "equal", "delta", "full" */
+	uint64_t term, seq;
+	uint8_t digest[32];
+	int64_t at; /* seconds since 1970; 0: never */
+};
+
+/* PROGRESS (several times) with is_done false, then once with is_done true. */
+typedef void (*replication_progress_fn)(const struct replication_result *progress, bool is_done,
+					void *userdata);
+
+int replication_new(struct engine *engine, struct replication **ret_replication);
+void replication_free(struct replication *replication);
+
+/*
+ * Standby: asks the active for a replication; where the link is not up it is remembered and asked
+ * when it is. QUIET: the state machine is not told (import-time replication does not leave Standby
+ * Ready).
+ */
+void replication_request(struct replication *replication, const char *reason, bool is_quiet);
+/* Forgets what is under way, on either end. */
+void replication_stop(struct replication *replication);
+
+/*
+ * Active: makes the standby ask (`write standby`). Errors, with the sentence: ERR_NOT_ACTIVE,
+ * ERR_NO_MATE, ERR_BUSY. Otherwise ON_PROGRESS is called with the outcome later.
+ */
+int replication_push(struct replication *replication, const char *reason, bool is_quiet,
+		     replication_progress_fn on_progress, void *userdata, struct why *ret_why);
+/*
+ * Active, import-time replication: the store or configuration changed. Pushes now or, if one is
+ * under way, right after it.
+ */
+void replication_changed(struct replication *replication);
+/*
+ * Active, import-time replication in mode sync: ON_DONE is called once (is_done true) when the
+ * standby has everything that is here now, or with the reason when it does not within
+ * REPLICATION_WAIT_MS. A dead or slow mate never blocks longer.
+ */
+#define REPLICATION_WAIT_MS 2000
+void replication_wait(struct replication *replication, replication_progress_fn on_done,
+		      void *userdata);
+/* This unit is the active one now: makes the fallback certificate if there is none. */
+void replication_on_active(struct replication *replication);
+
+/* From the link. */
+void replication_link_up(struct replication *replication);
+void replication_link_down(struct replication *replication, const char *why);
+void replication_link_writable(struct replication *replication);
+/* Returns false for a message that is not replication's. */
+bool replication_message(struct replication *replication, const Asafo__Wire__Link *message);
+
+/* The latest finished one (code, figures); at is 0 when there was none since the start. */
+const struct replication_result *replication_last(const struct replication *replication);
+bool replication_is_busy(const struct replication *replication);
+
+/*
+ * Command replication: sends the replicated lines to the standby as they are now; its answer
+ * changes nothing here but is logged when it refuses. Nothing happens without a mate.
+ */
+void replication_send_config(struct replication *replication);
+/* `write memory` on the mate, too. Returns false if the mate cannot be reached. */
+bool replication_send_write_memory(struct replication *replication);
+/* Writes the startup-config of this unit. ON_DONE may be NULL. */
+int replication_write_memory(struct replication *replication,
+			     void (*on_done)(int code, const char *why, void *userdata),
+			     void *userdata);

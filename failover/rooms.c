@@ -1,0 +1,356 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The engine's ends of the channels to the keeper and the fronts; each may be replaced when that
+ * process restarts. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "failover/engine.h"
+#include "failover/replication.h"
+
+struct engine_position engine_position_from(const Asafo__Record__Position *position)
+{
+	struct engine_position result = {0};
+
+	if (!position)
+		return result;
+	result.term = position->term;
+	result.seq = position->seq;
+	result.count = position->count;
+	if (position->digest.len == sizeof(result.digest))
+		memcpy(result.digest, position->digest.data, sizeof(result.digest));
+	return result;
+}
+
+bool engine_position_equal(const struct engine_position *a, const struct engine_position *b)
+{
+	return a->term == b->term && a->seq == b->seq &&
+	       memcmp(a->digest, b->digest, sizeof(a->digest)) == 0;
+}
+
+int engine_keeper_call(struct engine *engine, enum ipc_type type, const ProtobufCMessage *message,
+		       const int *fds, size_t n_fds, ipc_reply_fn on_reply, void *userdata)
+{
+	if (!engine->rooms.keeper)
+		return ERR_CLOSED;
+	return ipc_channel_call(engine->rooms.keeper, type, message, fds, n_fds, on_reply,
+				userdata);
+}
+
+/* ---- keeper ---- */
+
+static void take_position(struct engine *engine, const Asafo__Record__Position *position)
+{
+	struct engine_position taken = engine_position_from(position);
+	bool is_changed = !engine_position_equal(&taken, &engine->store.position);
+
+	engine->store.position = taken;
+	if (is_changed) {
+		engine_fronts_role(engine);
+		engine_feed(engine, (struct fo_event){.type = FO_EVENT_POSITION,
+						      .position = {taken.term, taken.seq}});
+	}
+}
+
+static void store_failed(struct engine *engine, const char *why)
+{
+	bool is_new = !engine->store.why[0];
+
+	(void)snprintf(engine->store.why, sizeof(engine->store.why), "%s", why);
+	if (is_new)
+		log_line(LOG_CRIT, "certificate store: %s", why);
+	engine_feed_type(engine, FO_EVENT_STORE_FAILED);
+}
+
+static void on_status(int code, const ProtobufCMessage *body, bool has_more, void *userdata)
+{
+	struct engine *engine = userdata;
+	const Asafo__Ipc__KeeperStatusReply *reply = (const Asafo__Ipc__KeeperStatusReply *)body;
+	struct engine_store *store = &engine->store;
+
+	(void)has_more;
+	if (engine->is_exiting || code < 0)
+		return; /* the channel is gone: the next one asks again */
+	if (reply->status && reply->status->code < 0) {
+		store_failed(engine, reply->status->why);
+		return;
+	}
+	store->is_known = true;
+	store->promised_term = reply->promised_term;
+	store->activated_term = reply->activated_term;
+	store->trustpoints = reply->trustpoints;
+	store->unit_trustpoints = reply->unit_trustpoints;
+	store->has_failover_key = reply->has_failover_key;
+	store->has_fallback = reply->has_fallback;
+	take_position(engine, reply->position);
+	if (store->why[0]) {
+		store->why[0] = 0;
+		engine_feed_type(engine, FO_EVENT_STORE_OK);
+	}
+	engine_try_start(engine);
+	if (engine_is_active(engine))
+		replication_on_active(engine->replication);
+}
+
+void engine_store_refresh(struct engine *engine)
+{
+	(void)engine_keeper_call(engine, IPC_KEEPER_STATUS, NULL, NULL, 0, on_status, engine);
+}
+
+static void on_link_keys(int code, const ProtobufCMessage *body, bool has_more, void *userdata)
+{
+	struct engine *engine = userdata;
+	const Asafo__Ipc__LinkKeysReply *reply = (const Asafo__Ipc__LinkKeysReply *)body;
+	struct engine_pair *pair = &engine->pair;
+
+	(void)has_more;
+	if (engine->is_exiting || code < 0)
+		return;
+	pair->has_keys = (!reply->status || reply->status->code == 0) &&
+			 reply->hello_key.len == HELLO_KEY_SIZE &&
+			 reply->link_psk.len == LINK_PSK_SIZE;
+	if (pair->has_keys) {
+		memcpy(pair->hello_key, reply->hello_key.data, HELLO_KEY_SIZE);
+		memcpy(pair->link_psk, reply->link_psk.data, LINK_PSK_SIZE);
+	}
+	engine_rebuild_pair(engine);
+	engine_try_start(engine);
+}
+
+void engine_keys_refresh(struct engine *engine)
+{
+	(void)engine_keeper_call(engine, IPC_LINK_KEYS, NULL, NULL, 0, on_link_keys, engine);
+}
+
+static void on_key_set(int code, const ProtobufCMessage *body, bool has_more, void *userdata)
+{
+	struct engine *engine = userdata;
+	const Asafo__Ipc__StatusReply *reply = (const Asafo__Ipc__StatusReply *)body;
+
+	(void)has_more;
+	if (engine->is_exiting)
+		return;
+	if (code < 0 || (reply->status && reply->status->code < 0))
+		log_line(LOG_ERR, "failover key: %s",
+			 code < 0 ? err_text(code) : reply->status->why);
+	engine_store_refresh(engine);
+	engine_keys_refresh(engine);
+}
+
+/* Hands a `failover key` that a line brought to the keeper and forgets it. */
+static bool give_key(struct engine *engine)
+{
+	char *key = engine->config->failover.new_key;
+	Asafo__Ipc__FailoverKeySet message = ASAFO__IPC__FAILOVER_KEY_SET__INIT;
+	int r;
+
+	if (!key[0])
+		return false;
+	message.secret = (ProtobufCBinaryData){strlen(key), (uint8_t *)key};
+	r = engine_keeper_call(engine, IPC_FAILOVER_KEY_SET, &message.base, NULL, 0, on_key_set,
+			       engine);
+	if (r == 0) {
+		explicit_bzero(key, sizeof(engine->config->failover.new_key));
+		engine->config->failover.has_key = true;
+	}
+	return r == 0;
+}
+
+void engine_keys_settle(struct engine *engine)
+{
+	if (!engine->rooms.keeper)
+		return;
+	if (!give_key(engine))
+		engine_keys_refresh(engine);
+}
+
+static void on_keeper_notice(struct ipc_channel *channel, struct ipc_frame *frame,
+			     const ProtobufCMessage *body, void *userdata)
+{
+	struct engine *engine = userdata;
+
+	(void)channel;
+	if (frame->type != IPC_CHANGED)
+		return;
+	take_position(engine, ((const Asafo__Ipc__Changed *)body)->position);
+	if (engine_is_active(engine))
+		replication_changed(engine->replication);
+}
+
+static void on_keeper_closed(struct ipc_channel *channel, int code, void *userdata)
+{
+	struct engine *engine = userdata;
+
+	if (engine->rooms.keeper == channel)
+		engine->rooms.keeper = NULL;
+	ipc_channel_free(channel);
+	if (!engine->is_exiting)
+		log_line(LOG_ERR, "the keeper went away (%s); waiting for its successor",
+			 err_text(code));
+}
+
+void engine_keeper_attach(struct engine *engine, int fd)
+{
+	static const bool permitted[IPC_TYPE__MAX] = {[IPC_CHANGED] = true};
+	static const struct ipc_channel_ops ops = {permitted, on_keeper_notice, on_keeper_closed};
+	int r;
+
+	ipc_channel_free(TAKE_PTR(engine->rooms.keeper));
+	r = ipc_channel_new(engine->event, fd, &ops, engine, &engine->rooms.keeper);
+	if (r < 0) {
+		log_line(LOG_ERR, "channel to the keeper: %s", err_text(r));
+		return;
+	}
+	engine_store_refresh(engine);
+	engine_keys_settle(engine);
+}
+
+/* ---- fronts ---- */
+
+static void on_front_notice(struct ipc_channel *channel, struct ipc_frame *frame,
+			    const ProtobufCMessage *body, void *userdata)
+{
+	struct engine *engine = userdata;
+	size_t size = protobuf_c_message_get_packed_size(body);
+	_cleanup_free_ uint8_t *packed = malloc(size ? size : 1);
+	Asafo__Ipc__FrontReport *copy;
+
+	(void)channel;
+	if (frame->type != IPC_FRONT_REPORT || !packed)
+		return;
+	(void)protobuf_c_message_pack(body, packed);
+	copy = asafo__ipc__front_report__unpack(NULL, size, packed);
+	if (!copy)
+		return;
+	if (engine->rooms.report)
+		asafo__ipc__front_report__free_unpacked(engine->rooms.report, NULL);
+	engine->rooms.report = copy;
+}
+
+static void on_front_closed(struct ipc_channel *channel, int code, void *userdata)
+{
+	struct engine *engine = userdata;
+
+	(void)code;
+	for (size_t i = 0; i < ENGINE_FRONTS_MAX; i++) {
+		if (engine->rooms.fronts[i] == channel)
+			engine->rooms.fronts[i] = NULL;
+	}
+	ipc_channel_free(channel);
+}
+
+static void to_fronts(struct engine *engine, enum ipc_type type, const ProtobufCMessage *message)
+{
+	for (size_t i = 0; i < ENGINE_FRONTS_MAX; i++) {
+		if (engine->rooms.fronts[i])
+			(void)ipc_channel_send(engine->rooms.fronts[i], type, message, NULL, 0);
+	}
+}
+
+void engine_fronts_role(struct engine *engine)
+{
+	Asafo__Ipc__FrontRole message = ASAFO__IPC__FRONT_ROLE__INIT;
+	char active[] = "active", standby[] = "standby";
+
+	message.role = engine_is_active(engine) ? active : standby;
+	message.state = (char *)(uintptr_t)fo_state_text(engine->fsm.state);
+	message.unit = (char *)(uintptr_t)fo_unit_text(engine->config->failover.unit);
+	message.term = engine->fsm.term;
+	message.seq = engine->store.position.seq;
+	message.digest = (ProtobufCBinaryData){ENGINE_DIGEST_SIZE, engine->store.position.digest};
+	to_fronts(engine, IPC_FRONT_ROLE, &message.base);
+}
+
+void engine_front_attach(struct engine *engine, unsigned instance, int fd)
+{
+	static const bool permitted[IPC_TYPE__MAX] = {[IPC_FRONT_REPORT] = true};
+	static const struct ipc_channel_ops ops = {permitted, on_front_notice, on_front_closed};
+	int r;
+
+	if (instance >= ENGINE_FRONTS_MAX) {
+		(void)close(fd);
+		return;
+	}
+	ipc_channel_free(TAKE_PTR(engine->rooms.fronts[instance]));
+	r = ipc_channel_new(engine->event, fd, &ops, engine, &engine->rooms.fronts[instance]);
+	if (r < 0) {
+		log_line(LOG_ERR, "channel to front %u: %s", instance, err_text(r));
+		return;
+	}
+	engine_fronts_configure(engine);
+	engine_fronts_role(engine);
+}
+
+/* ---- the fronts' configuration ---- */
+
+#define LISTENS_MAX (CONFIG_INTERFACES_MAX * 4)
+
+struct front_message {
+	Asafo__Ipc__FrontConfig message;
+	Asafo__Ipc__FrontListen listens[LISTENS_MAX];
+	Asafo__Ipc__FrontListen *listen_pointers[LISTENS_MAX];
+	Asafo__Ipc__FrontBinding bindings[CONFIG_BINDINGS_MAX];
+	Asafo__Ipc__FrontBinding *binding_pointers[CONFIG_BINDINGS_MAX];
+};
+
+static void add_listen(struct front_message *front, const struct config_interface *interface,
+		       const struct config_address *address, uint16_t port, bool is_active)
+{
+	Asafo__Ipc__FrontListen *listen = &front->listens[front->message.n_listens];
+
+	if (address->family == 0)
+		return;
+	asafo__ipc__front_listen__init(listen);
+	listen->interface = (char *)(uintptr_t)interface->name;
+	listen->device = (char *)(uintptr_t)interface->device;
+	listen->address.data = (uint8_t *)(uintptr_t)address->bytes;
+	listen->address.len = address->family == AF_INET ? 4 : 16;
+	listen->port = port;
+	listen->is_active_address = is_active;
+	front->listen_pointers[front->message.n_listens++] = listen;
+}
+
+static void fill_listens(struct front_message *front, const struct config *config)
+{
+	for (size_t i = 0; i < config->webvpn.n_enabled; i++) {
+		const struct config_interface *interface =
+			config_interface_find(config, config->webvpn.enabled_on[i]);
+
+		if (!interface)
+			continue;
+		add_listen(front, interface, &interface->active4, config->webvpn.port, true);
+		add_listen(front, interface, &interface->active6, config->webvpn.port, true);
+		add_listen(front, interface, &interface->standby4, config->webvpn.port, false);
+		add_listen(front, interface, &interface->standby6, config->webvpn.port, false);
+	}
+}
+
+void engine_fronts_configure(struct engine *engine)
+{
+	const struct config *config = engine->config;
+	_cleanup_free_ struct front_message *front = calloc(1, sizeof(*front));
+
+	if (!front)
+		return;
+	asafo__ipc__front_config__init(&front->message);
+	front->message.hostname = (char *)(uintptr_t)config->hostname;
+	front->message.minimum_tls = (char *)(uintptr_t)config->minimum_tls;
+	front->message.generation = engine->config_generation;
+	front->message.listens = front->listen_pointers;
+	front->message.bindings = front->binding_pointers;
+	fill_listens(front, config);
+	for (size_t i = 0; i < config->n_bindings; i++) {
+		Asafo__Ipc__FrontBinding *binding = &front->bindings[i];
+
+		asafo__ipc__front_binding__init(binding);
+		binding->trustpoint = (char *)(uintptr_t)config->bindings[i].trustpoint;
+		binding->interface = (char *)(uintptr_t)config->bindings[i].interface;
+		binding->domain = (char *)(uintptr_t)config->bindings[i].domain;
+		front->binding_pointers[front->message.n_bindings++] = binding;
+	}
+	to_fronts(engine, IPC_FRONT_CONFIG, &front->message.base);
+}

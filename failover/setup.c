@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * From the configuration to sockets. A new snapshot is swapped in whole; then only what differs is
+ * rebuilt, so that a change of a binding does not touch the hellos.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <gnutls/crypto.h>
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "failover/engine.h"
+#include "failover/methods.h"
+#include "failover/pairing.h"
+#include "failover/replication.h"
+
+struct fo_params engine_params(const struct config *config)
+{
+	return (struct fo_params){.unit = config->failover.unit,
+				  .is_enabled = config->failover.is_enabled,
+				  .poll_ms = config->failover.poll_ms,
+				  .hold_ms = config->failover.hold_ms,
+				  .interface_policy = config->failover.interface_policy};
+}
+
+int engine_config_digest(const struct engine *engine, struct buf *text,
+			 uint8_t ret_digest[static ENGINE_DIGEST_SIZE])
+{
+	_cleanup_(buf_done) struct buf own = {0};
+	struct buf *into = text ? text : &own;
+	int r = config_render(engine->config, CONFIG_PART_REPLICATED, into);
+
+	if (r < 0)
+		return r;
+	return gnutls_hash_fast(GNUTLS_DIG_SHA256, into->data, into->size, ret_digest) < 0
+		       ? ERR_CRYPTO
+		       : 0;
+}
+
+static void fill_sockaddr(const struct config_address *address, uint16_t port,
+			  struct sockaddr_storage *ret_address)
+{
+	*ret_address = (struct sockaddr_storage){0};
+	if (address->family == AF_INET) {
+		struct sockaddr_in *in = (struct sockaddr_in *)ret_address;
+
+		in->sin_family = AF_INET;
+		in->sin_port = htons(port);
+		memcpy(&in->sin_addr, address->bytes, sizeof(in->sin_addr));
+	} else if (address->family == AF_INET6) {
+		struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)ret_address;
+
+		in6->sin6_family = AF_INET6;
+		in6->sin6_port = htons(port);
+		memcpy(&in6->sin6_addr, address->bytes, sizeof(in6->sin6_addr));
+	}
+}
+
+static void own_and_mate(const struct config_failover *failover, uint16_t port,
+			 struct sockaddr_storage *ret_own, struct sockaddr_storage *ret_mate)
+{
+	bool is_primary = failover->unit == FO_UNIT_PRIMARY;
+
+	fill_sockaddr(is_primary ? &failover->link_active : &failover->link_standby, port, ret_own);
+	fill_sockaddr(is_primary ? &failover->link_standby : &failover->link_active, port,
+		      ret_mate);
+}
+
+void engine_link_config(const struct engine *engine, struct link_config *ret_config)
+{
+	const struct config_failover *failover = &engine->config->failover;
+
+	*ret_config = (struct link_config){.is_listener = failover->unit == FO_UNIT_PRIMARY,
+					   .unit = (uint32_t)failover->unit,
+					   .boot = engine->pair.boot,
+					   .psk_identity = "asafo-link"};
+	own_and_mate(failover, LINK_PORT, &ret_config->local, &ret_config->remote);
+	memcpy(ret_config->device, failover->link_device, sizeof(ret_config->device));
+}
+
+/* ---- what comes in ---- */
+
+static void on_link_up(struct link *link, void *userdata)
+{
+	struct engine *engine = userdata;
+
+	engine->pair.link_why[0] = 0;
+	log_line(LOG_INFO, "failover link up: mate runs %s", link_mate_software(link));
+	replication_link_up(engine->replication);
+}
+
+static void on_link_down(struct link *link, int code, const char *why, void *userdata)
+{
+	struct engine *engine = userdata;
+
+	(void)link;
+	(void)code;
+	if (strncmp(engine->pair.link_why, why, sizeof(engine->pair.link_why) - 1) != 0)
+		log_message(LOG_ALERT, 105005,
+			    "Lost Failover communications with mate on interface %s: %s",
+			    engine->config->failover.link_name, why);
+	(void)snprintf(engine->pair.link_why, sizeof(engine->pair.link_why), "%s", why);
+	replication_link_down(engine->replication, why);
+}
+
+static void on_link_message(struct link *link, const Asafo__Wire__Link *message, void *userdata)
+{
+	struct engine *engine = userdata;
+
+	(void)link;
+	if (!pairing_message(engine->pairing, message))
+		(void)replication_message(engine->replication, message);
+}
+
+static void on_link_writable(struct link *link, void *userdata)
+{
+	struct engine *engine = userdata;
+
+	(void)link;
+	replication_link_writable(engine->replication);
+}
+
+static void refuse_datagram(struct engine *engine, int code)
+{
+	const char *why = code == ERR_VERSION ? "the mate speaks another protocol version"
+			  : code == ERR_INTEGRITY
+				  ? "a hello with another failover key came in: run `asafo pair`"
+				  : err_text(code);
+
+	if (code == ERR_EXISTS || strcmp(engine->mate.refused, why) == 0)
+		return; /* a duplicate, or said already */
+	(void)snprintf(engine->mate.refused, sizeof(engine->mate.refused), "%s", why);
+	log_line(LOG_WARNING, "hello refused: %s", why);
+}
+
+static void take_hello(struct engine *engine, const struct hello *hello)
+{
+	struct engine_mate *mate = &engine->mate;
+	struct timespec ts;
+
+	if (mate->was_heard && mate->boot == hello->boot && hello->counter <= mate->counter)
+		return; /* came faster on another path */
+	(void)clock_gettime(CLOCK_REALTIME, &ts);
+	mate->was_heard = true;
+	mate->refused[0] = 0;
+	mate->boot = hello->boot;
+	mate->counter = hello->counter;
+	mate->view = hello->view;
+	mate->heard_at = monotime_now();
+	mate->position.term = hello->view.position.term;
+	mate->position.seq = hello->view.position.seq;
+	memcpy(mate->position.digest, hello->digest, sizeof(mate->position.digest));
+	memcpy(mate->software, hello->software, sizeof(mate->software));
+	mate->clock_skew_ns = (int64_t)hello->sent_realtime_ns -
+			      ((int64_t)ts.tv_sec * (int64_t)MONOTIME_NS_PER_SEC + ts.tv_nsec);
+	if (memcmp(hello->digest, engine->store.position.digest, sizeof(hello->digest)) == 0)
+		engine_mate_is_complete(engine);
+	else if (hello->view.wants_active && engine_is_active(engine))
+		/* It asks to take over: it gets what it lacks first. */
+		(void)replication_push(engine->replication, "switchover", true, NULL, NULL, NULL);
+	engine_feed(engine, (struct fo_event){.type = FO_EVENT_HELLO, .mate = hello->view});
+	methods_on_transition(engine->methods);
+}
+
+static void on_datagram(size_t index, const uint8_t *data, size_t size, void *userdata)
+{
+	struct engine *engine = userdata;
+	struct engine_pair *pair = &engine->pair;
+	struct monotime now = monotime_now();
+	struct hello hello;
+	bool is_current;
+	int r;
+
+	if (!pair->codec)
+		return;
+	r = hello_open(pair->codec, (unsigned)index, data, size, &hello, &is_current);
+	if (r < 0) {
+		refuse_datagram(engine, r);
+		return;
+	}
+	if (is_current) {
+		take_hello(engine, &hello);
+		return;
+	}
+	/* Not proven yet: our answer echoes its boot id, its next hello ours. Bounded: a replay
+	 * costs one a polltime. */
+	if (monotime_since(now, pair->answered_at) >= MONOTIME_NS_PER_MS * 2) {
+		pair->answered_at = now;
+		engine_send_hello(engine);
+	}
+}
+
+/* ---- building ---- */
+
+static size_t fill_paths(const struct config *config,
+			 struct path_config paths[static HELLO_PATHS_MAX])
+{
+	const struct config_failover *failover = &config->failover;
+	size_t n = 0;
+
+	if (failover->link_device[0]) {
+		paths[n].is_failover_link = true;
+		memcpy(paths[n].name, failover->link_name, sizeof(paths[n].name));
+		memcpy(paths[n].device, failover->link_device, sizeof(paths[n].device));
+		own_and_mate(failover, HELLO_PORT, &paths[n].local, &paths[n].remote);
+		n++;
+	}
+	for (size_t i = 0; i < config->n_interfaces && n < HELLO_PATHS_MAX; i++) {
+		const struct config_interface *interface = &config->interfaces[i];
+
+		if (!interface->is_monitored || interface->is_shutdown || !interface->name[0])
+			continue;
+		memcpy(paths[n].name, interface->name, sizeof(paths[n].name));
+		memcpy(paths[n].device, interface->device, sizeof(paths[n].device));
+		n++;
+	}
+	return n;
+}
+
+static void build_link(struct engine *engine)
+{
+	static const struct link_ops ops = {on_link_up, on_link_down, on_link_message,
+					    on_link_writable};
+	struct engine_pair *pair = &engine->pair;
+	struct link_config config;
+	int r;
+
+	engine_link_config(engine, &config);
+	if (config.local.ss_family == 0 || config.remote.ss_family == 0)
+		return;
+	if (pair->has_keys)
+		memcpy(config.psk, pair->link_psk, sizeof(config.psk));
+	else if (!config.is_listener ||
+		 gnutls_rnd(GNUTLS_RND_KEY, config.psk, sizeof(config.psk)) < 0)
+		return; /* nothing to say yet; a listener waits for `asafo pair` behind a key that
+			   nobody has */
+	r = link_new(engine->event, &config, &ops, engine, &pair->link);
+	explicit_bzero(&config, sizeof(config));
+	if (r < 0)
+		log_line(LOG_ERR, "failover link: %s", err_text(r));
+}
+
+void engine_rebuild_pair(struct engine *engine)
+{
+	struct engine_pair *pair = &engine->pair;
+	struct path_config paths[HELLO_PATHS_MAX] = {0};
+	size_t n = fill_paths(engine->config, paths);
+	int r = 0;
+
+	link_free(TAKE_PTR(pair->link));
+	path_set_free(TAKE_PTR(pair->paths));
+	hello_codec_free(TAKE_PTR(pair->codec));
+	pair->link_why[0] = 0;
+	/* A boot id goes with one key and one nonce sequence. */
+	if (gnutls_rnd(GNUTLS_RND_NONCE, &pair->boot, sizeof(pair->boot)) < 0)
+		log_line(LOG_ERR, "no random numbers");
+	if (pair->has_keys)
+		r = hello_codec_new(pair->hello_key, engine->config->failover.unit, pair->boot,
+				    &pair->codec);
+	if (r == 0)
+		r = path_set_new(engine->event, paths, n, on_datagram, engine, &pair->paths);
+	if (r < 0)
+		log_line(LOG_ERR, "paths to the mate: %s", err_text(r));
+	build_link(engine);
+}
+
+void engine_try_start(struct engine *engine)
+{
+	const struct engine_store *store = &engine->store;
+	struct fo_event event = {.type = FO_EVENT_START, .params = engine_params(engine->config)};
+
+	if (engine->is_started || !engine->has_config || !store->is_known)
+		return;
+	if (engine->config->failover.is_enabled && !engine->pair.has_keys)
+		return; /* it could not tell its mate from a stranger: see `asafo show failover` */
+	event.boot = (struct fo_boot){.promised_term = store->promised_term,
+				      .activated_term = store->activated_term,
+				      .position = {store->position.term, store->position.seq}};
+	engine->is_started = true;
+	engine->alive_at = monotime_now();
+	event.at = engine->alive_at;
+	engine_feed(engine, event);
+	/* What was learnt before the machine ran. */
+	engine->addresses.failed_interfaces = 0;
+	engine_monitor_check(engine);
+}
+
+static bool same_ways(const struct config *a, const struct config *b)
+{
+	struct path_config paths_a[HELLO_PATHS_MAX] = {0}, paths_b[HELLO_PATHS_MAX] = {0};
+	size_t n_a = fill_paths(a, paths_a), n_b = fill_paths(b, paths_b);
+
+	return n_a == n_b && memcmp(paths_a, paths_b, sizeof(paths_a)) == 0 &&
+	       a->failover.unit == b->failover.unit;
+}
+
+void engine_apply_config(struct engine *engine, struct config *config)
+{
+	struct config *old = engine->config;
+	bool is_same_ways = same_ways(old, config) && engine->pair.paths;
+	struct fo_params before = engine_params(old), after = engine_params(config);
+	struct why why = {0};
+
+	engine->config = config;
+	engine->config_generation++;
+	config->failover.has_key = engine->store.has_failover_key || config->failover.new_key[0];
+	if (engine->addresses.vip && engine_set_addresses(engine, &why) < 0)
+		log_line(LOG_ERR, "addresses: %s", why.text);
+	if (!is_same_ways)
+		engine_rebuild_pair(engine);
+	if (config->failover.new_key[0])
+		engine_keys_settle(engine);
+	engine_fronts_configure(engine);
+	engine_fronts_role(engine);
+	if (memcmp(&before, &after, sizeof(before)) != 0)
+		engine_feed(engine, (struct fo_event){.type = FO_EVENT_PARAMS, .params = after});
+	engine_monitor_check(engine);
+	engine_try_start(engine);
+	config_free(old);
+}
