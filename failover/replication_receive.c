@@ -26,6 +26,8 @@ static void reset(struct replication *replication)
 {
 	struct replication_receive *receive = &replication->receive;
 
+	if (receive->staging > 0 && replication->engine->pair.link)
+		link_pause(replication->engine->pair.link, false);
 	free(receive->config_text);
 	*receive = (struct replication_receive){0};
 	replication_touch(replication);
@@ -257,6 +259,8 @@ static void on_staged(int code, const ProtobufCMessage *body, bool has_more, voi
 	if (!is_current(replication, RECEIVE_STAGING) || receive->staging == 0)
 		return;
 	receive->staging--;
+	if (receive->staging == REPLICATION_STAGED_AHEAD_MAX / 2)
+		link_pause(replication->engine->pair.link, false);
 	if (!keeper_agrees(replication, code, status))
 		return;
 	if (receive->staging == 0 && receive->wants_done)
@@ -279,6 +283,10 @@ static void take_items(struct replication *replication, const Asafo__Wire__SyncI
 		return;
 	}
 	receive->staging++;
+	/* The disk is slower than the link: what the keeper has not taken waits on the active, not
+	 * here. */
+	if (receive->staging == REPLICATION_STAGED_AHEAD_MAX)
+		link_pause(replication->engine->pair.link, true);
 	replication_touch(replication);
 }
 
