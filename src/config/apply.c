@@ -176,6 +176,9 @@ static int apply_all(struct config *config, const char *source, const char *text
 		r = apply_lines(&apply, text, size);
 	if (r == -ENOMEM)
 		(void)why_set(&error->why, r, "out of memory");
+	/* What a caller adds about the whole has no line. */
+	if (r == 0)
+		error->line = error->column = 0;
 	return r;
 }
 

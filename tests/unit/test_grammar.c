@@ -11,6 +11,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "config/grammar.h"
+#include "config/syntax.h"
 
 static int setup(void **state)
 {
@@ -406,6 +407,21 @@ static void values_are_accepted_by_their_type_only(void **state)
 	assert_false(value_accept(VALUE_NUMBER, 1, UINT64_MAX, "99999999999999999999", NULL));
 }
 
+static void a_pattern_is_shown_as_people_write_it(void **state)
+{
+	char text[200], small[8];
+
+	(void)state;
+	syntax_text("failover lan unit <unit:{primary|secondary}>", text, sizeof(text));
+	assert_string_equal(text, "failover lan unit {primary|secondary}");
+	syntax_text("x <name> [<file>] [--passphrase-file <passphrase-file:file>] [--n "
+		    "<m:number(1,2)>]...",
+		    text, sizeof(text));
+	assert_string_equal(text, "x NAME [FILE] [--passphrase-file PASSPHRASE-FILE] [--n M]...");
+	syntax_text("interface <device>", small, sizeof(small));
+	assert_string_equal(small, "interfa");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -426,6 +442,7 @@ int main(void)
 		cmocka_unit_test(a_pattern_that_is_malformed_is_refused),
 		cmocka_unit_test(more_words_than_any_command_has_are_refused),
 		cmocka_unit_test(values_are_accepted_by_their_type_only),
+		cmocka_unit_test(a_pattern_is_shown_as_people_write_it),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
