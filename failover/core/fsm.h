@@ -8,12 +8,13 @@
 #include "base/monotime.h"
 
 /*
- * The failover state machine of one unit: a pure, total function. No clock, socket, log or allocation in it;
- * time comes in with the event, results of actions come back as events, nothing re-enters.
+ * The failover state machine of one unit: a pure, total function. No clock, socket, log or
+ * allocation in it; time comes in with the event, results of actions come back as events, nothing
+ * re-enters.
  *
- * Terms count activations and never fall. A primary takes even ones, a secondary odd ones, so that two
- * activations never share a term. A standby has its next term *promised* (durable) ahead, so that a takeover
- * does not wait for a disk: see FO_ACTION_PERSIST_TERM.
+ * Terms count activations and never fall. A primary takes even ones, a secondary odd ones, so that
+ * two activations never share a term. A standby has its next term *promised* (durable) ahead, so
+ * that a takeover does not wait for a disk: see FO_ACTION_PERSIST_TERM.
  */
 
 enum fo_unit {
@@ -43,27 +44,27 @@ enum fo_state {
 
 /* Why a transition happened; the words are the ASA's (fo_reason_text). */
 enum fo_reason {
-	FO_REASON_NONE,                  /* No Error */
-	FO_REASON_HELLO_NOT_HEARD,       /* HELLO not heard from mate */
-	FO_REASON_NO_ACTIVE_FOUND,       /* No Active unit found */
-	FO_REASON_ACTIVE_MATE,           /* Detected an Active mate */
-	FO_REASON_WANTS_ME_STANDBY,      /* Other unit wants me Standby */
-	FO_REASON_WANTS_ME_ACTIVE,       /* Other unit wants me Active */
-	FO_REASON_CONFIG_COMMAND,        /* Set by the config command */
-	FO_REASON_STATE_CHECK,           /* Failover state check */
-	FO_REASON_INTERFACE_CHECK,       /* Interface check */
-	FO_REASON_INTERFACE_OK,          /* Failover interface become OK */
-	FO_REASON_SYNC_DONE,             /* Configuration synchronization done */
-	FO_REASON_SYNC_FAILED,           /* Configuration synchronization failed */
-	FO_REASON_WRITE_STANDBY,         /* Configuration mismatch due to wr standby in active */
-	FO_REASON_CONFIG_MISMATCH,       /* Configuration mismatch */
+	FO_REASON_NONE,			 /* No Error */
+	FO_REASON_HELLO_NOT_HEARD,	 /* HELLO not heard from mate */
+	FO_REASON_NO_ACTIVE_FOUND,	 /* No Active unit found */
+	FO_REASON_ACTIVE_MATE,		 /* Detected an Active mate */
+	FO_REASON_WANTS_ME_STANDBY,	 /* Other unit wants me Standby */
+	FO_REASON_WANTS_ME_ACTIVE,	 /* Other unit wants me Active */
+	FO_REASON_CONFIG_COMMAND,	 /* Set by the config command */
+	FO_REASON_STATE_CHECK,		 /* Failover state check */
+	FO_REASON_INTERFACE_CHECK,	 /* Interface check */
+	FO_REASON_INTERFACE_OK,		 /* Failover interface become OK */
+	FO_REASON_SYNC_DONE,		 /* Configuration synchronization done */
+	FO_REASON_SYNC_FAILED,		 /* Configuration synchronization failed */
+	FO_REASON_WRITE_STANDBY,	 /* Configuration mismatch due to wr standby in active */
+	FO_REASON_CONFIG_MISMATCH,	 /* Configuration mismatch */
 	FO_REASON_COMMUNICATION_FAILURE, /* My communication failed */
-	FO_REASON_RECOVERED,             /* Recovered from communication failure */
-	FO_REASON_NOT_SCHEDULED,         /* Unit was not scheduled for longer than its holdtime */
-	FO_REASON_OLDER_TERM,            /* Mate was activated later (newer term) */
-	FO_REASON_PROGRESSION_FAILED,    /* HA state progression failed */
-	FO_REASON_STORE_FAILED,          /* Certificate store not usable */
-	FO_REASON_LEAVING,               /* Mate left in an orderly way */
+	FO_REASON_RECOVERED,		 /* Recovered from communication failure */
+	FO_REASON_NOT_SCHEDULED,	 /* Unit was not scheduled for longer than its holdtime */
+	FO_REASON_OLDER_TERM,		 /* Mate was activated later (newer term) */
+	FO_REASON_PROGRESSION_FAILED,	 /* HA state progression failed */
+	FO_REASON_STORE_FAILED,		 /* Certificate store not usable */
+	FO_REASON_LEAVING,		 /* Mate left in an orderly way */
 	FO_REASON__MAX,
 };
 
@@ -81,10 +82,11 @@ struct fo_position {
 
 struct fo_params {
 	enum fo_unit unit;
-	bool is_enabled;         /* `failover` */
-	uint32_t poll_ms;        /* unit polltime */
-	uint32_t hold_ms;        /* unit holdtime, at least 3 polltimes */
-	uint32_t interface_policy; /* so many failed monitored interfaces make a failover, at least 1 */
+	bool is_enabled;	   /* `failover` */
+	uint32_t poll_ms;	   /* unit polltime */
+	uint32_t hold_ms;	   /* unit holdtime, at least 3 polltimes */
+	uint32_t interface_policy; /* so many failed monitored interfaces make a failover, at least
+				      1 */
 };
 
 /* What the mate's latest hello said. */
@@ -97,38 +99,40 @@ struct fo_mate_view {
 	bool is_leaving;
 	bool wants_active;
 	bool wants_mate_active;
-	bool is_serving; /* holds, or may hold, the active addresses: in TERM (a Disabled unit may, too) */
+	bool is_serving; /* holds, or may hold, the active addresses: in TERM (a Disabled unit may,
+			    too) */
 };
 
 enum fo_event_type {
-	FO_EVENT_START,          /* with boot: what the store says */
-	FO_EVENT_TICK,           /* a deadline was reached (fo_fsm_deadline), sockets were drained before */
-	FO_EVENT_HELLO,          /* an authentic hello, newer than any before on all paths; mate is valid */
-	FO_EVENT_TERM_DURABLE,   /* PERSIST_TERM(term) is on disk */
-	FO_EVENT_TERM_FAILED,    /* ... could not be written */
-	FO_EVENT_POSITION,       /* the store moved on: position */
-	FO_EVENT_SYNC_STARTED,   /* bulk replication from the mate began: SYNC_CONFIG */
-	FO_EVENT_SYNC_FILES,     /* ... offer accepted: SYNC_FILE_SYSTEM */
-	FO_EVENT_SYNC_BULK,      /* ... items are coming: BULK_SYNC */
-	FO_EVENT_SYNC_DONE,      /* ... committed, and the active acknowledged the same digest */
-	FO_EVENT_SYNC_FAILED,    /* ... failed or the link broke; START_SYNC comes again after a polltime */
-	FO_EVENT_CLAIMED,        /* CLAIM is done: addresses are ours and announced */
+	FO_EVENT_START, /* with boot: what the store says */
+	FO_EVENT_TICK,	/* a deadline was reached (fo_fsm_deadline), sockets were drained before */
+	FO_EVENT_HELLO, /* an authentic hello, newer than any before on all paths; mate is valid */
+	FO_EVENT_TERM_DURABLE, /* PERSIST_TERM(term) is on disk */
+	FO_EVENT_TERM_FAILED,  /* ... could not be written */
+	FO_EVENT_POSITION,     /* the store moved on: position */
+	FO_EVENT_SYNC_STARTED, /* bulk replication from the mate began: SYNC_CONFIG */
+	FO_EVENT_SYNC_FILES,   /* ... offer accepted: SYNC_FILE_SYSTEM */
+	FO_EVENT_SYNC_BULK,    /* ... items are coming: BULK_SYNC */
+	FO_EVENT_SYNC_DONE,    /* ... committed, and the active acknowledged the same digest */
+	FO_EVENT_SYNC_FAILED,  /* ... failed or the link broke; START_SYNC comes again after a
+				  polltime */
+	FO_EVENT_CLAIMED,      /* CLAIM is done: addresses are ours and announced */
 	FO_EVENT_CLAIM_FAILED,
-	FO_EVENT_RELEASED,       /* RELEASE is done: the mate is not told to take over before */
-	FO_EVENT_INTERFACES,     /* failed_interfaces of this unit changed */
-	FO_EVENT_NOT_SCHEDULED,  /* the loop slept longer than the holdtime (SIGSTOP, VM pause) */
+	FO_EVENT_RELEASED,	   /* RELEASE is done: the mate is not told to take over before */
+	FO_EVENT_INTERFACES,	   /* failed_interfaces of this unit changed */
+	FO_EVENT_NOT_SCHEDULED,	   /* the loop slept longer than the holdtime (SIGSTOP, VM pause) */
 	FO_EVENT_OPERATOR_ACTIVE,  /* `failover active` */
 	FO_EVENT_OPERATOR_STANDBY, /* `no failover active` / `failover standby` */
 	FO_EVENT_OPERATOR_RESET,   /* `failover reset` */
-	FO_EVENT_PARAMS,         /* configuration changed, `failover` / `no failover` included */
-	FO_EVENT_STORE_FAILED,   /* the keeper cannot use its store: not eligible until STORE_OK */
+	FO_EVENT_PARAMS,	   /* configuration changed, `failover` / `no failover` included */
+	FO_EVENT_STORE_FAILED, /* the keeper cannot use its store: not eligible until STORE_OK */
 	FO_EVENT_STORE_OK,
-	FO_EVENT_SHUTDOWN,       /* release, tell the mate, stop */
+	FO_EVENT_SHUTDOWN, /* release, tell the mate, stop */
 	FO_EVENT__MAX,
 };
 
 struct fo_boot {
-	uint64_t promised_term;  /* highest ever made durable on this unit */
+	uint64_t promised_term;	 /* highest ever made durable on this unit */
 	uint64_t activated_term; /* highest activation it is known to have seen */
 	struct fo_position position;
 };
@@ -136,25 +140,29 @@ struct fo_boot {
 struct fo_event {
 	enum fo_event_type type;
 	struct monotime at;
-	uint64_t term;                /* TERM_DURABLE, TERM_FAILED */
-	uint32_t failed_interfaces;   /* INTERFACES */
-	struct fo_position position;  /* POSITION, SYNC_DONE */
-	struct fo_mate_view mate;     /* HELLO */
-	struct fo_boot boot;          /* START */
-	struct fo_params params;      /* START, PARAMS */
+	uint64_t term;		     /* TERM_DURABLE, TERM_FAILED */
+	uint32_t failed_interfaces;  /* INTERFACES */
+	struct fo_position position; /* POSITION, SYNC_DONE */
+	struct fo_mate_view mate;    /* HELLO */
+	struct fo_boot boot;	     /* START */
+	struct fo_params params;     /* START, PARAMS */
 };
 
 enum fo_action_type {
-	FO_ACTION_TRANSITION,   /* state changed: log it, tell the front and the history (from, to, reason) */
-	FO_ACTION_PERSIST_TERM, /* make TERM durable, then TERM_DURABLE; is_activation: it is (or was) in use */
-	FO_ACTION_SEND_HELLO,   /* now, on every path */
-	FO_ACTION_CLAIM,        /* take the active addresses in TERM and announce them, then CLAIMED */
-	FO_ACTION_ANNOUNCE,     /* gratuitous ARP / unsolicited NA for the addresses that we hold */
-	FO_ACTION_RELEASE,      /* give up the active addresses at once, then RELEASED */
-	FO_ACTION_START_SYNC,   /* ask the active mate for a bulk replication, unless one is under way */
-	FO_ACTION_STOP_SYNC,    /* forget one that is under way */
-	FO_ACTION_KEEP_ORPHANS, /* this unit was active in an older TERM: keep what only it accepted */
-	FO_ACTION_STOPPED,      /* after SHUTDOWN: everything is released */
+	FO_ACTION_TRANSITION,	/* state changed: log it, tell the front and the history (from, to,
+				   reason) */
+	FO_ACTION_PERSIST_TERM, /* make TERM durable, then TERM_DURABLE; is_activation: it is (or
+				   was) in use */
+	FO_ACTION_SEND_HELLO,	/* now, on every path */
+	FO_ACTION_CLAIM,    /* take the active addresses in TERM and announce them, then CLAIMED */
+	FO_ACTION_ANNOUNCE, /* gratuitous ARP / unsolicited NA for the addresses that we hold */
+	FO_ACTION_RELEASE,  /* give up the active addresses at once, then RELEASED */
+	FO_ACTION_START_SYNC, /* ask the active mate for a bulk replication, unless one is under way
+			       */
+	FO_ACTION_STOP_SYNC,  /* forget one that is under way */
+	FO_ACTION_KEEP_ORPHANS, /* this unit was active in an older TERM: keep what only it accepted
+				 */
+	FO_ACTION_STOPPED,	/* after SHUTDOWN: everything is released */
 	FO_ACTION__MAX,
 };
 
@@ -173,7 +181,8 @@ struct fo_update {
 	size_t n_actions;
 };
 
-/* How far an activation has come. A Disabled unit has them, too; an enabled one shows them as states. */
+/* How far an activation has come. A Disabled unit has them, too; an enabled one shows them as
+ * states. */
 enum fo_stage {
 	FO_STAGE_NONE,
 	FO_STAGE_WAITING,  /* for its term to be durable, or for the last RELEASE: Just Active */
@@ -182,35 +191,36 @@ enum fo_stage {
 };
 
 struct fo_terms {
-	uint64_t own;      /* that this unit serves in, or last served in */
+	uint64_t own;	   /* that this unit serves in, or last served in */
 	uint64_t promised; /* the highest that is durable here */
-	uint64_t ready;    /* durable here in this life, ours, not used yet; 0: none */
-	uint64_t asked;    /* promise under way; 0: none */
+	uint64_t ready;	   /* durable here in this life, ours, not used yet; 0: none */
+	uint64_t asked;	   /* promise under way; 0: none */
 };
 
 struct fo_flags {
 	bool is_started;
 	bool is_stopping;
 	bool is_stopped;
-	bool is_released;     /* no active address is ours */
+	bool is_released; /* no active address is ours */
 	bool is_store_failed;
-	bool is_mate_heard;   /* within the holdtime */
-	bool is_outvoted;     /* in Negotiation: the mate should become active */
-	bool is_handed_over;  /* Standby Ready on its own word: until the mate's position proves it */
-	bool is_contested;    /* the mate serves, too, in an older term */
-	bool wants_active;    /* in our hellos */
+	bool is_mate_heard;  /* within the holdtime */
+	bool is_outvoted;    /* in Negotiation: the mate should become active */
+	bool is_handed_over; /* Standby Ready on its own word: until the mate's position proves it
+			      */
+	bool is_contested;   /* the mate serves, too, in an older term */
+	bool wants_active;   /* in our hellos */
 	bool wants_mate_active;
 };
 
 struct fo_timers {
-	struct monotime mate_heard;    /* when */
-	struct monotime mate_idle;     /* since when the mate that we hear does not serve; or never */
+	struct monotime mate_heard; /* when */
+	struct monotime mate_idle;  /* since when the mate that we hear does not serve; or never */
 	struct monotime next_hello;
-	struct monotime retry;         /* START_SYNC, a failed activation */
-	struct monotime promise;       /* no promise is asked for before this */
-	struct monotime elect;         /* in Negotiation: no election before this */
-	struct monotime until;         /* in Negotiation: the listening or waiting ends */
-	struct monotime request;       /* wants_active ends */
+	struct monotime retry;	 /* START_SYNC, a failed activation */
+	struct monotime promise; /* no promise is asked for before this */
+	struct monotime elect;	 /* in Negotiation: no election before this */
+	struct monotime until;	 /* in Negotiation: the listening or waiting ends */
+	struct monotime request; /* wants_active ends */
 };
 
 /* State by value; treat as opaque outside fsm*.c and their tests. */
@@ -219,7 +229,7 @@ struct fo_fsm {
 	enum fo_state state;
 	enum fo_reason reason; /* of the last transition */
 	enum fo_stage stage;
-	uint64_t term;         /* latest activation known: ours or the mate's */
+	uint64_t term; /* latest activation known: ours or the mate's */
 	struct fo_terms terms;
 	struct fo_position position;
 	struct fo_mate_view mate; /* as last heard */
@@ -236,5 +246,6 @@ void fo_fsm_step(struct fo_fsm *fsm, const struct fo_event *event, struct fo_upd
 struct monotime fo_fsm_deadline(const struct fo_fsm *fsm);
 /* What this unit's hello says of itself. */
 struct fo_mate_view fo_fsm_view(const struct fo_fsm *fsm);
-/* True where the unit serves as active: from CLAIM on, until it releases, hands over or gives way. */
+/* True where the unit serves as active: from CLAIM on, until it releases, hands over or gives way.
+ */
 bool fo_fsm_is_active(const struct fo_fsm *fsm);

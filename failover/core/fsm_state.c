@@ -187,7 +187,7 @@ static void standby_hears_active(struct fo_step *step)
 	struct fo_fsm *fsm = step->fsm;
 
 	fsm->flags.wants_mate_active = false;
-	if (!fo_should_join(fsm)) {
+	if (!fo_is_mate_newer(fsm)) {
 		fo_activate(step, FO_REASON_STATE_CHECK);
 		return;
 	}

@@ -191,7 +191,8 @@ static bool has_orphans(const struct fo_fsm *fsm)
 
 	if (compared == 0 || fsm->position.term == 0 || fsm->position.term >= fsm->mate.term)
 		return false;
-	return compared > 0 || is_of_unit(fsm->position.term, fsm->params.unit);
+	return compared > 0 || fsm->mate.position.seq < fsm->position.seq ||
+	       is_of_unit(fsm->position.term, fsm->params.unit);
 }
 
 void fo_join(struct fo_step *step, enum fo_reason reason)
@@ -262,9 +263,21 @@ bool fo_contest(struct fo_step *step)
 	return fsm->flags.is_contested;
 }
 
-bool fo_should_join(const struct fo_fsm *fsm)
+bool fo_is_mate_newer(const struct fo_fsm *fsm)
 {
 	return fsm->position.term <= fsm->mate.term;
+}
+
+bool fo_should_join(const struct fo_fsm *fsm)
+{
+	bool is_behind = fo_position_compare(fsm->mate.position, fsm->position) < 0;
+	bool is_empty = fsm->mate.position.term == 0 && fsm->mate.position.seq == 0;
+
+	/* A replacement counts its terms anew: ours may be no newer than its own, and yet it lacks
+	 * ours. */
+	if (is_behind && (is_empty || fsm->position.term == fsm->mate.term))
+		return false;
+	return fo_is_mate_newer(fsm);
 }
 
 bool fo_elects_me(const struct fo_fsm *fsm)

@@ -52,8 +52,10 @@ void fo_hand_over(struct fo_step *step, enum fo_state to, enum fo_reason reason)
 /* The mate serves while this unit does: one of them gives way. True if the mate serves. */
 bool fo_contest(struct fo_step *step);
 
-/* The mate has a newer activation than our data, or the same: be its standby. Else ours are newer
- * data. */
+/* The active mate's activation is not older than our data. */
+bool fo_is_mate_newer(const struct fo_fsm *fsm);
+/* ... and its data are no earlier state of ours: be its standby. For a unit that does not replicate
+ * from it. */
 bool fo_should_join(const struct fo_fsm *fsm);
 /* Of two that could become active: is it this unit? */
 bool fo_elects_me(const struct fo_fsm *fsm);

@@ -8,15 +8,17 @@
 #include "core/fsm.h"
 
 /*
- * The hello datagram. Clear header, 32 bytes: "AFHO", version (1 byte), sender's unit (1 byte), 2 bytes zero,
- * the sender's boot id (8 bytes, random at each start), counter (8 bytes, from 1), big endian, 8 bytes zero;
- * then wire.Hello encrypted with AES-256-GCM: key HKDF-SHA256(hello key, boot id | unit), nonce = 4 zero bytes and the
- * counter, the header as associated data (RFC 5116). A key is used by one boot of one unit, so a nonce never repeats.
+ * The hello datagram. Clear header, 32 bytes: "AFHO", version (1 byte), sender's unit (1 byte), 2
+ * bytes zero, the sender's boot id (8 bytes, random at each start), counter (8 bytes, from 1), big
+ * endian, 8 bytes zero; then wire.Hello encrypted with AES-256-GCM: key HKDF-SHA256(hello key, boot
+ * id | unit), nonce = 4 zero bytes and the counter, the header as associated data (RFC 5116). A key
+ * is used by one boot of one unit, so a nonce never repeats.
  *
- * Replays: within a boot the counter must be newer than any taken on that path (a 64-wide window, RFC 4303 section
- * 3.4.3). Another boot id of the mate is believed only when the datagram echoes *our* boot id, which is random, so
- * that nothing recorded before we started can be played; and it must echo a newer counter of ours than every hello
- * believed before, so that boot ids that a later one replaced are never taken again.
+ * Replays: within a boot the counter must be newer than any taken on that path (a 64-wide window,
+ * RFC 4303 section 3.4.3). Another boot id of the mate is believed only when the datagram echoes
+ * *our* boot id, which is random, so that nothing recorded before we started can be played; and it
+ * must echo a newer counter of ours than every hello believed before, so that boot ids that a later
+ * one replaced are never taken again.
  */
 #define HELLO_VERSION 1
 #define HELLO_SIZE_MAX 512
@@ -36,7 +38,8 @@ struct hello {
 	/* from the header */
 	uint64_t boot;
 	uint64_t counter;
-	/* by hello_open: newer than every hello believed before, on all paths; only such a one is for the FSM */
+	/* by hello_open: newer than every hello believed before, on all paths; only such a one is
+	 * for the FSM */
 	bool is_newest;
 };
 
@@ -46,14 +49,16 @@ struct hello_codec; /* holds the derived keys; wiped when freed */
 int hello_codec_new(const uint8_t key[static HELLO_KEY_SIZE], enum fo_unit unit, uint64_t boot,
 		    struct hello_codec **ret_codec);
 void hello_codec_free(struct hello_codec *codec);
-/* Seals HELLO under the next counter. Fills echo fields, boot and counter itself. Errors: ERR_CRYPTO. */
-int hello_seal(struct hello_codec *codec, const struct hello *hello, uint8_t ret_data[static HELLO_SIZE_MAX],
-	       size_t *ret_size);
+/* Seals HELLO under the next counter. Fills echo fields, boot and counter itself. Errors:
+ * ERR_CRYPTO. */
+int hello_seal(struct hello_codec *codec, const struct hello *hello,
+	       uint8_t ret_data[static HELLO_SIZE_MAX], size_t *ret_size);
 /*
- * Opens a datagram that came on PATH (< HELLO_PATHS_MAX). Errors: ERR_MALFORMED, ERR_VERSION (RET_HELLO->unit and the
- * version are not to be trusted), ERR_INTEGRITY (another key), ERR_EXISTS (replayed or from this unit itself).
- * *RET_IS_CURRENT is false for an authentic hello whose boot id is not proven yet: answer it, but do not
- * believe its contents. The same hello on a second path is current, but not the newest: it speaks for its path only.
+ * Opens a datagram that came on PATH (< HELLO_PATHS_MAX). Errors: ERR_MALFORMED, ERR_VERSION
+ * (RET_HELLO->unit and the version are not to be trusted), ERR_INTEGRITY (another key), ERR_EXISTS
+ * (replayed or from this unit itself). *RET_IS_CURRENT is false for an authentic hello whose boot
+ * id is not proven yet: answer it, but do not believe its contents. The same hello on a second path
+ * is current, but not the newest: it speaks for its path only.
  */
 int hello_open(struct hello_codec *codec, unsigned path, const uint8_t *data, size_t size,
 	       struct hello *ret_hello, bool *ret_is_current);

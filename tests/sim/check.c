@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The promises (DESIGN.md, Invariants), checked after every step. */
+#include "sim.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#define HOLD_NS (SIM_HOLD_MS * SIM_MS)
+#define POLL_NS (SIM_POLL_MS * SIM_MS)
+/* To meet again after being apart: an exchange that proves the boots, then one holdtime. */
+#define MEET_NS (HOLD_NS + 3 * POLL_NS + 4 * SIM_DELAY_GOOD_NS)
+/* A path that worked for so long leaves nobody an excuse to claim. */
+#define EXCUSE_NS (MEET_NS + 4 * HOLD_NS)
+
+static bool is_awake(const struct sim_world *world, const struct sim_node *node)
+{
+	return node->is_up && node->frozen_until <= world->now;
+}
+
+static bool is_good(const struct sim_path *path)
+{
+	return path->is_open[0] && path->is_open[1] && path->loss_percent == 0 &&
+	       path->delay_ns <= SIM_DELAY_GOOD_NS;
+}
+
+static void check_split(struct sim_world *world)
+{
+	bool is_split = world->nodes[0].holds && world->nodes[1].holds;
+	uint64_t since =
+		world->split_since > world->calm_since ? world->split_since : world->calm_since;
+
+	if (!is_split) {
+		world->split_since = UINT64_MAX;
+		return;
+	}
+	world->has_split = true;
+	if (world->split_since == UINT64_MAX) {
+		world->split_since = world->now;
+		sim_trace(world, NULL, "both units hold the addresses");
+	} else if (since != UINT64_MAX && world->now - since > MEET_NS)
+		sim_fail(world, "both units hold the addresses although they hear each other");
+}
+
+/* Terms that are equal, and a place in the history that is the same place, mean the same contents.
+ */
+static void check_contents(struct sim_world *world)
+{
+	const struct sim_disk *a = &world->nodes[0].disk, *b = &world->nodes[1].disk;
+
+	/* A replacement counts anew, so that places may meet: there the digests tell, which are not
+	 * here. */
+	if (world->has_wiped)
+		return;
+	if (a->position.term != b->position.term || a->position.seq != b->position.seq)
+		return;
+	if (a->content.n != b->content.n ||
+	    memcmp(a->content.ids, b->content.ids, a->content.n * sizeof(a->content.ids[0])) != 0)
+		sim_fail(world, "one position, two contents: %" PRIu64 ".%" PRIu64,
+			 a->position.term, a->position.seq);
+}
+
+void sim_check_calm(struct sim_world *world)
+{
+	bool is_calm = is_awake(world, &world->nodes[0]) && is_awake(world, &world->nodes[1]);
+	bool has_path = false;
+
+	for (size_t i = 0; i < SIM_PATHS; i++)
+		has_path |= is_good(&world->paths[i]);
+	if (!is_calm || !has_path)
+		world->calm_since = UINT64_MAX;
+	else if (world->calm_since == UINT64_MAX)
+		world->calm_since = world->now;
+	check_split(world);
+	check_contents(world);
+}
+
+void sim_check_claim(struct sim_world *world, const struct sim_node *node, uint64_t term)
+{
+	const struct sim_node *mate = sim_mate(world, node);
+
+	if (term > node->disk.promised_term)
+		sim_fail(world, "%s claims in term %" PRIu64 ", which is not durable",
+			 fo_unit_text(node->unit), term);
+	if (term <= node->claimed_term && !world->has_wiped)
+		sim_fail(world, "%s claims in term %" PRIu64 " after %" PRIu64,
+			 fo_unit_text(node->unit), term, node->claimed_term);
+	if (term % 2 != (node->unit == FO_UNIT_PRIMARY ? 0 : 1))
+		sim_fail(world, "term %" PRIu64 " is the mate's", term);
+	if (mate->holds && world->calm_since != UINT64_MAX &&
+	    world->now - world->calm_since > EXCUSE_NS && node->fsm.reason != FO_REASON_STATE_CHECK)
+		sim_fail(world, "%s claims although it hears the %s, which holds the addresses",
+			 fo_unit_text(node->unit), fo_unit_text(mate->unit));
+}
+
+void sim_check_step(struct sim_world *world, const struct sim_node *node)
+{
+	struct sim_node *own = &world->nodes[node->unit];
+
+	if (!node->is_up)
+		return;
+	if (node->fsm.term < node->seen_term)
+		sim_fail(world, "the term of %s fell from %" PRIu64 " to %" PRIu64,
+			 fo_unit_text(node->unit), node->seen_term, node->fsm.term);
+	own->seen_term = node->fsm.term;
+	if (fo_state_is_active(node->fsm.state) && node->fsm.state != FO_STATE_JUST_ACTIVE &&
+	    !fo_fsm_is_active(&node->fsm))
+		sim_fail(world, "%s shows %s and does not serve", fo_unit_text(node->unit),
+			 fo_state_text(node->fsm.state));
+	if (fo_fsm_is_active(&node->fsm) && node->disk.promised_term < node->claimed_term)
+		sim_fail(world, "%s serves in a term that is not durable",
+			 fo_unit_text(node->unit));
+}
+
+static bool has_write(const struct sim_content *content, uint16_t id)
+{
+	for (uint16_t i = 0; i < content->n; i++) {
+		if (content->ids[i] == id)
+			return true;
+	}
+	return false;
+}
+
+/* A replication may drop what this unit had only if it was kept aside before. */
+void sim_check_commit(struct sim_world *world, const struct sim_node *node,
+		      const struct sim_content *next)
+{
+	const struct sim_content *content = &node->disk.content;
+
+	for (uint16_t i = 0; i < content->n && !world->has_wiped; i++) {
+		uint16_t id = content->ids[i];
+
+		if (world->writes[id].is_acknowledged && !has_write(next, id) &&
+		    !node->disk.orphans[id] && !sim_mate(world, node)->disk.orphans[id])
+			sim_fail(world, "a replication to the %s drops import %u silently",
+				 fo_unit_text(node->unit), id);
+	}
+}
+
+static void check_writes(struct sim_world *world, const struct sim_node *active)
+{
+	const struct sim_disk *a = &world->nodes[0].disk, *b = &world->nodes[1].disk;
+
+	if (world->has_wiped)
+		return;
+	for (uint16_t id = 0; id < world->n_writes; id++) {
+		bool is_there = has_write(&active->disk.content, id);
+		bool is_orphan = a->orphans[id] || b->orphans[id];
+
+		if (world->writes[id].is_acknowledged && !is_there && !is_orphan)
+			sim_fail(world, "import %u was acknowledged and is nowhere", id);
+		if (world->writes[id].is_on_both && !is_there && !world->has_split)
+			sim_fail(world, "import %u was on both units and is an orphan", id);
+	}
+}
+
+/* Everything is well again for a while: one is active, the other ready, and nothing moves. */
+void sim_check_end(struct sim_world *world)
+{
+	const struct sim_node *active = NULL, *standby = NULL;
+
+	for (unsigned i = 0; i < FO_UNIT__MAX; i++) {
+		const struct sim_node *node = &world->nodes[i];
+
+		if (node->fsm.state == FO_STATE_ACTIVE && node->holds)
+			active = node;
+		if (node->fsm.state == FO_STATE_STANDBY_READY && !node->holds)
+			standby = node;
+	}
+	if (!active || !standby) {
+		sim_fail(world, "everything is well again, and the primary is %s, the secondary %s",
+			 fo_state_text(world->nodes[0].fsm.state),
+			 fo_state_text(world->nodes[1].fsm.state));
+		return;
+	}
+	if (active->disk.position.term != standby->disk.position.term ||
+	    active->disk.position.seq != standby->disk.position.seq)
+		sim_fail(world, "the standby is ready and lacks something");
+	if (world->now - world->moved_at < 2 * HOLD_NS)
+		sim_fail(world, "the units do not come to rest");
+	check_writes(world, active);
+}

@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The histories that an operator would tell, each with what is to be seen at which time. */
+#include "sim.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define OPS_MAX 32
+
+struct script {
+	const char *name;
+	struct sim_op ops[OPS_MAX];
+	uint64_t until_ms;
+};
+
+#define P FO_UNIT_PRIMARY
+#define S FO_UNIT_SECONDARY
+/* Both boot, the primary becomes active and imports one; the secondary is ready with it at 1.9 s.
+ */
+#define PAIR                                                                                       \
+	{0, SIM_OP_POWER_ON, P, 0}, {0, SIM_OP_POWER_ON, S, 0}, {500, SIM_OP_IMPORT, P, 0},        \
+		{800, SIM_OP_WRITE_STANDBY, P, 0}, {1900, SIM_OP_EXPECT, P, FO_STATE_ACTIVE},      \
+		{1900, SIM_OP_EXPECT, S, FO_STATE_STANDBY_READY},                                  \
+	{                                                                                          \
+		1900, SIM_OP_EXPECT_WRITES, S, 1                                                   \
+	}
+
+static const struct script SCRIPTS[] = {
+	{"both boot: the primary is active", {PAIR}, 2500},
+	{"plug pulled, and the lost unit comes back as standby",
+	 {PAIR,
+	  {2000, SIM_OP_POWER_OFF, P, 0},
+	  {2450, SIM_OP_EXPECT, S, FO_STATE_ACTIVE},
+	  {2500, SIM_OP_IMPORT, S, 0},
+	  {3000, SIM_OP_POWER_ON, P, 0},
+	  {4500, SIM_OP_EXPECT, P, FO_STATE_STANDBY_READY},
+	  {4500, SIM_OP_EXPECT_WRITES, P, 2},
+	  {4500, SIM_OP_EXPECT, S, FO_STATE_ACTIVE}},
+	 5500},
+	{"an empty replacement boots first, and the full unit wins",
+	 {PAIR,
+	  {2000, SIM_OP_POWER_OFF, S, 0},
+	  {2100, SIM_OP_POWER_OFF, P, 0},
+	  {2200, SIM_OP_WIPE, P, 0},
+	  {2300, SIM_OP_POWER_ON, P, 0},
+	  {3000, SIM_OP_EXPECT, P, FO_STATE_ACTIVE},
+	  {3000, SIM_OP_POWER_ON, S, 0},
+	  {4500, SIM_OP_EXPECT, S, FO_STATE_ACTIVE},
+	  {4500, SIM_OP_EXPECT_WRITES, S, 1},
+	  {4500, SIM_OP_EXPECT_WRITES, P, 1},
+	  {4500, SIM_OP_EXPECT, P, FO_STATE_STANDBY_READY}},
+	 5500},
+	{"split brain and heal: the later activation stays",
+	 {PAIR,
+	  {2000, SIM_OP_CUT, P, 0},
+	  {2000, SIM_OP_CUT, P, 1},
+	  {2000, SIM_OP_CUT, S, 0},
+	  {2000, SIM_OP_CUT, S, 1},
+	  {2500, SIM_OP_EXPECT, P, FO_STATE_ACTIVE},
+	  {2500, SIM_OP_EXPECT, S, FO_STATE_ACTIVE},
+	  {2600, SIM_OP_IMPORT, P, 0},
+	  {3000, SIM_OP_HEAL_ALL, P, 0},
+	  {3300, SIM_OP_EXPECT, S, FO_STATE_ACTIVE},
+	  {4500, SIM_OP_EXPECT, P, FO_STATE_STANDBY_READY}},
+	 5500},
+	{"one path lost: nothing happens",
+	 {PAIR,
+	  {2000, SIM_OP_CUT, P, 0},
+	  {2000, SIM_OP_CUT, S, 0},
+	  {4000, SIM_OP_EXPECT, P, FO_STATE_ACTIVE},
+	  {4000, SIM_OP_EXPECT, S, FO_STATE_STANDBY_READY},
+	  {4000, SIM_OP_HEAL_ALL, P, 0}},
+	 5500},
+	{"a frozen active gives way when it wakes",
+	 {PAIR,
+	  {2000, SIM_OP_FREEZE, P, 900},
+	  {2500, SIM_OP_EXPECT, S, FO_STATE_ACTIVE},
+	  {4500, SIM_OP_EXPECT, S, FO_STATE_ACTIVE},
+	  {4500, SIM_OP_EXPECT, P, FO_STATE_STANDBY_READY}},
+	 5500},
+	{"a frozen standby does not steal when it wakes",
+	 {PAIR,
+	  {2000, SIM_OP_FREEZE, S, 900},
+	  {4500, SIM_OP_EXPECT, P, FO_STATE_ACTIVE},
+	  {4500, SIM_OP_EXPECT, S, FO_STATE_STANDBY_READY}},
+	 5500},
+	{"failover active, and back with no failover active",
+	 {PAIR,
+	  {2000, SIM_OP_FAILOVER_ACTIVE, S, 0},
+	  {2200, SIM_OP_EXPECT, S, FO_STATE_ACTIVE},
+	  {2200, SIM_OP_EXPECT, P, FO_STATE_STANDBY_READY},
+	  {3000, SIM_OP_NO_FAILOVER_ACTIVE, S, 0},
+	  {3200, SIM_OP_EXPECT, P, FO_STATE_ACTIVE},
+	  {3200, SIM_OP_EXPECT, S, FO_STATE_STANDBY_READY}},
+	 5500},
+	{"an interface fails on the active",
+	 {PAIR,
+	  {2000, SIM_OP_INTERFACES, P, 1},
+	  {2300, SIM_OP_EXPECT, S, FO_STATE_ACTIVE},
+	  {2500, SIM_OP_EXPECT, P, FO_STATE_FAILED},
+	  {3000, SIM_OP_INTERFACES, P, 0},
+	  {4000, SIM_OP_EXPECT, P, FO_STATE_STANDBY_READY}},
+	 5500},
+	{"an orderly shutdown is followed at once",
+	 {PAIR,
+	  {2000, SIM_OP_SHUTDOWN, P, 0},
+	  {2070, SIM_OP_EXPECT, S, FO_STATE_ACTIVE},
+	  {2500, SIM_OP_POWER_ON, P, 0}},
+	 5500},
+	{"a restart within the holdtime moves the service at once",
+	 {PAIR,
+	  {2000, SIM_OP_POWER_OFF, P, 0},
+	  {2020, SIM_OP_POWER_ON, P, 0},
+	  {2350, SIM_OP_EXPECT, S, FO_STATE_ACTIVE}},
+	 5500},
+	{"a link that loses three of ten hellos",
+	 {PAIR, {2000, SIM_OP_LOSS, P, 30}, {10000, SIM_OP_HEAL_ALL, P, 0}},
+	 15000},
+};
+
+static bool run(struct sim_world *world, const struct script *script, bool has_trace)
+{
+	if (has_trace)
+		printf("== %s\n", script->name);
+	sim_world_init(world, 1, has_trace);
+	world->is_import_time = false;
+	world->disk_ns = 20 * SIM_MS;
+	world->kernel_ns = SIM_MS;
+	for (size_t i = 0; i < OPS_MAX; i++) {
+		struct sim_item item = {.type = SIM_ITEM_OP, .op = script->ops[i]};
+
+		if (script->ops[i].type != SIM_OP_NONE)
+			sim_push(world, &item, script->ops[i].at_ms * SIM_MS);
+	}
+	sim_run(world, script->until_ms);
+	if (!world->has_failed)
+		sim_check_end(world);
+	sim_world_done(world);
+	return !world->has_failed;
+}
+
+unsigned sim_scripts_run(struct sim_world *world, const char *only, bool has_trace)
+{
+	unsigned n_failed = 0, n_run = 0;
+
+	for (size_t i = 0; i < sizeof(SCRIPTS) / sizeof(SCRIPTS[0]); i++) {
+		if (only && !strstr(SCRIPTS[i].name, only))
+			continue;
+		n_run++;
+		if (run(world, &SCRIPTS[i], has_trace))
+			continue;
+		if (!has_trace)
+			(void)run(world, &SCRIPTS[i], true);
+		printf("script \"%s\": %s\n", SCRIPTS[i].name, world->failure);
+		n_failed++;
+	}
+	if (n_run == 0) {
+		printf("no such script: %s\n", only);
+		return 1;
+	}
+	if (n_failed == 0)
+		printf("%u scripts, all as told\n", n_run);
+	return n_failed;
+}

@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Imports and replication, reduced to what the state machine sees of them: positions, contents,
+ * acknowledgements. */
+#include "sim.h"
+
+#include <inttypes.h>
+
+/* Steps of a bulk replication. */
+enum {
+	SYNC_OFFER,
+	SYNC_FILES,
+	SYNC_BULK,
+	SYNC_COMMIT,
+	SYNC_ACKNOWLEDGE,
+};
+
+static bool is_at(struct fo_position a, struct fo_position b)
+{
+	return a.term == b.term && a.seq == b.seq;
+}
+
+static void feed_position(struct sim_world *world, struct sim_node *node, enum fo_event_type type)
+{
+	sim_node_feed(world, node,
+		      (struct fo_event){.type = type, .position = node->disk.position});
+}
+
+/* ---- bulk ---- */
+
+static void next_step(struct sim_world *world, struct sim_node *node, uint32_t step)
+{
+	struct sim_item item = {.type = SIM_ITEM_SYNC,
+				.unit = node->unit,
+				.epoch = node->epoch,
+				.id = node->sync.id,
+				.step = step};
+
+	sim_push(world, &item, (1 + sim_random(world, 30)) * SIM_MS);
+}
+
+void sim_sync_start(struct sim_world *world, struct sim_node *node)
+{
+	if (node->sync.is_running)
+		return;
+	node->sync.id++;
+	node->sync.is_running = true;
+	next_step(world, node, SYNC_OFFER);
+}
+
+static bool is_served(struct sim_world *world, const struct sim_node *node)
+{
+	const struct sim_node *mate = sim_mate(world, node);
+
+	return sim_link_is_up(world) && fo_fsm_is_active(&mate->fsm) &&
+	       mate->frozen_until <= world->now && !fo_fsm_is_active(&node->fsm);
+}
+
+static void fail_sync(struct sim_world *world, struct sim_node *node)
+{
+	node->sync.is_running = false;
+	sim_node_feed(world, node, (struct fo_event){.type = FO_EVENT_SYNC_FAILED});
+}
+
+static void offer(struct sim_world *world, struct sim_node *node)
+{
+	const struct sim_node *mate = sim_mate(world, node);
+
+	node->sync.mate_epoch = mate->epoch;
+	node->sync.position = mate->disk.position;
+	node->sync.content = mate->disk.content;
+	sim_node_feed(world, node, (struct fo_event){.type = FO_EVENT_SYNC_STARTED});
+}
+
+static void commit(struct sim_world *world, struct sim_node *node)
+{
+	if (!is_at(node->disk.position, node->sync.position))
+		sim_check_commit(world, node, &node->sync.content);
+	node->disk.position = node->sync.position;
+	node->disk.content = node->sync.content;
+	feed_position(world, node, FO_EVENT_POSITION);
+}
+
+static void sync_step(struct sim_world *world, struct sim_node *node, const struct sim_item *item)
+{
+	static const enum fo_event_type EVENTS[] = {
+		[SYNC_FILES] = FO_EVENT_SYNC_FILES,
+		[SYNC_BULK] = FO_EVENT_SYNC_BULK,
+	};
+
+	if (!node->sync.is_running || item->id != node->sync.id)
+		return;
+	if (!is_served(world, node) ||
+	    (item->step > SYNC_OFFER && node->sync.mate_epoch != sim_mate(world, node)->epoch)) {
+		fail_sync(world, node);
+		return;
+	}
+	if (item->step == SYNC_OFFER)
+		offer(world, node);
+	else if (item->step == SYNC_COMMIT)
+		commit(world, node);
+	else if (item->step == SYNC_ACKNOWLEDGE) {
+		node->sync.is_running = false;
+		if (is_at(node->disk.position, node->sync.position))
+			feed_position(world, node, FO_EVENT_SYNC_DONE);
+		else
+			fail_sync(world, node);
+		return;
+	} else
+		sim_node_feed(world, node, (struct fo_event){.type = EVENTS[item->step]});
+	if (node->is_up && node->sync.is_running && item->id == node->sync.id)
+		next_step(world, node, item->step + 1);
+}
+
+/* ---- imports ---- */
+
+void sim_store_import(struct sim_world *world)
+{
+	for (unsigned i = 0; i < FO_UNIT__MAX; i++) {
+		struct sim_node *node = &world->nodes[i];
+		struct sim_item item = {.type = SIM_ITEM_WRITTEN,
+					.unit = node->unit,
+					.epoch = node->epoch,
+					.term = node->claimed_term};
+
+		if (!node->is_up || node->frozen_until > world->now || node->is_disk_failing ||
+		    !fo_fsm_is_active(&node->fsm) || world->n_writes == SIM_WRITES_MAX)
+			continue;
+		item.id = world->n_writes++;
+		sim_push(world, &item, sim_random(world, world->disk_ns));
+	}
+}
+
+static void acknowledge(struct sim_world *world, const struct sim_node *node, uint32_t id,
+			bool is_on_both)
+{
+	world->writes[id].is_acknowledged = true;
+	world->writes[id].is_on_both = is_on_both;
+	sim_trace(world, node, "import %u acknowledged%s", id, is_on_both ? ", on both units" : "");
+}
+
+static void written(struct sim_world *world, struct sim_node *node, const struct sim_item *item)
+{
+	struct sim_content *content = &node->disk.content;
+	struct sim_item next = *item;
+
+	/* No longer active, or again, or the disk is gone: refused. */
+	if (!fo_fsm_is_active(&node->fsm) || node->claimed_term != item->term ||
+	    node->is_disk_failing)
+		return;
+	next.position = node->disk.position;
+	content->ids[content->n++] = (uint16_t)item->id;
+	node->disk.position =
+		(struct fo_position){.term = item->term, .seq = node->disk.position.seq + 1};
+	feed_position(world, node, FO_EVENT_POSITION);
+	if (!world->is_import_time || !sim_link_is_up(world)) {
+		acknowledge(world, node, item->id, false);
+		return;
+	}
+	next.type = SIM_ITEM_REPLICATE;
+	next.unit = (enum fo_unit)(1 - node->unit);
+	next.epoch = sim_mate(world, node)->epoch;
+	sim_push(world, &next, (1 + sim_random(world, 10)) * SIM_MS);
+}
+
+/* The standby takes it only right after what it has: `next.position` is the place before. */
+static void replicate(struct sim_world *world, struct sim_node *node, const struct sim_item *item)
+{
+	struct sim_content *content = &node->disk.content;
+	struct sim_item next = *item;
+
+	next.unit = (enum fo_unit)(1 - node->unit);
+	next.epoch = sim_mate(world, node)->epoch;
+	next.type = SIM_ITEM_CONFIRM;
+	next.step = node->fsm.state == FO_STATE_STANDBY_READY && !node->is_disk_failing &&
+		    is_at(node->disk.position, item->position);
+	if (next.step) {
+		content->ids[content->n++] = (uint16_t)item->id;
+		node->disk.position =
+			(struct fo_position){.term = item->term, .seq = item->position.seq + 1};
+		feed_position(world, node, FO_EVENT_POSITION);
+	}
+	if (sim_link_is_up(world))
+		sim_push(world, &next, (1 + sim_random(world, 10)) * SIM_MS);
+}
+
+void sim_store_item(struct sim_world *world, struct sim_node *node, const struct sim_item *item)
+{
+	if (item->type == SIM_ITEM_SYNC)
+		sync_step(world, node, item);
+	else if (item->type == SIM_ITEM_WRITTEN)
+		written(world, node, item);
+	else if (item->type == SIM_ITEM_REPLICATE)
+		replicate(world, node, item);
+	else if (item->type == SIM_ITEM_CONFIRM && node->claimed_term == item->term &&
+		 fo_fsm_is_active(&node->fsm))
+		acknowledge(world, node, item->id, item->step == 1);
+}
