@@ -17,6 +17,8 @@
 #include "base/err.h"
 #include "base/monotime.h"
 #include "failover/link.h"
+#include "failover/link_conn.h"
+#include "failover/link_socket.h"
 
 #define WAIT_MS 8000
 #define BULK_MESSAGES 360u
@@ -489,6 +491,134 @@ static void a_unit_with_the_code_is_paired_and_gets_nothing_else(void **state)
 	stop(&b);
 }
 
+/* A mate of another release, made of the link's own parts: it says what the test wants said. */
+struct foreigner {
+	struct link_conn *conn;
+	struct link_keys *keys;
+	uint32_t version, oldest;
+	bool says_hello;
+	bool is_closed;
+};
+
+static void foreigner_ready(struct link_conn *conn, void *userdata)
+{
+	struct foreigner *foreigner = userdata;
+	Asafo__Wire__LinkHello hello = ASAFO__WIRE__LINK_HELLO__INIT;
+	Asafo__Wire__Link message = ASAFO__WIRE__LINK__INIT;
+	Asafo__Wire__SyncDone done = ASAFO__WIRE__SYNC_DONE__INIT;
+
+	hello.version = foreigner->version;
+	hello.oldest_version = foreigner->oldest;
+	hello.unit = 2;
+	message.body_case = ASAFO__WIRE__LINK__BODY_HELLO;
+	message.hello = &hello;
+	if (!foreigner->says_hello) {
+		message.body_case = ASAFO__WIRE__LINK__BODY_SYNC_DONE;
+		message.sync_done = &done;
+	}
+	assert_int_equal(link_conn_send(conn, &message), 0);
+}
+
+static void foreigner_frame(struct link_conn *conn, const uint8_t *data, size_t size,
+			    void *userdata)
+{
+	(void)conn;
+	(void)data;
+	(void)size;
+	(void)userdata;
+}
+
+static void foreigner_drained(struct link_conn *conn, void *userdata)
+{
+	(void)conn;
+	(void)userdata;
+}
+
+static void foreigner_closed(struct link_conn *conn, int code, const char *why, void *userdata)
+{
+	struct foreigner *foreigner = userdata;
+
+	(void)conn;
+	(void)code;
+	(void)why;
+	foreigner->is_closed = true;
+}
+
+static const struct link_conn_ops foreigner_ops = {foreigner_ready, foreigner_frame,
+						   foreigner_drained, foreigner_closed};
+
+static void foreigner_meets(struct foreigner *foreigner, struct end *end)
+{
+	struct link_config config = config_of(false, 7);
+	struct why why;
+	int fd = -1;
+
+	assert_int_equal(link_keys_new("asafo-link", config.psk, &foreigner->keys), 0);
+	assert_int_equal(link_socket_connect(&config, &fd, &why), 0);
+	assert_int_equal(link_conn_new(event, fd, false, foreigner->keys, &foreigner_ops, foreigner,
+				       &foreigner->conn),
+			 0);
+	WAIT_FOR(foreigner->is_closed && end->downs == 2);
+	link_conn_free(foreigner->conn);
+	link_keys_free(foreigner->keys);
+}
+
+static void another_protocol_version_is_named(void **state)
+{
+	struct end a = {0};
+	struct link_config config = config_of(true, 7);
+	struct foreigner newer = {.version = 9, .oldest = 7, .says_hello = true};
+
+	(void)state;
+	start(&a, &config);
+	WAIT_FOR(a.downs == 1);
+	foreigner_meets(&newer, &a);
+	assert_int_equal(a.code, ERR_VERSION);
+	assert_non_null(strstr(a.why, "7 to 9"));
+	assert_non_null(strstr(a.why, "1 to 1"));
+	assert_int_equal(a.ups, 0);
+	stop(&a);
+}
+
+static void a_newer_mate_that_still_speaks_our_version_is_taken(void **state)
+{
+	struct end a = {0};
+	struct link_config config = config_of(true, 7);
+	struct foreigner newer = {.version = 9, .oldest = 1, .says_hello = true};
+	struct why why;
+	int fd = -1;
+
+	(void)state;
+	start(&a, &config);
+	WAIT_FOR(a.downs == 1);
+	config = config_of(false, 7);
+	assert_int_equal(link_keys_new("asafo-link", config.psk, &newer.keys), 0);
+	assert_int_equal(link_socket_connect(&config, &fd, &why), 0);
+	assert_int_equal(
+		link_conn_new(event, fd, false, newer.keys, &foreigner_ops, &newer, &newer.conn),
+		0);
+	WAIT_FOR(a.ups == 1);
+	assert_int_equal(link_mate_version(a.link), 9);
+	stop(&a);
+	link_conn_free(newer.conn);
+	link_keys_free(newer.keys);
+}
+
+static void a_mate_that_does_not_begin_with_its_version_is_malformed(void **state)
+{
+	struct end a = {0};
+	struct link_config config = config_of(true, 7);
+	struct foreigner rude = {0};
+
+	(void)state;
+	start(&a, &config);
+	WAIT_FOR(a.downs == 1);
+	foreigner_meets(&rude, &a);
+	assert_int_equal(a.code, ERR_MALFORMED);
+	assert_int_equal(a.messages, 0);
+	stop(&a);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -503,6 +633,9 @@ int main(void)
 		TEST(strangers_harm_nothing),
 		TEST(a_silent_connection_is_closed_after_its_time),
 		TEST(freeing_inside_callbacks_is_safe),
+		TEST(another_protocol_version_is_named),
+		TEST(a_newer_mate_that_still_speaks_our_version_is_taken),
+		TEST(a_mate_that_does_not_begin_with_its_version_is_malformed),
 		TEST(a_unit_with_the_code_is_paired_and_gets_nothing_else),
 	};
 

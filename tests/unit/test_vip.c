@@ -105,7 +105,7 @@ static const struct linkmon_ops ops = {on_link, on_address};
 static int setup(void **state)
 {
 	(void)state;
-	(void)netns_run("ip link del va");
+	assert_int_equal(netns_run("ip link del va"), 0);
 	assert_int_equal(netns_run("ip link add va type veth peer name vb"), 0);
 	assert_int_equal(netns_run("ip link set va up"), 0);
 	assert_int_equal(netns_run("ip link set vb up"), 0);

@@ -1,0 +1,582 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Announcements, hello paths and the link monitor, over a veth pair between two network namespaces.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <linux/if_packet.h>
+#include <net/ethernet.h>
+#include <net/if.h>
+#include <sys/socket.h>
+
+#include "base/err.h"
+#include "base/monotime.h"
+#include "failover/announce.h"
+#include "failover/link.h"
+#include "failover/linkmon.h"
+#include "failover/path.h"
+#include "netns.h"
+
+#define WAIT_MS 8000
+
+static sd_event *event;
+static pid_t holder;
+static int here, there; /* the two namespaces: va is here, vb is there */
+
+#define WAIT_FOR(condition)                                                                        \
+	do {                                                                                       \
+		struct monotime until_ = monotime_add_ms(monotime_now(), WAIT_MS);                 \
+		while (!(condition)) {                                                             \
+			if (monotime_reached(monotime_now(), until_))                              \
+				fail_msg("did not come: %s", #condition);                          \
+			assert_true(sd_event_run(event, 20000) >= 0);                              \
+		}                                                                                  \
+	} while (0)
+
+static void go(int namespace)
+{
+	assert_int_equal(setns(namespace, CLONE_NEWNET), 0);
+}
+
+/* A new veth pair in place of the one that may be there. */
+static void make_pair(void)
+{
+	char move[64];
+
+	go(here);
+	if (if_nametoindex("va") > 0)
+		assert_int_equal(netns_run("ip link del va"), 0);
+	assert_int_equal(netns_run("ip link add va type veth peer name vb"), 0);
+	(void)snprintf(move, sizeof(move), "ip link set vb netns %d", (int)holder);
+	assert_int_equal(netns_run(move), 0);
+	go(there);
+	assert_int_equal(netns_run("ip link set vb up"), 0);
+	go(here);
+	assert_int_equal(netns_run("ip link set va up"), 0);
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	make_pair();
+	return sd_event_new(&event);
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	go(here);
+	event = sd_event_unref(event);
+	return 0;
+}
+
+static struct vip_address address_of(const char *device, const char *text)
+{
+	struct vip_address address = {.is_active = true};
+	int family = strchr(text, ':') ? AF_INET6 : AF_INET;
+
+	(void)snprintf(address.device, sizeof(address.device), "%s", device);
+	address.address.family = (uint8_t)family;
+	assert_int_equal(inet_pton(family, text, address.address.bytes), 1);
+	return address;
+}
+
+struct seen {
+	int fd;
+	unsigned arps, advertisements;
+	uint8_t arp[ETH_FRAME_LEN], advertisement[ETH_FRAME_LEN];
+};
+
+static int sniff(void)
+{
+	struct sockaddr_ll at = {.sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ALL)};
+	int size = 8 * 1024 * 1024;
+	int fd;
+
+	go(there);
+	fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, htons(ETH_P_ALL));
+	at.sll_ifindex = (int)if_nametoindex("vb");
+	assert_int_equal(bind(fd, (struct sockaddr *)&at, sizeof(at)), 0);
+	(void)setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size));
+	go(here);
+	return fd;
+}
+
+/* Counts what came; an advertisement of the kernel's own has another source address. */
+static void look(struct seen *seen)
+{
+	uint8_t frame[ETH_FRAME_LEN];
+	ssize_t n;
+
+	while ((n = recv(seen->fd, frame, sizeof(frame), MSG_DONTWAIT)) > 0) {
+		if (frame[12] == 8 && frame[13] == 6) {
+			seen->arps++;
+			memcpy(seen->arp, frame, (size_t)n);
+		} else if (frame[12] == 0x86 && n >= 86 && frame[20] == 58 && frame[54] == 136 &&
+			   frame[22] == 0x20) {
+			seen->advertisements++;
+			memcpy(seen->advertisement, frame, (size_t)n);
+		}
+	}
+}
+
+/* One's complement sum of pseudo-header and message, checksum included, is 0xffff (RFC 4443
+ * section 2.3). */
+static unsigned checksum_of(const uint8_t *frame)
+{
+	uint32_t sum = 32 + 58;
+
+	for (size_t i = 22; i < 86; i += 2)
+		sum += (uint32_t)frame[i] << 8 | frame[i + 1];
+	while (sum >> 16)
+		sum = (sum & 0xffff) + (sum >> 16);
+	return sum;
+}
+
+static void an_announcement_is_out_at_once_and_repeated(void **state)
+{
+	struct vip_address addresses[] = {address_of("va", "198.51.100.10"),
+					  address_of("va", "2001:db8:100::10"),
+					  address_of("nowhere0", "192.0.2.1")};
+	struct announcer *announcer = NULL;
+	struct seen seen = {.fd = sniff()};
+	struct monotime begin;
+	static const uint8_t everyone[6] = {255, 255, 255, 255, 255, 255};
+	static const uint8_t all_nodes[6] = {0x33, 0x33, 0, 0, 0, 1};
+
+	(void)state;
+	assert_int_equal(announcer_new(event, &announcer), 0);
+	begin = monotime_now();
+	assert_int_equal(announcer_start(announcer, addresses, 3), 2);
+	look(&seen);
+	assert_int_equal(seen.arps, 1);
+	assert_int_equal(seen.advertisements, 1);
+	assert_memory_equal(seen.arp, everyone, 6);
+	assert_memory_equal(seen.arp + 14, "\0\1\x08\0\x06\x04\0\1", 8);
+	assert_memory_equal(seen.arp + 22, seen.arp + 6, 6); /* its own MAC */
+	assert_memory_equal(seen.arp + 28, addresses[0].address.bytes, 4);
+	assert_memory_equal(seen.arp + 38, addresses[0].address.bytes, 4);
+	assert_memory_equal(seen.advertisement, all_nodes, 6);
+	assert_int_equal(seen.advertisement[21], 255);
+	assert_int_equal(seen.advertisement[58] & 0x20, 0x20); /* override */
+	assert_int_equal(seen.advertisement[58] & 0x40, 0);    /* not solicited */
+	assert_memory_equal(seen.advertisement + 62, addresses[1].address.bytes, 16);
+	assert_memory_equal(seen.advertisement + 80, seen.arp + 6, 6);
+	assert_int_equal(checksum_of(seen.advertisement), 0xffff);
+	WAIT_FOR((look(&seen), seen.arps) == 5 && seen.advertisements == 5);
+	assert_true(monotime_since(monotime_now(), begin) >= 3000 * MONOTIME_NS_PER_MS);
+	announcer_free(announcer);
+	(void)close(seen.fd);
+}
+
+static void a_series_that_is_stopped_says_no_more(void **state)
+{
+	struct vip_address addresses[] = {address_of("va", "198.51.100.10")};
+	struct announcer *announcer = NULL;
+	struct seen seen = {.fd = sniff()};
+	struct monotime until = monotime_add_ms(monotime_now(), 400);
+
+	(void)state;
+	assert_int_equal(announcer_new(event, &announcer), 0);
+	assert_int_equal(announcer_start(announcer, addresses, 1), 1);
+	announcer_stop(announcer);
+	while (!monotime_reached(monotime_now(), until))
+		assert_true(sd_event_run(event, 20000) >= 0);
+	look(&seen);
+	assert_int_equal(seen.arps, 1);
+	announcer_free(announcer);
+	(void)close(seen.fd);
+}
+
+static void five_hundred_addresses_are_announced_before_it_returns(void **state)
+{
+	struct vip_address addresses[500];
+	struct announcer *announcer = NULL;
+	struct seen seen = {.fd = sniff()};
+	struct monotime begin;
+	char text[32];
+
+	(void)state;
+	for (unsigned i = 0; i < ARRAY_SIZE(addresses); i++) {
+		(void)snprintf(text, sizeof(text), "10.1.%u.%u", i / 250, 1 + i % 250);
+		addresses[i] = address_of("va", text);
+	}
+	assert_int_equal(announcer_new(event, &announcer), 0);
+	begin = monotime_now();
+	assert_int_equal(announcer_start(announcer, addresses, 500), 500);
+	print_message("# 500 addresses announced in %.2f ms\n",
+		      (double)monotime_since(monotime_now(), begin) / 1e6);
+	look(&seen);
+	assert_int_equal(seen.arps, 500);
+	announcer_free(announcer);
+	(void)close(seen.fd);
+}
+
+struct inbox {
+	unsigned count[2];
+	char last[64];
+	struct path_set *drains, *frees;
+};
+
+static void on_datagram(size_t index, const uint8_t *data, size_t size, void *userdata)
+{
+	struct inbox *inbox = userdata;
+
+	inbox->count[index]++;
+	(void)snprintf(inbox->last, sizeof(inbox->last), "%.*s", (int)size, (const char *)data);
+	if (inbox->drains)
+		path_set_drain(inbox->drains);
+	if (inbox->frees)
+		path_set_free(TAKE_PTR(inbox->frees));
+}
+
+static struct path_config interface_path(const char *device)
+{
+	struct path_config config = {.name = "outside"};
+
+	(void)snprintf(config.device, sizeof(config.device), "%s", device);
+	return config;
+}
+
+static void set_address(struct sockaddr_storage *address, const char *text)
+{
+	struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons(HELLO_PORT)};
+
+	assert_int_equal(inet_pton(AF_INET, text, &in.sin_addr), 1);
+	memcpy(address, &in, sizeof(in));
+}
+
+static struct path_config link_path(const char *device, const char *local, const char *remote)
+{
+	struct path_config config = interface_path(device);
+
+	config.is_failover_link = true;
+	(void)snprintf(config.name, sizeof(config.name), "fover");
+	set_address(&config.local, local);
+	set_address(&config.remote, remote);
+	return config;
+}
+
+static size_t send_text(struct path_set *set, const char *text)
+{
+	return path_set_send(set, (const uint8_t *)text, strlen(text));
+}
+
+static void hellos_cross_interfaces_that_have_no_address(void **state)
+{
+	struct path_config a = interface_path("va"), b = interface_path("vb");
+	struct inbox inbox_a = {0}, inbox_b = {0};
+	struct path_set *set_a = NULL, *set_b = NULL;
+	struct path_statistics statistics;
+
+	(void)state;
+	assert_int_equal(netns_run("ip addr flush dev va"), 0);
+	assert_int_equal(path_set_new(event, &a, 1, on_datagram, &inbox_a, &set_a), 0);
+	go(there);
+	assert_int_equal(netns_run("ip addr flush dev vb"), 0);
+	assert_int_equal(path_set_new(event, &b, 1, on_datagram, &inbox_b, &set_b), 0);
+	go(here);
+	assert_int_equal(send_text(set_a, "hello"), 1);
+	WAIT_FOR(inbox_b.count[0] > 0);
+	assert_string_equal(inbox_b.last, "hello");
+	assert_int_equal(inbox_a.count[0], 0); /* not our own */
+	assert_int_equal(send_text(set_b, "hello yourself"), 1);
+	path_set_drain(set_a);
+	assert_string_equal(inbox_a.last, "hello yourself");
+	path_set_statistics(set_a, 0, &statistics);
+	assert_true(statistics.is_open);
+	assert_int_equal(statistics.sent, 1);
+	assert_true(statistics.received >= 1);
+	assert_string_equal(statistics.name, "outside");
+	path_set_free(set_a);
+	path_set_free(set_b);
+}
+
+static void hellos_cross_the_failover_link_when_it_has_its_addresses(void **state)
+{
+	struct path_config a = link_path("va", "203.0.113.1", "203.0.113.2");
+	struct path_config b = link_path("vb", "203.0.113.2", "203.0.113.1");
+	struct inbox inbox_a = {0}, inbox_b = {0};
+	struct path_set *set_a = NULL, *set_b = NULL;
+
+	(void)state;
+	assert_int_equal(path_set_new(event, &a, 1, on_datagram, &inbox_a, &set_a), 0);
+	assert_int_equal(send_text(set_a, "too early"), 0);
+	assert_int_equal(netns_run("ip addr add 203.0.113.1/30 dev va"), 0);
+	go(there);
+	assert_int_equal(netns_run("ip addr add 203.0.113.2/30 dev vb"), 0);
+	assert_int_equal(path_set_new(event, &b, 1, on_datagram, &inbox_b, &set_b), 0);
+	go(here);
+	assert_int_equal(send_text(set_a, "one"), 1);
+	assert_int_equal(send_text(set_b, "two"), 1);
+	WAIT_FOR(inbox_b.count[0] == 1 && inbox_a.count[0] == 1);
+	assert_string_equal(inbox_b.last, "one");
+	assert_string_equal(inbox_a.last, "two");
+	path_set_free(set_a);
+	path_set_free(set_b);
+}
+
+static void a_path_whose_device_is_made_anew_is_opened_again(void **state)
+{
+	struct path_config a[] = {interface_path("va"), interface_path("nowhere0")};
+	struct path_config b = interface_path("vb");
+	struct inbox inbox_a = {0}, inbox_b = {0};
+	struct path_set *set_a = NULL, *set_b = NULL;
+	struct path_statistics statistics;
+
+	(void)state;
+	assert_int_equal(path_set_new(event, a, 2, on_datagram, &inbox_a, &set_a), 0);
+	assert_int_equal(path_set_count(set_a), 2);
+	path_set_statistics(set_a, 1, &statistics);
+	assert_false(statistics.is_open);
+	assert_int_equal(statistics.last_error, -ENODEV);
+	make_pair();
+	go(there);
+	assert_int_equal(path_set_new(event, &b, 1, on_datagram, &inbox_b, &set_b), 0);
+	go(here);
+	assert_int_equal(send_text(set_a, "lost"), 0);
+	path_set_refresh(set_a);
+	assert_int_equal(send_text(set_a, "found"), 1);
+	WAIT_FOR(inbox_b.count[0] > 0);
+	assert_string_equal(inbox_b.last, "found");
+	path_set_free(set_a);
+	path_set_free(set_b);
+}
+
+static void draining_and_freeing_inside_the_callback_are_safe(void **state)
+{
+	struct path_config a = interface_path("va"), b = interface_path("vb");
+	struct inbox inbox_a = {0}, inbox_b = {0};
+	struct path_set *set_a = NULL, *set_b = NULL;
+
+	(void)state;
+	assert_int_equal(path_set_new(event, &a, 1, on_datagram, &inbox_a, &set_a), 0);
+	go(there);
+	assert_int_equal(path_set_new(event, &b, 1, on_datagram, &inbox_b, &set_b), 0);
+	go(here);
+	for (int i = 0; i < 40; i++)
+		assert_int_equal(send_text(set_a, "x"), 1);
+	inbox_b.drains = set_b;
+	path_set_drain(set_b);
+	assert_true(inbox_b.count[0] >= 40);
+	for (int i = 0; i < 40; i++)
+		assert_int_equal(send_text(set_a, "y"), 1);
+	inbox_b = (struct inbox){.frees = set_b};
+	path_set_drain(set_b);
+	assert_int_equal(inbox_b.count[0], 1);
+	path_set_free(set_a);
+}
+
+struct told {
+	unsigned links, added, removed;
+	struct linkmon_link last;
+};
+
+static void on_link(const struct linkmon_link *link, void *userdata)
+{
+	struct told *told = userdata;
+
+	if (strcmp(link->device, "va") != 0 && strcmp(link->device, "vz") != 0)
+		return;
+	told->links++;
+	told->last = *link;
+}
+
+static void on_address(const char *device, bool is_added, void *userdata)
+{
+	struct told *told = userdata;
+
+	if (strcmp(device, "va") != 0)
+		return;
+	told->added += is_added;
+	told->removed += !is_added;
+}
+
+static const struct linkmon_ops linkmon_ops = {on_link, on_address};
+
+static void links_and_addresses_are_told(void **state)
+{
+	struct linkmon *linkmon = NULL;
+	struct linkmon_link link;
+	struct told told = {0};
+
+	(void)state;
+	assert_int_equal(linkmon_new(event, &linkmon_ops, &told, &linkmon), 0);
+	linkmon_get(linkmon, "va", &link);
+	assert_true(link.is_present && link.is_admin_up);
+	assert_int_equal(link.index, if_nametoindex("va"));
+	assert_true(link.mac[0] || link.mac[1] || link.mac[5]);
+	linkmon_get(linkmon, "nowhere0", &link);
+	assert_false(link.is_present);
+	WAIT_FOR((linkmon_get(linkmon, "va", &link), link.has_carrier));
+	/* The cable is pulled at the other end. */
+	go(there);
+	assert_int_equal(netns_run("ip link set vb down"), 0);
+	go(here);
+	WAIT_FOR(told.links > 0 && told.last.is_admin_up && !told.last.has_carrier);
+	go(there);
+	assert_int_equal(netns_run("ip link set vb up"), 0);
+	go(here);
+	WAIT_FOR(told.last.has_carrier);
+	assert_int_equal(netns_run("ip addr add 192.0.2.1/24 dev va"), 0);
+	WAIT_FOR(told.added > 0);
+	assert_int_equal(netns_run("ip addr del 192.0.2.1/24 dev va"), 0);
+	WAIT_FOR(told.removed > 0);
+	assert_int_equal(netns_run("ip link set va down"), 0);
+	WAIT_FOR(!told.last.is_admin_up);
+	assert_int_equal(netns_run("ip link set va name vz"), 0);
+	WAIT_FOR(strcmp(told.last.device, "vz") == 0 && told.last.is_present);
+	linkmon_get(linkmon, "va", &link);
+	assert_false(link.is_present);
+	assert_int_equal(netns_run("ip link del vz"), 0);
+	WAIT_FOR(!told.last.is_present);
+	linkmon_free(linkmon);
+}
+
+static void a_monitor_that_was_overrun_asks_again(void **state)
+{
+	struct linkmon *linkmon = NULL;
+	struct linkmon_link link;
+	struct told told = {0};
+	char batch[64];
+	FILE *file;
+	int fd;
+
+	(void)state;
+	assert_int_equal(linkmon_new(event, &linkmon_ops, &told, &linkmon), 0);
+	/* More events than its buffer holds while the loop stands still; the last of them count. */
+	fd = memfd_create("batch", 0);
+	file = fdopen(fd, "w");
+	for (unsigned round = 0; round < 30; round++)
+		for (unsigned i = 1; i <= 250; i++)
+			(void)fprintf(file, "addr %s 10.9.0.%u/24 dev va\n",
+				      round % 2 ? "del" : "add", round % 2 ? 251 - i : i);
+	(void)fprintf(file, "addr add 192.0.2.7/24 dev va\nlink set va down\n");
+	(void)fflush(file);
+	(void)snprintf(batch, sizeof(batch), "ip -force -batch /proc/%d/fd/%d", (int)getpid(), fd);
+	assert_int_equal(netns_run(batch), 0);
+	(void)fclose(file);
+	WAIT_FOR(told.links > 0 && !told.last.is_admin_up);
+	assert_true(told.added >= told.removed);
+	linkmon_get(linkmon, "va", &link);
+	assert_true(link.is_present && !link.is_admin_up);
+	linkmon_free(linkmon);
+}
+
+struct tie {
+	struct link *link;
+	unsigned ups, downs;
+	char why[WHY_TEXT_MAX];
+};
+
+static void on_up(struct link *link, void *userdata)
+{
+	struct tie *tie = userdata;
+
+	(void)link;
+	tie->ups++;
+}
+
+static void on_down(struct link *link, int code, const char *why, void *userdata)
+{
+	struct tie *tie = userdata;
+
+	(void)link;
+	(void)code;
+	tie->downs++;
+	(void)snprintf(tie->why, sizeof(tie->why), "%s", why);
+}
+
+static void on_message(struct link *link, const Asafo__Wire__Link *message, void *userdata)
+{
+	(void)link;
+	(void)message;
+	(void)userdata;
+}
+
+static void on_writable(struct link *link, void *userdata)
+{
+	(void)link;
+	(void)userdata;
+}
+
+static const struct link_ops link_ops = {on_up, on_down, on_message, on_writable};
+
+static struct link_config tie_config(bool is_listener)
+{
+	struct link_config config = {.is_listener = is_listener,
+				     .unit = is_listener ? 1 : 2,
+				     .psk_identity = "asafo-link"};
+
+	set_address(&config.local, is_listener ? "203.0.113.1" : "203.0.113.2");
+	set_address(&config.remote, is_listener ? "203.0.113.2" : "203.0.113.1");
+	(void)snprintf(config.device, sizeof(config.device), is_listener ? "va" : "vb");
+	return config;
+}
+
+static void a_mate_without_power_is_noticed_and_the_device_may_come_anew(void **state)
+{
+	struct link_config config = tie_config(true);
+	struct tie a = {0}, b = {0};
+	struct monotime pulled;
+
+	(void)state;
+	assert_int_equal(link_new(event, &config, &link_ops, &a, &a.link), 0);
+	WAIT_FOR(a.downs == 1); /* bound before it has its address */
+	assert_non_null(strstr(a.why, "203.0.113.2"));
+	assert_int_equal(netns_run("ip addr add 203.0.113.1/30 dev va"), 0);
+	go(there);
+	assert_int_equal(netns_run("ip addr add 203.0.113.2/30 dev vb"), 0);
+	config = tie_config(false);
+	assert_int_equal(link_new(event, &config, &link_ops, &b, &b.link), 0);
+	WAIT_FOR(a.ups == 1 && b.ups == 1);
+	assert_int_equal(netns_run("ip link set vb down"), 0);
+	go(here);
+	pulled = monotime_now();
+	WAIT_FOR(!link_is_up(a.link));
+	print_message("# noticed after %.0f ms: %s\n",
+		      (double)monotime_since(monotime_now(), pulled) / 1e6, a.why);
+	assert_true(monotime_since(monotime_now(), pulled) < 5 * MONOTIME_NS_PER_SEC);
+	link_free(b.link);
+	make_pair();
+	assert_int_equal(netns_run("ip addr add 203.0.113.1/30 dev va"), 0);
+	link_retry(a.link);
+	assert_true(sd_event_run(event, 0) >= 0);
+	go(there);
+	assert_int_equal(netns_run("ip addr add 203.0.113.2/30 dev vb"), 0);
+	b = (struct tie){0};
+	assert_int_equal(link_new(event, &config, &link_ops, &b, &b.link), 0);
+	assert_true(sd_event_run(event, 0) >= 0);
+	go(here);
+	WAIT_FOR(a.ups == 2 && b.ups == 1);
+	link_free(a.link);
+	link_free(b.link);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		TEST(an_announcement_is_out_at_once_and_repeated),
+		TEST(a_series_that_is_stopped_says_no_more),
+		TEST(five_hundred_addresses_are_announced_before_it_returns),
+		TEST(hellos_cross_interfaces_that_have_no_address),
+		TEST(hellos_cross_the_failover_link_when_it_has_its_addresses),
+		TEST(a_path_whose_device_is_made_anew_is_opened_again),
+		TEST(draining_and_freeing_inside_the_callback_are_safe),
+		TEST(links_and_addresses_are_told),
+		TEST(a_monitor_that_was_overrun_asks_again),
+		TEST(a_mate_without_power_is_noticed_and_the_device_may_come_anew),
+	};
+
+	netns_enter_or_skip();
+	here = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+	holder = netns_hold(&there);
+	assert_true(holder > 0);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
