@@ -33,11 +33,12 @@ typedef void (*path_datagram_fn)(size_t index, const uint8_t *data, size_t size,
 int path_set_new(sd_event *event, const struct path_config *paths, size_t n_paths, path_datagram_fn on_datagram,
 		 void *userdata, struct path_set **ret_set);
 void path_set_free(struct path_set *set);
-/* Sends on every path; returns how many took it. Never blocks. */
+/* Sends on every path (on an interface by IPv4 and IPv6, so that the receiver sees most datagrams twice); returns how many took it. Never blocks. */
 size_t path_set_send(struct path_set *set, const uint8_t *data, size_t size);
-/* Reads everything that waits on every socket now: before a timer is believed. */
+/* Reads everything that waits on every socket now: before a timer is believed. Inside on_datagram it does nothing. */
 void path_set_drain(struct path_set *set);
-/* Opens again what could not be opened (a link came up, an address appeared). */
+/* Opens again what could not be opened, and what is bound to a device that was made anew. Cheap: call it on any event
+ * of a link. */
 void path_set_refresh(struct path_set *set);
 size_t path_set_count(const struct path_set *set);
 
