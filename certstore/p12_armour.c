@@ -178,7 +178,8 @@ static int decode_base64(const uint8_t *data, size_t size, struct buf *ret_der, 
 
 	if (r < 0)
 		return r;
-	if (base64.size == 0)
+	/* The first six bits of a SEQUENCE. */
+	if (base64.size == 0 || base64.data[0] != 'M')
 		return not_pkcs12(why);
 	in = (gnutls_datum_t){base64.data, (unsigned)base64.size};
 	r = gnutls_base64_decode2(&in, &out);

@@ -6,7 +6,6 @@
  */
 #include "certstore/p12.h"
 
-#include <errno.h>
 #include <gnutls/pkcs12.h>
 #include <string.h>
 
@@ -17,15 +16,16 @@ CLEANUP_DEFINE(gnutls_pkcs12_t, gnutls_pkcs12_deinit)
 CLEANUP_DEFINE(gnutls_pkcs12_bag_t, gnutls_pkcs12_bag_deinit)
 CLEANUP_DEFINE(gnutls_x509_privkey_t, gnutls_x509_privkey_deinit)
 
-/* "Unsupported" here means: let libcrypto try. So does whatever goes wrong once the MAC is
- * verified. */
+/*
+ * "Unsupported" here means: let libcrypto try. So does whatever goes wrong once the MAC is
+ * verified, and a lack of memory, which GnuTLS also reports for a passphrase that is not UTF-8:
+ * where it is real, libcrypto reports it again.
+ */
 static int translate(int code)
 {
 	switch (code) {
 	case GNUTLS_E_SUCCESS:
 		return 0;
-	case GNUTLS_E_MEMORY_ERROR:
-		return -ENOMEM;
 	case GNUTLS_E_MAC_VERIFY_FAILED:
 	case GNUTLS_E_DECRYPTION_FAILED:
 		return ERR_BAD_PASSPHRASE;

@@ -178,6 +178,19 @@ static int prepare(bool is_sandboxed, OSSL_LIB_CTX **ret_library, struct why *wh
 	return is_sandboxed ? sandbox_enter(SANDBOX_PARSER, NULL, why) : 0;
 }
 
+/* What the keeper does about signals is not the zygote's, nor a job's: they die of them. */
+static void reset_signals(void)
+{
+	sigset_t none;
+
+	for (int number = 1; number < NSIG; number++)
+		(void)signal(number, SIG_DFL);
+	(void)signal(SIGCHLD, SIG_IGN); /* jobs are reaped by the kernel */
+	(void)signal(SIGPIPE, SIG_IGN);
+	(void)sigemptyset(&none);
+	(void)sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
 void parser_zygote_run(int socket, bool is_sandboxed)
 {
 	OSSL_LIB_CTX *library = NULL;
@@ -187,8 +200,7 @@ void parser_zygote_run(int socket, bool is_sandboxed)
 
 	if (dup2(socket, SOCKET_FD) < 0 || close_range(SOCKET_FD + 1, ~0u, 0) < 0)
 		_exit(1);
-	(void)signal(SIGCHLD, SIG_IGN); /* jobs are reaped by the kernel */
-	(void)signal(SIGPIPE, SIG_IGN);
+	reset_signals();
 	r = prepare(is_sandboxed, &library, &why);
 	if (say(SOCKET_FD, r, &why) < 0 || r < 0)
 		_exit(1);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Signing by libcrypto. One row per algorithm says what it takes; what has no row is refused,
- * RSA_RAW among them: it would let the front have anything at all signed, and only TLS 1.0 and 1.1
- * need it.
+ * Signing by libcrypto. One row per algorithm says what it takes; what has no row is refused.
+ * RSA_RAW, which GnuTLS uses for PKCS#1 in TLS 1.2, is no algorithm but a wrapped digest: it is
+ * unwrapped, and refused unless it is one of SHA-2, so that nobody can have anything else signed.
  */
 #include "certstore/signer.h"
 
@@ -17,6 +17,7 @@
 #include "certstore/x509.h"
 
 #define SIGNATURE_MAX 2048
+#define DIGEST_INFO_SIZE 19
 
 struct algorithm {
 	gnutls_sign_algorithm_t id;
@@ -165,6 +166,38 @@ static const struct algorithm *find_algorithm(unsigned id)
 	return NULL;
 }
 
+/*
+ * DigestInfo of SHA-256, 384 and 512 (RFC 8017 section 9.2, note 1): DIGEST_INFO_SIZE bytes, and
+ * the digest. The three differ in the last byte of the object identifier and in lengths. Sets DATA
+ * and SIZE to the digest.
+ */
+static const struct algorithm *unwrap(const uint8_t **data, size_t *size)
+{
+	static const uint8_t pattern[DIGEST_INFO_SIZE] = {0x30, 0,    0x30, 0x0d, 0x06, 0x09, 0x60,
+							  0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02,
+							  0,	0x05, 0x00, 0x04, 0};
+	uint8_t expected[DIGEST_INFO_SIZE];
+
+	/* The first three rows are PKCS#1 with the three digests, in the order of their
+	 * identifiers. */
+	for (uint8_t i = 0; i < 3; i++) {
+		size_t digest_size = algorithms[i].digest_size;
+
+		if (*size != DIGEST_INFO_SIZE + digest_size)
+			continue;
+		memcpy(expected, pattern, sizeof(expected));
+		expected[1] = (uint8_t)(DIGEST_INFO_SIZE - 2 + digest_size);
+		expected[14] = (uint8_t)(i + 1);
+		expected[18] = (uint8_t)digest_size;
+		if (memcmp(*data, expected, sizeof(expected)) != 0)
+			return NULL;
+		*data += DIGEST_INFO_SIZE;
+		*size = digest_size;
+		return &algorithms[i];
+	}
+	return NULL;
+}
+
 /* The salt is as long as the digest (RFC 8446 section 4.2.3). */
 static bool set_pss(EVP_PKEY_CTX *context, const struct algorithm *algorithm)
 {
@@ -204,13 +237,15 @@ static bool sign_digest(struct signer *signer, EVP_PKEY *key, const struct algor
 int signer_sign(struct signer *signer, const uint8_t key_id[static 32], unsigned algorithm,
 		bool is_digest, const uint8_t *data, size_t size, struct buf *ret_signature)
 {
-	const struct algorithm *how = find_algorithm(algorithm);
+	const struct algorithm *how;
 	uint8_t signature[SIGNATURE_MAX];
 	size_t signature_size = sizeof(signature);
 	EVP_PKEY *key;
 	bool is_signed;
 	int r;
 
+	how = algorithm == GNUTLS_SIGN_RSA_RAW && is_digest ? unwrap(&data, &size)
+							    : find_algorithm(algorithm);
 	if (!how)
 		return ERR_UNSUPPORTED;
 	if (is_digest && size != how->digest_size)

@@ -25,8 +25,11 @@ void signer_free(struct signer *signer);
 void signer_flush(struct signer *signer);
 /*
  * ALGORITHM is a gnutls_sign_algorithm_t: RSA PKCS#1 and RSA_PSS_RSAE/PSS with SHA-256/384/512,
- * ECDSA with SHA-2 (DER-encoded signature), EdDSA. DATA is a digest when IS_DIGEST, else the
- * message. Errors: ERR_UNSUPPORTED, ERR_MALFORMED (length), ERR_CRYPTO, those of the load function.
+ * ECDSA with SHA-2 (DER-encoded signature), EdDSA, all as GnuTLS's external keys ask for them:
+ * GNUTLS_SIGN_RSA_RAW with IS_DIGEST is a DigestInfo of SHA-2 (PKCS#1 in TLS 1.2). DATA is a digest
+ * when IS_DIGEST, else the message. The signature is appended. Errors: ERR_UNSUPPORTED (no such
+ * algorithm, or the key is of another type or curve), ERR_MALFORMED (length), ERR_CRYPTO, those of
+ * the load function.
  */
 int signer_sign(struct signer *signer, const uint8_t key_id[static 32], unsigned algorithm,
 		bool is_digest, const uint8_t *data, size_t size, struct buf *ret_signature);

@@ -194,12 +194,12 @@ static const struct sandbox_rule children[] = {
 	RULE(pidfd_open, "a child's end on the loop"),
 	RULE(pidfd_send_signal, "a child that takes too long"),
 	RULE(kill, "a child that takes too long"),
+	RULE(pipe2, "a job's answer"),
 };
 
 static const struct sandbox_rule zygote[] = {
 	RULE_MASKED(clone, 0, CLONE_NAMESPACES | CLONE_VM, 0, "one process a file"),
 	RULE(fork, "one process a file"),
-	RULE(pipe2, "a job's answer"),
 	RULE(socketpair, "a job's answer"),
 	RULE(dup2, "a job's descriptors"),
 	RULE(dup3, "a job's descriptors"),
@@ -216,6 +216,10 @@ static const struct sandbox_rule zygote[] = {
 	RULE_EQ(prctl, 0, PR_SET_SECCOMP, "a job enters its own, narrower profile"),
 	RULE_TWO(prctl, PR_SET_DUMPABLE, UINT64_MAX, 0, "a job enters its own, narrower profile"),
 	RULE_EQ(prctl, 0, PR_SET_PDEATHSIG, "a job does not outlive the parser"),
+};
+
+static const struct sandbox_rule job[] = {
+	RULE(poll, "a passphrase comes through a pipe that may be non-blocking"),
 };
 
 static const int fatal_calls[] = {
@@ -302,7 +306,7 @@ static const struct sandbox_profile_row rows[SANDBOX__MAX] = {
 	[SANDBOX_PARSER_JOB] = {.name = "parser-job",
 				.is_filtered = true,
 				.is_signal_bound = true,
-				.tables = {TABLE(base)}},
+				.tables = {TABLE(base), TABLE(job)}},
 	[SANDBOX_FRONT] = {.name = "front",
 			   .is_filtered = true,
 			   .is_signal_bound = true,
