@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What is not what was exported: wrapped, cut off, changed, made to cost, or another file
+ * altogether. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/err.h"
+#include "tests/unit/pkcs12_result.h"
+
+static void base64_is_read_with_and_without_armour(void **state)
+{
+	static const char *const names[] = {"base64", "oneline", "armoured", "asa", "quit"};
+	struct world *world = *state;
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		struct result result =
+			import_name(world, names[i], WORLD_PASSPHRASE, &world->policy);
+
+		if (result.code != 0)
+			fail_msg("%s: %s", names[i], result.why.text);
+		assert_same_as_file(world, "p256", "leaf", result.identity.public_part->leaf.data,
+				    result.identity.public_part->leaf.len);
+		result_done(&result);
+	}
+	assert_refused(import_name(world, "noend", WORLD_PASSPHRASE, &world->policy), ERR_MALFORMED,
+		       "cut off");
+}
+
+static void other_kinds_of_files_are_named(void **state)
+{
+	static const char text[] = "hostname gw\n";
+	struct world *world = *state;
+	struct buf file = {.data = (uint8_t *)(uintptr_t)text, .size = sizeof(text) - 1};
+
+	assert_refused(import_name(world, "pem", WORLD_PASSPHRASE, &world->policy), ERR_MALFORMED,
+		       "PEM file (CERTIFICATE)");
+	assert_refused(import_name(world, "certificate", WORLD_PASSPHRASE, &world->policy),
+		       ERR_MALFORMED, "not a PKCS#12 file");
+	assert_refused(import_bytes(&file, "x", &world->policy), ERR_MALFORMED,
+		       "not a PKCS#12 file");
+	file.size = 0;
+	assert_refused(import_bytes(&file, "x", &world->policy), ERR_MALFORMED, "is empty");
+}
+
+static void too_many_rounds_are_refused_before_they_are_done(void **state)
+{
+	_cleanup_(buf_done) struct buf file = {0}, inner = {0};
+	struct world *world = *state;
+	struct identity_policy policy = world->policy;
+	static const uint8_t rounds[] = {0x02, 0x03, 0x01, 0x86, 0xa0};
+	uint8_t *found;
+
+	world_read(world, "rounds.p12", &file);
+	assert_memory_equal(file.data + file.size - 5, rounds, 5);
+	memcpy(file.data + file.size - 3, "\x7f\xff\xff", 3);
+	assert_refused(import_bytes(&file, WORLD_PASSPHRASE, &policy), ERR_WEAK, "5000000");
+	world_read(world, "rounds_nomac.p12", &inner);
+	found = memmem(inner.data, inner.size, rounds, 5);
+	assert_non_null(found);
+	memcpy(found + 2, "\x7f\xff\xff", 3);
+	policy.allow_no_mac = true;
+	assert_refused(import_bytes(&inner, WORLD_PASSPHRASE, &policy), ERR_WEAK, "5000000");
+}
+
+static void a_file_cut_anywhere_is_refused(void **state)
+{
+	_cleanup_(buf_done) struct buf file = {0};
+	struct world *world = *state;
+
+	world_read(world, "rsa.p12", &file);
+	for (size_t size = 0; size < file.size; size++) {
+		/* On the heap and exactly as long, so that a sanitizer sees one byte too far. */
+		_cleanup_(buf_done) struct buf cut = {0};
+
+		assert_int_equal(buf_append(&cut, file.data, size), 0);
+		assert_refused(import_bytes(&cut, WORLD_PASSPHRASE, &world->policy), ERR_MALFORMED,
+			       "");
+	}
+	assert_int_equal(buf_append(&file, "\n", 1), 0);
+	assert_refused(import_bytes(&file, WORLD_PASSPHRASE, &world->policy), ERR_MALFORMED,
+		       "1 bytes follow the end");
+}
+
+static void base64_cut_anywhere_is_refused(void **state)
+{
+	_cleanup_(buf_done) struct buf file = {0};
+	struct world *world = *state;
+
+	world_read(world, "armoured.p12", &file);
+	/* Without the last newline, and even the END line's last dashes, nothing is lost. */
+	for (size_t size = 0; size < file.size - strlen("-----END PKCS12-----\n"); size++) {
+		_cleanup_(buf_done) struct buf cut = {0};
+
+		assert_int_equal(buf_append(&cut, file.data, size), 0);
+		assert_refused(import_bytes(&cut, WORLD_PASSPHRASE, &world->policy), ERR_MALFORMED,
+			       "");
+	}
+}
+
+static void a_changed_byte_never_changes_what_is_imported(void **state)
+{
+	_cleanup_(buf_done) struct buf file = {0};
+	struct world *world = *state;
+	size_t n_taken = 0;
+
+	world_read(world, "once.p12", &file);
+	for (size_t i = 0; i < file.size; i++) {
+		struct result result;
+
+		file.data[i] ^= (uint8_t)(1u << i % 8);
+		result = import_bytes(&file, WORLD_PASSPHRASE, &world->policy);
+		file.data[i] ^= (uint8_t)(1u << i % 8);
+		if (result.code == 0) {
+			n_taken++;
+			assert_same_as_file(world, "once", "leaf",
+					    result.identity.public_part->leaf.data,
+					    result.identity.public_part->leaf.len);
+			assert_same_as_file(world, "once", "key", result.identity.key.data,
+					    result.identity.key.size);
+		} else {
+			assert_true(*result.why.text);
+		}
+		result_done(&result);
+	}
+	assert_true(n_taken < 32);
+}
+
+static void garbage_of_any_size_is_refused(void **state)
+{
+	_cleanup_(buf_done) struct buf file = {0};
+	struct world *world = *state;
+	uint32_t seed = 12345;
+
+	for (size_t size = 1; size < 600; size++) {
+		for (size_t i = 0; i < size; i++) {
+			uint8_t byte;
+
+			seed = seed * 1103515245u + 12345u;
+			byte = i == 0 && size % 2 ? 0x30 : (uint8_t)(seed >> 16);
+			assert_int_equal(buf_append(&file, &byte, 1), 0);
+		}
+		assert_refused(import_bytes(&file, "x", &world->policy), ERR_MALFORMED, "");
+		buf_clear(&file);
+	}
+	assert_int_equal(buf_reserve(&file, IDENTITY_FILE_MAX + 1), 0);
+	memset(file.data, 0x30, IDENTITY_FILE_MAX + 1);
+	file.size = IDENTITY_FILE_MAX + 1;
+	assert_refused(import_bytes(&file, "x", &world->policy), ERR_TOO_LARGE, "larger than");
+	file.size = IDENTITY_FILE_MAX;
+	assert_refused(import_bytes(&file, "x", &world->policy), ERR_MALFORMED, "");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(base64_is_read_with_and_without_armour),
+		cmocka_unit_test(other_kinds_of_files_are_named),
+		cmocka_unit_test(too_many_rounds_are_refused_before_they_are_done),
+		cmocka_unit_test(a_file_cut_anywhere_is_refused),
+		cmocka_unit_test(base64_cut_anywhere_is_refused),
+		cmocka_unit_test(a_changed_byte_never_changes_what_is_imported),
+		cmocka_unit_test(garbage_of_any_size_is_refused),
+	};
+
+	return cmocka_run_group_tests(tests, world_setup, world_teardown);
+}
