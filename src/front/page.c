@@ -51,7 +51,7 @@ static const char style[] =
 	".note{margin-top:1rem;padding:.625rem .875rem;border-radius:.625rem;font-size:.875rem;"
 	"color:var(--note);background:var(--note-ground)}"
 	"@media(max-width:26rem){body{padding:1rem;place-content:start center;padding-top:12vh}"
-	"main{padding:1.5rem}}";
+	"main{padding:1.5rem}h1{font-size:1.1875rem}}";
 
 /* Two units, one shield. */
 static const char mark[] =
@@ -107,6 +107,23 @@ static const char *name_of(const struct unit_status *unit)
 	return unit->hostname[0] ? unit->hostname : "Gateway";
 }
 
+/* A name that does not fit is broken behind a dot. */
+static int name_append(struct buf *html, const char *name)
+{
+	int r = 0;
+
+	while (*name && r == 0) {
+		char label[256];
+		size_t n = strcspn(name, ".");
+
+		n += name[n] ? 1 : 0;
+		(void)snprintf(label, sizeof(label), "%.*s", (int)n, name);
+		name += n;
+		r = piece_append(html, "", label, *name ? "<wbr>" : "");
+	}
+	return r;
+}
+
 static int open_append(struct buf *html, const struct unit_status *unit, const char *kind)
 {
 	int r = piece_append(
@@ -121,7 +138,9 @@ static int open_append(struct buf *html, const struct unit_status *unit, const c
 	if (r == 0)
 		r = piece_append(html, mark, "", "<div><h1>");
 	if (r == 0)
-		r = piece_append(html, "", name_of(unit), "</h1><p>");
+		r = name_append(html, name_of(unit));
+	if (r == 0)
+		r = buf_append(html, "</h1><p>", 8);
 	return r == 0 ? piece_append(html, "", kind, "</p></div></header>\n") : r;
 }
 
@@ -137,8 +156,6 @@ static int facts_append(struct buf *html, const struct unit_status *unit)
 	int r = piece_append(html, "<dl><div><dt>Answered by</dt><dd>",
 			     unit->unit[0] ? unit->unit : "this", " unit</dd></div>");
 
-	if (r == 0 && unit->state[0])
-		r = piece_append(html, "<div><dt>State</dt><dd>", unit->state, "</dd></div>");
 	return r == 0 ? buf_append(html, "</dl>\n", 6) : r;
 }
 

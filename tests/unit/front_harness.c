@@ -392,7 +392,7 @@ void harness_bind(struct harness *harness, const char *trustpoint)
 void harness_role(struct harness *harness, const char *role, uint64_t term)
 {
 	Asafo__Ipc__FrontRole body = ASAFO__IPC__FRONT_ROLE__INIT;
-	static char state[] = "State <of> & \"this\"", unit[] = "primary";
+	static char state[] = "Standby Ready", unit[] = "<u>&\"first\"";
 	static uint8_t digest[32] = {0xab, 0xcd};
 
 	body.role = (char *)(uintptr_t)role;
