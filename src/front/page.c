@@ -183,7 +183,7 @@ int page_gateway_append(const struct unit_status *unit, bool is_fallback, struct
 			unit->is_active ? "This gateway is up and takes connections."
 			: is_standby
 				? "This unit stands by. It takes over when its mate cannot serve."
-				: "This unit has just started and does not know its role yet.",
+				: "This unit does not know its role at the moment.",
 			"</p>\n");
 	if (r == 0 && is_fallback)
 		r = buf_append(ret_html, note, sizeof(note) - 1);
