@@ -33,7 +33,7 @@ static int survey(const char *text, size_t size, size_t values_max, struct why *
 		if (is_string && c == '\\') {
 			if (size - i >= 6 && memcmp(text + i, "\\u0000", 6) == 0)
 				return why_set(ret_why, ERR_MALFORMED,
-					       "a string in the request holds a NUL character");
+					       "a string in the message holds a NUL character");
 			i++;
 		} else if (c == '"') {
 			is_string = !is_string;
@@ -174,7 +174,8 @@ static void read_error(struct control_reply *reply, const char *name)
 		value = json_object_get_int64(code);
 	reply->code = value < 0 && value > -2000 ? (int)value : -EIO;
 	if (json_object_object_get_ex(reply->parameters, "message", &message) &&
-	    json_object_is_type(message, json_type_string))
+	    json_object_is_type(message, json_type_string) &&
+	    json_object_get_string_len(message) > 0)
 		(void)why_set(&reply->why, 0, "%s", json_object_get_string(message));
 	else
 		(void)why_set(&reply->why, 0, "the daemon answered with the error %s", name);
@@ -186,8 +187,10 @@ int control_reply_parse(const char *text, size_t size, struct control_reply *ret
 	_cleanup_(json_put) struct json_object *message = NULL;
 	struct json_object *name = NULL;
 	struct control_reply reply = {0};
-	int error = parse_object(text, size, &message, ret_why);
+	int error = survey(text, size, SIZE_MAX, ret_why);
 
+	if (!error)
+		error = parse_object(text, size, &message, ret_why);
 	if (!error)
 		error = get_boolean(message, "continues", &reply.continues, ret_why);
 	if (!error)

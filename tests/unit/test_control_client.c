@@ -164,17 +164,19 @@ static int call_a_liar(const char *text, size_t size)
 	return error;
 }
 
+#define LIAR(text) call_a_liar(text, sizeof(text))
+
 static void the_client_believes_no_nonsense(void **state)
 {
 	(void)state;
 	assert_int_equal(call_a_liar("", 0), ERR_CLOSED);
 	assert_int_equal(call_a_liar("{\"parameters\":", 14), ERR_CLOSED);
-	assert_int_equal(call_a_liar("{\"parameters\":", 15), ERR_MALFORMED);
-	assert_int_equal(call_a_liar("[]", 3), ERR_MALFORMED);
-	assert_int_equal(call_a_liar("{\"error\":\"x\"}", 14), -EIO);
-	assert_int_equal(call_a_liar("{\"error\":\"x\",\"parameters\":{\"code\":5}}", 39), -EIO);
+	assert_int_equal(LIAR("{\"parameters\":"), ERR_MALFORMED);
+	assert_int_equal(LIAR("[]"), ERR_MALFORMED);
+	assert_int_equal(LIAR("{\"error\":\"x\"}"), -EIO);
+	assert_int_equal(LIAR("{\"error\":\"x\",\"parameters\":{\"code\":5}}"), -EIO);
 	/* An answer that was sent before the end is still read. */
-	assert_int_equal(call_a_liar("{\"parameters\":{}}", 18), 0);
+	assert_int_equal(LIAR("{\"parameters\":{}}"), 0);
 }
 
 #define WITH_DAEMON(test) cmocka_unit_test_setup_teardown(test, setup_daemon, teardown_daemon)
