@@ -85,7 +85,6 @@ static void seal_one(struct keyring *ring, const struct party *leaf, const struc
 	Asafo__Record__TrustpointPublic *public_part = NULL;
 
 	check(identity_describe(certificates, CHAIN, &public_part), "description");
-	free(public_part->name);
 	public_part->name = strdup(name);
 	public_part->generation = 1;
 	public_part->exportable = true;
