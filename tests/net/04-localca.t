@@ -1,0 +1,77 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# What the local CA issued stays home. Every byte that crosses the failover link during boot, bulk replication and failover is
+# recorded and decrypted (the walls are down for that: --no-sandbox and a key log), and searched for the certificates and keys.
+LAB_FLAGS="--no-sandbox"
+files=$(mktemp -d "${TMPDIR:-/tmp}/asafo-keys.XXXXXX")
+chmod 777 "$files"
+SSLKEYLOGFILE=$files/keys.log
+: >"$SSLKEYLOGFILE" && chmod 666 "$SSLKEYLOGFILE"
+export LAB_FLAGS SSLKEYLOGFILE
+keys=$files
+# shellcheck source=lib.sh
+. "$(dirname "$0")/lib.sh"
+mkdir -p "$keys/cap"
+chmod 777 "$keys/cap"
+
+pair_up
+lab exec a tcpdump -i eth2 -U -w "$keys/cap/link.pcap" -s 0 >/dev/null 2>&1 &
+capture=$!
+expect "the capture runs" until_true 5 test -s "$keys/cap/link.pcap"
+
+echo local >"$files/local.pass"
+for unit in a b; do
+	expect "unit $unit makes its local CA" asafo $unit localca create "unit-$unit"
+	expect "unit $unit issues a certificate" asafo $unit localca issue "user-$unit" \
+		--output "$files/user-$unit.p12" --passphrase-file "$files/local.pass"
+	cp "$files/local.pass" "$files/user-$unit.pass"
+done
+make_ca corp && make_p12 corp vpn
+expect "an ordinary trustpoint" import a vpn vpn
+expect "a local-CA PKCS#12 imported again as a trustpoint" import a home user-a
+# Another name, another container, written by another tool: the same certificate.
+openssl pkcs12 -in "$files/user-a.p12" -passin pass:local -nodes -out "$files/again.txt" 2>/dev/null
+openssl pkcs12 -export -in "$files/again.txt" -passout pass:local -name renamed -out "$files/again.p12"
+cp "$files/local.pass" "$files/again.pass"
+expect "re-exported by OpenSSL and imported under another name" import a disguised again
+for name in home disguised; do
+	expect "show trustpoints says why $name stays home" sh -c \
+		"'$top/tools/lab' --name '$LAB' asafo a --json show trustpoints |
+		jq -e '.trustpoints[] | select(.name == \"$name\") | (.kept_home | test(\"local CA\")) and (.replicated | not)'"
+done
+expect "write standby" asafo a write-standby
+expect "the standby has the ordinary one" has b vpn
+expect "the standby has no local-CA one" has_not b home
+expect "(nor the disguised one)" has_not b disguised
+expect "digests agree all the same" same_digest
+expect "failover" asafo b failover active
+wait_state b Active
+wait_state a "Standby Ready"
+lab power a off
+lab power a on
+wait_state a "Standby Ready"
+expect "after boot and bulk it still has its own" has a home
+expect "(and the other unit has not)" has_not b home
+kill "$capture" 2>/dev/null
+pkill -f "$keys/cap/link.pcap" 2>/dev/null
+wait "$capture" 2>/dev/null
+
+tshark -r "$keys/cap/link.pcap" -d tcp.port==5105,tls -o "tls.keylog_file:$SSLKEYLOGFILE" -V -x >"$files/dump" 2>/dev/null
+# What tshark decrypted, as one hexadecimal string a record ("Decrypted TLS" panes of -x).
+awk '/^Decrypted TLS/ { p = 1; printf "\n"; next } /^[A-Z]/ { p = 0 } p && /^[0-9a-f]{4}/ {
+	line = substr($0, 7, 48); gsub(/ /, "", line); printf "%s", line }' "$files/dump" >"$files/records"
+crossed() { # crossed PEM: 48 bytes of its public key's neighbourhood
+	local hex
+	hex=$(openssl x509 -in "$1" -pubkey -noout | openssl pkey -pubin -outform DER | xxd -p -c 1000000)
+	tr -d '\n' <"$files/records" | grep -q "${hex: -96}"
+}
+crossed_not() { ! crossed "$1"; }
+expect "the recording can be read: the ordinary certificate is found in it" crossed "$files/vpn.pem"
+for unit in a b; do
+	openssl pkcs12 -in "$files/user-$unit.p12" -passin pass:local -nokeys -clcerts -out "$files/user-$unit.pem" 2>/dev/null
+	openssl pkcs12 -in "$files/user-$unit.p12" -passin pass:local -nokeys -cacerts -out "$files/ca-$unit.pem" 2>/dev/null
+	expect "no byte of what unit $unit's local CA issued crossed the link" crossed_not "$files/user-$unit.pem"
+	expect "nor of that CA's certificate" crossed_not "$files/ca-$unit.pem"
+done
+rm -rf "$keys"
+done_testing
