@@ -96,6 +96,36 @@ static void announce(struct engine *engine)
 	(void)announcer_start(engine->addresses.announcer, held, n);
 }
 
+void engine_reclaim(struct engine *engine)
+{
+	(void)vip_renew(engine->addresses.vip);
+	announce(engine);
+}
+
+/* A standby on which somebody configured an active address by hand gives it up. */
+static void expel_active(struct engine *engine)
+{
+	_cleanup_free_ struct address_list *list = calloc(1, sizeof(*list));
+	int n;
+
+	if (!list)
+		return;
+	for (size_t i = 0; i < engine->config->n_interfaces; i++) {
+		const struct config_interface *interface = &engine->config->interfaces[i];
+
+		if (interface->is_shutdown || !interface->name[0])
+			continue;
+		add_address(list, interface, &interface->active4, true);
+		add_address(list, interface, &interface->active6, true);
+	}
+	n = vip_expel(engine->addresses.vip, list->items, list->n);
+	if (n > 0)
+		log_line(
+			LOG_WARNING,
+			"removed %d active address(es) that were configured by hand on the standby",
+			n);
+}
+
 static void claim(struct engine *engine, uint64_t term)
 {
 	struct why why = {0};
@@ -203,6 +233,8 @@ static void transition(struct engine *engine, const struct fo_action *action)
 
 		if (engine_set_addresses(engine, &why) < 0)
 			log_line(LOG_ERR, "standby addresses: %s", why.text);
+		if (holds_standby_addresses(engine))
+			expel_active(engine);
 	}
 	engine_fronts_role(engine);
 	methods_on_transition(engine->methods);

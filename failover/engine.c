@@ -53,8 +53,15 @@ static void check_schedule(struct engine *engine, struct monotime now)
 	uint64_t gap_ns = monotime_since(now, engine->alive_at);
 
 	engine->alive_at = now;
-	if (!engine->is_started || gap_ns <= hold_ns)
+	if (!engine->is_started)
 		return;
+	if (gap_ns <= hold_ns) {
+		/* Asleep for longer than a lease, but not for a holdtime: still ours, says the
+		 * machine. */
+		if (engine->addresses.is_claimed && vip_has_lapsed(engine->addresses.vip))
+			engine_reclaim(engine);
+		return;
+	}
 	log_line(LOG_WARNING, "not scheduled for %llu ms (holdtime %u ms)",
 		 (unsigned long long)(gap_ns / MONOTIME_NS_PER_MS),
 		 engine->config->failover.hold_ms);
@@ -253,6 +260,7 @@ void engine_free(struct engine *engine)
 		asafo__ipc__front_report__free_unpacked(engine->rooms.report, NULL);
 	child_free(engine->rooms.child);
 	config_free(engine->config);
+	buf_done(&engine->startup_text);
 	explicit_bzero(&engine->pair, sizeof(engine->pair));
 	free(engine);
 }

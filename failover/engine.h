@@ -154,6 +154,8 @@ void engine_mate_lacks(struct engine *engine, const char *name);
 
 /* ---- act.c: does what the machine decided ---- */
 void engine_act(struct engine *engine, const struct fo_action *action);
+/* The leases ran out while the machine holds on to them: sets and announces them again. */
+void engine_reclaim(struct engine *engine);
 /* Sets this unit's addresses to what its role wants. */
 int engine_set_addresses(struct engine *engine, struct why *ret_why);
 

@@ -59,6 +59,7 @@ static void load_config(struct engine *engine, int fd)
 		return;
 	}
 	engine->has_config = true;
+	(void)config_render(config, CONFIG_PART_ALL, &engine->startup_text);
 	engine_apply_config(engine, config);
 }
 

@@ -20,6 +20,7 @@ static const struct control_method methods_table[] = {
 	{"asafo.ShowCertificates", CONTROL_ACCESS_LOOK, method_show_certificates},
 	{"asafo.ShowSsl", CONTROL_ACCESS_LOOK, method_show_ssl},
 	{"asafo.ShowRunningConfig", CONTROL_ACCESS_LOOK, method_show_running_config},
+	{"asafo.ShowStartupConfig", CONTROL_ACCESS_LOOK, method_show_startup_config},
 	{"asafo.ShowVersion", CONTROL_ACCESS_LOOK, method_show_version},
 	{"asafo.Healthz", CONTROL_ACCESS_LOOK, method_healthz},
 	{"asafo.Configure", CONTROL_ACCESS_CHANGE, method_configure},

@@ -47,6 +47,8 @@ void method_show_history(struct control_call *call, struct json_object *paramete
 void method_show_ssl(struct control_call *call, struct json_object *parameters, void *userdata);
 void method_show_running_config(struct control_call *call, struct json_object *parameters,
 				void *userdata);
+void method_show_startup_config(struct control_call *call, struct json_object *parameters,
+				void *userdata);
 void method_show_version(struct control_call *call, struct json_object *parameters, void *userdata);
 void method_healthz(struct control_call *call, struct json_object *parameters, void *userdata);
 void method_show_trustpoints(struct control_call *call, struct json_object *parameters,

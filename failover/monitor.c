@@ -51,6 +51,8 @@ static void on_link(const struct linkmon_link *link, void *userdata)
 	if (link->is_present && link->is_admin_up) {
 		if (engine->pair.paths)
 			path_set_refresh(engine->pair.paths);
+		if (engine->pair.link)
+			link_retry(engine->pair.link);
 		if (engine->addresses.vip && engine_set_addresses(engine, &why) < 0)
 			log_line(LOG_ERR, "addresses: %s", why.text);
 	}

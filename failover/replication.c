@@ -333,6 +333,8 @@ bool replication_send_write_memory(struct replication *replication)
 }
 
 struct write_request {
+	struct engine *engine;
+	struct buf text;
 	void (*on_done)(int code, const char *why, void *userdata);
 	void *userdata;
 };
@@ -345,9 +347,14 @@ static void on_file_written(int code, const ProtobufCMessage *body, bool has_mor
 	int result = replication_status_code(code, status);
 
 	(void)has_more;
-	if (result < 0)
+	if (result < 0) {
 		log_line(LOG_ERR, "startup-config was not written: %s",
 			 replication_status_text(code, status));
+		buf_done(&request->text);
+	} else {
+		buf_done(&request->engine->startup_text);
+		request->engine->startup_text = request->text;
+	}
 	if (request->on_done)
 		request->on_done(result, replication_status_text(code, status), request->userdata);
 }
@@ -357,21 +364,23 @@ int replication_write_memory(struct replication *replication,
 			     void *userdata)
 {
 	Asafo__Ipc__FileWrite message = ASAFO__IPC__FILE_WRITE__INIT;
-	_cleanup_(buf_done) struct buf text = {0};
-	struct write_request *request;
-	int r = config_render(replication->engine->config, CONFIG_PART_ALL, &text);
+	struct write_request *request = calloc(1, sizeof(*request));
+	int r;
 
-	if (r < 0)
-		return r;
-	request = calloc(1, sizeof(*request));
 	if (!request)
 		return -ENOMEM;
-	*request = (struct write_request){on_done, userdata};
-	message.content = (ProtobufCBinaryData){text.size, text.data};
-	r = engine_keeper_call(replication->engine, IPC_FILE_WRITE, &message.base, NULL, 0,
-			       on_file_written, request);
-	if (r < 0)
+	request->engine = replication->engine;
+	request->on_done = on_done;
+	request->userdata = userdata;
+	r = config_render(replication->engine->config, CONFIG_PART_ALL, &request->text);
+	message.content = (ProtobufCBinaryData){request->text.size, request->text.data};
+	if (r == 0)
+		r = engine_keeper_call(replication->engine, IPC_FILE_WRITE, &message.base, NULL, 0,
+				       on_file_written, request);
+	if (r < 0) {
+		buf_done(&request->text);
 		free(request);
+	}
 	return r;
 }
 

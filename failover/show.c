@@ -422,6 +422,17 @@ void method_show_running_config(struct control_call *call, struct json_object *p
 	control_call_reply(call, result);
 }
 
+void method_show_startup_config(struct control_call *call, struct json_object *parameters,
+				void *userdata)
+{
+	struct engine *engine = userdata;
+	struct json_object *result = json_object_new_object();
+
+	(void)parameters;
+	json_add_text(result, "text", buf_text(&engine->startup_text));
+	control_call_reply(call, result);
+}
+
 void method_show_version(struct control_call *call, struct json_object *parameters, void *userdata)
 {
 	const struct engine *engine = userdata;
