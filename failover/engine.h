@@ -128,7 +128,8 @@ struct engine {
 	struct monotime alive_at; /* the loop was seen turning */
 	struct monotime active_since, started_at;
 	uint64_t config_generation;
-	bool has_config; /* the startup-config was applied */
+	bool has_config;	 /* the startup-config was applied */
+	struct buf startup_text; /* the startup-config as last read or written, secrets masked */
 };
 
 /* ---- engine.c: the loop ---- */
