@@ -124,6 +124,10 @@ static void print_texts(const struct screen *screen, struct json_object *trustpo
 	field(screen, SCREEN_PLAIN, "Key:", view_text(trustpoint, "key_type"));
 	if (identity_join(trustpoint, "chain", " <- ", &chain) == 0 && (text = buf_text(&chain)))
 		field(screen, SCREEN_PLAIN, "Chain:", text);
+	if (view_number(trustpoint, "chain_length", 0) > 0 && chain.size == 0)
+		screen_print(screen, "  %-13s %" PRId64 " CA certificate%s\n",
+			     "Chain:", view_number(trustpoint, "chain_length", 0),
+			     view_number(trustpoint, "chain_length", 0) == 1 ? "" : "s");
 	if (identity_bound(trustpoint, &bound) == 0 && (text = buf_text(&bound)))
 		field(screen, SCREEN_PLAIN, "Bound:", text);
 }
@@ -138,7 +142,8 @@ void identity_print(const struct screen *screen, struct json_object *trustpoint)
 	if (view_has(trustpoint, "not_before"))
 		field(screen, SCREEN_PLAIN,
 		      "Valid from:", format_time(view_number(trustpoint, "not_before", 0), &from));
-	field(screen, expiry.style, "Valid until:", expiry.text);
+	if (view_has(trustpoint, "not_after"))
+		field(screen, expiry.style, "Valid until:", expiry.text);
 	if (view_has(trustpoint, "chain_complete") && !view_flag(trustpoint, "chain_complete"))
 		field(screen, SCREEN_WARN,
 		      "Incomplete:", "the chain does not reach a root; clients may not accept it");

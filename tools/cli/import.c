@@ -26,15 +26,21 @@ static void print_stored(const struct screen *screen, struct json_object *result
 	identity_print(screen, trustpoint);
 }
 
+/* The mate should have it by now, and has not. A daemon that doesn't say so says "queued". */
+static bool is_degraded(struct json_object *result)
+{
+	if (view_has(result, "degraded"))
+		return view_flag(result, "degraded");
+	return strcmp(view_text(result, "replication"), "queued") == 0;
+}
+
 /* What the mate has of it. */
-static int print_replication(const struct screen *screen, struct json_object *result)
+static void print_replication(const struct screen *screen, struct json_object *result)
 {
 	const char *mode = view_text(result, "replication");
 	const char *sentence = view_text(result, "standby");
-	bool is_degraded = view_has(result, "degraded") ? view_flag(result, "degraded")
-							: strcmp(mode, "queued") == 0;
 
-	if (is_degraded)
+	if (is_degraded(result))
 		screen_style(screen, SCREEN_WARN, "%s\n",
 			     *sentence ? sentence
 				       : "The standby does not have it yet; it is queued for it.");
@@ -44,7 +50,6 @@ static int print_replication(const struct screen *screen, struct json_object *re
 	else if (strcmp(mode, "off") == 0)
 		screen_style(screen, SCREEN_WARN,
 			     "The standby does not have it: run asafo write-standby.\n");
-	return is_degraded ? CLI_DEGRADED : CLI_OK;
 }
 
 static struct json_object *parameters_of(const struct grammar_match *match)
@@ -101,8 +106,10 @@ int verb_import(struct cli *cli, const struct grammar_match *match)
 	cli_print_warnings(cli, result);
 	if (cli->is_json) {
 		cli_print_json(cli, result);
-		return view_flag(result, "degraded") ? CLI_DEGRADED : CLI_OK;
+	} else {
+		print_stored(&cli->screen, result, cli_has(match, "dry-run"));
+		if (!cli_has(match, "dry-run"))
+			print_replication(&cli->screen, result);
 	}
-	print_stored(&cli->screen, result, cli_has(match, "dry-run"));
-	return cli_has(match, "dry-run") ? CLI_OK : print_replication(&cli->screen, result);
+	return is_degraded(result) ? CLI_DEGRADED : CLI_OK;
 }

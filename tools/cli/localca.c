@@ -12,13 +12,17 @@
 
 CLEANUP_DEFINE(struct table *, table_free)
 
-/* Adds the texts and numbers that the line has; false when out of memory. */
-static bool set_text(struct json_object *parameters, const struct grammar_match *match,
-		     const char *argument, const char *name)
+/* "Local CA of fw-a" where the line names no subject: what it issues stays on this host, so its
+ * name tells. */
+static bool set_subject(struct json_object *parameters, const struct grammar_match *match)
 {
-	const char *word = cli_word(match, argument);
+	const char *word = cli_word(match, "subject");
+	char host[40] = "", subject[64];
 
-	return !word || cli_set(parameters, name, json_object_new_string(word));
+	if (gethostname(host, sizeof(host) - 1) < 0 || !host[0])
+		(void)snprintf(host, sizeof(host), "this unit");
+	(void)snprintf(subject, sizeof(subject), "Local CA of %s", host);
+	return cli_set(parameters, "subject", json_object_new_string(word ? word : subject));
 }
 
 static bool set_lifetime(struct json_object *parameters, const struct grammar_match *match)
@@ -55,7 +59,7 @@ int verb_localca_create(struct cli *cli, const struct grammar_match *match)
 	const char *name = cli_word(match, "name");
 	int code;
 
-	if (!parameters || !set_text(parameters, match, "subject", "subject") ||
+	if (!parameters || !set_subject(parameters, match) ||
 	    !cli_set(parameters, "name", json_object_new_string(name ? name : DEFAULT_NAME)) ||
 	    !set_lifetime(parameters, match))
 		return cli_fail(cli, CLI_FAILED, "out of memory");

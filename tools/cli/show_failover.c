@@ -246,6 +246,8 @@ static void print_replication(const struct screen *screen, struct json_object *r
 int render_failover(const struct screen *screen, struct json_object *result)
 {
 	print_head(screen, result);
+	if (*view_text(result, "trouble"))
+		screen_style(screen, SCREEN_BAD, "Trouble: %s\n", view_text(result, "trouble"));
 	print_hosts(screen, result);
 	print_link(screen, result);
 	print_replication(screen, result);
