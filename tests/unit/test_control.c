@@ -124,8 +124,8 @@ static void what_is_no_request_is_refused_and_the_connection_closed(void **state
 		"{\"method\":\"t.Echo\",\"parameters\":{\"a\":\"\\u0000\"}}",
 		"{\"method\":\"t.Echo\",\"parameters\":{\"a\":\"\xff\"}}",
 		"{\"method\":\"t.Echo\",\"parameters\":{\"a\":[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]}}",
-		"{\"method\":"
-		"\"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\"}",
+		("{\"method\":"
+		 "\"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\"}"),
 	};
 	struct world *w = *state;
 	_cleanup_(buf_done) struct buf text = {0};

@@ -41,8 +41,9 @@ static void disarm(char *text)
 	}
 }
 
-static void put(const struct screen *screen, FILE *file, enum screen_style style,
-		const char *format, va_list arguments)
+__attribute__((format(printf, 4, 0))) static void put(const struct screen *screen, FILE *file,
+						      enum screen_style style, const char *format,
+						      va_list arguments)
 {
 	_cleanup_free_ char *text = NULL;
 	bool is_styled = screen->has_colour && file == screen->out && style != SCREEN_PLAIN;
