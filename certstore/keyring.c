@@ -44,11 +44,7 @@ struct keyring {
 	struct secret failover_key;
 };
 
-static inline void secret_drop(struct secret *secret)
-{
-	secret_done(secret);
-}
-#define _cleanup_secret_ _cleanup_(secret_drop)
+#define _cleanup_secret_ _cleanup_(secret_done)
 
 static void secret_move(struct secret *to, struct secret *from)
 {

@@ -57,11 +57,7 @@ int seal_encrypt(const struct secret *key, const void *associated, size_t associ
 	return r;
 }
 
-static inline void secret_drop(struct secret *secret)
-{
-	secret_done(secret);
-}
-#define _cleanup_secret_ _cleanup_(secret_drop)
+#define _cleanup_secret_ _cleanup_(secret_done)
 
 int seal_decrypt(const struct secret *key, const void *associated, size_t associated_size,
 		 const ProtobufCBinaryData *nonce, const ProtobufCBinaryData *ciphertext,

@@ -228,11 +228,12 @@ static int explain_open(int code, const char *directory, struct why *ret_why)
 			       "no space left for the certificate store in %s: free some",
 			       directory);
 	if (code == ERR_STORE)
-		return why_set(ret_why, code,
-			       "the certificate store in %s is damaged: move the folder away and "
-			       "restart, then "
-			       "it is filled again from the mate, or import the trustpoints again",
-			       directory);
+		return why_set(
+			ret_why, code,
+			"the certificate store in %s is damaged: move the folder away, restart and "
+			"pair this unit again (`asafo pair`), then the mate fills it; without a "
+			"mate import the trustpoints again",
+			directory);
 	return why_set(ret_why, code, "cannot open the certificate store in %s: %s", directory,
 		       err_text(code));
 }

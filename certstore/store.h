@@ -13,13 +13,13 @@
  * The store: one LMDB environment with two families of databases.
  *   replicated/items    key -> Record            replicated/digests  key -> SHA-256
  *   replicated/journal  (term, seq) -> JournalEntry   replicated/meta
- *   unit/items          what is this unit's own: local CA, what it issued, trustpoints kept home, orphans, terms, keys
- * struct store_replica is the replicator's handle: it can open replicated/ only. That, not an `if`, is how a local-CA
- * certificate stays home.
+ *   unit/items          what is this unit's own: local CA, what it issued, trustpoints kept home,
+ * orphans, terms, keys struct store_replica is the replicator's handle: it can open replicated/
+ * only. That, not an `if`, is how a local-CA certificate stays home.
  *
- * The digest of an item is SHA-256(len32(key) | key | value); the root digest is the sum of all of them modulo 2^256,
- * so that it does not depend on order and a change costs O(1).
- * Every change is one LMDB transaction: items, digests, journal and meta together, durable on return.
+ * The digest of an item is SHA-256(len32(key) | key | value); the root digest is the sum of all of
+ * them modulo 2^256, so that it does not depend on order and a change costs O(1). Every change is
+ * one LMDB transaction: items, digests, journal and meta together, durable on return.
  */
 #define STORE_DIGEST_SIZE 32
 #define STORE_KEK_ID_SIZE 8
@@ -43,18 +43,20 @@ struct store;
 struct store_replica;
 
 /*
- * Opens or makes the environment in DIRECTORY (0700). Compares what the meta database says with what the others hold,
- * which costs the same for every size. Errors: ERR_STORE (damaged), -errno; RET_WHY says what to do.
+ * Opens or makes the environment in DIRECTORY (0700). Compares what the meta database says with
+ * what the others hold, which costs the same for every size. Errors: ERR_STORE (damaged), -errno;
+ * RET_WHY says what to do.
  */
 int store_open(const char *directory, struct store **ret_store, struct why *ret_why);
 void store_close(struct store *store);
 /*
- * Opens the store in a child process and walks through every key. A file that was damaged so badly that LMDB
- * dies of it is an error here and a crash nowhere. Call it before store_open, in a process without threads.
- * Errors: ERR_STORE, -errno.
+ * Opens the store in a child process and walks through every key. A file that was damaged so badly
+ * that LMDB dies of it is an error here and a crash nowhere. Call it before store_open, in a
+ * process without threads. Errors: ERR_STORE, -errno.
  */
 int store_probe(const char *directory, struct why *ret_why);
-/* Computes every digest and the root anew, which is O(size of the store). Errors: ERR_STORE with what differs. */
+/* Computes every digest and the root anew, which is O(size of the store). Errors: ERR_STORE with
+ * what differs. */
 int store_verify(struct store *store, struct why *ret_why);
 /* The replicator's handle; lives as long as the store. */
 struct store_replica *store_replica(struct store *store);
@@ -62,16 +64,19 @@ struct store_replica *store_replica(struct store *store);
 /* ---- replicated/, by the keeper's own commands ---- */
 void store_position(const struct store *store, struct store_position *ret_position);
 /*
- * One transaction under TERM; seq is the next. Errors, all of which leave everything as it was: -ENOSPC, ERR_NOT_ACTIVE
- * (TERM is older than the store's), ERR_MALFORMED (a key that replicated/ does not take), ERR_TOO_LARGE, ERR_STORE.
+ * One transaction under TERM; seq is the next. Errors, all of which leave everything as it was:
+ * -ENOSPC, ERR_NOT_ACTIVE (TERM is older than the store's), ERR_MALFORMED (a key that replicated/
+ * does not take), ERR_TOO_LARGE, ERR_STORE.
  */
-int store_change(struct store *store, uint64_t term, const struct store_change *changes, size_t n_changes,
-		 struct why *ret_why);
+int store_change(struct store *store, uint64_t term, const struct store_change *changes,
+		 size_t n_changes, struct why *ret_why);
 /* Appends the value to RET_VALUE, checked against its digest. Errors: ERR_NOT_FOUND, ERR_STORE. */
 int store_get(struct store *store, const char *key, struct buf *ret_value);
-/* In key order from the first key >= PREFIX, while the prefix matches; a negative return of FN ends it and is returned. */
+/* In key order from the first key >= PREFIX, while the prefix matches; a negative return of FN ends
+ * it and is returned. */
 int store_each(struct store *store, const char *prefix,
-	       int (*fn)(const char *key, const uint8_t *value, size_t size, void *userdata), void *userdata);
+	       int (*fn)(const char *key, const uint8_t *value, size_t size, void *userdata),
+	       void *userdata);
 
 /* As store_each, from the first key > AFTER. */
 int store_each_after(struct store *store, const char *prefix, const char *after,
@@ -80,26 +85,30 @@ int store_each_after(struct store *store, const char *prefix, const char *after,
 /* How many keys begin with PREFIX: O(that many). */
 int store_count(struct store *store, const char *prefix, uint64_t *ret_count);
 /*
- * Which key-encryption key the items are sealed under. Kept with them, so that a stage's commit changes both in one
- * transaction. ERR_NOT_FOUND: none yet.
+ * Which key-encryption key the items are sealed under. Kept with them, so that a stage's commit
+ * changes both in one transaction. ERR_NOT_FOUND: none yet.
  */
 int store_kek_id(struct store *store, uint8_t ret_id[static STORE_KEK_ID_SIZE]);
 int store_kek_id_set(struct store *store, const uint8_t id[static STORE_KEK_ID_SIZE]);
 
 /*
- * Each key that a journal entry of TERM changed, perhaps more than once. *RET_IS_WHOLE is false when the journal cannot
- * tell everything that changed in that term: a barrier, or entries that were trimmed.
+ * Each key that a journal entry of TERM changed, perhaps more than once. *RET_IS_WHOLE is false
+ * when the journal cannot tell everything that changed in that term: a barrier, or entries that
+ * were trimmed.
  */
-int store_journal_each(struct store *store, uint64_t term, int (*fn)(const char *key, void *userdata),
-		       void *userdata, bool *ret_is_whole);
+int store_journal_each(struct store *store, uint64_t term,
+		       int (*fn)(const char *key, void *userdata), void *userdata,
+		       bool *ret_is_whole);
 
 /* ---- unit/ ---- */
 int store_unit_change(struct store *store, const struct store_change *changes, size_t n_changes,
 		      struct why *ret_why);
 int store_unit_get(struct store *store, const char *key, struct buf *ret_value);
 int store_unit_each(struct store *store, const char *prefix,
-		    int (*fn)(const char *key, const uint8_t *value, size_t size, void *userdata), void *userdata);
+		    int (*fn)(const char *key, const uint8_t *value, size_t size, void *userdata),
+		    void *userdata);
 int store_unit_each_after(struct store *store, const char *prefix, const char *after,
-			  int (*fn)(const char *key, const uint8_t *value, size_t size, void *userdata),
+			  int (*fn)(const char *key, const uint8_t *value, size_t size,
+				    void *userdata),
 			  void *userdata);
 int store_unit_count(struct store *store, const char *prefix, uint64_t *ret_count);

@@ -74,9 +74,9 @@ int store_probe(const char *directory, struct why *ret_why)
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
 		return 0;
 	return why_set(ret_why, ERR_STORE,
-		       "the certificate store in %s is damaged: move the folder away and restart, "
-		       "then it is "
-		       "filled again from the mate, or import the trustpoints again",
+		       "the certificate store in %s is damaged: move the folder away, restart and "
+		       "pair this unit again (`asafo pair`), then the mate fills it; without a "
+		       "mate import the trustpoints again",
 		       directory);
 }
 

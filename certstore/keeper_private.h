@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "base/secret.h"
+#include "certstore/keeper.h"
+#include "certstore/keyindex.h"
+#include "certstore/keyring.h"
+#include "certstore/replica.h"
+#include "certstore/signer.h"
+#include "certstore/store.h"
+#include "ipc/channel.h"
+#include "src/ipc/ipc.pb-c.h"
+
+/* What the keeper_*.c share: one file a concern, one handler a verb. Nobody else includes it. */
+
+#define KEEPER_FRAME_BYTES (120u * 1024) /* of payload in one frame of several */
+#define KEEPER_NAME_KEY_SIZE 128	 /* "generation/NAME/0000000001" and the like */
+
+struct keeper_peer {
+	struct keeper_peer *next;
+	struct keeper *keeper;
+	struct ipc_channel *channel;
+	enum ipc_peer kind;
+	unsigned instance;
+	uint64_t serial; /* a later channel of the same peer has another */
+};
+
+/* Where an answer goes. It stays valid when the peer went away: then the answer goes nowhere. */
+struct keeper_ticket {
+	uint64_t serial;
+	enum ipc_type type;
+	uint32_t id;
+};
+
+struct keeper_replication {
+	struct replica_sender *sender;
+	sd_event_source *sender_timeout;
+	struct replica_stage *stage;
+	uint8_t stage_kek[SEAL_ID_SIZE];
+	bool has_stage_kek;
+	char manifest_after[STORE_KEY_MAX + 1];
+};
+
+struct keeper_counts {
+	bool is_valid;
+	uint64_t trustpoints, unit_trustpoints, orphans;
+	bool has_fallback;
+};
+
+struct keeper_import;
+struct keeper_listing;
+
+struct keeper {
+	sd_event *event;
+	char *state_dir, *config_path;
+	struct parser *parser;
+	struct store *store;
+	struct keyring *ring;
+	struct signer *signer;
+	struct keyindex *index;
+	int credential_fd;
+	int failure;
+	struct why failure_why;
+	struct keeper_peer *peers;
+	uint64_t next_serial;
+	struct keeper_import *imports;
+	struct keeper_listing *listings;
+	struct keeper_replication replication;
+	struct keeper_counts counts;
+};
+
+/* BODY is of the type's schema, NULL where it has none. Descriptors may be taken out of FRAME. */
+typedef void (*keeper_handler_fn)(struct keeper *keeper, const struct keeper_ticket *ticket,
+				  struct ipc_frame *frame, const ProtobufCMessage *body);
+
+/* keeper.c: answers. The status of a reply that is sent with keeper_reply is set by the caller. */
+void keeper_reply(struct keeper *keeper, const struct keeper_ticket *ticket,
+		  const ProtobufCMessage *message, bool has_more);
+/* A reply of the ticket's type with nothing but its status; CODE 0: success. */
+void keeper_reply_status(struct keeper *keeper, const struct keeper_ticket *ticket, int code,
+			 const struct why *why);
+/* Sets WHY and fails with it in one. */
+void keeper_refuse(struct keeper *keeper, const struct keeper_ticket *ticket, int code,
+		   const char *format, ...) __attribute__((format(printf, 4, 5)));
+/* Trustpoints changed: forgets what was derived from them and tells every peer. */
+void keeper_changed(struct keeper *keeper);
+/* The channel of a ticket; NULL: gone. */
+struct ipc_channel *keeper_ticket_channel(struct keeper *keeper,
+					  const struct keeper_ticket *ticket);
+
+/* keeper_item.c: records, and what is found by name or key id. */
+struct keeper_item {
+	bool is_unit; /* the family it lies in */
+	char key[KEEPER_NAME_KEY_SIZE];
+	struct buf bytes; /* of the record */
+	Asafo__Record__Record *record;
+	Asafo__Record__TrustpointPublic *public_part;
+};
+void keeper_item_done(struct keeper_item *item);
+/* Errors: ERR_NOT_FOUND, ERR_STORE, -ENOMEM. */
+int keeper_item_get(struct keeper *keeper, bool is_unit, const char *key,
+		    struct keeper_item *ret_item);
+/* trustpoint/NAME of either family; the pair's goes first. */
+int keeper_trustpoint_get(struct keeper *keeper, const char *name, struct keeper_item *ret_item);
+/* In the family's own transaction. */
+int keeper_change(struct keeper *keeper, bool is_unit, uint64_t term,
+		  const struct store_change *changes, size_t n_changes, struct why *ret_why);
+int keeper_each(struct keeper *keeper, bool is_unit, const char *prefix, const char *after,
+		int (*fn)(const char *key, const uint8_t *value, size_t size, void *userdata),
+		void *userdata);
+/* The index of key ids: everything, or one record. */
+int keeper_index_rebuild(struct keeper *keeper);
+int keeper_index_add(struct keeper *keeper, bool is_unit, const char *key, const uint8_t *record,
+		     size_t size);
+/* signer_load_fn with the keeper as USERDATA. */
+int keeper_load_key(const uint8_t key_id[static 32], struct secret *ret_pkcs8, void *userdata);
+/* Replaces a string field of a protobuf-c message that owns it. Errors: -ENOMEM. */
+int keeper_set_text(char **field, const char *text);
+
+/* keeper_file.c: descriptors that came along. Neither blocks for longer than a fraction of a
+ * second. */
+int keeper_read_passphrase(int fd, struct secret *ret_passphrase, struct why *ret_why);
+int keeper_write_output(int fd, const uint8_t *data, size_t size, struct why *ret_why);
+
+/* keeper_unit.c. Durable on return; terms only rise. */
+int keeper_raise_terms(struct keeper *keeper, uint64_t promised, uint64_t activated,
+		       struct why *ret_why);
+
+/* Ends what is under way: for keeper_free. */
+void keeper_imports_drop(struct keeper *keeper);
+void keeper_listings_drop(struct keeper *keeper);
+void keeper_replication_drop(struct keeper *keeper);
+
+/* keeper_unit.c */
+void keeper_on_status(struct keeper *, const struct keeper_ticket *, struct ipc_frame *,
+		      const ProtobufCMessage *);
+void keeper_on_term_persist(struct keeper *, const struct keeper_ticket *, struct ipc_frame *,
+			    const ProtobufCMessage *);
+void keeper_on_orphan_keep(struct keeper *, const struct keeper_ticket *, struct ipc_frame *,
+			   const ProtobufCMessage *);
+void keeper_on_file_write(struct keeper *, const struct keeper_ticket *, struct ipc_frame *,
+			  const ProtobufCMessage *);
+/* keeper_import.c */
+void keeper_on_import(struct keeper *, const struct keeper_ticket *, struct ipc_frame *,
+		      const ProtobufCMessage *);
+/* keeper_file.c */
+void keeper_on_export(struct keeper *, const struct keeper_ticket *, struct ipc_frame *,
+		      const ProtobufCMessage *);
+/* keeper_trustpoint.c */
+void keeper_on_remove(struct keeper *, const struct keeper_ticket *, struct ipc_frame *,
+		      const ProtobufCMessage *);
+void keeper_on_certificate(struct keeper *, const struct keeper_ticket *, struct ipc_frame *,
+			   const ProtobufCMessage *);
+void keeper_on_fallback_make(struct keeper *, const struct keeper_ticket *, struct ipc_frame *,
+			     const ProtobufCMessage *);
+/* keeper_list.c */
+void keeper_on_list(struct keeper *, const struct keeper_ticket *, struct ipc_frame *,
+		    const ProtobufCMessage *);
+/* keeper_keys.c */
+void keeper_on_sign(struct keeper *, const struct keeper_ticket *, struct ipc_frame *,
+		    const ProtobufCMessage *);
+void keeper_on_failover_key_set(struct keeper *, const struct keeper_ticket *, struct ipc_frame *,
+				const ProtobufCMessage *);
+void keeper_on_failover_key_make(struct keeper *, const struct keeper_ticket *, struct ipc_frame *,
+				 const ProtobufCMessage *);
+void keeper_on_link_keys(struct keeper *, const struct keeper_ticket *, struct ipc_frame *,
+			 const ProtobufCMessage *);
+void keeper_on_pair_offer(struct keeper *, const struct keeper_ticket *, struct ipc_frame *,
+			  const ProtobufCMessage *);
+void keeper_on_pair_join(struct keeper *, const struct keeper_ticket *, struct ipc_frame *,
+			 const ProtobufCMessage *);
+void keeper_on_pair_accept(struct keeper *, const struct keeper_ticket *, struct ipc_frame *,
+			   const ProtobufCMessage *);
+/* keeper_replica.c */
+void keeper_on_replica_open(struct keeper *, const struct keeper_ticket *, struct ipc_frame *,
+			    const ProtobufCMessage *);
+void keeper_on_replica_manifest(struct keeper *, const struct keeper_ticket *, struct ipc_frame *,
+				const ProtobufCMessage *);
+void keeper_on_replica_next(struct keeper *, const struct keeper_ticket *, struct ipc_frame *,
+			    const ProtobufCMessage *);
+void keeper_on_stage_open(struct keeper *, const struct keeper_ticket *, struct ipc_frame *,
+			  const ProtobufCMessage *);
+void keeper_on_manifest_next(struct keeper *, const struct keeper_ticket *, struct ipc_frame *,
+			     const ProtobufCMessage *);
+void keeper_on_stage_items(struct keeper *, const struct keeper_ticket *, struct ipc_frame *,
+			   const ProtobufCMessage *);
+void keeper_on_stage_commit(struct keeper *, const struct keeper_ticket *, struct ipc_frame *,
+			    const ProtobufCMessage *);
+/* keeper_localca.c */
+void keeper_on_localca_create(struct keeper *, const struct keeper_ticket *, struct ipc_frame *,
+			      const ProtobufCMessage *);
+void keeper_on_localca_issue(struct keeper *, const struct keeper_ticket *, struct ipc_frame *,
+			     const ProtobufCMessage *);
+void keeper_on_localca_list(struct keeper *, const struct keeper_ticket *, struct ipc_frame *,
+			    const ProtobufCMessage *);

@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What is this unit's own: terms, orphans, the startup-config, and the answer to "how are you". */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/io.h"
+#include "certstore/keeper_private.h"
+
+#define TERMS_KEY "terms"
+#define ORPHANS_BATCH 256
+#define ORPHANS_BATCH_BYTES (8u * 1024 * 1024)
+
+/* ---- terms ---- */
+
+static int terms_get(struct keeper *keeper, uint64_t *ret_promised, uint64_t *ret_activated)
+{
+	_cleanup_(buf_done) struct buf bytes = {0};
+	Asafo__Record__UnitTerms *terms;
+	int r = store_unit_get(keeper->store, TERMS_KEY, &bytes);
+
+	*ret_promised = *ret_activated = 0;
+	if (r < 0)
+		return r == ERR_NOT_FOUND ? 0 : r;
+	terms = asafo__record__unit_terms__unpack(NULL, bytes.size, bytes.data);
+	if (!terms)
+		return ERR_STORE;
+	*ret_promised = terms->promised;
+	*ret_activated = terms->activated;
+	asafo__record__unit_terms__free_unpacked(terms, NULL);
+	return 0;
+}
+
+int keeper_raise_terms(struct keeper *keeper, uint64_t promised, uint64_t activated,
+		       struct why *ret_why)
+{
+	Asafo__Record__UnitTerms terms = ASAFO__RECORD__UNIT_TERMS__INIT;
+	uint8_t packed[64];
+	struct store_change change = {TERMS_KEY, packed, 0};
+	uint64_t old_promised, old_activated;
+	int r = terms_get(keeper, &old_promised, &old_activated);
+
+	if (r < 0)
+		return why_set(ret_why, r, "the unit's terms cannot be read: %s", err_text(r));
+	if (promised < activated)
+		promised = activated;
+	if (promised <= old_promised && activated <= old_activated)
+		return 0;
+	terms.promised = promised > old_promised ? promised : old_promised;
+	terms.activated = activated > old_activated ? activated : old_activated;
+	change.value_size = asafo__record__unit_terms__pack(&terms, packed);
+	return store_unit_change(keeper->store, &change, 1, ret_why);
+}
+
+void keeper_on_term_persist(struct keeper *keeper, const struct keeper_ticket *ticket,
+			    struct ipc_frame *frame, const ProtobufCMessage *body)
+{
+	const Asafo__Ipc__TermPersist *request = (const Asafo__Ipc__TermPersist *)body;
+	struct why why = {0};
+	int r = keeper_raise_terms(keeper, request->term,
+				   request->is_activation ? request->term : 0, &why);
+
+	(void)frame;
+	keeper_reply_status(keeper, ticket, r, &why);
+}
+
+/* ---- status ---- */
+
+static int count(struct keeper *keeper)
+{
+	struct keeper_counts *counts = &keeper->counts;
+	uint64_t fallbacks = 0;
+	int r;
+
+	if (counts->is_valid)
+		return 0;
+	r = store_count(keeper->store, "trustpoint/", &counts->trustpoints);
+	if (r == 0)
+		r = store_count(keeper->store, "fallback/", &fallbacks);
+	if (r == 0)
+		r = store_unit_count(keeper->store, "trustpoint/", &counts->unit_trustpoints);
+	if (r == 0)
+		r = store_unit_count(keeper->store, "orphan/", &counts->orphans);
+	counts->has_fallback = fallbacks > 0;
+	counts->is_valid = r == 0;
+	return r;
+}
+
+void keeper_on_status(struct keeper *keeper, const struct keeper_ticket *ticket,
+		      struct ipc_frame *frame, const ProtobufCMessage *body)
+{
+	Asafo__Ipc__KeeperStatusReply message = ASAFO__IPC__KEEPER_STATUS_REPLY__INIT;
+	Asafo__Ipc__Status status = ASAFO__IPC__STATUS__INIT;
+	Asafo__Record__Position position = ASAFO__RECORD__POSITION__INIT;
+	struct store_position now;
+	int r = terms_get(keeper, &message.promised_term, &message.activated_term);
+
+	(void)frame;
+	(void)body;
+	if (r == 0)
+		r = count(keeper);
+	if (r < 0) {
+		keeper_refuse(keeper, ticket, r, "the certificate store cannot be read: %s",
+			      err_text(r));
+		return;
+	}
+	store_position(keeper->store, &now);
+	position.term = now.term;
+	position.seq = now.seq;
+	position.count = now.count;
+	position.digest = (ProtobufCBinaryData){sizeof(now.digest), now.digest};
+	message.status = &status;
+	message.position = &position;
+	message.trustpoints = keeper->counts.trustpoints;
+	message.unit_trustpoints = keeper->counts.unit_trustpoints;
+	message.orphans = keeper->counts.orphans;
+	message.has_fallback = keeper->counts.has_fallback;
+	message.has_failover_key = keyring_has_failover_key(keeper->ring);
+	keeper_reply(keeper, ticket, &message.base, false);
+}
+
+/* ---- orphans ---- */
+
+/* Trustpoints on their way aside, some at a time. */
+struct orphans {
+	struct keeper *keeper;
+	uint64_t term;
+	char keys[ORPHANS_BATCH][KEEPER_NAME_KEY_SIZE];
+	struct buf values[ORPHANS_BATCH];
+	size_t n, bytes;
+	struct why *why;
+};
+
+static void orphans_free(struct orphans *orphans)
+{
+	for (size_t i = 0; i < ORPHANS_BATCH; i++)
+		buf_done(&orphans->values[i]);
+	free(orphans);
+}
+CLEANUP_DEFINE(struct orphans *, orphans_free)
+
+static int orphans_flush(struct orphans *orphans)
+{
+	struct store_change changes[ORPHANS_BATCH];
+	int r;
+
+	for (size_t i = 0; i < orphans->n; i++)
+		changes[i] = (struct store_change){orphans->keys[i], orphans->values[i].data,
+						   orphans->values[i].size};
+	r = orphans->n == 0
+		    ? 0
+		    : store_unit_change(orphans->keeper->store, changes, orphans->n, orphans->why);
+	orphans->n = 0;
+	orphans->bytes = 0;
+	return r;
+}
+
+static int orphans_add(const char *key, const uint8_t *value, size_t size, void *userdata)
+{
+	struct orphans *orphans = userdata;
+	struct buf *copy;
+	int r;
+
+	if (orphans->n == ORPHANS_BATCH || orphans->bytes > ORPHANS_BATCH_BYTES) {
+		r = orphans_flush(orphans);
+		if (r < 0)
+			return r;
+	}
+	copy = &orphans->values[orphans->n];
+	buf_clear(copy);
+	r = buf_append(copy, value, size);
+	if (r < 0)
+		return r;
+	(void)snprintf(orphans->keys[orphans->n], KEEPER_NAME_KEY_SIZE, "orphan/%020" PRIu64 "/%s",
+		       orphans->term, key);
+	orphans->n++;
+	orphans->bytes += size;
+	return 0;
+}
+
+/* As it is now; what was removed again, or is no trustpoint, is no orphan. */
+static int orphans_add_changed(const char *key, void *userdata)
+{
+	struct orphans *orphans = userdata;
+	_cleanup_(buf_done) struct buf value = {0};
+	int r;
+
+	if (strncmp(key, "trustpoint/", 11) != 0)
+		return 0;
+	r = store_get(orphans->keeper->store, key, &value);
+	if (r == ERR_NOT_FOUND)
+		return 0;
+	return r < 0 ? r : orphans_add(key, value.data, value.size, orphans);
+}
+
+static int keep_orphans(struct keeper *keeper, uint64_t term, struct why *why)
+{
+	_cleanup_(orphans_free_p) struct orphans *orphans = calloc(1, sizeof(*orphans));
+	bool is_whole = false;
+	int r;
+
+	if (!orphans)
+		return why_set(why, -ENOMEM, "out of memory");
+	orphans->keeper = keeper;
+	orphans->term = term;
+	orphans->why = why;
+	r = store_journal_each(keeper->store, term, orphans_add_changed, orphans, &is_whole);
+	/* The journal does not know: better too much. */
+	if (r == 0 && !is_whole)
+		r = store_each(keeper->store, "trustpoint/", orphans_add, orphans);
+	if (r == 0)
+		r = orphans_flush(orphans);
+	if (r < 0 && !why->text[0])
+		(void)why_set(why, r, "what only this unit accepted cannot be put aside: %s",
+			      err_text(r));
+	return r;
+}
+
+void keeper_on_orphan_keep(struct keeper *keeper, const struct keeper_ticket *ticket,
+			   struct ipc_frame *frame, const ProtobufCMessage *body)
+{
+	const Asafo__Ipc__OrphanKeep *request = (const Asafo__Ipc__OrphanKeep *)body;
+	struct why why = {0};
+	int r = keep_orphans(keeper, request->term, &why);
+
+	(void)frame;
+	keeper->counts.is_valid = false;
+	keeper_reply_status(keeper, ticket, r, &why);
+}
+
+/* ---- the startup-config ---- */
+
+void keeper_on_file_write(struct keeper *keeper, const struct keeper_ticket *ticket,
+			  struct ipc_frame *frame, const ProtobufCMessage *body)
+{
+	const Asafo__Ipc__FileWrite *request = (const Asafo__Ipc__FileWrite *)body;
+	struct stat info;
+	mode_t mode = 0640;
+	int r;
+
+	(void)frame;
+	if (!keeper->config_path) {
+		keeper_refuse(keeper, ticket, ERR_NOT_READY,
+			      "this unit was started without a startup-config");
+		return;
+	}
+	if (stat(keeper->config_path, &info) == 0)
+		mode = info.st_mode & 0666;
+	r = io_replace_file(keeper->config_path, mode, request->content.data, request->content.len);
+	if (r < 0)
+		keeper_refuse(keeper, ticket, r,
+			      "%s could not be written (%s): the old one is as it was",
+			      keeper->config_path, err_text(r));
+	else
+		keeper_reply_status(keeper, ticket, 0, NULL);
+}

@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <fcntl.h>
+#include <gnutls/gnutls.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/err.h"
+#include "base/io.h"
+#include "tests/unit/keeper_verbs.h"
+
+static int setup(void **state)
+{
+	struct unit *units = calloc(2, sizeof(*units));
+
+	for (int i = 0; i < 2; i++) {
+		unit_init(&units[i]);
+		unit_start(&units[i]);
+	}
+	*state = units;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct unit *units = *state;
+
+	for (int i = 0; i < 2; i++)
+		unit_done(&units[i]);
+	free(units);
+	return 0;
+}
+
+static void make_fallback(struct unit *unit)
+{
+	Asafo__Ipc__FallbackMake request = ASAFO__IPC__FALLBACK_MAKE__INIT;
+
+	request.hostname = (char *)(uintptr_t) "gw.example";
+	request.term = 2;
+	assert_int_equal(
+		unit_call_status(unit->engine, IPC_FALLBACK_MAKE, &request.base, NULL, 0, NULL), 0);
+}
+
+static void the_fallback_is_made_once_and_replicated(void **state)
+{
+	struct unit *units = *state;
+	Asafo__Record__TrustpointPublic *first, *again;
+
+	assert_null(keeper_certificate(units[0].front, ""));
+	make_fallback(&units[0]);
+	first = keeper_certificate(units[0].front, "");
+	assert_int_equal(first->origin, ASAFO__RECORD__ORIGIN__ORIGIN_FALLBACK);
+	make_fallback(&units[0]);
+	again = keeper_certificate(units[0].front, "");
+	assert_memory_equal(first->fingerprint.data, again->fingerprint.data, 32);
+	keeper_part_free(again);
+	keeper_set_failover_key(&units[0], "shared");
+	keeper_set_failover_key(&units[1], "shared");
+	assert_int_equal(keeper_replicate(&units[0], &units[1]),
+			 ASAFO__IPC__REPLICA_OPEN_REPLY__MODE__DELTA);
+	again = keeper_certificate(units[1].front, "");
+	assert_memory_equal(first->fingerprint.data, again->fingerprint.data, 32);
+	assert_int_equal(keeper_sign_and_verify(&units[1], again, GNUTLS_SIGN_ECDSA_SHA256), 0);
+	keeper_part_free(again);
+	keeper_part_free(first);
+}
+
+static void the_standby_signs_with_what_was_imported_on_the_active(void **state)
+{
+	struct unit *units = *state;
+	Asafo__Record__TrustpointPublic *part;
+	Asafo__Ipc__KeeperStatusReply *status;
+
+	make_pkcs12(units[0].directory, "vpn", "rsa:2048");
+	make_pkcs12(units[0].directory, "web", "rsa:2048");
+	make_pkcs12(units[1].directory, "alone", "rsa:2048");
+	keeper_set_failover_key(&units[0], "shared");
+	keeper_set_failover_key(&units[1], "shared");
+	assert_int_equal(
+		keeper_import(&units[0], (struct import){.name = "vpn", .file = "vpn"}, NULL), 0);
+	assert_int_equal(keeper_replicate(&units[0], &units[1]),
+			 ASAFO__IPC__REPLICA_OPEN_REPLY__MODE__DELTA);
+	assert_int_equal(keeper_replicate(&units[0], &units[1]),
+			 ASAFO__IPC__REPLICA_OPEN_REPLY__MODE__EQUAL);
+	part = keeper_certificate(units[1].front, "vpn");
+	assert_int_equal(keeper_sign_and_verify(&units[1], part, GNUTLS_SIGN_RSA_PSS_RSAE_SHA256),
+			 0);
+	keeper_part_free(part);
+	/* Both go on alone, and meet again: the second unit ends with exactly what the first has.
+	 */
+	assert_int_equal(
+		keeper_import(&units[0], (struct import){.name = "web", .file = "web"}, NULL), 0);
+	assert_int_equal(
+		keeper_import(&units[1], (struct import){.name = "alone", .file = "alone"}, NULL),
+		0);
+	assert_int_equal(keeper_replicate(&units[0], &units[1]),
+			 ASAFO__IPC__REPLICA_OPEN_REPLY__MODE__NEEDS_MANIFEST);
+	assert_null(keeper_certificate(units[1].front, "alone"));
+	unit_kill(&units[1]);
+	unit_start(&units[1]);
+	part = keeper_certificate(units[1].front, "web");
+	assert_int_equal(keeper_sign_and_verify(&units[1], part, GNUTLS_SIGN_RSA_SHA256), 0);
+	keeper_part_free(part);
+	status = unit_status(&units[1]);
+	assert_int_equal(status->activated_term, 2);
+	asafo__ipc__keeper_status_reply__free_unpacked(status, NULL);
+	/* After a failover the second unit imports, under the pair's key, and the first takes it
+	 * over. */
+	make_pkcs12(units[1].directory, "late", "rsa:2048");
+	assert_int_equal(
+		keeper_import(&units[1], (struct import){.name = "late", .file = "late"}, NULL), 0);
+	assert_int_equal(keeper_replicate(&units[1], &units[0]),
+			 ASAFO__IPC__REPLICA_OPEN_REPLY__MODE__DELTA);
+	part = keeper_certificate(units[0].front, "late");
+	assert_int_equal(keeper_sign_and_verify(&units[0], part, GNUTLS_SIGN_RSA_SHA256), 0);
+	keeper_part_free(part);
+}
+
+static void a_mate_with_another_failover_key_is_refused(void **state)
+{
+	struct unit *units = *state;
+	Asafo__Ipc__ReplicaOpen open_request = ASAFO__IPC__REPLICA_OPEN__INIT;
+	Asafo__Ipc__StageOpen stage = ASAFO__IPC__STAGE_OPEN__INIT;
+	Asafo__Ipc__StageCommit commit = ASAFO__IPC__STAGE_COMMIT__INIT;
+	Asafo__Ipc__ReplicaOpenReply *offer;
+	char why[512];
+
+	assert_int_equal(unit_call_status(units[0].engine, IPC_REPLICA_OPEN, &open_request.base,
+					  NULL, 0, why),
+			 ERR_NOT_READY);
+	assert_non_null(strstr(why, "failover key"));
+	keeper_set_failover_key(&units[0], "shared");
+	keeper_set_failover_key(&units[1], "another");
+	offer = (Asafo__Ipc__ReplicaOpenReply *)unit_call(units[0].engine, IPC_REPLICA_OPEN,
+							  &open_request.base, NULL, 0);
+	stage.kek = offer->kek;
+	assert_int_equal(
+		unit_call_status(units[1].engine, IPC_STAGE_OPEN, &stage.base, NULL, 0, why),
+		ERR_INTEGRITY);
+	assert_non_null(strstr(why, "another failover key"));
+	commit.position = offer->position;
+	assert_int_equal(
+		unit_call_status(units[1].engine, IPC_STAGE_COMMIT, &commit.base, NULL, 0, NULL),
+		ERR_NOT_READY);
+	asafo__ipc__replica_open_reply__free_unpacked(offer, NULL);
+}
+
+static void a_kill_during_the_commit_leaves_the_old_or_the_new_state(void **state)
+{
+	struct unit *units = *state;
+
+	keeper_set_failover_key(&units[0], "shared");
+	keeper_set_failover_key(&units[1], "shared");
+	make_pkcs12(units[0].directory, "vpn", "rsa:2048");
+	for (unsigned i = 0; i < 12; i++) {
+		Asafo__Ipc__StageCommit commit = ASAFO__IPC__STAGE_COMMIT__INIT;
+		Asafo__Ipc__KeeperStatusReply *before, *after;
+		Asafo__Ipc__ReplicaOpenReply *offer;
+		char name[16];
+
+		(void)snprintf(name, sizeof(name), "t%u", i);
+		assert_int_equal(keeper_import(&units[0],
+					       (struct import){.name = name, .file = "vpn"}, NULL),
+				 0);
+		before = unit_status(&units[1]);
+		offer = keeper_stage_over(&units[0], &units[1]);
+		commit.position = offer->position;
+		unit_send(units[1].engine, IPC_STAGE_COMMIT, 3, &commit.base, NULL, 0);
+		if (i % 3 == 1)
+			(void)usleep(300 * i);
+		unit_kill(&units[1]);
+		unit_start(&units[1]);
+		after = unit_status(&units[1]);
+		assert_int_equal(after->status->code, 0);
+		if (after->position->seq == offer->position->seq)
+			assert_memory_equal(after->position->digest.data,
+					    offer->position->digest.data, 32);
+		else
+			assert_memory_equal(after->position->digest.data,
+					    before->position->digest.data, 32);
+		asafo__ipc__keeper_status_reply__free_unpacked(before, NULL);
+		asafo__ipc__keeper_status_reply__free_unpacked(after, NULL);
+		asafo__ipc__replica_open_reply__free_unpacked(offer, NULL);
+	}
+	(void)keeper_replicate(&units[0], &units[1]);
+}
+
+static void pairing_gives_both_units_the_same_link_keys(void **state)
+{
+	struct unit *units = *state;
+	Asafo__Ipc__PairOfferReply *offer;
+	Asafo__Ipc__PairJoin join = ASAFO__IPC__PAIR_JOIN__INIT;
+	Asafo__Ipc__PairAccept accept_request = ASAFO__IPC__PAIR_ACCEPT__INIT;
+	Asafo__Ipc__PairJoinReply *joined;
+	Asafo__Ipc__LinkKeysReply *keys[2];
+
+	assert_int_equal(unit_call_status(units[0].engine, IPC_LINK_KEYS, NULL, NULL, 0, NULL),
+			 ERR_NOT_READY);
+	offer = (Asafo__Ipc__PairOfferReply *)unit_call(units[0].engine, IPC_PAIR_OFFER, NULL, NULL,
+							0);
+	assert_int_equal(offer->status->code, 0);
+	join.code = offer->code;
+	joined = (Asafo__Ipc__PairJoinReply *)unit_call(units[1].engine, IPC_PAIR_JOIN, &join.base,
+							NULL, 0);
+	assert_memory_equal(joined->link_psk.data, offer->link_psk.data, 32);
+	assert_memory_equal(joined->offer_id.data, offer->offer_id.data, 8);
+	accept_request.code = offer->code;
+	accept_request.sealed = offer->sealed;
+	assert_int_equal(unit_call_status(units[1].engine, IPC_PAIR_ACCEPT, &accept_request.base,
+					  NULL, 0, NULL),
+			 0);
+	for (int i = 0; i < 2; i++) {
+		keys[i] = (Asafo__Ipc__LinkKeysReply *)unit_call(units[i].engine, IPC_LINK_KEYS,
+								 NULL, NULL, 0);
+		assert_int_equal(keys[i]->hello_key.len, 32);
+	}
+	assert_memory_equal(keys[0]->hello_key.data, keys[1]->hello_key.data, 32);
+	assert_memory_equal(keys[0]->link_psk.data, keys[1]->link_psk.data, 32);
+	for (int i = 0; i < 2; i++)
+		asafo__ipc__link_keys_reply__free_unpacked(keys[i], NULL);
+	asafo__ipc__pair_offer_reply__free_unpacked(offer, NULL);
+	asafo__ipc__pair_join_reply__free_unpacked(joined, NULL);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(the_fallback_is_made_once_and_replicated),
+		TEST(the_standby_signs_with_what_was_imported_on_the_active),
+		TEST(a_mate_with_another_failover_key_is_refused),
+		TEST(a_kill_during_the_commit_leaves_the_old_or_the_new_state),
+		TEST(pairing_gives_both_units_the_same_link_keys),
+	};
+
+	(void)signal(SIGPIPE, SIG_IGN);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
