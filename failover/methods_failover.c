@@ -254,6 +254,14 @@ static void on_paired(const struct pairing_progress *progress, void *userdata)
 	}
 }
 
+static void on_offer_caller_gone(struct control_call *call, void *userdata)
+{
+	struct waiting *waiting = userdata;
+
+	(void)call;
+	pairing_cancel(waiting->engine->pairing);
+}
+
 void method_pair_offer(struct control_call *call, struct json_object *parameters, void *userdata)
 {
 	struct engine *engine = userdata;
@@ -267,6 +275,8 @@ void method_pair_offer(struct control_call *call, struct json_object *parameters
 	r = pairing_offer(engine->pairing, on_paired, waiting, &why);
 	if (r < 0)
 		waiting_fail(waiting, r, why.text);
+	else
+		control_call_set_on_gone(call, on_offer_caller_gone, waiting);
 }
 
 void method_pair_join(struct control_call *call, struct json_object *parameters, void *userdata)

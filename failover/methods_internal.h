@@ -10,7 +10,8 @@ struct waiting {
 	struct control_call *call;
 	struct json_object *result; /* grows while answers come in */
 	char name[CONFIG_NAME_MAX];
-	bool is_changing; /* import, remove: not a dry run; list: with the PEM texts */
+	char after[CONFIG_NAME_MAX]; /* list: the page begins behind this name */
+	bool is_changing;	     /* import, remove: not a dry run; list: with the PEM texts */
 };
 
 /* NULL when out of memory: the call was failed then. */

@@ -63,6 +63,7 @@ static void on_import_replicated(const struct replication_result *progress, bool
 			       progress->why.text);
 		describe_replication(waiting, "queued", text);
 	}
+	json_add_flag(waiting->result, "degraded", progress->code < 0);
 	waiting_reply(waiting);
 }
 
@@ -82,7 +83,13 @@ static void after_import(struct waiting *waiting)
 			"`asafo write-standby`");
 		waiting_reply(waiting);
 	} else if (mode == CONFIG_REPLICATION_ASYNC) {
-		describe_replication(waiting, "queued", "on its way to the standby");
+		bool is_reachable = engine->pair.link && link_is_up(engine->pair.link) &&
+				    engine_hears_mate(engine);
+
+		describe_replication(waiting, "queued",
+				     is_reachable ? "on its way to the standby"
+						  : "queued: the standby cannot be reached now");
+		json_add_flag(waiting->result, "degraded", !is_reachable);
 		waiting_reply(waiting);
 	} else {
 		replication_wait(engine->replication, on_import_replicated, waiting);

@@ -9,6 +9,9 @@
 #include "base/err.h"
 #include "failover/methods_internal.h"
 
+/* Entries in one answer: with their PEM texts it stays well below what a reply may hold. */
+#define PAGE_SIZE 250
+
 static const char *const origin_names[] = {"imported", "fallback", "local-ca"};
 
 static const char *on_mate(const struct engine *engine, const char *name, bool is_replicated)
@@ -109,6 +112,33 @@ struct json_object *json_trustpoint(const struct engine *engine,
 	return object;
 }
 
+/* ENTRY goes into the page, or away: another name, an earlier page, or a later one. */
+static void take_entry(struct waiting *waiting, struct json_object *array,
+		       struct json_object *entry)
+{
+	const char *name = entry ? parameter_text(entry, "name") : "";
+	size_t n = json_object_array_length(array);
+
+	if (!entry)
+		return;
+	if ((waiting->name[0] && strcmp(name, waiting->name) != 0) ||
+	    (waiting->after[0] && strcmp(name, waiting->after) <= 0)) {
+		json_object_put(entry);
+		return;
+	}
+	if (n == PAGE_SIZE) {
+		const char *last = parameter_text(json_object_array_get_idx(array, n - 1), "name");
+
+		if (!json_object_object_get_ex(waiting->result, "next", NULL))
+			json_add_text(waiting->result, "next", last);
+		json_object_put(entry);
+		return;
+	}
+	if (!waiting->is_changing)
+		json_object_object_del(entry, "pem");
+	(void)json_object_array_add(array, entry);
+}
+
 static void on_list(int code, const ProtobufCMessage *body, bool has_more, void *userdata)
 {
 	struct waiting *waiting = userdata;
@@ -127,13 +157,7 @@ static void on_list(int code, const ProtobufCMessage *body, bool has_more, void 
 		struct json_object *entry =
 			json_trustpoint(waiting->engine, &reply->public_parts[i], is_replicated);
 
-		if (waiting->name[0] && strcmp(parameter_text(entry, "name"), waiting->name) != 0) {
-			json_object_put(entry);
-			continue;
-		}
-		if (!waiting->is_changing)
-			json_object_object_del(entry, "pem");
-		(void)json_object_array_add(array, entry);
+		take_entry(waiting, array, entry);
 	}
 	if (has_more)
 		return;
@@ -159,6 +183,8 @@ static void list(struct control_call *call, struct json_object *parameters, stru
 	waiting->is_changing = with_pem;
 	(void)snprintf(waiting->name, sizeof(waiting->name), "%s",
 		       parameter_text(parameters, "name"));
+	(void)snprintf(waiting->after, sizeof(waiting->after), "%s",
+		       parameter_text(parameters, "after"));
 	r = engine_keeper_call(engine, IPC_LIST, &message.base, NULL, 0, on_list, waiting);
 	if (r < 0)
 		waiting_fail(waiting, r,

@@ -151,7 +151,6 @@ static int begin(struct pairing *pairing, enum fo_unit unit, pairing_progress_fn
 
 void pairing_cancel(struct pairing *pairing)
 {
-	pairing->on_progress = NULL;
 	if (pairing->is_offering)
 		finish(pairing, ERR_CLOSED, "cancelled");
 }

@@ -35,7 +35,7 @@ int pairing_offer(struct pairing *pairing, pairing_progress_fn on_progress, void
 /* On the secondary, with the code as typed. */
 int pairing_join(struct pairing *pairing, const char *code, pairing_progress_fn on_progress,
 		 void *userdata, struct why *ret_why);
-/* The caller went away: on_progress is not called any more; an offer is withdrawn. */
+/* The caller went away: an offer is withdrawn, and on_progress told so from the loop. */
 void pairing_cancel(struct pairing *pairing);
 /* A pair_request on the failover link. Returns false for other messages. */
 bool pairing_message(struct pairing *pairing, const Asafo__Wire__Link *message);

@@ -206,6 +206,8 @@ static void on_opened(int code, const ProtobufCMessage *body, bool has_more, voi
 	}
 	if (reply->mode == ASAFO__IPC__REPLICA_OPEN_REPLY__MODE__NEEDS_MANIFEST) {
 		send->phase = SEND_MANIFEST;
+	} else if (reply->mode == ASAFO__IPC__REPLICA_OPEN_REPLY__MODE__EQUAL) {
+		commit(replication);
 	} else {
 		send->phase = SEND_ITEMS;
 		replication_send_continue(replication);

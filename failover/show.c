@@ -80,6 +80,20 @@ static struct json_object *show_failover_link(const struct engine *engine)
 	return object;
 }
 
+/* A hello has no room for the number of items: it is known where the contents are ours. */
+static struct json_object *show_mate_position(const struct engine *engine)
+{
+	struct engine_position position = engine->mate.position;
+	struct json_object *object;
+	bool is_ours = engine_position_equal(&position, &engine->store.position);
+
+	position.count = engine->store.position.count;
+	object = json_position(&position);
+	if (!is_ours)
+		json_object_object_del(object, "count");
+	return object;
+}
+
 static struct json_object *show_mate(const struct engine *engine)
 {
 	const struct engine_mate *mate = &engine->mate;
@@ -99,7 +113,7 @@ static struct json_object *show_mate(const struct engine *engine)
 			mate->was_heard ? (int64_t)(ago / MONOTIME_NS_PER_MS) : -1);
 	json_add_text(object, "software", mate->software);
 	json_add_number(object, "term", (int64_t)mate->view.term);
-	(void)json_object_object_add(object, "position", json_position(&mate->position));
+	(void)json_object_object_add(object, "position", show_mate_position(engine));
 	json_add_number(object, "lacks",
 			engine->lacking.is_complete ? (int64_t)engine->lacking.n : -1);
 	json_add_number(object, "clock_skew_ms", mate->clock_skew_ns / (int64_t)MONOTIME_NS_PER_MS);
@@ -282,11 +296,11 @@ void method_show_state(struct control_call *call, struct json_object *parameters
 	(void)parameters;
 	(void)json_object_object_add(
 		result, "this",
-		show_unit_state(is_primary ? "Primary" : "Secondary",
+		show_unit_state(is_primary ? "primary" : "secondary",
 				fo_state_text(engine->fsm.state), failure_reason(engine),
 				row ? (int64_t)(row->realtime_ns / MONOTIME_NS_PER_SEC) : 0));
 	(void)json_object_object_add(result, "other",
-				     show_unit_state(is_primary ? "Secondary" : "Primary",
+				     show_unit_state(is_primary ? "secondary" : "primary",
 						     mate_state, is_heard ? "None" : "Comm Failure",
 						     0));
 	if (replication_is_busy(engine->replication))
