@@ -87,7 +87,7 @@ pack once p256 -iter 1
 openssl pkcs12 -export -inkey p256.key -in p256.crt -passout pass: -out nopass.p12
 openssl pkcs12 -export -inkey p256.key -in p256.crt -passout "pass:$(printf 'gr\303\274n')" -out latin1.p12
 openssl pkcs12 -export -nokeys -in p256.crt -passout "pass:$pass" -out keyless.p12
-openssl pkcs12 -export -nocerts -inkey p256.key -passout "pass:$pass" -out certless.p12
+openssl pkcs12 -export -nocerts -inkey p256.key -passout "pass:$pass" -out certless.p12 2>/dev/null
 openssl pkcs12 -export -inkey p256.key -in p256.crt -passout "pass:$pass" -out bare.p12
 openssl x509 -in p256.crt -outform DER -out certificate.p12
 cat p256.crt p256.key >pem.p12
