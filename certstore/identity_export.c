@@ -25,7 +25,6 @@ static void algorithm_free(X509_ALGOR *algorithm)
 	X509_ALGOR_free(algorithm);
 }
 
-CLEANUP_DEFINE(STACK_OF(X509) *, certificates_free)
 CLEANUP_DEFINE(X509_ALGOR *, algorithm_free)
 CLEANUP_DEFINE(X509_SIG *, X509_SIG_free)
 
