@@ -27,8 +27,7 @@
 #define LOCAL_CAS_MAX 16
 #define ANSWER_MAX (512u * 1024)
 #define START_TIMEOUT_MS 10000
-#define GRACE_SECONDS 2 /* beyond the job's own alarm, should its whole process group be stopped   \
-			 */
+#define GRACE_SECONDS 2 /* beyond the job's own alarm, should it be stopped */
 
 struct import {
 	struct parser *parser;
