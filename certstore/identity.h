@@ -32,8 +32,9 @@ struct identity {
 
 void identity_done(struct identity *identity);
 
+struct ossl_lib_ctx_st; /* libcrypto's OSSL_LIB_CTX */
+
 /* What an import is checked against. */
-struct ossl_lib_ctx_st;
 struct identity_policy {
 	int64_t now; /* seconds since 1970 */
 	bool allow_no_mac;
@@ -49,7 +50,7 @@ struct identity_policy {
 /*
  * A libcrypto context of its own with the default and, where the machine has it, the legacy
  * provider (RC2, RC4, ...), for identity_from_pkcs12. It opens files: before a sandbox. Errors:
- * ERR_CRYPTO.
+ * ERR_CRYPTO, -ENOMEM.
  */
 int identity_library_new(struct ossl_lib_ctx_st **ret_library);
 void identity_library_free(struct ossl_lib_ctx_st *library);
