@@ -19,14 +19,14 @@ cp "$files/good.pass" "$files/keyless.pass"
 openssl pkcs12 -export -nocerts -inkey "$files/good.key" -passout pass:secret -out "$files/certless.p12"
 cp "$files/good.pass" "$files/certless.pass"
 
-refused "a truncated file" 1 'damaged|truncated|not a PKCS#12|malformed' import a x truncated
+refused "a truncated file" 1 'cut off|damaged|truncated|not a PKCS#12|malformed' import a x truncated
 refused "an empty file" 1 'empty|not a PKCS#12|malformed' import a x empty
 refused "a file over 1 MiB" 1 'larger|limit|1 MiB' import a x huge
 refused "random bytes" 1 'not a PKCS#12|malformed' import a x random
 refused "a wrong passphrase" 1 'passphrase' import a x wrong
 refused "a file without a key" 1 'no private key' import a x keyless
 refused "a file without a certificate" 1 'no certificate' import a x certless
-refused "a name that is none" 1 'name' import a ../x good
+refused "a name that is none" 2 'name' import a ../x good
 refused "a file that is not there" 1 'no such file' asafo a import x "$files/nope.p12" --passphrase-file "$files/good.pass"
 refused "an unknown verb" 2 '' asafo a frobnicate
 same "nothing of it was stored" "$(digest a)" "$before"
@@ -62,21 +62,31 @@ wait_state a Active
 wait_state b "Standby Ready"
 expect "after random bytes on every port write standby works" asafo a write-standby
 
+both() { # waits for the jobs $one and $two; their statuses are in $first and $second
+	first=0 second=0
+	wait "$one" || first=$?
+	wait "$two" || second=$?
+}
 import a one good >"$files/one.log" 2>&1 &
 one=$!
 import a two other >"$files/two.log" 2>&1 &
 two=$!
-expect "two imports at once: the first" wait $one
-expect "two imports at once: the second" wait $two
-expect "(both are there)" has a one
-expect "(both are there)" has a two
+both
+same "two imports at once: both succeed" "$first $second $(cat "$files/one.log" "$files/two.log" | grep -i 'asafo: ')" "0 0 "
+expect "(the first is there)" has a one
+expect "(the second is there)" has a two
+import a same good >"$files/one.log" 2>&1 &
+one=$!
+import a same other >"$files/two.log" 2>&1 &
+two=$!
+both
+expect "two imports under one name at once: one of them wins, the other is refused" \
+	test "$((first == 0)) $((second == 0))" != "$((second == 0)) $((first == 0))"
 asafo a write-standby >"$files/w1" 2>&1 &
 one=$!
 asafo a write-standby >"$files/w2" 2>&1 &
 two=$!
-first=0 second=0
-wait $one || first=$?
-wait $two || second=$?
+both
 expect "write standby twice at once: at least one succeeds, the other says that it is busy" \
 	test $((first * second)) -eq 0
 expect "both units hold the same digest" same_digest
