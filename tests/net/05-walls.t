@@ -6,8 +6,7 @@
 
 pair_up
 status() { sed -n "s/^$2:[[:space:]]*//p" "/proc/$1/status"; }
-store=$(lab status --json 2>/dev/null | jq -r '.units.a.state // empty')
-store=${store:-/run/asafo-lab-$LAB/a/state}/keeper
+store=/run/asafo-lab-$LAB/a/state/keeper
 
 seen=
 for process in asafo-engine asafo-keeper asafo-front; do
@@ -19,6 +18,7 @@ for process in asafo-engine asafo-keeper asafo-front; do
 	expect "$process shares its user with no other" test "${seen#* "$uid" }" = "$seen"
 	seen="$seen $uid "
 	if [ $process != asafo-keeper ]; then
+		expect "there is a store" test -e "$store/store/data.mdb"
 		refused "the user of $process cannot open the store" 1 'denied' \
 			setpriv --reuid "$uid" --regid "$uid" --clear-groups cat "$store/store/data.mdb"
 	fi
