@@ -131,8 +131,6 @@ static int begin(struct pairing *pairing, enum fo_unit unit, pairing_progress_fn
 {
 	const struct config_failover *failover = &pairing->engine->config->failover;
 
-	if (pairing->is_offering || pairing->is_joining)
-		return why_set(ret_why, ERR_BUSY, "a pairing is under way on this unit already");
 	if (failover->unit != unit)
 		return why_set(ret_why, ERR_DENIED,
 			       "this unit is the %s: `asafo pair` makes the code on the primary, "
@@ -144,6 +142,8 @@ static int begin(struct pairing *pairing, enum fo_unit unit, pairing_progress_fn
 			ret_why, ERR_NOT_READY,
 			"the failover link is not configured: add `failover lan interface` and "
 			"`failover interface ip`");
+	if (pairing->is_offering || pairing->is_joining)
+		return why_set(ret_why, ERR_BUSY, "a pairing is under way on this unit already");
 	pairing->on_progress = on_progress;
 	pairing->userdata = userdata;
 	return 0;
