@@ -23,9 +23,18 @@
 #define EXIT_NOT_STARTED 127
 
 static const char *const kept_environment[] = {
-	"PATH",		 "TZ",		 "LANG",	  "JOURNAL_STREAM",
-	"INVOCATION_ID", "ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS",
+	"PATH",
+	"TZ",
+	"LANG",
+	"JOURNAL_STREAM",
+	"INVOCATION_ID",
+	"ASAN_OPTIONS",
+	"UBSAN_OPTIONS",
+	"LSAN_OPTIONS",
 	"GCOV_PREFIX",
+	/* A recording of the failover link is read with it in tests: no process within its walls
+	   can open it. */
+	"SSLKEYLOGFILE",
 };
 
 /* Only what a child has a use for: no NOTIFY_SOCKET, no CREDENTIALS_DIRECTORY. */
