@@ -18,12 +18,16 @@ pair_up
 lab exec a tcpdump -i eth2 -U -w "$keys/cap/link.pcap" -s 0 >/dev/null 2>&1 &
 capture=$!
 expect "the capture runs" until_true 5 test -s "$keys/cap/link.pcap"
+# A session that is recorded from its first byte.
+lab power b off
+lab power b on
+wait_state b "Standby Ready"
 
 echo local >"$files/local.pass"
 for unit in a b; do
 	expect "unit $unit makes its local CA" asafo $unit localca create "unit-$unit"
 	expect "unit $unit issues a certificate" asafo $unit localca issue "user-$unit" \
-		--output "$files/user-$unit.p12" --passphrase-file "$files/local.pass"
+		"$files/user-$unit.p12" --passphrase-file "$files/local.pass"
 	cp "$files/local.pass" "$files/user-$unit.pass"
 done
 make_ca corp && make_p12 corp vpn
@@ -56,9 +60,9 @@ kill "$capture" 2>/dev/null
 pkill -f "$keys/cap/link.pcap" 2>/dev/null
 wait "$capture" 2>/dev/null
 
-tshark -r "$keys/cap/link.pcap" -d tcp.port==5105,tls -o "tls.keylog_file:$SSLKEYLOGFILE" -V -x >"$files/dump" 2>/dev/null
+tshark -r "$keys/cap/link.pcap" -d tcp.port==5105,tls -o "tls.keylog_file:$SSLKEYLOGFILE" -x >"$files/dump" 2>/dev/null
 # What tshark decrypted, as one hexadecimal string a record ("Decrypted TLS" panes of -x).
-awk '/^Decrypted TLS/ { p = 1; printf "\n"; next } /^[A-Z]/ { p = 0 } p && /^[0-9a-f]{4}/ {
+awk '/^Decrypted TLS/ { p = 1; printf "\n"; next } /^[A-Z]/ { p = 0 } p && /^[0-9a-f][0-9a-f][0-9a-f][0-9a-f]  / {
 	line = substr($0, 7, 48); gsub(/ /, "", line); printf "%s", line }' "$files/dump" >"$files/records"
 crossed() { # crossed PEM: 48 bytes of its public key's neighbourhood
 	local hex
