@@ -284,6 +284,22 @@ static bool is_same_contents(const struct store_position *a, const struct store_
 	return a->count == b->count && memcmp(a->digest, b->digest, STORE_DIGEST_SIZE) == 0;
 }
 
+static bool is_same_place(const struct store_position *a, const struct store_position *b)
+{
+	return a->term == b->term && a->seq == b->seq && is_same_contents(a, b);
+}
+
+/* A unit that is there already has no new entry in its journal, which would only make a barrier. */
+static int commit_at(struct replica_stage *stage, struct apply *apply,
+		     const struct store_position *position)
+{
+	if (!is_same_place(&stage->replica->position, position))
+		return apply_commit(apply, position->term, position->seq);
+	apply->items = NULL;
+	apply->digests = NULL;
+	return store_code(mdb_txn_commit(TAKE_PTR(apply->txn)));
+}
+
 int replica_stage_commit(struct replica_stage *stage, const struct store_position *position,
 			 const uint8_t *kek_id, struct why *ret_why)
 {
@@ -302,7 +318,7 @@ int replica_stage_commit(struct replica_stage *stage, const struct store_positio
 	if (r == 0 && kek_id)
 		r = store_meta_kek_write(stage->replica, apply.txn, kek_id);
 	if (r == 0)
-		r = apply_commit(&apply, position->term, position->seq);
+		r = commit_at(stage, &apply, position);
 	if (r < 0)
 		(void)why_set(ret_why, r,
 			      "what the mate sent could not be stored: %s; nothing was changed",

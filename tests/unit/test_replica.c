@@ -171,6 +171,27 @@ static void a_mate_at_a_known_place_gets_only_what_changed_since(void **state)
 	assert_int_equal(n, 1);
 }
 
+static void a_commit_of_nothing_new_leaves_the_journal_whole(void **state)
+{
+	struct world *world = *state;
+	struct replica_stage *stage = NULL;
+	struct store_position position;
+	uint8_t kek_id[STORE_KEK_ID_SIZE] = {5}, read_id[STORE_KEK_ID_SIZE];
+	size_t n;
+
+	put_many(world->a, 2, 5, 300, 1);
+	(void)synchronise(world->a, world->b, 20000, NULL);
+	fixture_put(world->b, 3, "late", 300, 1);
+	store_position(world->b, &position);
+	assert_int_equal(replica_stage_new(store_replica(world->b), &stage), 0);
+	assert_int_equal(replica_stage_commit(stage, &position, kek_id, NULL), 0);
+	replica_stage_free(stage);
+	assert_int_equal(store_kek_id(world->b, read_id), 0);
+	assert_memory_equal(read_id, kek_id, sizeof(kek_id));
+	assert_int_equal(synchronise(world->b, world->a, 20000, &n), REPLICA_DELTA);
+	assert_int_equal(n, 1);
+}
+
 static void a_mate_with_another_history_ends_with_exactly_what_the_active_has(void **state)
 {
 	struct world *world = *state;
@@ -543,6 +564,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(an_empty_mate_gets_everything_and_then_nothing),
 		TEST(a_mate_at_a_known_place_gets_only_what_changed_since),
+		TEST(a_commit_of_nothing_new_leaves_the_journal_whole),
 		TEST(a_mate_with_another_history_ends_with_exactly_what_the_active_has),
 		TEST(an_older_position_overwrites_a_newer_one_when_told_so),
 		TEST(the_same_contents_under_another_position_cost_no_item),
