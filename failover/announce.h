@@ -7,14 +7,16 @@
 #include "failover/vip.h"
 
 /*
- * Gratuitous ARP (RFC 5227 section 2.3: request form, sender = target) and unsolicited Neighbor Advertisements
- * (RFC 4861 section 7.2.6, override set, to ff02::1) for the addresses that this unit holds, by AF_PACKET: at once,
- * and again after 50, 200, 1000 ms and 3 s.
+ * Gratuitous ARP (RFC 5227 section 2.3: request form, sender = target) and unsolicited Neighbor
+ * Advertisements (RFC 4861 section 7.2.6, override set, to ff02::1) for the addresses that this
+ * unit holds, by AF_PACKET: at once, and again after 50, 200, 1000 ms and 3 s.
  */
 struct announcer;
 int announcer_new(sd_event *event, struct announcer **ret_announcer);
 void announcer_free(struct announcer *announcer);
-/* Starts a series for ADDRESSES (copied), the first packets before it returns. Returns how many were sent. */
-int announcer_start(struct announcer *announcer, const struct vip_address *addresses, size_t n_addresses);
+/* Starts a series for ADDRESSES (copied), the first packets before it returns. Returns how many
+ * were sent. */
+int announcer_start(struct announcer *announcer, const struct vip_address *addresses,
+		    size_t n_addresses);
 /* Ends a series: the addresses are no longer ours. */
 void announcer_stop(struct announcer *announcer);

@@ -11,9 +11,10 @@
 #include "failover/core/wire.pb-c.h"
 
 /*
- * The TLS 1.3 link to the mate on the failover link (RFC 8446, external PSK with (EC)DHE: psk_dhe_ke only, no
- * certificate). The primary listens, the secondary connects and keeps trying each second. Messages are a 4-byte
- * big-endian length and a wire.Link. Nothing here blocks. Version and unit are checked in the first message.
+ * The TLS 1.3 link to the mate on the failover link (RFC 8446, external PSK with (EC)DHE:
+ * psk_dhe_ke only, no certificate). The primary listens, the secondary connects and keeps trying
+ * each second. Messages are a 4-byte big-endian length and a wire.Link. Nothing here blocks.
+ * Version and unit are checked in the first message.
  */
 #define LINK_PORT 5105
 #define LINK_VERSION 1
@@ -27,8 +28,9 @@ struct link;
 struct link_ops {
 	/* Authenticated, versions agreed. */
 	void (*on_up)(struct link *link, void *userdata);
-	/* Not up (any more), with the reason; tries again by itself. Called on each change of reason, too. A listener that
-	 * was never connected to says ERR_NO_MATE. The callbacks come from the loop, never from inside a call. */
+	/* Not up (any more), with the reason; tries again by itself. Called on each change of
+	 * reason, too. A listener that was never connected to says ERR_NO_MATE. The callbacks come
+	 * from the loop, never from inside a call. */
 	void (*on_down)(struct link *link, int code, const char *why, void *userdata);
 	void (*on_message)(struct link *link, const Asafo__Wire__Link *message, void *userdata);
 	/* Less than half of LINK_QUEUE_MAX waits: send on. */
@@ -38,34 +40,36 @@ struct link_ops {
 struct link_config {
 	bool is_listener;
 	struct sockaddr_storage local, remote; /* with ports */
-	char device[16];                       /* SO_BINDTODEVICE; empty: none */
+	char device[16];		       /* SO_BINDTODEVICE; empty: none */
 	uint8_t psk[LINK_PSK_SIZE];
-	char psk_identity[64];                 /* "asafo-link"; "asafo-pair-<offer id in hex>" while pairing */
+	char psk_identity[64]; /* "asafo-link"; "asafo-pair-<offer id in hex>" while pairing */
 	uint32_t unit;
 	uint64_t boot;
 };
 
-int link_new(sd_event *event, const struct link_config *config, const struct link_ops *ops, void *userdata,
-	     struct link **ret_link);
+int link_new(sd_event *event, const struct link_config *config, const struct link_ops *ops,
+	     void *userdata, struct link **ret_link);
 void link_free(struct link *link);
 bool link_is_up(const struct link *link);
 /* Tries again at once (the failover link's interface came up). */
 void link_retry(struct link *link);
 /*
- * While an offer of `asafo pair` is open the listener also takes PSK under IDENTITY: such a connection may only send
- * pair_request (delivered through on_message with link_is_pairing true for its reply). NULL closes the offer.
+ * While an offer of `asafo pair` is open the listener also takes PSK under IDENTITY: such a
+ * connection may only send pair_request (delivered through on_message with link_is_pairing true for
+ * its reply). NULL closes the offer.
  */
 int link_offer_pairing(struct link *link, const char *identity, const uint8_t psk[LINK_PSK_SIZE]);
-/* Queues. Errors: ERR_CLOSED (not up), ERR_BUSY (queue full: wait for on_writable), ERR_TOO_LARGE, -ENOMEM. */
+/* Queues. Errors: ERR_CLOSED (not up), ERR_BUSY (queue full: wait for on_writable), ERR_TOO_LARGE,
+ * -ENOMEM. */
 int link_send(struct link *link, const Asafo__Wire__Link *message);
 /* True while on_message is delivering the pair_request of an open offer. */
 bool link_is_pairing(const struct link *link);
-/* Answers the pair_request, in on_message or up to 15 s later, then closes that connection. Errors: ERR_CLOSED (it is
- * gone), and those of link_send. */
+/* Answers the pair_request, in on_message or up to 15 s later, then closes that connection. Errors:
+ * ERR_CLOSED (it is gone), and those of link_send. */
 int link_reply_pairing(struct link *link, const Asafo__Wire__Link *message);
 /*
- * Reads no more than a message each half second, so that the mate's queue fills up instead of ours (a window that stays
- * closed would count as a dead mate). Ends with the connection.
+ * Reads no more than a message each half second, so that the mate's queue fills up instead of ours
+ * (a window that stays closed would count as a dead mate). Ends with the connection.
  */
 void link_pause(struct link *link, bool is_paused);
 size_t link_queued(const struct link *link);

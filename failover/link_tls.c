@@ -25,8 +25,9 @@
 #define OUTPUT_MAX (512u * 1024)
 #define IDENTITY_MAX 64
 
-/* TLS 1.3 only, psk_dhe_ke only (no plain PSK), no certificates; SHA-256 is the hash of an external PSK (RFC 8446
- * section 4.2.11), so the suites are the two that use it. GnuTLS wants a signature algorithm named, and uses none. */
+/* TLS 1.3 only, psk_dhe_ke only (no plain PSK), no certificates; SHA-256 is the hash of an external
+ * PSK (RFC 8446 section 4.2.11), so the suites are the two that use it. GnuTLS wants a signature
+ * algorithm named, and uses none. */
 static const char PRIORITIES[] = "NONE:+VERS-TLS1.3:+AES-128-GCM:+CHACHA20-POLY1305:+AEAD:"
 				 "+ECDHE-PSK:+DHE-PSK:+GROUP-X25519:+GROUP-SECP256R1:"
 				 "+GROUP-SECP384R1:+GROUP-FFDHE3072:+SIGN-ECDSA-SECP256R1-SHA256";

@@ -6,8 +6,8 @@
 #include <systemd/sd-event.h>
 
 /*
- * Link state and address events of the kernel (rtnetlink groups LINK, IPV4_IFADDR, IPV6_IFADDR) through libmnl. An
- * overrun (ENOBUFS) makes it ask for everything again.
+ * Link state and address events of the kernel (rtnetlink groups LINK, IPV4_IFADDR, IPV6_IFADDR)
+ * through libmnl. An overrun (ENOBUFS) makes it ask for everything again.
  */
 struct linkmon;
 
@@ -23,12 +23,15 @@ struct linkmon_link {
 struct linkmon_ops {
 	/* Presence, name, state, carrier or MAC address changed. */
 	void (*on_link)(const struct linkmon_link *link, void *userdata);
-	/* An address of ours or another's came or went on DEVICE: check the leases. Not told: a lease that is renewed. */
+	/* An address of ours or another's came or went on DEVICE: check the leases. Not told: a
+	 * lease that is renewed. */
 	void (*on_address)(const char *device, bool is_added, void *userdata);
 };
 
-/* The state at the start is read before this returns, and not told: ask linkmon_get. Errors: -errno, -ENOMEM. */
-int linkmon_new(sd_event *event, const struct linkmon_ops *ops, void *userdata, struct linkmon **ret_linkmon);
+/* The state at the start is read before this returns, and not told: ask linkmon_get. Errors:
+ * -errno, -ENOMEM. */
+int linkmon_new(sd_event *event, const struct linkmon_ops *ops, void *userdata,
+		struct linkmon **ret_linkmon);
 void linkmon_free(struct linkmon *linkmon);
 /* The state as last heard; is_present false if there is no such device. */
 void linkmon_get(const struct linkmon *linkmon, const char *device, struct linkmon_link *ret_link);

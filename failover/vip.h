@@ -10,49 +10,58 @@
 #include "config/config.h"
 
 /*
- * The addresses of this unit, as leases: each has a short valid lifetime in the kernel that is renewed while the
- * engine lives, so that a hung or killed daemon loses its active addresses with nobody's help. They carry
- * VIP_PROTOCOL (IFA_PROTO, kernel 5.18) so that the supervisor finds and withdraws them without being told.
- * Through libnl-3; one batch (one sendmsg) a change, so that all addresses move together.
+ * The addresses of this unit, as leases: each has a short valid lifetime in the kernel that is
+ * renewed while the engine lives, so that a hung or killed daemon loses its active addresses with
+ * nobody's help. They carry VIP_PROTOCOL (IFA_PROTO, kernel 5.18) so that the supervisor finds and
+ * withdraws them without being told. Through libnl-3; one batch (one sendmsg) a change, so that all
+ * addresses move together.
  */
-#define VIP_PROTOCOL 105        /* active addresses */
-#define VIP_PROTOCOL_STANDBY 106 /* standby and failover-link addresses: not withdrawn on a crash */
-#define VIP_LIFETIME_S 1        /* valid lifetime of an active address */
+#define VIP_PROTOCOL 105	 /* active addresses */
+#define VIP_PROTOCOL_STANDBY 106 /* the others: not withdrawn on a crash */
+#define VIP_LIFETIME_S 1	 /* valid lifetime of an active address */
 
 struct vip_address {
 	char device[16];
 	char interface[64]; /* nameif */
 	struct config_address address;
-	bool is_active;     /* an active address (leased), else a standby or link address (permanent until removed) */
+	/* An active address (leased), else a standby or link address (permanent until removed). */
+	bool is_active;
 };
 
 struct vip;
 
-/* Opens the netlink socket and withdraws active addresses that an earlier life left. Errors: -errno. */
+/* Opens the netlink socket and withdraws active addresses that an earlier life left. Errors:
+ * -errno. */
 int vip_new(sd_event *event, struct vip **ret_vip);
 /* Withdraws the active addresses first. */
 void vip_free(struct vip *vip);
 /*
- * Makes exactly WANTED the addresses that are ours: what is missing is added, what is too much is removed (added first: a
- * device that loses its last address loses its static routes). One that exists already, whoever made it, becomes
- * ours. One whose device is missing stays wanted: the renewal adds it when the device comes. IPv6 with IFA_F_NODAD. Synchronous but bounded: a netlink batch and its acknowledgements. Errors: -errno with
- * the address and device in RET_WHY; what could be done is done.
+ * Makes exactly WANTED the addresses that are ours: what is missing is added, what is too much is
+ * removed (added first: a device that loses its last address loses its static routes). One that
+ * exists already, whoever made it, becomes ours. One whose device is missing stays wanted: the
+ * renewal adds it when the device comes. IPv6 with IFA_F_NODAD. Synchronous but bounded: a netlink
+ * batch and its acknowledgements. Errors: -errno with the address and device in RET_WHY; what could
+ * be done is done.
  */
-int vip_set(struct vip *vip, const struct vip_address *wanted, size_t n_wanted, struct why *ret_why);
+int vip_set(struct vip *vip, const struct vip_address *wanted, size_t n_wanted,
+	    struct why *ret_why);
 /*
- * Renews the leases, and brings back what somebody removed (its own timer does so each 250 ms, standby addresses each
- * second). The timer comes after everything of normal priority. Where it finds that this process was stopped for longer than a
- * lease it withdraws the active addresses and renews no more until this or vip_set is called: only the FSM can know
- * whether the mate has taken over meanwhile. Errors: -errno of the first that failed.
+ * Renews the leases, and brings back what somebody removed (its own timer does so each 250 ms,
+ * standby addresses each second). The timer comes after everything of normal priority. Where it
+ * finds that this process was stopped for longer than a lease it withdraws the active addresses and
+ * renews no more until this or vip_set is called: only the FSM can know whether the mate has taken
+ * over meanwhile. Errors: -errno of the first that failed.
  */
 int vip_renew(struct vip *vip);
 bool vip_has_lapsed(const struct vip *vip);
 /*
- * Removes those of UNWANTED that exist although they are not in the last WANTED, whoever made them: a standby unit on
- * which an operator configured the active address by hand. Returns how many, or -errno.
+ * Removes those of UNWANTED that exist although they are not in the last WANTED, whoever made them:
+ * a standby unit on which an operator configured the active address by hand. Returns how many, or
+ * -errno.
  */
 int vip_expel(struct vip *vip, const struct vip_address *unwanted, size_t n_unwanted);
 /* The ones that are ours now. Borrowed until the next call. */
 const struct vip_address *vip_current(const struct vip *vip, size_t *ret_n);
-/* For the supervisor: removes every address with VIP_PROTOCOL in this network namespace. Returns how many, or -errno. */
+/* For the supervisor: removes every address with VIP_PROTOCOL in this network namespace. Returns
+ * how many, or -errno. */
 int vip_withdraw_all(void);

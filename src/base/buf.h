@@ -26,5 +26,5 @@ int buf_append_format(struct buf *buf, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 /* Removes SIZE (<= buf->size) bytes from the front. */
 void buf_consume(struct buf *buf, size_t size);
-/* NUL-terminates (the NUL is not counted) and returns the text, borrowed; NULL when out of memory. */
+/* NUL-terminates (not counted) and returns the text, borrowed; NULL when out of memory. */
 const char *buf_text(struct buf *buf);

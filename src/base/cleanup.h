@@ -6,7 +6,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-/* Scope-bound ownership: a local that owns is declared with its destructor; ownership moves with TAKE_PTR. */
+/* Scope-bound ownership: a local that owns is declared with its destructor; ownership moves with
+ * TAKE_PTR. */
 #define _cleanup_(function) __attribute__((cleanup(function)))
 
 #define TAKE_PTR(pointer)                                                                          \

@@ -36,6 +36,7 @@ int hex_decode(const char *text, size_t size, uint8_t *ret_data)
 			return ERR_MALFORMED;
 	}
 	for (size_t i = 0; i < size; i++)
-		ret_data[i] = (uint8_t)(digit_value(text[2 * i]) << 4 | digit_value(text[2 * i + 1]));
+		ret_data[i] =
+			(uint8_t)(digit_value(text[2 * i]) << 4 | digit_value(text[2 * i + 1]));
 	return 0;
 }

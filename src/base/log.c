@@ -31,14 +31,14 @@ static void clean(char *text)
 static void emit(int priority, unsigned number, const char *text)
 {
 	if (log_to_journal && number != 0)
-		(void)sd_journal_send("PRIORITY=%i", priority, "MESSAGE=%s", text, "ASAFO_PROCESS=%s",
-				      log_process, "ASAFO_ID=%u", number, NULL);
+		(void)sd_journal_send("PRIORITY=%i", priority, "MESSAGE=%s", text,
+				      "ASAFO_PROCESS=%s", log_process, "ASAFO_ID=%u", number, NULL);
 	else if (log_to_journal)
-		(void)sd_journal_send("PRIORITY=%i", priority, "MESSAGE=%s", text, "ASAFO_PROCESS=%s",
-				      log_process, NULL);
+		(void)sd_journal_send("PRIORITY=%i", priority, "MESSAGE=%s", text,
+				      "ASAFO_PROCESS=%s", log_process, NULL);
 	else
-		(void)fprintf(stderr, "<%d>asafo-%s[%d]: %s\n", priority, log_process, (int)getpid(),
-			      text);
+		(void)fprintf(stderr, "<%d>asafo-%s[%d]: %s\n", priority, log_process,
+			      (int)getpid(), text);
 }
 
 void log_line(int priority, const char *format, ...)

@@ -6,8 +6,8 @@
 #include <time.h>
 
 /*
- * A point on CLOCK_MONOTONIC, in nanoseconds. It does not count time in which the machine was suspended; for
- * a lease that is right, since the kernel's own address lifetimes stop too.
+ * A point on CLOCK_MONOTONIC, in nanoseconds. It does not count time in which the machine was
+ * suspended; for a lease that is right, since the kernel's own address lifetimes stop too.
  */
 struct monotime {
 	uint64_t ns;

@@ -5,8 +5,8 @@
 #include <stdint.h>
 
 /*
- * Memory for keys and passphrases: its own pages, locked, left out of core files, wiped in a forked child and
- * wiped when freed. Locking is best effort (RLIMIT_MEMLOCK); the rest is not.
+ * Memory for keys and passphrases: its own pages, locked, left out of core files, wiped in a forked
+ * child and wiped when freed. Locking is best effort (RLIMIT_MEMLOCK); the rest is not.
  */
 struct secret {
 	uint8_t *data;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Texts may quote a peer's or a file's words: control characters never reach a terminal or a log. */
+/* Texts may quote a peer's or a file's words: no control character reaches a terminal or a log. */
 #include "base/why.h"
 
 #include <stdarg.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Frames that the socket does not take are packed and queued; what arrives is dispatched from the loop, at most
- * 64 frames a turn so that one busy peer does not starve the others. A channel that is freed inside one of its
- * callbacks is only marked, and goes away when the dispatch returns.
+ * Frames that the socket does not take are packed and queued; what arrives is dispatched from the
+ * loop, at most 64 frames a turn so that one busy peer does not starve the others. A channel that
+ * is freed inside one of its callbacks is only marked, and goes away when the dispatch returns.
  */
 #include "ipc/channel.h"
 
@@ -100,7 +100,8 @@ static void channel_destroy(struct ipc_channel *channel)
 	free(channel);
 }
 
-/* The socket and the sources go at once; the memory when no callback of this channel is on the stack. */
+/* The socket and the sources go at once; the memory when no callback of this channel is on the
+ * stack. */
 static void channel_stop(struct ipc_channel *channel)
 {
 	channel->is_closed = true;
@@ -194,8 +195,7 @@ static void dispatch_frame(struct ipc_channel *channel, struct ipc_frame *frame)
 
 static int want_output(struct ipc_channel *channel, bool wanted)
 {
-	return sd_event_source_set_io_events(channel->io,
-					     wanted ? EPOLLIN | EPOLLOUT : EPOLLIN);
+	return sd_event_source_set_io_events(channel->io, wanted ? EPOLLIN | EPOLLOUT : EPOLLIN);
 }
 
 static int flush_output(struct ipc_channel *channel)
@@ -363,8 +363,8 @@ static struct ipc_frame request_frame(enum ipc_type type, uint32_t id, const int
 	return frame;
 }
 
-int ipc_channel_send(struct ipc_channel *channel, enum ipc_type type, const ProtobufCMessage *message,
-		     const int *fds, size_t n_fds)
+int ipc_channel_send(struct ipc_channel *channel, enum ipc_type type,
+		     const ProtobufCMessage *message, const int *fds, size_t n_fds)
 {
 	struct ipc_frame frame = request_frame(type, 0, fds, n_fds);
 
@@ -380,8 +380,9 @@ static uint32_t take_id(struct ipc_channel *channel)
 	return id;
 }
 
-int ipc_channel_call(struct ipc_channel *channel, enum ipc_type type, const ProtobufCMessage *message,
-		     const int *fds, size_t n_fds, ipc_reply_fn on_reply, void *userdata)
+int ipc_channel_call(struct ipc_channel *channel, enum ipc_type type,
+		     const ProtobufCMessage *message, const int *fds, size_t n_fds,
+		     ipc_reply_fn on_reply, void *userdata)
 {
 	struct pending_call *call = calloc(1, sizeof(*call));
 	struct ipc_frame frame = request_frame(type, take_id(channel), fds, n_fds);
@@ -457,8 +458,9 @@ static int wait_for_reply(struct ipc_channel *channel, enum ipc_type type, uint3
 	}
 }
 
-int ipc_channel_call_sync(struct ipc_channel *channel, enum ipc_type type, const ProtobufCMessage *message,
-			  unsigned timeout_ms, ProtobufCMessage **ret_body)
+int ipc_channel_call_sync(struct ipc_channel *channel, enum ipc_type type,
+			  const ProtobufCMessage *message, unsigned timeout_ms,
+			  ProtobufCMessage **ret_body)
 {
 	struct monotime deadline = monotime_add_ms(monotime_now(), timeout_ms);
 	struct ipc_frame frame = request_frame(type, take_id(channel), NULL, 0);

@@ -35,9 +35,12 @@ static int parse_instance(const char *text, unsigned *ret_instance)
 int child_options_parse(int argc, char **argv, struct child_options *ret_options)
 {
 	static const struct option known[] = {
-		{"instance", required_argument, NULL, 'i'}, {"state-dir", required_argument, NULL, 's'},
-		{"run-dir", required_argument, NULL, 'r'},  {"config", required_argument, NULL, 'c'},
-		{"verbose", no_argument, NULL, 'v'},        {"no-sandbox", no_argument, NULL, 'n'},
+		{"instance", required_argument, NULL, 'i'},
+		{"state-dir", required_argument, NULL, 's'},
+		{"run-dir", required_argument, NULL, 'r'},
+		{"config", required_argument, NULL, 'c'},
+		{"verbose", no_argument, NULL, 'v'},
+		{"no-sandbox", no_argument, NULL, 'n'},
 		{NULL, 0, NULL, 0},
 	};
 	struct child_options options = {.state_dir = ASAFO_STATEDIR, .run_dir = ASAFO_RUNDIR};
@@ -60,15 +63,16 @@ int child_options_parse(int argc, char **argv, struct child_options *ret_options
 			r = ERR_SYNTAX;
 	}
 	if (r < 0 || optind != argc) {
-		(void)fprintf(stderr, "%s: this program is started by asafod(8), not by hand\n", argv[0]);
+		(void)fprintf(stderr, "%s: this program is started by asafod(8), not by hand\n",
+			      argv[0]);
 		return ERR_SYNTAX;
 	}
 	*ret_options = options;
 	return 0;
 }
 
-static void on_request(struct ipc_channel *channel, struct ipc_frame *frame, const ProtobufCMessage *body,
-		       void *userdata)
+static void on_request(struct ipc_channel *channel, struct ipc_frame *frame,
+		       const ProtobufCMessage *body, void *userdata)
 {
 	struct child *child = userdata;
 
@@ -78,7 +82,8 @@ static void on_request(struct ipc_channel *channel, struct ipc_frame *frame, con
 		int fd = ipc_frame_take_fd(frame, 0);
 
 		if (fd >= 0 && peer->kind < IPC_PEER__MAX)
-			child->ops->on_peer((enum ipc_peer)peer->kind, peer->instance, fd, child->userdata);
+			child->ops->on_peer((enum ipc_peer)peer->kind, peer->instance, fd,
+					    child->userdata);
 	} else if (frame->type == IPC_CREDENTIAL) {
 		const Asafo__Ipc__Credential *credential = (const Asafo__Ipc__Credential *)body;
 		int fd = ipc_frame_take_fd(frame, 0);
@@ -110,7 +115,8 @@ static int on_watchdog(sd_event_source *source, uint64_t usec, void *userdata)
 	return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
 }
 
-int child_new(sd_event *event, const struct child_ops *ops, void *userdata, struct child **ret_child)
+int child_new(sd_event *event, const struct child_ops *ops, void *userdata,
+	      struct child **ret_child)
 {
 	static const bool permitted[IPC_TYPE__MAX] = {
 		[IPC_PEER] = true, [IPC_CREDENTIAL] = true, [IPC_SHUTDOWN] = true};

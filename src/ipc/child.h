@@ -5,24 +5,28 @@
 
 #include "ipc/channel.h"
 
-/* What every child of the supervisor has in common: descriptor 3 is its channel to the supervisor. */
+/* What every child of the supervisor has in common: descriptor 3 is the channel to it. */
 #define CHILD_SUPERVISOR_FD 3
 #define CHILD_WATCHDOG_MS 500
 
-/* Command line of a child, the same for all: asafo-NAME --instance N --state-dir D --run-dir R --config F [--verbose]. */
+/* Command line of a child, the same for all: asafo-NAME --instance N --state-dir D --run-dir R
+ * --config F [--verbose]. */
 struct child_options {
 	unsigned instance;
 	const char *state_dir; /* for the keeper: its own folder under the unit's state directory */
 	const char *run_dir;
-	const char *config; /* name of the startup-config, for messages and for the keeper to replace */
+	/* Name of the startup-config, for messages and for the keeper to replace. */
+	const char *config;
 	bool is_verbose;
 	bool is_unsandboxed; /* --no-sandbox: debuggers only; logged loudly */
 };
 
 struct child_ops {
-	/* A channel to another process; FD is the child's now. An older channel to the same peer is dead. */
+	/* A channel to another process; FD is the child's now. An older channel to the same peer is
+	 * dead. */
 	void (*on_peer)(enum ipc_peer peer, unsigned instance, int fd, void *userdata);
-	/* An open file: "master-key", "control" (a listening socket), "startup-config". FD is the child's now. */
+	/* An open file: "master-key", "control" (a listening socket), "startup-config". FD is the
+	 * child's now. */
 	void (*on_credential)(const char *name, int fd, void *userdata);
 	/* Finish in an orderly way, then sd_event_exit. The supervisor's death means the same. */
 	void (*on_shutdown)(void *userdata);
@@ -32,8 +36,10 @@ struct child;
 
 /* Parses argv. Errors: ERR_SYNTAX after a message on stderr. The strings are borrowed from ARGV. */
 int child_options_parse(int argc, char **argv, struct child_options *ret_options);
-/* Takes over descriptor 3. A timer tells the supervisor every CHILD_WATCHDOG_MS that the loop turns. */
-int child_new(sd_event *event, const struct child_ops *ops, void *userdata, struct child **ret_child);
+/* Takes over descriptor 3. A timer tells the supervisor every CHILD_WATCHDOG_MS that the loop
+ * turns. */
+int child_new(sd_event *event, const struct child_ops *ops, void *userdata,
+	      struct child **ret_child);
 void child_free(struct child *child);
 /* "Serving": the supervisor waits for every child's before it says READY=1. */
 void child_ready(struct child *child, const char *text);

@@ -48,7 +48,8 @@ static int header_decode(const uint8_t header[static IPC_HEADER_SIZE], struct ip
 	return 0;
 }
 
-static void attach_fds(struct msghdr *msg, union control_space *space, const struct ipc_frame *frame)
+static void attach_fds(struct msghdr *msg, union control_space *space,
+		       const struct ipc_frame *frame)
 {
 	struct cmsghdr *cmsg = &space->header;
 
@@ -70,8 +71,7 @@ int ipc_frame_send(int fd, const struct ipc_frame *frame, const ProtobufCMessage
 	struct msghdr msg = {.msg_iov = iov, .msg_iovlen = 2};
 
 	assert(frame->n_fds <= IPC_FDS_MAX);
-	assert(!message ||
-	       message->descriptor == ipc_type_body(frame->type, frame->is_reply));
+	assert(!message || message->descriptor == ipc_type_body(frame->type, frame->is_reply));
 	if (size > IPC_BODY_MAX)
 		return ERR_TOO_LARGE;
 	body = malloc(size ? size : 1);

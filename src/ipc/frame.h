@@ -12,8 +12,9 @@
 #define IPC_FDS_MAX 4
 
 /*
- * One datagram of a SOCK_SEQPACKET pair: type (16 bit), flags (16 bit: 1 reply, 2 more to follow), id (32 bit),
- * little endian, then the body. The id joins a reply to its request; 0 is "no reply wanted".
+ * One datagram of a SOCK_SEQPACKET pair: type (16 bit), flags (16 bit: 1 reply, 2 more to follow),
+ * id (32 bit), little endian, then the body. The id joins a reply to its request; 0 is "no reply
+ * wanted".
  */
 struct ipc_frame {
 	enum ipc_type type;
@@ -27,14 +28,16 @@ struct ipc_frame {
 };
 
 /*
- * Sends one frame; MESSAGE (may be NULL) is packed as its body, FDS travel along and stay the caller's. Never
- * blocks on a non-blocking socket. Errors: -EAGAIN (full), ERR_CLOSED, ERR_TOO_LARGE, -ENOMEM, -errno.
+ * Sends one frame; MESSAGE (may be NULL) is packed as its body, FDS travel along and stay the
+ * caller's. Never blocks on a non-blocking socket. Errors: -EAGAIN (full), ERR_CLOSED,
+ * ERR_TOO_LARGE, -ENOMEM, -errno.
  */
 int ipc_frame_send(int fd, const struct ipc_frame *frame, const ProtobufCMessage *message);
 
 /*
- * Receives one frame into BUFFER (at least IPC_HEADER_SIZE + IPC_BODY_MAX bytes; body_view points into it).
- * Errors: -EAGAIN, ERR_CLOSED, ERR_MALFORMED (too long, short header, unknown type), -errno.
+ * Receives one frame into BUFFER (at least IPC_HEADER_SIZE + IPC_BODY_MAX bytes; body_view points
+ * into it). Errors: -EAGAIN, ERR_CLOSED, ERR_MALFORMED (too long, short header, unknown type),
+ * -errno.
  */
 int ipc_frame_receive(int fd, uint8_t *buffer, size_t buffer_size, struct ipc_frame *ret_frame);
 
@@ -45,7 +48,7 @@ void ipc_frame_done(struct ipc_frame *frame);
 int ipc_frame_take_fd(struct ipc_frame *frame, size_t index);
 
 /*
- * Unpacks the body by the schema of the frame's type. NULL when it does not follow the schema, or the type has
- * no body. Free with protobuf_c_message_free_unpacked.
+ * Unpacks the body by the schema of the frame's type. NULL when it does not follow the schema, or
+ * the type has no body. Free with protobuf_c_message_free_unpacked.
  */
 ProtobufCMessage *ipc_frame_unpack(const struct ipc_frame *frame);

@@ -4,7 +4,8 @@
 #include <stdbool.h>
 #include <protobuf-c/protobuf-c.h>
 
-/* Every message between asafo's processes. The bodies are in ipc.proto; type.c has the table that joins them. */
+/* Every message between asafo's processes. The bodies are in ipc.proto; type.c has the table that
+ * joins them. */
 enum ipc_type {
 	IPC_NONE,
 	/* supervisor and child */
@@ -12,7 +13,8 @@ enum ipc_type {
 	IPC_CREDENTIAL,
 	IPC_READY,
 	IPC_NOTIFY,
-	IPC_SHUTDOWN, /* supervisor -> child: finish in an orderly way; child -> supervisor: stop the service */
+	IPC_SHUTDOWN, /* supervisor -> child: finish in an orderly way; child -> supervisor: stop
+			 the service */
 	IPC_WATCHDOG, /* child -> supervisor: alive */
 	/* engine -> keeper */
 	IPC_KEEPER_STATUS,

@@ -427,7 +427,8 @@ static void a_private_key_never_lies_in_clear_on_the_disk(void **state)
 	/* The certificate is found in the store's file, the key's number is not. */
 	assert_true(run("cd %s && openssl x509 -in vpn.crt -outform DER | tail -c 64 | xxd -p | tr "
 			"-d '\\n' > pub && "
-			"openssl ec -in vpn.key -outform DER 2>/dev/null | head -c 39 | tail -c 32 | xxd -p | "
+			"openssl ec -in vpn.key -outform DER 2>/dev/null | head -c 39 | tail -c 32 "
+			"| xxd -p | "
 			"tr -d '\\n' > priv && "
 			"xxd -p state/store/data.mdb | tr -d '\\n' > hex && "
 			"test -s priv && grep -q -f pub hex && ! grep -q -f priv hex",
