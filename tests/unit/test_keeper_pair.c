@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <fcntl.h>
 #include <gnutls/gnutls.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -155,6 +156,29 @@ static void a_mate_with_another_failover_key_is_refused(void **state)
 	asafo__ipc__replica_open_reply__free_unpacked(offer, NULL);
 }
 
+static void store_times(const struct unit *unit, struct stat *ret_stat)
+{
+	char path[700];
+
+	(void)snprintf(path, sizeof(path), "%s/store/data.mdb", unit->state_dir);
+	assert_int_equal(stat(path, ret_stat), 0);
+}
+
+/* Until the first page of a commit was written, the instant of the kill that hurts most; at the
+ * latest until the answer (the clock of a file is too coarse to tell two writes close together). */
+static void wait_for_write(const struct unit *unit, const struct stat *before)
+{
+	struct pollfd answer = {.fd = unit->engine, .events = POLLIN};
+	struct stat now;
+
+	do {
+		if (poll(&answer, 1, 0) != 0)
+			return;
+		store_times(unit, &now);
+	} while (now.st_mtim.tv_sec == before->st_mtim.tv_sec &&
+		 now.st_mtim.tv_nsec == before->st_mtim.tv_nsec);
+}
+
 static void a_kill_during_the_commit_leaves_the_old_or_the_new_state(void **state)
 {
 	struct unit *units = *state;
@@ -166,6 +190,7 @@ static void a_kill_during_the_commit_leaves_the_old_or_the_new_state(void **stat
 		Asafo__Ipc__StageCommit commit = ASAFO__IPC__STAGE_COMMIT__INIT;
 		Asafo__Ipc__KeeperStatusReply *before, *after;
 		Asafo__Ipc__ReplicaOpenReply *offer;
+		struct stat before_commit;
 		char name[16];
 
 		(void)snprintf(name, sizeof(name), "t%u", i);
@@ -175,9 +200,10 @@ static void a_kill_during_the_commit_leaves_the_old_or_the_new_state(void **stat
 		before = unit_status(&units[1]);
 		offer = keeper_stage_over(&units[0], &units[1]);
 		commit.position = offer->position;
+		store_times(&units[1], &before_commit);
 		unit_send(units[1].engine, IPC_STAGE_COMMIT, 3, &commit.base, NULL, 0);
 		if (i % 3 == 1)
-			(void)usleep(300 * i);
+			wait_for_write(&units[1], &before_commit);
 		unit_kill(&units[1]);
 		unit_start(&units[1]);
 		after = unit_status(&units[1]);
