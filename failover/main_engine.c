@@ -4,6 +4,7 @@
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sysexits.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <systemd/sd-daemon.h>
@@ -55,7 +56,7 @@ static void load_config(struct engine *engine, int fd)
 		log_line(LOG_CRIT, "%s:%u:%u: %s", engine->options.config, error.line, error.column,
 			 sentence);
 		config_free(config);
-		child_stop_service(engine->rooms.child);
+		(void)sd_event_exit(engine->event, EX_CONFIG);
 		return;
 	}
 	engine->has_config = true;
@@ -132,6 +133,8 @@ int main(int argc, char **argv)
 		r = start_rooms(engine);
 	if (r >= 0 && !options.is_unsandboxed)
 		r = sandbox_enter(SANDBOX_ENGINE, &(struct sandbox_paths){0}, &why);
+	if (r >= 0 && why.text[0])
+		log_line(LOG_WARNING, "%s", why.text);
 	if (r >= 0)
 		child_ready(engine->rooms.child, "engine");
 	if (r >= 0)
@@ -139,5 +142,5 @@ int main(int argc, char **argv)
 	if (r < 0)
 		log_line(LOG_CRIT, "engine: %s", why.text[0] ? why.text : err_text(r));
 	engine_free(engine);
-	return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+	return r < 0 ? EXIT_FAILURE : r;
 }

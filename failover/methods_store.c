@@ -72,7 +72,6 @@ static void after_import(struct waiting *waiting)
 	struct engine *engine = waiting->engine;
 	enum config_replication mode = engine->config->failover.replication;
 
-	engine_mate_lacks(engine, waiting->name);
 	if (!engine->config->failover.is_enabled) {
 		describe_replication(waiting, "off", "failover is off: there is no standby");
 		waiting_reply(waiting);
@@ -126,6 +125,9 @@ static void on_import(int code, const ProtobufCMessage *body, bool has_more, voi
 		describe_replication(waiting, "kept-home", json_object_get_string(kept_home));
 		waiting_reply(waiting);
 	} else if (waiting->is_changing && !reply->unchanged) {
+		engine_mate_lacks(waiting->engine, waiting->name);
+		if (trustpoint)
+			json_add_text(trustpoint, "on_mate", "no");
 		log_line(LOG_INFO, "trustpoint %s imported by %s", waiting->name,
 			 control_call_peer(waiting->call));
 		after_import(waiting);
