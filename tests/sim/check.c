@@ -74,6 +74,22 @@ void sim_check_calm(struct sim_world *world)
 	check_contents(world);
 }
 
+/* With the mate in sight, older data must not become the pair's; but for a hand-over, which is a
+ * decision. */
+static void check_election(struct sim_world *world, const struct sim_node *node)
+{
+	const struct sim_node *mate = sim_mate(world, node);
+	struct fo_position ours = node->fsm.position, theirs = mate->fsm.position;
+	bool is_older =
+		ours.term < theirs.term || (ours.term == theirs.term && ours.seq < theirs.seq);
+
+	if (is_older && mate->fsm.state == FO_STATE_NEGOTIATION &&
+	    mate->fsm.reason != FO_REASON_NOT_SCHEDULED && world->calm_since != UINT64_MAX &&
+	    world->now - world->calm_since > EXCUSE_NS && !world->has_wiped)
+		sim_fail(world, "%s claims although the %s has newer data",
+			 fo_unit_text(node->unit), fo_unit_text(mate->unit));
+}
+
 void sim_check_claim(struct sim_world *world, const struct sim_node *node, uint64_t term)
 {
 	const struct sim_node *mate = sim_mate(world, node);
@@ -86,6 +102,7 @@ void sim_check_claim(struct sim_world *world, const struct sim_node *node, uint6
 			 fo_unit_text(node->unit), term, node->claimed_term);
 	if (term % 2 != (node->unit == FO_UNIT_PRIMARY ? 0 : 1))
 		sim_fail(world, "term %" PRIu64 " is the mate's", term);
+	check_election(world, node);
 	if (mate->holds && world->calm_since != UINT64_MAX &&
 	    world->now - world->calm_since > EXCUSE_NS && node->fsm.reason != FO_REASON_STATE_CHECK)
 		sim_fail(world, "%s claims although it hears the %s, which holds the addresses",
@@ -153,8 +170,7 @@ static void check_writes(struct sim_world *world, const struct sim_node *active)
 	}
 }
 
-/* Everything is well again for a while: one is active, the other ready, and nothing moves. */
-void sim_check_end(struct sim_world *world)
+const struct sim_node *sim_check_pair(struct sim_world *world)
 {
 	const struct sim_node *active = NULL, *standby = NULL;
 
@@ -166,12 +182,23 @@ void sim_check_end(struct sim_world *world)
 		if (node->fsm.state == FO_STATE_STANDBY_READY && !node->holds)
 			standby = node;
 	}
-	if (!active || !standby) {
-		sim_fail(world, "everything is well again, and the primary is %s, the secondary %s",
-			 fo_state_text(world->nodes[0].fsm.state),
-			 fo_state_text(world->nodes[1].fsm.state));
+	if (active && standby)
+		return active;
+	sim_fail(world, "everything is well again, and the primary is %s, the secondary %s",
+		 fo_state_text(world->nodes[0].fsm.state),
+		 fo_state_text(world->nodes[1].fsm.state));
+	return NULL;
+}
+
+/* Everything is well again for a while: one is active, the other has the same, and nothing moves.
+ */
+void sim_check_end(struct sim_world *world)
+{
+	const struct sim_node *active = sim_check_pair(world), *standby;
+
+	if (!active)
 		return;
-	}
+	standby = sim_mate(world, active);
 	if (active->disk.position.term != standby->disk.position.term ||
 	    active->disk.position.seq != standby->disk.position.seq)
 		sim_fail(world, "the standby is ready and lacks something");

@@ -101,6 +101,7 @@ static void say(struct sim_world *world, const struct sim_op *op)
 		[SIM_OP_CLAIM_FAIL] = "the next claim fails",
 		[SIM_OP_WIPE] = "replaced by an empty unit",
 		[SIM_OP_SHUTDOWN] = "shutdown",
+		[SIM_OP_REPLAY] = "hears recordings",
 		[SIM_OP_EXPECT_WRITES] = NULL,
 	};
 
@@ -173,6 +174,12 @@ void sim_op_do(struct sim_world *world, const struct sim_op *op)
 		break;
 	case SIM_OP_CLAIM_FAIL:
 		node->is_claim_failing = true;
+		break;
+	case SIM_OP_REPLAY:
+		sim_replay(world, op->unit);
+		break;
+	case SIM_OP_EXPECT_PAIR:
+		(void)sim_check_pair(world);
 		break;
 	case SIM_OP_EXPECT:
 	case SIM_OP_EXPECT_WRITES:

@@ -12,14 +12,14 @@ static void plan(struct sim_world *world, struct sim_op op)
 /* How often each of the adversary's means is used, drawn anew for each history, so that some are
  * rare in some. */
 struct temper {
-	unsigned weights[SIM_OP_EXPECT];
+	unsigned weights[SIM_OP_EXPECT_PAIR];
 	unsigned total;
 };
 
 static void draw_temper(struct sim_world *world, struct temper *ret_temper)
 {
 	*ret_temper = (struct temper){0};
-	for (unsigned i = SIM_OP_POWER_OFF; i < SIM_OP_EXPECT; i++) {
+	for (unsigned i = SIM_OP_POWER_OFF; i < SIM_OP_EXPECT_PAIR; i++) {
 		unsigned weight = sim_random(world, 3) ? (unsigned)sim_random(world, 8) : 0;
 
 		if (i == SIM_OP_WIPE)
@@ -35,7 +35,7 @@ static enum sim_op_type draw_op(struct sim_world *world, const struct temper *te
 {
 	uint64_t pick = sim_random(world, temper->total);
 
-	for (unsigned i = SIM_OP_POWER_OFF; i < SIM_OP_EXPECT; i++) {
+	for (unsigned i = SIM_OP_POWER_OFF; i < SIM_OP_EXPECT_PAIR; i++) {
 		if (pick < temper->weights[i])
 			return (enum sim_op_type)i;
 		pick -= temper->weights[i];

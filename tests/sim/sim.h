@@ -21,6 +21,7 @@
 #define SIM_MS MONOTIME_NS_PER_MS
 /* A path with more delay than this is not one that works. */
 #define SIM_DELAY_GOOD_NS (30 * SIM_MS)
+#define SIM_RECORDS_MAX 16
 #define SIM_ITEMS_MAX 4096
 #define SIM_DATAGRAM_MAX 256
 #define SIM_LEASE_NS (1000 * SIM_MS)
@@ -101,6 +102,8 @@ enum sim_op_type {
 	SIM_OP_CLAIM_FAIL,    /* the kernel refuses the next claim */
 	SIM_OP_WIPE,	      /* another, empty unit takes the place (powered off) */
 	SIM_OP_SHUTDOWN,      /* orderly */
+	SIM_OP_REPLAY,	      /* recorded hellos of the mate reach UNIT again */
+	SIM_OP_EXPECT_PAIR,   /* fails the run unless one is active and the other ready */
 	SIM_OP_EXPECT,	      /* arg: enum fo_state; fails the run when UNIT is not in it */
 	SIM_OP_EXPECT_WRITES, /* arg: so many imports in UNIT's store */
 };
@@ -148,6 +151,13 @@ struct sim_write {
 	bool is_on_both; /* acknowledged with the mate's word */
 };
 
+/* What somebody on the wire has kept. */
+struct sim_record {
+	enum fo_unit from;
+	size_t size;
+	uint8_t data[SIM_DATAGRAM_MAX];
+};
+
 /* How this history differs from others, drawn once. */
 struct sim_world {
 	uint64_t seed;
@@ -169,6 +179,7 @@ struct sim_world {
 	uint64_t calm_since; /* both units run and a path works; or never */
 	uint64_t split_since;
 	uint64_t moved_at; /* the last transition */
+	struct sim_record records[SIM_RECORDS_MAX];
 	size_t n_items;
 	uint32_t heap[SIM_ITEMS_MAX];
 	uint32_t spare[SIM_ITEMS_MAX];
@@ -185,6 +196,8 @@ void sim_push(struct sim_world *world, const struct sim_item *item, uint64_t del
 /* Runs until UNTIL_MS or a failure. */
 void sim_run(struct sim_world *world, uint64_t until_ms);
 void sim_send(struct sim_world *world, enum fo_unit from, const uint8_t *data, size_t size);
+/* Somebody plays to UNIT what of the mate's hellos was recorded. */
+void sim_replay(struct sim_world *world, enum fo_unit unit);
 bool sim_link_is_up(const struct sim_world *world);
 void sim_trace(struct sim_world *world, const struct sim_node *node, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
@@ -216,6 +229,8 @@ void sim_check_step(struct sim_world *world, const struct sim_node *node);
 void sim_check_claim(struct sim_world *world, const struct sim_node *node, uint64_t term);
 void sim_check_commit(struct sim_world *world, const struct sim_node *node,
 		      const struct sim_content *next);
+/* One unit is active, the other ready. Returns the active one, or NULL after a failure. */
+const struct sim_node *sim_check_pair(struct sim_world *world);
 void sim_check_end(struct sim_world *world);
 
 /* schedule.c */

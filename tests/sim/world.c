@@ -187,8 +187,31 @@ void sim_send(struct sim_world *world, enum fo_unit from, const uint8_t *data, s
 		sim_fail(world, "a hello of %zu bytes", size);
 		return;
 	}
+	if (sim_random(world, 32) == 0) {
+		struct sim_record *record = &world->records[sim_random(world, SIM_RECORDS_MAX)];
+
+		record->from = from;
+		record->size = size;
+		memcpy(record->data, data, size);
+	}
 	for (unsigned path = 0; path < SIM_PATHS; path++)
 		send_on(world, from, path, data, size);
+}
+
+void sim_replay(struct sim_world *world, enum fo_unit unit)
+{
+	struct sim_item item = {.type = SIM_ITEM_DATAGRAM, .unit = unit};
+
+	item.path = (unsigned)sim_random(world, SIM_PATHS);
+	for (size_t i = 0; i < SIM_RECORDS_MAX; i++) {
+		const struct sim_record *record = &world->records[i];
+
+		if (record->size == 0 || record->from == unit)
+			continue;
+		item.size = record->size;
+		memcpy(item.data, record->data, record->size);
+		sim_push(world, &item, 0);
+	}
 }
 
 bool sim_link_is_up(const struct sim_world *world)
@@ -220,12 +243,17 @@ static void take(struct sim_world *world, struct sim_item *item)
 
 void sim_run(struct sim_world *world, uint64_t until_ms)
 {
+	unsigned n_now = 0;
+
 	while (world->n_items > 0 && !world->has_failed) {
 		struct sim_item item;
 
 		if (world->items[world->heap[0]].at > until_ms * SIM_MS)
 			break;
 		item = pop(world);
+		n_now = item.at == world->now ? n_now + 1 : 0;
+		if (n_now > SIM_ITEMS_MAX)
+			sim_fail(world, "time stands still");
 		world->now = item.at;
 		take(world, &item);
 		sim_check_calm(world);
