@@ -20,6 +20,7 @@ struct role_wait {
 	struct role_wait *next;
 	struct control_call *call;
 	bool wants_active;
+	bool is_asked; /* the machine was told */
 	struct monotime since;
 };
 
@@ -103,6 +104,24 @@ static bool is_reached(const struct methods *methods, const struct role_wait *wa
 					    fo_state_is_active(methods->engine->mate.view.state);
 }
 
+/*
+ * Tells the machine. Handing over waits for the hello in which the mate shows our position: before
+ * that the machine would, rightly, not let go.
+ */
+static void ask(struct methods *methods, struct role_wait *wait)
+{
+	struct engine *engine = methods->engine;
+
+	if (wait->is_asked)
+		return;
+	if (!wait->wants_active &&
+	    !engine_position_equal(&engine->mate.position, &engine->store.position))
+		return;
+	wait->is_asked = true;
+	engine_feed_type(engine,
+			 wait->wants_active ? FO_EVENT_OPERATOR_ACTIVE : FO_EVENT_OPERATOR_STANDBY);
+}
+
 static void check_waits(struct methods *methods)
 {
 	struct role_wait **at = &methods->waits;
@@ -120,6 +139,14 @@ static void check_waits(struct methods *methods)
 	}
 }
 
+void methods_on_hello(struct methods *methods)
+{
+	/* Only the newest can be unasked: an older one of the same kind was asked for both. */
+	if (methods->waits)
+		ask(methods, methods->waits);
+	check_waits(methods);
+}
+
 void methods_on_transition(struct methods *methods)
 {
 	if (methods)
@@ -135,15 +162,17 @@ static void wait_for_role(struct engine *engine, struct control_call *call, bool
 		control_call_fail(call, -ENOMEM, "out of memory");
 		return;
 	}
-	*wait = (struct role_wait){methods->waits, call, wants_active, monotime_now()};
+	*wait = (struct role_wait){.next = methods->waits,
+				   .call = call,
+				   .wants_active = wants_active,
+				   .since = monotime_now()};
 	methods->waits = wait;
 	(void)sd_event_source_set_time(methods->timeout,
 				       monotime_add_ms(wait->since, ROLE_TIMEOUT_MS).ns / 1000);
 	(void)sd_event_source_set_enabled(methods->timeout, SD_EVENT_ONESHOT);
 	log_line(LOG_NOTICE, "failover %s by %s", wants_active ? "active" : "standby",
 		 control_call_peer(call));
-	engine_feed_type(engine,
-			 wants_active ? FO_EVENT_OPERATOR_ACTIVE : FO_EVENT_OPERATOR_STANDBY);
+	ask(methods, wait);
 	check_waits(methods);
 }
 

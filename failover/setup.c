@@ -164,7 +164,7 @@ static void take_hello(struct engine *engine, const struct hello *hello)
 		/* It asks to take over: it gets what it lacks first. */
 		(void)replication_push(engine->replication, "switchover", true, NULL, NULL, NULL);
 	engine_feed(engine, (struct fo_event){.type = FO_EVENT_HELLO, .mate = hello->view});
-	methods_on_transition(engine->methods);
+	methods_on_hello(engine->methods);
 }
 
 static void on_datagram(size_t index, const uint8_t *data, size_t size, void *userdata)

@@ -47,4 +47,16 @@ expect "failover active takes over on request" asafo a failover active
 wait_state a Active
 wait_state b "Standby Ready"
 expect "the leaf is the same after the switchover" until_true 5 serves $vip corp "$leaf"
+
+make_p12 corp third secret third.example.net
+expect "an import that the standby lacks" import a third third
+expect "failover standby brings it over before it hands over" asafo a failover standby
+wait_state b Active
+wait_state a "Standby Ready"
+expect "(nothing was lost)" has b third
+make_p12 corp fourth secret fourth.example.net
+expect "an import that the other lacks" import b fourth fourth
+expect "failover active on the standby gets it first" asafo a failover active
+wait_state a Active
+expect "(nothing was lost)" has a fourth
 done_testing

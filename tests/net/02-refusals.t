@@ -5,7 +5,7 @@
 . "$(dirname "$0")/lib.sh"
 
 pair_up
-make_ca corp && make_p12 corp good
+make_ca corp && make_p12 corp good && make_p12 corp other
 before=$(digest a)
 
 head -c 200 "$files/good.p12" >"$files/truncated.p12"
@@ -19,6 +19,19 @@ cp "$files/good.pass" "$files/keyless.pass"
 openssl pkcs12 -export -nocerts -inkey "$files/good.key" -passout pass:secret -out "$files/certless.p12"
 cp "$files/good.pass" "$files/certless.pass"
 
+openssl pkcs12 -export -in "$files/good.pem" -inkey "$files/other.key" -passout pass:secret -out "$files/mismatch.p12" 2>/dev/null ||
+	certtool --load-certificate "$files/good.pem" --load-privkey "$files/other.key" --to-p12 --p12-name x \
+		--password secret --outder --outfile "$files/mismatch.p12" 2>/dev/null
+dated() { # dated NAME FROM TO: a certificate of that time, by GnuTLS' tool
+	printf 'cn = "%s"\nactivation_date = "%s"\nexpiration_date = "%s"\ntls_www_server\n' "$1" "$2" "$3" >"$files/$1.tmpl"
+	certtool --generate-self-signed --load-privkey "$files/good.key" --template "$files/$1.tmpl" \
+		--outfile "$files/$1.pem" 2>/dev/null
+	openssl pkcs12 -export -in "$files/$1.pem" -inkey "$files/good.key" -passout pass:secret -out "$files/$1.p12"
+}
+dated expired "2020-01-01 00:00:00" "2021-01-01 00:00:00"
+dated future "2035-01-01 00:00:00" "2036-01-01 00:00:00"
+for f in mismatch expired future; do cp "$files/good.pass" "$files/$f.pass"; done
+
 refused "a truncated file" 1 'cut off|damaged|truncated|not a PKCS#12|malformed' import a x truncated
 refused "an empty file" 1 'empty|not a PKCS#12|malformed' import a x empty
 refused "a file over 1 MiB" 1 'larger|limit|1 MiB' import a x huge
@@ -26,6 +39,9 @@ refused "random bytes" 1 'not a PKCS#12|malformed' import a x random
 refused "a wrong passphrase" 1 'passphrase' import a x wrong
 refused "a file without a key" 1 'no private key' import a x keyless
 refused "a file without a certificate" 1 'no certificate' import a x certless
+refused "an expired one" 1 'expired' import a x expired
+refused "one that is not yet valid" 1 'valid only from' import a x future
+refused "a key that is not the certificate's" 1 'belongs to none' import a x mismatch
 refused "a name that is none" 2 'name' import a ../x good
 refused "a file that is not there" 1 'no such file' asafo a import x "$files/nope.p12" --passphrase-file "$files/good.pass"
 refused "an unknown verb" 2 '' asafo a frobnicate
@@ -33,7 +49,6 @@ same "nothing of it was stored" "$(digest a)" "$before"
 
 expect "the good one is taken" import a good good
 expect "the same again changes nothing" import a good good
-make_p12 corp other
 refused "another certificate under a name that exists" 1 'exists|--replace' import a good other
 expect "--replace makes a new generation" import a good other --replace
 same "it is generation 2" \
