@@ -184,7 +184,10 @@ static void on_datagram(size_t index, const uint8_t *data, size_t size, void *us
 		return;
 	}
 	if (is_current) {
-		take_hello(engine, &hello);
+		/* An older one, or the same on a second path, speaks of a past that the machine
+		 * left. */
+		if (hello.is_newest)
+			take_hello(engine, &hello);
 		return;
 	}
 	/* Not proven yet: our answer echoes its boot id, its next hello ours. Bounded: a replay
