@@ -172,7 +172,7 @@ int apply_commit(struct apply *apply, uint64_t term, uint64_t seq)
 	/* Cursors of a write transaction end with it. */
 	apply->items = NULL;
 	apply->digests = NULL;
-	r = store_code(mdb_txn_commit(TAKE_PTR(apply->txn)));
+	r = store_write_code(apply->replica, mdb_txn_commit(TAKE_PTR(apply->txn)));
 	if (r == 0)
 		apply->replica->position = apply->position;
 	return r;

@@ -337,6 +337,11 @@ const char *keeper_failure(const struct keeper *keeper)
 	return keeper->failure_why.text[0] ? keeper->failure_why.text : err_text(keeper->failure);
 }
 
+bool keeper_store_is_stuck(const struct keeper *keeper)
+{
+	return keeper->store && store_is_stuck(keeper->store);
+}
+
 void keeper_free(struct keeper *keeper)
 {
 	if (!keeper)

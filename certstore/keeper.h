@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
+#include <stdbool.h>
 #include <systemd/sd-event.h>
 
 #include "base/why.h"
@@ -29,6 +30,8 @@ int keeper_new(sd_event *event, const struct keeper_config *config, struct keepe
 void keeper_free(struct keeper *keeper);
 /* Why it cannot serve; NULL: it can. */
 const char *keeper_failure(const struct keeper *keeper);
+/* True where the store has to be opened anew: a write to it failed half-way. */
+bool keeper_store_is_stuck(const struct keeper *keeper);
 /*
  * The credential "master-key": FD is the keeper's now. It counts until the first peer comes: then
  * the keys are opened with it, or with the file state_dir/master.key.

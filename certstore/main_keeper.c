@@ -15,6 +15,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "certstore/keeper.h"
+#include "certstore/recovery.h"
 #include "certstore/store.h"
 #include "ipc/child.h"
 #include "sandbox/sandbox.h"
@@ -24,6 +25,7 @@ struct program {
 	sd_event *event;
 	struct parser *parser;
 	struct keeper *keeper;
+	struct recovery *recovery;
 	struct child *child;
 	int failure;
 	struct why failure_why;
@@ -123,6 +125,9 @@ static int start(struct program *program)
 		.failure_why = &program->failure_why,
 	};
 	r = keeper_new(program->event, &config, &program->keeper);
+	if (r == 0)
+		r = recovery_new(program->event, program->keeper, program->options.state_dir,
+				 &program->recovery);
 	return r < 0 ? r : child_new(program->event, &child_ops, program, &program->child);
 }
 
@@ -159,6 +164,7 @@ int main(int argc, char **argv)
 	if (r == 0)
 		r = serve(&program);
 	child_free(program.child);
+	recovery_free(program.recovery);
 	/* The parser first: what it still has under way is answered to the keeper. */
 	parser_free(program.parser);
 	keeper_free(program.keeper);

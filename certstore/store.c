@@ -1,28 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Opening, reading, and unit/; changes of replicated/ are apply.c's. LMDB writes new pages beside
- * the old ones and one meta page at the end, so that a full disk, a kill or a power cut leaves the
- * state of the last commit.
+ * Reading, and unit/; opening is store_open.c's, changes of replicated/ are apply.c's. LMDB writes
+ * new pages beside the old ones and one meta page at the end, so that a full disk, a kill or a
+ * power cut leaves the state of the last commit.
  */
 #include "certstore/store.h"
 
 #include <assert.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
-#include <sys/stat.h>
+#include <sys/statvfs.h>
 
 #include "base/err.h"
 #include "certstore/digest.h"
 #include "certstore/store_private.h"
-
-#define MAP_SIZE ((size_t)16 * 1024 * 1024 * 1024)
-#define DATABASES_MAX 8
-
-struct store {
-	struct store_replica replica;
-	MDB_dbi unit;
-};
 
 int store_code(int lmdb_code)
 {
@@ -52,88 +43,16 @@ int store_code(int lmdb_code)
 	}
 }
 
-static int make_directory(const char *directory, int *ret_fd, struct why *ret_why)
+/* LMDB says EIO where a write was cut short, which is what a full disk does. */
+int store_write_code(const struct store_replica *replica, int lmdb_code)
 {
-	_cleanup_close_ int fd = -1;
+	int r = store_code(lmdb_code);
+	struct statvfs disk;
 
-	if (mkdir(directory, 0700) < 0 && errno != EEXIST)
-		return why_set(ret_why, -errno, "cannot make the store's folder %s: %s", directory,
-			       strerror(errno));
-	fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
-		return why_set(ret_why, -errno, "cannot open the store's folder %s: %s", directory,
-			       strerror(errno));
-	*ret_fd = TAKE_FD(fd);
-	return 0;
-}
-
-/*
- * Pages behind the end of a file that was cut off would kill us with SIGBUS; as zeros they are an
- * error of LMDB's.
- */
-static int cover_last_page(MDB_env *env)
-{
-	MDB_envinfo info;
-	MDB_stat stat;
-	struct stat file;
-	off_t wanted;
-	int fd, r;
-
-	r = store_code(mdb_env_info(env, &info));
-	if (r == 0)
-		r = store_code(mdb_env_stat(env, &stat));
-	if (r == 0)
-		r = store_code(mdb_env_get_fd(env, &fd));
-	if (r < 0)
-		return r;
-	wanted = (off_t)((info.me_last_pgno + 1) * stat.ms_psize);
-	if (wanted > (off_t)MAP_SIZE)
-		return ERR_STORE;
-	if (fstat(fd, &file) < 0 || (file.st_size < wanted && ftruncate(fd, wanted) < 0))
-		return -errno;
-	return 0;
-}
-
-static int open_environment(const char *directory, struct store *store)
-{
-	MDB_env *env = NULL;
-	int dead = 0;
-	int r = store_code(mdb_env_create(&env));
-
-	if (r < 0)
-		return r;
-	store->replica.env = env;
-	r = store_code(mdb_env_set_mapsize(env, MAP_SIZE));
-	if (r == 0)
-		r = store_code(mdb_env_set_maxdbs(env, DATABASES_MAX));
-	if (r == 0)
-		r = store_code(mdb_env_open(env, directory, MDB_NOTLS, 0600));
-	if (r == 0)
-		r = store_code(mdb_reader_check(env, &dead));
-	return r == 0 ? cover_last_page(env) : r;
-}
-
-static int open_databases(struct store *store)
-{
-	_cleanup_txn_ MDB_txn *txn = NULL;
-	struct store_replica *replica = &store->replica;
-	const struct {
-		const char *name;
-		MDB_dbi *dbi;
-	} databases[] = {
-		{"replicated/items", &replica->items},
-		{"replicated/digests", &replica->digests},
-		{"replicated/journal", &replica->journal},
-		{"replicated/meta", &replica->meta},
-		{"unit/items", &store->unit},
-	};
-	int r = store_code(mdb_txn_begin(replica->env, NULL, 0, &txn));
-
-	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(databases); i++)
-		r = store_code(mdb_dbi_open(txn, databases[i].name, MDB_CREATE, databases[i].dbi));
-	if (r < 0)
-		return r;
-	return store_code(mdb_txn_commit(TAKE_PTR(txn)));
+	if (r == -EIO && fstatvfs(replica->directory_fd, &disk) == 0 &&
+	    disk.f_bavail < STORE_ROOM_FOR_NEW / disk.f_frsize)
+		return -ENOSPC;
+	return r;
 }
 
 void store_position_pack(const struct store_position *position,
@@ -196,81 +115,6 @@ int store_meta_kek_write(const struct store_replica *replica, MDB_txn *txn,
 	return store_code(mdb_put(txn, replica->meta, &key, &value, 0));
 }
 
-/* Counts of three places must agree; the root of nothing is zero. */
-static int check_counts(struct store_replica *replica)
-{
-	static const uint8_t zero[STORE_DIGEST_SIZE];
-	_cleanup_txn_ MDB_txn *txn = NULL;
-	MDB_stat items, digests;
-	int r = store_code(mdb_txn_begin(replica->env, NULL, MDB_RDONLY, &txn));
-
-	if (r == 0)
-		r = store_meta_read(replica, txn, &replica->position);
-	if (r == 0)
-		r = store_code(mdb_stat(txn, replica->items, &items));
-	if (r == 0)
-		r = store_code(mdb_stat(txn, replica->digests, &digests));
-	if (r < 0)
-		return r;
-	if (items.ms_entries != replica->position.count ||
-	    digests.ms_entries != replica->position.count)
-		return ERR_STORE;
-	if (replica->position.count == 0 &&
-	    memcmp(replica->position.digest, zero, STORE_DIGEST_SIZE) != 0)
-		return ERR_STORE;
-	return 0;
-}
-
-static int explain_open(int code, const char *directory, struct why *ret_why)
-{
-	if (code == -ENOSPC)
-		return why_set(ret_why, code,
-			       "no space left for the certificate store in %s: free some",
-			       directory);
-	if (code == ERR_STORE)
-		return why_set(
-			ret_why, code,
-			"the certificate store in %s is damaged: move the folder away, restart and "
-			"pair this unit again (`asafo pair`), then the mate fills it; without a "
-			"mate import the trustpoints again",
-			directory);
-	return why_set(ret_why, code, "cannot open the certificate store in %s: %s", directory,
-		       err_text(code));
-}
-
-static inline void store_close_p(struct store **store)
-{
-	store_close(*store);
-}
-
-int store_open(const char *directory, struct store **ret_store, struct why *ret_why)
-{
-	_cleanup_(store_close_p) struct store *store = calloc(1, sizeof(*store));
-	int r;
-
-	if (!store)
-		return why_set(ret_why, -ENOMEM, "out of memory");
-	store->replica.directory_fd = -1;
-	r = make_directory(directory, &store->replica.directory_fd, ret_why);
-	if (r < 0)
-		return r;
-	r = open_environment(directory, store);
-	if (r == 0)
-		r = open_databases(store);
-	if (r == 0)
-		r = check_counts(&store->replica);
-	/* The files' names are durable, too. */
-	if (r == 0 && fsync(store->replica.directory_fd) < 0)
-		r = -errno;
-	/* What must be there and is not is damage. */
-	if (r == ERR_NOT_FOUND)
-		r = ERR_STORE;
-	if (r < 0)
-		return explain_open(r, directory, ret_why);
-	*ret_store = TAKE_PTR(store);
-	return 0;
-}
-
 void store_close(struct store *store)
 {
 	if (!store)
@@ -280,6 +124,13 @@ void store_close(struct store *store)
 	if (store->replica.directory_fd >= 0)
 		(void)close(store->replica.directory_fd);
 	free(store);
+}
+
+bool store_is_stuck(struct store *store)
+{
+	_cleanup_txn_ MDB_txn *txn = NULL;
+
+	return mdb_txn_begin(store->replica.env, NULL, MDB_RDONLY, &txn) == MDB_PANIC;
 }
 
 struct store_replica *store_replica(struct store *store)
@@ -536,7 +387,7 @@ int store_unit_change(struct store *store, const struct store_change *changes, s
 			r = 0;
 	}
 	if (r == 0)
-		r = store_code(mdb_txn_commit(TAKE_PTR(txn)));
+		r = store_write_code(&store->replica, mdb_txn_commit(TAKE_PTR(txn)));
 	return explain_write(r, ret_why);
 }
 
@@ -562,7 +413,7 @@ int store_kek_id_set(struct store *store, const uint8_t id[static STORE_KEK_ID_S
 
 	if (r == 0)
 		r = store_meta_kek_write(&store->replica, txn, id);
-	return r < 0 ? r : store_code(mdb_txn_commit(TAKE_PTR(txn)));
+	return r < 0 ? r : store_write_code(&store->replica, mdb_txn_commit(TAKE_PTR(txn)));
 }
 
 int store_journal_each(struct store *store, uint64_t term,

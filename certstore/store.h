@@ -49,8 +49,10 @@ struct store_replica;
  */
 int store_open(const char *directory, struct store **ret_store, struct why *ret_why);
 void store_close(struct store *store);
+/* True after a write that failed half-way: nothing works until the store is opened anew. */
+bool store_is_stuck(struct store *store);
 /*
- * Opens the store in a child process and walks through every key. A file that was damaged so badly
+ * Opens the store in a child process, walks through every key and computes every digest anew. A file that was damaged so badly
  * that LMDB dies of it is an error here and a crash nowhere. Call it before store_open, in a
  * process without threads. Errors: ERR_STORE, -errno.
  */

@@ -20,8 +20,18 @@ struct store_replica {
 	struct store_position position; /* of the last commit */
 };
 
+struct store {
+	struct store_replica replica;
+	MDB_dbi unit;
+};
+
+/* Less room than this, in bytes, is a full disk. */
+#define STORE_ROOM_FOR_NEW (256u * 1024)
+
 /* LMDB's codes in ours. */
 int store_code(int lmdb_code);
+/* The same of what was written. */
+int store_write_code(const struct store_replica *replica, int lmdb_code);
 
 static inline void store_txn_abort_p(MDB_txn **txn)
 {

@@ -2,11 +2,13 @@
 /* Is the store what it says it is? In a child for what may kill its reader, or in full with every
  * digest. */
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/err.h"
+#include "base/io.h"
 #include "certstore/digest.h"
 #include "certstore/store_private.h"
 
@@ -30,7 +32,7 @@ static int nothing(const char *key, const uint8_t *value, size_t size, void *use
 	return 0;
 }
 
-static int walk(const char *directory)
+static int walk(const char *directory, struct why *why)
 {
 	struct store *store = NULL;
 	const struct store_replica *replica;
@@ -51,33 +53,70 @@ static int walk(const char *directory)
 		mdb_txn_abort(txn);
 	if (r == 0)
 		r = store_unit_each(store, "", nothing, NULL);
+	/* A bit that turned over is found before anybody is told that the units hold the same. */
+	if (r == 0)
+		r = store_verify(store, why);
 	store_close(store);
 	return r;
 }
 
-int store_probe(const char *directory, struct why *ret_why)
+/* In the child. Only damage is told here; other errors are store_open's, with their own sentence.
+ */
+static _Noreturn void probe(const char *directory, int fd)
 {
-	int status = 0;
-	pid_t child = fork();
+	struct why why = {""};
+	bool is_damaged = walk(directory, &why) == ERR_STORE;
 
-	if (child < 0)
-		return why_set(ret_why, -errno, "cannot check the certificate store: %s",
-			       strerror(errno));
-	/* Only damage is told here; other errors are store_open's, with their own sentence. */
-	if (child == 0)
-		_exit(walk(directory) == ERR_STORE ? 1 : 0);
-	while (waitpid(child, &status, 0) < 0) {
-		if (errno != EINTR)
-			return why_set(ret_why, -errno, "cannot check the certificate store: %s",
-				       strerror(errno));
-	}
-	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
-		return 0;
+	if (is_damaged)
+		(void)io_write_full(fd, why.text, strlen(why.text));
+	_exit(is_damaged ? 1 : 0);
+}
+
+static int explain_probe(const char *directory, const char *what, struct why *ret_why)
+{
 	return why_set(ret_why, ERR_STORE,
-		       "the certificate store in %s is damaged: move the folder away, restart and "
+		       "the certificate store in %s is damaged%s%s: move the folder away and "
 		       "pair this unit again (`asafo pair`), then the mate fills it; without a "
 		       "mate import the trustpoints again",
-		       directory);
+		       directory, what[0] ? ": " : "", what);
+}
+
+static int wait_for(pid_t child, int *ret_status)
+{
+	while (waitpid(child, ret_status, 0) < 0) {
+		if (errno != EINTR)
+			return -errno;
+	}
+	return 0;
+}
+
+int store_probe(const char *directory, struct why *ret_why)
+{
+	_cleanup_close_ int reader = -1;
+	struct why what = {""};
+	int status = 0, fds[2], r = 0;
+	pid_t child;
+
+	if (pipe2(fds, O_CLOEXEC) < 0)
+		return why_set(ret_why, -errno, "cannot check the certificate store: %s",
+			       strerror(errno));
+	reader = fds[0];
+	child = fork();
+	if (child == 0)
+		probe(directory, fds[1]);
+	if (child < 0)
+		r = -errno;
+	(void)close(fds[1]);
+	if (r == 0)
+		r = wait_for(child, &status);
+	if (r < 0)
+		return why_set(ret_why, r, "cannot check the certificate store: %s", err_text(r));
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+		return 0;
+	/* Less than a pipe holds, and the writer is gone. */
+	if (read(reader, what.text, sizeof(what.text) - 1) < 0)
+		what.text[0] = '\0';
+	return explain_probe(directory, what.text, ret_why);
 }
 
 static int verify_item(const MDB_val *key, const MDB_val *value, MDB_cursor *digests,

@@ -137,11 +137,15 @@ static void on_key_set(int code, const ProtobufCMessage *body, bool has_more, vo
 	if (code < 0 || (reply->status && reply->status->code < 0))
 		log_line(LOG_ERR, "failover key: %s",
 			 code < 0 ? err_text(code) : reply->status->why);
+	else
+		explicit_bzero(engine->config->failover.new_key,
+			       sizeof(engine->config->failover.new_key));
 	engine_store_refresh(engine);
 	engine_keys_refresh(engine);
 }
 
-/* Hands a `failover key` that a line brought to the keeper and forgets it. */
+/* Hands a `failover key` that a line brought to the keeper. It is forgotten when the keeper has it:
+ * one whose store is not usable just now is asked again by its successor. */
 static bool give_key(struct engine *engine)
 {
 	char *key = engine->config->failover.new_key;
@@ -153,10 +157,8 @@ static bool give_key(struct engine *engine)
 	message.secret = (ProtobufCBinaryData){strlen(key), (uint8_t *)key};
 	r = engine_keeper_call(engine, IPC_FAILOVER_KEY_SET, &message.base, NULL, 0, on_key_set,
 			       engine);
-	if (r == 0) {
-		explicit_bzero(key, sizeof(engine->config->failover.new_key));
+	if (r == 0)
 		engine->config->failover.has_key = true;
-	}
 	return r == 0;
 }
 

@@ -83,7 +83,8 @@ static int keeper_folder_prepare(const char *path, struct table_user keeper, str
 	if (r < 0)
 		return r;
 	fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0 || fstat(fd, &st) < 0 || fchmod(fd, 0700) < 0)
+	/* Right already it may lie on a disk that is read-only just now: the keeper says so. */
+	if (fd < 0 || fstat(fd, &st) < 0 || ((st.st_mode & 07777) != 0700 && fchmod(fd, 0700) < 0))
 		return why_set(ret_why, -errno, "cannot open the store's folder \"%s\": %s", path,
 			       strerror(errno));
 	if (st.st_uid == keeper.uid && st.st_gid == keeper.gid)

@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Opening: what may be wrong with a disk or with files is found here, and said in the words of the
+ * person who has to mend it.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+
+#include "base/err.h"
+#include "certstore/store_private.h"
+
+#define MAP_SIZE ((size_t)16 * 1024 * 1024 * 1024)
+#define DATABASES_MAX 8
+
+static int make_directory(const char *directory, int *ret_fd, struct why *ret_why)
+{
+	_cleanup_close_ int fd = -1;
+
+	if (mkdir(directory, 0700) < 0 && errno != EEXIST)
+		return why_set(ret_why, -errno, "cannot make the store's folder %s: %s", directory,
+			       strerror(errno));
+	fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return why_set(ret_why, -errno, "cannot open the store's folder %s: %s", directory,
+			       strerror(errno));
+	*ret_fd = TAKE_FD(fd);
+	return 0;
+}
+
+/*
+ * Pages behind the end of a file that was cut off would kill us with SIGBUS; as zeros they are an
+ * error of LMDB's.
+ */
+static int cover_last_page(MDB_env *env)
+{
+	MDB_envinfo info;
+	MDB_stat stat;
+	struct stat file;
+	off_t wanted;
+	int fd, r;
+
+	r = store_code(mdb_env_info(env, &info));
+	if (r == 0)
+		r = store_code(mdb_env_stat(env, &stat));
+	if (r == 0)
+		r = store_code(mdb_env_get_fd(env, &fd));
+	if (r < 0)
+		return r;
+	wanted = (off_t)((info.me_last_pgno + 1) * stat.ms_psize);
+	if (wanted > (off_t)MAP_SIZE)
+		return ERR_STORE;
+	if (fstat(fd, &file) < 0 || (file.st_size < wanted && ftruncate(fd, wanted) < 0))
+		return -errno;
+	return 0;
+}
+
+/* LMDB takes the size of its mapping from the file's header: one that was damaged asks for more
+ * than there is. */
+static bool is_mappable(size_t size)
+{
+	void *at = mmap(NULL, size, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	return at != MAP_FAILED && munmap(at, size) == 0;
+}
+
+static int open_environment(const char *directory, struct store *store)
+{
+	MDB_env *env = NULL;
+	int dead = 0;
+	int r = store_code(mdb_env_create(&env));
+
+	if (r < 0)
+		return r;
+	store->replica.env = env;
+	r = store_code(mdb_env_set_mapsize(env, MAP_SIZE));
+	if (r == 0)
+		r = store_code(mdb_env_set_maxdbs(env, DATABASES_MAX));
+	if (r == 0)
+		r = store_code(mdb_env_open(env, directory, MDB_NOTLS, 0600));
+	if (r == -ENOMEM && is_mappable(MAP_SIZE))
+		r = ERR_STORE;
+	if (r == 0)
+		r = store_code(mdb_reader_check(env, &dead));
+	return r == 0 ? cover_last_page(env) : r;
+}
+
+static const char *const file_names[] = {"data.mdb", "lock.mdb"};
+
+/* A store that is made where there is no room would be half a store, which reads as a damaged one.
+ */
+static int check_room(int directory_fd, bool *ret_is_new)
+{
+	struct stat data;
+	struct statvfs disk;
+
+	*ret_is_new = fstatat(directory_fd, file_names[0], &data, 0) < 0 || data.st_size == 0;
+	if (!*ret_is_new)
+		return 0;
+	if (fstatvfs(directory_fd, &disk) < 0)
+		return -errno;
+	if ((disk.f_flag & ST_RDONLY) != 0)
+		return -EROFS;
+	return disk.f_bavail < STORE_ROOM_FOR_NEW / disk.f_frsize ? -ENOSPC : 0;
+}
+
+/* What came to be of a store that could not be made: nobody has put anything into it. */
+static void remove_new(struct store *store)
+{
+	mdb_env_close(TAKE_PTR(store->replica.env));
+	for (size_t i = 0; i < ARRAY_SIZE(file_names); i++)
+		(void)unlinkat(store->replica.directory_fd, file_names[i], 0);
+}
+
+static int open_databases(struct store *store)
+{
+	_cleanup_txn_ MDB_txn *txn = NULL;
+	struct store_replica *replica = &store->replica;
+	const struct {
+		const char *name;
+		MDB_dbi *dbi;
+	} databases[] = {
+		{"replicated/items", &replica->items},
+		{"replicated/digests", &replica->digests},
+		{"replicated/journal", &replica->journal},
+		{"replicated/meta", &replica->meta},
+		{"unit/items", &store->unit},
+	};
+	int r = store_code(mdb_txn_begin(replica->env, NULL, 0, &txn));
+
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(databases); i++)
+		r = store_code(mdb_dbi_open(txn, databases[i].name, MDB_CREATE, databases[i].dbi));
+	if (r < 0)
+		return r;
+	return store_write_code(replica, mdb_txn_commit(TAKE_PTR(txn)));
+}
+
+/* Counts of three places must agree; the root of nothing is zero. */
+static int check_counts(struct store_replica *replica)
+{
+	static const uint8_t zero[STORE_DIGEST_SIZE];
+	_cleanup_txn_ MDB_txn *txn = NULL;
+	MDB_stat items, digests;
+	int r = store_code(mdb_txn_begin(replica->env, NULL, MDB_RDONLY, &txn));
+
+	if (r == 0)
+		r = store_meta_read(replica, txn, &replica->position);
+	if (r == 0)
+		r = store_code(mdb_stat(txn, replica->items, &items));
+	if (r == 0)
+		r = store_code(mdb_stat(txn, replica->digests, &digests));
+	if (r < 0)
+		return r;
+	if (items.ms_entries != replica->position.count ||
+	    digests.ms_entries != replica->position.count)
+		return ERR_STORE;
+	if (replica->position.count == 0 &&
+	    memcmp(replica->position.digest, zero, STORE_DIGEST_SIZE) != 0)
+		return ERR_STORE;
+	return 0;
+}
+
+static int explain_open(int code, const char *directory, struct why *ret_why)
+{
+	if (code == -ENOSPC)
+		return why_set(ret_why, code,
+			       "no space left for the certificate store in %s: free some; this "
+			       "unit goes on by itself then",
+			       directory);
+	if (code == -EROFS || code == -EACCES)
+		return why_set(ret_why, code,
+			       "the certificate store in %s cannot be written to (%s): make it "
+			       "writable; this unit goes on by itself then",
+			       directory, err_text(code));
+	if (code == ERR_STORE)
+		return why_set(
+			ret_why, code,
+			"the certificate store in %s is damaged: move the folder away, restart and "
+			"pair this unit again (`asafo pair`), then the mate fills it; without a "
+			"mate import the trustpoints again",
+			directory);
+	return why_set(ret_why, code, "cannot open the certificate store in %s: %s", directory,
+		       err_text(code));
+}
+
+static inline void store_close_p(struct store **store)
+{
+	store_close(*store);
+}
+
+int store_open(const char *directory, struct store **ret_store, struct why *ret_why)
+{
+	_cleanup_(store_close_p) struct store *store = calloc(1, sizeof(*store));
+	bool is_new;
+	int r;
+
+	if (!store)
+		return why_set(ret_why, -ENOMEM, "out of memory");
+	store->replica.directory_fd = -1;
+	r = make_directory(directory, &store->replica.directory_fd, ret_why);
+	if (r < 0)
+		return r;
+	r = check_room(store->replica.directory_fd, &is_new);
+	if (r == 0)
+		r = open_environment(directory, store);
+	if (r == 0)
+		r = open_databases(store);
+	if (r < 0 && is_new)
+		remove_new(store);
+	if (r == 0)
+		r = check_counts(&store->replica);
+	/* The files' names are durable, too. */
+	if (r == 0 && fsync(store->replica.directory_fd) < 0)
+		r = -errno;
+	/* What must be there and is not is damage. */
+	if (r == ERR_NOT_FOUND)
+		r = ERR_STORE;
+	if (r < 0)
+		return explain_open(r, directory, ret_why);
+	*ret_store = TAKE_PTR(store);
+	return 0;
+}
