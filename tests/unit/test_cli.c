@@ -365,6 +365,8 @@ static int ask_on_a_terminal(const char *typed, struct termios *ret_after, char 
 
 		(void)close(master);
 		(void)login_tty(slave);
+		/* A shell ignores it for what it runs in the background. */
+		(void)signal(SIGINT, SIG_DFL);
 		_exit(secret_init(&answer, 64) == 0 &&
 				      terminal_ask("Passphrase", &answer, &length) == 0 &&
 				      length == 6 && memcmp(answer.data, "secret", 6) == 0
