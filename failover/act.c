@@ -126,6 +126,17 @@ static void expel_active(struct engine *engine)
 			n);
 }
 
+/* How many active addresses are ours in the kernel. */
+static size_t active_held(const struct engine *engine)
+{
+	size_t n, held = 0;
+	const struct vip_address *all = vip_current(engine->addresses.vip, &n);
+
+	for (size_t i = 0; i < n; i++)
+		held += all[i].is_active;
+	return held;
+}
+
 static void claim(struct engine *engine, uint64_t term)
 {
 	struct why why = {0};
@@ -138,10 +149,36 @@ static void claim(struct engine *engine, uint64_t term)
 		log_line(LOG_ERR, "not every active address could be set in term %" PRIu64 ": %s",
 			 term, why.text[0] ? why.text : err_text(r));
 	}
+	if (r < 0 && active_held(engine) == 0) {
+		engine_feed_type(engine, FO_EVENT_CLAIM_FAILED);
+		return;
+	}
 	announce(engine);
 	engine_feed_type(engine, FO_EVENT_CLAIMED);
 }
 
+/* The leases that could not be taken away have run out by now. */
+static int on_released_late(sd_event_source *source, uint64_t usec, void *userdata)
+{
+	(void)source;
+	(void)usec;
+	engine_feed_type(userdata, FO_EVENT_RELEASED);
+	return 0;
+}
+
+int engine_release_timer(struct engine *engine)
+{
+	int r = sd_event_add_time(engine->event, &engine->addresses.released_late, CLOCK_MONOTONIC,
+				  0, 0, on_released_late, engine);
+
+	return r < 0 ? r
+		     : sd_event_source_set_enabled(engine->addresses.released_late, SD_EVENT_OFF);
+}
+
+/*
+ * RELEASED lets the mate take over, so it is said only when the addresses are gone: at once, or,
+ * where the kernel refuses, when their leases have run out.
+ */
 static void release(struct engine *engine)
 {
 	struct why why = {0};
@@ -153,7 +190,14 @@ static void release(struct engine *engine)
 	if (r < 0)
 		log_line(LOG_ERR, "releasing the active addresses: %s",
 			 why.text[0] ? why.text : err_text(r));
-	engine_feed_type(engine, FO_EVENT_RELEASED);
+	if (r == 0 || active_held(engine) == 0) {
+		engine_feed_type(engine, FO_EVENT_RELEASED);
+		return;
+	}
+	(void)sd_event_source_set_time(
+		engine->addresses.released_late,
+		monotime_add_ms(monotime_now(), VIP_LIFETIME_S * 1000 + 200).ns / 1000);
+	(void)sd_event_source_set_enabled(engine->addresses.released_late, SD_EVENT_ONESHOT);
 }
 
 struct persist_request {

@@ -225,6 +225,8 @@ int engine_new(sd_event *event, const struct child_options *options, struct engi
 		r = sd_event_add_time(event, &engine->timer, CLOCK_MONOTONIC, 0, 1, on_timer,
 				      engine);
 	if (r >= 0)
+		r = engine_release_timer(engine);
+	if (r >= 0)
 		r = sd_event_source_set_priority(engine->timer, TIMER_PRIORITY);
 	if (r < 0) {
 		engine_free(engine);
@@ -250,6 +252,8 @@ void engine_free(struct engine *engine)
 	link_free(engine->pair.link);
 	path_set_free(engine->pair.paths);
 	hello_codec_free(engine->pair.codec);
+	engine->addresses.released_late =
+		sd_event_source_disable_unref(engine->addresses.released_late);
 	vip_free(engine->addresses.vip);
 	announcer_free(engine->addresses.announcer);
 	linkmon_free(engine->addresses.linkmon);

@@ -89,7 +89,8 @@ struct engine_addresses {
 	struct announcer *announcer;
 	struct linkmon *linkmon;
 	uint32_t failed_interfaces;
-	bool is_claimed; /* between CLAIM and RELEASE */
+	sd_event_source *released_late; /* what the kernel would not take away runs out */
+	bool is_claimed;		/* between CLAIM and RELEASE */
 };
 
 /* Names of trustpoints that changed here since the mate had everything. */
@@ -157,6 +158,8 @@ void engine_mate_lacks(struct engine *engine, const char *name);
 void engine_act(struct engine *engine, const struct fo_action *action);
 /* The leases ran out while the machine holds on to them: sets and announces them again. */
 void engine_reclaim(struct engine *engine);
+/* The timer behind a RELEASE that the kernel refused. */
+int engine_release_timer(struct engine *engine);
 /* Sets this unit's addresses to what its role wants. */
 int engine_set_addresses(struct engine *engine, struct why *ret_why);
 
