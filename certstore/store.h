@@ -52,9 +52,9 @@ void store_close(struct store *store);
 /* True after a write that failed half-way: nothing works until the store is opened anew. */
 bool store_is_stuck(struct store *store);
 /*
- * Opens the store in a child process, walks through every key and computes every digest anew. A file that was damaged so badly
- * that LMDB dies of it is an error here and a crash nowhere. Call it before store_open, in a
- * process without threads. Errors: ERR_STORE, -errno.
+ * Opens the store in a child process, walks through every key and computes every digest anew. A
+ * file that was damaged so badly that LMDB dies of it is an error here and a crash nowhere. Call it
+ * before store_open, in a process without threads. Errors: ERR_STORE, -errno.
  */
 int store_probe(const char *directory, struct why *ret_why);
 /* Computes every digest and the root anew, which is O(size of the store). Errors: ERR_STORE with
