@@ -267,6 +267,7 @@ static void transition(struct engine *engine, const struct fo_action *action)
 	row.realtime_ns = (uint64_t)ts.tv_sec * MONOTIME_NS_PER_SEC + (uint64_t)ts.tv_nsec;
 	history_add(&engine->history, &row);
 	log_transition(engine, action);
+	replication_on_role(engine->replication);
 	if (action->to == FO_STATE_ACTIVE) {
 		engine->active_since = monotime_now();
 		replication_on_active(engine->replication);
@@ -285,28 +286,43 @@ static void transition(struct engine *engine, const struct fo_action *action)
 	child_notify(engine->rooms.child, fo_state_text(action->to));
 }
 
+/* The mate's state comes after this, or what is not kept would be gone. */
 static void on_orphans_kept(int code, const ProtobufCMessage *body, bool has_more, void *userdata)
 {
 	const Asafo__Ipc__StatusReply *reply = (const Asafo__Ipc__StatusReply *)body;
+	struct engine *engine = userdata;
 
 	(void)has_more;
-	(void)userdata;
-	if (code < 0 || (reply->status && reply->status->code < 0))
-		log_line(LOG_ERR, "what only this unit accepted could not be put aside: %s",
+	if (engine->is_exiting)
+		return;
+	engine->store.is_keeping_orphans = false;
+	if (code < 0 || (reply->status && reply->status->code < 0)) {
+		log_line(LOG_ERR,
+			 "what only this unit accepted could not be put aside, so that nothing is "
+			 "taken from the mate yet: %s",
 			 code < 0 ? err_text(code) : reply->status->why);
-	else
-		log_line(LOG_WARNING,
-			 "this unit was active in an older term; what only it accepted is kept "
-			 "under unit/orphans");
+		engine_feed_type(engine, FO_EVENT_SYNC_FAILED);
+		return;
+	}
+	engine->store.orphans_term = 0;
+	log_line(LOG_WARNING, "this unit was active in an older term; what only it accepted is "
+			      "kept under unit/orphans");
+	if (engine->fsm.state == FO_STATE_COLD_STANDBY)
+		replication_request(engine->replication, fo_reason_text(engine->fsm.reason), false);
 }
 
-static void keep_orphans(struct engine *engine, uint64_t term)
+bool engine_keep_orphans(struct engine *engine)
 {
 	Asafo__Ipc__OrphanKeep message = ASAFO__IPC__ORPHAN_KEEP__INIT;
 
-	message.term = term;
-	(void)engine_keeper_call(engine, IPC_ORPHAN_KEEP, &message.base, NULL, 0, on_orphans_kept,
-				 engine);
+	if (engine->store.orphans_term == 0)
+		return false;
+	message.term = engine->store.orphans_term;
+	if (!engine->store.is_keeping_orphans)
+		engine->store.is_keeping_orphans =
+			engine_keeper_call(engine, IPC_ORPHAN_KEEP, &message.base, NULL, 0,
+					   on_orphans_kept, engine) == 0;
+	return true;
 }
 
 void engine_act(struct engine *engine, const struct fo_action *action)
@@ -331,13 +347,16 @@ void engine_act(struct engine *engine, const struct fo_action *action)
 		release(engine);
 		break;
 	case FO_ACTION_START_SYNC:
-		replication_request(engine->replication, fo_reason_text(engine->fsm.reason), false);
+		if (!engine_keep_orphans(engine))
+			replication_request(engine->replication, fo_reason_text(engine->fsm.reason),
+					    false);
 		break;
 	case FO_ACTION_STOP_SYNC:
 		replication_stop(engine->replication);
 		break;
 	case FO_ACTION_KEEP_ORPHANS:
-		keep_orphans(engine, action->term);
+		engine->store.orphans_term = action->term;
+		(void)engine_keep_orphans(engine);
 		break;
 	case FO_ACTION_STOPPED:
 		(void)sd_event_exit(engine->event, 0);

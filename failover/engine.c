@@ -68,19 +68,11 @@ static void check_schedule(struct engine *engine, struct monotime now)
 	step(engine, &(struct fo_event){.type = FO_EVENT_NOT_SCHEDULED, .at = now});
 }
 
-void engine_feed(struct engine *engine, struct fo_event event)
+/* Only when all actions of a step are done does the next one begin. */
+static void run_queue(struct engine *engine)
 {
 	struct engine_queue *queue = &engine->queue;
 
-	if (!engine->is_started && event.type != FO_EVENT_START)
-		return;
-	if (queue->n == ENGINE_EVENTS_MAX) {
-		log_line(LOG_CRIT, "event queue full, event %d dropped", (int)event.type);
-		return;
-	}
-	queue->events[(queue->head + queue->n++) % ENGINE_EVENTS_MAX] = event;
-	if (queue->is_running)
-		return;
 	queue->is_running = true;
 	check_schedule(engine, monotime_now());
 	while (queue->n > 0) {
@@ -95,6 +87,21 @@ void engine_feed(struct engine *engine, struct fo_event event)
 	arm_timer(engine);
 }
 
+void engine_feed(struct engine *engine, struct fo_event event)
+{
+	struct engine_queue *queue = &engine->queue;
+
+	if (!engine->is_started && event.type != FO_EVENT_START)
+		return;
+	if (queue->n == ENGINE_EVENTS_MAX) {
+		log_line(LOG_CRIT, "event queue full, event %d dropped", (int)event.type);
+		return;
+	}
+	queue->events[(queue->head + queue->n++) % ENGINE_EVENTS_MAX] = event;
+	if (!queue->is_running)
+		run_queue(engine);
+}
+
 void engine_feed_type(struct engine *engine, enum fo_event_type type)
 {
 	engine_feed(engine, (struct fo_event){.type = type});
@@ -106,12 +113,10 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
 
 	(void)source;
 	(void)usec;
-	if (!engine->is_started) {
-		engine->alive_at = monotime_now();
-		arm_timer(engine);
+	run_queue(engine);
+	engine_store_retry(engine);
+	if (!engine->is_started)
 		return 0;
-	}
-	check_schedule(engine, monotime_now());
 	/* What waits in the sockets was said before the timer ran out. */
 	if (engine->pair.paths)
 		path_set_drain(engine->pair.paths);
@@ -243,12 +248,14 @@ void engine_free(struct engine *engine)
 		return;
 	engine->is_exiting = true;
 	engine->timer = sd_event_source_disable_unref(engine->timer);
-	control_server_free(engine->rooms.control);
-	methods_free(engine->methods);
-	if (engine->rooms.control_fd >= 0)
-		(void)close(engine->rooms.control_fd);
+	/* Calls to the keeper that wait are answered now, while whom they answer is there. */
+	ipc_channel_free(TAKE_PTR(engine->rooms.keeper));
 	pairing_free(engine->pairing);
 	replication_free(engine->replication);
+	methods_free(engine->methods);
+	control_server_free(engine->rooms.control);
+	if (engine->rooms.control_fd >= 0)
+		(void)close(engine->rooms.control_fd);
 	link_free(engine->pair.link);
 	path_set_free(engine->pair.paths);
 	hello_codec_free(engine->pair.codec);
@@ -259,7 +266,6 @@ void engine_free(struct engine *engine)
 	linkmon_free(engine->addresses.linkmon);
 	for (size_t i = 0; i < ENGINE_FRONTS_MAX; i++)
 		ipc_channel_free(engine->rooms.fronts[i]);
-	ipc_channel_free(engine->rooms.keeper);
 	if (engine->rooms.report)
 		asafo__ipc__front_report__free_unpacked(engine->rooms.report, NULL);
 	child_free(engine->rooms.child);

@@ -62,6 +62,7 @@ struct engine_pair {
 	uint8_t hello_key[HELLO_KEY_SIZE];
 	uint8_t link_psk[LINK_PSK_SIZE];
 	struct monotime answered_at; /* the latest hello sent out of turn */
+	struct monotime refused_at;  /* a datagram was last complained of */
 };
 
 /* The other processes of this unit. */
@@ -82,6 +83,9 @@ struct engine_store {
 	uint64_t trustpoints, unit_trustpoints;
 	bool has_failover_key, has_fallback;
 	char why[WHY_TEXT_MAX]; /* why the store is not usable; empty: it is */
+	struct monotime asked_at;
+	uint64_t orphans_term; /* what only this unit accepted in it is not kept yet; 0: all is */
+	bool is_keeping_orphans;
 };
 
 struct engine_addresses {
@@ -160,6 +164,9 @@ void engine_act(struct engine *engine, const struct fo_action *action);
 void engine_reclaim(struct engine *engine);
 /* The timer behind a RELEASE that the kernel refused. */
 int engine_release_timer(struct engine *engine);
+/* Asks the keeper to put aside what is not kept yet; started again where the keeper failed. False:
+ * nothing is left to keep, so the mate's state may come. */
+bool engine_keep_orphans(struct engine *engine);
 /* Sets this unit's addresses to what its role wants. */
 int engine_set_addresses(struct engine *engine, struct why *ret_why);
 
@@ -168,6 +175,8 @@ int engine_set_addresses(struct engine *engine, struct why *ret_why);
 void engine_apply_config(struct engine *engine, struct config *config);
 /* Key material came or changed: rebuilds codec, paths and link. */
 void engine_rebuild_pair(struct engine *engine);
+/* Lets go of the link to the mate; what was under way on it has failed. */
+void engine_drop_link(struct engine *engine, const char *why);
 struct fo_params engine_params(const struct config *config);
 /* SHA-256 of the replicated lines, and their text (may be NULL). */
 int engine_config_digest(const struct engine *engine, struct buf *text,
@@ -184,6 +193,10 @@ void engine_fronts_configure(struct engine *engine);
 void engine_fronts_role(struct engine *engine);
 /* Asks the keeper for its status again. */
 void engine_store_refresh(struct engine *engine);
+/* The same where the store was not usable a while ago. */
+void engine_store_retry(struct engine *engine);
+/* The store is at POSITION, says the keeper. */
+void engine_store_moved(struct engine *engine, const Asafo__Record__Position *position);
 /* Asks for the derived keys, then rebuilds the pair. */
 void engine_keys_refresh(struct engine *engine);
 /* Hands over a `failover key` that a line brought, or asks for the derived keys. */

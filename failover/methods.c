@@ -104,7 +104,8 @@ void waiting_reply(struct waiting *waiting)
 bool waiting_goes_on(struct waiting *waiting, int code, const Asafo__Ipc__Status *status)
 {
 	if (waiting->engine->is_exiting) {
-		waiting_free(waiting); /* the server answers for us */
+		waiting_fail(waiting, ERR_CLOSED,
+			     "this unit stops: whether it was done is seen when it runs again");
 		return false;
 	}
 	if (code < 0) {

@@ -16,5 +16,5 @@ void methods_resolve_groups(void);
 int methods_serve(struct engine *engine, int listen_fd);
 /* The machine moved: whoever waits for a role may be answered. */
 void methods_on_transition(struct methods *methods);
-/* The mate was heard: what waited for its position goes on. */
+/* The mate said something new: what the machine could not do yet is asked of it again. */
 void methods_on_hello(struct methods *methods);

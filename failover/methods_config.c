@@ -189,13 +189,9 @@ static void on_write_standby(const struct replication_result *progress, bool is_
 			     void *userdata)
 {
 	struct waiting *waiting = userdata;
+	struct engine_position position = {0};
 	struct json_object *object;
 
-	if (waiting->engine->is_exiting) {
-		if (is_done)
-			waiting_free(waiting);
-		return;
-	}
 	if (!is_done) {
 		object = json_object_new_object();
 		json_add_text(object, "phase", "items");
@@ -210,8 +206,11 @@ static void on_write_standby(const struct replication_result *progress, bool is_
 	add_result(waiting->result, progress);
 	json_add_text(waiting->result, "mode", progress->mode);
 	json_add_hex(waiting->result, "digest", progress->digest, sizeof(progress->digest));
-	(void)json_object_object_add(waiting->result, "position",
-				     json_position(&waiting->engine->store.position));
+	position.term = progress->term;
+	position.seq = progress->seq;
+	position.count = progress->items_total;
+	memcpy(position.digest, progress->digest, sizeof(position.digest));
+	(void)json_object_object_add(waiting->result, "position", json_position(&position));
 	waiting_reply(waiting);
 }
 
@@ -243,10 +242,6 @@ static void on_written(int code, const char *why, void *userdata)
 {
 	struct waiting *waiting = userdata;
 
-	if (waiting->engine->is_exiting) {
-		waiting_free(waiting);
-		return;
-	}
 	if (code < 0) {
 		waiting_fail(waiting, code, why);
 		return;

@@ -20,7 +20,6 @@ struct role_wait {
 	struct role_wait *next;
 	struct control_call *call;
 	bool wants_active;
-	bool is_asked; /* the machine was told */
 	struct monotime since;
 };
 
@@ -40,24 +39,48 @@ static void answer_wait(struct methods *methods, struct role_wait *wait)
 	control_call_reply(wait->call, result);
 }
 
+/* The oldest is the last. */
+static void arm_timeout(struct methods *methods)
+{
+	struct monotime first = MONOTIME_NEVER;
+
+	for (struct role_wait *wait = methods->waits; wait; wait = wait->next)
+		first = monotime_add_ms(wait->since, ROLE_TIMEOUT_MS);
+	(void)sd_event_source_set_time(methods->timeout, first.ns / 1000);
+	(void)sd_event_source_set_enabled(methods->timeout,
+					  methods->waits ? SD_EVENT_ONESHOT : SD_EVENT_OFF);
+}
+
+static void fail_wait(struct role_wait *wait, int code, const char *why)
+{
+	control_call_fail(wait->call, code, why);
+	free(wait);
+}
+
 static int on_role_timeout(sd_event_source *source, uint64_t usec, void *userdata)
 {
 	struct methods *methods = userdata;
+	struct role_wait **at = &methods->waits;
 	struct why why;
 
 	(void)source;
 	(void)usec;
-	while (methods->waits) {
-		struct role_wait *wait = methods->waits;
+	(void)why_set(&why, ERR_TIMEOUT,
+		      "the change of role did not happen within %d s; this unit is %s: see "
+		      "`asafo show failover history` on both units",
+		      ROLE_TIMEOUT_MS / 1000, fo_state_text(methods->engine->fsm.state));
+	while (*at) {
+		struct role_wait *wait = *at;
+		struct monotime due = monotime_add_ms(wait->since, ROLE_TIMEOUT_MS);
 
-		methods->waits = wait->next;
-		(void)why_set(&why, ERR_TIMEOUT,
-			      "the change of role did not happen within %d s; this unit is %s: see "
-			      "`asafo show failover history` on both units",
-			      ROLE_TIMEOUT_MS / 1000, fo_state_text(methods->engine->fsm.state));
-		control_call_fail(wait->call, ERR_TIMEOUT, why.text);
-		free(wait);
+		if (!monotime_reached(monotime_now(), due)) {
+			at = &wait->next;
+			continue;
+		}
+		*at = wait->next;
+		fail_wait(wait, ERR_TIMEOUT, why.text);
 	}
+	arm_timeout(methods);
 	return 0;
 }
 
@@ -89,7 +112,7 @@ void methods_free(struct methods *methods)
 		struct role_wait *wait = methods->waits;
 
 		methods->waits = wait->next;
-		free(wait);
+		fail_wait(wait, ERR_CLOSED, "this unit stops");
 	}
 	free(methods);
 }
@@ -105,21 +128,18 @@ static bool is_reached(const struct methods *methods, const struct role_wait *wa
 }
 
 /*
- * Tells the machine. Handing over waits for the hello in which the mate shows our position: before
- * that the machine would, rightly, not let go.
+ * Tells the machine, again with each hello: handing over waits for the one in which the mate shows
+ * our position, and a wish to be active ends after some holdtimes, which may be short.
  */
-static void ask(struct methods *methods, struct role_wait *wait)
+static void ask(struct methods *methods, const struct role_wait *wait)
 {
 	struct engine *engine = methods->engine;
 
-	if (wait->is_asked)
-		return;
-	if (!wait->wants_active &&
-	    !engine_position_equal(&engine->mate.position, &engine->store.position))
-		return;
-	wait->is_asked = true;
-	engine_feed_type(engine,
-			 wait->wants_active ? FO_EVENT_OPERATOR_ACTIVE : FO_EVENT_OPERATOR_STANDBY);
+	if (wait->wants_active && !engine->fsm.flags.wants_active)
+		engine_feed_type(engine, FO_EVENT_OPERATOR_ACTIVE);
+	else if (!wait->wants_active && engine_is_active(engine) &&
+		 engine_position_equal(&engine->mate.position, &engine->store.position))
+		engine_feed_type(engine, FO_EVENT_OPERATOR_STANDBY);
 }
 
 static void check_waits(struct methods *methods)
@@ -141,10 +161,10 @@ static void check_waits(struct methods *methods)
 
 void methods_on_hello(struct methods *methods)
 {
-	/* Only the newest can be unasked: an older one of the same kind was asked for both. */
+	check_waits(methods);
+	/* What the newest asks for, all do; it may be gone after this. */
 	if (methods->waits)
 		ask(methods, methods->waits);
-	check_waits(methods);
 }
 
 void methods_on_transition(struct methods *methods)
@@ -167,9 +187,7 @@ static void wait_for_role(struct engine *engine, struct control_call *call, bool
 				   .wants_active = wants_active,
 				   .since = monotime_now()};
 	methods->waits = wait;
-	(void)sd_event_source_set_time(methods->timeout,
-				       monotime_add_ms(wait->since, ROLE_TIMEOUT_MS).ns / 1000);
-	(void)sd_event_source_set_enabled(methods->timeout, SD_EVENT_ONESHOT);
+	arm_timeout(methods);
 	log_line(LOG_NOTICE, "failover %s by %s", wants_active ? "active" : "standby",
 		 control_call_peer(call));
 	ask(methods, wait);
@@ -207,10 +225,6 @@ static void on_flushed(const struct replication_result *progress, bool is_done, 
 
 	if (!is_done)
 		return;
-	if (waiting->engine->is_exiting) {
-		waiting_free(waiting);
-		return;
-	}
 	if (progress->code < 0) {
 		(void)why_set(&why, progress->code,
 			      "the standby lacks what this unit has, and could not be brought up "

@@ -67,7 +67,7 @@ static void on_import_replicated(const struct replication_result *progress, bool
 	waiting_reply(waiting);
 }
 
-static void after_import(struct waiting *waiting)
+static void after_import(struct waiting *waiting, const struct engine_position *position)
 {
 	struct engine *engine = waiting->engine;
 	enum config_replication mode = engine->config->failover.replication;
@@ -91,7 +91,7 @@ static void after_import(struct waiting *waiting)
 		json_add_flag(waiting->result, "degraded", !is_reachable);
 		waiting_reply(waiting);
 	} else {
-		replication_wait(engine->replication, on_import_replicated, waiting);
+		replication_wait(engine->replication, position, on_import_replicated, waiting);
 	}
 }
 
@@ -116,6 +116,8 @@ static void on_import(int code, const ProtobufCMessage *body, bool has_more, voi
 		return;
 	trustpoint = json_trustpoint(waiting->engine, &reply->public_part, true);
 	position = engine_position_from(reply->position);
+	/* Before the notice that follows: what the mate says must not be compared with the past. */
+	engine_store_moved(waiting->engine, reply->position);
 	(void)json_object_object_add(waiting->result, "trustpoint", trustpoint);
 	json_add_flag(waiting->result, "unchanged", reply->unchanged);
 	add_warnings(waiting->result, reply->warnings, reply->n_warnings);
@@ -130,7 +132,7 @@ static void on_import(int code, const ProtobufCMessage *body, bool has_more, voi
 			json_add_text(trustpoint, "on_mate", "no");
 		log_line(LOG_INFO, "trustpoint %s imported by %s", waiting->name,
 			 control_call_peer(waiting->call));
-		after_import(waiting);
+		after_import(waiting, &position);
 	} else {
 		describe_replication(waiting, "off",
 				     waiting->is_changing ? "nothing changed" : "dry run");

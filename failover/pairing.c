@@ -68,8 +68,13 @@ static void forget(struct pairing *pairing)
 
 void pairing_free(struct pairing *pairing)
 {
+	struct pairing_progress progress = {
+		.is_done = true, .code = ERR_CLOSED, .why = "this unit stops"};
+
 	if (!pairing)
 		return;
+	if (pairing->on_progress && (pairing->is_offering || pairing->is_joining))
+		pairing->on_progress(&progress, pairing->userdata);
 	link_free(pairing->link);
 	pairing->timeout = sd_event_source_disable_unref(pairing->timeout);
 	pairing->finish = sd_event_source_disable_unref(pairing->finish);
@@ -314,7 +319,7 @@ static void on_join(int code, const ProtobufCMessage *body, bool has_more, void 
 		memcpy(config.psk, reply->link_psk.data, LINK_PSK_SIZE);
 		identity_text(&reply->offer_id, config.psk_identity);
 		/* The two would fight for the mate's one connection. */
-		link_free(TAKE_PTR(pairing->engine->pair.link));
+		engine_drop_link(pairing->engine, "this unit is being paired");
 		r = link_new(pairing->engine->event, &config, &ops, pairing, &pairing->link);
 		explicit_bzero(&config, sizeof(config));
 	}

@@ -107,7 +107,8 @@ static void answer_waiters_if(struct replication *replication,
 static bool is_served(const struct replication_waiter *waiter,
 		      const struct replication_result *result)
 {
-	return result->code < 0 || result->seq >= waiter->seq;
+	return result->code < 0 || result->term > waiter->term ||
+	       (result->term == waiter->term && result->seq >= waiter->seq);
 }
 
 static bool is_overdue(const struct replication_waiter *waiter,
@@ -135,8 +136,8 @@ static int on_wait_timeout(sd_event_source *source, uint64_t usec, void *userdat
 	return 0;
 }
 
-void replication_wait(struct replication *replication, replication_progress_fn on_done,
-		      void *userdata)
+void replication_wait(struct replication *replication, const struct engine_position *position,
+		      replication_progress_fn on_done, void *userdata)
 {
 	struct replication_result result = {0};
 	struct replication_waiter *waiter;
@@ -154,7 +155,8 @@ void replication_wait(struct replication *replication, replication_progress_fn o
 	}
 	*waiter = (struct replication_waiter){
 		.next = replication->waiters,
-		.seq = replication->engine->store.position.seq,
+		.term = position->term,
+		.seq = position->seq,
 		.deadline = monotime_add_ms(monotime_now(), REPLICATION_WAIT_MS),
 		.on_done = on_done,
 		.userdata = userdata,
@@ -172,6 +174,7 @@ int replication_new(struct engine *engine, struct replication **ret_replication)
 		return -ENOMEM;
 	replication->engine = engine;
 	replication->next_id = 1;
+	replication->catch_up_ms = 1000;
 	r = sd_event_add_time(engine->event, &replication->timeout, CLOCK_MONOTONIC, 0, 0,
 			      on_timeout, replication);
 	if (r >= 0)
@@ -187,18 +190,26 @@ int replication_new(struct engine *engine, struct replication **ret_replication)
 	return 0;
 }
 
+/* Nobody will answer whoever waits for the mate: this unit stops. */
+static void answer_all(struct replication *replication)
+{
+	replication_progress_fn on_progress = replication->send.on_progress;
+	struct replication_result result = {.code = ERR_CLOSED};
+
+	(void)why_set(&result.why, ERR_CLOSED, "this unit stops");
+	replication->send.on_progress = NULL;
+	if (on_progress)
+		on_progress(&result, true, replication->send.userdata);
+	replication_answer_waiters(replication, &result);
+}
+
 void replication_free(struct replication *replication)
 {
 	if (!replication)
 		return;
 	replication->timeout = sd_event_source_disable_unref(replication->timeout);
 	replication->wait_timeout = sd_event_source_disable_unref(replication->wait_timeout);
-	while (replication->waiters) {
-		struct replication_waiter *waiter = replication->waiters;
-
-		replication->waiters = waiter->next;
-		free(waiter);
-	}
+	answer_all(replication);
 	free(replication->receive.config_text);
 	free(replication);
 }
@@ -254,7 +265,18 @@ void replication_stop(struct replication *replication)
 	if (replication->receive.phase != RECEIVE_IDLE)
 		replication_receive_fail(replication, ERR_CLOSED,
 					 "stopped: this unit's role changed");
-	if (replication->send.phase != SEND_IDLE && !engine_is_active(replication->engine))
+	replication_on_role(replication);
+}
+
+void replication_on_role(struct replication *replication)
+{
+	bool is_active = engine_is_active(replication->engine);
+
+	if (is_active && replication->receive.phase != RECEIVE_IDLE)
+		replication_receive_fail(replication, ERR_CLOSED, "stopped: this unit is active");
+	/* What is committed over there is as true as before; its answer is on the way. */
+	if (!is_active && replication->send.phase != SEND_IDLE &&
+	    replication->send.phase != SEND_COMMIT)
 		replication_send_fail(replication, ERR_NOT_ACTIVE,
 				      "stopped: this unit is no longer active");
 }
@@ -283,8 +305,8 @@ void replication_link_writable(struct replication *replication)
 	replication_send_continue(replication);
 }
 
-int replication_apply_config(struct replication *replication, const char *text, size_t size,
-			     struct why *ret_why)
+static int merge(const struct replication *replication, const char *text, size_t size,
+		 struct config **ret_merged, struct why *ret_why)
 {
 	struct config *merged = NULL;
 	struct config_error error = {0};
@@ -298,8 +320,30 @@ int replication_apply_config(struct replication *replication, const char *text, 
 		config_free(merged);
 		return r;
 	}
-	engine_apply_config(replication->engine, merged);
+	*ret_merged = merged;
 	return 0;
+}
+
+int replication_apply_config(struct replication *replication, const char *text, size_t size,
+			     struct why *ret_why)
+{
+	struct config *merged;
+	int r = merge(replication, text, size, &merged, ret_why);
+
+	if (r == 0)
+		engine_apply_config(replication->engine, merged);
+	return r;
+}
+
+int replication_check_config(struct replication *replication, const char *text, size_t size,
+			     struct why *ret_why)
+{
+	struct config *merged;
+	int r = merge(replication, text, size, &merged, ret_why);
+
+	if (r == 0)
+		config_free(merged);
+	return r;
 }
 
 void replication_send_config(struct replication *replication)
@@ -397,6 +441,20 @@ static void answer_command(struct replication *replication, uint32_t id, int cod
 	(void)replication_post(replication, ASAFO__WIRE__LINK__BODY_COMMAND_RESULT, &result);
 }
 
+/* They are newer than those that came with the bulk that is under way. */
+static int take_lines(struct replication *replication, const Asafo__Wire__Command *command,
+		      struct why *ret_why)
+{
+	int r = replication_apply_config(replication, (const char *)command->text.data,
+					 command->text.len, ret_why);
+
+	if (r == 0) {
+		free(TAKE_PTR(replication->receive.config_text));
+		replication->receive.config_size = 0;
+	}
+	return r;
+}
+
 /* A command of the active's: the lines as they are there now, or `write memory`. */
 static void take_command(struct replication *replication, const Asafo__Wire__Command *command)
 {
@@ -407,8 +465,7 @@ static void take_command(struct replication *replication, const Asafo__Wire__Com
 		r = why_set(&why, ERR_DENIED,
 			    "this unit is active, too: it takes no commands from its mate");
 	else if (strcmp(command->kind, "config") == 0)
-		r = replication_apply_config(replication, (const char *)command->text.data,
-					     command->text.len, &why);
+		r = take_lines(replication, command, &why);
 	else if (strcmp(command->kind, "write-memory") == 0)
 		r = replication_write_memory(replication, NULL, NULL);
 	else

@@ -14,6 +14,7 @@
  * digests. The running-config's replicated lines go the same way.
  */
 struct engine;
+struct engine_position;
 struct replication;
 
 /* Figures of one replication, for `write standby` and `show failover`. */
@@ -55,13 +56,20 @@ int replication_push(struct replication *replication, const char *reason, bool i
  */
 void replication_changed(struct replication *replication);
 /*
+ * Active, on a hello of a ready standby that is not where this unit is: with import-time
+ * replication what an earlier one could not bring follows, ever more rarely while it fails.
+ */
+void replication_catch_up(struct replication *replication);
+/*
  * Active, import-time replication in mode sync: ON_DONE is called once (is_done true) when the
- * standby has everything that is here now, or with the reason when it does not within
+ * standby has everything up to POSITION of this store, or with the reason when it does not within
  * REPLICATION_WAIT_MS. A dead or slow mate never blocks longer.
  */
 #define REPLICATION_WAIT_MS 2000
-void replication_wait(struct replication *replication, replication_progress_fn on_done,
-		      void *userdata);
+void replication_wait(struct replication *replication, const struct engine_position *position,
+		      replication_progress_fn on_done, void *userdata);
+/* The machine moved: an active unit receives nothing, another one sends nothing. */
+void replication_on_role(struct replication *replication);
 /* This unit is the active one now: makes the fallback certificate if there is none. */
 void replication_on_active(struct replication *replication);
 

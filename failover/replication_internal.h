@@ -61,7 +61,7 @@ struct replication_receive {
 /* An import that waits for the standby. */
 struct replication_waiter {
 	struct replication_waiter *next;
-	uint64_t seq; /* of our store when it began */
+	uint64_t term, seq; /* of our store, with the import */
 	struct monotime deadline;
 	replication_progress_fn on_done;
 	void *userdata;
@@ -76,6 +76,9 @@ struct replication {
 	struct replication_result last;
 	sd_event_source *timeout;
 	uint32_t next_id;
+	unsigned opening;	  /* snapshots that the keeper was asked for; the last one counts */
+	struct monotime ended_at; /* the latest that this unit sent */
+	uint64_t catch_up_ms;	  /* after it, before what is missing is sent again */
 	bool is_making_fallback;
 	char refused[WHY_TEXT_MAX]; /* the mate's answer to the latest command, empty: taken */
 };
@@ -102,4 +105,7 @@ void replication_position_fill(const struct engine_position *position,
 			       Asafo__Record__Position *ret_message);
 /* Merges the active's lines into the running-config and swaps it. */
 int replication_apply_config(struct replication *replication, const char *text, size_t size,
+			     struct why *ret_why);
+/* Would it? */
+int replication_check_config(struct replication *replication, const char *text, size_t size,
 			     struct why *ret_why);

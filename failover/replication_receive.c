@@ -22,12 +22,18 @@ static void tell(struct replication *replication, enum fo_event_type type)
 		engine_feed_type(replication->engine, type);
 }
 
+static void pause_link(struct replication *replication, bool is_paused)
+{
+	if (replication->engine->pair.link)
+		link_pause(replication->engine->pair.link, is_paused);
+}
+
 static void reset(struct replication *replication)
 {
 	struct replication_receive *receive = &replication->receive;
 
-	if (receive->staging > 0 && replication->engine->pair.link)
-		link_pause(replication->engine->pair.link, false);
+	if (receive->staging > 0)
+		pause_link(replication, false);
 	free(receive->config_text);
 	*receive = (struct replication_receive){0};
 	replication_touch(replication);
@@ -59,7 +65,8 @@ void replication_receive_fail(struct replication *replication, int code, const c
 	receive->result.at = time(NULL);
 	(void)why_set(&receive->result.why, code, "%s", why);
 	replication->last = receive->result;
-	if (code != ERR_CLOSED && receive->id != 0)
+	/* Where it was the link that failed this goes nowhere. */
+	if (receive->id != 0)
 		answer(replication, code, why, NULL);
 	reset(replication);
 	if (!is_quiet)
@@ -133,7 +140,8 @@ void replication_request(struct replication *replication, const char *reason, bo
 	char copy[sizeof(receive->reason)];
 
 	(void)snprintf(copy, sizeof(copy), "%s", reason);
-	if (receive->phase != RECEIVE_IDLE)
+	/* The machine hears nothing of a quiet one: it gets its own. */
+	if (receive->phase != RECEIVE_IDLE && (is_quiet || !receive->is_quiet))
 		return;
 	if (!replication->engine->pair.link || !link_is_up(replication->engine->pair.link)) {
 		receive->is_wanted = true;
@@ -229,6 +237,8 @@ static void take_offer(struct replication *replication, const Asafo__Wire__SyncO
 static void take_config(struct replication *replication, const Asafo__Wire__SyncConfig *config)
 {
 	struct replication_receive *receive = &replication->receive;
+	struct why why = {0};
+	int r;
 
 	if (receive->phase != RECEIVE_STAGING || config->id != receive->id)
 		return;
@@ -241,7 +251,12 @@ static void take_config(struct replication *replication, const Asafo__Wire__Sync
 	if (config->text.len > 0)
 		memcpy(receive->config_text, config->text.data, config->text.len);
 	receive->config_size = config->text.len;
-	tell(replication, FO_EVENT_SYNC_BULK);
+	/* What cannot be applied is known before anything is committed. */
+	r = replication_check_config(replication, receive->config_text, receive->config_size, &why);
+	if (r < 0)
+		replication_receive_fail(replication, r, why.text);
+	else
+		tell(replication, FO_EVENT_SYNC_BULK);
 }
 
 /* ---- items and commit ---- */
@@ -260,7 +275,7 @@ static void on_staged(int code, const ProtobufCMessage *body, bool has_more, voi
 		return;
 	receive->staging--;
 	if (receive->staging == REPLICATION_STAGED_AHEAD_MAX / 2)
-		link_pause(replication->engine->pair.link, false);
+		pause_link(replication, false);
 	if (!keeper_agrees(replication, code, status))
 		return;
 	if (receive->staging == 0 && receive->wants_done)
@@ -286,7 +301,7 @@ static void take_items(struct replication *replication, const Asafo__Wire__SyncI
 	/* The disk is slower than the link: what the keeper has not taken waits on the active, not
 	 * here. */
 	if (receive->staging == REPLICATION_STAGED_AHEAD_MAX)
-		link_pause(replication->engine->pair.link, true);
+		pause_link(replication, true);
 	replication_touch(replication);
 }
 
@@ -308,7 +323,9 @@ static void on_committed(int code, const ProtobufCMessage *body, bool has_more, 
 		return;
 	}
 	position = engine_position_from(reply->position);
-	replication->engine->store.position = position;
+	engine_store_moved(replication->engine, reply->position);
+	if (receive->phase != RECEIVE_COMMIT)
+		return;
 	if (receive->config_text) {
 		r = replication_apply_config(replication, receive->config_text,
 					     receive->config_size, &why);
@@ -386,12 +403,27 @@ static bool take_acknowledgement(struct replication *replication,
 	return true;
 }
 
+static void refuse_start(struct replication *replication, uint32_t id)
+{
+	Asafo__Wire__SyncResult result = ASAFO__WIRE__SYNC_RESULT__INIT;
+	char why[] = "it is putting aside what only it accepted while it was active: try again";
+
+	result.id = id;
+	result.code = ERR_NOT_READY;
+	result.why = why;
+	(void)replication_post(replication, ASAFO__WIRE__LINK__BODY_SYNC_RESULT, &result);
+}
+
 static void take_start(struct replication *replication, const Asafo__Wire__SyncStart *start)
 {
 	bool is_ready = replication->engine->fsm.state == FO_STATE_STANDBY_READY;
 
 	if (engine_is_active(replication->engine))
 		return; /* the machine settles who is active */
+	if (engine_keep_orphans(replication->engine)) {
+		refuse_start(replication, start->id);
+		return;
+	}
 	replication_receive_start(replication, start->id, start->reason,
 				  start->is_quiet && is_ready);
 }

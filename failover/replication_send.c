@@ -16,6 +16,9 @@
 #include "base/log.h"
 #include "failover/replication_internal.h"
 
+#define CATCH_UP_FIRST_MS 1000u
+#define CATCH_UP_MAX_MS 30000u
+
 static const char *const mode_names[] = {"equal", "delta", "full"};
 
 static void finish(struct replication *replication, int code, const char *why)
@@ -31,6 +34,10 @@ static void finish(struct replication *replication, int code, const char *why)
 	result.at = time(NULL);
 	(void)why_set(&result.why, code, "%s", why ? why : "");
 	replication->last = result;
+	replication->ended_at = monotime_now();
+	replication->catch_up_ms = code == 0 ? CATCH_UP_FIRST_MS : 2 * replication->catch_up_ms;
+	if (replication->catch_up_ms > CATCH_UP_MAX_MS)
+		replication->catch_up_ms = CATCH_UP_MAX_MS;
 	*send = (struct replication_send){0};
 	replication_touch(replication);
 	if (on_progress)
@@ -133,7 +140,8 @@ void replication_send_continue(struct replication *replication)
 
 	if (send->phase != SEND_ITEMS || send->is_next_asked)
 		return;
-	if (link_queued(replication->engine->pair.link) > REPLICATION_AHEAD_MAX)
+	if (replication->engine->pair.link &&
+	    link_queued(replication->engine->pair.link) > REPLICATION_AHEAD_MAX)
 		return; /* replication_link_writable comes back */
 	next.max_bytes = REPLICATION_BATCH;
 	send->is_next_asked = true;
@@ -179,7 +187,8 @@ static void on_opened(int code, const ProtobufCMessage *body, bool has_more, voi
 	int r;
 
 	(void)has_more;
-	if (!is_current(replication, SEND_OPENING))
+	/* The standby asked once more meanwhile: its snapshot is another one. */
+	if (--replication->opening > 0 || !is_current(replication, SEND_OPENING))
 		return;
 	r = replication_status_code(code, reply ? reply->status : NULL);
 	if (r == 0 &&
@@ -241,6 +250,8 @@ static void take_request(struct replication *replication, const Asafo__Wire__Syn
 			       on_opened, replication);
 	if (r < 0)
 		replication_send_fail(replication, r, "the keeper is not there");
+	else
+		replication->opening++;
 }
 
 static void on_manifest_taken(int code, const ProtobufCMessage *body, bool has_more, void *userdata)
@@ -370,6 +381,15 @@ int replication_push(struct replication *replication, const char *reason, bool i
 	}
 	replication_touch(replication);
 	return 0;
+}
+
+void replication_catch_up(struct replication *replication)
+{
+	struct monotime due = monotime_add_ms(replication->ended_at, replication->catch_up_ms);
+
+	if (replication->send.phase == SEND_IDLE && engine_is_active(replication->engine) &&
+	    monotime_reached(monotime_now(), due))
+		replication_changed(replication);
 }
 
 void replication_changed(struct replication *replication)

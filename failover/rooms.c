@@ -12,6 +12,8 @@
 #include "failover/engine.h"
 #include "failover/replication.h"
 
+#define STORE_RETRY_MS 2000
+
 struct engine_position engine_position_from(const Asafo__Record__Position *position)
 {
 	struct engine_position result = {0};
@@ -43,7 +45,7 @@ int engine_keeper_call(struct engine *engine, enum ipc_type type, const Protobuf
 
 /* ---- keeper ---- */
 
-static void take_position(struct engine *engine, const Asafo__Record__Position *position)
+void engine_store_moved(struct engine *engine, const Asafo__Record__Position *position)
 {
 	struct engine_position taken = engine_position_from(position);
 	bool is_changed = !engine_position_equal(&taken, &engine->store.position);
@@ -86,7 +88,7 @@ static void on_status(int code, const ProtobufCMessage *body, bool has_more, voi
 	store->unit_trustpoints = reply->unit_trustpoints;
 	store->has_failover_key = reply->has_failover_key;
 	store->has_fallback = reply->has_fallback;
-	take_position(engine, reply->position);
+	engine_store_moved(engine, reply->position);
 	if (store->why[0]) {
 		store->why[0] = 0;
 		engine_feed_type(engine, FO_EVENT_STORE_OK);
@@ -96,9 +98,30 @@ static void on_status(int code, const ProtobufCMessage *body, bool has_more, voi
 		replication_on_active(engine->replication);
 }
 
+void engine_store_retry(struct engine *engine)
+{
+	uint64_t passed_ns = monotime_since(monotime_now(), engine->store.asked_at);
+
+	if (engine->store.why[0] && passed_ns >= STORE_RETRY_MS * MONOTIME_NS_PER_MS)
+		engine_store_refresh(engine);
+}
+
 void engine_store_refresh(struct engine *engine)
 {
+	engine->store.asked_at = monotime_now();
 	(void)engine_keeper_call(engine, IPC_KEEPER_STATUS, NULL, NULL, 0, on_status, engine);
+}
+
+/* A keeper that has none, or cannot read them, takes nothing away: without its hellos an active
+ * unit would be taken for dead. The same ones again are no reason to hang up. */
+static bool has_new_keys(const struct engine_pair *pair, const Asafo__Ipc__LinkKeysReply *reply)
+{
+	if ((reply->status && reply->status->code < 0) || reply->hello_key.len != HELLO_KEY_SIZE ||
+	    reply->link_psk.len != LINK_PSK_SIZE)
+		return false;
+	return !pair->has_keys ||
+	       memcmp(pair->hello_key, reply->hello_key.data, HELLO_KEY_SIZE) != 0 ||
+	       memcmp(pair->link_psk, reply->link_psk.data, LINK_PSK_SIZE) != 0;
 }
 
 static void on_link_keys(int code, const ProtobufCMessage *body, bool has_more, void *userdata)
@@ -110,14 +133,14 @@ static void on_link_keys(int code, const ProtobufCMessage *body, bool has_more, 
 	(void)has_more;
 	if (engine->is_exiting || code < 0)
 		return;
-	pair->has_keys = (!reply->status || reply->status->code == 0) &&
-			 reply->hello_key.len == HELLO_KEY_SIZE &&
-			 reply->link_psk.len == LINK_PSK_SIZE;
-	if (pair->has_keys) {
+	if (has_new_keys(pair, reply)) {
+		pair->has_keys = true;
 		memcpy(pair->hello_key, reply->hello_key.data, HELLO_KEY_SIZE);
 		memcpy(pair->link_psk, reply->link_psk.data, LINK_PSK_SIZE);
+		engine_rebuild_pair(engine);
+	} else if (!pair->link || !pair->paths) {
+		engine_rebuild_pair(engine);
 	}
-	engine_rebuild_pair(engine);
 	engine_try_start(engine);
 }
 
@@ -178,7 +201,7 @@ static void on_keeper_notice(struct ipc_channel *channel, struct ipc_frame *fram
 	(void)channel;
 	if (frame->type != IPC_CHANGED)
 		return;
-	take_position(engine, ((const Asafo__Ipc__Changed *)body)->position);
+	engine_store_moved(engine, ((const Asafo__Ipc__Changed *)body)->position);
 	if (engine_is_active(engine))
 		replication_changed(engine->replication);
 }

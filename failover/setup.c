@@ -19,6 +19,8 @@
 #include "failover/pairing.h"
 #include "failover/replication.h"
 
+#define REFUSED_LOG_MS 10000
+
 struct fo_params engine_params(const struct config *config)
 {
 	return (struct fo_params){.unit = config->failover.unit,
@@ -125,8 +127,11 @@ static void on_link_writable(struct link *link, void *userdata)
 	replication_link_writable(engine->replication);
 }
 
+/* Anybody on the wire can send them: the log hears of one a while. */
 static void refuse_datagram(struct engine *engine, int code)
 {
+	struct monotime now = monotime_now();
+	struct monotime *last = &engine->pair.refused_at;
 	const char *why = code == ERR_VERSION ? "the mate speaks another protocol version"
 			  : code == ERR_INTEGRITY
 				  ? "a hello with another failover key came in: run `asafo pair`"
@@ -135,7 +140,19 @@ static void refuse_datagram(struct engine *engine, int code)
 	if (code == ERR_EXISTS || strcmp(engine->mate.refused, why) == 0)
 		return; /* a duplicate, or said already */
 	(void)snprintf(engine->mate.refused, sizeof(engine->mate.refused), "%s", why);
+	if (last->ns != 0 && !monotime_reached(now, monotime_add_ms(*last, REFUSED_LOG_MS)))
+		return;
+	*last = now;
 	log_line(LOG_WARNING, "hello refused: %s", why);
+}
+
+static void bring_up_to_date(struct engine *engine, bool wants_active)
+{
+	/* A mate that asks to take over gets what it lacks first. */
+	if (wants_active)
+		(void)replication_push(engine->replication, "switchover", true, NULL, NULL, NULL);
+	else
+		replication_catch_up(engine->replication);
 }
 
 static void take_hello(struct engine *engine, const struct hello *hello)
@@ -156,14 +173,16 @@ static void take_hello(struct engine *engine, const struct hello *hello)
 	mate->position.seq = hello->view.position.seq;
 	memcpy(mate->position.digest, hello->digest, sizeof(mate->position.digest));
 	memcpy(mate->software, hello->software, sizeof(mate->software));
-	mate->clock_skew_ns = (int64_t)hello->sent_realtime_ns -
-			      ((int64_t)ts.tv_sec * (int64_t)MONOTIME_NS_PER_SEC + ts.tv_nsec);
+	/* Unsigned, since a mate's clock may say anything. */
+	mate->clock_skew_ns =
+		(int64_t)(hello->sent_realtime_ns -
+			  ((uint64_t)ts.tv_sec * MONOTIME_NS_PER_SEC + (uint64_t)ts.tv_nsec));
+	engine_feed(engine, (struct fo_event){.type = FO_EVENT_HELLO, .mate = hello->view});
 	if (memcmp(hello->digest, engine->store.position.digest, sizeof(hello->digest)) == 0)
 		engine_mate_is_complete(engine);
-	else if (hello->view.wants_active && engine_is_active(engine))
-		/* It asks to take over: it gets what it lacks first. */
-		(void)replication_push(engine->replication, "switchover", true, NULL, NULL, NULL);
-	engine_feed(engine, (struct fo_event){.type = FO_EVENT_HELLO, .mate = hello->view});
+	if (engine_is_active(engine) && hello->view.state == FO_STATE_STANDBY_READY &&
+	    !engine_position_equal(&mate->position, &engine->store.position))
+		bring_up_to_date(engine, hello->view.wants_active);
 	methods_on_hello(engine->methods);
 }
 
@@ -225,6 +244,14 @@ static size_t fill_paths(const struct config *config,
 	return n;
 }
 
+void engine_drop_link(struct engine *engine, const char *why)
+{
+	if (!engine->pair.link)
+		return;
+	link_free(TAKE_PTR(engine->pair.link));
+	replication_link_down(engine->replication, why);
+}
+
 static void build_link(struct engine *engine)
 {
 	static const struct link_ops ops = {on_link_up, on_link_down, on_link_message,
@@ -248,14 +275,26 @@ static void build_link(struct engine *engine)
 		log_line(LOG_ERR, "failover link: %s", err_text(r));
 }
 
+/* The hellos go on with their counters: the mate sees no change. */
+static int rebuild_paths(struct engine *engine)
+{
+	struct path_config paths[HELLO_PATHS_MAX] = {0};
+	size_t n = fill_paths(engine->config, paths);
+	int r;
+
+	path_set_free(TAKE_PTR(engine->pair.paths));
+	r = path_set_new(engine->event, paths, n, on_datagram, engine, &engine->pair.paths);
+	if (r < 0)
+		log_line(LOG_ERR, "paths to the mate: %s", err_text(r));
+	return r;
+}
+
 void engine_rebuild_pair(struct engine *engine)
 {
 	struct engine_pair *pair = &engine->pair;
-	struct path_config paths[HELLO_PATHS_MAX] = {0};
-	size_t n = fill_paths(engine->config, paths);
 	int r = 0;
 
-	link_free(TAKE_PTR(pair->link));
+	engine_drop_link(engine, "the failover link is set up anew");
 	path_set_free(TAKE_PTR(pair->paths));
 	hello_codec_free(TAKE_PTR(pair->codec));
 	pair->link_why[0] = 0;
@@ -265,10 +304,10 @@ void engine_rebuild_pair(struct engine *engine)
 	if (pair->has_keys)
 		r = hello_codec_new(pair->hello_key, engine->config->failover.unit, pair->boot,
 				    &pair->codec);
-	if (r == 0)
-		r = path_set_new(engine->event, paths, n, on_datagram, engine, &pair->paths);
 	if (r < 0)
-		log_line(LOG_ERR, "paths to the mate: %s", err_text(r));
+		log_line(LOG_ERR, "hellos: %s", err_text(r));
+	else
+		(void)rebuild_paths(engine);
 	build_link(engine);
 }
 
@@ -298,14 +337,22 @@ static bool same_ways(const struct config *a, const struct config *b)
 	struct path_config paths_a[HELLO_PATHS_MAX] = {0}, paths_b[HELLO_PATHS_MAX] = {0};
 	size_t n_a = fill_paths(a, paths_a), n_b = fill_paths(b, paths_b);
 
-	return n_a == n_b && memcmp(paths_a, paths_b, sizeof(paths_a)) == 0 &&
-	       a->failover.unit == b->failover.unit;
+	return n_a == n_b && memcmp(paths_a, paths_b, sizeof(paths_a)) == 0;
+}
+
+/* What the link is made of; the monitored interfaces are no part of it. */
+static bool same_link(const struct config_failover *a, const struct config_failover *b)
+{
+	return a->unit == b->unit && strcmp(a->link_device, b->link_device) == 0 &&
+	       config_address_equal(&a->link_active, &b->link_active) &&
+	       config_address_equal(&a->link_standby, &b->link_standby);
 }
 
 void engine_apply_config(struct engine *engine, struct config *config)
 {
 	struct config *old = engine->config;
 	bool is_same_ways = same_ways(old, config) && engine->pair.paths;
+	bool is_same_link = same_link(&old->failover, &config->failover) && engine->pair.paths;
 	struct fo_params before = engine_params(old), after = engine_params(config);
 	struct why why = {0};
 
@@ -314,8 +361,10 @@ void engine_apply_config(struct engine *engine, struct config *config)
 	config->failover.has_key = engine->store.has_failover_key || config->failover.new_key[0];
 	if (engine->addresses.vip && engine_set_addresses(engine, &why) < 0)
 		log_line(LOG_ERR, "addresses: %s", why.text);
-	if (!is_same_ways)
+	if (!is_same_link)
 		engine_rebuild_pair(engine);
+	else if (!is_same_ways)
+		(void)rebuild_paths(engine);
 	if (config->failover.new_key[0])
 		engine_keys_settle(engine);
 	engine_fronts_configure(engine);

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "failover/core/hello.h"
+#include "failover/engine.h"
+
+/*
+ * A whole engine in this process, in a network namespace of its own. Its keeper and its mate are
+ * played by the test: the keeper answers each verb at once unless the test holds it back; the mate
+ * speaks hello and the failover link. The engine is the primary at 203.0.113.1, the mate the
+ * secondary at 203.0.113.2, both on the loopback device. All of it asserts.
+ */
+#define WORLD_WAIT_MS 8000
+#define WORLD_HELD_MAX 256
+
+/* A verb that the keeper took and has not answered. */
+struct world_held {
+	enum ipc_type type;
+	uint32_t id;
+};
+
+struct world_keeper {
+	struct ipc_channel *channel;
+	bool holds[IPC_TYPE__MAX]; /* such a verb waits for world_keeper_answer */
+	int codes[IPC_TYPE__MAX];  /* what it is answered with */
+	unsigned asked[IPC_TYPE__MAX];
+	struct world_held held[WORLD_HELD_MAX];
+	size_t n_held;
+	struct engine_position position;
+	uint8_t keys; /* every byte of the keys that it derives */
+};
+
+struct world_mate {
+	struct link *link;
+	struct hello_codec *codec;
+	struct path_set *paths;
+	struct hello says;  /* with each hello */
+	struct hello heard; /* the engine's latest */
+	bool is_silent;
+	unsigned n_ups, n_downs;
+	unsigned n_messages[16]; /* by body case */
+	uint32_t last_id[16];
+	int last_code;
+	char last_text[2048]; /* of a command */
+};
+
+struct world {
+	sd_event *event;
+	struct engine *engine;
+	struct world_keeper keeper;
+	struct world_mate mate;
+	sd_event_source *hello_timer;
+	char directory[64], socket_path[96];
+	int supervisor_fd;
+};
+
+extern struct world world;
+
+/* Runs the loop until CONDITION. */
+#define WAIT_FOR(condition)                                                                        \
+	do {                                                                                       \
+		struct monotime until_ = monotime_add_ms(monotime_now(), WORLD_WAIT_MS);           \
+		while (!(condition)) {                                                             \
+			if (monotime_reached(monotime_now(), until_))                              \
+				fail_msg("did not come: %s", #condition);                          \
+			assert_true(sd_event_run(world.event, 20000) >= 0);                        \
+		}                                                                                  \
+	} while (0)
+
+/* Once: the namespace and the supervisor's end. */
+void world_enter(void);
+/* Fixture. The engine has its keeper and, with world_start, its configuration. */
+int world_setup(void **state);
+int world_teardown(void **state);
+/* LINES are added to a configuration with failover on. */
+void world_start(const char *lines);
+/* A new keeper in place of the one before, as after a crash. */
+void world_keeper_attach(void);
+void world_keeper_die(void);
+/* Answers the oldest verb of TYPE that is held back; with CODE < 0: refuses it. */
+void world_keeper_answer(enum ipc_type type, int code);
+bool world_keeper_has(enum ipc_type type);
+/* The store moved on: to SEQ of TERM. The engine is told. */
+void world_keeper_moves(uint64_t term, uint64_t seq);
+/* The mate begins to speak: as STATE, at the engine's position, its link up. */
+void world_mate_appears(enum fo_state state);
+void world_mate_send(Asafo__Wire__Link__BodyCase kind, void *body);
+#define WORLD_GOT(kind) (world.mate.n_messages[ASAFO__WIRE__LINK__BODY_##kind])
+#define WORLD_LAST_ID(kind) (world.mate.last_id[ASAFO__WIRE__LINK__BODY_##kind])
+/* The engine is active, the mate ready. */
+void world_be_active(const char *lines);
+/* The engine is standby of an active mate, its bulk replication under way and staged. */
+void world_be_staging(const char *lines);
+/* Asks the engine over its control socket; FD (or -1) goes along. Returns the connection. */
+int world_ask(const char *request, int fd);
+/* The next answer on FD, up to its NUL. */
+const char *world_answer(int fd);

@@ -1,0 +1,366 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The engine between its keeper, its mate and its operator. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <string.h>
+#include <unistd.h>
+
+#include "base/err.h"
+#include "engine_world.h"
+#include "failover/methods.h"
+#include "failover/replication.h"
+
+static const char import_request[] =
+	"{\"method\":\"asafo.Import\",\"parameters\":{\"name\":\"vpn\"}}";
+
+static void mate_asks(uint32_t id)
+{
+	Asafo__Wire__SyncRequest request = ASAFO__WIRE__SYNC_REQUEST__INIT;
+	unsigned before = WORLD_GOT(SYNC_DONE);
+
+	request.id = id;
+	world_mate_send(ASAFO__WIRE__LINK__BODY_SYNC_REQUEST, &request);
+	WAIT_FOR(WORLD_GOT(SYNC_DONE) == before + 1);
+}
+
+static void mate_has(uint32_t id, const struct engine_position *position)
+{
+	Asafo__Wire__SyncResult result = ASAFO__WIRE__SYNC_RESULT__INIT;
+	Asafo__Record__Position message = ASAFO__RECORD__POSITION__INIT;
+
+	message.term = position->term;
+	message.seq = position->seq;
+	message.digest = (ProtobufCBinaryData){sizeof(position->digest),
+					       (uint8_t *)(uintptr_t)position->digest};
+	result.id = id;
+	result.position = &message;
+	world_mate_send(ASAFO__WIRE__LINK__BODY_SYNC_RESULT, &result);
+}
+
+static void mate_commands(const char *text)
+{
+	Asafo__Wire__Command command = ASAFO__WIRE__COMMAND__INIT;
+	char kind[] = "config";
+	unsigned before = WORLD_GOT(COMMAND_RESULT);
+
+	command.id = 1;
+	command.kind = kind;
+	command.text = (ProtobufCBinaryData){strlen(text), (uint8_t *)(uintptr_t)text};
+	world_mate_send(ASAFO__WIRE__LINK__BODY_COMMAND, &command);
+	WAIT_FOR(WORLD_GOT(COMMAND_RESULT) == before + 1);
+	assert_int_equal(world.mate.last_code, 0);
+}
+
+static void mate_commits(void)
+{
+	Asafo__Wire__SyncDone done = ASAFO__WIRE__SYNC_DONE__INIT;
+	Asafo__Record__Position position = ASAFO__RECORD__POSITION__INIT;
+	uint8_t digest[32] = {5};
+
+	position.term = 101;
+	position.seq = 5;
+	position.digest = (ProtobufCBinaryData){sizeof(digest), digest};
+	done.id = WORLD_LAST_ID(SYNC_REQUEST);
+	done.position = &position;
+	world_mate_send(ASAFO__WIRE__LINK__BODY_SYNC_DONE, &done);
+}
+
+static void an_import_is_said_to_be_on_both_only_when_a_later_replication_brought_it(void **state)
+{
+	struct engine_position before, after;
+	int operator, writer, file[2];
+
+	(void)state;
+	world_be_active("failover replication trustpoint sync\n");
+	before = world.engine->store.position;
+	writer = world_ask("{\"method\":\"asafo.WriteStandby\"}", -1);
+	WAIT_FOR(WORLD_GOT(SYNC_START) == 1);
+	mate_asks(WORLD_LAST_ID(SYNC_START)); /* the snapshot is taken */
+	assert_int_equal(pipe(file), 0);
+	world.keeper.holds[IPC_IMPORT] = true;
+	operator= world_ask(import_request, file[0]);
+	WAIT_FOR(world_keeper_has(IPC_IMPORT));
+	world.keeper.position.seq = 2;
+	world.keeper.position.digest[0] = 2;
+	after = world.keeper.position;
+	world_keeper_answer(IPC_IMPORT, 0);
+	WAIT_FOR(world.engine->lacking.n == 1);
+	world_keeper_moves(after.term, after.seq);
+	mate_has(WORLD_LAST_ID(SYNC_START), &before);
+	assert_non_null(strstr(world_answer(writer), "\"digest\""));
+	WAIT_FOR(WORLD_GOT(SYNC_START) == 2);
+	assert_int_equal(recv(operator, &(char){0}, 1, MSG_DONTWAIT | MSG_PEEK), -1);
+	mate_asks(WORLD_LAST_ID(SYNC_START));
+	mate_has(WORLD_LAST_ID(SYNC_START), &after);
+	assert_non_null(strstr(world_answer(operator), "durably"));
+	(void)close(file[0]);
+	(void)close(file[1]);
+	(void)close(operator);
+	(void)close(writer);
+}
+
+static void what_could_not_be_replicated_follows_when_the_link_is_back(void **state)
+{
+	struct link *link;
+
+	(void)state;
+	world_be_active("failover replication trustpoint async\n");
+	link = world.mate.link;
+	world.mate.link = NULL;
+	link_free(link);
+	WAIT_FOR(!link_is_up(world.engine->pair.link));
+	world_keeper_moves(world.engine->fsm.term, 2);
+	WAIT_FOR(world.engine->store.position.seq == 2);
+	path_set_free(world.mate.paths);
+	hello_codec_free(world.mate.codec);
+	world.keeper.position.seq = 1; /* where the mate still is */
+	world.keeper.position.digest[0] = 1;
+	world_mate_appears(FO_STATE_STANDBY_READY);
+	WAIT_FOR(world.mate.n_ups == 2);
+	WAIT_FOR(WORLD_GOT(SYNC_START) > 0);
+}
+
+static void a_planned_switchover_waits_for_the_standbys_hello(void **state)
+{
+	struct engine_position after;
+	int operator;
+
+	(void)state;
+	world_be_active("");
+	world_keeper_moves(world.engine->fsm.term, 2);
+	WAIT_FOR(world.engine->store.position.seq == 2);
+	after = world.engine->store.position;
+	operator= world_ask("{\"method\":\"asafo.FailoverStandby\"}", -1);
+	WAIT_FOR(WORLD_GOT(SYNC_START) == 1);
+	mate_asks(WORLD_LAST_ID(SYNC_START));
+	mate_has(WORLD_LAST_ID(SYNC_START), &after);
+	WAIT_FOR(WORLD_GOT(SYNC_RESULT) == 1); /* acknowledged; its hellos do not say so yet */
+	world.mate.says.view.position.seq = 2;
+	world.mate.says.digest[0] = 2;
+	WAIT_FOR(world.engine->fsm.state == FO_STATE_STANDBY_READY);
+	world.mate.says.view.state = FO_STATE_ACTIVE;
+	world.mate.says.view.is_serving = true;
+	world.mate.says.view.term = 101;
+	assert_non_null(strstr(world_answer(operator), "standby"));
+	(void)close(operator);
+}
+
+static void a_command_is_not_undone_by_a_bulk_that_began_before_it(void **state)
+{
+	(void)state;
+	world_be_staging("");
+	mate_commands("hostname newer\n");
+	mate_commits();
+	WAIT_FOR(WORLD_GOT(SYNC_RESULT) == 1);
+	assert_int_equal(world.mate.last_code, 0);
+	assert_string_equal(world.engine->config->hostname, "newer");
+}
+
+static void a_bulk_brings_the_configuration(void **state)
+{
+	(void)state;
+	world_be_staging("");
+	mate_commits();
+	WAIT_FOR(WORLD_GOT(SYNC_RESULT) == 1);
+	assert_string_equal(world.engine->config->hostname, "staged");
+	mate_has(WORLD_LAST_ID(SYNC_RESULT), &world.keeper.position);
+	WAIT_FOR(world.engine->fsm.state == FO_STATE_STANDBY_READY);
+	assert_int_equal(world.engine->fsm.position.seq, 5);
+}
+
+static void a_command_about_interfaces_leaves_the_link_up(void **state)
+{
+	unsigned downs;
+
+	(void)state;
+	world_be_staging("");
+	downs = world.mate.n_downs;
+	mate_commands("interface va\n nameif outside\n"
+		      " ip address 198.51.100.10 255.255.255.0 standby 198.51.100.11\n");
+	assert_int_equal(path_set_count(world.engine->pair.paths), 2);
+	WAIT_FOR(sd_event_run(world.event, 0) == 0);
+	assert_int_equal(world.mate.n_downs, downs);
+	assert_int_equal(world.mate.n_ups, 1);
+	assert_int_equal(world.engine->fsm.state, FO_STATE_BULK_SYNC);
+}
+
+static void a_link_that_is_set_up_anew_ends_the_bulk_at_once(void **state)
+{
+	struct monotime begin;
+	struct config *config;
+
+	(void)state;
+	world_be_staging("");
+	assert_int_equal(config_copy(world.engine->config, &config), 0);
+	config->failover.link_device[0] = 0;
+	config->failover.link_active.family = config->failover.link_standby.family = 0;
+	begin = monotime_now();
+	engine_apply_config(world.engine, config);
+	WAIT_FOR(world.engine->fsm.state != FO_STATE_BULK_SYNC);
+	assert_true(monotime_since(monotime_now(), begin) < MONOTIME_NS_PER_SEC);
+	assert_false(replication_is_busy(world.engine->replication));
+}
+
+static void items_on_their_way_to_the_keeper_outlive_the_link(void **state)
+{
+	Asafo__Wire__SyncItems items = ASAFO__WIRE__SYNC_ITEMS__INIT;
+	struct config *config;
+
+	(void)state;
+	world_be_staging("");
+	world.keeper.holds[IPC_STAGE_ITEMS] = true;
+	items.id = WORLD_LAST_ID(SYNC_REQUEST);
+	for (int i = 0; i < 64; i++)
+		world_mate_send(ASAFO__WIRE__LINK__BODY_SYNC_ITEMS, &items);
+	WAIT_FOR(world.keeper.asked[IPC_STAGE_ITEMS] == 64);
+	assert_int_equal(config_copy(world.engine->config, &config), 0);
+	config->failover.link_device[0] = 0;
+	config->failover.link_active.family = config->failover.link_standby.family = 0;
+	engine_apply_config(world.engine, config);
+	assert_null(world.engine->pair.link);
+	while (world_keeper_has(IPC_STAGE_ITEMS))
+		world_keeper_answer(IPC_STAGE_ITEMS, 0);
+	WAIT_FOR(world.engine->fsm.state != FO_STATE_BULK_SYNC);
+}
+
+static void a_new_keeper_leaves_the_link_and_the_hellos_alone(void **state)
+{
+	unsigned downs;
+	uint64_t boot;
+
+	(void)state;
+	world_be_active("");
+	boot = world.engine->pair.boot;
+	downs = world.mate.n_downs;
+	world_keeper_die();
+	world_keeper_attach();
+	WAIT_FOR(world.keeper.asked[IPC_LINK_KEYS] == 2 && world.keeper.n_held == 0);
+	WAIT_FOR(sd_event_run(world.event, 0) == 0);
+	assert_true(world.engine->pair.boot == boot);
+	assert_int_equal(world.mate.n_downs, downs);
+}
+
+static void a_keeper_that_cannot_read_its_keys_does_not_silence_the_engine(void **state)
+{
+	uint64_t counter;
+
+	(void)state;
+	world_be_active("");
+	world_keeper_die();
+	world.keeper.codes[IPC_LINK_KEYS] = world.keeper.codes[IPC_KEEPER_STATUS] = ERR_STORE;
+	world_keeper_attach();
+	WAIT_FOR(world.keeper.asked[IPC_LINK_KEYS] == 2);
+	WAIT_FOR(world.engine->fsm.flags.is_store_failed);
+	counter = world.mate.heard.counter;
+	WAIT_FOR(world.mate.heard.counter > counter + 3);
+	assert_true(world.engine->pair.has_keys);
+}
+
+static void a_store_that_failed_for_a_moment_is_asked_again(void **state)
+{
+	(void)state;
+	world_be_active("");
+	world.keeper.codes[IPC_KEEPER_STATUS] = ERR_BUSY;
+	engine_store_refresh(world.engine);
+	WAIT_FOR(world.engine->fsm.flags.is_store_failed);
+	world.keeper.codes[IPC_KEEPER_STATUS] = 0;
+	WAIT_FOR(!world.engine->fsm.flags.is_store_failed);
+}
+
+/* The engine was active in term 2, the mate in 101. */
+static void meet_a_newer_active(void)
+{
+	world_start("");
+	WAIT_FOR(world.engine->fsm.state == FO_STATE_ACTIVE);
+	world_keeper_moves(world.engine->fsm.term, 9);
+	WAIT_FOR(world.engine->store.position.seq == 9);
+	world.keeper.holds[IPC_ORPHAN_KEEP] = true;
+	world_mate_appears(FO_STATE_ACTIVE);
+	WAIT_FOR(world_keeper_has(IPC_ORPHAN_KEEP));
+}
+
+static void the_mates_state_does_not_come_before_what_only_this_unit_had_is_kept(void **state)
+{
+	(void)state;
+	meet_a_newer_active();
+	world_keeper_die();
+	world_keeper_attach();
+	WAIT_FOR(world_keeper_has(IPC_ORPHAN_KEEP)); /* again */
+	assert_int_equal(WORLD_GOT(SYNC_REQUEST), 0);
+	world_keeper_answer(IPC_ORPHAN_KEEP, -28);
+	WAIT_FOR(world_keeper_has(IPC_ORPHAN_KEEP)); /* and again */
+	assert_int_equal(WORLD_GOT(SYNC_REQUEST), 0);
+	world_keeper_answer(IPC_ORPHAN_KEEP, 0);
+	WAIT_FOR(WORLD_GOT(SYNC_REQUEST) > 0);
+}
+
+static void write_standby_does_not_come_before_it_either(void **state)
+{
+	Asafo__Wire__SyncStart start = ASAFO__WIRE__SYNC_START__INIT;
+
+	(void)state;
+	meet_a_newer_active();
+	WAIT_FOR(world.mate.n_ups == 1);
+	start.id = 77;
+	world_mate_send(ASAFO__WIRE__LINK__BODY_SYNC_START, &start);
+	WAIT_FOR(WORLD_GOT(SYNC_RESULT) == 1);
+	assert_true(world.mate.last_code < 0);
+	assert_int_equal(world.keeper.asked[IPC_STAGE_OPEN], 0);
+}
+
+static void an_engine_may_end_whatever_is_under_way(void **state)
+{
+	int file[2], fds[4];
+
+	(void)state;
+	world_be_active("failover replication trustpoint sync\n");
+	memset(world.keeper.holds, 1, sizeof(world.keeper.holds));
+	assert_int_equal(pipe(file), 0);
+	fds[0] = world_ask("{\"method\":\"asafo.WriteStandby\"}", -1);
+	WAIT_FOR(WORLD_GOT(SYNC_START) == 1);
+	fds[1] = world_ask("{\"method\":\"asafo.PairOffer\",\"more\":true}", -1);
+	fds[2] = world_ask(import_request, file[0]);
+	fds[3] = world_ask("{\"method\":\"asafo.FailoverActive\"}", -1);
+	engine_store_refresh(world.engine);
+	engine_keys_refresh(world.engine);
+	world.engine->store.has_fallback = false;
+	replication_on_active(world.engine->replication);
+	WAIT_FOR(world_keeper_has(IPC_PAIR_OFFER) && world_keeper_has(IPC_IMPORT) &&
+		 world_keeper_has(IPC_FALLBACK_MAKE));
+	engine_free(world.engine);
+	world.engine = NULL;
+	for (size_t i = 0; i < 4; i++)
+		(void)close(fds[i]);
+	(void)close(file[0]);
+	(void)close(file[1]);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, world_setup, world_teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(an_import_is_said_to_be_on_both_only_when_a_later_replication_brought_it),
+		TEST(what_could_not_be_replicated_follows_when_the_link_is_back),
+		TEST(a_planned_switchover_waits_for_the_standbys_hello),
+		TEST(a_command_is_not_undone_by_a_bulk_that_began_before_it),
+		TEST(a_bulk_brings_the_configuration),
+		TEST(a_command_about_interfaces_leaves_the_link_up),
+		TEST(a_link_that_is_set_up_anew_ends_the_bulk_at_once),
+		TEST(items_on_their_way_to_the_keeper_outlive_the_link),
+		TEST(a_new_keeper_leaves_the_link_and_the_hellos_alone),
+		TEST(a_keeper_that_cannot_read_its_keys_does_not_silence_the_engine),
+		TEST(a_store_that_failed_for_a_moment_is_asked_again),
+		TEST(the_mates_state_does_not_come_before_what_only_this_unit_had_is_kept),
+		TEST(write_standby_does_not_come_before_it_either),
+		TEST(an_engine_may_end_whatever_is_under_way),
+	};
+
+	world_enter();
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
