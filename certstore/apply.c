@@ -157,14 +157,20 @@ int apply_item(struct apply *apply, const char *key, size_t key_size, const uint
 	return remember_key(apply, key, key_size);
 }
 
-int apply_commit(struct apply *apply, uint64_t term, uint64_t seq)
+int apply_commit(struct apply *apply, uint64_t term, uint64_t seq, uint64_t lineage)
 {
-	int r;
+	bool is_adopted = lineage != 0 && lineage != apply->position.lineage;
+	int r = is_adopted ? journal_drop(apply->replica, apply->txn) : 0;
 
 	apply->position.term = term;
 	apply->position.seq = seq;
-	r = journal_append(apply->replica, apply->txn, &apply->position, apply->keys, apply->n_keys,
-			   apply->has_too_many_keys);
+	if (is_adopted)
+		apply->position.lineage = lineage;
+	if (r == 0)
+		r = journal_append(apply->replica, apply->txn, &apply->position, apply->keys,
+				   apply->n_keys, is_adopted || apply->has_too_many_keys);
+	if (r == 0)
+		r = store_data_check(apply->replica, apply->txn, &apply->position.has_data);
 	if (r == 0)
 		r = store_meta_write(apply->replica, apply->txn, &apply->position);
 	if (r < 0)

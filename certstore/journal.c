@@ -3,7 +3,7 @@
  * An entry says which keys differ between the contents before it and after it, whoever made the
  * change; a delta is the union of such sets. That holds only while the entries lie in the order in
  * which they were applied: when a commit's position is not behind the last entry (a mate with an
- * older history took over), the journal begins anew with a barrier.
+ * older history took over) or is of another lineage, the journal begins anew with a barrier.
  */
 #include <endian.h>
 #include <string.h>
@@ -33,6 +33,11 @@ static int key_decode(const MDB_val *key, uint64_t *ret_term, uint64_t *ret_seq)
 	return 0;
 }
 
+int journal_drop(const struct store_replica *replica, MDB_txn *txn)
+{
+	return store_code(mdb_drop(txn, replica->journal, 0));
+}
+
 /* Drops everything if the history does not go on from its last entry. */
 static int make_order(const struct store_replica *replica, MDB_txn *txn, const uint8_t *new_key,
 		      bool *ret_is_broken)
@@ -50,7 +55,7 @@ static int make_order(const struct store_replica *replica, MDB_txn *txn, const u
 	if (key.mv_size == JOURNAL_KEY_SIZE && memcmp(key.mv_data, new_key, JOURNAL_KEY_SIZE) < 0)
 		return 0;
 	*ret_is_broken = true;
-	return store_code(mdb_drop(txn, replica->journal, 0));
+	return journal_drop(replica, txn);
 }
 
 static int trim(const struct store_replica *replica, MDB_txn *txn)

@@ -143,16 +143,13 @@ void keeper_refuse(struct keeper *keeper, const struct keeper_ticket *ticket, in
 void keeper_changed(struct keeper *keeper)
 {
 	Asafo__Ipc__Changed notice = ASAFO__IPC__CHANGED__INIT;
-	Asafo__Record__Position position = ASAFO__RECORD__POSITION__INIT;
+	Asafo__Record__Position position;
 	struct store_position now;
 
 	keeper->counts.is_valid = false;
 	signer_flush(keeper->signer);
 	store_position(keeper->store, &now);
-	position.term = now.term;
-	position.seq = now.seq;
-	position.count = now.count;
-	position.digest = (ProtobufCBinaryData){sizeof(now.digest), now.digest};
+	store_position_pack(&now, &position);
 	notice.position = &position;
 	for (struct keeper_peer *peer = keeper->peers; peer; peer = peer->next)
 		(void)ipc_channel_send(peer->channel, IPC_CHANGED, &notice.base, NULL, 0);

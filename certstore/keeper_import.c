@@ -178,7 +178,7 @@ static void reply(const struct keeper_import *import, const struct identity *ide
 {
 	Asafo__Ipc__ImportReply message = ASAFO__IPC__IMPORT_REPLY__INIT;
 	Asafo__Ipc__Status status = ASAFO__IPC__STATUS__INIT;
-	Asafo__Record__Position position = ASAFO__RECORD__POSITION__INIT;
+	Asafo__Record__Position position;
 	char *warnings[IDENTITY_WARNINGS_MAX];
 	_cleanup_free_ uint8_t *packed =
 		malloc(asafo__record__trustpoint_public__get_packed_size(part) + 1);
@@ -189,10 +189,7 @@ static void reply(const struct keeper_import *import, const struct identity *ide
 		return;
 	}
 	store_position(import->keeper->store, &now);
-	position.term = now.term;
-	position.seq = now.seq;
-	position.count = now.count;
-	position.digest = (ProtobufCBinaryData){sizeof(now.digest), now.digest};
+	store_position_pack(&now, &position);
 	for (size_t i = 0; i < identity->n_warnings; i++)
 		warnings[i] = (char *)(uintptr_t)identity->warnings[i];
 	message.status = &status;

@@ -71,6 +71,7 @@ static struct store_position mate_position(const Asafo__Record__Position *messag
 		return position;
 	position.term = message->term;
 	position.seq = message->seq;
+	position.lineage = message->lineage;
 	if (message->digest.len == STORE_DIGEST_SIZE) {
 		memcpy(position.digest, message->digest.data, STORE_DIGEST_SIZE);
 		position.count = message->count;
@@ -86,7 +87,7 @@ void keeper_on_replica_open(struct keeper *keeper, const struct keeper_ticket *t
 	const Asafo__Ipc__ReplicaOpen *request = (const Asafo__Ipc__ReplicaOpen *)body;
 	Asafo__Ipc__ReplicaOpenReply message = ASAFO__IPC__REPLICA_OPEN_REPLY__INIT;
 	Asafo__Ipc__Status status = ASAFO__IPC__STATUS__INIT;
-	Asafo__Record__Position position = ASAFO__RECORD__POSITION__INIT;
+	Asafo__Record__Position position;
 	_cleanup_(buf_done) struct buf kek = {0};
 	struct store_position mate = mate_position(request->mate), own;
 	enum replica_mode mode = REPLICA_EQUAL;
@@ -107,10 +108,7 @@ void keeper_on_replica_open(struct keeper *keeper, const struct keeper_ticket *t
 		sender_drop(keeper);
 	else
 		sender_touch(keeper);
-	position.term = own.term;
-	position.seq = own.seq;
-	position.count = own.count;
-	position.digest = (ProtobufCBinaryData){sizeof(own.digest), own.digest};
+	store_position_pack(&own, &position);
 	message.status = &status;
 	message.mode = (Asafo__Ipc__ReplicaOpenReply__Mode)mode;
 	message.position = &position;
@@ -297,7 +295,7 @@ void keeper_on_stage_commit(struct keeper *keeper, const struct keeper_ticket *t
 {
 	Asafo__Ipc__PositionReply message = ASAFO__IPC__POSITION_REPLY__INIT;
 	Asafo__Ipc__Status status = ASAFO__IPC__STATUS__INIT;
-	Asafo__Record__Position position = ASAFO__RECORD__POSITION__INIT;
+	Asafo__Record__Position position;
 	struct store_position now;
 	struct why why = {0};
 	int r = commit(keeper, (const Asafo__Ipc__StageCommit *)body, &why);
@@ -309,10 +307,7 @@ void keeper_on_stage_commit(struct keeper *keeper, const struct keeper_ticket *t
 		return;
 	}
 	store_position(keeper->store, &now);
-	position.term = now.term;
-	position.seq = now.seq;
-	position.count = now.count;
-	position.digest = (ProtobufCBinaryData){sizeof(now.digest), now.digest};
+	store_position_pack(&now, &position);
 	message.status = &status;
 	message.position = &position;
 	keeper_reply(keeper, ticket, &message.base, false);

@@ -92,7 +92,7 @@ void keeper_on_status(struct keeper *keeper, const struct keeper_ticket *ticket,
 {
 	Asafo__Ipc__KeeperStatusReply message = ASAFO__IPC__KEEPER_STATUS_REPLY__INIT;
 	Asafo__Ipc__Status status = ASAFO__IPC__STATUS__INIT;
-	Asafo__Record__Position position = ASAFO__RECORD__POSITION__INIT;
+	Asafo__Record__Position position;
 	struct store_position now;
 	int r = terms_get(keeper, &message.promised_term, &message.activated_term);
 
@@ -106,10 +106,7 @@ void keeper_on_status(struct keeper *keeper, const struct keeper_ticket *ticket,
 		return;
 	}
 	store_position(keeper->store, &now);
-	position.term = now.term;
-	position.seq = now.seq;
-	position.count = now.count;
-	position.digest = (ProtobufCBinaryData){sizeof(now.digest), now.digest};
+	store_position_pack(&now, &position);
 	message.status = &status;
 	message.position = &position;
 	message.trustpoints = keeper->counts.trustpoints;
@@ -194,18 +191,20 @@ static int orphans_add_changed(const char *key, void *userdata)
 	return r < 0 ? r : orphans_add(key, value.data, value.size, orphans);
 }
 
-static int keep_orphans(struct keeper *keeper, uint64_t term, struct why *why)
+static int keep_orphans(struct keeper *keeper, uint64_t term, bool is_everything, struct why *why)
 {
 	_cleanup_(orphans_free_p) struct orphans *orphans = calloc(1, sizeof(*orphans));
 	bool is_whole = false;
-	int r;
+	int r = 0;
 
 	if (!orphans)
 		return why_set(why, -ENOMEM, "out of memory");
 	orphans->keeper = keeper;
 	orphans->term = term;
 	orphans->why = why;
-	r = store_journal_each(keeper->store, term, orphans_add_changed, orphans, &is_whole);
+	if (!is_everything)
+		r = store_journal_each(keeper->store, term, orphans_add_changed, orphans,
+				       &is_whole);
 	/* The journal does not know: better too much. */
 	if (r == 0 && !is_whole)
 		r = store_each(keeper->store, "trustpoint/", orphans_add, orphans);
@@ -222,7 +221,7 @@ void keeper_on_orphan_keep(struct keeper *keeper, const struct keeper_ticket *ti
 {
 	const Asafo__Ipc__OrphanKeep *request = (const Asafo__Ipc__OrphanKeep *)body;
 	struct why why = {0};
-	int r = keep_orphans(keeper, request->term, &why);
+	int r = keep_orphans(keeper, request->term, request->is_everything, &why);
 
 	(void)frame;
 	keeper->counts.is_valid = false;

@@ -14,7 +14,7 @@
  * other database. The same values are in ipc.ReplicaOpenReply.Mode.
  */
 enum replica_mode {
-	REPLICA_EQUAL,		/* nothing to send, nothing to commit */
+	REPLICA_EQUAL,		/* nothing to send; the commit may adopt the lineage */
 	REPLICA_DELTA,		/* replica_sender_next right away */
 	REPLICA_NEEDS_MANIFEST, /* replica_sender_manifest first, until its end */
 };
@@ -27,7 +27,8 @@ struct replica_sender;
 
 /*
  * MATE is what the mate says about itself: it need not be true, since the mate's commit compares
- * digests. A mate with nothing gets everything as a DELTA. Errors: -ENOMEM, ERR_STORE.
+ * digests. A mate with nothing gets everything as a DELTA, one with something of another lineage
+ * only after its manifest. Errors: -ENOMEM, ERR_STORE.
  */
 int replica_sender_new(struct store_replica *replica, const struct store_position *mate,
 		       struct replica_sender **ret_sender, enum replica_mode *ret_mode,
@@ -60,9 +61,9 @@ void replica_stage_free(struct replica_stage *stage);
 int replica_stage_items(struct replica_stage *stage, const uint8_t *batch, size_t size,
 			struct why *ret_why);
 /*
- * One transaction: all items, POSITION, and (unless NULL) the id of the key-encryption key that the
- * items are sealed under. Durable on return. ERR_DIFFERS: the contents would not have POSITION's
- * digest and count. Nothing has changed on failure.
+ * One transaction: all items, POSITION with its lineage, and (unless NULL) the id of the
+ * key-encryption key that the items are sealed under. Durable on return. ERR_DIFFERS: the contents
+ * would not have POSITION's digest and count. Nothing has changed on failure.
  */
 int replica_stage_commit(struct replica_stage *stage, const struct store_position *position,
 			 const uint8_t *kek_id, struct why *ret_why);

@@ -124,10 +124,11 @@ static int manifest_end(struct replica_sender *sender)
 }
 
 static int delta_or_manifest(struct replica_sender *sender, const struct store_position *mate,
-			     enum replica_mode *ret_mode)
+			     const struct store_position *own, enum replica_mode *ret_mode)
 {
 	bool is_found = false;
-	int r = journal_find(sender->replica, sender->txn, mate, &is_found);
+	bool is_ours = mate->lineage == 0 || mate->lineage == own->lineage;
+	int r = is_ours ? journal_find(sender->replica, sender->txn, mate, &is_found) : 0;
 
 	if (r < 0)
 		return r;
@@ -152,8 +153,8 @@ static int make_plan(struct replica_sender *sender, const struct store_position 
 	*ret_mode = REPLICA_DELTA;
 	if (mate->count == own->count &&
 	    memcmp(mate->digest, own->digest, STORE_DIGEST_SIZE) == 0) {
-		/* The same contents under another position: the mate commits nothing but the
-		 * position. */
+		/* The same contents under another position or lineage: the mate commits nothing
+		 * but that. */
 		if (mate->term == own->term && mate->seq == own->seq)
 			*ret_mode = REPLICA_EQUAL;
 		return 0;
@@ -162,7 +163,7 @@ static int make_plan(struct replica_sender *sender, const struct store_position 
 		r = manifest_begin(sender);
 		return r < 0 ? r : manifest_end(sender);
 	}
-	return delta_or_manifest(sender, mate, ret_mode);
+	return delta_or_manifest(sender, mate, own, ret_mode);
 }
 
 int replica_sender_new(struct store_replica *replica, const struct store_position *mate,

@@ -284,9 +284,11 @@ static bool is_same_contents(const struct store_position *a, const struct store_
 	return a->count == b->count && memcmp(a->digest, b->digest, STORE_DIGEST_SIZE) == 0;
 }
 
+/* B may be that of a mate which does not know of lineages. */
 static bool is_same_place(const struct store_position *a, const struct store_position *b)
 {
-	return a->term == b->term && a->seq == b->seq && is_same_contents(a, b);
+	return a->term == b->term && a->seq == b->seq && is_same_contents(a, b) &&
+	       (b->lineage == 0 || a->lineage == b->lineage);
 }
 
 /* A unit that is there already has no new entry in its journal, which would only make a barrier. */
@@ -294,7 +296,7 @@ static int commit_at(struct replica_stage *stage, struct apply *apply,
 		     const struct store_position *position)
 {
 	if (!is_same_place(&stage->replica->position, position))
-		return apply_commit(apply, position->term, position->seq);
+		return apply_commit(apply, position->term, position->seq, position->lineage);
 	apply->items = NULL;
 	apply->digests = NULL;
 	return store_code(mdb_txn_commit(TAKE_PTR(apply->txn)));

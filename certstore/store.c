@@ -15,6 +15,8 @@
 #include "certstore/digest.h"
 #include "certstore/store_private.h"
 
+#define FALLBACK_KEY "fallback/"
+
 int store_code(int lmdb_code)
 {
 	switch (lmdb_code) {
@@ -64,6 +66,22 @@ void store_position_pack(const struct store_position *position,
 	ret_message->count = position->count;
 	ret_message->digest.len = STORE_DIGEST_SIZE;
 	ret_message->digest.data = (uint8_t *)(uintptr_t)position->digest;
+	ret_message->lineage = position->lineage;
+	ret_message->has_data = position->has_data;
+}
+
+/* The fallback's key sorts before all others. */
+int store_data_check(const struct store_replica *replica, MDB_txn *txn, bool *ret_has_data)
+{
+	_cleanup_cursor_ MDB_cursor *cursor = NULL;
+	MDB_val key, value;
+	int r = store_code(mdb_cursor_open(txn, replica->items, &cursor));
+
+	if (r == 0)
+		r = store_code(mdb_cursor_get(cursor, &key, &value, MDB_LAST));
+	*ret_has_data = r == 0 && (key.mv_size != strlen(FALLBACK_KEY) ||
+				   memcmp(key.mv_data, FALLBACK_KEY, key.mv_size) != 0);
+	return r == ERR_NOT_FOUND ? 0 : r;
 }
 
 int store_meta_read(const struct store_replica *replica, MDB_txn *txn,
@@ -84,12 +102,14 @@ int store_meta_read(const struct store_replica *replica, MDB_txn *txn,
 		return ERR_STORE;
 	r = message->digest.len == STORE_DIGEST_SIZE ? 0 : ERR_STORE;
 	if (r == 0) {
-		*ret_position = (struct store_position){
-			.term = message->term, .seq = message->seq, .count = message->count};
+		*ret_position = (struct store_position){.term = message->term,
+							.seq = message->seq,
+							.count = message->count,
+							.lineage = message->lineage};
 		memcpy(ret_position->digest, message->digest.data, STORE_DIGEST_SIZE);
 	}
 	asafo__record__position__free_unpacked(message, NULL);
-	return r;
+	return r < 0 ? r : store_data_check(replica, txn, &ret_position->has_data);
 }
 
 int store_meta_write(const struct store_replica *replica, MDB_txn *txn,
@@ -155,7 +175,7 @@ bool store_key_is_replicated(const char *key)
 	}
 	return (strncmp(key, "trustpoint/", 11) == 0 && length > 11) ||
 	       (strncmp(key, "generation/", 11) == 0 && length > 11) ||
-	       strcmp(key, "fallback/") == 0;
+	       strcmp(key, FALLBACK_KEY) == 0;
 }
 
 static int explain_write(int code, struct why *ret_why)
@@ -222,7 +242,7 @@ int store_change(struct store *store, uint64_t term, const struct store_change *
 	if (r == 0)
 		r = change_all(&apply, changes, n_changes);
 	if (r == 0)
-		r = apply_commit(&apply, term, apply.position.seq + 1);
+		r = apply_commit(&apply, term, apply.position.seq + 1, 0);
 	return explain_write(r, ret_why);
 }
 

@@ -28,9 +28,13 @@
 #define STORE_GENERATIONS_KEPT 5
 #define STORE_JOURNAL_KEPT 100000
 
+/* Terms and sequence numbers of two stores compare only where LINEAGE, which is made at random with
+ * each store and adopted from the active, is the same: that of a replaced unit is another. */
 struct store_position {
 	uint64_t term, seq, count;
 	uint8_t digest[STORE_DIGEST_SIZE];
+	uint64_t lineage; /* never 0 in a store; 0: a mate's that does not know of it */
+	bool has_data;	  /* holds more than the fallback */
 };
 
 struct store_change {
@@ -65,6 +69,9 @@ struct store_replica *store_replica(struct store *store);
 
 /* ---- replicated/, by the keeper's own commands ---- */
 void store_position(const struct store *store, struct store_position *ret_position);
+/* The message borrows POSITION's digest. */
+void store_position_pack(const struct store_position *position,
+			 Asafo__Record__Position *ret_message);
 /*
  * One transaction under TERM; seq is the next. Errors, all of which leave everything as it was:
  * -ENOSPC, ERR_NOT_ACTIVE (TERM is older than the store's), ERR_MALFORMED (a key that replicated/

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 
@@ -115,6 +116,21 @@ static void remove_new(struct store *store)
 		(void)unlinkat(store->replica.directory_fd, file_names[i], 0);
 }
 
+/* A new store, or one of a version that did not know of it. */
+static int make_lineage(const struct store_replica *replica, MDB_txn *txn)
+{
+	struct store_position position;
+	int r = store_meta_read(replica, txn, &position);
+
+	if (r < 0 || position.lineage != 0)
+		return r;
+	while (position.lineage == 0) {
+		if (getrandom(&position.lineage, sizeof(position.lineage), 0) < 0 && errno != EINTR)
+			return -errno;
+	}
+	return store_meta_write(replica, txn, &position);
+}
+
 static int open_databases(struct store *store)
 {
 	_cleanup_txn_ MDB_txn *txn = NULL;
@@ -133,6 +149,8 @@ static int open_databases(struct store *store)
 
 	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(databases); i++)
 		r = store_code(mdb_dbi_open(txn, databases[i].name, MDB_CREATE, databases[i].dbi));
+	if (r == 0)
+		r = make_lineage(replica, txn);
 	if (r < 0)
 		return r;
 	return store_write_code(replica, mdb_txn_commit(TAKE_PTR(txn)));

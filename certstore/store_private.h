@@ -62,8 +62,8 @@ int store_meta_write(const struct store_replica *replica, MDB_txn *txn,
 		     const struct store_position *position);
 int store_meta_kek_write(const struct store_replica *replica, MDB_txn *txn,
 			 const uint8_t id[static STORE_KEK_ID_SIZE]);
-void store_position_pack(const struct store_position *position,
-			 Asafo__Record__Position *ret_message);
+/* Is there more than the fallback among the items? */
+int store_data_check(const struct store_replica *replica, MDB_txn *txn, bool *ret_has_data);
 
 /*
  * apply.c: the one place that changes replicated/. Items, digests and root together in a write
@@ -85,12 +85,14 @@ int apply_begin(struct store_replica *replica, struct apply *ret_apply);
 /* VALUE NULL: delete. DIGEST is that of the item. */
 int apply_item(struct apply *apply, const char *key, size_t key_size, const uint8_t *value,
 	       size_t value_size, const uint8_t digest[static STORE_DIGEST_SIZE]);
-/* Journal entry and meta, then commits. APPLY is to be ended with apply_done either way. */
-int apply_commit(struct apply *apply, uint64_t term, uint64_t seq);
+/* Journal entry and meta, then commits. LINEAGE 0: that of the store stays; another one begins a
+ * new history. APPLY is to be ended with apply_done either way. */
+int apply_commit(struct apply *apply, uint64_t term, uint64_t seq, uint64_t lineage);
 /* Aborts what was not committed. */
 void apply_done(struct apply *apply);
 
 /* journal.c */
+int journal_drop(const struct store_replica *replica, MDB_txn *txn);
 int journal_append(const struct store_replica *replica, MDB_txn *txn,
 		   const struct store_position *position, char **keys, size_t n_keys,
 		   bool is_barrier);

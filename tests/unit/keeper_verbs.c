@@ -227,13 +227,11 @@ Asafo__Ipc__ReplicaOpenReply *keeper_stage_over(struct unit *from, struct unit *
 	assert_int_equal(offer->status->code, 0);
 	if (offer->mode == ASAFO__IPC__REPLICA_OPEN_REPLY__MODE__NEEDS_MANIFEST)
 		manifest_over(from, to);
-	if (offer->mode != ASAFO__IPC__REPLICA_OPEN_REPLY__MODE__EQUAL) {
-		stage.kek = offer->kek;
-		assert_int_equal(
-			unit_call_status(to->engine, IPC_STAGE_OPEN, &stage.base, NULL, 0, NULL),
-			0);
+	stage.kek = offer->kek;
+	assert_int_equal(unit_call_status(to->engine, IPC_STAGE_OPEN, &stage.base, NULL, 0, NULL),
+			 0);
+	if (offer->mode != ASAFO__IPC__REPLICA_OPEN_REPLY__MODE__EQUAL)
 		items_over(from, to);
-	}
 	asafo__ipc__keeper_status_reply__free_unpacked(mate, NULL);
 	return offer;
 }
@@ -245,6 +243,7 @@ static void assert_same_position(struct unit *a, struct unit *b)
 	assert_int_equal(sa->position->term, sb->position->term);
 	assert_int_equal(sa->position->seq, sb->position->seq);
 	assert_int_equal(sa->position->count, sb->position->count);
+	assert_true(sa->position->lineage == sb->position->lineage);
 	assert_memory_equal(sa->position->digest.data, sb->position->digest.data, 32);
 	asafo__ipc__keeper_status_reply__free_unpacked(sa, NULL);
 	asafo__ipc__keeper_status_reply__free_unpacked(sb, NULL);
@@ -258,10 +257,8 @@ int keeper_replicate(struct unit *from, struct unit *to)
 
 	commit.position = offer->position;
 	commit.adopt_term = true;
-	if (mode != ASAFO__IPC__REPLICA_OPEN_REPLY__MODE__EQUAL)
-		assert_int_equal(
-			unit_call_status(to->engine, IPC_STAGE_COMMIT, &commit.base, NULL, 0, NULL),
-			0);
+	assert_int_equal(
+		unit_call_status(to->engine, IPC_STAGE_COMMIT, &commit.base, NULL, 0, NULL), 0);
 	asafo__ipc__replica_open_reply__free_unpacked(offer, NULL);
 	assert_same_position(from, to);
 	return mode;

@@ -112,6 +112,16 @@ static int compare_one(const char *key, const uint8_t *value, size_t size, void 
 	return 0;
 }
 
+void fixture_assert_at(const struct store_position *a, const struct store_position *b)
+{
+	assert_int_equal(a->term, b->term);
+	assert_int_equal(a->seq, b->seq);
+	assert_int_equal(a->count, b->count);
+	assert_int_equal(a->lineage, b->lineage);
+	assert_int_equal(a->has_data, b->has_data);
+	assert_memory_equal(a->digest, b->digest, sizeof(a->digest));
+}
+
 void fixture_assert_same(struct store *a, struct store *b, int is_exact)
 {
 	struct comparison comparison = {.other = b};
@@ -121,10 +131,8 @@ void fixture_assert_same(struct store *a, struct store *b, int is_exact)
 	store_position(b, &pb);
 	assert_memory_equal(pa.digest, pb.digest, sizeof(pa.digest));
 	assert_int_equal(pa.count, pb.count);
-	if (is_exact) {
-		assert_int_equal(pa.term, pb.term);
-		assert_int_equal(pa.seq, pb.seq);
-	}
+	if (is_exact)
+		fixture_assert_at(&pa, &pb);
 	assert_int_equal(store_each(a, "", compare_one, &comparison), 0);
 	assert_int_equal(comparison.n, pb.count);
 }

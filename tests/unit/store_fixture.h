@@ -22,5 +22,7 @@ void fixture_delete(struct store *store, uint64_t term, const char *name);
 /* The same positions (DIGEST and count; term and seq as well when IS_EXACT) and the same bytes
  * under the same keys. */
 void fixture_assert_same(struct store *a, struct store *b, int is_exact);
+/* Equal in every field. */
+void fixture_assert_at(const struct store_position *a, const struct store_position *b);
 /* xorshift: the same numbers for the same seed. */
 uint64_t fixture_random(uint64_t *state);

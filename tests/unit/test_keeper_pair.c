@@ -127,6 +127,51 @@ static void the_standby_signs_with_what_was_imported_on_the_active(void **state)
 	keeper_part_free(part);
 }
 
+static uint64_t orphans_of(struct unit *unit)
+{
+	Asafo__Ipc__KeeperStatusReply *status = unit_status(unit);
+	uint64_t orphans = status->orphans;
+
+	asafo__ipc__keeper_status_reply__free_unpacked(status, NULL);
+	return orphans;
+}
+
+static void the_position_says_whose_history_it_is_and_whether_there_is_data(void **state)
+{
+	struct unit *units = *state;
+	Asafo__Ipc__OrphanKeep keep = ASAFO__IPC__ORPHAN_KEEP__INIT;
+	Asafo__Ipc__KeeperStatusReply *a, *b;
+
+	keeper_set_failover_key(&units[0], "shared");
+	keeper_set_failover_key(&units[1], "shared");
+	make_pkcs12(units[0].directory, "vpn", "rsa:2048");
+	make_fallback(&units[1]);
+	assert_int_equal(
+		keeper_import(&units[0], (struct import){.name = "vpn", .file = "vpn"}, NULL), 0);
+	a = unit_status(&units[0]);
+	b = unit_status(&units[1]);
+	assert_true(a->position->lineage != b->position->lineage);
+	assert_true(a->position->has_data);
+	assert_false(b->position->has_data);
+	asafo__ipc__keeper_status_reply__free_unpacked(b, NULL);
+	/* No term of ours: what it changed is nothing, everything is something. */
+	keep.term = 9;
+	assert_int_equal(
+		unit_call_status(units[0].engine, IPC_ORPHAN_KEEP, &keep.base, NULL, 0, NULL), 0);
+	assert_int_equal(orphans_of(&units[0]), 0);
+	keep.is_everything = true;
+	assert_int_equal(
+		unit_call_status(units[0].engine, IPC_ORPHAN_KEEP, &keep.base, NULL, 0, NULL), 0);
+	assert_int_equal(orphans_of(&units[0]), 1);
+	assert_int_equal(keeper_replicate(&units[0], &units[1]),
+			 ASAFO__IPC__REPLICA_OPEN_REPLY__MODE__NEEDS_MANIFEST);
+	b = unit_status(&units[1]);
+	assert_true(a->position->lineage == b->position->lineage);
+	assert_true(b->position->has_data);
+	asafo__ipc__keeper_status_reply__free_unpacked(a, NULL);
+	asafo__ipc__keeper_status_reply__free_unpacked(b, NULL);
+}
+
 static void a_mate_with_another_failover_key_is_refused(void **state)
 {
 	struct unit *units = *state;
@@ -265,6 +310,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(the_fallback_is_made_once_and_replicated),
 		TEST(the_standby_signs_with_what_was_imported_on_the_active),
+		TEST(the_position_says_whose_history_it_is_and_whether_there_is_data),
 		TEST(a_mate_with_another_failover_key_is_refused),
 		TEST(a_kill_during_the_commit_leaves_the_old_or_the_new_state),
 		TEST(pairing_gives_both_units_the_same_link_keys),

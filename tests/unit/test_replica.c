@@ -118,10 +118,11 @@ static enum replica_mode synchronise(struct store *from, struct store *to, size_
 	struct sync sync;
 
 	sync_open(&sync, from, to, max_bytes);
-	if (sync.mode != REPLICA_EQUAL) {
+	if (sync.mode != REPLICA_EQUAL)
 		sync_stage(&sync, to, max_bytes);
-		assert_int_equal(replica_stage_commit(sync.stage, &sync.position, NULL, NULL), 0);
-	}
+	else
+		assert_int_equal(replica_stage_new(store_replica(to), &sync.stage), 0);
+	assert_int_equal(replica_stage_commit(sync.stage, &sync.position, NULL, NULL), 0);
 	sync_done(&sync);
 	fixture_assert_same(from, to, true);
 	if (ret_n_items)
@@ -280,7 +281,7 @@ static void a_commit_that_does_not_add_up_changes_nothing(void **state)
 			 ERR_DIFFERS);
 	assert_non_null(strstr(why.text, "nothing was changed"));
 	store_position(world->b, &after);
-	assert_memory_equal(&before, &after, sizeof(before));
+	fixture_assert_at(&before, &after);
 	assert_int_equal(store_verify(world->b, NULL), 0);
 	assert_int_equal(store_kek_id(world->b, kek_id), ERR_NOT_FOUND);
 	sync_done(&sync);
@@ -392,7 +393,7 @@ static void stage_and_crash(struct store *from, struct store *to)
 		sync_stage(&sync, to, 5000);
 	sync_done(&sync);
 	store_position(to, &after);
-	assert_memory_equal(&before, &after, sizeof(before));
+	fixture_assert_at(&before, &after);
 	assert_int_equal(store_verify(to, NULL), 0);
 }
 
@@ -499,10 +500,10 @@ static void a_kill_during_the_commit_leaves_old_or_new_and_never_between(void **
 		assert_int_equal(store_verify(world->b, NULL), 0);
 		store_position(world->b, &now);
 		if (now.seq == new.seq && now.term == new.term) {
-			assert_memory_equal(&now, &new, sizeof(now));
+			fixture_assert_at(&now, &new);
 			n_new++;
 		} else {
-			assert_memory_equal(&now, &old, sizeof(now));
+			fixture_assert_at(&now, &old);
 			n_old++;
 		}
 		store_close(world->b);

@@ -66,7 +66,7 @@ static void what_was_stored_is_there_after_reopening(void **state)
 	assert_int_equal(before.count, 1);
 	reopen(world);
 	store_position(world->store, &after);
-	assert_memory_equal(&before, &after, sizeof(before));
+	fixture_assert_at(&before, &after);
 	assert_int_equal(store_get(world->store, "trustpoint/vpn", &value), 0);
 	fixture_record("vpn", 1, 4000, 7, &expected);
 	assert_int_equal(value.size, expected.size);
@@ -131,7 +131,7 @@ static void a_change_in_an_older_term_is_refused(void **state)
 	assert_int_equal(store_change(world->store, 3, &change, 1, &why), ERR_NOT_ACTIVE);
 	assert_non_null(strstr(why.text, "other unit"));
 	store_position(world->store, &after);
-	assert_memory_equal(&before, &after, sizeof(before));
+	fixture_assert_at(&before, &after);
 }
 
 static void keys_and_sizes_that_do_not_belong_in_the_replicated_family_are_refused(void **state)
@@ -209,7 +209,7 @@ static void the_unit_family_does_not_move_the_position(void **state)
 	assert_int_equal(store_unit_change(world->store, &drop, 1, NULL), 0);
 	assert_int_equal(store_unit_get(world->store, "terms", &value), ERR_NOT_FOUND);
 	store_position(world->store, &after);
-	assert_memory_equal(&before, &after, sizeof(before));
+	fixture_assert_at(&before, &after);
 	buf_done(&value);
 }
 
@@ -240,7 +240,7 @@ static void a_full_disk_leaves_everything_as_it_was(void **state)
 	assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
 	assert_non_null(strstr(why.text, "space"));
 	store_position(world->store, &after);
-	assert_memory_equal(&before, &after, sizeof(before));
+	fixture_assert_at(&before, &after);
 	assert_int_equal(store_verify(world->store, NULL), 0);
 	/* And it works again when there is room. */
 	assert_int_equal(store_change(world->store, 1, &change, 1, NULL), 0);
