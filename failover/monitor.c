@@ -55,6 +55,9 @@ static void on_link(const struct linkmon_link *link, void *userdata)
 			link_retry(engine->pair.link);
 		if (engine->addresses.vip && engine_set_addresses(engine, &why) < 0)
 			log_line(LOG_ERR, "addresses: %s", why.text);
+		/* The neighbours behind it may have another MAC address of ours, or none. */
+		if (engine->addresses.is_claimed && link->has_carrier)
+			engine_reclaim(engine);
 	}
 	engine_monitor_check(engine);
 }

@@ -361,6 +361,9 @@ void engine_apply_config(struct engine *engine, struct config *config)
 	config->failover.has_key = engine->store.has_failover_key || config->failover.new_key[0];
 	if (engine->addresses.vip && engine_set_addresses(engine, &why) < 0)
 		log_line(LOG_ERR, "addresses: %s", why.text);
+	if (engine->addresses.is_claimed &&
+	    memcmp(old->interfaces, config->interfaces, sizeof(old->interfaces)) != 0)
+		engine_reclaim(engine); /* announces what is new */
 	if (!is_same_link)
 		engine_rebuild_pair(engine);
 	else if (!is_same_ways)

@@ -27,8 +27,8 @@
 /* Permanent addresses are looked after less often. */
 #define TICKS_PER_CHECK 4u
 /* The engine's own timers come first: after a stop it must be able to step down before a lease is
- * renewed. */
-#define RENEW_PRIORITY (SD_EVENT_PRIORITY_NORMAL + 10)
+ * renewed. Nothing else does: whoever floods a socket would take the addresses away. */
+#define RENEW_PRIORITY (SD_EVENT_PRIORITY_IMPORTANT - 5)
 
 /* An address that is wanted. */
 struct lease {
@@ -319,6 +319,34 @@ static int change_repair(struct change *change, struct nl_sock *sock)
 	return r < 0 ? r : rtaddr_batch_send(&change->batch, sock, NULL);
 }
 
+static bool is_wanted(const struct lease *lease, const struct vip_address *wanted, size_t n_wanted)
+{
+	const struct config_address *address = &lease->address.address;
+
+	for (size_t i = 0; i < n_wanted; i++)
+		if (wanted[i].is_active && strcmp(wanted[i].device, lease->address.device) == 0 &&
+		    wanted[i].address.family == address->family &&
+		    memcmp(wanted[i].address.bytes, address->bytes, sizeof(address->bytes)) == 0)
+			return true;
+	return false;
+}
+
+/* A change that could not be made: what is not ours any more is at least not renewed. What stays
+ * comes back with the next renewal. */
+static void give_up_unwanted(struct vip *vip, const struct vip_address *wanted, size_t n_wanted)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < vip->n_leases; i++)
+		if (!vip->leases[i].address.is_active ||
+		    is_wanted(&vip->leases[i], wanted, n_wanted))
+			vip->leases[n++] = vip->leases[i];
+	if (n == vip->n_leases)
+		return;
+	vip->n_leases = n;
+	(void)vip_withdraw_all();
+}
+
 int vip_set(struct vip *vip, const struct vip_address *wanted, size_t n_wanted, struct why *ret_why)
 {
 	_cleanup_(change_done) struct change change = {0};
@@ -335,9 +363,11 @@ int vip_set(struct vip *vip, const struct vip_address *wanted, size_t n_wanted, 
 	if (r == 0)
 		r = append_removals(&change);
 	current = r == 0 ? calloc(n_wanted ? n_wanted : 1, sizeof(*current)) : NULL;
-	if (!current)
+	if (!current) {
+		give_up_unwanted(vip, wanted, n_wanted);
 		return why_set(ret_why, r < 0 ? r : -ENOMEM, "cannot change addresses: %s",
 			       err_text(r < 0 ? r : -ENOMEM));
+	}
 	failed = change_send(&change, vip->sock, ret_why);
 	r = change_repair(&change, vip->sock);
 	if (r < 0 && failed == 0)

@@ -47,7 +47,7 @@ int vip_set(struct vip *vip, const struct vip_address *wanted, size_t n_wanted,
 	    struct why *ret_why);
 /*
  * Renews the leases, and brings back what somebody removed (its own timer does so each 250 ms,
- * standby addresses each second). The timer comes after everything of normal priority. Where it
+ * standby addresses each second). The timer comes before everything but the engine's. Where it
  * finds that this process was stopped for longer than a lease it withdraws the active addresses and
  * renews no more until this or vip_set is called: only the FSM can know whether the mate has taken
  * over meanwhile. Errors: -errno of the first that failed.

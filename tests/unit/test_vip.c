@@ -280,6 +280,38 @@ static void a_lease_is_renewed_and_what_somebody_removed_comes_back(void **state
 	linkmon_free(linkmon);
 }
 
+static int on_always(sd_event_source *source, void *userdata)
+{
+	unsigned *n = userdata;
+
+	(void)source;
+	(*n)++;
+	return 0;
+}
+
+static void a_loop_that_is_never_idle_renews_its_leases(void **state)
+{
+	struct vip_address wanted[] = {address_of("va", V4, 24, true)};
+	sd_event_source *busy = NULL;
+	struct monotime until;
+	struct vip *vip = NULL;
+	unsigned n = 0;
+	struct why why;
+
+	(void)state;
+	assert_int_equal(vip_new(event, &vip), 0);
+	assert_int_equal(vip_set(vip, wanted, 1, &why), 0);
+	assert_true(sd_event_add_defer(event, &busy, on_always, &n) >= 0);
+	assert_true(sd_event_source_set_enabled(busy, SD_EVENT_ON) >= 0);
+	until = monotime_add_ms(monotime_now(), 2500);
+	while (!monotime_reached(monotime_now(), until))
+		assert_true(sd_event_run(event, 20000) >= 0);
+	assert_true(n > 1000);
+	assert_true(has_address(V4));
+	sd_event_source_disable_unref(busy);
+	vip_free(vip);
+}
+
 static void a_killed_process_loses_its_addresses(void **state)
 {
 	struct vip_address wanted[] = {address_of("va", V4, 24, true),
@@ -404,6 +436,7 @@ int main(void)
 		TEST(an_address_that_exists_becomes_ours),
 		TEST(a_missing_device_is_named_and_the_rest_is_done),
 		TEST(a_lease_is_renewed_and_what_somebody_removed_comes_back),
+		TEST(a_loop_that_is_never_idle_renews_its_leases),
 		TEST(a_killed_process_loses_its_addresses),
 		TEST(a_process_that_was_stopped_does_not_take_its_leases_back),
 		TEST(withdrawing_all_is_quick_and_leaves_the_standbys),
