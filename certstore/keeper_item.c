@@ -59,8 +59,13 @@ int keeper_trustpoint_get(struct keeper *keeper, const char *name, struct keeper
 int keeper_change(struct keeper *keeper, bool is_unit, uint64_t term,
 		  const struct store_change *changes, size_t n_changes, struct why *ret_why)
 {
-	return is_unit ? store_unit_change(keeper->store, changes, n_changes, ret_why)
-		       : store_change(keeper->store, term, changes, n_changes, ret_why);
+	int r;
+
+	if (is_unit)
+		return store_unit_change(keeper->store, changes, n_changes, ret_why);
+	/* A file is parsed in its own time: the unit may have lost its role since it was asked. */
+	r = keeper_check_term(keeper, term, ret_why);
+	return r < 0 ? r : store_change(keeper->store, term, changes, n_changes, ret_why);
 }
 
 int keeper_each(struct keeper *keeper, bool is_unit, const char *prefix, const char *after,

@@ -127,6 +127,8 @@ int keeper_write_output(int fd, const uint8_t *data, size_t size, struct why *re
 /* keeper_unit.c. Durable on return; terms only rise. */
 int keeper_raise_terms(struct keeper *keeper, uint64_t promised, uint64_t activated,
 		       struct why *ret_why);
+/* ERR_NOT_ACTIVE: a later term than TERM was activated meanwhile, here or on the mate. */
+int keeper_check_term(struct keeper *keeper, uint64_t term, struct why *ret_why);
 
 /* Ends what is under way: for keeper_free. */
 void keeper_imports_drop(struct keeper *keeper);

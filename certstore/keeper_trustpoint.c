@@ -110,7 +110,7 @@ static int make_fallback(struct keeper *keeper, const char *hostname, uint64_t t
 		return why_set(why, r, "the fallback's key cannot be sealed: %s", err_text(r));
 	change.value = record.data;
 	change.value_size = record.size;
-	r = store_change(keeper->store, term, &change, 1, why);
+	r = keeper_change(keeper, false, term, &change, 1, why);
 	return r < 0 ? r : keeper_index_add(keeper, false, FALLBACK_KEY, record.data, record.size);
 }
 

@@ -53,6 +53,21 @@ int keeper_raise_terms(struct keeper *keeper, uint64_t promised, uint64_t activa
 	return store_unit_change(keeper->store, &change, 1, ret_why);
 }
 
+int keeper_check_term(struct keeper *keeper, uint64_t term, struct why *ret_why)
+{
+	uint64_t promised, activated;
+	int r = terms_get(keeper, &promised, &activated);
+
+	if (r < 0)
+		return why_set(ret_why, r, "the unit's terms cannot be read: %s", err_text(r));
+	if (term < activated)
+		return why_set(ret_why, ERR_NOT_ACTIVE,
+			       "this unit gave way (term %" PRIu64 ") before this was done (term "
+			       "%" PRIu64 "): do it on the active unit; nothing was changed",
+			       activated, term);
+	return 0;
+}
+
 void keeper_on_term_persist(struct keeper *keeper, const struct keeper_ticket *ticket,
 			    struct ipc_frame *frame, const ProtobufCMessage *body)
 {

@@ -327,6 +327,26 @@ static void terms_rise_and_survive_a_crash(void **state)
 	asafo__ipc__keeper_status_reply__free_unpacked(status, NULL);
 }
 
+static void a_unit_that_gave_way_changes_nothing_any_more(void **state)
+{
+	struct unit *unit = *state;
+	Asafo__Ipc__TermPersist request = ASAFO__IPC__TERM_PERSIST__INIT;
+	char why[512], text[256];
+
+	make_pkcs12(unit->directory, "vpn", "rsa:2048");
+	assert_int_equal(keeper_import(unit, (struct import){.name = "a", .file = "vpn"}, NULL), 0);
+	request.term = 3; /* the mate's; the imports are of term 2 */
+	request.is_activation = true;
+	assert_int_equal(
+		unit_call_status(unit->engine, IPC_TERM_PERSIST, &request.base, NULL, 0, NULL), 0);
+	assert_int_equal(keeper_import(unit, (struct import){.name = "b", .file = "vpn"}, why),
+			 ERR_NOT_ACTIVE);
+	assert_non_null(strstr(why, "gave way"));
+	assert_int_equal(keeper_remove_trustpoint(unit, "a"), ERR_NOT_ACTIVE);
+	keeper_list(unit, false, text, sizeof(text));
+	assert_string_equal(text, "a 1 r ");
+}
+
 static void what_only_one_unit_accepted_is_put_aside(void **state)
 {
 	struct unit *unit = *state;
@@ -448,6 +468,7 @@ int main(void)
 		TEST(what_is_exported_opens_with_openssl_and_what_must_stay_stays),
 		TEST(what_the_local_ca_issued_stays_home),
 		TEST(terms_rise_and_survive_a_crash),
+		TEST(a_unit_that_gave_way_changes_nothing_any_more),
 		TEST(what_only_one_unit_accepted_is_put_aside),
 		TEST(the_startup_config_is_replaced_whole),
 		TEST(a_front_that_asks_for_more_than_signatures_loses_its_channel),
