@@ -48,7 +48,9 @@ struct engine_mate {
 	int64_t clock_skew_ns;		 /* mate's wall clock minus ours, when its hello arrived */
 	struct monotime heard_at;
 	char software[32];
-	char refused[160]; /* why the latest datagram was not taken; empty: it was */
+	char refused[WHY_TEXT_MAX +
+		     80]; /* what is wrong with its hellos; empty: nothing (stranger.h) */
+	struct monotime refused_at;
 };
 
 /* The ways to the mate. */
@@ -61,8 +63,8 @@ struct engine_pair {
 	bool has_keys;
 	uint8_t hello_key[HELLO_KEY_SIZE];
 	uint8_t link_psk[LINK_PSK_SIZE];
-	struct monotime answered_at; /* the latest hello sent out of turn */
-	struct monotime refused_at;  /* a datagram was last complained of */
+	uint8_t told[HELLO_PATHS_MAX]; /* what was logged of strangers, a bit a reason */
+	struct monotime answered_at;   /* the latest hello sent out of turn */
 };
 
 /* The other processes of this unit. */

@@ -57,6 +57,7 @@ struct path_set {
 	bool is_freed;
 	unsigned depth; /* callbacks on the stack */
 	uint8_t buffers[BATCH][DATAGRAM_MAX];
+	struct sockaddr_storage senders[BATCH];
 };
 
 static int set_int(int fd, int level, int name, int value)
@@ -183,6 +184,23 @@ static void path_close(struct path *path)
 	path->statistics.is_open = false;
 }
 
+/* On the failover link only the mate has something to say. */
+static bool is_from_mate(const struct path_config *config, const struct sockaddr_storage *sender)
+{
+	const struct sockaddr_storage *mate = &config->remote;
+
+	if (!config->is_failover_link)
+		return true;
+	if (sender->ss_family != mate->ss_family)
+		return false;
+	if (mate->ss_family == AF_INET6)
+		return memcmp(&((const struct sockaddr_in6 *)sender)->sin6_addr,
+			      &((const struct sockaddr_in6 *)mate)->sin6_addr,
+			      sizeof(struct in6_addr)) == 0;
+	return ((const struct sockaddr_in *)sender)->sin_addr.s_addr ==
+	       ((const struct sockaddr_in *)mate)->sin_addr.s_addr;
+}
+
 static void deliver(struct path_socket *sock, const struct mmsghdr *messages, int n)
 {
 	struct path_set *set = sock->set;
@@ -190,6 +208,8 @@ static void deliver(struct path_socket *sock, const struct mmsghdr *messages, in
 	for (int i = 0; i < n && !set->is_freed; i++) {
 		/* A cut one would fail its authentication anyhow. */
 		if ((messages[i].msg_hdr.msg_flags & MSG_TRUNC) != 0)
+			continue;
+		if (!is_from_mate(&set->paths[sock->index].config, &set->senders[i]))
 			continue;
 		set->paths[sock->index].statistics.received++;
 		set->on_datagram(sock->index, set->buffers[i], messages[i].msg_len, set->userdata);
@@ -214,7 +234,10 @@ static void socket_read(struct path_socket *sock, int n_batches)
 		for (size_t i = 0; i < BATCH; i++) {
 			pieces[i] = (struct iovec){set->buffers[i], DATAGRAM_MAX};
 			messages[i] = (struct mmsghdr){
-				.msg_hdr = {.msg_iov = &pieces[i], .msg_iovlen = 1}};
+				.msg_hdr = {.msg_iov = &pieces[i],
+					    .msg_iovlen = 1,
+					    .msg_name = &set->senders[i],
+					    .msg_namelen = sizeof(set->senders[i])}};
 		}
 		n = recvmmsg(sock->fd, messages, BATCH, MSG_DONTWAIT, NULL);
 		/* Other errors are what ICMP said about something sent; they are gone once read. */
@@ -305,6 +328,7 @@ static void path_init(struct path_set *set, size_t index, const struct path_conf
 
 	path->config = *config;
 	(void)snprintf(path->statistics.name, sizeof(path->statistics.name), "%s", config->name);
+	path->statistics.is_failover_link = config->is_failover_link;
 	for (size_t i = 0; i < SOCKETS; i++)
 		path->sockets[i] = (struct path_socket){.set = set, .index = index, .fd = -1};
 	path_open(path);

@@ -23,7 +23,7 @@ struct path_config {
 
 struct path_set;
 
-/* DATA came on path INDEX. */
+/* DATA came on path INDEX; on the failover link, from the mate's address. */
 typedef void (*path_datagram_fn)(size_t index, const uint8_t *data, size_t size, void *userdata);
 
 /*
@@ -46,7 +46,7 @@ size_t path_set_count(const struct path_set *set);
 
 struct path_statistics {
 	char name[64];
-	bool is_open;
+	bool is_failover_link, is_open;
 	uint64_t sent, send_errors, received;
 	int last_error; /* negated errno */
 };

@@ -18,8 +18,7 @@
 #include "failover/methods.h"
 #include "failover/pairing.h"
 #include "failover/replication.h"
-
-#define REFUSED_LOG_MS 10000
+#include "failover/stranger.h"
 
 struct fo_params engine_params(const struct config *config)
 {
@@ -127,25 +126,6 @@ static void on_link_writable(struct link *link, void *userdata)
 	replication_link_writable(engine->replication);
 }
 
-/* Anybody on the wire can send them: the log hears of one a while. */
-static void refuse_datagram(struct engine *engine, int code)
-{
-	struct monotime now = monotime_now();
-	struct monotime *last = &engine->pair.refused_at;
-	const char *why = code == ERR_VERSION ? "the mate speaks another protocol version"
-			  : code == ERR_INTEGRITY
-				  ? "a hello with another failover key came in: run `asafo pair`"
-				  : err_text(code);
-
-	if (code == ERR_EXISTS || strcmp(engine->mate.refused, why) == 0)
-		return; /* a duplicate, or said already */
-	(void)snprintf(engine->mate.refused, sizeof(engine->mate.refused), "%s", why);
-	if (last->ns != 0 && !monotime_reached(now, monotime_add_ms(*last, REFUSED_LOG_MS)))
-		return;
-	*last = now;
-	log_line(LOG_WARNING, "hello refused: %s", why);
-}
-
 static void bring_up_to_date(struct engine *engine, bool wants_active)
 {
 	/* A mate that asks to take over gets what it lacks first. */
@@ -199,7 +179,7 @@ static void on_datagram(size_t index, const uint8_t *data, size_t size, void *us
 		return;
 	r = hello_open(pair->codec, (unsigned)index, data, size, &hello, &is_current);
 	if (r < 0) {
-		refuse_datagram(engine, r);
+		stranger_refused(engine, index, r, data, size);
 		return;
 	}
 	if (is_current) {
@@ -298,6 +278,8 @@ void engine_rebuild_pair(struct engine *engine)
 	path_set_free(TAKE_PTR(pair->paths));
 	hello_codec_free(TAKE_PTR(pair->codec));
 	pair->link_why[0] = 0;
+	memset(pair->told, 0, sizeof(pair->told));
+	engine->mate.refused[0] = 0;
 	/* A boot id goes with one key and one nonce sequence. */
 	if (gnutls_rnd(GNUTLS_RND_NONCE, &pair->boot, sizeof(pair->boot)) < 0)
 		log_line(LOG_ERR, "no random numbers");

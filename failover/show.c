@@ -10,6 +10,7 @@
 #include "base/err.h"
 #include "failover/methods_internal.h"
 #include "failover/replication.h"
+#include "failover/stranger.h"
 
 static const char *const replication_names[CONFIG_REPLICATION__MAX] = {
 	[CONFIG_REPLICATION_OFF] = "off",
@@ -42,9 +43,7 @@ static const char *trouble(const struct engine *engine)
 	if (engine->config->failover.is_enabled && !engine->pair.has_keys)
 		return "no failover key: run `asafo pair` on the primary, `asafo pair --join` on "
 		       "the secondary";
-	if (engine->mate.refused[0])
-		return engine->mate.refused;
-	return "";
+	return stranger_trouble(engine);
 }
 
 static struct json_object *show_link(const struct engine *engine)

@@ -44,6 +44,7 @@ static void note_hello(struct fo_step *step)
 	fsm->mate.term = clamp_term(fsm->mate.term);
 	fsm->mate.position.term = clamp_term(fsm->mate.position.term);
 	fsm->timers.mate_heard = step->event->at;
+	fsm->flags.is_stranger_heard = false;
 	fsm->flags.is_mate_heard = !fsm->mate.is_leaving || fsm->mate.is_serving;
 	if (fo_mate_serves(fsm))
 		fsm->timers.mate_idle = MONOTIME_NEVER;
@@ -55,6 +56,15 @@ static void note_hello(struct fo_step *step)
 	fo_push(step, (struct fo_action){.type = FO_ACTION_PERSIST_TERM,
 					 .term = fsm->term,
 					 .is_activation = true});
+}
+
+static void note_stranger(struct fo_step *step)
+{
+	struct fo_fsm *fsm = step->fsm;
+
+	fsm->flags.is_stranger_heard = true;
+	fsm->flags.is_stranger_serving = step->event->is_stranger_serving;
+	fsm->timers.stranger_heard = step->event->at;
 }
 
 static void note_durable(struct fo_fsm *fsm, uint64_t term)
@@ -101,6 +111,7 @@ static void note_not_scheduled(struct fo_step *step)
 		fsm->timers.mate_heard = step->event->at;
 	if (fsm->timers.mate_idle.ns != MONOTIME_NEVER.ns)
 		fsm->timers.mate_idle = step->event->at;
+	fsm->timers.stranger_heard = step->event->at;
 }
 
 static void stop(struct fo_step *step)
@@ -130,6 +141,9 @@ static void note_tick(struct fo_step *step)
 
 	if (fsm->flags.is_mate_heard && monotime_reached(step->event->at, silent))
 		fsm->flags.is_mate_heard = false;
+	silent = monotime_add_ms(fsm->timers.stranger_heard, fsm->params.hold_ms);
+	if (monotime_reached(step->event->at, silent))
+		fsm->flags.is_stranger_heard = false;
 	if (monotime_reached(step->event->at, fsm->timers.next_hello))
 		step->has_moved = true;
 	if (fsm->flags.wants_active && monotime_reached(step->event->at, fsm->timers.request))
@@ -155,6 +169,8 @@ static void note(struct fo_step *step)
 
 	if (event->type == FO_EVENT_HELLO)
 		note_hello(step);
+	else if (event->type == FO_EVENT_STRANGER)
+		note_stranger(step);
 	else if (event->type == FO_EVENT_TICK)
 		note_tick(step);
 	else if (event->type == FO_EVENT_TERM_DURABLE)

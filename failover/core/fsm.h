@@ -107,6 +107,9 @@ enum fo_event_type {
 	FO_EVENT_START, /* with boot: what the store says */
 	FO_EVENT_TICK,	/* a deadline was reached (fo_fsm_deadline), sockets were drained before */
 	FO_EVENT_HELLO, /* an authentic hello, newer than any before on all paths; mate is valid */
+	FO_EVENT_STRANGER, /* a hello on the failover link from the mate's address that cannot be
+			      read: another key, another version. It proves nothing, so it takes
+			      nothing away; but who does not serve yet does not begin beside it */
 	FO_EVENT_TERM_DURABLE, /* PERSIST_TERM(term) is on disk */
 	FO_EVENT_TERM_FAILED,  /* ... could not be written */
 	FO_EVENT_POSITION,     /* the store moved on: position */
@@ -142,6 +145,7 @@ struct fo_event {
 	struct monotime at;
 	uint64_t term;		     /* TERM_DURABLE, TERM_FAILED */
 	uint32_t failed_interfaces;  /* INTERFACES */
+	bool is_stranger_serving;    /* STRANGER: it says so in clear */
 	struct fo_position position; /* POSITION, SYNC_DONE */
 	struct fo_mate_view mate;    /* HELLO */
 	struct fo_boot boot;	     /* START */
@@ -203,7 +207,10 @@ struct fo_flags {
 	bool is_stopped;
 	bool is_released; /* no active address is ours */
 	bool is_store_failed;
-	bool is_mate_heard;  /* within the holdtime */
+	bool is_mate_heard;	/* within the holdtime */
+	bool is_stranger_heard; /* within the holdtime, and no authentic hello since */
+	bool is_stranger_serving;
+	bool has_waited;     /* in Negotiation: for a stranger that is the primary */
 	bool is_outvoted;    /* in Negotiation: the mate should become active */
 	bool is_handed_over; /* Standby Ready on its own word: until the mate's position proves it
 			      */
@@ -214,7 +221,8 @@ struct fo_flags {
 
 struct fo_timers {
 	struct monotime mate_heard; /* when */
-	struct monotime mate_idle;  /* since when the mate that we hear does not serve; or never */
+	struct monotime stranger_heard;
+	struct monotime mate_idle; /* since when the mate that we hear does not serve; or never */
 	struct monotime next_hello;
 	struct monotime retry;	 /* START_SYNC, a failed activation */
 	struct monotime promise; /* no promise is asked for before this */

@@ -154,6 +154,40 @@ static void negotiation_hello(struct fo_step *step)
 	fsm->timers.until = monotime_add_ms(now, 2 * fo_listen_ms(fsm));
 }
 
+/*
+ * Somebody is there who cannot be understood. Where it serves this unit does not; where neither
+ * does the primary goes first. A unit that serves already goes on: anybody can send such a hello.
+ */
+static bool is_barred(struct fo_step *step)
+{
+	struct fo_fsm *fsm = step->fsm;
+	struct monotime now = step->event->at;
+
+	if (!fsm->flags.is_stranger_heard)
+		return false;
+	if (fsm->flags.is_stranger_serving) {
+		fsm->timers.until = monotime_add_ms(now, fsm->params.poll_ms);
+		return true;
+	}
+	if (fsm->params.unit == FO_UNIT_PRIMARY || fsm->flags.has_waited)
+		return false;
+	fsm->flags.has_waited = true;
+	fsm->timers.until = monotime_add_ms(now, 2 * fo_listen_ms(fsm));
+	return true;
+}
+
+static bool hears_serving_stranger(const struct fo_fsm *fsm)
+{
+	return fsm->flags.is_stranger_heard && fsm->flags.is_stranger_serving;
+}
+
+static void negotiation_operator_active(struct fo_step *step)
+{
+	/* The operator knows who the stranger is. */
+	if (step->fsm->flags.is_stranger_heard && !step->fsm->flags.is_mate_heard)
+		fo_activate(step, FO_REASON_CONFIG_COMMAND);
+}
+
 static void negotiation_tick(struct fo_step *step)
 {
 	struct fo_fsm *fsm = step->fsm;
@@ -163,7 +197,7 @@ static void negotiation_tick(struct fo_step *step)
 		fsm->flags.is_outvoted = false;
 		fsm->timers.until = step->event->at;
 	}
-	if (monotime_reached(step->event->at, fsm->timers.until))
+	if (monotime_reached(step->event->at, fsm->timers.until) && !is_barred(step))
 		fo_activate(step, FO_REASON_NO_ACTIVE_FOUND);
 }
 
@@ -237,7 +271,10 @@ static void standby_tick(struct fo_step *step)
 	struct monotime now = step->event->at;
 
 	if (!fsm->flags.is_mate_heard) {
-		fo_activate(step, FO_REASON_HELLO_NOT_HEARD);
+		if (hears_serving_stranger(fsm))
+			fo_negotiate(step, FO_REASON_COMMUNICATION_FAILURE);
+		else
+			fo_activate(step, FO_REASON_HELLO_NOT_HEARD);
 		return;
 	}
 	if (monotime_reached(now, monotime_add_ms(fsm->timers.mate_idle, fsm->params.hold_ms))) {
@@ -401,9 +438,9 @@ static void failed_tick(struct fo_step *step)
 		return;
 	}
 	/* A bad active is better than none. */
-	if (!fsm->flags.is_mate_heard)
+	if (!fsm->flags.is_mate_heard && !hears_serving_stranger(fsm))
 		fo_activate(step, FO_REASON_HELLO_NOT_HEARD);
-	else if (monotime_reached(now, idle))
+	else if (fsm->flags.is_mate_heard && monotime_reached(now, idle))
 		fo_negotiate(step, FO_REASON_STATE_CHECK);
 }
 
@@ -441,6 +478,7 @@ static const handler_fn HANDLERS[FO_STATE__MAX][FO_EVENT__MAX] = {
 	[FO_STATE_NEGOTIATION] = {[FO_EVENT_HELLO] = negotiation_hello,
 				  [FO_EVENT_TICK] = negotiation_tick,
 				  [FO_EVENT_NOT_SCHEDULED] = negotiation_not_scheduled,
+				  [FO_EVENT_OPERATOR_ACTIVE] = negotiation_operator_active,
 				  [FO_EVENT_STORE_FAILED] = on_store_failed,
 				  [FO_EVENT_PARAMS] = on_enabled_change},
 	[FO_STATE_COLD_STANDBY] = {STANDBY_HANDLERS, [FO_EVENT_SYNC_FAILED] = sync_failed},

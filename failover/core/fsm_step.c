@@ -173,6 +173,7 @@ void fo_negotiate(struct fo_step *step, enum fo_reason reason)
 	struct monotime now = step->event->at;
 
 	leave_standby(step);
+	fsm->flags.has_waited = false;
 	fsm->timers.elect = now;
 	fsm->timers.until = monotime_add_ms(now, fo_listen_ms(fsm));
 	/* Hellos that were queued while this unit stood still speak of the past: hear a fresh one.

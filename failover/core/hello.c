@@ -23,6 +23,7 @@
 #define BODY_MAX (HELLO_SIZE_MAX - HEADER_SIZE - TAG_SIZE)
 #define PEERS_MAX 4
 #define WINDOW_SIZE 64
+#define FLAG_SERVING 1
 
 static const char MAGIC[4] = {'A', 'F', 'H', 'O'};
 static const char LABEL[] = "asafo hello 1";
@@ -59,6 +60,7 @@ struct hello_codec {
 struct header {
 	uint8_t version;
 	uint8_t unit;
+	uint8_t flags;
 	uint64_t boot;
 	uint64_t counter;
 };
@@ -159,8 +161,20 @@ static void header_write(const struct header *header, uint8_t ret_data[static HE
 	memcpy(ret_data, MAGIC, sizeof(MAGIC));
 	ret_data[4] = header->version;
 	ret_data[5] = header->unit;
+	ret_data[6] = header->flags;
 	memcpy(ret_data + 8, &boot, sizeof(boot));
 	memcpy(ret_data + 16, &counter, sizeof(counter));
+}
+
+int hello_peek(const uint8_t *data, size_t size, struct hello_outside *ret_outside)
+{
+	if (size < HEADER_SIZE || memcmp(data, MAGIC, sizeof(MAGIC)) != 0 ||
+	    data[5] >= FO_UNIT__MAX)
+		return ERR_MALFORMED;
+	*ret_outside = (struct hello_outside){.version = data[4],
+					      .unit = (enum fo_unit)data[5],
+					      .is_serving = (data[6] & FLAG_SERVING) != 0};
+	return 0;
 }
 
 static int header_read(const uint8_t *data, size_t size, struct header *ret_header)
@@ -177,6 +191,7 @@ static int header_read(const uint8_t *data, size_t size, struct header *ret_head
 	*ret_header = (struct header){
 		.version = data[4],
 		.unit = data[5],
+		.flags = data[6],
 		.boot = be64toh(boot),
 		.counter = be64toh(counter),
 	};
@@ -214,7 +229,10 @@ int hello_seal(struct hello_codec *codec, const struct hello *hello,
 	       uint8_t ret_data[static HELLO_SIZE_MAX], size_t *ret_size)
 {
 	struct peer *echo = choose_echo(codec);
-	struct header header = {HELLO_VERSION, (uint8_t)codec->unit, codec->boot, 0};
+	struct header header = {.version = HELLO_VERSION,
+				.unit = (uint8_t)codec->unit,
+				.flags = hello->view.is_serving ? FLAG_SERVING : 0,
+				.boot = codec->boot};
 	struct hello filled = *hello;
 	uint8_t body[BODY_MAX], nonce[NONCE_SIZE];
 	size_t body_size, sealed_size = HELLO_SIZE_MAX - HEADER_SIZE;
@@ -333,6 +351,24 @@ static int open_stranger(struct hello_codec *codec, const struct header *header,
 	return 0;
 }
 
+/* From this unit itself, or from one that is configured as this one. */
+static int open_twin(const struct hello_codec *codec, const struct header *header,
+		     const uint8_t *data, size_t size)
+{
+	gnutls_aead_cipher_hd_t cipher = NULL;
+	struct hello hello = {0};
+	int r;
+
+	if (header->boot == codec->boot)
+		return ERR_EXISTS;
+	r = open_cipher(codec->key, header->boot, codec->unit, &cipher);
+	if (r < 0)
+		return r;
+	r = decrypt(cipher, header, data, size, &hello);
+	gnutls_aead_cipher_deinit(cipher);
+	return r < 0 ? r : ERR_IN_USE;
+}
+
 /* It echoes a counter of this boot of ours that no earlier boot of the mate can have heard. */
 static bool is_proof(const struct hello_codec *codec, const struct hello *hello)
 {
@@ -366,7 +402,7 @@ int hello_open(struct hello_codec *codec, unsigned path, const uint8_t *data, si
 	if (path >= HELLO_PATHS_MAX)
 		return -EINVAL;
 	if (header.unit == codec->unit)
-		return ERR_EXISTS;
+		return open_twin(codec, &header, data, size);
 	peer = find_peer(codec, header.boot);
 	if (peer && !window_is_new(&peer->windows[path], header.counter))
 		return ERR_EXISTS;

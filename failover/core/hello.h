@@ -8,17 +8,21 @@
 #include "core/fsm.h"
 
 /*
- * The hello datagram. Clear header, 32 bytes: "AFHO", version (1 byte), sender's unit (1 byte), 2
- * bytes zero, the sender's boot id (8 bytes, random at each start), counter (8 bytes, from 1), big
- * endian, 8 bytes zero; then wire.Hello encrypted with AES-256-GCM: key HKDF-SHA256(hello key, boot
- * id | unit), nonce = 4 zero bytes and the counter, the header as associated data (RFC 5116). A key
- * is used by one boot of one unit, so a nonce never repeats.
+ * The hello datagram. Clear header, 32 bytes: "AFHO", version (1 byte), sender's unit (1 byte),
+ * flags (1 byte; 1: the sender serves), a byte zero, the sender's boot id (8 bytes, random at each
+ * start), counter (8 bytes, from 1), big endian, 8 bytes zero; then wire.Hello encrypted with
+ * AES-256-GCM: key HKDF-SHA256(hello key, boot id | unit), nonce = 4 zero bytes and the counter,
+ * the header as associated data (RFC 5116). A key is used by one boot of one unit, so a nonce never
+ * repeats.
  *
  * Replays: within a boot the counter must be newer than any taken on that path (a 64-wide window,
  * RFC 4303 section 3.4.3). Another boot id of the mate is believed only when the datagram echoes
  * *our* boot id, which is random, so that nothing recorded before we started can be played; and it
  * must echo a newer counter of ours than every hello believed before, so that boot ids that a later
  * one replaced are never taken again.
+ *
+ * The first 7 bytes mean the same in every version: a unit with another key or release can tell
+ * from them that somebody is there, and whether it serves (hello_peek).
  */
 #define HELLO_VERSION 1
 #define HELLO_SIZE_MAX 512
@@ -43,6 +47,15 @@ struct hello {
 	bool is_newest;
 };
 
+/* What a hello says in clear; nothing of it is proven. */
+struct hello_outside {
+	uint8_t version;
+	enum fo_unit unit;
+	bool is_serving;
+};
+/* Errors: ERR_MALFORMED, where it is no hello of any version. */
+int hello_peek(const uint8_t *data, size_t size, struct hello_outside *ret_outside);
+
 struct hello_codec; /* holds the derived keys; wiped when freed */
 
 /* BOOT must be fresh random. Errors: -ENOMEM, ERR_CRYPTO. */
@@ -56,9 +69,10 @@ int hello_seal(struct hello_codec *codec, const struct hello *hello,
 /*
  * Opens a datagram that came on PATH (< HELLO_PATHS_MAX). Errors: ERR_MALFORMED, ERR_VERSION
  * (RET_HELLO->unit and the version are not to be trusted), ERR_INTEGRITY (another key), ERR_EXISTS
- * (replayed or from this unit itself). *RET_IS_CURRENT is false for an authentic hello whose boot
- * id is not proven yet: answer it, but do not believe its contents. The same hello on a second path
- * is current, but not the newest: it speaks for its path only.
+ * (replayed or from this unit itself), ERR_IN_USE (authentic, but of another boot that says that it
+ * is this unit: both have the same `failover lan unit`). *RET_IS_CURRENT is false for an authentic
+ * hello whose boot id is not proven yet: answer it, but do not believe its contents. The same hello
+ * on a second path is current, but not the newest: it speaks for its path only.
  */
 int hello_open(struct hello_codec *codec, unsigned path, const uint8_t *data, size_t size,
 	       struct hello *ret_hello, bool *ret_is_current);
