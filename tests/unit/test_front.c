@@ -293,14 +293,17 @@ static void without_an_engine_connections_are_served_but_the_role_is_unknown(voi
 	harness_stop(&harness);
 }
 
+#define TLS12_SHA1_ONLY                                                                            \
+	"NORMAL:-VERS-ALL:+VERS-TLS1.2:-SIGN-ALL:+SIGN-RSA-SHA1:+SIGN-ECDSA-SHA1:"                 \
+	"%VERIFY_ALLOW_SIGN_WITH_SHA1"
+
 static void weak_clients_are_refused_with_an_alert(void **state)
 {
 	static const char *const weak[] = {
 		"NORMAL:-VERS-ALL:+VERS-TLS1.1",
 		"NORMAL:-VERS-ALL:+VERS-TLS1.2:-CIPHER-ALL:+AES-128-CBC:+AES-256-CBC",
 		"NORMAL:-VERS-ALL:+VERS-TLS1.2:-KX-ALL:+RSA",
-		"NORMAL:-VERS-ALL:+VERS-TLS1.2:-SIGN-ALL:+SIGN-RSA-SHA1:+SIGN-ECDSA-SHA1:%VERIFY_"
-		"ALLOW_SIGN_WITH_SHA1",
+		TLS12_SHA1_ONLY,
 	};
 	struct harness harness;
 	struct harness_config config = {.interfaces = {"outside"},
