@@ -39,7 +39,7 @@ int buf_reserve(struct buf *buf, size_t extra)
 	if (extra > INT32_MAX || buf->size > INT32_MAX - extra)
 		return -ENOMEM;
 	wanted = buf->size + extra;
-	if (wanted <= buf->capacity)
+	if (buf->data && wanted <= buf->capacity)
 		return 0;
 	while (capacity < wanted)
 		capacity *= 2;

@@ -17,7 +17,8 @@ void buf_done(struct buf *buf);
 void buf_wipe(struct buf *buf);
 /* Empties BUF, keeping its capacity. */
 void buf_clear(struct buf *buf);
-/* Makes room for EXTRA more bytes. Errors: -ENOMEM. BUF is unchanged on failure. */
+/* Makes room for EXTRA more bytes; there is a DATA then, also for none, so that DATA + SIZE is
+ * always something. Errors: -ENOMEM. BUF is unchanged on failure. */
 int buf_reserve(struct buf *buf, size_t extra);
 /* Appends SIZE bytes. Errors: -ENOMEM. */
 int buf_append(struct buf *buf, const void *data, size_t size);

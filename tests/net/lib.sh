@@ -13,7 +13,16 @@ n_ok=0 n_bad=0
 lab() { "$top/tools/lab" --name "$LAB" "$@"; }
 asafo() { lab asafo "$@"; }
 
+# What the units had to say, where that explains a failure.
+reports() { cat "/run/asafo-lab-$LAB"/[ab]/log 2>/dev/null | grep -aE 'runtime error: |ERROR: (Address|Leak|Undefined)'; }
 cleanup() {
+	local unit
+	for unit in a b; do
+		[ "$n_bad" -eq 0 ] || [ ! -s "/run/asafo-lab-$LAB/$unit/log" ] || {
+			echo "# the log of unit $unit ends"
+			tail -n 25 "/run/asafo-lab-$LAB/$unit/log" | sed 's/^/#   /'
+		}
+	done
 	lab down >/dev/null 2>&1
 	rm -rf "$files"
 }
@@ -127,6 +136,7 @@ pid_of() { # pid_of UNIT PROCESS: asafod, asafo-engine, asafo-keeper, asafo-fron
 	done | head -n 1
 }
 done_testing() {
+	[ -z "$(reports)" ] || not_ok "no process broke the language's rules: $(reports | head -n 3)"
 	echo "# $n_ok ok, $n_bad not ok"
 	[ "$n_bad" -eq 0 ]
 }
