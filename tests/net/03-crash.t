@@ -42,7 +42,7 @@ for process in asafo-keeper asafo-engine asafo-front asafod; do
 		settle
 		unit=$(active)
 		if [ $moment = import ] && [ $status -eq 0 ] && [ $process != asafod ] && [ $process != asafo-engine ]; then
-			expect "kill -9 of $process during $moment: what was acknowledged is there" has "$unit" "k$n"
+			expect "kill -9 of $process during $moment: what was acknowledged is there" until_true 10 has "$unit" "k$n"
 		fi
 		expect "kill -9 of $process during $moment: write standby works" until_true 10 asafo "$unit" write-standby
 		expect "kill -9 of $process during $moment: digests agree" same_digest
