@@ -238,6 +238,17 @@ void method_write_standby(struct control_call *call, struct json_object *paramet
 		waiting_fail(waiting, r, why.text);
 }
 
+static void on_mate_written(const struct replication_result *result, bool is_done, void *userdata)
+{
+	struct waiting *waiting = userdata;
+
+	(void)is_done;
+	json_add_text(waiting->result, "mate", result->code == 0 ? "saved" : "not reachable");
+	if (result->code < 0)
+		json_add_text(waiting->result, "why", result->why.text);
+	waiting_reply(waiting);
+}
+
 static void on_written(int code, const char *why, void *userdata)
 {
 	struct waiting *waiting = userdata;
@@ -247,10 +258,12 @@ static void on_written(int code, const char *why, void *userdata)
 		return;
 	}
 	json_add_text(waiting->result, "path", waiting->engine->options.config);
-	json_add_text(waiting->result, "mate",
-		      engine_is_active(waiting->engine) && waiting->is_changing ? "saved"
-										: "not reachable");
-	waiting_reply(waiting);
+	/* A standby saves its own; where failover is off there is nobody else. */
+	if (engine_is_active(waiting->engine) && waiting->engine->config->failover.is_enabled)
+		replication_send_write_memory(waiting->engine->replication, on_mate_written,
+					      waiting);
+	else
+		waiting_reply(waiting);
 }
 
 void method_write_memory(struct control_call *call, struct json_object *parameters, void *userdata)
@@ -262,8 +275,6 @@ void method_write_memory(struct control_call *call, struct json_object *paramete
 	(void)parameters;
 	if (!waiting)
 		return;
-	waiting->is_changing =
-		engine_is_active(engine) && replication_send_write_memory(engine->replication);
 	r = replication_write_memory(engine->replication, on_written, waiting);
 	if (r < 0)
 		waiting_fail(waiting, r,

@@ -172,8 +172,6 @@ static void on_status_reply(int code, const ProtobufCMessage *body, bool has_mor
 	(void)has_more;
 	if (!waiting_goes_on(waiting, code, reply ? reply->status : NULL))
 		return;
-	if (waiting->is_changing)
-		engine_mate_lacks(waiting->engine, waiting->name);
 	waiting_reply(waiting);
 }
 
@@ -225,6 +223,27 @@ static int unbind_all(struct engine *engine, const char *name, struct why *ret_w
 	return text.size > 0 ? configure_text(engine, buf_text(&text), ret_why) : 0;
 }
 
+static void on_removed(int code, const ProtobufCMessage *body, bool has_more, void *userdata)
+{
+	struct waiting *waiting = userdata;
+	const Asafo__Ipc__StatusReply *reply = (const Asafo__Ipc__StatusReply *)body;
+	struct why why = {0};
+	int r;
+
+	(void)has_more;
+	if (!waiting_goes_on(waiting, code, reply ? reply->status : NULL))
+		return;
+	log_line(LOG_INFO, "trustpoint %s removed by %s", waiting->name,
+		 control_call_peer(waiting->call));
+	engine_mate_lacks(waiting->engine, waiting->name);
+	/* Only with --force are there any left. */
+	r = unbind_all(waiting->engine, waiting->name, &why);
+	if (r < 0)
+		waiting_fail(waiting, r, why.text);
+	else
+		waiting_reply(waiting);
+}
+
 void method_remove(struct control_call *call, struct json_object *parameters, void *userdata)
 {
 	struct engine *engine = userdata;
@@ -236,29 +255,26 @@ void method_remove(struct control_call *call, struct json_object *parameters, vo
 		return;
 	message.name = (char *)(uintptr_t)parameter_text(parameters, "name");
 	message.term = engine->fsm.term;
-	if (!parameter_flag(parameters, "force")) {
-		if (is_bound(engine->config, message.name, &why)) {
-			control_call_fail(call, ERR_IN_USE, why.text);
-			return;
-		}
-	} else {
-		int r = unbind_all(engine, message.name, &why);
-
-		if (r < 0) {
-			control_call_fail(call, r, why.text);
-			return;
-		}
+	if (!parameter_flag(parameters, "force") && is_bound(engine->config, message.name, &why)) {
+		control_call_fail(call, ERR_IN_USE, why.text);
+		return;
 	}
 	waiting = waiting_new(engine, call);
 	if (!waiting)
 		return;
-	waiting->is_changing = true;
 	(void)snprintf(waiting->name, sizeof(waiting->name), "%s", message.name);
-	log_line(LOG_INFO, "trustpoint %s removed by %s", message.name, control_call_peer(call));
-	(void)forward(waiting, IPC_REMOVE, &message.base, 0, on_status_reply);
+	(void)forward(waiting, IPC_REMOVE, &message.base, 0, on_removed);
 }
 
 /* ---- local CA ---- */
+
+/* The keeper says what is too many or too few. */
+static uint32_t parameter_days(struct json_object *parameters, int64_t fallback)
+{
+	int64_t days = parameter_number(parameters, "lifetime_days", fallback);
+
+	return days < 0 || days > INT32_MAX ? INT32_MAX : (uint32_t)days;
+}
 
 void method_localca_create(struct control_call *call, struct json_object *parameters,
 			   void *userdata)
@@ -270,7 +286,7 @@ void method_localca_create(struct control_call *call, struct json_object *parame
 		return;
 	message.name = (char *)(uintptr_t)parameter_text(parameters, "name");
 	message.subject = (char *)(uintptr_t)parameter_text(parameters, "subject");
-	message.lifetime_days = (uint32_t)parameter_number(parameters, "lifetime_days", 1095);
+	message.lifetime_days = parameter_days(parameters, 1095);
 	(void)forward(waiting, IPC_LOCALCA_CREATE, &message.base, 0, on_status_reply);
 }
 
@@ -309,7 +325,7 @@ void method_localca_issue(struct control_call *call, struct json_object *paramet
 				json_object_array_get_idx(array, i));
 	}
 	message.subject = (char *)(uintptr_t)parameter_text(parameters, "subject");
-	message.lifetime_days = (uint32_t)parameter_number(parameters, "lifetime_days", 365);
+	message.lifetime_days = parameter_days(parameters, 365);
 	(void)forward(waiting, IPC_LOCALCA_ISSUE, &message.base, 2, on_issue);
 }
 

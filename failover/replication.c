@@ -107,8 +107,15 @@ static void answer_waiters_if(struct replication *replication,
 static bool is_served(const struct replication_waiter *waiter,
 		      const struct replication_result *result)
 {
-	return result->code < 0 || result->term > waiter->term ||
-	       (result->term == waiter->term && result->seq >= waiter->seq);
+	return waiter->command == 0 &&
+	       (result->code < 0 || result->term > waiter->term ||
+		(result->term == waiter->term && result->seq >= waiter->seq));
+}
+
+static bool is_answered(const struct replication_waiter *waiter,
+			const struct replication_result *result)
+{
+	return waiter->command != 0 && (result->command == 0 || waiter->command == result->command);
 }
 
 static bool is_overdue(const struct replication_waiter *waiter,
@@ -124,6 +131,15 @@ void replication_answer_waiters(struct replication *replication,
 	answer_waiters_if(replication, result, is_served);
 }
 
+void replication_answer_command(struct replication *replication, uint32_t id, int code,
+				const char *why)
+{
+	struct replication_result result = {.code = code, .command = id};
+
+	(void)why_set(&result.why, code, "%s", why);
+	answer_waiters_if(replication, &result, is_answered);
+}
+
 static int on_wait_timeout(sd_event_source *source, uint64_t usec, void *userdata)
 {
 	struct replication_result result = {.code = ERR_TIMEOUT};
@@ -136,33 +152,38 @@ static int on_wait_timeout(sd_event_source *source, uint64_t usec, void *userdat
 	return 0;
 }
 
+int replication_add_waiter(struct replication *replication, const struct replication_waiter *waiter)
+{
+	struct replication_waiter *copy = malloc(sizeof(*copy));
+
+	if (!copy)
+		return -ENOMEM;
+	*copy = *waiter;
+	copy->next = replication->waiters;
+	copy->deadline = monotime_add_ms(monotime_now(), REPLICATION_WAIT_MS);
+	replication->waiters = copy;
+	arm_waiters(replication);
+	return 0;
+}
+
 void replication_wait(struct replication *replication, const struct engine_position *position,
 		      replication_progress_fn on_done, void *userdata)
 {
 	struct replication_result result = {0};
-	struct replication_waiter *waiter;
 
 	if (replication->send.phase == SEND_IDLE)
 		result.code =
 			replication_push(replication, "import", true, NULL, NULL, &result.why);
 	else
 		replication->send.is_again = true;
-	waiter = result.code < 0 ? NULL : calloc(1, sizeof(*waiter));
-	if (!waiter) {
-		result.code = result.code < 0 ? result.code : -ENOMEM;
+	if (result.code == 0)
+		result.code = replication_add_waiter(
+			replication, &(struct replication_waiter){.term = position->term,
+								  .seq = position->seq,
+								  .on_done = on_done,
+								  .userdata = userdata});
+	if (result.code < 0)
 		on_done(&result, true, userdata);
-		return;
-	}
-	*waiter = (struct replication_waiter){
-		.next = replication->waiters,
-		.term = position->term,
-		.seq = position->seq,
-		.deadline = monotime_add_ms(monotime_now(), REPLICATION_WAIT_MS),
-		.on_done = on_done,
-		.userdata = userdata,
-	};
-	replication->waiters = waiter;
-	arm_waiters(replication);
 }
 
 int replication_new(struct engine *engine, struct replication **ret_replication)
@@ -201,6 +222,7 @@ static void answer_all(struct replication *replication)
 	if (on_progress)
 		on_progress(&result, true, replication->send.userdata);
 	replication_answer_waiters(replication, &result);
+	replication_answer_command(replication, 0, ERR_CLOSED, result.why.text);
 }
 
 void replication_free(struct replication *replication)
@@ -294,6 +316,7 @@ void replication_link_up(struct replication *replication)
 
 void replication_link_down(struct replication *replication, const char *why)
 {
+	replication_answer_command(replication, 0, ERR_CLOSED, why);
 	if (replication->receive.phase != RECEIVE_IDLE)
 		replication_receive_fail(replication, ERR_CLOSED, why);
 	if (replication->send.phase != SEND_IDLE)
@@ -346,158 +369,9 @@ int replication_check_config(struct replication *replication, const char *text, 
 	return r;
 }
 
-void replication_send_config(struct replication *replication)
-{
-	struct engine *engine = replication->engine;
-	_cleanup_(buf_done) struct buf text = {0};
-	uint8_t digest[ENGINE_DIGEST_SIZE];
-	Asafo__Wire__Command command = ASAFO__WIRE__COMMAND__INIT;
-	char kind[] = "config";
-
-	if (!engine->pair.link || !link_is_up(engine->pair.link) || !engine_is_active(engine))
-		return;
-	if (engine_config_digest(engine, &text, digest) < 0)
-		return;
-	command.id = replication->next_id++;
-	command.kind = kind;
-	command.text = (ProtobufCBinaryData){text.size, text.data};
-	(void)replication_post(replication, ASAFO__WIRE__LINK__BODY_COMMAND, &command);
-}
-
-bool replication_send_write_memory(struct replication *replication)
-{
-	Asafo__Wire__Command command = ASAFO__WIRE__COMMAND__INIT;
-	char kind[] = "write-memory";
-
-	if (!replication->engine->pair.link || !link_is_up(replication->engine->pair.link))
-		return false;
-	command.id = replication->next_id++;
-	command.kind = kind;
-	return replication_post(replication, ASAFO__WIRE__LINK__BODY_COMMAND, &command) == 0;
-}
-
-struct write_request {
-	struct engine *engine;
-	struct buf text;
-	void (*on_done)(int code, const char *why, void *userdata);
-	void *userdata;
-};
-
-static void on_file_written(int code, const ProtobufCMessage *body, bool has_more, void *userdata)
-{
-	_cleanup_free_ struct write_request *request = userdata;
-	const Asafo__Ipc__Status *status =
-		body ? ((const Asafo__Ipc__StatusReply *)body)->status : NULL;
-	int result = replication_status_code(code, status);
-
-	(void)has_more;
-	if (result < 0) {
-		log_line(LOG_ERR, "startup-config was not written: %s",
-			 replication_status_text(code, status));
-		buf_done(&request->text);
-	} else {
-		buf_done(&request->engine->startup_text);
-		request->engine->startup_text = request->text;
-	}
-	if (request->on_done)
-		request->on_done(result, replication_status_text(code, status), request->userdata);
-}
-
-int replication_write_memory(struct replication *replication,
-			     void (*on_done)(int code, const char *why, void *userdata),
-			     void *userdata)
-{
-	Asafo__Ipc__FileWrite message = ASAFO__IPC__FILE_WRITE__INIT;
-	struct write_request *request = calloc(1, sizeof(*request));
-	int r;
-
-	if (!request)
-		return -ENOMEM;
-	request->engine = replication->engine;
-	request->on_done = on_done;
-	request->userdata = userdata;
-	r = config_render(replication->engine->config, CONFIG_PART_ALL, &request->text);
-	message.content = (ProtobufCBinaryData){request->text.size, request->text.data};
-	if (r == 0)
-		r = engine_keeper_call(replication->engine, IPC_FILE_WRITE, &message.base, NULL, 0,
-				       on_file_written, request);
-	if (r < 0) {
-		buf_done(&request->text);
-		free(request);
-	}
-	return r;
-}
-
-static void answer_command(struct replication *replication, uint32_t id, int code, const char *why)
-{
-	Asafo__Wire__CommandResult result = ASAFO__WIRE__COMMAND_RESULT__INIT;
-	uint8_t digest[ENGINE_DIGEST_SIZE];
-
-	result.id = id;
-	result.code = code;
-	result.why = (char *)(uintptr_t)why;
-	if (engine_config_digest(replication->engine, NULL, digest) == 0)
-		result.config_digest = (ProtobufCBinaryData){sizeof(digest), digest};
-	(void)replication_post(replication, ASAFO__WIRE__LINK__BODY_COMMAND_RESULT, &result);
-}
-
-/* They are newer than those that came with the bulk that is under way. */
-static int take_lines(struct replication *replication, const Asafo__Wire__Command *command,
-		      struct why *ret_why)
-{
-	int r = replication_apply_config(replication, (const char *)command->text.data,
-					 command->text.len, ret_why);
-
-	if (r == 0) {
-		free(TAKE_PTR(replication->receive.config_text));
-		replication->receive.config_size = 0;
-	}
-	return r;
-}
-
-/* A command of the active's: the lines as they are there now, or `write memory`. */
-static void take_command(struct replication *replication, const Asafo__Wire__Command *command)
-{
-	struct why why = {0};
-	int r;
-
-	if (engine_is_active(replication->engine))
-		r = why_set(&why, ERR_DENIED,
-			    "this unit is active, too: it takes no commands from its mate");
-	else if (strcmp(command->kind, "config") == 0)
-		r = take_lines(replication, command, &why);
-	else if (strcmp(command->kind, "write-memory") == 0)
-		r = replication_write_memory(replication, NULL, NULL);
-	else
-		r = why_set(&why, ERR_UNSUPPORTED, "this unit's version does not know the command");
-	if (r < 0)
-		log_message(LOG_CRIT, 709007, "Configuration replication failed for command %s: %s",
-			    command->kind, why.text[0] ? why.text : err_text(r));
-	answer_command(replication, command->id, r, why.text);
-}
-
-static void take_command_result(struct replication *replication,
-				const Asafo__Wire__CommandResult *result)
-{
-	if (result->code == 0) {
-		replication->refused[0] = 0;
-		return;
-	}
-	(void)snprintf(replication->refused, sizeof(replication->refused), "%s", result->why);
-	log_message(LOG_CRIT, 709007, "Configuration replication failed: the mate says: %s",
-		    result->why);
-}
-
 bool replication_message(struct replication *replication, const Asafo__Wire__Link *message)
 {
-	if (message->body_case == ASAFO__WIRE__LINK__BODY_COMMAND) {
-		take_command(replication, message->command);
-		return true;
-	}
-	if (message->body_case == ASAFO__WIRE__LINK__BODY_COMMAND_RESULT) {
-		take_command_result(replication, message->command_result);
-		return true;
-	}
-	return replication_receive_message(replication, message) ||
+	return replication_command_message(replication, message) ||
+	       replication_receive_message(replication, message) ||
 	       replication_send_message(replication, message);
 }

@@ -25,7 +25,8 @@ struct replication_result {
 	const char *mode; /* "equal", "delta", "full" */
 	uint64_t term, seq;
 	uint8_t digest[32];
-	int64_t at; /* seconds since 1970; 0: never */
+	int64_t at;	  /* seconds since 1970; 0: never */
+	uint32_t command; /* of a command: its id */
 };
 
 /* PROGRESS (several times) with is_done false, then once with is_done true. */
@@ -89,8 +90,10 @@ bool replication_is_busy(const struct replication *replication);
  * changes nothing here but is logged when it refuses. Nothing happens without a mate.
  */
 void replication_send_config(struct replication *replication);
-/* `write memory` on the mate, too. Returns false if the mate cannot be reached. */
-bool replication_send_write_memory(struct replication *replication);
+/* `write memory` on the mate, too: ON_DONE is called once, when it is on its disk or will not be,
+ * at the latest after REPLICATION_WAIT_MS. */
+void replication_send_write_memory(struct replication *replication, replication_progress_fn on_done,
+				   void *userdata);
 /* Writes the startup-config of this unit. ON_DONE may be NULL. */
 int replication_write_memory(struct replication *replication,
 			     void (*on_done)(int code, const char *why, void *userdata),

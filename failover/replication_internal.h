@@ -58,9 +58,10 @@ struct replication_receive {
 	struct monotime started_at;
 };
 
-/* An import that waits for the standby. */
+/* An import or a command that waits for the standby. */
 struct replication_waiter {
 	struct replication_waiter *next;
+	uint32_t command;   /* that is waited for; 0: an import */
 	uint64_t term, seq; /* of our store, with the import */
 	struct monotime deadline;
 	replication_progress_fn on_done;
@@ -86,6 +87,13 @@ struct replication {
 /* Answers the waiters that RESULT, a finished replication, serves; ERR codes answer all of them. */
 void replication_answer_waiters(struct replication *replication,
 				const struct replication_result *result);
+/* Adds a copy of WAITER, with its deadline and place. Errors: -ENOMEM. */
+int replication_add_waiter(struct replication *replication,
+			   const struct replication_waiter *waiter);
+/* Answers whoever waits for command ID (0: any). */
+void replication_answer_command(struct replication *replication, uint32_t id, int code,
+				const char *why);
+bool replication_command_message(struct replication *replication, const Asafo__Wire__Link *message);
 /* Restarts the progress timer, or stops it where neither end is busy. */
 void replication_touch(struct replication *replication);
 void replication_send_fail(struct replication *replication, int code, const char *why);

@@ -313,6 +313,84 @@ static void write_standby_does_not_come_before_it_either(void **state)
 	assert_int_equal(world.keeper.asked[IPC_STAGE_OPEN], 0);
 }
 
+static void mate_answers_command(int code)
+{
+	Asafo__Wire__CommandResult result = ASAFO__WIRE__COMMAND_RESULT__INIT;
+	char why[] = "no space left";
+
+	result.id = WORLD_LAST_ID(COMMAND);
+	result.code = code;
+	result.why = why;
+	world_mate_send(ASAFO__WIRE__LINK__BODY_COMMAND_RESULT, &result);
+}
+
+static void a_configuration_is_saved_on_the_mate_when_the_mate_says_so(void **state)
+{
+	static const int codes[] = {-28, 0};
+	const char *text;
+	unsigned n;
+	int fd;
+
+	(void)state;
+	world_be_active("");
+	for (size_t i = 0; i < 2; i++) {
+		n = WORLD_GOT(COMMAND);
+		fd = world_ask("{\"method\":\"asafo.WriteMemory\"}", -1);
+		WAIT_FOR(WORLD_GOT(COMMAND) == n + 1);
+		mate_answers_command(codes[i]);
+		text = world_answer(fd);
+		assert_true(!strstr(text, "\"saved\"") == (codes[i] < 0));
+		assert_true(!strstr(text, "no space left") == (codes[i] == 0));
+		(void)close(fd);
+	}
+	fd = world_ask("{\"method\":\"asafo.WriteMemory\"}", -1);
+	WAIT_FOR(WORLD_GOT(COMMAND) == n + 2);
+	link_free(world.mate.link);
+	world.mate.link = NULL;
+	assert_non_null(strstr(world_answer(fd), "not reachable"));
+	(void)close(fd);
+}
+
+static void a_standby_says_saved_when_it_is_on_its_disk(void **state)
+{
+	Asafo__Wire__Command command = ASAFO__WIRE__COMMAND__INIT;
+	char kind[] = "write-memory";
+
+	(void)state;
+	world_be_staging("");
+	world.keeper.holds[IPC_FILE_WRITE] = true;
+	command.id = 5;
+	command.kind = kind;
+	world_mate_send(ASAFO__WIRE__LINK__BODY_COMMAND, &command);
+	WAIT_FOR(world_keeper_has(IPC_FILE_WRITE));
+	assert_int_equal(WORLD_GOT(COMMAND_RESULT), 0);
+	world_keeper_answer(IPC_FILE_WRITE, -28);
+	WAIT_FOR(WORLD_GOT(COMMAND_RESULT) == 1);
+	assert_int_equal(WORLD_LAST_ID(COMMAND_RESULT), 5);
+	assert_int_equal(world.mate.last_code, -28);
+}
+
+static void a_removal_that_fails_keeps_the_bindings(void **state)
+{
+	static const char request[] = "{\"method\":\"asafo.Remove\",\"parameters\":"
+				      "{\"name\":\"vpn\",\"force\":true}}";
+	int fd;
+
+	(void)state;
+	world_be_active("ssl trust-point vpn\n");
+	assert_int_equal(world.engine->config->n_bindings, 1);
+	world.keeper.codes[IPC_REMOVE] = -28;
+	fd = world_ask(request, -1);
+	assert_non_null(strstr(world_answer(fd), "error"));
+	(void)close(fd);
+	assert_int_equal(world.engine->config->n_bindings, 1);
+	world.keeper.codes[IPC_REMOVE] = 0;
+	fd = world_ask(request, -1);
+	assert_null(strstr(world_answer(fd), "error"));
+	(void)close(fd);
+	assert_int_equal(world.engine->config->n_bindings, 0);
+}
+
 static void an_engine_may_end_whatever_is_under_way(void **state)
 {
 	int file[2], fds[4];
@@ -358,6 +436,9 @@ int main(void)
 		TEST(a_store_that_failed_for_a_moment_is_asked_again),
 		TEST(the_mates_state_does_not_come_before_what_only_this_unit_had_is_kept),
 		TEST(write_standby_does_not_come_before_it_either),
+		TEST(a_configuration_is_saved_on_the_mate_when_the_mate_says_so),
+		TEST(a_standby_says_saved_when_it_is_on_its_disk),
+		TEST(a_removal_that_fails_keeps_the_bindings),
 		TEST(an_engine_may_end_whatever_is_under_way),
 	};
 

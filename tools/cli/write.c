@@ -103,7 +103,8 @@ int verb_write_memory(struct cli *cli, const struct grammar_match *match)
 	if (strcmp(view_text(result, "mate"), "saved") == 0)
 		screen_print(&cli->screen, "Saved on the mate\n");
 	else if (is_missed)
-		screen_style(&cli->screen, SCREEN_WARN,
-			     "Not saved on the mate: it is not reachable\n");
+		screen_style(&cli->screen, SCREEN_WARN, "Not saved on the mate: %s\n",
+			     *view_text(result, "why") ? view_text(result, "why")
+						       : "it is not reachable");
 	return is_missed ? CLI_DEGRADED : CLI_OK;
 }
