@@ -106,6 +106,9 @@ void keeper_reply(struct keeper *keeper, const struct keeper_ticket *ticket,
 	if (r < 0)
 		log_line(LOG_WARNING, "the answer to %s could not be sent: %s",
 			 ipc_type_name(ticket->type), err_text(r));
+	/* Whoever waits hears at least that. */
+	if (r == ERR_TOO_LARGE)
+		keeper_reply_status(keeper, ticket, r, NULL);
 }
 
 void keeper_reply_status(struct keeper *keeper, const struct keeper_ticket *ticket, int code,

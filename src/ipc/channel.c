@@ -65,8 +65,7 @@ struct ipc_channel {
 static void queued_free(struct queued_frame *entry)
 {
 	ipc_frame_done(&entry->frame);
-	if (entry->message)
-		protobuf_c_message_free_unpacked(entry->message, NULL);
+	ipc_body_free(entry->message);
 	free(entry);
 }
 
@@ -160,8 +159,7 @@ static void dispatch_reply(struct ipc_channel *channel, const struct ipc_frame *
 		call->on_reply(body ? 0 : ERR_MALFORMED, body, false, call->userdata);
 		free(call);
 	}
-	if (body)
-		protobuf_c_message_free_unpacked(body, NULL);
+	ipc_body_free(body);
 }
 
 static void dispatch_request(struct ipc_channel *channel, struct ipc_frame *frame)
@@ -180,8 +178,7 @@ static void dispatch_request(struct ipc_channel *channel, struct ipc_frame *fram
 		}
 	}
 	channel->ops->on_request(channel, frame, body, channel->userdata);
-	if (body)
-		protobuf_c_message_free_unpacked(body, NULL);
+	ipc_body_free(body);
 }
 
 static void dispatch_frame(struct ipc_channel *channel, struct ipc_frame *frame)
@@ -230,6 +227,7 @@ static void read_frames(struct ipc_channel *channel)
 			return;
 		}
 		dispatch_frame(channel, &frame);
+		explicit_bzero(channel->buffer, IPC_HEADER_SIZE + frame.body_size);
 	}
 }
 
@@ -303,30 +301,39 @@ static ProtobufCMessage *message_copy(const ProtobufCMessage *message, size_t *r
 {
 	size_t size = protobuf_c_message_get_packed_size(message);
 	_cleanup_free_ uint8_t *packed = malloc(size ? size : 1);
+	ProtobufCMessage *copy;
 
 	*ret_size = size;
 	if (!packed)
 		return NULL;
 	(void)protobuf_c_message_pack(message, packed);
-	return protobuf_c_message_unpack(message->descriptor, NULL, size, packed);
+	copy = protobuf_c_message_unpack(message->descriptor, NULL, size, packed);
+	explicit_bzero(packed, size);
+	return copy;
 }
 
 static int queue_frame(struct ipc_channel *channel, const struct ipc_frame *frame,
 		       const ProtobufCMessage *message)
 {
 	struct queued_frame *entry = calloc(1, sizeof(*entry));
+	int r = 0;
 
 	if (!entry)
 		return -ENOMEM;
 	entry->frame = *frame;
-	for (size_t i = 0; i < frame->n_fds; i++)
+	for (size_t i = 0; i < frame->n_fds; i++) {
 		entry->frame.fds[i] = fcntl(frame->fds[i], F_DUPFD_CLOEXEC, 3);
-	if (message) {
+		if (entry->frame.fds[i] < 0)
+			r = -errno;
+	}
+	if (r == 0 && message) {
 		entry->message = message_copy(message, &entry->size);
-		if (!entry->message) {
-			queued_free(entry);
-			return -ENOMEM;
-		}
+		if (!entry->message)
+			r = -ENOMEM;
+	}
+	if (r < 0) {
+		queued_free(entry);
+		return r;
 	}
 	entry->size += IPC_HEADER_SIZE;
 	*channel->out_tail = entry;

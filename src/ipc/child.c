@@ -84,6 +84,8 @@ static void on_request(struct ipc_channel *channel, struct ipc_frame *frame,
 		if (fd >= 0 && peer->kind < IPC_PEER__MAX)
 			child->ops->on_peer((enum ipc_peer)peer->kind, peer->instance, fd,
 					    child->userdata);
+		else if (fd >= 0)
+			(void)close(fd);
 	} else if (frame->type == IPC_CREDENTIAL) {
 		const Asafo__Ipc__Credential *credential = (const Asafo__Ipc__Credential *)body;
 		int fd = ipc_frame_take_fd(frame, 0);

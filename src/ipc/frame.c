@@ -4,6 +4,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -69,6 +70,7 @@ int ipc_frame_send(int fd, const struct ipc_frame *frame, const ProtobufCMessage
 	_cleanup_free_ uint8_t *body = NULL;
 	struct iovec iov[2];
 	struct msghdr msg = {.msg_iov = iov, .msg_iovlen = 2};
+	int r = 0;
 
 	assert(frame->n_fds <= IPC_FDS_MAX);
 	assert(!message || message->descriptor == ipc_type_body(frame->type, frame->is_reply));
@@ -85,8 +87,9 @@ int ipc_frame_send(int fd, const struct ipc_frame *frame, const ProtobufCMessage
 	if (frame->n_fds > 0)
 		attach_fds(&msg, &space, frame);
 	if (sendmsg(fd, &msg, MSG_NOSIGNAL) < 0)
-		return errno == EPIPE || errno == ECONNRESET ? ERR_CLOSED : -errno;
-	return 0;
+		r = errno == EPIPE || errno == ECONNRESET ? ERR_CLOSED : -errno;
+	explicit_bzero(body, size);
+	return r;
 }
 
 static void collect_fds(struct msghdr *msg, struct ipc_frame *frame)
@@ -151,6 +154,28 @@ void ipc_frame_done(struct ipc_frame *frame)
 int ipc_frame_take_fd(struct ipc_frame *frame, size_t index)
 {
 	return index < frame->n_fds ? TAKE_FD(frame->fds[index]) : -1;
+}
+
+static void *body_alloc(void *unused, size_t size)
+{
+	(void)unused;
+	return malloc(size);
+}
+
+static void body_wipe(void *unused, void *bytes)
+{
+	(void)unused;
+	if (bytes)
+		explicit_bzero(bytes, malloc_usable_size(bytes));
+	free(bytes);
+}
+
+void ipc_body_free(ProtobufCMessage *body)
+{
+	ProtobufCAllocator wiping = {body_alloc, body_wipe, NULL};
+
+	if (body)
+		protobuf_c_message_free_unpacked(body, &wiping);
 }
 
 ProtobufCMessage *ipc_frame_unpack(const struct ipc_frame *frame)

@@ -52,3 +52,6 @@ int ipc_frame_take_fd(struct ipc_frame *frame, size_t index);
  * the type has no body. Free with protobuf_c_message_free_unpacked.
  */
 ProtobufCMessage *ipc_frame_unpack(const struct ipc_frame *frame);
+/* The same as protobuf_c_message_free_unpacked, and wipes: keys and codes go this way. Takes NULL.
+ */
+void ipc_body_free(ProtobufCMessage *body);
