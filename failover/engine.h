@@ -61,6 +61,8 @@ struct engine_pair {
 	uint64_t boot;
 	char link_why[200]; /* why the link is down */
 	bool has_keys;
+	bool is_answered;    /* the keeper has said whether it has keys */
+	bool is_lack_logged; /* that it has none */
 	uint8_t hello_key[HELLO_KEY_SIZE];
 	uint8_t link_psk[LINK_PSK_SIZE];
 	uint8_t told[HELLO_PATHS_MAX]; /* what was logged of strangers, a bit a reason */
@@ -187,6 +189,8 @@ int engine_config_digest(const struct engine *engine, struct buf *text,
 void engine_link_config(const struct engine *engine, struct link_config *ret_config);
 /* START when everything that it needs is there. */
 void engine_try_start(struct engine *engine);
+#define ENGINE_NO_KEY                                                                              \
+	"no failover key: run `asafo pair` on the primary, `asafo pair --join` on the secondary"
 
 /* ---- rooms.c: keeper and fronts ---- */
 void engine_keeper_attach(struct engine *engine, int fd);
@@ -213,3 +217,5 @@ bool engine_position_equal(const struct engine_position *a, const struct engine_
 int engine_monitor_start(struct engine *engine);
 /* Counts failed monitored interfaces again and feeds INTERFACES on a change. */
 void engine_monitor_check(struct engine *engine);
+/* Sets up the devices of the configuration that nobody has set up yet. */
+void engine_raise_devices(const struct engine *engine);

@@ -174,14 +174,15 @@ static int take_link(struct linkmon *linkmon, const struct nlmsghdr *header)
 	if (mnl_nlmsg_get_payload_len(header) < sizeof(*head) || head->ifi_family != AF_UNSPEC)
 		return 0; /* a bridge's view of its port is another family's */
 	link.index = (unsigned)head->ifi_index;
+	known = link_find(linkmon, link.index);
 	if (header->nlmsg_type == RTM_DELLINK) {
-		known = link_find(linkmon, link.index);
 		if (known)
 			link_remove(linkmon, known);
 		return 0;
 	}
 	(void)mnl_attr_parse(header, sizeof(*head), on_link_attribute, &found);
 	link.is_admin_up = (head->ifi_flags & IFF_UP) != 0;
+	link.was_up = link.is_admin_up || (known && known->link.was_up);
 	link.has_carrier = (head->ifi_flags & IFF_LOWER_UP) != 0 && !is_down(found.operstate);
 	return link.device[0] ? link_store(linkmon, &link) : 0;
 }

@@ -15,6 +15,7 @@ struct linkmon_link {
 	char device[16];
 	bool is_present;
 	bool is_admin_up; /* IFF_UP */
+	bool was_up;	  /* IFF_UP at some time since it appeared, or since this monitor began */
 	bool has_carrier; /* IFF_LOWER_UP and operstate not down */
 	unsigned index;
 	unsigned char mac[6];

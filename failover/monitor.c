@@ -34,6 +34,42 @@ void engine_monitor_check(struct engine *engine)
 		    (struct fo_event){.type = FO_EVENT_INTERFACES, .failed_interfaces = failed});
 }
 
+/*
+ * A device that nobody has set up, since the operator left it to asafo, is set up when it is first
+ * needed. One that was up and is down now is so by somebody's will, and stays down: `ip link set
+ * DEVICE down` is a way to fail an interface.
+ */
+static void raise_device(const struct engine *engine, const char *device)
+{
+	struct linkmon_link link = {0};
+	int r;
+
+	linkmon_get(engine->addresses.linkmon, device, &link);
+	if (!link.is_present || link.is_admin_up || link.was_up)
+		return;
+	r = vip_raise(engine->addresses.vip, link.index);
+	if (r < 0)
+		log_line(LOG_ERR, "cannot set %s up: %s", device, err_text(r));
+	else
+		log_line(LOG_INFO, "%s was down: set up", device);
+}
+
+void engine_raise_devices(const struct engine *engine)
+{
+	const struct config *config = engine->config;
+
+	if (!engine->addresses.linkmon || !engine->addresses.vip)
+		return;
+	if (config->failover.link_device[0])
+		raise_device(engine, config->failover.link_device);
+	for (size_t i = 0; i < config->n_interfaces; i++) {
+		const struct config_interface *interface = &config->interfaces[i];
+
+		if (!interface->is_shutdown && interface->name[0])
+			raise_device(engine, interface->device);
+	}
+}
+
 static void on_link(const struct linkmon_link *link, void *userdata)
 {
 	struct engine *engine = userdata;
@@ -48,6 +84,8 @@ static void on_link(const struct linkmon_link *link, void *userdata)
 				    fo_unit_text(engine->config->failover.unit),
 				    link->has_carrier ? "Up" : "Down", interface->name);
 	}
+	if (link->is_present && !link->was_up)
+		engine_raise_devices(engine);
 	if (link->is_present && link->is_admin_up) {
 		if (engine->pair.paths)
 			path_set_refresh(engine->pair.paths);

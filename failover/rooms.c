@@ -133,6 +133,7 @@ static void on_link_keys(int code, const ProtobufCMessage *body, bool has_more, 
 	(void)has_more;
 	if (engine->is_exiting || code < 0)
 		return;
+	pair->is_answered = true;
 	if (has_new_keys(pair, reply)) {
 		pair->has_keys = true;
 		memcpy(pair->hello_key, reply->hello_key.data, HELLO_KEY_SIZE);

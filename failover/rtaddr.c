@@ -12,6 +12,7 @@
 #include <linux/if_link.h>
 #include <linux/ip.h>
 #include <linux/rtnetlink.h>
+#include <net/if.h>
 #include <netinet/in.h>
 #include <netlink/attr.h>
 #include <netlink/errno.h>
@@ -328,6 +329,20 @@ int rtaddr_batch_promote(struct rtaddr_batch *batch, unsigned index)
 	(void)nla_nest_end(message, values);
 	(void)nla_nest_end(message, inet);
 	(void)nla_nest_end(message, families);
+	return batch_append(batch, message);
+}
+
+int rtaddr_batch_raise(struct rtaddr_batch *batch, unsigned index)
+{
+	_cleanup_(nlmsg_free_p) struct nl_msg *message =
+		nlmsg_alloc_simple(RTM_SETLINK, NLM_F_REQUEST | NLM_F_ACK);
+	struct ifinfomsg head = {.ifi_family = AF_UNSPEC,
+				 .ifi_index = (int)index,
+				 .ifi_flags = IFF_UP,
+				 .ifi_change = IFF_UP};
+
+	if (!message || nlmsg_append(message, &head, sizeof(head), NLMSG_ALIGNTO) < 0)
+		return -ENOMEM;
 	return batch_append(batch, message);
 }
 

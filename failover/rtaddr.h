@@ -62,6 +62,8 @@ int rtaddr_batch_delete(struct rtaddr_batch *batch, const struct rtaddr *address
  * must not remove the others of it.
  */
 int rtaddr_batch_promote(struct rtaddr_batch *batch, unsigned index);
+/* Sets the interface administratively up. */
+int rtaddr_batch_raise(struct rtaddr_batch *batch, unsigned index);
 /*
  * Sends all and collects the answers: RESULTS[i] (NULL: not wanted) is 0 or -errno of request i,
  * -ETIMEDOUT where none came. Empties BATCH. Errors: -errno if it could not be sent.

@@ -293,6 +293,17 @@ void engine_rebuild_pair(struct engine *engine)
 	build_link(engine);
 }
 
+static void say_keyless(struct engine *engine)
+{
+	struct engine_pair *pair = &engine->pair;
+
+	if (!pair->is_answered || pair->is_lack_logged)
+		return;
+	pair->is_lack_logged = true;
+	log_line(LOG_NOTICE, "%s", ENGINE_NO_KEY);
+	child_notify(engine->rooms.child, "Disabled: " ENGINE_NO_KEY);
+}
+
 void engine_try_start(struct engine *engine)
 {
 	const struct engine_store *store = &engine->store;
@@ -300,8 +311,10 @@ void engine_try_start(struct engine *engine)
 
 	if (engine->is_started || !engine->has_config || !store->is_known)
 		return;
-	if (engine->config->failover.is_enabled && !engine->pair.has_keys)
-		return; /* it could not tell its mate from a stranger: see `asafo show failover` */
+	if (engine->config->failover.is_enabled && !engine->pair.has_keys) {
+		say_keyless(engine);
+		return; /* it could not tell its mate from a stranger */
+	}
 	event.boot = (struct fo_boot){.promised_term = store->promised_term,
 				      .activated_term = store->activated_term,
 				      .position = {store->position.term, store->position.seq}};
@@ -340,6 +353,7 @@ void engine_apply_config(struct engine *engine, struct config *config)
 
 	engine->config = config;
 	engine->config_generation++;
+	engine_raise_devices(engine);
 	config->failover.has_key = engine->store.has_failover_key || config->failover.new_key[0];
 	if (engine->addresses.vip && engine_set_addresses(engine, &why) < 0)
 		log_line(LOG_ERR, "addresses: %s", why.text);

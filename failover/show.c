@@ -41,8 +41,7 @@ static const char *trouble(const struct engine *engine)
 	if (engine->store.why[0])
 		return engine->store.why;
 	if (engine->config->failover.is_enabled && !engine->pair.has_keys)
-		return "no failover key: run `asafo pair` on the primary, `asafo pair --join` on "
-		       "the secondary";
+		return ENGINE_NO_KEY;
 	return stranger_trouble(engine);
 }
 

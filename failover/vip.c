@@ -482,6 +482,17 @@ int vip_expel(struct vip *vip, const struct vip_address *unwanted, size_t n_unwa
 	return r < 0 ? r : n;
 }
 
+int vip_raise(const struct vip *vip, unsigned index)
+{
+	_cleanup_(rtaddr_batch_done) struct rtaddr_batch batch = {0};
+	int result = 0;
+	int r = rtaddr_batch_raise(&batch, index);
+
+	if (r == 0)
+		r = rtaddr_batch_send(&batch, vip->sock, &result);
+	return r < 0 ? r : result;
+}
+
 int vip_new(sd_event *event, struct vip **ret_vip)
 {
 	struct vip *vip = calloc(1, sizeof(*vip));

@@ -60,6 +60,8 @@ bool vip_has_lapsed(const struct vip *vip);
  * -errno.
  */
 int vip_expel(struct vip *vip, const struct vip_address *unwanted, size_t n_unwanted);
+/* Sets the interface with this index administratively up. Errors: -errno, -ENODEV. */
+int vip_raise(const struct vip *vip, unsigned index);
 /* The ones that are ours now. Borrowed until the next call. */
 const struct vip_address *vip_current(const struct vip *vip, size_t *ret_n);
 /* For the supervisor: removes every address with VIP_PROTOCOL in this network namespace. Returns

@@ -28,17 +28,27 @@ static void clean(char *text)
 	}
 }
 
+static int journal_send(int priority, unsigned number, const char *text)
+{
+	if (number != 0)
+		return sd_journal_send("PRIORITY=%i", priority, "MESSAGE=%s", text,
+				       "ASAFO_PROCESS=%s", log_process, "ASAFO_ID=%u", number,
+				       NULL);
+	return sd_journal_send("PRIORITY=%i", priority, "MESSAGE=%s", text, "ASAFO_PROCESS=%s",
+			       log_process, NULL);
+}
+
+/* A process that may not make a socket, as the keeper, reaches the journal through its stderr,
+ * which systemd joined to it. */
 static void emit(int priority, unsigned number, const char *text)
 {
-	if (log_to_journal && number != 0)
-		(void)sd_journal_send("PRIORITY=%i", priority, "MESSAGE=%s", text,
-				      "ASAFO_PROCESS=%s", log_process, "ASAFO_ID=%u", number, NULL);
-	else if (log_to_journal)
-		(void)sd_journal_send("PRIORITY=%i", priority, "MESSAGE=%s", text,
-				      "ASAFO_PROCESS=%s", log_process, NULL);
-	else
+	if (log_to_journal) {
+		if (journal_send(priority, number, text) < 0)
+			(void)fprintf(stderr, "<%d>%s: %s\n", priority, log_process, text);
+	} else {
 		(void)fprintf(stderr, "<%d>asafo-%s[%d]: %s\n", priority, log_process,
 			      (int)getpid(), text);
+	}
 }
 
 void log_line(int priority, const char *format, ...)

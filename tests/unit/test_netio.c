@@ -429,6 +429,11 @@ static void links_and_addresses_are_told(void **state)
 	WAIT_FOR(told.removed > 0);
 	assert_int_equal(netns_run("ip link set va down"), 0);
 	WAIT_FOR(!told.last.is_admin_up);
+	assert_true(told.last.was_up); /* so it is down by somebody's will */
+	linkmon_free(linkmon);
+	assert_int_equal(linkmon_new(event, &linkmon_ops, &told, &linkmon), 0);
+	linkmon_get(linkmon, "va", &link);
+	assert_false(link.was_up);
 	assert_int_equal(netns_run("ip link set va name vz"), 0);
 	WAIT_FOR(strcmp(told.last.device, "vz") == 0 && told.last.is_present);
 	linkmon_get(linkmon, "va", &link);

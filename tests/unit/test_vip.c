@@ -426,6 +426,21 @@ static void what_an_earlier_life_left_is_withdrawn(void **state)
 	vip_free(earlier);
 }
 
+static void a_device_that_is_down_is_raised(void **state)
+{
+	struct vip *vip = NULL;
+
+	(void)state;
+	assert_int_equal(netns_run("ip link set va down"), 0);
+	assert_int_equal(vip_new(event, &vip), 0);
+	assert_false(shows("ip link show dev va", ",UP"));
+	assert_int_equal(vip_raise(vip, if_nametoindex("va")), 0);
+	assert_true(shows("ip link show dev va", ",UP"));
+	assert_int_equal(vip_raise(vip, if_nametoindex("va")), 0);
+	assert_int_equal(vip_raise(vip, 987654), -ENODEV);
+	vip_free(vip);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -441,6 +456,7 @@ int main(void)
 		TEST(a_process_that_was_stopped_does_not_take_its_leases_back),
 		TEST(withdrawing_all_is_quick_and_leaves_the_standbys),
 		TEST(what_an_earlier_life_left_is_withdrawn),
+		TEST(a_device_that_is_down_is_raised),
 	};
 
 	netns_enter_or_skip();
