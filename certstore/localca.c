@@ -9,6 +9,7 @@
 #include <openssl/rand.h>
 #include <openssl/x509v3.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/err.h"
 #include "certstore/x509.h"
@@ -309,6 +310,12 @@ static int describe(const X509 *certificate, const X509 *issuer,
 	return r;
 }
 
+/* People who know certificates write "CN=joe" where the name alone is meant. */
+static const char *common_name(const char *subject)
+{
+	return strncasecmp(subject, "CN=", 3) == 0 ? subject + 3 : subject;
+}
+
 static int fulfil(const struct order *order, Asafo__Record__Origin origin,
 		  struct identity *ret_identity, struct why *why)
 {
@@ -339,7 +346,7 @@ int localca_create(const char *subject, unsigned lifetime_days, int64_t now,
 	_cleanup_(OSSL_LIB_CTX_free_p) OSSL_LIB_CTX *library = OSSL_LIB_CTX_new();
 	struct order order = {
 		.library = library,
-		.subject = subject,
+		.subject = common_name(subject),
 		.lifetime_days = lifetime_days,
 		.now = now,
 		.is_ca = true,
@@ -374,7 +381,7 @@ int localca_issue(const Asafo__Record__TrustpointPublic *ca, const struct secret
 		x509_key_from_pkcs8(library, ca_key->data, ca_key->size);
 	struct order order = {
 		.library = library,
-		.subject = subject,
+		.subject = common_name(subject),
 		.names = names,
 		.n_names = n_names,
 		.lifetime_days = lifetime_days,

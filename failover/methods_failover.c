@@ -272,9 +272,14 @@ void method_failover_standby(struct control_call *call, struct json_object *para
 void method_failover_reset(struct control_call *call, struct json_object *parameters,
 			   void *userdata)
 {
+	struct engine *engine = userdata;
+	struct json_object *result = json_object_new_object();
+
 	(void)parameters;
-	engine_feed_type(userdata, FO_EVENT_OPERATOR_RESET);
-	control_call_reply(call, NULL);
+	engine_feed_type(engine, FO_EVENT_OPERATOR_RESET);
+	json_add_text(result, "role", engine_is_active(engine) ? "active" : "standby");
+	json_add_text(result, "state", fo_state_text(engine->fsm.state));
+	control_call_reply(call, result);
 }
 
 /* ---- pairing ---- */

@@ -51,11 +51,14 @@ static void on_import_replicated(const struct replication_result *progress, bool
 				 void *userdata)
 {
 	struct waiting *waiting = userdata;
+	struct json_object *trustpoint;
 	char text[WHY_TEXT_MAX + 128];
 
 	if (!is_done)
 		return;
 	if (progress->code == 0) {
+		if (json_object_object_get_ex(waiting->result, "trustpoint", &trustpoint))
+			json_add_text(trustpoint, "on_mate", "yes");
 		describe_replication(waiting, "done", "the standby has it, durably");
 	} else {
 		(void)snprintf(text, sizeof(text),
@@ -65,6 +68,11 @@ static void on_import_replicated(const struct replication_result *progress, bool
 	}
 	json_add_flag(waiting->result, "degraded", progress->code < 0);
 	waiting_reply(waiting);
+}
+
+static bool mate_is_reachable(const struct engine *engine)
+{
+	return engine->pair.link && link_is_up(engine->pair.link) && engine_hears_mate(engine);
 }
 
 static void after_import(struct waiting *waiting, const struct engine_position *position)
@@ -82,8 +90,7 @@ static void after_import(struct waiting *waiting, const struct engine_position *
 			"`asafo write-standby`");
 		waiting_reply(waiting);
 	} else if (mode == CONFIG_REPLICATION_ASYNC) {
-		bool is_reachable = engine->pair.link && link_is_up(engine->pair.link) &&
-				    engine_hears_mate(engine);
+		bool is_reachable = mate_is_reachable(engine);
 
 		describe_replication(waiting, "queued",
 				     is_reachable ? "on its way to the standby"
@@ -223,6 +230,27 @@ static int unbind_all(struct engine *engine, const char *name, struct why *ret_w
 	return text.size > 0 ? configure_text(engine, buf_text(&text), ret_why) : 0;
 }
 
+/* What the standby has of it still. */
+static void describe_removal(struct waiting *waiting)
+{
+	const struct engine *engine = waiting->engine;
+	bool is_reachable = mate_is_reachable(engine);
+
+	if (!engine->config->failover.is_enabled) {
+		describe_replication(waiting, "off", "failover is off: there is no standby");
+	} else if (engine->config->failover.replication == CONFIG_REPLICATION_OFF) {
+		describe_replication(waiting, "off",
+				     "the standby still has it: import-time replication is off; "
+				     "run `asafo write-standby`");
+	} else {
+		describe_replication(waiting, "queued",
+				     is_reachable ? "on its way to the standby"
+						  : "degraded, queued: the standby cannot be "
+						    "reached now and may still have it");
+		json_add_flag(waiting->result, "degraded", !is_reachable);
+	}
+}
+
 static void on_removed(int code, const ProtobufCMessage *body, bool has_more, void *userdata)
 {
 	struct waiting *waiting = userdata;
@@ -238,10 +266,12 @@ static void on_removed(int code, const ProtobufCMessage *body, bool has_more, vo
 	engine_mate_lacks(waiting->engine, waiting->name);
 	/* Only with --force are there any left. */
 	r = unbind_all(waiting->engine, waiting->name, &why);
-	if (r < 0)
+	if (r < 0) {
 		waiting_fail(waiting, r, why.text);
-	else
-		waiting_reply(waiting);
+		return;
+	}
+	describe_removal(waiting);
+	waiting_reply(waiting);
 }
 
 void method_remove(struct control_call *call, struct json_object *parameters, void *userdata)
@@ -274,20 +304,6 @@ static uint32_t parameter_days(struct json_object *parameters, int64_t fallback)
 	int64_t days = parameter_number(parameters, "lifetime_days", fallback);
 
 	return days < 0 || days > INT32_MAX ? INT32_MAX : (uint32_t)days;
-}
-
-void method_localca_create(struct control_call *call, struct json_object *parameters,
-			   void *userdata)
-{
-	Asafo__Ipc__LocalCaCreate message = ASAFO__IPC__LOCAL_CA_CREATE__INIT;
-	struct waiting *waiting = waiting_new(userdata, call);
-
-	if (!waiting)
-		return;
-	message.name = (char *)(uintptr_t)parameter_text(parameters, "name");
-	message.subject = (char *)(uintptr_t)parameter_text(parameters, "subject");
-	message.lifetime_days = parameter_days(parameters, 1095);
-	(void)forward(waiting, IPC_LOCALCA_CREATE, &message.base, 0, on_status_reply);
 }
 
 static void on_issue(int code, const ProtobufCMessage *body, bool has_more, void *userdata)
@@ -350,6 +366,31 @@ static void on_ca_list(int code, const ProtobufCMessage *body, bool has_more, vo
 			issued, json_trustpoint(waiting->engine, &reply->issued[i], false));
 	if (!has_more)
 		waiting_reply(waiting);
+}
+
+/* What was made is in the list. */
+static void on_ca_created(int code, const ProtobufCMessage *body, bool has_more, void *userdata)
+{
+	struct waiting *waiting = userdata;
+	const Asafo__Ipc__StatusReply *reply = (const Asafo__Ipc__StatusReply *)body;
+
+	(void)has_more;
+	if (waiting_goes_on(waiting, code, reply ? reply->status : NULL))
+		(void)forward(waiting, IPC_LOCALCA_LIST, NULL, 0, on_ca_list);
+}
+
+void method_localca_create(struct control_call *call, struct json_object *parameters,
+			   void *userdata)
+{
+	Asafo__Ipc__LocalCaCreate message = ASAFO__IPC__LOCAL_CA_CREATE__INIT;
+	struct waiting *waiting = waiting_new(userdata, call);
+
+	if (!waiting)
+		return;
+	message.name = (char *)(uintptr_t)parameter_text(parameters, "name");
+	message.subject = (char *)(uintptr_t)parameter_text(parameters, "subject");
+	message.lifetime_days = parameter_days(parameters, 1095);
+	(void)forward(waiting, IPC_LOCALCA_CREATE, &message.base, 0, on_ca_created);
 }
 
 void method_localca_list(struct control_call *call, struct json_object *parameters, void *userdata)

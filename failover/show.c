@@ -132,6 +132,16 @@ static const char *interface_status(const struct engine *engine,
 	return link.has_carrier ? "Normal" : "No Link";
 }
 
+/* A hello says how many of the mate's monitored interfaces fail, not which. */
+static const char *mate_status(const struct engine *engine,
+			       const struct config_interface *interface)
+{
+	bool is_known = engine_hears_mate(engine) && interface->is_monitored &&
+			engine->mate.view.failed_interfaces == 0;
+
+	return is_known ? "Normal" : "Unknown";
+}
+
 static struct json_object *show_interfaces(const struct engine *engine)
 {
 	struct json_object *array = json_object_new_array();
@@ -150,6 +160,7 @@ static struct json_object *show_interfaces(const struct engine *engine)
 		add_address(object, "mate_address",
 			    is_active ? &interface->standby4 : &interface->active4);
 		json_add_text(object, "status", interface_status(engine, interface));
+		json_add_text(object, "mate_status", mate_status(engine, interface));
 		json_add_flag(object, "monitored", interface->is_monitored);
 		(void)json_object_array_add(array, object);
 	}

@@ -63,9 +63,24 @@ expect "(it is gone)" has_not a good
 refused "write standby on the standby" 3 'primary' asafo b write-standby
 refused "a wrong line of configuration" 2 'expected' asafo a configure 'failover polltime msec x'
 lab power b off
+lab wait a Active
+expect "write memory says that the mate did not save" exits 5 asafo a write-memory
+asafo a configure 'failover replication trustpoint sync'
+expect "an import that the mate could not get ends with 5" exits 5 import a alone other
+expect "so does a removal" exits 5 asafo a remove alone
+asafo a configure 'failover replication trustpoint off'
 refused "write standby without a mate" 1 'mate|link' asafo a write-standby
 lab power b on
 wait_state b "Standby Ready"
+same "write memory is done when the mate's file is on its disk" "$(asafo a --json write-memory | jq -r .mate)" saved
+asafo a configure 'failover replication trustpoint sync'
+same "an import that the standby has says so" \
+	"$(import a both other --json | jq -r '.trustpoint.on_mate + " " + .replication')" "yes done"
+asafo a configure 'failover replication trustpoint off'
+expect "a removal says that the standby still has it" grep -q 'still has it' <(asafo a remove both)
+expect "a write standby takes it there, too" asafo a write-standby
+expect "(it is gone on both)" has_not b both
+refused "no daemon on the socket" 4 'does not run' asafo a --control "$files/none" show version
 
 for port in 443 5105; do
 	head -c 20000 /dev/urandom | lab exec client timeout 3 openssl s_client -quiet -connect 198.51.100.10:$port >/dev/null 2>&1

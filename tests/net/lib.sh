@@ -57,6 +57,12 @@ refused() {
 		printf '%s\n' "$out" | sed 's/^/#   /'
 	fi
 }
+exits() { # exits STATUS COMMAND...
+	local want=$1 status=0
+	shift
+	"$@" || status=$?
+	[ "$status" -eq "$want" ]
+}
 same() { # same SENTENCE A B
 	if [ "$2" = "$3" ]; then ok "$1"; else
 		not_ok "$1"

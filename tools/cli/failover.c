@@ -19,6 +19,7 @@ int verb_failover(struct cli *cli, const struct grammar_match *match)
 		screen_print(&cli->screen, "This unit is %s, after %s\n", view_text(result, "role"),
 			     format_ms(view_number(result, "ms", 0), &ms));
 	else
-		screen_print(&cli->screen, "This unit is %s\n", view_text(result, "role"));
+		screen_print(&cli->screen, "This unit is %s\n",
+			     view_text(result, view_has(result, "state") ? "state" : "role"));
 	return CLI_OK;
 }

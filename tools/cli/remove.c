@@ -1,6 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <string.h>
+
 #include "base/cleanup.h"
 #include "tools/cli/verb.h"
+
+static void print_outcome(const struct screen *screen, const char *name, struct json_object *result)
+{
+	const char *standby = view_text(result, "standby");
+	bool is_there = strcmp(view_text(result, "replication"), "off") == 0 ||
+			view_flag(result, "degraded");
+
+	screen_print(screen, "Removed trustpoint %s\n", name);
+	if (*standby)
+		screen_style(screen, is_there ? SCREEN_WARN : SCREEN_PLAIN, "%s\n", standby);
+}
 
 int verb_remove(struct cli *cli, const struct grammar_match *match)
 {
@@ -21,6 +34,6 @@ int verb_remove(struct cli *cli, const struct grammar_match *match)
 	if (cli->is_json)
 		cli_print_json(cli, result);
 	else
-		screen_print(&cli->screen, "Removed trustpoint %s\n", cli_word(match, "name"));
+		print_outcome(&cli->screen, cli_word(match, "name"), result);
 	return view_flag(result, "degraded") ? CLI_DEGRADED : CLI_OK;
 }
