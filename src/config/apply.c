@@ -57,7 +57,7 @@ static apply_fn handler_find(enum command_id id)
 }
 
 /* In a mode of an interface and the like, a line of the top mode ends that mode. */
-static int match_line(struct apply *apply, struct grammar_match *ret_match)
+static int match_line(struct apply *apply, bool is_indented, struct grammar_match *ret_match)
 {
 	struct grammar_failure here = {0}, top = {0};
 	const struct grammar_failure *failure = &top;
@@ -70,8 +70,10 @@ static int match_line(struct apply *apply, struct grammar_match *ret_match)
 	r = grammar_match(apply->grammar, COMMAND_MODE_CONFIG, apply->words, ret_match, &top);
 	if (r != ERR_SYNTAX)
 		return r;
-	/* The mode that understood more of the line is the one that was meant. */
-	if (apply->mode != COMMAND_MODE_CONFIG && here.word >= top.word && here.word > 0)
+	/* The mode that understood more of the line is the one that was meant; else the indentation
+	 * tells. */
+	if (apply->mode != COMMAND_MODE_CONFIG && here.word >= top.word &&
+	    (here.word > 0 || is_indented))
 		failure = &here;
 	apply->error->column = failure->column;
 	apply->error->why = failure->why;
@@ -89,7 +91,7 @@ static int apply_line(struct apply *apply, const char *text, size_t size)
 		return r;
 	apply->words = &words;
 	if (words.n_words > 0) {
-		r = match_line(apply, &match);
+		r = match_line(apply, text[0] == ' ' || text[0] == '\t', &match);
 		if (r == 0 && match.row->mode == COMMAND_MODE_CONFIG)
 			apply->mode = COMMAND_MODE_CONFIG;
 		if (r == 0 &&

@@ -31,7 +31,7 @@
 	" [--passphrase-file <passphrase-file:file>] [--format <format:{pkcs12|pem}>]"
 #define CREATE_OPTIONS " [--name <name>] [--lifetime <lifetime:number(1,7300)>]"
 #define ISSUE_OPTIONS                                                                              \
-	" [--name <names:fqdn>]... [--lifetime <lifetime:number(1,3650)>]"                         \
+	" [--name <name:fqdn>]... [--lifetime <lifetime:number(1,3650)>]"                          \
 	" [--passphrase-file <passphrase-file:file>]"
 #define BINDING_OPTIONS "<trustpoint:name> [<interface:name>] [--domain <domain:fqdn>]"
 #define JOIN_OPTIONS " [--code-file <code-file:file>]"
@@ -172,7 +172,7 @@ static const struct command_row table[] = {
 	EXEC(LOOK, SHOW_HISTORY, "show history [--json]", "asafo.ShowHistory",
 	     "Show the last changes of state and their reasons"),
 	EXEC(LOOK, SHOW_TRUSTPOINTS, "show trustpoints [<name>] [--json]", "asafo.ShowTrustpoints",
-	     "Show trustpoints: where each is present, usable and served"),
+	     "Show trustpoints: what each holds, whether the mate has it, where it is bound"),
 	EXEC(LOOK, SHOW_CERTIFICATES, "show certificates [<name>] [--json]",
 	     "asafo.ShowCertificates", "Show the certificates of trustpoints in full"),
 	EXEC(LOOK, SHOW_SSL, "show ssl [--json]", "asafo.ShowSsl",
@@ -186,7 +186,6 @@ static const struct command_row table[] = {
 	EXEC(LOOK, CHECK_CONFIG, "check-config <file> [--json]", NULL,
 	     "Check a configuration file, and change nothing"),
 	EXEC(LOOK, HELP, "help [<command:text>]", NULL, "Show the commands"),
-	EXEC(LOOK, EXIT, "exit", NULL, "Leave the shell"),
 
 	ALIAS(CHANGE, PAIR_JOIN, "pair join" JOIN_OPTIONS, "asafo.PairJoin",
 	      "Fetch the failover key from the other unit; asks for its one-time code"),
@@ -225,13 +224,26 @@ static const struct command_row table[] = {
 	      "asafo.ShowCertificates", "Show certificates"),
 	ALIAS(LOOK, LOCALCA_LIST, "show crypto ca server [--json]", "asafo.LocalCaList",
 	      "List what the local CA issued"),
-	ALIAS(LOOK, EXIT, "quit", NULL, "Leave the shell"),
 };
 
 static const struct {
 	const char *word;
 	const char *help;
 } words[] = {
+	{"--code-file", "Read the one-time code from this file (-: stdin)"},
+	{"--domain", "For clients that ask for this domain name only"},
+	{"--dry-run", "Check everything and store nothing"},
+	{"--force", "Also where it is bound; the bindings go with it"},
+	{"--format", "pkcs12 (the default) or pem"},
+	{"--join", "Ask for the code that the other unit shows"},
+	{"--json", "Show the result as JSON"},
+	{"--lifetime", "Days of validity"},
+	{"--name", "A name for it; for a certificate a host name, several times if need be"},
+	{"--no-mac", "Take a file without an integrity check, too"},
+	{"--non-exportable", "Never export its key again"},
+	{"--output", "The file to write, mode 0600 (-: stdout)"},
+	{"--passphrase-file", "Read the passphrase from this file (-: stdin) instead of asking"},
+	{"--replace", "Renew the trustpoint of this name: a new generation"},
 	{"ca", "Certification authorities and trustpoints"},
 	{"copy", "Copy a configuration"},
 	{"crypto", "Certificates and keys"},

@@ -207,6 +207,8 @@ static void each_wrong_line_below_another_is_named_with_its_column(void **state)
 		{"interface eth3\n ip address 198.51.100.10 255.255.0.255", 27,
 		 "expected a netmask such as 255.255.255.0"},
 		{"interface eth3\n nameif inside", 9, "the device eth1 has this name already"},
+		{"interface eth3\n bogus", 2, "unknown command, expected \"nameif\""},
+		{"interface eth3\nbogus", 1, "unknown command, expected \"hostname\""},
 		{"interface eth3\n nameif fover", 9, "the failover link has this name"},
 		{"interface eth2\n nameif dmz", 9, "the device eth2 carries the failover link"},
 		{"interface eth3\n nameif domain", 9, "this word is a keyword"},

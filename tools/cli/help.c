@@ -124,6 +124,28 @@ int verb_complete(struct cli *cli, const struct grammar *grammar, int n, char **
 	return code;
 }
 
+int verb_complete_options(struct cli *cli, const char *partial)
+{
+	static const struct {
+		const char *word, *help;
+	} rows[] = {{"--control", "The control socket"},
+		    {"--help", "Show the commands"},
+		    {"--json", "Show the result as JSON"},
+		    {"--timeout", "Give up when the daemon is silent for so many seconds"},
+		    {"--version", "The version of this command"}};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		if (strncmp(rows[i].word, partial, strlen(partial)) == 0)
+			(void)fprintf(cli->screen.out, "%s\t%s\n", rows[i].word, rows[i].help);
+	return CLI_OK;
+}
+
+int verb_complete_file(struct cli *cli)
+{
+	(void)fprintf(cli->screen.out, "<control-file>\tThe control socket\n");
+	return CLI_OK;
+}
+
 int verb_what_next(struct cli *cli, const struct grammar *grammar, int n, char **words)
 {
 	_cleanup_free_ struct grammar_candidates *candidates = calloc(1, sizeof(*candidates));

@@ -46,8 +46,16 @@ CLEANUP_DEFINE(struct grammar *, grammar_free)
 
 static int usage(const struct cli *cli, const char *text)
 {
-	screen_error(&cli->screen, NULL, "%s; asafo help shows the commands", text);
+	screen_error(&cli->screen, NULL, "%s (asafo help shows the commands)", text);
 	return CLI_USAGE;
+}
+
+static int usage_option(const struct cli *cli, const char *option, const char *text)
+{
+	char sentence[160];
+
+	(void)snprintf(sentence, sizeof(sentence), "\"%.80s\": %s", option, text);
+	return usage(cli, sentence);
 }
 
 /* The value of an option that stands at *AT: behind '=' or in the next word. NULL: it is not this
@@ -105,8 +113,9 @@ static int parse_options(struct cli *cli, int argc, char **argv, int *at)
 			if (!parse_timeout(value, &cli->timeout_ms))
 				return usage(cli, "--timeout wants seconds, at most 86400");
 		} else {
-			return usage(cli, is_missing ? "an option lacks its value"
-						     : "no such option before the command");
+			return usage_option(cli, word,
+					    is_missing ? "the option lacks its value"
+						       : "no such option before the command");
 		}
 	}
 	return -1;
@@ -152,7 +161,7 @@ static int run_row(struct cli *cli, const struct grammar_match *match, int n, ch
 	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++)
 		if (verbs[i].id == match->row->id)
 			return verbs[i].run(cli, match);
-	return cli_fail(cli, CLI_USAGE, "this is for the shell only");
+	return cli_fail(cli, CLI_USAGE, "this command has no meaning here");
 }
 
 static int run_line(struct cli *cli, const struct grammar *grammar, int n, char **words)
@@ -188,12 +197,28 @@ static bool is_question(int n, char **words)
 	       strncmp(words[0], "configure", 10) != 0;
 }
 
+/* The options before the command are no grammar's. */
+static int complete_words(struct cli *cli, const struct grammar *grammar, int n, char **words)
+{
+	int at = 0;
+
+	while (at < n - 1 && strncmp(words[at], "--", 2) == 0)
+		at += strcmp(words[at], "--control") == 0 || strcmp(words[at], "--timeout") == 0
+			      ? 2
+			      : 1;
+	if (at >= n && n > 0)
+		return strcmp(words[n - 2], "--control") == 0 ? verb_complete_file(cli) : CLI_OK;
+	if (at == n - 1 && words[at][0] == '-')
+		return verb_complete_options(cli, words[at]);
+	return verb_complete(cli, grammar, n - at, words + at);
+}
+
 static int run_words(struct cli *cli, const struct grammar *grammar, int n, char **words)
 {
 	if (strcmp(words[0], "complete") == 0) {
 		int skip = n > 1 && strcmp(words[1], "--") == 0 ? 2 : 1;
 
-		return verb_complete(cli, grammar, n - skip, words + skip);
+		return complete_words(cli, grammar, n - skip, words + skip);
 	}
 	n = take_json(cli, n, words);
 	if (n == 0)

@@ -30,6 +30,9 @@ int verb_write_memory(struct cli *cli, const struct grammar_match *match);
 int verb_write_standby(struct cli *cli, const struct grammar_match *match);
 
 /* These take words that are no command's: lines, and what is not finished yet. */
+/* The options before the command that begin with PARTIAL; the place of a file's name. */
+int verb_complete_options(struct cli *cli, const char *partial);
+int verb_complete_file(struct cli *cli);
 int verb_complete(struct cli *cli, const struct grammar *grammar, int n, char **words);
 int verb_configure(struct cli *cli, int n, char **lines);
 /* What may follow WORDS, of which the last is being typed; the `?` of an ASA. */
