@@ -148,6 +148,21 @@ static void export(struct control_call *call, struct json_object *parameters, vo
 	control_call_reply(call, NULL);
 }
 
+/* As many names as came are the serial. */
+static void localca_issue(struct control_call *call, struct json_object *parameters, void *userdata)
+{
+	_cleanup_close_ int output = control_call_take_fd(call, 0);
+	struct json_object *result = json_object_new_object();
+	char serial[16];
+
+	(void)userdata;
+	if (io_write_full(output, "SECRET", 6) < 0)
+		_exit(5);
+	(void)snprintf(serial, sizeof(serial), "%zu", view_count(parameters, "names"));
+	(void)json_object_object_add(result, "serial", json_object_new_string(serial));
+	control_call_reply(call, result);
+}
+
 static void pair_offer(struct control_call *call, struct json_object *parameters, void *userdata)
 {
 	(void)parameters;
@@ -179,6 +194,7 @@ static const struct control_method methods[] = {
 	{"asafo.Configure", CONTROL_ACCESS_CHANGE, configure},
 	{"asafo.Import", CONTROL_ACCESS_CHANGE, import},
 	{"asafo.Export", CONTROL_ACCESS_CHANGE, export},
+	{"asafo.LocalCaIssue", CONTROL_ACCESS_CHANGE, localca_issue},
 	{"asafo.PairOffer", CONTROL_ACCESS_CHANGE, pair_offer},
 	{"asafo.PairJoin", CONTROL_ACCESS_CHANGE, pair_join},
 	{0},

@@ -92,7 +92,7 @@ static void lists_come_in_pages_and_are_shown_as_one(void **state)
 	contains(w->out, "(in 10 days)");
 	contains(w->out, "(expired)");
 	contains(w->out, "a.example");
-	contains(w->out, "evil stays on this unit: issued by the local CA of this unit");
+	contains(w->out, "evil: issued by the local CA of this unit");
 	assert_int_equal(RUN(w, "show", "trustpoints", "--json"), CLI_OK);
 	contains(w->out, "\"evil\"");
 	assert_null(strstr(w->out, "\"next\""));
@@ -309,11 +309,57 @@ static void help_and_completion_come_from_the_command_table(void **state)
 	assert_int_equal(RUN(w, "write", "?"), CLI_OK);
 	contains(w->out, "memory");
 	assert_int_equal(RUN(w, "nonsense", "?"), CLI_USAGE);
+	assert_int_equal(RUN(w, "complete", "--", "--json", "--control", "/x", "show", "fa"),
+			 CLI_OK);
+	assert_string_equal(w->out, "failover\tThe pair: roles, link, timers\n");
+	assert_int_equal(RUN(w, "complete", "--", "--ti"), CLI_OK);
+	contains(w->out, "--timeout\t");
+	assert_int_equal(RUN(w, "import", "vpn", "--?"), CLI_OK);
+	contains(w->out, "Check everything and store nothing");
+}
+
+static void the_names_of_a_certificate_reach_the_local_ca(void **state)
+{
+	struct cli_world *w = *state;
+	char file[128];
+
+	(void)snprintf(file, sizeof(file), "%s/file", w->directory);
+	assert_int_equal(RUN_WITH(w, "x\n", "localca", "issue", "joe", file, "--name", "a.example",
+				  "--name", "b.example"),
+			 CLI_OK);
+	contains(w->out, "serial 2,"); /* the world counts them */
+}
+
+static void a_narrow_terminal_leaves_out_what_can_be_spared(void **state)
+{
+	static const struct table_column columns[] = {
+		{"A", false, false, 0}, {"SPARE", false, true, 2}, {"KEPT", false, true, 1}};
+	struct screen screen = {.is_terminal = true, .width = 24};
+	struct table *table = NULL;
+	char *text = NULL;
+	size_t size;
+
+	(void)state;
+	screen.out = open_memstream(&text, &size);
+	assert_int_equal(table_new(columns, 3, &table), 0);
+	table_cell(table, SCREEN_PLAIN, "x");
+	table_cell(table, SCREEN_PLAIN, "0123456789abcdef");
+	table_cell(table, SCREEN_PLAIN, "0123456789abcdef");
+	assert_int_equal(table_print(table, &screen), 0);
+	screen.width = 40;
+	assert_int_equal(table_print(table, &screen), 0);
+	assert_int_equal(fclose(screen.out), 0);
+	assert_string_equal(text, "A  KEPT\nx  0123456789abcdef\n"
+				  "A  SPARE             KEPT\n"
+				  "x  0123456789abcdef  0123456789abcdef\n");
+	table_free(table);
+	free(text);
 }
 
 static void a_table_is_cut_to_the_terminal_and_never_on_a_pipe(void **state)
 {
-	static const struct table_column columns[] = {{"A", false, false}, {"LONG", false, true}};
+	static const struct table_column columns[] = {{"A", false, false, 0},
+						      {"LONG", false, true, 0}};
 	struct screen screen = {.is_terminal = true, .width = 20};
 	struct table *table = NULL;
 	char *text = NULL;
@@ -437,6 +483,8 @@ int main(void)
 		IN_WORLD(a_pair_is_made_with_a_code_or_a_file),
 		IN_WORLD(a_configuration_is_checked_without_a_daemon),
 		IN_WORLD(help_and_completion_come_from_the_command_table),
+		IN_WORLD(the_names_of_a_certificate_reach_the_local_ca),
+		cmocka_unit_test(a_narrow_terminal_leaves_out_what_can_be_spared),
 		cmocka_unit_test(a_table_is_cut_to_the_terminal_and_never_on_a_pipe),
 		cmocka_unit_test(spans_and_sizes_are_readable),
 		cmocka_unit_test(a_passphrase_is_asked_for_without_echo),

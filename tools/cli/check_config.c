@@ -48,9 +48,14 @@ int verb_check_config(struct cli *cli, const struct grammar_match *match)
 	int r = is_input ? io_read_all(cli->input, TEXT_MAX, &text)
 			 : io_read_file(path, TEXT_MAX, &text);
 
+	if (is_input)
+		path = "stdin";
+	if (r == ERR_TOO_LARGE)
+		return cli_fail(cli, CLI_FAILED,
+				"%s is larger than 1 MiB: this is no configuration", path);
 	if (r)
 		return cli_fail(cli, CLI_FAILED, "cannot read %s: %s", path, err_text(r));
-	if (check(is_input ? "stdin" : path, &text, &error) < 0) {
+	if (check(path, &text, &error) < 0) {
 		if (cli->is_json)
 			print_error_json(cli, &error);
 		config_error_format(&error, sentence, sizeof(sentence));

@@ -42,5 +42,9 @@ int verb_export(struct cli *cli, const struct grammar_match *match)
 	if (code)
 		return code;
 	cli_print_warnings(cli, result);
-	return output_file_store(cli, output, path);
+	code = output_file_store(cli, output, path);
+	if (!code && path && strcmp(path, "-") != 0 && !cli->is_json)
+		screen_print(&cli->screen, "Exported trustpoint %s to %s\n",
+			     cli_word(match, "name"), path);
+	return code;
 }

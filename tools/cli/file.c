@@ -19,6 +19,12 @@ static bool is_stdio(const char *path)
 	return !path || strcmp(path, "-") == 0;
 }
 
+/* As people know it. */
+static const char *source_name(const char *path)
+{
+	return is_stdio(path) ? "stdin" : path;
+}
+
 int input_file_open(struct cli *cli, const char *path, int *ret_fd)
 {
 	_cleanup_(buf_wipe) struct buf content = {0};
@@ -28,14 +34,16 @@ int input_file_open(struct cli *cli, const char *path, int *ret_fd)
 
 	if (error == ERR_TOO_LARGE)
 		return cli_fail(cli, CLI_FAILED, "%s is larger than 1 MiB: this is no PKCS#12 file",
-				path);
+				source_name(path));
 	if (error)
-		return cli_fail(cli, CLI_FAILED, "cannot read %s: %s", path, err_text(error));
+		return cli_fail(cli, CLI_FAILED, "cannot read %s: %s", source_name(path),
+				err_text(error));
 	if (content.size == 0)
-		return cli_fail(cli, CLI_FAILED, "%s is empty", path);
+		return cli_fail(cli, CLI_FAILED, "%s is empty", source_name(path));
 	error = memory_file_new(content.data, content.size, &fd);
 	if (error)
-		return cli_fail(cli, CLI_FAILED, "cannot pass %s: %s", path, err_text(error));
+		return cli_fail(cli, CLI_FAILED, "cannot pass %s: %s", source_name(path),
+				err_text(error));
 	*ret_fd = TAKE_FD(fd);
 	return CLI_OK;
 }
@@ -50,14 +58,18 @@ int output_file_open(struct cli *cli, int *ret_fd)
 	return CLI_OK;
 }
 
+static int refuse_terminal(const struct cli *cli)
+{
+	return cli_fail(cli, CLI_USAGE,
+			"a private key is not written to a terminal: name a file with --output");
+}
+
 int output_file_check(struct cli *cli, const char *path)
 {
 	int fd = fileno(cli->screen.out);
 
 	if (is_stdio(path) && fd >= 0 && isatty(fd))
-		return cli_fail(
-			cli, CLI_USAGE,
-			"a private key is not written to a terminal: name a file with --output");
+		return refuse_terminal(cli);
 	return CLI_OK;
 }
 
@@ -73,7 +85,7 @@ static int store(const char *path, const struct buf *content)
 	if (fd < 0)
 		return -errno;
 	if (isatty(fd))
-		return -EPERM;
+		return -ENOTSUP;
 	return io_write_full(fd, content->data, content->size);
 }
 
@@ -92,6 +104,8 @@ int output_file_store(struct cli *cli, int fd, const char *path)
 	} else if (!error) {
 		error = store(path, &content);
 	}
+	if (error == -ENOTSUP)
+		return refuse_terminal(cli);
 	if (error)
 		return cli_fail(cli, CLI_FAILED, "cannot write %s: %s",
 				is_stdio(path) ? "to stdout" : path, err_text(error));

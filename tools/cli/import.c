@@ -75,7 +75,8 @@ static int open_inputs(struct cli *cli, const struct grammar_match *match, int f
 
 	if (code)
 		return code;
-	(void)snprintf(question, sizeof(question), "Passphrase of %.120s", file);
+	(void)snprintf(question, sizeof(question), "Passphrase of %.120s",
+		       strcmp(file, "-") == 0 ? "the PKCS#12" : file);
 	return passphrase_open(cli,
 			       &(struct passphrase_source){
 				       .file = cli_word(match, "passphrase-file"),
@@ -108,7 +109,8 @@ int verb_import(struct cli *cli, const struct grammar_match *match)
 		cli_print_json(cli, result);
 	} else {
 		print_stored(&cli->screen, result, cli_has(match, "dry-run"));
-		if (!cli_has(match, "dry-run"))
+		if (!cli_has(match, "dry-run") && !view_flag(result, "unchanged") &&
+		    !*view_text(view_object(result, "trustpoint"), "kept_home"))
 			print_replication(&cli->screen, result);
 	}
 	return is_degraded(result) ? CLI_DEGRADED : CLI_OK;

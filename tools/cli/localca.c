@@ -134,10 +134,10 @@ int verb_localca_issue(struct cli *cli, const struct grammar_match *match)
 
 int render_localca(const struct screen *screen, struct json_object *result)
 {
-	static const struct table_column columns[] = {{"SERIAL", false, true},
-						      {"SUBJECT", false, true},
-						      {"NAMES", false, true},
-						      {"VALID UNTIL", false, false}};
+	static const struct table_column columns[] = {{"SERIAL", false, true, 0},
+						      {"SUBJECT", false, true, 0},
+						      {"NAMES", false, true, 0},
+						      {"VALID UNTIL", false, false, 0}};
 	_cleanup_(table_free_p) struct table *table = NULL;
 	struct json_object *ca = view_object(result, "ca");
 	int error;

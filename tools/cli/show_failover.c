@@ -161,11 +161,11 @@ static void print_link(const struct screen *screen, struct json_object *result)
 
 static int print_paths(const struct screen *screen, struct json_object *result)
 {
-	static const struct table_column columns[] = {{"HELLO PATH", false, false},
-						      {"OPEN", false, false},
-						      {"SENT", true, false},
-						      {"RECEIVED", true, false},
-						      {"ERROR", false, true}};
+	static const struct table_column columns[] = {{"HELLO PATH", false, false, 0},
+						      {"OPEN", false, false, 0},
+						      {"SENT", true, false, 0},
+						      {"RECEIVED", true, false, 0},
+						      {"ERROR", false, true, 0}};
 	_cleanup_(table_free_p) struct table *table = NULL;
 	int error = table_new(columns, ARRAY_SIZE(columns), &table);
 

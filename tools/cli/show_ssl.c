@@ -45,10 +45,10 @@ static void print_listeners(const struct screen *screen, struct json_object *res
 
 static int print_bindings(const struct screen *screen, struct json_object *result)
 {
-	static const struct table_column columns[] = {{"BOUND", false, false},
-						      {"INTERFACE", false, true},
-						      {"DOMAIN", false, true},
-						      {"PRESENT", false, false}};
+	static const struct table_column columns[] = {{"BOUND", false, false, 0},
+						      {"INTERFACE", false, true, 0},
+						      {"DOMAIN", false, true, 0},
+						      {"PRESENT", false, false, 0}};
 	_cleanup_(table_free_p) struct table *table = NULL;
 	int error = table_new(columns, ARRAY_SIZE(columns), &table);
 
@@ -71,11 +71,11 @@ static int print_bindings(const struct screen *screen, struct json_object *resul
 
 static int print_served(const struct screen *screen, struct json_object *result)
 {
-	static const struct table_column columns[] = {{"SERVED", false, false},
-						      {"INTERFACE", false, true},
-						      {"DOMAIN", false, true},
-						      {"SHA-256", false, true},
-						      {"WHY", false, true}};
+	static const struct table_column columns[] = {{"SERVED", false, false, 0},
+						      {"INTERFACE", false, true, 0},
+						      {"DOMAIN", false, true, 0},
+						      {"SHA-256", false, true, 2},
+						      {"WHY", false, true, 1}};
 	_cleanup_(table_free_p) struct table *table = NULL;
 	int error = table_new(columns, ARRAY_SIZE(columns), &table);
 

@@ -65,8 +65,7 @@ static void print_notes(const struct screen *screen, struct json_object *result)
 		const char *name = view_text(trustpoint, "name");
 
 		if (*view_text(trustpoint, "kept_home"))
-			screen_print(screen, "%s stays on this unit: %s\n", name,
-				     view_text(trustpoint, "kept_home"));
+			screen_print(screen, "%s: %s\n", name, view_text(trustpoint, "kept_home"));
 		if (view_has(trustpoint, "chain_complete") &&
 		    !view_flag(trustpoint, "chain_complete"))
 			screen_style(screen, SCREEN_WARN,
@@ -77,9 +76,10 @@ static void print_notes(const struct screen *screen, struct json_object *result)
 int render_trustpoints(const struct screen *screen, struct json_object *result)
 {
 	static const struct table_column columns[] = {
-		{"TRUSTPOINT", false, false},  {"GEN", true, false},	 {"SUBJECT", false, true},
-		{"VALID UNTIL", false, false}, {"SHA-256", false, true}, {"ORIGIN", false, true},
-		{"ON MATE", false, false},     {"BOUND", false, true}};
+		{"TRUSTPOINT", false, false, 0}, {"GEN", true, false, 1},
+		{"SUBJECT", false, true, 2},	 {"VALID UNTIL", false, false, 0},
+		{"SHA-256", false, true, 4},	 {"ORIGIN", false, true, 3},
+		{"ON MATE", false, false, 0},	 {"BOUND", false, true, 0}};
 	_cleanup_(table_free_p) struct table *table = NULL;
 	int error;
 

@@ -9,7 +9,9 @@
 
 #include "base/cleanup.h"
 
-#define SHRUNK_MIN 8
+#define SHRUNK_MIN 12	/* as long as columns can be left out */
+#define SHRUNK_LEAST 8	/* after that */
+#define HIDDEN SIZE_MAX /* a column's width */
 #define GAP 2
 
 struct cell {
@@ -81,27 +83,57 @@ void table_cell(struct table *table, enum screen_style style, const char *format
 
 static size_t total(const size_t *widths, size_t n)
 {
-	size_t sum = GAP * (n - 1);
+	size_t sum = 0;
 
 	for (size_t i = 0; i < n; i++)
-		sum += widths[i];
+		if (widths[i] != HIDDEN)
+			sum += widths[i] + (sum > 0 ? GAP : 0);
 	return sum;
 }
 
 /* Takes from the widest column that may shrink until all fit, or nothing more can be taken. */
-static void shrink(const struct table *table, size_t width, size_t *widths)
+static void shrink(const struct table *table, size_t width, size_t least, size_t *widths)
 {
 	while (total(widths, table->n_columns) > width) {
 		size_t widest = table->n_columns;
 
 		for (size_t i = 0; i < table->n_columns; i++)
-			if (table->columns[i].may_shrink && widths[i] > SHRUNK_MIN &&
+			if (table->columns[i].may_shrink && widths[i] > least &&
+			    widths[i] != HIDDEN &&
 			    (widest == table->n_columns || widths[i] > widths[widest]))
 				widest = i;
 		if (widest == table->n_columns)
 			return;
 		widths[widest]--;
 	}
+}
+
+/* Leaves out the column that can be spared most easily. Returns false if there is none. */
+static bool spare_one(const struct table *table, size_t *widths)
+{
+	size_t most = table->n_columns;
+
+	for (size_t i = 0; i < table->n_columns; i++)
+		if (widths[i] != HIDDEN && table->columns[i].spare > 0 &&
+		    (most == table->n_columns ||
+		     table->columns[i].spare > table->columns[most].spare))
+			most = i;
+	if (most == table->n_columns)
+		return false;
+	widths[most] = HIDDEN;
+	return true;
+}
+
+static void fit(const struct table *table, size_t width, size_t *widths)
+{
+	size_t cut[TABLE_COLUMNS_MAX];
+
+	do {
+		memcpy(cut, widths, sizeof(cut));
+		shrink(table, width, SHRUNK_MIN, cut);
+	} while (total(cut, table->n_columns) > width && spare_one(table, widths));
+	shrink(table, width, SHRUNK_LEAST, cut);
+	memcpy(widths, cut, sizeof(cut));
 }
 
 static void measure(const struct table *table, const struct screen *screen, size_t *widths)
@@ -115,7 +147,7 @@ static void measure(const struct table *table, const struct screen *screen, size
 			widths[i % table->n_columns] = columns;
 	}
 	if (screen->is_terminal)
-		shrink(table, screen->width, widths);
+		fit(table, screen->width, widths);
 }
 
 /* Bytes of TEXT that take at most COLUMNS columns. */
@@ -150,6 +182,8 @@ static void print_cell(const struct screen *screen, const struct table_column *c
 	size_t columns = screen_columns(text);
 	size_t padding = columns < width ? width - columns : 0;
 
+	if (width == HIDDEN)
+		return;
 	if (column->is_number)
 		screen_print(screen, "%*s", (int)padding, "");
 	if (columns > width)
@@ -164,19 +198,21 @@ static void print_cell(const struct screen *screen, const struct table_column *c
 
 int table_print(const struct table *table, const struct screen *screen)
 {
-	size_t widths[TABLE_COLUMNS_MAX];
+	size_t widths[TABLE_COLUMNS_MAX] = {0}, last = 0;
 
 	if (table->is_short_of_memory)
 		return -ENOMEM;
 	measure(table, screen, widths);
 	for (size_t i = 0; i < table->n_columns; i++)
+		last = widths[i] != HIDDEN ? i : last;
+	for (size_t i = 0; i < table->n_columns; i++)
 		print_cell(screen, &table->columns[i], SCREEN_BOLD, table->columns[i].title,
-			   widths[i], i + 1 == table->n_columns);
+			   widths[i], i == last);
 	for (size_t i = 0; i < table->n_cells; i++) {
 		size_t column = i % table->n_columns;
 
 		print_cell(screen, &table->columns[column], table->cells[i].style,
-			   table->cells[i].text, widths[column], column + 1 == table->n_columns);
+			   table->cells[i].text, widths[column], column == last);
 	}
 	return 0;
 }

@@ -8,8 +8,8 @@
 
 /*
  * Columns as wide as their widest cell, two blanks between them. On a terminal that is narrower,
- * the columns that may shrink are cut (widest first) and end in "..."; on a pipe nothing is ever
- * cut.
+ * the columns that may shrink are cut (widest first) and end in "..."; where they would become too
+ * short to tell anything, those that can be spared are left out. On a pipe nothing is ever cut.
  */
 #define TABLE_COLUMNS_MAX 12
 
@@ -17,6 +17,7 @@ struct table_column {
 	const char *title;
 	bool is_number; /* stands at the right */
 	bool may_shrink;
+	unsigned spare; /* 0: always shown; of the others, the highest goes first */
 };
 
 struct table;
