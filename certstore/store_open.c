@@ -116,14 +116,23 @@ static void remove_new(struct store *store)
 		(void)unlinkat(store->replica.directory_fd, file_names[i], 0);
 }
 
-/* A new store, or one of a version that did not know of it. */
+/*
+ * A new store, or one of a version that did not know of it: there the id of the encryption key is
+ * taken, which a standby adopted from its active just so, and which both units of a pair know.
+ */
 static int make_lineage(const struct store_replica *replica, MDB_txn *txn)
 {
 	struct store_position position;
+	MDB_val key = store_val("kek", 3), value;
 	int r = store_meta_read(replica, txn, &position);
 
 	if (r < 0 || position.lineage != 0)
 		return r;
+	r = store_code(mdb_get(txn, replica->meta, &key, &value));
+	if (r == 0 && value.mv_size == sizeof(position.lineage))
+		memcpy(&position.lineage, value.mv_data, sizeof(position.lineage));
+	else if (r != ERR_NOT_FOUND)
+		return r < 0 ? r : ERR_STORE;
 	while (position.lineage == 0) {
 		if (getrandom(&position.lineage, sizeof(position.lineage), 0) < 0 && errno != EINTR)
 			return -errno;

@@ -305,8 +305,15 @@ static void on_orphans_kept(int code, const ProtobufCMessage *body, bool has_mor
 		return;
 	}
 	engine->store.orphans_term = 0;
-	log_line(LOG_WARNING, "this unit was active in an older term; what only it accepted is "
-			      "kept under unit/orphans");
+	if (engine->store.is_everything_orphaned)
+		log_line(LOG_WARNING,
+			 "the certificate stores of the two units have different histories; every "
+			 "trustpoint of this one is kept under unit/orphans");
+	else
+		log_line(LOG_WARNING,
+			 "this unit was active in an older term; what only it accepted is kept "
+			 "under unit/orphans");
+	engine->store.is_everything_orphaned = false;
 	if (engine->fsm.state == FO_STATE_COLD_STANDBY)
 		replication_request(engine->replication, fo_reason_text(engine->fsm.reason), false);
 }
@@ -318,6 +325,7 @@ bool engine_keep_orphans(struct engine *engine)
 	if (engine->store.orphans_term == 0)
 		return false;
 	message.term = engine->store.orphans_term;
+	message.is_everything = engine->store.is_everything_orphaned;
 	if (!engine->store.is_keeping_orphans)
 		engine->store.is_keeping_orphans =
 			engine_keeper_call(engine, IPC_ORPHAN_KEEP, &message.base, NULL, 0,
@@ -356,6 +364,7 @@ void engine_act(struct engine *engine, const struct fo_action *action)
 		break;
 	case FO_ACTION_KEEP_ORPHANS:
 		engine->store.orphans_term = action->term;
+		engine->store.is_everything_orphaned |= action->is_everything;
 		(void)engine_keep_orphans(engine);
 		break;
 	case FO_ACTION_STOPPED:

@@ -37,6 +37,8 @@ struct methods;
 struct engine_position {
 	uint64_t term, seq, count;
 	uint8_t digest[ENGINE_DIGEST_SIZE];
+	uint64_t lineage; /* 0: the mate's version does not know of it */
+	bool has_data;
 };
 
 /* What is known of the mate, from its hellos. */
@@ -89,6 +91,7 @@ struct engine_store {
 	char why[WHY_TEXT_MAX]; /* why the store is not usable; empty: it is */
 	struct monotime asked_at;
 	uint64_t orphans_term; /* what only this unit accepted in it is not kept yet; 0: all is */
+	bool is_everything_orphaned; /* ... and not only in that term */
 	bool is_keeping_orphans;
 };
 
@@ -211,6 +214,8 @@ void engine_keys_settle(struct engine *engine);
 int engine_keeper_call(struct engine *engine, enum ipc_type type, const ProtobufCMessage *message,
 		       const int *fds, size_t n_fds, ipc_reply_fn on_reply, void *userdata);
 struct engine_position engine_position_from(const Asafo__Record__Position *position);
+/* What the machine knows of it. */
+struct fo_position engine_position_brief(const struct engine_position *position);
 bool engine_position_equal(const struct engine_position *a, const struct engine_position *b);
 
 /* ---- monitor.c: the interfaces ---- */

@@ -267,6 +267,8 @@ void replication_position_fill(const struct engine_position *position,
 	ret_message->term = position->term;
 	ret_message->seq = position->seq;
 	ret_message->count = position->count;
+	ret_message->lineage = position->lineage;
+	ret_message->has_data = position->has_data;
 	ret_message->digest.data = (uint8_t *)(uintptr_t)position->digest;
 	ret_message->digest.len = sizeof(position->digest);
 }

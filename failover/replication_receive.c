@@ -219,6 +219,12 @@ static void take_offer(struct replication *replication, const Asafo__Wire__SyncO
 					 why);
 		return;
 	}
+	if (!fo_fsm_may_adopt(&replication->engine->fsm, offer->position->lineage)) {
+		replication_receive_fail(replication, ERR_DIFFERS,
+					 "the active's certificate store has another history, and "
+					 "what is here is not put aside yet: nothing was taken");
+		return;
+	}
 	log_message(LOG_ALERT, 709005, "Beginning configuration replication: Receiving from mate.");
 	receive->target = engine_position_from(offer->position);
 	receive->phase = RECEIVE_STAGING;
@@ -384,7 +390,7 @@ static bool take_acknowledgement(struct replication *replication,
 
 	if (receive->phase != RECEIVE_ACKNOWLEDGE || result->id != receive->id)
 		return false;
-	event.position = (struct fo_position){receive->target.term, receive->target.seq};
+	event.position = engine_position_brief(&receive->target);
 	receive->result.ms =
 		monotime_since(monotime_now(), receive->started_at) / MONOTIME_NS_PER_MS;
 	receive->result.at = time(NULL);

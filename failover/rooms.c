@@ -23,14 +23,25 @@ struct engine_position engine_position_from(const Asafo__Record__Position *posit
 	result.term = position->term;
 	result.seq = position->seq;
 	result.count = position->count;
+	result.lineage = position->lineage;
+	result.has_data = position->has_data;
 	if (position->digest.len == sizeof(result.digest))
 		memcpy(result.digest, position->digest.data, sizeof(result.digest));
 	return result;
 }
 
+struct fo_position engine_position_brief(const struct engine_position *position)
+{
+	return (struct fo_position){.term = position->term,
+				    .seq = position->seq,
+				    .lineage = position->lineage,
+				    .has_data = position->has_data};
+}
+
 bool engine_position_equal(const struct engine_position *a, const struct engine_position *b)
 {
 	return a->term == b->term && a->seq == b->seq &&
+	       (a->lineage == b->lineage || a->lineage == 0 || b->lineage == 0) &&
 	       memcmp(a->digest, b->digest, sizeof(a->digest)) == 0;
 }
 
@@ -48,13 +59,14 @@ int engine_keeper_call(struct engine *engine, enum ipc_type type, const Protobuf
 void engine_store_moved(struct engine *engine, const Asafo__Record__Position *position)
 {
 	struct engine_position taken = engine_position_from(position);
-	bool is_changed = !engine_position_equal(&taken, &engine->store.position);
+	bool is_changed = !engine_position_equal(&taken, &engine->store.position) ||
+			  taken.lineage != engine->store.position.lineage;
 
 	engine->store.position = taken;
 	if (is_changed) {
 		engine_fronts_role(engine);
 		engine_feed(engine, (struct fo_event){.type = FO_EVENT_POSITION,
-						      .position = {taken.term, taken.seq}});
+						      .position = engine_position_brief(&taken)});
 	}
 }
 

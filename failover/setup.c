@@ -151,6 +151,8 @@ static void take_hello(struct engine *engine, const struct hello *hello)
 	mate->heard_at = monotime_now();
 	mate->position.term = hello->view.position.term;
 	mate->position.seq = hello->view.position.seq;
+	mate->position.lineage = hello->view.position.lineage;
+	mate->position.has_data = hello->view.position.has_data;
 	memcpy(mate->position.digest, hello->digest, sizeof(mate->position.digest));
 	memcpy(mate->software, hello->software, sizeof(mate->software));
 	/* Unsigned, since a mate's clock may say anything. */
@@ -317,7 +319,7 @@ void engine_try_start(struct engine *engine)
 	}
 	event.boot = (struct fo_boot){.promised_term = store->promised_term,
 				      .activated_term = store->activated_term,
-				      .position = {store->position.term, store->position.seq}};
+				      .position = engine_position_brief(&store->position)};
 	engine->is_started = true;
 	engine->alive_at = monotime_now();
 	event.at = engine->alive_at;

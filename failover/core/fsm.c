@@ -318,3 +318,11 @@ bool fo_fsm_is_active(const struct fo_fsm *fsm)
 {
 	return fsm->stage >= FO_STAGE_CLAIMING;
 }
+
+bool fo_fsm_may_adopt(const struct fo_fsm *fsm, uint64_t lineage)
+{
+	if (!fsm->position.has_data || fsm->position.lineage == 0 || lineage == 0 ||
+	    lineage == fsm->position.lineage)
+		return true;
+	return fo_is_standby_state(fsm->state) && lineage == fsm->joined_lineage;
+}

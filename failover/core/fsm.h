@@ -65,6 +65,8 @@ enum fo_reason {
 	FO_REASON_PROGRESSION_FAILED,	 /* HA state progression failed */
 	FO_REASON_STORE_FAILED,		 /* Certificate store not usable */
 	FO_REASON_LEAVING,		 /* Mate left in an orderly way */
+	FO_REASON_MATE_EMPTY,		 /* Active mate was replaced and holds no trustpoint */
+	FO_REASON_OTHER_HISTORY,	 /* Certificate stores have different histories */
 	FO_REASON__MAX,
 };
 
@@ -74,10 +76,16 @@ const char *fo_unit_text(enum fo_unit unit); /* "Primary", "Secondary" */
 /* JUST_ACTIVE to ACTIVE: claims, or is about to claim, the active addresses. */
 bool fo_state_is_active(enum fo_state state);
 
-/* A place in the history of the replicated store, for elections: newer data wins. */
+/*
+ * A place in the history of the replicated store, for elections: newer data wins. Term and seq of
+ * two units tell which is newer only where LINEAGE is the same; that of a replaced, empty unit is
+ * another.
+ */
 struct fo_position {
 	uint64_t term;
 	uint64_t seq;
+	uint64_t lineage; /* 0: not known, counts as the other's */
+	bool has_data;	  /* more than the fallback certificate */
 };
 
 struct fo_params {
@@ -174,6 +182,7 @@ struct fo_action {
 	enum fo_action_type type;
 	uint64_t term;
 	bool is_activation;
+	bool is_everything; /* KEEP_ORPHANS: the mate's store has another history altogether */
 	enum fo_state from, to;
 	enum fo_reason reason;
 };
@@ -241,6 +250,7 @@ struct fo_fsm {
 	struct fo_terms terms;
 	struct fo_position position;
 	struct fo_mate_view mate; /* as last heard */
+	uint64_t joined_lineage;  /* of the mate that this standby put its own history aside for */
 	uint32_t failed_interfaces;
 	struct fo_flags flags;
 	struct fo_timers timers;
@@ -257,3 +267,9 @@ struct fo_mate_view fo_fsm_view(const struct fo_fsm *fsm);
 /* True where the unit serves as active: from CLAIM on, until it releases, hands over or gives way.
  */
 bool fo_fsm_is_active(const struct fo_fsm *fsm);
+/*
+ * May a store of LINEAGE take the place of this unit's? What is of another history, and not the
+ * mate's that this unit joined, would silently replace the data here: the mate was replaced since
+ * it was last heard.
+ */
+bool fo_fsm_may_adopt(const struct fo_fsm *fsm, uint64_t lineage);

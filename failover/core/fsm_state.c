@@ -140,7 +140,7 @@ static void negotiation_hello(struct fo_step *step)
 		if (fo_should_join(fsm))
 			fo_join(step, FO_REASON_ACTIVE_MATE);
 		else
-			fo_activate(step, FO_REASON_STATE_CHECK);
+			fo_activate(step, fo_takeover_reason(fsm));
 		return;
 	}
 	if (fsm->mate.state != FO_STATE_JUST_ACTIVE && fo_elects_me(fsm)) {
@@ -222,12 +222,17 @@ static void standby_hears_active(struct fo_step *step)
 
 	fsm->flags.wants_mate_active = false;
 	if (!fo_is_mate_newer(fsm)) {
-		fo_activate(step, FO_REASON_STATE_CHECK);
+		fo_activate(step, fo_takeover_reason(fsm));
+		return;
+	}
+	if (fo_is_at_odds(fsm) && fsm->mate.position.lineage != fsm->joined_lineage) {
+		/* It was replaced since. */
+		fo_join(step, FO_REASON_OTHER_HISTORY);
 		return;
 	}
 	if (fsm->flags.is_handed_over) {
 		fsm->flags.is_handed_over = false;
-		if (fo_position_compare(fsm->position, fsm->mate.position) != 0)
+		if (!fo_is_level(fsm))
 			fo_join(step, FO_REASON_STATE_CHECK);
 	}
 	standby_check_interfaces(step);
@@ -372,7 +377,7 @@ static void active_check(struct fo_step *step)
 /* What was acknowledged here is there, too. */
 static bool is_mate_level(const struct fo_fsm *fsm)
 {
-	return fo_mate_is_ready(fsm) && fo_position_compare(fsm->position, fsm->mate.position) == 0;
+	return fo_mate_is_ready(fsm) && fo_is_level(fsm);
 }
 
 static void active_hello(struct fo_step *step)

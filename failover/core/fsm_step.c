@@ -22,6 +22,31 @@ int fo_position_compare(struct fo_position a, struct fo_position b)
 	return 0;
 }
 
+/* One that was replaced, or was set up alone. */
+static bool is_other_history(const struct fo_fsm *fsm)
+{
+	uint64_t ours = fsm->position.lineage, theirs = fsm->mate.position.lineage;
+
+	return ours != 0 && theirs != 0 && ours != theirs;
+}
+
+/* Terms of two histories say nothing about each other; data against none does. 0: they decide. */
+static int compare_data(const struct fo_fsm *fsm)
+{
+	return is_other_history(fsm) ? fsm->position.has_data - fsm->mate.position.has_data : 0;
+}
+
+bool fo_is_at_odds(const struct fo_fsm *fsm)
+{
+	return is_other_history(fsm) && fsm->position.has_data;
+}
+
+bool fo_is_level(const struct fo_fsm *fsm)
+{
+	return !is_other_history(fsm) &&
+	       fo_position_compare(fsm->position, fsm->mate.position) == 0;
+}
+
 void fo_push(struct fo_step *step, struct fo_action action)
 {
 	assert(step->update->n_actions < FO_ACTIONS_MAX);
@@ -96,6 +121,7 @@ static void leave_standby(struct fo_step *step)
 	fsm->flags.is_handed_over = false;
 	fsm->flags.is_outvoted = false;
 	fsm->timers.retry = MONOTIME_NEVER;
+	fsm->joined_lineage = 0;
 }
 
 void fo_activate(struct fo_step *step, enum fo_reason reason)
@@ -201,14 +227,20 @@ void fo_join(struct fo_step *step, enum fo_reason reason)
 	struct fo_fsm *fsm = step->fsm;
 	struct monotime now = step->event->at;
 	bool was_serving = fsm->stage >= FO_STAGE_CLAIMING;
+	bool is_everything = fo_is_at_odds(fsm);
 
 	fo_withdraw(step);
 	leave_standby(step);
-	if (was_serving || has_orphans(fsm)) {
+	if (is_everything || was_serving || has_orphans(fsm)) {
 		uint64_t term = was_serving ? fsm->terms.own : fsm->position.term;
 
-		fo_push(step, (struct fo_action){.type = FO_ACTION_KEEP_ORPHANS, .term = term});
+		fo_push(step, (struct fo_action){.type = FO_ACTION_KEEP_ORPHANS,
+						 .term = term,
+						 .is_everything = is_everything});
 	}
+	if (is_everything)
+		reason = FO_REASON_OTHER_HISTORY;
+	fsm->joined_lineage = fsm->mate.position.lineage;
 	fsm->timers.mate_idle = fo_mate_serves(fsm) ? MONOTIME_NEVER : now;
 	fo_enter(step, FO_STATE_COLD_STANDBY, reason);
 	fo_say(step);
@@ -248,7 +280,11 @@ bool fo_contest(struct fo_step *step)
 		       (fsm->mate.term == fsm->terms.own && fsm->params.unit != FO_UNIT_PRIMARY);
 
 	if (fo_mate_serves(fsm) && is_lost) {
-		if (fsm->params.is_enabled)
+		if (compare_data(fsm) > 0) {
+			/* Ours must be the newer term of the two. */
+			fo_withdraw(step);
+			fo_activate(step, FO_REASON_MATE_EMPTY);
+		} else if (fsm->params.is_enabled)
 			fo_join(step, FO_REASON_OLDER_TERM);
 		else
 			fo_withdraw(step);
@@ -266,7 +302,14 @@ bool fo_contest(struct fo_step *step)
 
 bool fo_is_mate_newer(const struct fo_fsm *fsm)
 {
-	return fsm->position.term <= fsm->mate.term;
+	int data = compare_data(fsm);
+
+	return data < 0 || (data == 0 && fsm->position.term <= fsm->mate.term);
+}
+
+enum fo_reason fo_takeover_reason(const struct fo_fsm *fsm)
+{
+	return compare_data(fsm) > 0 ? FO_REASON_MATE_EMPTY : FO_REASON_STATE_CHECK;
 }
 
 bool fo_should_join(const struct fo_fsm *fsm)
@@ -276,7 +319,8 @@ bool fo_should_join(const struct fo_fsm *fsm)
 
 	/* A replacement counts its terms anew: ours may be no newer than its own, and yet it lacks
 	 * ours. */
-	if (is_behind && (is_empty || fsm->position.term == fsm->mate.term))
+	if (compare_data(fsm) == 0 && is_behind &&
+	    (is_empty || fsm->position.term == fsm->mate.term))
 		return false;
 	return fo_is_mate_newer(fsm);
 }
@@ -288,6 +332,8 @@ bool fo_elects_me(const struct fo_fsm *fsm)
 
 	if (!fsm->mate.may_activate)
 		return true;
+	if (compare_data(fsm) != 0)
+		return compare_data(fsm) > 0;
 	if (compared != 0)
 		return compared > 0;
 	if (fsm->failed_interfaces != fsm->mate.failed_interfaces)

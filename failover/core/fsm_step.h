@@ -26,6 +26,10 @@ struct fo_step {
 bool fo_is_standby_state(enum fo_state state);
 /* Below 0: A is older than B; 0: the same place; above 0: newer. */
 int fo_position_compare(struct fo_position a, struct fo_position b);
+/* This unit has data, and the mate's store is of another history. */
+bool fo_is_at_odds(const struct fo_fsm *fsm);
+/* The mate's store holds what ours holds. */
+bool fo_is_level(const struct fo_fsm *fsm);
 
 void fo_push(struct fo_step *step, struct fo_action action);
 void fo_say(struct fo_step *step);
@@ -52,11 +56,14 @@ void fo_hand_over(struct fo_step *step, enum fo_state to, enum fo_reason reason)
 /* The mate serves while this unit does: one of them gives way. True if the mate serves. */
 bool fo_contest(struct fo_step *step);
 
-/* The active mate's activation is not older than our data. */
+/* The active mate's activation is not older than our data, nor is it that of an empty replacement.
+ */
 bool fo_is_mate_newer(const struct fo_fsm *fsm);
 /* ... and its data are no earlier state of ours: be its standby. For a unit that does not replicate
  * from it. */
 bool fo_should_join(const struct fo_fsm *fsm);
+/* Why this unit becomes active although the mate is. */
+enum fo_reason fo_takeover_reason(const struct fo_fsm *fsm);
 /* Of two that could become active: is it this unit? */
 bool fo_elects_me(const struct fo_fsm *fsm);
 bool fo_mate_serves(const struct fo_fsm *fsm);

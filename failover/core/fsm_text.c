@@ -42,6 +42,8 @@ static const char *const REASON_TEXTS[FO_REASON__MAX] = {
 	[FO_REASON_PROGRESSION_FAILED] = "HA state progression failed",
 	[FO_REASON_STORE_FAILED] = "Certificate store not usable",
 	[FO_REASON_LEAVING] = "Mate left in an orderly way",
+	[FO_REASON_MATE_EMPTY] = "Active mate was replaced and holds no trustpoint",
+	[FO_REASON_OTHER_HISTORY] = "Certificate stores have different histories",
 };
 
 const char *fo_state_text(enum fo_state state)

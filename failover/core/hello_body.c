@@ -42,6 +42,8 @@ int hello_body_pack(const struct hello *hello, size_t max, uint8_t *ret_data, si
 	message.failed_interfaces = hello->view.failed_interfaces;
 	message.may_activate = hello->view.may_activate;
 	message.serving = hello->view.is_serving;
+	message.lineage = hello->view.position.lineage;
+	message.has_data = hello->view.position.has_data;
 	if (asafo__wire__hello__get_packed_size(&message) > max)
 		return ERR_TOO_LARGE;
 	*ret_size = asafo__wire__hello__pack(&message, ret_data);
@@ -70,7 +72,10 @@ int hello_body_unpack(const uint8_t *data, size_t size, struct hello *ret_hello)
 	ret_hello->view = (struct fo_mate_view){
 		.state = (enum fo_state)message->state,
 		.term = message->term,
-		.position = {.term = message->position_term, .seq = message->seq},
+		.position = {.term = message->position_term,
+			     .seq = message->seq,
+			     .lineage = message->lineage,
+			     .has_data = message->has_data},
 		.failed_interfaces = message->failed_interfaces,
 		.may_activate = message->may_activate,
 		.is_leaving = message->leaving,

@@ -41,19 +41,19 @@ static void check_split(struct sim_world *world)
 		sim_fail(world, "both units hold the addresses although they hear each other");
 }
 
-/* Terms that are equal, and a place in the history that is the same place, mean the same contents.
- */
+static bool is_same_place(struct fo_position a, struct fo_position b)
+{
+	return a.term == b.term && a.seq == b.seq && a.lineage == b.lineage;
+}
+
+/* The same place in the same history means the same contents. */
 static void check_contents(struct sim_world *world)
 {
 	const struct sim_disk *a = &world->nodes[0].disk, *b = &world->nodes[1].disk;
 
-	/* A replacement counts anew, so that places may meet: there the digests tell, which are not
-	 * here. */
-	if (world->has_wiped)
+	if (!is_same_place(a->position, b->position))
 		return;
-	if (a->position.term != b->position.term || a->position.seq != b->position.seq)
-		return;
-	if (a->content.n != b->content.n ||
+	if (a->has_fallback != b->has_fallback || a->content.n != b->content.n ||
 	    memcmp(a->content.ids, b->content.ids, a->content.n * sizeof(a->content.ids[0])) != 0)
 		sim_fail(world, "one position, two contents: %" PRIu64 ".%" PRIu64,
 			 a->position.term, a->position.seq);
@@ -83,9 +83,12 @@ static void check_election(struct sim_world *world, const struct sim_node *node)
 	bool is_older =
 		ours.term < theirs.term || (ours.term == theirs.term && ours.seq < theirs.seq);
 
+	if (ours.lineage != theirs.lineage && ours.has_data != theirs.has_data)
+		is_older = theirs.has_data;
+
 	if (is_older && mate->fsm.state == FO_STATE_NEGOTIATION &&
 	    mate->fsm.reason != FO_REASON_NOT_SCHEDULED && world->calm_since != UINT64_MAX &&
-	    world->now - world->calm_since > EXCUSE_NS && !world->has_wiped)
+	    world->now - world->calm_since > EXCUSE_NS)
 		sim_fail(world, "%s claims although the %s has newer data",
 			 fo_unit_text(node->unit), fo_unit_text(mate->unit));
 }
@@ -97,14 +100,15 @@ void sim_check_claim(struct sim_world *world, const struct sim_node *node, uint6
 	if (term > node->disk.promised_term)
 		sim_fail(world, "%s claims in term %" PRIu64 ", which is not durable",
 			 fo_unit_text(node->unit), term);
-	if (term <= node->claimed_term && !world->has_wiped)
+	if (term <= node->claimed_term)
 		sim_fail(world, "%s claims in term %" PRIu64 " after %" PRIu64,
 			 fo_unit_text(node->unit), term, node->claimed_term);
 	if (term % 2 != (node->unit == FO_UNIT_PRIMARY ? 0 : 1))
 		sim_fail(world, "term %" PRIu64 " is the mate's", term);
 	check_election(world, node);
 	if (mate->holds && world->calm_since != UINT64_MAX &&
-	    world->now - world->calm_since > EXCUSE_NS && node->fsm.reason != FO_REASON_STATE_CHECK)
+	    world->now - world->calm_since > EXCUSE_NS &&
+	    node->fsm.reason != FO_REASON_STATE_CHECK && node->fsm.reason != FO_REASON_MATE_EMPTY)
 		sim_fail(world, "%s claims although it hears the %s, which holds the addresses",
 			 fo_unit_text(node->unit), fo_unit_text(mate->unit));
 }
@@ -128,25 +132,16 @@ void sim_check_step(struct sim_world *world, const struct sim_node *node)
 			 fo_unit_text(node->unit));
 }
 
-static bool has_write(const struct sim_content *content, uint16_t id)
-{
-	for (uint16_t i = 0; i < content->n; i++) {
-		if (content->ids[i] == id)
-			return true;
-	}
-	return false;
-}
-
 /* A replication may drop what this unit had only if it was kept aside before. */
 void sim_check_commit(struct sim_world *world, const struct sim_node *node,
 		      const struct sim_content *next)
 {
 	const struct sim_content *content = &node->disk.content;
 
-	for (uint16_t i = 0; i < content->n && !world->has_wiped; i++) {
+	for (uint16_t i = 0; i < content->n; i++) {
 		uint16_t id = content->ids[i];
 
-		if (world->writes[id].is_acknowledged && !has_write(next, id) &&
+		if (world->writes[id].is_acknowledged && !sim_has_write(next, id) &&
 		    !node->disk.orphans[id] && !sim_mate(world, node)->disk.orphans[id])
 			sim_fail(world, "a replication to the %s drops import %u silently",
 				 fo_unit_text(node->unit), id);
@@ -157,10 +152,8 @@ static void check_writes(struct sim_world *world, const struct sim_node *active)
 {
 	const struct sim_disk *a = &world->nodes[0].disk, *b = &world->nodes[1].disk;
 
-	if (world->has_wiped)
-		return;
 	for (uint16_t id = 0; id < world->n_writes; id++) {
-		bool is_there = has_write(&active->disk.content, id);
+		bool is_there = sim_has_write(&active->disk.content, id);
 		bool is_orphan = a->orphans[id] || b->orphans[id];
 
 		if (world->writes[id].is_acknowledged && !is_there && !is_orphan)
@@ -199,8 +192,7 @@ void sim_check_end(struct sim_world *world)
 	if (!active)
 		return;
 	standby = sim_mate(world, active);
-	if (active->disk.position.term != standby->disk.position.term ||
-	    active->disk.position.seq != standby->disk.position.seq)
+	if (!is_same_place(active->disk.position, standby->disk.position))
 		sim_fail(world, "the standby is ready and lacks something");
 	if (world->now - world->moved_at < 2 * HOLD_NS)
 		sim_fail(world, "the units do not come to rest");

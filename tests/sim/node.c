@@ -104,6 +104,8 @@ static void transition(struct sim_world *world, struct sim_node *node,
 		  fo_reason_text(action->reason), node->fsm.term, node->fsm.position.term,
 		  node->fsm.position.seq);
 	world->moved_at = world->now;
+	if (action->to == FO_STATE_ACTIVE)
+		sim_store_fallback(world, node);
 }
 
 static void act(struct sim_world *world, struct sim_node *node, const struct fo_action *action)
@@ -194,8 +196,9 @@ void sim_node_boot(struct sim_world *world, struct sim_node *node)
 		sim_fail(world, "no codec");
 		return;
 	}
-	sim_trace(world, node, "boots: promised %" PRIu64 ", activated %" PRIu64,
-		  node->disk.promised_term, node->disk.activated_term);
+	sim_trace(world, node,
+		  "boots: promised %" PRIu64 ", activated %" PRIu64 ", lineage %" PRIu64,
+		  node->disk.promised_term, node->disk.activated_term, node->disk.position.lineage);
 	sim_node_feed(world, node, event);
 	if (node->failed_interfaces)
 		sim_node_feed(world, node,
@@ -286,6 +289,7 @@ void sim_node_take(struct sim_world *world, struct sim_node *node, const struct 
 		sim_node_feed(world, node, (struct fo_event){.type = FO_EVENT_RELEASED});
 		break;
 	case SIM_ITEM_SYNC:
+	case SIM_ITEM_FALLBACK:
 	case SIM_ITEM_WRITTEN:
 	case SIM_ITEM_REPLICATE:
 	case SIM_ITEM_CONFIRM:

@@ -27,12 +27,21 @@ static void set_paths(struct sim_world *world, const struct sim_op *op)
 	}
 }
 
+/* What lay on this disk only is lost with it, which is nobody's fault. */
 static void wipe(struct sim_world *world, struct sim_node *node)
 {
+	const struct sim_disk *other = &sim_mate(world, node)->disk;
+
 	sim_node_crash(world, node);
-	memset(&node->disk, 0, sizeof(node->disk));
+	sim_store_make(world, node);
 	node->claimed_term = 0;
-	world->has_wiped = true;
+	for (uint16_t id = 0; id < world->n_writes; id++) {
+		struct sim_write *write = &world->writes[id];
+
+		write->is_on_both = false;
+		if (!sim_has_write(&other->content, id) && !other->orphans[id])
+			write->is_acknowledged = false;
+	}
 }
 
 static void write_standby(struct sim_world *world)

@@ -23,7 +23,7 @@ static void draw_temper(struct sim_world *world, struct temper *ret_temper)
 		unsigned weight = sim_random(world, 3) ? (unsigned)sim_random(world, 8) : 0;
 
 		if (i == SIM_OP_WIPE)
-			weight = sim_random(world, 8) ? 0 : 1;
+			weight = sim_random(world, 4) ? 0 : 1;
 		if (i == SIM_OP_IMPORT)
 			weight = 8;
 		ret_temper->weights[i] = weight;

@@ -37,6 +37,7 @@ struct sim_disk {
 	uint64_t activated_term;
 	struct fo_position position;
 	struct sim_content content;
+	bool has_fallback;
 	bool orphans[SIM_WRITES_MAX];
 };
 
@@ -54,6 +55,7 @@ struct sim_sync {
 	uint32_t mate_epoch;
 	struct fo_position position; /* the snapshot */
 	struct sim_content content;
+	bool has_fallback;
 };
 
 struct sim_node {
@@ -123,6 +125,7 @@ enum sim_item_type {
 	SIM_ITEM_CLAIMED,
 	SIM_ITEM_RELEASED,
 	SIM_ITEM_SYNC,
+	SIM_ITEM_FALLBACK,  /* the self-signed certificate is on the active's disk */
 	SIM_ITEM_WRITTEN,   /* an import is on the active's disk */
 	SIM_ITEM_REPLICATE, /* ... and reaches the standby */
 	SIM_ITEM_CONFIRM,   /* ... and the active hears that it is durable there */
@@ -175,7 +178,7 @@ struct sim_world {
 	uint64_t disk_ns;    /* at most, a write */
 	uint64_t kernel_ns;  /* a claim, a release */
 	bool has_split;	     /* both held the addresses at some time */
-	bool has_wiped;
+	uint64_t n_lineages;
 	uint64_t calm_since; /* both units run and a path works; or never */
 	uint64_t split_since;
 	uint64_t moved_at; /* the last transition */
@@ -218,6 +221,11 @@ void sim_node_take(struct sim_world *world, struct sim_node *node, const struct 
 /* store.c: imports and replication */
 void sim_store_item(struct sim_world *world, struct sim_node *node, const struct sim_item *item);
 void sim_store_import(struct sim_world *world);
+/* An active unit without a fallback makes one. */
+void sim_store_fallback(struct sim_world *world, struct sim_node *node);
+/* A store as it is made: empty, with a history of its own. */
+void sim_store_make(struct sim_world *world, struct sim_node *node);
+bool sim_has_write(const struct sim_content *content, uint16_t id);
 void sim_sync_start(struct sim_world *world, struct sim_node *node);
 
 /* op.c */

@@ -16,7 +16,21 @@ enum {
 
 static bool is_at(struct fo_position a, struct fo_position b)
 {
-	return a.term == b.term && a.seq == b.seq;
+	return a.term == b.term && a.seq == b.seq && a.lineage == b.lineage;
+}
+
+void sim_store_make(struct sim_world *world, struct sim_node *node)
+{
+	node->disk = (struct sim_disk){.position.lineage = ++world->n_lineages};
+}
+
+bool sim_has_write(const struct sim_content *content, uint16_t id)
+{
+	for (uint16_t i = 0; i < content->n; i++) {
+		if (content->ids[i] == id)
+			return true;
+	}
+	return false;
 }
 
 static void feed_position(struct sim_world *world, struct sim_node *node, enum fo_event_type type)
@@ -65,9 +79,14 @@ static void offer(struct sim_world *world, struct sim_node *node)
 {
 	const struct sim_node *mate = sim_mate(world, node);
 
+	if (!fo_fsm_may_adopt(&node->fsm, mate->disk.position.lineage)) {
+		fail_sync(world, node);
+		return;
+	}
 	node->sync.mate_epoch = mate->epoch;
 	node->sync.position = mate->disk.position;
 	node->sync.content = mate->disk.content;
+	node->sync.has_fallback = mate->disk.has_fallback;
 	sim_node_feed(world, node, (struct fo_event){.type = FO_EVENT_SYNC_STARTED});
 }
 
@@ -77,6 +96,7 @@ static void commit(struct sim_world *world, struct sim_node *node)
 		sim_check_commit(world, node, &node->sync.content);
 	node->disk.position = node->sync.position;
 	node->disk.content = node->sync.content;
+	node->disk.has_fallback = node->sync.has_fallback;
 	feed_position(world, node, FO_EVENT_POSITION);
 }
 
@@ -112,6 +132,37 @@ static void sync_step(struct sim_world *world, struct sim_node *node, const stru
 }
 
 /* ---- imports ---- */
+
+/* The next place in the same history. */
+static void move_on(struct sim_world *world, struct sim_node *node, uint64_t term)
+{
+	struct fo_position *position = &node->disk.position;
+
+	position->term = term;
+	position->seq++;
+	position->has_data = node->disk.content.n > 0;
+	feed_position(world, node, FO_EVENT_POSITION);
+}
+
+void sim_store_fallback(struct sim_world *world, struct sim_node *node)
+{
+	struct sim_item item = {.type = SIM_ITEM_FALLBACK,
+				.unit = node->unit,
+				.epoch = node->epoch,
+				.term = node->claimed_term};
+
+	if (!node->disk.has_fallback)
+		sim_push(world, &item, sim_random(world, world->disk_ns));
+}
+
+static void made_fallback(struct sim_world *world, struct sim_node *node, uint64_t term)
+{
+	if (node->disk.has_fallback || node->is_disk_failing || !fo_fsm_is_active(&node->fsm) ||
+	    node->claimed_term != term)
+		return;
+	node->disk.has_fallback = true;
+	move_on(world, node, term);
+}
 
 void sim_store_import(struct sim_world *world)
 {
@@ -149,9 +200,7 @@ static void written(struct sim_world *world, struct sim_node *node, const struct
 		return;
 	next.position = node->disk.position;
 	content->ids[content->n++] = (uint16_t)item->id;
-	node->disk.position =
-		(struct fo_position){.term = item->term, .seq = node->disk.position.seq + 1};
-	feed_position(world, node, FO_EVENT_POSITION);
+	move_on(world, node, item->term);
 	if (!world->is_import_time || !sim_link_is_up(world)) {
 		acknowledge(world, node, item->id, false);
 		return;
@@ -175,9 +224,7 @@ static void replicate(struct sim_world *world, struct sim_node *node, const stru
 		    is_at(node->disk.position, item->position);
 	if (next.step) {
 		content->ids[content->n++] = (uint16_t)item->id;
-		node->disk.position =
-			(struct fo_position){.term = item->term, .seq = item->position.seq + 1};
-		feed_position(world, node, FO_EVENT_POSITION);
+		move_on(world, node, item->term);
 	}
 	if (sim_link_is_up(world))
 		sim_push(world, &next, (1 + sim_random(world, 10)) * SIM_MS);
@@ -191,7 +238,12 @@ void sim_store_item(struct sim_world *world, struct sim_node *node, const struct
 		written(world, node, item);
 	else if (item->type == SIM_ITEM_REPLICATE)
 		replicate(world, node, item);
+	else if (item->type == SIM_ITEM_FALLBACK)
+		made_fallback(world, node, item->term);
 	else if (item->type == SIM_ITEM_CONFIRM && node->claimed_term == item->term &&
 		 fo_fsm_is_active(&node->fsm))
-		acknowledge(world, node, item->id, item->step == 1);
+		/* The mate may have been replaced meanwhile. */
+		acknowledge(world, node, item->id,
+			    item->step == 1 && sim_has_write(&sim_mate(world, node)->disk.content,
+							     (uint16_t)item->id));
 }

@@ -119,8 +119,9 @@ static void of_two_that_start_the_newer_data_win_then_health_then_the_primary(vo
 static void the_loser_of_an_election_does_not_wait_for_ever(void **state)
 {
 	struct unit unit = started(PRIMARY);
-	struct fo_mate_view mate = {
-		.state = FO_STATE_NEGOTIATION, .may_activate = true, .position = {1, 1}};
+	struct fo_mate_view mate = {.state = FO_STATE_NEGOTIATION,
+				    .may_activate = true,
+				    .position = {.term = 1, .seq = 1}};
 
 	(void)state;
 	for (unsigned ms = 0; ms < 2 * HOLD_MS; ms += POLL_MS) {

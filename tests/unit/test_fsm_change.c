@@ -33,10 +33,11 @@ static void a_standby_that_lacks_something_is_not_handed_over_to(void **state)
 	struct unit unit = active();
 
 	(void)state;
-	feed(&unit, (struct fo_event){.type = FO_EVENT_POSITION, .position = {2, 9}});
+	feed(&unit,
+	     (struct fo_event){.type = FO_EVENT_POSITION, .position = {.term = 2, .seq = 9}});
 	hear(&unit, (struct fo_mate_view){.state = FO_STATE_STANDBY_READY,
 					  .term = 2,
-					  .position = {2, 8},
+					  .position = {.term = 2, .seq = 8},
 					  .may_activate = true,
 					  .wants_active = true});
 	feed_type(&unit, FO_EVENT_OPERATOR_STANDBY);

@@ -40,6 +40,16 @@ static uint64_t random_small_or_wild(uint64_t *x)
 	return next_random(x) % 16 == 0 ? next_random(x) : next_random(x) % 8;
 }
 
+static struct fo_position random_position(uint64_t *x)
+{
+	uint64_t bits = next_random(x);
+
+	return (struct fo_position){.term = random_small_or_wild(x),
+				    .seq = random_small_or_wild(x),
+				    .lineage = bits % 3,
+				    .has_data = bits >> 8 & 1};
+}
+
 static struct fo_event random_event(uint64_t *x, struct monotime at)
 {
 	uint64_t bits = next_random(x);
@@ -49,17 +59,17 @@ static struct fo_event random_event(uint64_t *x, struct monotime at)
 		.at = at,
 		.term = random_small_or_wild(x),
 		.failed_interfaces = (uint32_t)next_random(x) % 4,
-		.position = {random_small_or_wild(x), random_small_or_wild(x)},
+		.position = random_position(x),
 		.mate = {.state = (enum fo_state)(next_random(x) % FO_STATE__MAX),
 			 .term = random_small_or_wild(x),
-			 .position = {random_small_or_wild(x), random_small_or_wild(x)},
+			 .position = random_position(x),
 			 .failed_interfaces = (uint32_t)(bits >> 8 & 3),
 			 .may_activate = bits & 1,
 			 .is_leaving = (bits >> 1 & 15) == 0,
 			 .wants_active = bits >> 5 & 1,
 			 .wants_mate_active = bits >> 6 & 1,
 			 .is_serving = bits >> 7 & 1},
-		.boot = {random_small_or_wild(x), random_small_or_wild(x), {0, 0}},
+		.boot = {random_small_or_wild(x), random_small_or_wild(x), random_position(x)},
 		.params = {.unit = (enum fo_unit)(bits >> 10 & 1),
 			   .is_enabled = bits >> 11 & 7,
 			   .poll_ms = (uint32_t)random_small_or_wild(x),

@@ -59,7 +59,8 @@ static struct hello sample(void)
 	struct hello hello = {
 		.view = {.state = FO_STATE_STANDBY_READY,
 			 .term = 41,
-			 .position = {.term = 40, .seq = 1234},
+			 .position =
+				 {.term = 40, .seq = 1234, .lineage = UINT64_MAX, .has_data = true},
 			 .failed_interfaces = 2,
 			 .may_activate = true,
 			 .wants_active = true,
@@ -134,6 +135,8 @@ static void what_is_sealed_is_what_is_opened(void **state)
 	assert_int_equal(hello.view.term, 41);
 	assert_int_equal(hello.view.position.term, 40);
 	assert_int_equal(hello.view.position.seq, 1234);
+	assert_true(hello.view.position.lineage == UINT64_MAX);
+	assert_true(hello.view.position.has_data);
 	assert_int_equal(hello.view.failed_interfaces, 2);
 	assert_true(hello.view.may_activate && hello.view.wants_active && hello.view.is_serving);
 	assert_false(hello.view.is_leaving || hello.view.wants_mate_active);

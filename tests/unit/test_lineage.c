@@ -180,6 +180,23 @@ static void a_store_of_an_older_version_gets_a_lineage_when_it_is_opened(void **
 	assert_int_equal(store_verify(world->a, NULL), 0);
 }
 
+static void of_a_pair_of_an_older_version_both_get_the_same_lineage(void **state)
+{
+	static const uint8_t ID[STORE_KEK_ID_SIZE] = {1, 2, 3, 4, 5, 6, 7, 8};
+	struct world *world = *state;
+	struct store **stores[] = {&world->a, &world->b};
+
+	for (int i = 0; i < 2; i++) {
+		fixture_put(*stores[i], 2, "vpn", 300, 1);
+		assert_int_equal(store_kek_id_set(*stores[i], ID), 0);
+		store_close(*stores[i]);
+		*stores[i] = NULL;
+		forge_old_format(world->directories[i]);
+		assert_int_equal(store_open(world->directories[i], stores[i], NULL), 0);
+	}
+	fixture_assert_same(world->a, world->b, true);
+}
+
 static void a_standby_takes_the_lineage_of_its_active(void **state)
 {
 	struct world *world = *state;
@@ -264,6 +281,7 @@ int main(void)
 		TEST(a_store_is_born_with_a_lineage_and_keeps_it),
 		TEST(the_fallback_alone_is_no_data),
 		TEST(a_store_of_an_older_version_gets_a_lineage_when_it_is_opened),
+		TEST(of_a_pair_of_an_older_version_both_get_the_same_lineage),
 		TEST(a_standby_takes_the_lineage_of_its_active),
 		TEST(the_same_place_in_another_history_is_no_place_to_go_on_from),
 		TEST(equal_contents_of_another_lineage_end_with_its_adoption),
