@@ -47,14 +47,17 @@ static void load_config(struct engine *engine, int fd)
 	if (r == 0)
 		r = config_check(config, &why);
 	if (r < 0) {
-		const char *sentence = error.why.text[0] ? error.why.text
-				       : why.text[0]	 ? why.text
-							 : err_text(r);
+		char sentence[WHY_TEXT_MAX + sizeof(error.source) + 32];
 
+		if (!error.why.text[0])
+			(void)why_set(&error.why, r, "%s", why.text[0] ? why.text : err_text(r));
+		if (!error.source[0])
+			(void)snprintf(error.source, sizeof(error.source), "%s",
+				       engine->options.config);
+		config_error_format(&error, sentence, sizeof(sentence));
 		/* Half a configuration would be worse than none: the operator mends the line and
 		 * starts again. */
-		log_line(LOG_CRIT, "%s:%u:%u: %s", engine->options.config, error.line, error.column,
-			 sentence);
+		log_line(LOG_CRIT, "%s", sentence);
 		config_free(config);
 		(void)sd_event_exit(engine->event, EX_CONFIG);
 		return;
@@ -62,6 +65,7 @@ static void load_config(struct engine *engine, int fd)
 	engine->has_config = true;
 	(void)config_render(config, CONFIG_PART_ALL, &engine->startup_text);
 	engine_apply_config(engine, config);
+	child_ready(engine->rooms.child, "engine");
 }
 
 static void on_credential(const char *name, int fd, void *userdata)
@@ -135,8 +139,8 @@ int main(int argc, char **argv)
 		r = sandbox_enter(SANDBOX_ENGINE, &(struct sandbox_paths){0}, &why);
 	if (r >= 0 && why.text[0])
 		log_line(LOG_WARNING, "%s", why.text);
-	if (r >= 0)
-		child_ready(engine->rooms.child, "engine");
+	/* Ready is what has a configuration: a wrong one ends the service before systemd hears of
+	 * it. */
 	if (r >= 0)
 		r = sd_event_loop(event);
 	if (r < 0)

@@ -37,4 +37,16 @@ found=$(for u in a b; do
 	find "/run/asafo-lab-$LAB/$u" -type f -exec sh -c 'xxd -p -c 1000000000 "$1" | grep -q "$2" && echo "$1"' _ {} "$needle" \;
 done)
 same "the private key lies in clear in no file of either unit" "$found" ""
+
+# Not ready before it has a configuration that it can work with: systemd must not believe a broken start.
+mapfile -t programs <"/run/asafo-lab-$LAB/programs"
+place=$(mktemp -d /run/asafo-net.XXXXXX) && chmod 755 "$place" && mkdir "$place/run" "$place/state"
+trap 'rm -rf "$place"; cleanup' EXIT
+started() { # started CONFIG: asafod alone, in the inside host's namespace
+	printf '%s\n' "$1" >"$place/config"
+	lab exec inside timeout 30 "${programs[0]}" --config "$place/config" --state-dir "$place/state" \
+		--run-dir "$place/run" --uid-base 62100 ${programs[2]:+--libexec-dir "${programs[2]}"}
+}
+refused "a wrong line in the startup-config ends the start with 78" 78 'config:1:1: "bogus": unknown command' started bogus
+refused "so do lines that do not go together" 78 'config: failover is on, but there is no failover link' started failover
 done_testing
