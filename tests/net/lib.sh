@@ -14,7 +14,7 @@ lab() { "$top/tools/lab" --name "$LAB" "$@"; }
 asafo() { lab asafo "$@"; }
 
 # What the units had to say, where that explains a failure.
-reports() { cat "/run/asafo-lab-$LAB"/[ab]/log 2>/dev/null | grep -aE 'runtime error: |ERROR: (Address|Leak|Undefined)'; }
+reports() { cat "/run/asafo-lab-$LAB"/[ab]/log 2>/dev/null | grep -aE -A 24 'runtime error: |ERROR: (Address|Leak|Undefined)'; }
 cleanup() {
 	local unit
 	for unit in a b; do
@@ -142,7 +142,10 @@ pid_of() { # pid_of UNIT PROCESS: asafod, asafo-engine, asafo-keeper, asafo-fron
 	done | head -n 1
 }
 done_testing() {
-	[ -z "$(reports)" ] || not_ok "no process broke the language's rules: $(reports | head -n 3)"
+	[ -z "$(reports)" ] || {
+		not_ok "no process broke the language's rules"
+		reports | head -n 60 | sed 's/^/#   /'
+	}
 	echo "# $n_ok ok, $n_bad not ok"
 	[ "$n_bad" -eq 0 ]
 }

@@ -107,6 +107,8 @@ static int setup(void **state)
 	(void)state;
 	assert_int_equal(netns_run("ip link del va"), 0);
 	assert_int_equal(netns_run("ip link add va type veth peer name vb"), 0);
+	/* The kernel's own link-local address would come whenever the carrier does. */
+	assert_int_equal(netns_run("ip link set va addrgenmode none"), 0);
 	assert_int_equal(netns_run("ip link set va up"), 0);
 	assert_int_equal(netns_run("ip link set vb up"), 0);
 	added = removed = 0;
@@ -118,6 +120,35 @@ static int teardown(void **state)
 	(void)state;
 	event = sd_event_unref(event);
 	return 0;
+}
+
+/* Holds WANTED, with linkmon's and vip's timers running, for more than two lifetimes in which this
+ * process was never away for long: on a crowded machine it may be, and then to lose the addresses
+ * is right (the tests below). */
+static void hold_undisturbed(struct vip *vip, const struct vip_address *wanted, size_t n_wanted)
+{
+	for (unsigned tries = 0; tries < 20; tries++) {
+		struct monotime until, last;
+		bool is_disturbed = false;
+		struct why why;
+
+		assert_int_equal(vip_set(vip, wanted, n_wanted, &why), 0);
+		last = monotime_now();
+		until = monotime_add_ms(last, 200);
+		while (!monotime_reached(monotime_now(), until))
+			assert_true(sd_event_run(event, 20000) >= 0);
+		added = removed = 0;
+		last = monotime_now();
+		until = monotime_add_ms(last, 2500);
+		while (!monotime_reached(last, until) && !is_disturbed) {
+			assert_true(sd_event_run(event, 20000) >= 0);
+			is_disturbed = monotime_reached(monotime_now(), monotime_add_ms(last, 400));
+			last = monotime_now();
+		}
+		if (!is_disturbed)
+			return;
+	}
+	fail_msg("this machine never lets a process run for 2.5 s");
 }
 
 static const char V4[] = "198.51.100.10", V4_STANDBY[] = "198.51.100.11";
@@ -260,17 +291,12 @@ static void a_lease_is_renewed_and_what_somebody_removed_comes_back(void **state
 				       address_of("va", V6, 64, true),
 				       address_of("va", "203.0.113.1", 30, false)};
 	struct linkmon *linkmon = NULL;
-	struct monotime until;
 	struct vip *vip = NULL;
-	struct why why;
 
 	(void)state;
 	assert_int_equal(vip_new(event, &vip), 0);
-	assert_int_equal(vip_set(vip, wanted, 3, &why), 0);
 	assert_int_equal(linkmon_new(event, &ops, NULL, &linkmon), 0);
-	until = monotime_add_ms(monotime_now(), 2500);
-	while (!monotime_reached(monotime_now(), until))
-		assert_true(sd_event_run(event, 20000) >= 0);
+	hold_undisturbed(vip, wanted, 3);
 	assert_true(has_address(V4) && has_address(V6));
 	assert_int_equal(added + removed, 0); /* a renewal is no news */
 	assert_int_equal(netns_run("ip addr flush dev va"), 0);
@@ -293,19 +319,14 @@ static void a_loop_that_is_never_idle_renews_its_leases(void **state)
 {
 	struct vip_address wanted[] = {address_of("va", V4, 24, true)};
 	sd_event_source *busy = NULL;
-	struct monotime until;
 	struct vip *vip = NULL;
 	unsigned n = 0;
-	struct why why;
 
 	(void)state;
 	assert_int_equal(vip_new(event, &vip), 0);
-	assert_int_equal(vip_set(vip, wanted, 1, &why), 0);
 	assert_true(sd_event_add_defer(event, &busy, on_always, &n) >= 0);
 	assert_true(sd_event_source_set_enabled(busy, SD_EVENT_ON) >= 0);
-	until = monotime_add_ms(monotime_now(), 2500);
-	while (!monotime_reached(monotime_now(), until))
-		assert_true(sd_event_run(event, 20000) >= 0);
+	hold_undisturbed(vip, wanted, 1);
 	assert_true(n > 1000);
 	assert_true(has_address(V4));
 	sd_event_source_disable_unref(busy);
