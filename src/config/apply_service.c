@@ -51,8 +51,11 @@ static int set_trustpoint(struct apply *apply, const struct grammar_match *match
 
 static int set_scope(struct apply *apply, const struct grammar_match *match)
 {
-	apply->config->trustpoints[apply->index].is_unit_scope =
-		!match->is_negated && strcmp(apply_text(match, "scope"), "unit") == 0;
+	/* Taken and not obeyed, it would let a certificate cross that was to stay. */
+	if (!match->is_negated && strcmp(apply_text(match, "scope"), "unit") == 0)
+		return apply_refuse(apply, ERR_UNSUPPORTED, grammar_match_value(match, "scope"),
+				    "only what the local CA issued stays on a unit; an imported "
+				    "trustpoint cannot, in this release");
 	return 0;
 }
 

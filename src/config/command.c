@@ -113,7 +113,7 @@ static const struct command_row table[] = {
 	CONFIG(CONFIG, REPLICATED, TRUSTPOINT, "no crypto ca trustpoint <name>",
 	       "Forget the trustpoint's lines (asafo remove removes what it holds)"),
 	CONFIG(TRUSTPOINT, REPLICATED, SCOPE, "scope <scope:{unit|pair}>",
-	       "Keep the trustpoint on this unit, or share it (the default)"),
+	       "Share the trustpoint with the mate (pair, the default); unit is not supported yet"),
 	CONFIG(TRUSTPOINT, REPLICATED, SCOPE, "no scope [<scope:{unit|pair}>]", "Return to pair"),
 	CONFIG(TRUSTPOINT, REPLICATED, MODE_EXIT, "exit", "Leave the trustpoint's lines"),
 	CONFIG(CONFIG, REPLICATED, SSL_TRUSTPOINT, "[no] ssl trust-point " BINDING,

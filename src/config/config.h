@@ -61,7 +61,6 @@ struct config_failover {
 
 struct config_trustpoint {
 	char name[CONFIG_NAME_MAX];
-	bool is_unit_scope; /* `scope unit`: never replicated */
 };
 
 struct config_binding {

@@ -129,11 +129,8 @@ static void put_binding(struct renderer *renderer, const struct config_binding *
 
 static void put_services(struct renderer *renderer, const struct config *config)
 {
-	for (size_t i = 0; i < config->n_trustpoints; i++) {
+	for (size_t i = 0; i < config->n_trustpoints; i++)
 		PUT(renderer, "crypto ca trustpoint %s\n", config->trustpoints[i].name);
-		if (config->trustpoints[i].is_unit_scope)
-			PUT(renderer, " scope unit\n");
-	}
 	if (config->n_trustpoints > 0)
 		PUT(renderer, "!\n");
 	if (strcmp(config->minimum_tls, "tlsv1.2") != 0)

@@ -43,7 +43,6 @@ static const char full[] =
 	"no monitor-interface inside\n"
 	"!\n"
 	"crypto ca trustpoint MANAGEMENT\n"
-	" scope unit\n"
 	"crypto ca trustpoint WEB\n"
 	"!\n"
 	"ssl server-version tlsv1.3\n"
@@ -219,6 +218,7 @@ static void each_wrong_line_below_another_is_named_with_its_column(void **state)
 		{"interface eth3\n no nameif dmz", 12, "the interface has another name"},
 		{"interface eth3\n shutdwon", 2, NULL},
 		{"crypto ca trustpoint T\n scope both", 8, "expected \"unit\" or \"pair\""},
+		{"crypto ca trustpoint T\n scope unit", 8, "only what the local CA issued stays"},
 		{"webvpn\n enable dmz", 9, "no interface above has this name"},
 		{"webvpn\n no enable inside", 12, "webvpn is not enabled there"},
 		{"webvpn\n port 0", 7, "expected a number from 1 to 65535"},
@@ -376,13 +376,13 @@ static void a_line_that_the_mode_does_not_know_ends_the_mode(void **state)
 {
 	struct config *config = make("interface eth0\n nameif outside\nhostname fw\n"
 				     "interface eth0\n no failover\nwebvpn\nenable outside\n"
-				     "crypto ca trustpoint A\nscope unit\nscope pair\n"
+				     "crypto ca trustpoint A\nscope pair\nno scope\n"
 				     "ssl trust-point A\n");
 
 	(void)state;
 	assert_string_equal(config->hostname, "fw");
 	assert_int_equal(config->webvpn.n_enabled, 1);
-	assert_false(config->trustpoints[0].is_unit_scope);
+	assert_int_equal(config->n_trustpoints, 1);
 	config_free(config);
 }
 
