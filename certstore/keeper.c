@@ -337,6 +337,11 @@ const char *keeper_failure(const struct keeper *keeper)
 	return keeper->failure_why.text[0] ? keeper->failure_why.text : err_text(keeper->failure);
 }
 
+bool keeper_parser_is_gone(const struct keeper *keeper)
+{
+	return keeper->parser && parser_is_gone(keeper->parser);
+}
+
 bool keeper_store_is_stuck(const struct keeper *keeper)
 {
 	return keeper->store && store_is_stuck(keeper->store);

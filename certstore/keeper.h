@@ -30,6 +30,8 @@ int keeper_new(sd_event *event, const struct keeper_config *config, struct keepe
 void keeper_free(struct keeper *keeper);
 /* Why it cannot serve; NULL: it can. */
 const char *keeper_failure(const struct keeper *keeper);
+/* True where no import is possible until the keeper is started anew. */
+bool keeper_parser_is_gone(const struct keeper *keeper);
 /* True where the store has to be opened anew: a write to it failed half-way. */
 bool keeper_store_is_stuck(const struct keeper *keeper);
 /*

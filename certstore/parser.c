@@ -114,12 +114,17 @@ static int take_identity(Asafo__Record__ParsedIdentity *message, struct identity
 	return 0;
 }
 
-static int died(const struct parser *parser, struct why *why)
+bool parser_is_gone(const struct parser *parser)
 {
 	siginfo_t info = {0};
 
-	if (waitid(P_PID, (id_t)parser->pid, &info, WEXITED | WNOHANG | WNOWAIT) < 0 ||
-	    info.si_pid != 0)
+	return waitid(P_PID, (id_t)parser->pid, &info, WEXITED | WNOHANG | WNOWAIT) < 0 ||
+	       info.si_pid != 0;
+}
+
+static int died(const struct parser *parser, struct why *why)
+{
+	if (parser_is_gone(parser))
 		return why_set(why, ERR_CLOSED,
 			       "the process that parses files is gone: nothing was imported; the "
 			       "keeper restarts it, try again");

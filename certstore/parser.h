@@ -29,6 +29,8 @@ int parser_attach(struct parser *parser, sd_event *event);
 /* Kills the zygote and its children and reaps it; imports under way get ERR_CLOSED first. Takes
  * NULL. */
 void parser_free(struct parser *parser);
+/* True when the zygote ended: no import is possible any more. Only a new keeper has a new one. */
+bool parser_is_gone(const struct parser *parser);
 /*
  * FILE_FD is read from its start up to IDENTITY_FILE_MAX; PASSPHRASE_FD (or -1) up to 1 KiB, one
  * trailing newline is cut. Both stay the caller's and may be closed on return. POLICY is copied.

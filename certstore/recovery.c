@@ -10,8 +10,10 @@
 #include <sys/statvfs.h>
 
 #include "base/log.h"
+#include "base/monotime.h"
 
 #define CHECK_MS 2000
+#define SETTLED_MS UINT64_C(5000)
 #define ROOM_BYTES (1024u * 1024)
 
 /* What decides whether another attempt may end otherwise. */
@@ -26,6 +28,7 @@ struct recovery {
 	sd_event *event;
 	sd_event_source *timer;
 	const char *state_dir;
+	struct monotime started;
 	struct situation before;
 	bool is_failed; /* since BEFORE was taken */
 };
@@ -64,6 +67,13 @@ static int on_check(sd_event_source *source, uint64_t usec, void *userdata)
 	struct situation now;
 
 	(void)usec;
+	/* One that does not live long is better left alone: everything but imports works. */
+	if (monotime_since(monotime_now(), recovery->started) > SETTLED_MS * MONOTIME_NS_PER_MS &&
+	    keeper_parser_is_gone(recovery->keeper)) {
+		log_line(LOG_ERR, "the process that parses files ended: starting anew, with "
+				  "another one");
+		return sd_event_exit(recovery->event, 0);
+	}
 	if (keeper_store_is_stuck(recovery->keeper)) {
 		log_line(LOG_CRIT, "a write to the certificate store failed half-way: opening it "
 				   "anew");
@@ -95,6 +105,7 @@ int recovery_new(sd_event *event, const struct keeper *keeper, const char *state
 	recovery->keeper = keeper;
 	recovery->event = sd_event_ref(event);
 	recovery->state_dir = state_dir;
+	recovery->started = monotime_now();
 	r = sd_event_add_time_relative(event, &recovery->timer, CLOCK_MONOTONIC, 0, 0, on_check,
 				       recovery);
 	if (r < 0) {

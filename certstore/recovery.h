@@ -6,9 +6,10 @@
 #include "certstore/keeper.h"
 
 /*
- * Watches a keeper whose store cannot be used. When what stands in the way may be gone (there is
- * room, the disk is writable, the operator moved the files away) it ends the loop: the supervisor
- * starts the keeper anew, which is the one way to look at a damaged store without risk
+ * Watches what a keeper cannot mend from within its walls: a parser that ended, which only a new
+ * keeper can fork, and a store that cannot be used. When what stands in the way may be gone (there
+ * is room, the disk is writable, the operator moved the files away) it ends the loop: the
+ * supervisor starts the keeper anew, which is the one way to look at a damaged store without risk
  * (store_probe). Until then nothing is tried, so that a unit without a store does not loop.
  */
 struct recovery;

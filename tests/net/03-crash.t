@@ -59,4 +59,9 @@ for process in asafo-keeper asafo-engine; do
 	expect "kill -9 of the standby's $process: write standby works after" until_true 10 asafo "$(active)" write-standby
 	expect "kill -9 of the standby's $process: digests agree" same_digest
 done
+unit=$(active)
+kill -KILL "$(pgrep -P "$(pid_of "$unit" asafo-keeper)")"
+expect "kill -9 of the process that parses files: imports work again" until_true 15 import "$unit" after more
+expect "(write standby, too)" until_true 10 asafo "$unit" write-standby
+expect "(and the leaf is served)" until_true 10 serves $vip corp "$leaf"
 done_testing
