@@ -11,7 +11,8 @@ struct waiting {
 	struct json_object *result; /* grows while answers come in */
 	char name[CONFIG_NAME_MAX];
 	char after[CONFIG_NAME_MAX]; /* list: the page begins behind this name */
-	bool is_changing;	     /* import, remove: not a dry run; list: with the PEM texts */
+	bool is_removal;
+	bool is_changing; /* import, remove: not a dry run; list: with the PEM texts */
 };
 
 /* NULL when out of memory: the call was failed then. */

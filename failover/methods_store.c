@@ -47,7 +47,15 @@ static void describe_replication(struct waiting *waiting, const char *state, con
 	json_add_text(waiting->result, "standby", standby);
 }
 
-static void on_import_replicated(const struct replication_result *progress, bool is_done,
+/* What the standby has of an import, or of a removal. */
+static const struct {
+	const char *done, *lacking;
+} words[] = {
+	{"the standby has it, durably", "the standby does not have it"},
+	{"the standby has removed it, too, durably", "the standby still has it"},
+};
+
+static void on_change_replicated(const struct replication_result *progress, bool is_done,
 				 void *userdata)
 {
 	struct waiting *waiting = userdata;
@@ -59,11 +67,10 @@ static void on_import_replicated(const struct replication_result *progress, bool
 	if (progress->code == 0) {
 		if (json_object_object_get_ex(waiting->result, "trustpoint", &trustpoint))
 			json_add_text(trustpoint, "on_mate", "yes");
-		describe_replication(waiting, "done", "the standby has it, durably");
+		describe_replication(waiting, "done", words[waiting->is_removal].done);
 	} else {
-		(void)snprintf(text, sizeof(text),
-			       "degraded, queued: the standby does not have it yet (%s)",
-			       progress->why.text);
+		(void)snprintf(text, sizeof(text), "degraded, queued: %s yet (%s)",
+			       words[waiting->is_removal].lacking, progress->why.text);
 		describe_replication(waiting, "queued", text);
 	}
 	json_add_flag(waiting->result, "degraded", progress->code < 0);
@@ -75,19 +82,20 @@ static bool mate_is_reachable(const struct engine *engine)
 	return engine->pair.link && link_is_up(engine->pair.link) && engine_hears_mate(engine);
 }
 
-static void after_import(struct waiting *waiting, const struct engine_position *position)
+static void after_change(struct waiting *waiting, const struct engine_position *position)
 {
 	struct engine *engine = waiting->engine;
 	enum config_replication mode = engine->config->failover.replication;
+	char text[128];
 
 	if (!engine->config->failover.is_enabled) {
 		describe_replication(waiting, "off", "failover is off: there is no standby");
 		waiting_reply(waiting);
 	} else if (mode == CONFIG_REPLICATION_OFF) {
-		describe_replication(
-			waiting, "off",
-			"the standby does not have it: import-time replication is off; run "
-			"`asafo write-standby`");
+		(void)snprintf(text, sizeof(text),
+			       "%s: import-time replication is off; run `asafo write-standby`",
+			       words[waiting->is_removal].lacking);
+		describe_replication(waiting, "off", text);
 		waiting_reply(waiting);
 	} else if (mode == CONFIG_REPLICATION_ASYNC) {
 		bool is_reachable = mate_is_reachable(engine);
@@ -98,7 +106,7 @@ static void after_import(struct waiting *waiting, const struct engine_position *
 		json_add_flag(waiting->result, "degraded", !is_reachable);
 		waiting_reply(waiting);
 	} else {
-		replication_wait(engine->replication, position, on_import_replicated, waiting);
+		replication_wait(engine->replication, position, on_change_replicated, waiting);
 	}
 }
 
@@ -139,7 +147,7 @@ static void on_import(int code, const ProtobufCMessage *body, bool has_more, voi
 			json_add_text(trustpoint, "on_mate", "no");
 		log_line(LOG_INFO, "trustpoint %s imported by %s", waiting->name,
 			 control_call_peer(waiting->call));
-		after_import(waiting, &position);
+		after_change(waiting, &position);
 	} else {
 		describe_replication(waiting, "off",
 				     waiting->is_changing ? "nothing changed" : "dry run");
@@ -230,25 +238,20 @@ static int unbind_all(struct engine *engine, const char *name, struct why *ret_w
 	return text.size > 0 ? configure_text(engine, buf_text(&text), ret_why) : 0;
 }
 
-/* What the standby has of it still. */
-static void describe_removal(struct waiting *waiting)
+/* The answer to a removal has no position. */
+static void on_removed_position(int code, const ProtobufCMessage *body, bool has_more,
+				void *userdata)
 {
-	const struct engine *engine = waiting->engine;
-	bool is_reachable = mate_is_reachable(engine);
+	struct waiting *waiting = userdata;
+	const Asafo__Ipc__KeeperStatusReply *reply = (const Asafo__Ipc__KeeperStatusReply *)body;
+	struct engine_position position;
 
-	if (!engine->config->failover.is_enabled) {
-		describe_replication(waiting, "off", "failover is off: there is no standby");
-	} else if (engine->config->failover.replication == CONFIG_REPLICATION_OFF) {
-		describe_replication(waiting, "off",
-				     "the standby still has it: import-time replication is off; "
-				     "run `asafo write-standby`");
-	} else {
-		describe_replication(waiting, "queued",
-				     is_reachable ? "on its way to the standby"
-						  : "degraded, queued: the standby cannot be "
-						    "reached now and may still have it");
-		json_add_flag(waiting->result, "degraded", !is_reachable);
-	}
+	(void)has_more;
+	if (!waiting_goes_on(waiting, code, reply ? reply->status : NULL))
+		return;
+	position = engine_position_from(reply->position);
+	engine_store_moved(waiting->engine, reply->position);
+	after_change(waiting, &position);
 }
 
 static void on_removed(int code, const ProtobufCMessage *body, bool has_more, void *userdata)
@@ -270,8 +273,7 @@ static void on_removed(int code, const ProtobufCMessage *body, bool has_more, vo
 		waiting_fail(waiting, r, why.text);
 		return;
 	}
-	describe_removal(waiting);
-	waiting_reply(waiting);
+	(void)forward(waiting, IPC_KEEPER_STATUS, NULL, 0, on_removed_position);
 }
 
 void method_remove(struct control_call *call, struct json_object *parameters, void *userdata)
@@ -293,6 +295,7 @@ void method_remove(struct control_call *call, struct json_object *parameters, vo
 	if (!waiting)
 		return;
 	(void)snprintf(waiting->name, sizeof(waiting->name), "%s", message.name);
+	waiting->is_removal = true;
 	(void)forward(waiting, IPC_REMOVE, &message.base, 0, on_removed);
 }
 
