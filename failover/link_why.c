@@ -35,6 +35,9 @@ void link_why_closed(const struct link_config *config, int code, const char *why
 	char text[LINK_ADDRESS_TEXT];
 
 	link_socket_text(&config->remote, text);
+	/* One machine that is off, in the order in which a kernel notices it. */
+	if (code == -ETIMEDOUT || code == -EHOSTUNREACH || code == -ENETUNREACH)
+		code = ERR_TIMEOUT;
 	if (code == ERR_INTEGRITY && strncmp(config->psk_identity, "asafo-pair-", 11) == 0)
 		(void)why_set(ret_why, code,
 			      "the mate (%s) refuses the pairing code: it is wrong, or the offer "

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -83,10 +84,23 @@ int slot_launch(struct slot *slot, const struct supervisor_options *options, int
 	return launch_child(&launch, &slot->pid);
 }
 
+void slot_log_death(const struct slot *slot, const siginfo_t *info, bool is_expected)
+{
+	if (info->si_code == CLD_EXITED && info->si_status == 0 && is_expected)
+		log_line(LOG_INFO, "%s ended", slot->name);
+	else if (info->si_code == CLD_EXITED)
+		log_line(LOG_ERR, "%s (process %d) ended with exit code %d", slot->name,
+			 (int)slot->pid, info->si_status);
+	else
+		log_line(LOG_ERR, "%s (process %d) was killed by signal %d (%s)", slot->name,
+			 (int)slot->pid, info->si_status, strsignal(info->si_status));
+}
+
 void slot_reset(struct slot *slot)
 {
 	slot->exit = sd_event_source_disable_unref(slot->exit);
 	slot->restart = sd_event_source_disable_unref(slot->restart);
+	slot->kill = sd_event_source_disable_unref(slot->kill);
 	ipc_channel_free(TAKE_PTR(slot->channel));
 	slot->pid = 0;
 	slot->is_ready = slot->has_beaten = false;

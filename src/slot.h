@@ -2,6 +2,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <signal.h>
 #include <sys/types.h>
 #include <systemd/sd-event.h>
 
@@ -19,7 +20,7 @@ struct slot {
 	char name[32]; /* "keeper", "front 1": for the log */
 	pid_t pid;     /* 0: does not run */
 	struct ipc_channel *channel;
-	sd_event_source *exit, *restart;
+	sd_event_source *exit, *restart, *kill;
 	struct monotime started, last_beat;
 	unsigned deaths; /* in a row */
 	bool is_ready;
@@ -31,6 +32,8 @@ int slot_init(struct slot *slot, const struct table_row *row, unsigned instance,
 	      const struct supervisor_options *options, struct why *ret_why);
 /* Starts the program; CHANNEL_FD stays the caller's. Errors: -errno. */
 int slot_launch(struct slot *slot, const struct supervisor_options *options, int channel_fd);
+/* Says how it ended. */
+void slot_log_death(const struct slot *slot, const siginfo_t *info, bool is_expected);
 /* Forgets the process: channel, sources, signs of life. The count of deaths stays. */
 void slot_reset(struct slot *slot);
 /* A pair of connected SOCK_SEQPACKET sockets through which the largest frame passes. Errors:

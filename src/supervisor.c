@@ -31,6 +31,7 @@
 #define RESTART_FIRST_MS 100
 #define RESTART_MAX_MS 5000
 #define STABLE_MS 10000
+#define LAST_WORDS_MS 500 /* from the end of the channel to that of the process */
 /* Until its first sign of life a child may open a large store. */
 #define WATCHDOG_START_FACTOR 6
 #define STATUS_MAX 256
@@ -126,6 +127,14 @@ static void on_request(struct ipc_channel *channel, struct ipc_frame *frame,
 	}
 }
 
+static int on_last_words(sd_event_source *source, uint64_t usec, void *userdata)
+{
+	(void)source;
+	(void)usec;
+	slot_kill(userdata);
+	return 0;
+}
+
 static void on_closed(struct ipc_channel *channel, int code, void *userdata)
 {
 	struct slot *slot = userdata;
@@ -135,7 +144,12 @@ static void on_closed(struct ipc_channel *channel, int code, void *userdata)
 		log_line(LOG_ERR, "%s broke the rules of its channel (%s): it is stopped",
 			 slot->name, err_text(code));
 	/* While stopping, a child closes before it ends, and has its time for that. */
-	if (slot->supervisor->phase == PHASE_RUNNING)
+	if (slot->supervisor->phase != PHASE_RUNNING)
+		return;
+	/* One that ends by itself closes, too: its exit code says more than our signal would. */
+	if (code != ERR_CLOSED ||
+	    sd_event_add_time_relative(slot->supervisor->event, &slot->kill, CLOCK_MONOTONIC,
+				       LAST_WORDS_MS * 1000u, 0, on_last_words, slot) < 0)
 		slot_kill(slot);
 }
 
@@ -166,9 +180,16 @@ static void keeper_equip(struct slot *slot)
 		log_line(LOG_ERR, "cannot open the master key: %s", err_text(r));
 }
 
+static void config_refuse(struct slot *slot)
+{
+	log_line(LOG_ERR, "%s cannot work with this configuration: not starting", slot->name);
+	slot->supervisor->exit_code = EX_CONFIG;
+	supervisor_stop(slot->supervisor);
+}
+
 static void engine_equip(struct slot *slot)
 {
-	const struct supervisor *supervisor = slot->supervisor;
+	struct supervisor *supervisor = slot->supervisor;
 	_cleanup_close_ int fd = -1;
 	struct why why = {""};
 	int r = folders_config_open(&supervisor->options->folders, supervisor->keeper, &fd, &why);
@@ -178,6 +199,8 @@ static void engine_equip(struct slot *slot)
 	credential_send(slot, "control", supervisor->control_fd);
 	if (r == 0)
 		credential_send(slot, "startup-config", fd);
+	else if (!supervisor->was_ready)
+		config_refuse(slot);
 }
 
 static void peer_send(struct slot *slot, const struct slot *peer, int fd)
@@ -267,20 +290,6 @@ static void restart_schedule(struct slot *slot)
 	}
 }
 
-static void death_log(const struct slot *slot, const siginfo_t *info)
-{
-	bool is_expected = slot->supervisor->phase != PHASE_RUNNING;
-
-	if (info->si_code == CLD_EXITED && info->si_status == 0 && is_expected)
-		log_line(LOG_INFO, "%s ended", slot->name);
-	else if (info->si_code == CLD_EXITED)
-		log_line(LOG_ERR, "%s (process %d) ended with exit code %d", slot->name,
-			 (int)slot->pid, info->si_status);
-	else
-		log_line(LOG_ERR, "%s (process %d) was killed by signal %d (%s)", slot->name,
-			 (int)slot->pid, info->si_status, strsignal(info->si_status));
-}
-
 static void addresses_withdraw(void)
 {
 	int n = vip_withdraw_all();
@@ -301,7 +310,7 @@ static int on_exit_of(sd_event_source *source, const siginfo_t *info, void *user
 	(void)source;
 	if (slot_is(slot, IPC_PEER_ENGINE))
 		addresses_withdraw();
-	death_log(slot, info);
+	slot_log_death(slot, info, supervisor->phase != PHASE_RUNNING);
 	/* It is not reaped yet, so the number is still its own: what it left behind goes too. */
 	(void)kill(-slot->pid, SIGKILL);
 	slot_reset(slot);
@@ -309,10 +318,7 @@ static int on_exit_of(sd_event_source *source, const siginfo_t *info, void *user
 		phase_continue(supervisor);
 	} else if (!supervisor->was_ready && info->si_code == CLD_EXITED &&
 		   info->si_status == EX_CONFIG) {
-		log_line(LOG_ERR, "%s cannot work with this configuration: not starting",
-			 slot->name);
-		supervisor->exit_code = EX_CONFIG;
-		supervisor_stop(supervisor);
+		config_refuse(slot);
 	} else {
 		restart_schedule(slot);
 	}
