@@ -18,7 +18,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "engine_world.h"
-#include "failover/methods.h"
+#include "failover/methods/methods.h"
 #include "netns.h"
 
 #define HELLO_MS 50

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "failover/core/hello.h"
-#include "failover/engine.h"
+#include "failover/engine/engine.h"
 
 /*
  * A whole engine in this process, in a network namespace of its own. Its keeper and its mate are

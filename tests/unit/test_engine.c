@@ -12,8 +12,8 @@
 
 #include "base/err.h"
 #include "engine_world.h"
-#include "failover/methods.h"
-#include "failover/replication.h"
+#include "failover/methods/methods.h"
+#include "failover/replication/replication.h"
 
 static const char import_request[] =
 	"{\"method\":\"asafo.Import\",\"parameters\":{\"name\":\"vpn\"}}";

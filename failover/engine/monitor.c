@@ -7,7 +7,7 @@
 
 #include "base/err.h"
 #include "base/log.h"
-#include "failover/engine.h"
+#include "failover/engine/engine.h"
 
 static bool is_failed(const struct engine *engine, const struct config_interface *interface)
 {

@@ -8,9 +8,9 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
-#include "failover/methods_internal.h"
-#include "failover/replication.h"
-#include "failover/stranger.h"
+#include "failover/methods/methods_internal.h"
+#include "failover/replication/replication.h"
+#include "failover/engine/stranger.h"
 
 static const char *const replication_names[CONFIG_REPLICATION__MAX] = {
 	[CONFIG_REPLICATION_OFF] = "off",

@@ -13,8 +13,8 @@
 #include "base/err.h"
 #include "base/io.h"
 #include "base/log.h"
-#include "failover/engine.h"
-#include "failover/methods.h"
+#include "failover/engine/engine.h"
+#include "failover/methods/methods.h"
 #include "sandbox/sandbox.h"
 
 #define STARTUP_CONFIG_MAX (1024u * 1024)

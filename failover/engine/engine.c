@@ -5,7 +5,7 @@
  * machine. Before any event is believed the loop checks that it was scheduled: a unit that slept
  * longer than its holdtime steps down first.
  */
-#include "failover/engine.h"
+#include "failover/engine/engine.h"
 
 #include <config.h>
 #include <errno.h>
@@ -18,9 +18,9 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/log.h"
-#include "failover/methods.h"
-#include "failover/pairing.h"
-#include "failover/replication.h"
+#include "failover/methods/methods.h"
+#include "failover/engine/pairing.h"
+#include "failover/replication/replication.h"
 
 /* Before every other source of the loop: see engine.h of path_set_drain and the lease's own timer.
  */

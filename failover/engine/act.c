@@ -12,9 +12,9 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/log.h"
-#include "failover/engine.h"
-#include "failover/methods.h"
-#include "failover/replication.h"
+#include "failover/engine/engine.h"
+#include "failover/methods/methods.h"
+#include "failover/replication/replication.h"
 
 #define ADDRESSES_MAX (CONFIG_INTERFACES_MAX * 2 + 1)
 

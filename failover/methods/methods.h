@@ -3,7 +3,7 @@
 
 #include <json-c/json.h>
 
-#include "failover/engine.h"
+#include "failover/engine/engine.h"
 
 /* The control methods (doc/control.md): what `asafo` asks of the engine. */
 struct methods;

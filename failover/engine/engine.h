@@ -11,7 +11,7 @@
 #include "core/fsm.h"
 #include "core/hello.h"
 #include "failover/announce.h"
-#include "failover/history.h"
+#include "failover/engine/history.h"
 #include "failover/link.h"
 #include "failover/linkmon.h"
 #include "failover/path.h"

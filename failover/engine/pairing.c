@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Both sides of `asafo pair`. Wrong codes cannot be tried: each try is a TLS handshake that fails
  * without the PSK. */
-#include "failover/pairing.h"
+#include "failover/engine/pairing.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -12,7 +12,7 @@
 #include "base/err.h"
 #include "base/hex.h"
 #include "base/log.h"
-#include "failover/engine.h"
+#include "failover/engine/engine.h"
 
 #define OFFER_ID_SIZE 8
 

@@ -10,9 +10,9 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/log.h"
-#include "failover/methods_internal.h"
-#include "failover/pairing.h"
-#include "failover/replication.h"
+#include "failover/methods/methods_internal.h"
+#include "failover/engine/pairing.h"
+#include "failover/replication/replication.h"
 
 #define ROLE_TIMEOUT_MS 10000
 

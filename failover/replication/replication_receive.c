@@ -14,7 +14,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/log.h"
-#include "failover/replication_internal.h"
+#include "failover/replication/replication_internal.h"
 
 static void tell(struct replication *replication, enum fo_event_type type)
 {

@@ -9,8 +9,8 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/log.h"
-#include "failover/methods_internal.h"
-#include "failover/replication.h"
+#include "failover/methods/methods_internal.h"
+#include "failover/replication/replication.h"
 
 static int replicated_text(const struct config *config, struct buf *text)
 {

@@ -8,7 +8,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/log.h"
-#include "failover/replication_internal.h"
+#include "failover/replication/replication_internal.h"
 
 static void on_fallback_made(int code, const ProtobufCMessage *body, bool has_more, void *userdata)
 {

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "certstore/record.pb-c.h"
-#include "failover/methods.h"
+#include "failover/methods/methods.h"
 
 /* A call that waits for the keeper or the mate. */
 struct waiting {

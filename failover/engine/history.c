@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "failover/history.h"
+#include "failover/engine/history.h"
 
 void history_add(struct history *history, const struct history_row *row)
 {

@@ -14,11 +14,11 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/log.h"
-#include "failover/engine.h"
-#include "failover/methods.h"
-#include "failover/pairing.h"
-#include "failover/replication.h"
-#include "failover/stranger.h"
+#include "failover/engine/engine.h"
+#include "failover/methods/methods.h"
+#include "failover/engine/pairing.h"
+#include "failover/replication/replication.h"
+#include "failover/engine/stranger.h"
 
 struct fo_params engine_params(const struct config *config)
 {

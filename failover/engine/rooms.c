@@ -9,8 +9,8 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/log.h"
-#include "failover/engine.h"
-#include "failover/replication.h"
+#include "failover/engine/engine.h"
+#include "failover/replication/replication.h"
 
 #define STORE_RETRY_MS 2000
 

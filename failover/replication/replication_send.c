@@ -14,7 +14,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/log.h"
-#include "failover/replication_internal.h"
+#include "failover/replication/replication_internal.h"
 
 #define CATCH_UP_FIRST_MS 1000u
 #define CATCH_UP_MAX_MS 30000u

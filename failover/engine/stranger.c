@@ -4,14 +4,14 @@
  * an interface it may as well be another pair on the same segment: that is worth a line in the log,
  * and a word in `show failover` only while the mate is not heard.
  */
-#include "failover/stranger.h"
+#include "failover/engine/stranger.h"
 
 #include <arpa/inet.h>
 #include <stdio.h>
 
 #include "base/err.h"
 #include "base/log.h"
-#include "failover/engine.h"
+#include "failover/engine/engine.h"
 
 #define TROUBLE_MS 10000
 

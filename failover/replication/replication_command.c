@@ -8,7 +8,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/log.h"
-#include "failover/replication_internal.h"
+#include "failover/replication/replication_internal.h"
 
 void replication_send_config(struct replication *replication)
 {

@@ -9,8 +9,8 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/log.h"
-#include "failover/methods_internal.h"
-#include "failover/replication.h"
+#include "failover/methods/methods_internal.h"
+#include "failover/replication/replication.h"
 
 #define CALL_FDS_MAX 2
 

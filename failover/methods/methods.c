@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The table of control methods, and what their handlers share. */
-#include "failover/methods.h"
+#include "failover/methods/methods.h"
 
 #include <errno.h>
 #include <grp.h>
@@ -10,7 +10,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/hex.h"
-#include "failover/methods_internal.h"
+#include "failover/methods/methods_internal.h"
 
 static const struct control_method methods_table[] = {
 	{"asafo.ShowFailover", CONTROL_ACCESS_LOOK, method_show_failover},

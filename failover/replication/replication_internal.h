@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-#include "failover/engine.h"
-#include "failover/replication.h"
+#include "failover/engine/engine.h"
+#include "failover/replication/replication.h"
 
 /* Shared by replication.c (common, commands), replication_send.c (active) and replication_receive.c
  * (standby). */
