@@ -2,6 +2,7 @@
 /* asafo-engine: decides which unit is active. Started by asafod(8), which hands it its sockets. */
 #include <errno.h>
 #include <sched.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
@@ -58,6 +59,8 @@ static void load_config(struct engine *engine, int fd)
 		/* Half a configuration would be worse than none: the operator mends the line and
 		 * starts again. */
 		log_line(LOG_CRIT, "%s", sentence);
+		/* Where other lines would soon hide it: `systemctl status`. */
+		child_notify(engine->rooms.child, sentence);
 		config_free(config);
 		(void)sd_event_exit(engine->event, EX_CONFIG);
 		return;

@@ -247,7 +247,7 @@ static void build_link(struct engine *engine)
 		return;
 	if (pair->has_keys)
 		memcpy(config.psk, pair->link_psk, sizeof(config.psk));
-	else if (!config.is_listener ||
+	else if (!config.is_listener || !pair->is_answered ||
 		 gnutls_rnd(GNUTLS_RND_KEY, config.psk, sizeof(config.psk)) < 0)
 		return; /* nothing to say yet; a listener waits for `asafo pair` behind a key that
 			   nobody has */
