@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash
+# shellcheck disable=SC2154 # here and work are set by run
 # Two virtual machines and the three cables between them. The cables are bridges in the caller's own network namespace,
 # which this host shares as 198.51.100.20 outside, so that nothing leaves it and the kernel clears it up.
 guest_packages=(systemd systemd-sysv udev dbus kmod iproute2 procps openssl curl linux-image-cloud-amd64)
