@@ -42,7 +42,7 @@ disk_make() { # disk_make FILE BASE DEB
 	systemctl --root="$root" --quiet enable vm-agent.service || return 1
 	systemctl --root="$root" --quiet mask apt-daily.timer apt-daily-upgrade.timer e2scrub_all.timer || return 1
 	cp "$root"/boot/vmlinuz-* "$work/vmlinuz" && cp "$root"/boot/initrd.img-* "$work/initrd" || return 1
-	mke2fs -q -t ext4 -L root -d "$root" "$1" 1500M && rm -rf "$root"
+	mke2fs -q -t ext4 -L root -d "$root" "$1" 1500M >/dev/null && rm -rf "$root"
 }
 
 # ---- the cables ----
@@ -125,7 +125,7 @@ on() {
 	printf '%s %s\n' "$id" "$(base64 -w0 <<<"$2")" >&"${to[$unit]}"
 	while read -r -t 180 -u "${from[$unit]}" word status text; do
 		[ "$word" = "$id" ] || continue
-		base64 -d <<<"$text"
+		[ -z "$text" ] || printf '%s\n' "$(base64 -d <<<"$text")"
 		return "$status"
 	done
 	echo "(no answer from $unit)"
