@@ -197,10 +197,12 @@ static void engine_equip(struct slot *slot)
 	if (why.text[0])
 		log_line(r < 0 ? LOG_ERR : LOG_WARNING, "%s", why.text);
 	credential_send(slot, "control", supervisor->control_fd);
-	if (r == 0)
+	if (r == 0) {
 		credential_send(slot, "startup-config", fd);
-	else if (!supervisor->was_ready)
+	} else if (!supervisor->was_ready) {
+		status_tell(why.text);
 		config_refuse(slot);
+	}
 }
 
 static void peer_send(struct slot *slot, const struct slot *peer, int fd)

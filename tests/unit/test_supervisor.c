@@ -530,6 +530,7 @@ static void test_symlinked_config(void **state)
 	(void)expect_anywhere(daemon, "cannot open ");
 	assert_null(strstr(daemon->log, "root:"));
 	assert_null(strstr(daemon->log, "credential startup-config"));
+	assert_int_equal(daemon_wait(daemon), 78);
 }
 
 static void test_no_config(void **state)

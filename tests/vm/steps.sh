@@ -118,7 +118,11 @@ step_20_configuration() {
 	expect "and is not started again" a '[ "$(systemctl show asafo -p ActiveState --value)" = failed ]'
 	expect "its status names the line" a 'systemctl status asafo | grep "Status:.*startup-config:[0-9]*:2:.*nameiff"'
 	expect "so does the journal" a 'journalctl -u asafo -o cat | grep "startup-config:[0-9]*:2:.*nameiff"'
-	set_up a 'cp good /etc/asafo/startup-config'
+	set_up a 'cp good /etc/asafo/startup-config; chown games /etc/asafo/startup-config'
+	refused "nor with a file that is somebody else's" a 1 'failed' 'systemctl start asafo'
+	expect "which its status says" a 'systemctl status asafo | grep "Status:.*belongs to root" &&
+		[ "$(systemctl show asafo -p ExecMainStatus --value)" = 78 ]'
+	set_up a 'chown root /etc/asafo/startup-config'
 }
 
 step_30_start() {
