@@ -1,0 +1,155 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# What nobody should do to the sockets: garbage, huge requests, idle and vanishing clients, crowds, and who may not call at
+# all. Thousands of operations later no process holds a descriptor more.
+# shellcheck source=lib.sh
+. "$(dirname "$0")/lib.sh"
+control=/run/asafo-lab-$LAB/a/run/control
+processes=(asafod asafo-keeper asafo-engine asafo-front)
+descriptors() {
+	local process
+	for process in "${processes[@]}"; do
+		find "/proc/$(pid_of a "$process")/fd" -mindepth 1 | wc -l
+	done | tr '\n' ' '
+}
+memory_kb() {
+	local process
+	for process in "${processes[@]}"; do awk '/^VmRSS/ { print $2 }' "/proc/$(pid_of a "$process")/status"; done |
+		awk '{ n += $1 } END { print n }'
+}
+same_descriptors() { [ "$(descriptors)" = "$before" ]; }
+
+pair_up
+make_ca corp && make_p12 corp vpn && make_p12 corp more
+expect "a trustpoint" import a vpn vpn
+expect "on both units" asafo a write-standby
+pids=$(for process in "${processes[@]}"; do pid_of a "$process"; done)
+until_true 5 serves 198.51.100.10 corp "$(fingerprint_of "$files/vpn.pem")"
+
+install -m 0755 "$ASAFO_BUILD/asafo" /tmp/asafo-"$LAB"
+as_nobody() { ASAFO_CONTROL=$control setpriv --reuid 65534 --regid 65534 --clear-groups /tmp/asafo-"$LAB" "$@"; }
+refused "nobody may not look" 1 'group|root' as_nobody show failover
+refused "nor change" 1 'group|root' as_nobody remove vpn
+rm -f /tmp/asafo-"$LAB"
+expect "(it is there)" has a vpn
+
+cat >"$files/abuse.py" <<'PYTHON'
+import json, os, random, socket, sys
+
+path, what = sys.argv[1:3]
+random.seed(1)
+
+def connect():
+    s = socket.socket(socket.AF_UNIX)
+    s.settimeout(20)
+    s.connect(path)
+    return s
+
+def call(method):
+    return json.dumps({"method": "asafo." + method, "parameters": {}}).encode() + b"\0"
+
+if what == "operations":
+    s, rest, shows = connect(), b"", ["ShowFailover", "ShowTrustpoints", "ShowState", "ShowHistory", "ShowRunningConfig"]
+    for _ in range(200):
+        s.sendall(b"".join(map(call, shows * 10)))
+        for _ in range(50):
+            while b"\0" not in rest:
+                piece = s.recv(65536)
+                assert piece, "hung up"
+                rest += piece
+            answer, rest = rest.split(b"\0", 1)
+            assert "error" not in json.loads(answer), answer
+elif what == "garbage":
+    for i in range(1000):
+        s = connect()
+        data = random.choice([
+            random.randbytes(random.randint(1, 5000)),
+            b'{"method":"asafo.ShowFailover","parameters":' + b"[" * random.randint(1, 3000) + b"\0",
+            b'{"method":"asafo.Import","parameters":{"name":"x","file":0}}\0',
+            b'{"method":5}\0', b"\0" * 100, b"{}\0", b'"' * 400 + b"\0"])
+        try:
+            s.sendall(data)
+            if i % 2:
+                s.recv(100)
+        except OSError:
+            pass
+        s.close()
+elif what == "huge":
+    s, sent = connect(), 0
+    try:
+        while sent < 1 << 26:
+            sent += s.send(b"x" * 65536)
+        sys.exit("it took everything")
+    except OSError:
+        assert b"larger" in s.recv(1000)
+elif what == "vanish":
+    for _ in range(500):
+        s = connect()
+        s.sendall(call(random.choice(["ShowTrustpoints", "WriteStandby", "ShowFailover", "PairOffer"])))
+        s.close()
+elif what == "crowd":
+    crowd = [connect() for _ in range(100)]
+    idle = connect()
+    answered = 0
+    for s in crowd:
+        try:
+            s.sendall(call("ShowState"))
+            answered += b"\0" in s.recv(65536)
+        except OSError:
+            pass
+    assert answered >= 32, answered
+elif what == "deaf":
+    s = connect()
+    s.setblocking(False)
+    try:
+        while True:
+            s.send(call("ShowFailover"))
+    except OSError:
+        pass
+PYTHON
+abuse() { python3 "$files/abuse.py" "$control" "$1"; }
+expect "once, so that what is made at first use is made" abuse operations
+before=$(descriptors) kb=$(memory_kb)
+for what in operations garbage huge vanish crowd deaf; do
+	expect "control: $what" abuse $what
+	expect "control: (it answers others)" asafo a show state
+done
+for n in 1 2 3 4 5 6 7 8 9 10; do
+	expect "import $n with --replace" import a loop "$([ $((n % 2)) -eq 0 ] && echo vpn || echo more)" --replace
+done >"$files/loop.log"
+expect "imports in a row" test "$(grep -c '^ok' "$files/loop.log")" -eq 10
+for port in 443 5105; do
+	lab exec client timeout 20 python3 - $port >/dev/null 2>&1 <<'PYTHON'
+import os, socket, sys
+held = []
+for i in range(600):
+    s = socket.socket()
+    s.settimeout(2)
+    try:
+        s.connect(("198.51.100.10", int(sys.argv[1])))
+        if i % 2:
+            s.sendall(os.urandom(700))
+            s.close()
+        else:
+            held.append(s)
+    except OSError:
+        s.close()
+PYTHON
+	lab exec client timeout 20 python3 - >/dev/null 2>&1 <<'PYTHON'
+import os, socket
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton("198.51.100.20"))
+for i in range(3000):
+    head = b"AFHO" + bytes([1 + i % 3, i % 2, 1, 0]) if i % 2 else b""
+    s.sendto(head + os.urandom(i % 900), ("224.0.0.105", 5105))
+PYTHON
+done
+expect "random bytes on TCP 443, 5105 and the hellos' group: the leaf is served" until_true 20 \
+	serves 198.51.100.10 corp "$(fingerprint_of "$files/vpn.pem")"
+same "nobody died" "$(for process in "${processes[@]}"; do pid_of a "$process"; done)" "$pids"
+expect "no process holds a descriptor more" until_true 20 same_descriptors
+expect "and the memory did not grow with the operations ($kb to $(memory_kb) KiB)" test "$(memory_kb)" -lt $((kb + 8192))
+state_is a Active && state_is b "Standby Ready" || not_ok "the pair stands"
+expect "write standby works" asafo a write-standby
+expect "a flood of hellos is a line or two in the log" test "$(grep -c 'hello refused' "/run/asafo-lab-$LAB/a/log")" -lt 5
+done_testing
