@@ -136,7 +136,7 @@ static void a_tick_moves_the_deadline(void **state)
 			if (deadline.ns != MONOTIME_NEVER.ns && next_random(&x) % 2) {
 				unit.now.ns = deadline.ns > unit.now.ns ? deadline.ns : unit.now.ns;
 				feed_type(&unit, FO_EVENT_TICK);
-				/* A second one: timers that the first one started for now. */
+				/* A second one: for timers that the first one set. */
 				feed_type(&unit, FO_EVENT_TICK);
 				feed_type(&unit, FO_EVENT_TICK);
 				assert_true(fo_fsm_deadline(&unit.fsm).ns > unit.now.ns);

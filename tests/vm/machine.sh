@@ -16,7 +16,7 @@ base_make() { # base_make FILE DEPENDENCIES...
 	[ -s "$file" ] && return
 	echo "# makes a Debian 12 once: $file"
 	mmdebstrap --quiet --format=tar --variant=minbase --include="$(IFS=,; echo "${guest_packages[*]},$*")" \
-		bookworm "$file.new" "${ASAFO_VM_MIRROR:-http://deb.debian.org/debian}" >&2 && mv "$file.new" "$file"
+		bookworm "$file.new" ${ASAFO_VM_MIRROR:+"$ASAFO_VM_MIRROR"} >&2 && mv "$file.new" "$file"
 }
 
 disk_make() { # disk_make FILE BASE DEB
