@@ -9,8 +9,8 @@
 
 #include <string.h>
 
-#include "engine.h"
-#include "history.h"
+#include "failover/engine/engine.h"
+#include "failover/engine/history.h"
 
 static void add(struct history *history, uint64_t at)
 {
