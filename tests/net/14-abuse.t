@@ -34,15 +34,17 @@ rm -f /tmp/asafo-"$LAB"
 expect "(it is there)" has a vpn
 
 cat >"$files/abuse.py" <<'PYTHON'
-import json, os, random, socket, sys
+import json, os, random, socket, struct, sys
 
 path, what = sys.argv[1:3]
 random.seed(1)
 
 def connect():
+    # A full queue of connections is waited for; a Python time-out would make it an error instead.
     s = socket.socket(socket.AF_UNIX)
-    s.settimeout(20)
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", 20, 0))
     s.connect(path)
+    s.settimeout(20)
     return s
 
 def call(method):
@@ -148,7 +150,9 @@ expect "random bytes on TCP 443, 5105 and the hellos' group: the leaf is served"
 	serves 198.51.100.10 corp "$(fingerprint_of "$files/vpn.pem")"
 same "nobody died" "$(for process in "${processes[@]}"; do pid_of a "$process"; done)" "$pids"
 expect "no process holds a descriptor more" until_true 20 same_descriptors
-expect "and the memory did not grow with the operations ($kb to $(memory_kb) KiB)" test "$(memory_kb)" -lt $((kb + 8192))
+# A sanitizer keeps what was freed for a while, to find a use after it: its memory says nothing about ours.
+[ "$slow" -gt 1 ] ||
+	expect "and the memory did not grow with the operations ($kb to $(memory_kb) KiB)" test "$(memory_kb)" -lt $((kb + 8192))
 state_is a Active && state_is b "Standby Ready" || not_ok "the pair stands"
 expect "write standby works" asafo a write-standby
 expect "a flood of hellos is a line or two in the log" test "$(grep -c 'hello refused' "/run/asafo-lab-$LAB/a/log")" -lt 5
