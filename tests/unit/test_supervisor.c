@@ -383,8 +383,7 @@ static void test_shutdown(void **state)
 	(void)expect(daemon, "engine ended");
 	(void)expect(daemon, "keeper 0 shutdown");
 	/* In the order of the log: what is read of it at once may hold more than one step. */
-	assert_true(strstr(daemon->log, "engine ended") <
-		    strstr(daemon->log, "keeper 0 shutdown"));
+	assert_true(strstr(daemon->log, "engine ended") < strstr(daemon->log, "keeper 0 shutdown"));
 	assert_int_equal(daemon_wait(daemon), 0);
 	assert_non_null(strstr(daemon->log, "front 1 shutdown"));
 	path_in(daemon, "run/control", path);
