@@ -18,7 +18,6 @@ static struct fo_params sane_params(struct fo_params params)
 	params.unit = params.unit == FO_UNIT_PRIMARY ? FO_UNIT_PRIMARY : FO_UNIT_SECONDARY;
 	params.poll_ms = params.poll_ms ? params.poll_ms : 1;
 	params.hold_ms = params.hold_ms ? params.hold_ms : 1;
-	params.interface_policy = params.interface_policy ? params.interface_policy : 1;
 	return params;
 }
 
@@ -34,6 +33,12 @@ static void note_position(struct fo_fsm *fsm, struct fo_position position)
 	fsm->position = position;
 	fsm->position.term = clamp_term(position.term);
 	fsm->term = max_term(fsm->term, fsm->position.term);
+}
+
+static void note_health(struct fo_fsm *fsm, struct fo_health health)
+{
+	fsm->health = health;
+	fsm->health.score = health.score < FO_HEALTH_FULL ? health.score : FO_HEALTH_FULL;
 }
 
 static void note_hello(struct fo_step *step)
@@ -179,8 +184,10 @@ static void note(struct fo_step *step)
 		note_term_failed(step);
 	else if (event->type == FO_EVENT_POSITION || event->type == FO_EVENT_SYNC_DONE)
 		note_position(fsm, event->position);
-	else if (event->type == FO_EVENT_INTERFACES)
-		fsm->failed_interfaces = event->failed_interfaces;
+	else if (event->type == FO_EVENT_HEALTH)
+		note_health(fsm, event->health);
+	else if (event->type == FO_EVENT_OPERATOR_MAINTENANCE)
+		fsm->flags.is_maintenance = event->is_on;
 	else if (event->type == FO_EVENT_RELEASED)
 		note_released(step);
 	else if (event->type == FO_EVENT_PARAMS)
@@ -226,12 +233,23 @@ static void shut_down(struct fo_step *step)
 
 /* ---- the interface ---- */
 
+struct fo_health fo_health_of_interfaces(uint32_t failed, uint32_t policy)
+{
+	uint32_t most = FO_HEALTH_FRONT - 1;
+	uint32_t taken = failed < most / FO_HEALTH_INTERFACE ? failed * FO_HEALTH_INTERFACE : most;
+
+	return (struct fo_health){.score = FO_HEALTH_FULL - taken,
+				  .failed_interfaces = failed,
+				  .is_failing = failed > 0 && failed >= policy};
+}
+
 void fo_fsm_init(struct fo_fsm *ret_fsm)
 {
 	*ret_fsm = (struct fo_fsm){
 		.state = FO_STATE_DISABLED,
 		.params = sane_params((struct fo_params){0}),
-		.mate = {.state = FO_STATE_NOT_DETECTED},
+		.mate = {.state = FO_STATE_NOT_DETECTED, .health = {.score = FO_HEALTH_FULL}},
+		.health = {.score = FO_HEALTH_FULL},
 		.flags = {.is_released = true},
 		.timers = {.mate_idle = MONOTIME_NEVER,
 			   .retry = MONOTIME_NEVER,
@@ -305,9 +323,10 @@ struct fo_mate_view fo_fsm_view(const struct fo_fsm *fsm)
 		.state = fsm->state,
 		.term = is_serving ? fsm->terms.own : fsm->term,
 		.position = fsm->position,
-		.failed_interfaces = fsm->failed_interfaces,
+		.health = fsm->health,
 		.may_activate = may_activate,
 		.is_leaving = fsm->flags.is_stopping && fsm->flags.is_released,
+		.is_maintenance = fsm->flags.is_maintenance,
 		.wants_active = fsm->flags.wants_active,
 		.wants_mate_active = fsm->flags.wants_mate_active && fsm->flags.is_released,
 		.is_serving = is_serving,

@@ -88,13 +88,32 @@ struct fo_position {
 	bool has_data;	  /* more than the fallback certificate */
 };
 
+/*
+ * What a unit makes of itself: a score that is compared, not a flag that blocks. Each failed
+ * monitored interface and each track object that is down takes its decrement, a front that cannot
+ * serve takes 500. All the rest together never takes more than 499, so that a unit that could not
+ * serve is always below one that could.
+ */
+#define FO_HEALTH_FULL 1000u
+#define FO_HEALTH_INTERFACE 10u
+#define FO_HEALTH_FRONT 500u
+
+struct fo_health {
+	uint32_t score; /* FO_HEALTH_FULL: nothing is wrong */
+	uint32_t failed_interfaces;
+	bool is_failing; /* reason enough to hand over to a mate with a higher score */
+};
+
+/* Of a unit that knows nothing of itself but how many monitored interfaces failed. */
+struct fo_health fo_health_of_interfaces(uint32_t failed, uint32_t policy);
+
 struct fo_params {
 	enum fo_unit unit;
 	bool is_enabled;	   /* `failover` */
 	uint32_t poll_ms;	   /* unit polltime */
 	uint32_t hold_ms;	   /* unit holdtime, at least 3 polltimes */
-	uint32_t interface_policy; /* so many failed monitored interfaces make a failover, at least
-				      1 */
+	bool is_preempt;	   /* a ready primary asks to be active again */
+	uint32_t preempt_delay_ms; /* ... after so long without any reason against it */
 };
 
 /* What the mate's latest hello said. */
@@ -102,10 +121,12 @@ struct fo_mate_view {
 	enum fo_state state;
 	uint64_t term; /* of the latest activation it knows */
 	struct fo_position position;
-	uint32_t failed_interfaces;
+	struct fo_health health;
 	bool may_activate;
 	bool is_leaving;
+	bool is_maintenance;
 	bool wants_active;
+	bool is_forced; /* wants_active: whatever is not level is given up */
 	bool wants_mate_active;
 	bool is_serving; /* holds, or may hold, the active addresses: in TERM (a Disabled unit may,
 			    too) */
@@ -130,12 +151,13 @@ enum fo_event_type {
 	FO_EVENT_CLAIMED,      /* CLAIM is done: addresses are ours and announced */
 	FO_EVENT_CLAIM_FAILED,
 	FO_EVENT_RELEASED,	   /* RELEASE is done: the mate is not told to take over before */
-	FO_EVENT_INTERFACES,	   /* failed_interfaces of this unit changed */
+	FO_EVENT_HEALTH,	   /* health of this unit changed; before the first: full */
 	FO_EVENT_NOT_SCHEDULED,	   /* the loop slept longer than the holdtime (SIGSTOP, VM pause) */
-	FO_EVENT_OPERATOR_ACTIVE,  /* `failover active` */
-	FO_EVENT_OPERATOR_STANDBY, /* `no failover active` / `failover standby` */
+	FO_EVENT_OPERATOR_ACTIVE,  /* `failover active`: is_forced */
+	FO_EVENT_OPERATOR_STANDBY, /* `no failover active` / `failover standby`: is_forced */
 	FO_EVENT_OPERATOR_RESET,   /* `failover reset` */
-	FO_EVENT_PARAMS,	   /* configuration changed, `failover` / `no failover` included */
+	FO_EVENT_OPERATOR_MAINTENANCE, /* maintenance mode: is_on. Said again after each START */
+	FO_EVENT_PARAMS,       /* configuration changed, `failover` / `no failover` included */
 	FO_EVENT_STORE_FAILED, /* the keeper cannot use its store: not eligible until STORE_OK */
 	FO_EVENT_STORE_OK,
 	FO_EVENT_SHUTDOWN, /* release, tell the mate, stop */
@@ -152,7 +174,9 @@ struct fo_event {
 	enum fo_event_type type;
 	struct monotime at;
 	uint64_t term;		     /* TERM_DURABLE, TERM_FAILED */
-	uint32_t failed_interfaces;  /* INTERFACES */
+	struct fo_health health;     /* HEALTH */
+	bool is_forced;		     /* OPERATOR_ACTIVE, OPERATOR_STANDBY */
+	bool is_on;		     /* OPERATOR_MAINTENANCE */
 	bool is_stranger_serving;    /* STRANGER: it says so in clear */
 	struct fo_position position; /* POSITION, SYNC_DONE */
 	struct fo_mate_view mate;    /* HELLO */
@@ -224,7 +248,8 @@ struct fo_flags {
 	bool is_handed_over; /* Standby Ready on its own word: until the mate's position proves it
 			      */
 	bool is_contested;   /* the mate serves, too, in an older term */
-	bool wants_active;   /* in our hellos */
+	bool is_maintenance;
+	bool wants_active; /* in our hellos */
 	bool wants_mate_active;
 };
 
@@ -251,7 +276,7 @@ struct fo_fsm {
 	struct fo_position position;
 	struct fo_mate_view mate; /* as last heard */
 	uint64_t joined_lineage;  /* of the mate that this standby put its own history aside for */
-	uint32_t failed_interfaces;
+	struct fo_health health;
 	struct fo_flags flags;
 	struct fo_timers timers;
 };

@@ -8,10 +8,9 @@
 
 typedef void (*handler_fn)(struct fo_step *step);
 
-static bool is_interface_failed(const struct fo_fsm *fsm)
+static bool is_worse(const struct fo_fsm *fsm)
 {
-	return fsm->failed_interfaces >= fsm->params.interface_policy &&
-	       fsm->failed_interfaces > fsm->mate.failed_interfaces;
+	return fsm->health.is_failing && fsm->health.score < fsm->mate.health.score;
 }
 
 /* ---- events that several states handle alike ---- */
@@ -208,11 +207,11 @@ static void negotiation_not_scheduled(struct fo_step *step)
 
 /* ---- Cold Standby to Standby Ready ---- */
 
-static void standby_check_interfaces(struct fo_step *step)
+static void standby_check_health(struct fo_step *step)
 {
 	struct fo_fsm *fsm = step->fsm;
 
-	if (fo_mate_serves(fsm) && is_interface_failed(fsm))
+	if (fo_mate_serves(fsm) && is_worse(fsm))
 		fo_fail(step, FO_REASON_INTERFACE_CHECK);
 }
 
@@ -235,7 +234,7 @@ static void standby_hears_active(struct fo_step *step)
 		if (!fo_is_level(fsm))
 			fo_join(step, FO_REASON_STATE_CHECK);
 	}
-	standby_check_interfaces(step);
+	standby_check_health(step);
 }
 
 static void standby_hears_idle(struct fo_step *step)
@@ -370,7 +369,7 @@ static void active_check(struct fo_step *step)
 		return;
 	if (fsm->flags.is_store_failed)
 		fo_hand_over(step, FO_STATE_FAILED, FO_REASON_STORE_FAILED);
-	else if (is_interface_failed(fsm))
+	else if (is_worse(fsm))
 		fo_hand_over(step, FO_STATE_STANDBY_READY, FO_REASON_INTERFACE_CHECK);
 }
 
@@ -412,7 +411,7 @@ static void failed_check(struct fo_step *step)
 {
 	struct fo_fsm *fsm = step->fsm;
 
-	if (fsm->flags.is_store_failed || fo_is_retry_pending(fsm) || is_interface_failed(fsm))
+	if (fsm->flags.is_store_failed || fo_is_retry_pending(fsm) || is_worse(fsm))
 		return;
 	if (fo_mate_serves(fsm) && fo_should_join(fsm))
 		fo_join(step, FO_REASON_INTERFACE_OK);
@@ -456,15 +455,14 @@ static void failed_reset(struct fo_step *step)
 
 static void failed_store_ok(struct fo_step *step)
 {
-	if (!fo_is_retry_pending(step->fsm) && !is_interface_failed(step->fsm))
+	if (!fo_is_retry_pending(step->fsm) && !is_worse(step->fsm))
 		fo_negotiate(step, FO_REASON_STATE_CHECK);
 }
 
 #define STANDBY_HANDLERS                                                                           \
 	[FO_EVENT_HELLO] = standby_hello, [FO_EVENT_TICK] = standby_tick,                          \
-	[FO_EVENT_INTERFACES] = standby_check_interfaces,                                          \
-	[FO_EVENT_STORE_FAILED] = on_store_failed, [FO_EVENT_SYNC_STARTED] = sync_started,         \
-	[FO_EVENT_PARAMS] = on_enabled_change
+	[FO_EVENT_HEALTH] = standby_check_health, [FO_EVENT_STORE_FAILED] = on_store_failed,       \
+	[FO_EVENT_SYNC_STARTED] = sync_started, [FO_EVENT_PARAMS] = on_enabled_change
 
 #define SYNCING_HANDLERS                                                                           \
 	STANDBY_HANDLERS, [FO_EVENT_SYNC_DONE] = sync_done, [FO_EVENT_SYNC_FAILED] = sync_failed
@@ -508,14 +506,14 @@ static const handler_fn HANDLERS[FO_STATE__MAX][FO_EVENT__MAX] = {
 					     [FO_EVENT_PARAMS] = on_enabled_change},
 	[FO_STATE_ACTIVE] = {[FO_EVENT_HELLO] = active_hello,
 			     [FO_EVENT_TICK] = active_tick,
-			     [FO_EVENT_INTERFACES] = active_check,
+			     [FO_EVENT_HEALTH] = active_check,
 			     [FO_EVENT_STORE_FAILED] = active_check,
 			     [FO_EVENT_NOT_SCHEDULED] = on_active_not_scheduled,
 			     [FO_EVENT_OPERATOR_STANDBY] = active_operator_standby,
 			     [FO_EVENT_PARAMS] = on_enabled_change},
 	[FO_STATE_FAILED] = {[FO_EVENT_HELLO] = failed_hello,
 			     [FO_EVENT_TICK] = failed_tick,
-			     [FO_EVENT_INTERFACES] = failed_check,
+			     [FO_EVENT_HEALTH] = failed_check,
 			     [FO_EVENT_OPERATOR_RESET] = failed_reset,
 			     [FO_EVENT_STORE_OK] = failed_store_ok,
 			     [FO_EVENT_PARAMS] = on_enabled_change},

@@ -336,8 +336,8 @@ bool fo_elects_me(const struct fo_fsm *fsm)
 		return compare_data(fsm) > 0;
 	if (compared != 0)
 		return compared > 0;
-	if (fsm->failed_interfaces != fsm->mate.failed_interfaces)
-		return fsm->failed_interfaces < fsm->mate.failed_interfaces;
+	if (fsm->health.score != fsm->mate.health.score)
+		return fsm->health.score > fsm->mate.health.score;
 	/* One that was there all the time is preferred to one that starts or slept. */
 	if (is_standby != fo_is_standby_state(fsm->mate.state))
 		return is_standby;

@@ -39,7 +39,11 @@ int hello_body_pack(const struct hello *hello, size_t max, uint8_t *ret_data, si
 	message.wants_mate_active = hello->view.wants_mate_active;
 	message.wants_active = hello->view.wants_active;
 	message.software = software;
-	message.failed_interfaces = hello->view.failed_interfaces;
+	message.failed_interfaces = hello->view.health.failed_interfaces;
+	message.score = hello->view.health.score + 1;
+	message.failing = hello->view.health.is_failing;
+	message.maintenance = hello->view.is_maintenance;
+	message.forced = hello->view.is_forced;
 	message.may_activate = hello->view.may_activate;
 	message.serving = hello->view.is_serving;
 	message.lineage = hello->view.position.lineage;
@@ -60,6 +64,18 @@ static void copy_printable(const char *text, size_t size, char *ret_text)
 	ret_text[n] = '\0';
 }
 
+/* A version that has no score yet tells its failed interfaces only. */
+static struct fo_health unpack_health(const Asafo__Wire__Hello *message)
+{
+	uint32_t score = message->score - 1;
+
+	if (message->score == 0)
+		return fo_health_of_interfaces(message->failed_interfaces, 1);
+	return (struct fo_health){.score = score < FO_HEALTH_FULL ? score : FO_HEALTH_FULL,
+				  .failed_interfaces = message->failed_interfaces,
+				  .is_failing = message->failing};
+}
+
 int hello_body_unpack(const uint8_t *data, size_t size, struct hello *ret_hello)
 {
 	_cleanup_(hello_free_p) Asafo__Wire__Hello *message =
@@ -76,7 +92,9 @@ int hello_body_unpack(const uint8_t *data, size_t size, struct hello *ret_hello)
 			     .seq = message->seq,
 			     .lineage = message->lineage,
 			     .has_data = message->has_data},
-		.failed_interfaces = message->failed_interfaces,
+		.health = unpack_health(message),
+		.is_maintenance = message->maintenance,
+		.is_forced = message->forced,
 		.may_activate = message->may_activate,
 		.is_leaving = message->leaving,
 		.wants_active = message->wants_active,

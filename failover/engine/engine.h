@@ -99,7 +99,6 @@ struct engine_addresses {
 	struct vip *vip;
 	struct announcer *announcer;
 	struct linkmon *linkmon;
-	uint32_t failed_interfaces;
 	sd_event_source *released_late; /* what the kernel would not take away runs out */
 	bool is_claimed;		/* between CLAIM and RELEASE */
 };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Link state of the monitored interfaces, from the kernel's events. An interface without carrier
- * has failed; the state machine compares the number with the mate's.
+ * has failed; the state machine compares the score with the mate's.
  */
 #include <string.h>
 
@@ -21,17 +21,19 @@ static bool is_failed(const struct engine *engine, const struct config_interface
 
 void engine_monitor_check(struct engine *engine)
 {
+	const struct fo_health *now = &engine->fsm.health;
+	struct fo_health health;
 	uint32_t failed = 0;
 
 	if (!engine->addresses.linkmon)
 		return;
 	for (size_t i = 0; i < engine->config->n_interfaces; i++)
 		failed += is_failed(engine, &engine->config->interfaces[i]);
-	if (failed == engine->addresses.failed_interfaces)
+	health = fo_health_of_interfaces(failed, engine->config->failover.interface_policy);
+	if (health.score == now->score && health.failed_interfaces == now->failed_interfaces &&
+	    health.is_failing == now->is_failing)
 		return;
-	engine->addresses.failed_interfaces = failed;
-	engine_feed(engine,
-		    (struct fo_event){.type = FO_EVENT_INTERFACES, .failed_interfaces = failed});
+	engine_feed(engine, (struct fo_event){.type = FO_EVENT_HEALTH, .health = health});
 }
 
 /*

@@ -25,8 +25,7 @@ struct fo_params engine_params(const struct config *config)
 	return (struct fo_params){.unit = config->failover.unit,
 				  .is_enabled = config->failover.is_enabled,
 				  .poll_ms = config->failover.poll_ms,
-				  .hold_ms = config->failover.hold_ms,
-				  .interface_policy = config->failover.interface_policy};
+				  .hold_ms = config->failover.hold_ms};
 }
 
 int engine_config_digest(const struct engine *engine, struct buf *text,
@@ -325,7 +324,6 @@ void engine_try_start(struct engine *engine)
 	event.at = engine->alive_at;
 	engine_feed(engine, event);
 	/* What was learnt before the machine ran. */
-	engine->addresses.failed_interfaces = 0;
 	engine_monitor_check(engine);
 }
 

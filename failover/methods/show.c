@@ -115,7 +115,8 @@ static struct json_object *show_mate(const struct engine *engine)
 	json_add_number(object, "lacks",
 			engine->lacking.is_complete ? (int64_t)engine->lacking.n : -1);
 	json_add_number(object, "clock_skew_ms", mate->clock_skew_ns / (int64_t)MONOTIME_NS_PER_MS);
-	json_add_number(object, "failed_interfaces", mate->view.failed_interfaces);
+	json_add_number(object, "failed_interfaces", mate->view.health.failed_interfaces);
+	json_add_number(object, "health", mate->view.health.score);
 	return object;
 }
 
@@ -137,7 +138,7 @@ static const char *mate_status(const struct engine *engine,
 			       const struct config_interface *interface)
 {
 	bool is_known = engine_hears_mate(engine) && interface->is_monitored &&
-			engine->mate.view.failed_interfaces == 0;
+			engine->mate.view.health.failed_interfaces == 0;
 
 	return is_known ? "Normal" : "Unknown";
 }

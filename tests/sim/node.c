@@ -175,8 +175,7 @@ void sim_node_boot(struct sim_world *world, struct sim_node *node)
 		.params = {.unit = node->unit,
 			   .is_enabled = true,
 			   .poll_ms = SIM_POLL_MS,
-			   .hold_ms = SIM_HOLD_MS,
-			   .interface_policy = 1},
+			   .hold_ms = SIM_HOLD_MS},
 		.boot = {.promised_term = node->disk.promised_term,
 			 .activated_term = node->disk.activated_term,
 			 .position = node->disk.position},
@@ -202,8 +201,9 @@ void sim_node_boot(struct sim_world *world, struct sim_node *node)
 	sim_node_feed(world, node, event);
 	if (node->failed_interfaces)
 		sim_node_feed(world, node,
-			      (struct fo_event){.type = FO_EVENT_INTERFACES,
-						.failed_interfaces = node->failed_interfaces});
+			      (struct fo_event){.type = FO_EVENT_HEALTH,
+						.health = fo_health_of_interfaces(
+							node->failed_interfaces, 1)});
 }
 
 void sim_node_crash(struct sim_world *world, struct sim_node *node)

@@ -66,8 +66,8 @@ static void set_store(struct sim_world *world, struct sim_node *node, bool is_fa
 
 static void set_interfaces(struct sim_world *world, struct sim_node *node, int64_t failed)
 {
-	struct fo_event event = {.type = FO_EVENT_INTERFACES,
-				 .failed_interfaces = (uint32_t)failed};
+	struct fo_event event = {.type = FO_EVENT_HEALTH,
+				 .health = fo_health_of_interfaces((uint32_t)failed, 1)};
 
 	node->failed_interfaces = (uint32_t)failed;
 	if (node->is_up)

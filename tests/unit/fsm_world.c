@@ -8,14 +8,14 @@
 
 #include "fsm_world.h"
 
-const struct fo_params PRIMARY = {.unit = FO_UNIT_PRIMARY,
-				  .is_enabled = true,
-				  .poll_ms = POLL_MS,
-				  .hold_ms = HOLD_MS,
-				  .interface_policy = 1};
+const struct fo_params PRIMARY = {
+	.unit = FO_UNIT_PRIMARY, .is_enabled = true, .poll_ms = POLL_MS, .hold_ms = HOLD_MS};
 
-const struct fo_mate_view ACTIVE_MATE = {
-	.state = FO_STATE_ACTIVE, .term = 3, .may_activate = true, .is_serving = true};
+const struct fo_mate_view ACTIVE_MATE = {.state = FO_STATE_ACTIVE,
+					 .term = 3,
+					 .health = {.score = FO_HEALTH_FULL},
+					 .may_activate = true,
+					 .is_serving = true};
 
 void feed(struct unit *unit, struct fo_event event)
 {
@@ -30,6 +30,8 @@ void feed_type(struct unit *unit, enum fo_event_type type)
 
 void hear(struct unit *unit, struct fo_mate_view mate)
 {
+	if (mate.health.score == 0)
+		mate.health.score = FO_HEALTH_FULL;
 	feed(unit, (struct fo_event){.type = FO_EVENT_HELLO, .mate = mate});
 }
 
@@ -37,6 +39,12 @@ void pass_ms(struct unit *unit, uint64_t ms)
 {
 	unit->now = monotime_add_ms(unit->now, ms);
 	feed_type(unit, FO_EVENT_TICK);
+}
+
+void fail_interfaces(struct unit *unit, uint32_t failed)
+{
+	feed(unit, (struct fo_event){.type = FO_EVENT_HEALTH,
+				     .health = fo_health_of_interfaces(failed, 1)});
 }
 
 const struct fo_action *find(const struct unit *unit, enum fo_action_type type)

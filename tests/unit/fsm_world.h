@@ -24,7 +24,10 @@ extern const struct fo_mate_view ACTIVE_MATE;
 /* The event happens now; what it leads to is in unit->update. */
 void feed(struct unit *unit, struct fo_event event);
 void feed_type(struct unit *unit, enum fo_event_type type);
+/* A mate without a score is healthy. */
 void hear(struct unit *unit, struct fo_mate_view mate);
+/* So many of this unit's interfaces fail, of which one is enough. */
+void fail_interfaces(struct unit *unit, uint32_t failed);
 /* The clock moves on, then ticks. */
 void pass_ms(struct unit *unit, uint64_t ms);
 /* The first action of that type in the last update; NULL: there is none. */

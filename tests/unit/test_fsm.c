@@ -110,7 +110,8 @@ static void of_two_that_start_the_newer_data_win_then_health_then_the_primary(vo
 					      .boot = {.position = {.term = 2, .seq = 5}}});
 		hear(&unit, (struct fo_mate_view){.state = FO_STATE_NEGOTIATION,
 						  .position = {.term = 2, .seq = CASES[i].seq},
-						  .failed_interfaces = CASES[i].failed_interfaces,
+						  .health = fo_health_of_interfaces(
+							  CASES[i].failed_interfaces, 1),
 						  .may_activate = CASES[i].may_activate});
 		assert_int_equal(unit.fsm.state, CASES[i].expected);
 	}

@@ -113,14 +113,14 @@ static void a_unit_with_failed_interfaces_hands_over_to_a_healthier_one(void **s
 	struct unit unit = active();
 	struct fo_mate_view mate = {.state = FO_STATE_STANDBY_READY,
 				    .term = 2,
-				    .failed_interfaces = 1,
+				    .health = fo_health_of_interfaces(1, 1),
 				    .may_activate = true};
 
 	(void)state;
 	hear(&unit, mate);
-	feed(&unit, (struct fo_event){.type = FO_EVENT_INTERFACES, .failed_interfaces = 1});
+	fail_interfaces(&unit, 1);
 	assert_int_equal(unit.fsm.state, FO_STATE_ACTIVE);
-	mate.failed_interfaces = 0;
+	mate.health = fo_health_of_interfaces(0, 1);
 	hear(&unit, mate);
 	assert_in(&unit, FO_STATE_STANDBY_READY, FO_REASON_INTERFACE_CHECK);
 }
@@ -130,10 +130,10 @@ static void a_standby_with_failed_interfaces_fails_and_recovers(void **state)
 	struct unit unit = ready();
 
 	(void)state;
-	feed(&unit, (struct fo_event){.type = FO_EVENT_INTERFACES, .failed_interfaces = 1});
+	fail_interfaces(&unit, 1);
 	assert_in(&unit, FO_STATE_FAILED, FO_REASON_INTERFACE_CHECK);
 	assert_false(fo_fsm_view(&unit.fsm).may_activate);
-	feed(&unit, (struct fo_event){.type = FO_EVENT_INTERFACES, .failed_interfaces = 0});
+	fail_interfaces(&unit, 0);
 	assert_in(&unit, FO_STATE_COLD_STANDBY, FO_REASON_INTERFACE_OK);
 	assert_non_null(find(&unit, FO_ACTION_START_SYNC));
 }
@@ -143,7 +143,7 @@ static void a_bad_active_is_better_than_none(void **state)
 	struct unit unit = ready();
 
 	(void)state;
-	feed(&unit, (struct fo_event){.type = FO_EVENT_INTERFACES, .failed_interfaces = 1});
+	fail_interfaces(&unit, 1);
 	pass_ms(&unit, HOLD_MS);
 	assert_in(&unit, FO_STATE_ACTIVE_APPLYING_CONFIG, FO_REASON_HELLO_NOT_HEARD);
 }
@@ -153,7 +153,7 @@ static void failover_reset_brings_a_failed_unit_back(void **state)
 	struct unit unit = ready();
 
 	(void)state;
-	feed(&unit, (struct fo_event){.type = FO_EVENT_INTERFACES, .failed_interfaces = 1});
+	fail_interfaces(&unit, 1);
 	feed_type(&unit, FO_EVENT_OPERATOR_RESET);
 	assert_in(&unit, FO_STATE_NEGOTIATION, FO_REASON_CONFIG_COMMAND);
 }

@@ -134,7 +134,7 @@ static void of_two_that_start_data_beat_everything(void **state)
 
 		position.has_data = CASES[i].has_data;
 		unit = booted(position);
-		feed(&unit, (struct fo_event){.type = FO_EVENT_INTERFACES, .failed_interfaces = 1});
+		fail_interfaces(&unit, 1);
 		mate.state = FO_STATE_NEGOTIATION;
 		mate.is_serving = false;
 		hear(&unit, mate);

@@ -50,6 +50,14 @@ static struct fo_position random_position(uint64_t *x)
 				    .has_data = bits >> 8 & 1};
 }
 
+static struct fo_health random_health(uint64_t *x)
+{
+	uint64_t bits = next_random(x);
+
+	return (struct fo_health){.score = 1000 - (uint32_t)(bits & 3) * 10,
+				  .is_failing = bits >> 2 & 1};
+}
+
 static struct fo_event random_event(uint64_t *x, struct monotime at)
 {
 	uint64_t bits = next_random(x);
@@ -58,12 +66,16 @@ static struct fo_event random_event(uint64_t *x, struct monotime at)
 		.type = (enum fo_event_type)(next_random(x) % (FO_EVENT__MAX + 1)),
 		.at = at,
 		.term = random_small_or_wild(x),
-		.failed_interfaces = (uint32_t)next_random(x) % 4,
+		.health = random_health(x),
+		.is_forced = bits >> 20 & 1,
+		.is_on = bits >> 21 & 1,
 		.position = random_position(x),
 		.mate = {.state = (enum fo_state)(next_random(x) % FO_STATE__MAX),
 			 .term = random_small_or_wild(x),
 			 .position = random_position(x),
-			 .failed_interfaces = (uint32_t)(bits >> 8 & 3),
+			 .health = random_health(x),
+			 .is_maintenance = (bits >> 24 & 7) == 0,
+			 .is_forced = bits >> 23 & 1,
 			 .may_activate = bits & 1,
 			 .is_leaving = (bits >> 1 & 15) == 0,
 			 .wants_active = bits >> 5 & 1,
@@ -74,7 +86,8 @@ static struct fo_event random_event(uint64_t *x, struct monotime at)
 			   .is_enabled = bits >> 11 & 7,
 			   .poll_ms = (uint32_t)random_small_or_wild(x),
 			   .hold_ms = (uint32_t)random_small_or_wild(x),
-			   .interface_policy = (uint32_t)(bits >> 14 & 3)},
+			   .is_preempt = bits >> 22 & 1,
+			   .preempt_delay_ms = (uint32_t)random_small_or_wild(x)},
 	};
 }
 

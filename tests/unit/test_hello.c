@@ -11,6 +11,7 @@
 #include "base/err.h"
 #include "core/hello.h"
 #include "core/hello_body.h"
+#include "failover/core/wire.pb-c.h"
 
 #define BOOT_A UINT64_C(0xa1a2a3a4a5a6a7a8)
 #define BOOT_B UINT64_C(0xb1b2b3b4b5b6b7b8)
@@ -61,7 +62,9 @@ static struct hello sample(void)
 			 .term = 41,
 			 .position =
 				 {.term = 40, .seq = 1234, .lineage = UINT64_MAX, .has_data = true},
-			 .failed_interfaces = 2,
+			 .health = {.score = 980, .failed_interfaces = 2, .is_failing = true},
+			 .is_maintenance = true,
+			 .is_forced = true,
 			 .may_activate = true,
 			 .wants_active = true,
 			 .is_serving = true},
@@ -137,13 +140,40 @@ static void what_is_sealed_is_what_is_opened(void **state)
 	assert_int_equal(hello.view.position.seq, 1234);
 	assert_true(hello.view.position.lineage == UINT64_MAX);
 	assert_true(hello.view.position.has_data);
-	assert_int_equal(hello.view.failed_interfaces, 2);
+	assert_int_equal(hello.view.health.failed_interfaces, 2);
+	assert_int_equal(hello.view.health.score, 980);
+	assert_true(hello.view.health.is_failing);
+	assert_true(hello.view.is_maintenance && hello.view.is_forced);
 	assert_true(hello.view.may_activate && hello.view.wants_active && hello.view.is_serving);
 	assert_false(hello.view.is_leaving || hello.view.wants_mate_active);
 	assert_memory_equal(hello.digest, sent.digest, sizeof(sent.digest));
 	assert_int_equal(hello.sent_realtime_ns, sent.sent_realtime_ns);
 	assert_int_equal(hello.hold_ms, 15000);
 	assert_string_equal(hello.software, "0.1.0");
+}
+
+static void a_version_without_a_score_is_judged_by_its_failed_interfaces(void **state)
+{
+	static const struct {
+		uint32_t failed, score;
+		bool is_failing;
+	} CASES[] = {{0, 1000, false}, {3, 970, true}, {UINT32_MAX, 501, true}};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(CASES) / sizeof(CASES[0]); i++) {
+		Asafo__Wire__Hello message = ASAFO__WIRE__HELLO__INIT;
+		uint8_t digest[32] = {0}, data[HELLO_SIZE_MAX];
+		struct hello hello;
+
+		message.digest = (ProtobufCBinaryData){sizeof(digest), digest};
+		message.failed_interfaces = CASES[i].failed;
+		assert_true(asafo__wire__hello__get_packed_size(&message) <= sizeof(data));
+		assert_int_equal(
+			hello_body_unpack(data, asafo__wire__hello__pack(&message, data), &hello),
+			0);
+		assert_int_equal(hello.view.health.score, CASES[i].score);
+		assert_int_equal(hello.view.health.is_failing, CASES[i].is_failing);
+	}
 }
 
 static void the_contents_are_not_readable_on_the_wire(void **state)
@@ -399,6 +429,7 @@ static void control_characters_of_a_mate_do_not_reach_a_terminal(void **state)
 int main(void)
 {
 	static const struct CMUnitTest TESTS[] = {
+		TEST(a_version_without_a_score_is_judged_by_its_failed_interfaces),
 		TEST(what_is_sealed_is_what_is_opened),
 		TEST(the_contents_are_not_readable_on_the_wire),
 		TEST(another_key_is_an_integrity_error),
