@@ -36,6 +36,12 @@ void json_add_text(struct json_object *object, const char *key, const char *valu
 void json_add_number(struct json_object *object, const char *key, int64_t value);
 void json_add_flag(struct json_object *object, const char *key, bool value);
 void json_add_hex(struct json_object *object, const char *key, const uint8_t *data, size_t size);
+void json_add_address(struct json_object *object, const char *key,
+		      const struct config_address *address);
+struct json_object *json_interfaces(const struct engine *engine);
+/* The ways that hellos take. */
+struct json_object *json_paths(const struct engine *engine);
+struct json_object *json_failover_link(const struct engine *engine);
 struct json_object *json_position(const struct engine_position *position);
 /* A record.TrustpointPublic as JSON; NULL if the bytes are not one. */
 struct json_object *json_trustpoint(const struct engine *engine,

@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the engine knows of the pair, as JSON (doc/control.md). Nothing here changes anything. */
+#include <config.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "failover/methods/methods_internal.h"
+#include "failover/engine/stranger.h"
+#include "failover/replication/replication.h"
+
+static const char *const replication_names[CONFIG_REPLICATION__MAX] = {
+	[CONFIG_REPLICATION_OFF] = "off",
+	[CONFIG_REPLICATION_ASYNC] = "async",
+	[CONFIG_REPLICATION_SYNC] = "sync",
+};
+
+static const char *role_text(const struct engine *engine)
+{
+	if (!engine->is_started)
+		return "none";
+	return engine_is_active(engine) ? "active" : "standby";
+}
+
+/* Why this unit is where it is, in words beyond the machine's reason. */
+static const char *trouble(const struct engine *engine)
+{
+	if (engine->store.why[0])
+		return engine->store.why;
+	if (engine->config->failover.is_enabled && !engine->pair.has_keys)
+		return ENGINE_NO_KEY;
+	return stranger_trouble(engine);
+}
+
+static struct json_object *show_link(const struct engine *engine)
+{
+	struct json_object *object = json_object_new_object();
+	struct link *link = engine->pair.link;
+
+	json_add_flag(object, "up", link && link_is_up(link));
+	json_add_text(object, "why", engine->pair.link_why);
+	json_add_number(object, "bytes_sent", link ? (int64_t)link_bytes_sent(link) : 0);
+	json_add_number(object, "bytes_received", link ? (int64_t)link_bytes_received(link) : 0);
+	json_add_text(object, "mate_software", link ? link_mate_software(link) : "");
+	json_add_number(object, "version", LINK_VERSION);
+	json_add_number(object, "mate_version", link ? (int64_t)link_mate_version(link) : 0);
+	return object;
+}
+
+/* A hello has no room for the number of items: it is known where the contents are ours. */
+static struct json_object *show_mate_position(const struct engine *engine)
+{
+	struct engine_position position = engine->mate.position;
+	struct json_object *object;
+	bool is_ours = engine_position_equal(&position, &engine->store.position);
+
+	position.count = engine->store.position.count;
+	object = json_position(&position);
+	if (!is_ours)
+		json_object_object_del(object, "count");
+	return object;
+}
+
+static struct json_object *show_mate(const struct engine *engine)
+{
+	const struct engine_mate *mate = &engine->mate;
+	bool is_heard = engine_hears_mate(engine);
+	bool is_primary = engine->config->failover.unit == FO_UNIT_PRIMARY;
+	struct json_object *object = json_object_new_object();
+	uint64_t ago = mate->was_heard ? monotime_since(monotime_now(), mate->heard_at) : 0;
+
+	json_add_flag(object, "heard", is_heard);
+	json_add_text(object, "unit", is_primary ? "secondary" : "primary");
+	json_add_text(object, "state",
+		      is_heard		? fo_state_text(mate->view.state)
+		      : mate->was_heard ? fo_state_text(FO_STATE_FAILED)
+					: fo_state_text(FO_STATE_NOT_DETECTED));
+	json_add_text(object, "reason", is_heard ? "None" : "Comm Failure");
+	json_add_number(object, "last_heard_ms",
+			mate->was_heard ? (int64_t)(ago / MONOTIME_NS_PER_MS) : -1);
+	json_add_text(object, "software", mate->software);
+	json_add_number(object, "term", (int64_t)mate->view.term);
+	(void)json_object_object_add(object, "position", show_mate_position(engine));
+	json_add_number(object, "lacks",
+			engine->lacking.is_complete ? (int64_t)engine->lacking.n : -1);
+	json_add_number(object, "clock_skew_ms", mate->clock_skew_ns / (int64_t)MONOTIME_NS_PER_MS);
+	json_add_number(object, "failed_interfaces", mate->view.health.failed_interfaces);
+	json_add_number(object, "health", mate->view.health.score);
+	return object;
+}
+
+static struct json_object *show_replication(const struct engine *engine)
+{
+	const struct replication_result *last = replication_last(engine->replication);
+	struct json_object *object = json_object_new_object(), *figures = json_object_new_object();
+
+	json_add_text(object, "mode", replication_names[engine->config->failover.replication]);
+	json_add_text(object, "state",
+		      replication_is_busy(engine->replication) ? "syncing"
+		      : last->at && last->code < 0	       ? "failed"
+							       : "idle");
+	json_add_text(object, "why", last->code < 0 ? last->why.text : "");
+	json_add_number(object, "queue", (int64_t)engine->lacking.n);
+	json_add_number(figures, "at", last->at);
+	json_add_flag(figures, "ok", last->at && last->code == 0);
+	json_add_number(figures, "items", (int64_t)last->items);
+	json_add_number(figures, "bytes", (int64_t)last->bytes);
+	json_add_number(figures, "ms", (int64_t)last->ms);
+	json_add_text(figures, "mode", last->mode);
+	json_add_hex(figures, "digest", last->digest, sizeof(last->digest));
+	(void)json_object_object_add(object, "last", figures);
+	return object;
+}
+
+static struct json_object *show_last_failover(const struct engine *engine)
+{
+	struct json_object *object = json_object_new_object();
+	int64_t at = 0;
+	const char *reason = "";
+
+	for (size_t i = 0; i < engine->history.n_rows; i++) {
+		const struct history_row *row = history_get(&engine->history, i);
+
+		if (fo_state_is_active(row->from) == fo_state_is_active(row->to))
+			continue;
+		at = (int64_t)(row->realtime_ns / MONOTIME_NS_PER_SEC);
+		reason = fo_reason_text(row->reason);
+	}
+	json_add_number(object, "at", at);
+	json_add_text(object, "reason", reason);
+	return object;
+}
+
+static void add_timers(struct json_object *result, const struct config_failover *failover)
+{
+	json_add_number(result, "poll_ms", failover->poll_ms);
+	json_add_number(result, "hold_ms", failover->hold_ms);
+	json_add_number(result, "interface_policy", failover->interface_policy);
+}
+
+void method_show_failover(struct control_call *call, struct json_object *parameters, void *userdata)
+{
+	const struct engine *engine = userdata;
+	struct json_object *result = json_object_new_object();
+	bool is_active = engine_is_active(engine);
+	uint64_t active_ns = is_active ? monotime_since(monotime_now(), engine->active_since) : 0;
+
+	(void)parameters;
+	json_add_flag(result, "enabled", engine->config->failover.is_enabled);
+	json_add_text(result, "unit",
+		      engine->config->failover.unit == FO_UNIT_PRIMARY ? "primary" : "secondary");
+	json_add_text(result, "role", role_text(engine));
+	json_add_text(result, "state", fo_state_text(engine->fsm.state));
+	json_add_text(result, "reason", fo_reason_text(engine->fsm.reason));
+	json_add_text(result, "trouble", trouble(engine));
+	json_add_number(result, "term", (int64_t)engine->fsm.term);
+	(void)json_object_object_add(result, "position", json_position(&engine->store.position));
+	json_add_text(result, "hostname", engine->config->hostname);
+	json_add_text(result, "version", PACKAGE_VERSION);
+	add_timers(result, &engine->config->failover);
+	(void)json_object_object_add(result, "failover_link", json_failover_link(engine));
+	(void)json_object_object_add(result, "link", show_link(engine));
+	json_add_number(result, "active_seconds", (int64_t)(active_ns / MONOTIME_NS_PER_SEC));
+	(void)json_object_object_add(result, "last_failover", show_last_failover(engine));
+	(void)json_object_object_add(result, "mate", show_mate(engine));
+	(void)json_object_object_add(result, "interfaces", json_interfaces(engine));
+	(void)json_object_object_add(result, "paths", json_paths(engine));
+	(void)json_object_object_add(result, "replication", show_replication(engine));
+	control_call_reply(call, result);
+}

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Interfaces, paths and addresses, as JSON (doc/control.md). */
+#include <config.h>
+#include <arpa/inet.h>
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "failover/methods/methods_internal.h"
+
+void json_add_address(struct json_object *object, const char *key,
+		      const struct config_address *address)
+{
+	char text[INET6_ADDRSTRLEN] = "";
+
+	if (address->family != 0)
+		(void)inet_ntop(address->family, address->bytes, text, sizeof(text));
+	json_add_text(object, key, text);
+}
+
+static const char *interface_status(const struct engine *engine,
+				    const struct config_interface *interface)
+{
+	struct linkmon_link link = {0};
+
+	linkmon_get(engine->addresses.linkmon, interface->device, &link);
+	if (!link.is_present)
+		return "Unknown";
+	if (!link.is_admin_up)
+		return "Link Down";
+	return link.has_carrier ? "Normal" : "No Link";
+}
+
+/* A hello says how many of the mate's monitored interfaces fail, not which. */
+static const char *mate_status(const struct engine *engine,
+			       const struct config_interface *interface)
+{
+	bool is_known = engine_hears_mate(engine) && interface->is_monitored &&
+			engine->mate.view.health.failed_interfaces == 0;
+
+	return is_known ? "Normal" : "Unknown";
+}
+
+struct json_object *json_interfaces(const struct engine *engine)
+{
+	struct json_object *array = json_object_new_array();
+	bool is_active = engine_is_active(engine);
+
+	for (size_t i = 0; i < engine->config->n_interfaces; i++) {
+		const struct config_interface *interface = &engine->config->interfaces[i];
+		struct json_object *object = json_object_new_object();
+
+		json_add_text(object, "name", interface->name);
+		json_add_text(object, "device", interface->device);
+		json_add_address(object, "address",
+				 is_active ? &interface->active4 : &interface->standby4);
+		json_add_address(object, "address6",
+				 is_active ? &interface->active6 : &interface->standby6);
+		json_add_address(object, "mate_address",
+				 is_active ? &interface->standby4 : &interface->active4);
+		json_add_text(object, "status", interface_status(engine, interface));
+		json_add_text(object, "mate_status", mate_status(engine, interface));
+		json_add_flag(object, "monitored", interface->is_monitored);
+		(void)json_object_array_add(array, object);
+	}
+	return array;
+}
+
+struct json_object *json_paths(const struct engine *engine)
+{
+	struct json_object *array = json_object_new_array();
+	size_t n = engine->pair.paths ? path_set_count(engine->pair.paths) : 0;
+
+	for (size_t i = 0; i < n; i++) {
+		struct path_statistics statistics;
+		struct json_object *object = json_object_new_object();
+
+		path_set_statistics(engine->pair.paths, i, &statistics);
+		json_add_text(object, "name", statistics.name);
+		json_add_flag(object, "open", statistics.is_open);
+		json_add_number(object, "sent", (int64_t)statistics.sent);
+		json_add_number(object, "received", (int64_t)statistics.received);
+		json_add_text(object, "error",
+			      statistics.last_error ? err_text(statistics.last_error) : "");
+		(void)json_object_array_add(array, object);
+	}
+	return array;
+}
+
+struct json_object *json_failover_link(const struct engine *engine)
+{
+	const struct config_failover *failover = &engine->config->failover;
+	bool is_primary = failover->unit == FO_UNIT_PRIMARY;
+	struct json_object *object = json_object_new_object();
+	struct linkmon_link link = {0};
+
+	linkmon_get(engine->addresses.linkmon, failover->link_device, &link);
+	json_add_text(object, "name", failover->link_name);
+	json_add_text(object, "device", failover->link_device);
+	json_add_address(object, "address",
+			 is_primary ? &failover->link_active : &failover->link_standby);
+	json_add_address(object, "mate_address",
+			 is_primary ? &failover->link_standby : &failover->link_active);
+	json_add_flag(object, "up", link.has_carrier);
+	return object;
+}

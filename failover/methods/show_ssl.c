@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the listener serves, as JSON (doc/control.md). */
+#include <config.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "failover/methods/methods_internal.h"
+
+static void add_texts(struct json_object *object, const char *key, char *const *texts, size_t n)
+{
+	struct json_object *array = json_object_new_array();
+
+	for (size_t i = 0; i < n; i++)
+		(void)json_object_array_add(array, json_object_new_string(texts[i]));
+	(void)json_object_object_add(object, key, array);
+}
+
+static bool is_served(const Asafo__Ipc__FrontReport *report, const char *trustpoint)
+{
+	for (size_t i = 0; report && i < report->n_served; i++) {
+		if (!report->served[i]->is_fallback &&
+		    strcmp(report->served[i]->trustpoint, trustpoint) == 0)
+			return true;
+	}
+	return false;
+}
+
+static struct json_object *show_bindings(const struct engine *engine)
+{
+	struct json_object *array = json_object_new_array();
+
+	for (size_t i = 0; i < engine->config->n_bindings; i++) {
+		const struct config_binding *binding = &engine->config->bindings[i];
+		struct json_object *object = json_object_new_object();
+
+		json_add_text(object, "trustpoint", binding->trustpoint);
+		json_add_text(object, "interface", binding->interface);
+		json_add_text(object, "domain", binding->domain);
+		json_add_flag(object, "present",
+			      is_served(engine->rooms.report, binding->trustpoint));
+		(void)json_object_array_add(array, object);
+	}
+	return array;
+}
+
+static struct json_object *show_served(const Asafo__Ipc__FrontReport *report)
+{
+	struct json_object *array = json_object_new_array();
+
+	for (size_t i = 0; report && i < report->n_served; i++) {
+		const Asafo__Ipc__FrontServed *served = report->served[i];
+		struct json_object *object = json_object_new_object();
+
+		json_add_text(object, "interface", served->interface);
+		json_add_text(object, "domain", served->domain);
+		json_add_text(object, "trustpoint", served->trustpoint);
+		json_add_hex(object, "fingerprint", served->fingerprint.data,
+			     served->fingerprint.len);
+		json_add_flag(object, "is_fallback", served->is_fallback);
+		json_add_text(object, "why", served->why);
+		(void)json_object_array_add(array, object);
+	}
+	return array;
+}
+
+void method_show_ssl(struct control_call *call, struct json_object *parameters, void *userdata)
+{
+	const struct engine *engine = userdata;
+	const Asafo__Ipc__FrontReport *report = engine->rooms.report;
+	struct json_object *result = json_object_new_object();
+
+	(void)parameters;
+	add_texts(result, "listening", report ? report->listening : NULL,
+		  report ? report->n_listening : 0);
+	add_texts(result, "failed", report ? report->failed : NULL, report ? report->n_failed : 0);
+	json_add_text(result, "minimum_tls", engine->config->minimum_tls);
+	(void)json_object_object_add(result, "bindings", show_bindings(engine));
+	(void)json_object_object_add(result, "served", show_served(report));
+	json_add_number(result, "connections", report ? (int64_t)report->connections : 0);
+	json_add_number(result, "handshakes", report ? (int64_t)report->handshakes : 0);
+	json_add_number(result, "handshake_failures",
+			report ? (int64_t)report->handshake_failures : 0);
+	control_call_reply(call, result);
+}
