@@ -69,123 +69,6 @@ void replication_touch(struct replication *replication)
 					  is_busy ? SD_EVENT_ONESHOT : SD_EVENT_OFF);
 }
 
-/* ---- imports that wait for the standby ---- */
-
-static void arm_waiters(struct replication *replication)
-{
-	struct monotime first = MONOTIME_NEVER;
-
-	for (struct replication_waiter *waiter = replication->waiters; waiter;
-	     waiter = waiter->next)
-		first = monotime_min(first, waiter->deadline);
-	(void)sd_event_source_set_time(replication->wait_timeout, first.ns / 1000);
-	(void)sd_event_source_set_enabled(replication->wait_timeout,
-					  replication->waiters ? SD_EVENT_ONESHOT : SD_EVENT_OFF);
-}
-
-static void answer_waiters_if(struct replication *replication,
-			      const struct replication_result *result,
-			      bool (*is_due)(const struct replication_waiter *waiter,
-					     const struct replication_result *result))
-{
-	struct replication_waiter **at = &replication->waiters;
-
-	while (*at) {
-		struct replication_waiter *waiter = *at;
-
-		if (!is_due(waiter, result)) {
-			at = &waiter->next;
-			continue;
-		}
-		*at = waiter->next;
-		waiter->on_done(result, true, waiter->userdata);
-		free(waiter);
-	}
-	arm_waiters(replication);
-}
-
-static bool is_served(const struct replication_waiter *waiter,
-		      const struct replication_result *result)
-{
-	return waiter->command == 0 &&
-	       (result->code < 0 || result->term > waiter->term ||
-		(result->term == waiter->term && result->seq >= waiter->seq));
-}
-
-static bool is_answered(const struct replication_waiter *waiter,
-			const struct replication_result *result)
-{
-	return waiter->command != 0 && (result->command == 0 || waiter->command == result->command);
-}
-
-static bool is_overdue(const struct replication_waiter *waiter,
-		       const struct replication_result *result)
-{
-	(void)result;
-	return monotime_reached(monotime_now(), waiter->deadline);
-}
-
-void replication_answer_waiters(struct replication *replication,
-				const struct replication_result *result)
-{
-	answer_waiters_if(replication, result, is_served);
-}
-
-void replication_answer_command(struct replication *replication, uint32_t id, int code,
-				const char *why)
-{
-	struct replication_result result = {.code = code, .command = id};
-
-	(void)why_set(&result.why, code, "%s", why);
-	answer_waiters_if(replication, &result, is_answered);
-}
-
-static int on_wait_timeout(sd_event_source *source, uint64_t usec, void *userdata)
-{
-	struct replication_result result = {.code = ERR_TIMEOUT};
-
-	(void)source;
-	(void)usec;
-	(void)why_set(&result.why, ERR_TIMEOUT, "the standby did not answer within %d ms",
-		      REPLICATION_WAIT_MS);
-	answer_waiters_if(userdata, &result, is_overdue);
-	return 0;
-}
-
-int replication_add_waiter(struct replication *replication, const struct replication_waiter *waiter)
-{
-	struct replication_waiter *copy = malloc(sizeof(*copy));
-
-	if (!copy)
-		return -ENOMEM;
-	*copy = *waiter;
-	copy->next = replication->waiters;
-	copy->deadline = monotime_add_ms(monotime_now(), REPLICATION_WAIT_MS);
-	replication->waiters = copy;
-	arm_waiters(replication);
-	return 0;
-}
-
-void replication_wait(struct replication *replication, const struct engine_position *position,
-		      replication_progress_fn on_done, void *userdata)
-{
-	struct replication_result result = {0};
-
-	if (replication->send.phase == SEND_IDLE)
-		result.code =
-			replication_push(replication, "import", true, NULL, NULL, &result.why);
-	else
-		replication->send.is_again = true;
-	if (result.code == 0)
-		result.code = replication_add_waiter(
-			replication, &(struct replication_waiter){.term = position->term,
-								  .seq = position->seq,
-								  .on_done = on_done,
-								  .userdata = userdata});
-	if (result.code < 0)
-		on_done(&result, true, userdata);
-}
-
 int replication_new(struct engine *engine, struct replication **ret_replication)
 {
 	struct replication *replication = calloc(1, sizeof(*replication));
@@ -199,14 +82,12 @@ int replication_new(struct engine *engine, struct replication **ret_replication)
 	r = sd_event_add_time(engine->event, &replication->timeout, CLOCK_MONOTONIC, 0, 0,
 			      on_timeout, replication);
 	if (r >= 0)
-		r = sd_event_add_time(engine->event, &replication->wait_timeout, CLOCK_MONOTONIC, 0,
-				      0, on_wait_timeout, replication);
+		r = replication_waiters_new(replication);
 	if (r < 0) {
 		replication_free(replication);
 		return r;
 	}
 	(void)sd_event_source_set_enabled(replication->timeout, SD_EVENT_OFF);
-	(void)sd_event_source_set_enabled(replication->wait_timeout, SD_EVENT_OFF);
 	*ret_replication = replication;
 	return 0;
 }

@@ -69,6 +69,19 @@ void replication_catch_up(struct replication *replication);
 #define REPLICATION_WAIT_MS 2000
 void replication_wait(struct replication *replication, const struct engine_position *position,
 		      replication_progress_fn on_done, void *userdata);
+/*
+ * Active, before a planned switchover: makes the standby level with this unit now, whatever the
+ * mode of import-time replication. ON_DONE is called once with is_done true, maybe from inside this
+ * call: code 0 when the standby has, durably and with the digest that this unit acknowledged,
+ * everything that this store held at the call (term and seq tell the place that was reached; it
+ * costs one round trip where the two were level already). Otherwise the reason: ERR_NOT_ACTIVE,
+ * ERR_NO_MATE (the link is down), ERR_TIMEOUT (not within TIMEOUT_MS), or what the replication
+ * failed with; nothing is undone then, and the standby keeps what it committed. What is imported
+ * after the call is not waited for: hold imports back first, or compare the positions in the mate's
+ * next hello.
+ */
+void replication_flush(struct engine *engine, uint32_t timeout_ms, replication_progress_fn on_done,
+		       void *userdata);
 /* The machine moved: an active unit receives nothing, another one sends nothing. */
 void replication_on_role(struct replication *replication);
 /* This unit is the active one now: makes the fallback certificate if there is none. */

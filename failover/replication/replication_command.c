@@ -41,6 +41,7 @@ void replication_send_write_memory(struct replication *replication, replication_
 	if (result.code == 0)
 		result.code = replication_add_waiter(
 			replication, &(struct replication_waiter){.command = command.id,
+								  .wait_ms = REPLICATION_WAIT_MS,
 								  .on_done = on_done,
 								  .userdata = userdata});
 	if (result.code < 0) {

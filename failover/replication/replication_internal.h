@@ -63,6 +63,7 @@ struct replication_waiter {
 	struct replication_waiter *next;
 	uint32_t command;   /* that is waited for; 0: an import */
 	uint64_t term, seq; /* of our store, with the import */
+	uint32_t wait_ms;
 	struct monotime deadline;
 	replication_progress_fn on_done;
 	void *userdata;
@@ -87,6 +88,9 @@ struct replication {
 /* Answers the waiters that RESULT, a finished replication, serves; ERR codes answer all of them. */
 void replication_answer_waiters(struct replication *replication,
 				const struct replication_result *result);
+int replication_waiters_new(struct replication *replication);
+/* An import or a flush waits for what the latest replication did not bring. */
+bool replication_is_waited_for(const struct replication *replication);
 /* Adds a copy of WAITER, with its deadline and place. Errors: -ENOMEM. */
 int replication_add_waiter(struct replication *replication,
 			   const struct replication_waiter *waiter);

@@ -45,6 +45,13 @@ static void finish(struct replication *replication, int code, const char *why)
 	replication_answer_waiters(replication, &result);
 	if (code == 0 && is_again)
 		replication_changed(replication);
+	/* Also where the mode is off: a flush is waited for. */
+	if (code == 0 && send->phase == SEND_IDLE && replication_is_waited_for(replication)) {
+		result.code =
+			replication_push(replication, "switchover", true, NULL, NULL, &result.why);
+		if (result.code < 0)
+			replication_answer_waiters(replication, &result);
+	}
 }
 
 void replication_send_fail(struct replication *replication, int code, const char *why)

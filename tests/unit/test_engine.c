@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/cleanup.h"
 #include "base/err.h"
 #include "engine_world.h"
 #include "failover/methods/methods.h"
@@ -148,6 +149,64 @@ static void a_planned_switchover_waits_for_the_standbys_hello(void **state)
 	world.mate.says.view.term = 101;
 	assert_non_null(strstr(world_answer(operator), "standby"));
 	(void)close(operator);
+}
+
+struct flushed {
+	unsigned n;
+	int code;
+	uint64_t seq;
+};
+
+static void on_flushed(const struct replication_result *result, bool is_done, void *userdata)
+{
+	struct flushed *flushed = userdata;
+
+	assert_true(is_done);
+	flushed->n++;
+	flushed->code = result->code;
+	flushed->seq = result->seq;
+}
+
+static void a_flush_waits_for_what_the_one_under_way_does_not_bring(void **state)
+{
+	struct engine_position before, after;
+	struct flushed flushed = {0};
+
+	(void)state;
+	world_be_active(""); /* import-time replication is off */
+	before = world.engine->store.position;
+	assert_int_equal(
+		replication_push(world.engine->replication, "test", true, NULL, NULL, NULL), 0);
+	WAIT_FOR(WORLD_GOT(SYNC_START) == 1);
+	mate_asks(WORLD_LAST_ID(SYNC_START));
+	world_keeper_moves(world.engine->fsm.term, 2);
+	WAIT_FOR(world.engine->store.position.seq == 2);
+	after = world.engine->store.position;
+	replication_flush(world.engine, 5000, on_flushed, &flushed);
+	mate_has(WORLD_LAST_ID(SYNC_START), &before);
+	WAIT_FOR(WORLD_GOT(SYNC_START) == 2);
+	assert_int_equal(flushed.n, 0);
+	mate_asks(WORLD_LAST_ID(SYNC_START));
+	mate_has(WORLD_LAST_ID(SYNC_START), &after);
+	WAIT_FOR(flushed.n == 1);
+	assert_int_equal(flushed.code, 0);
+	assert_int_equal(flushed.seq, 2);
+}
+
+static void a_flush_ends_at_its_limit_and_says_at_once_when_there_is_no_mate(void **state)
+{
+	struct flushed slow = {0}, alone = {0};
+
+	(void)state;
+	world_be_active("");
+	replication_flush(world.engine, 100, on_flushed, &slow); /* the mate never asks */
+	WAIT_FOR(slow.n == 1);
+	assert_int_equal(slow.code, ERR_TIMEOUT);
+	link_free(TAKE_PTR(world.mate.link));
+	WAIT_FOR(!link_is_up(world.engine->pair.link));
+	replication_flush(world.engine, 5000, on_flushed, &alone);
+	assert_int_equal(alone.n, 1);
+	assert_int_equal(alone.code, ERR_NO_MATE);
 }
 
 static void a_command_is_not_undone_by_a_bulk_that_began_before_it(void **state)
@@ -426,6 +485,8 @@ int main(void)
 		TEST(an_import_is_said_to_be_on_both_only_when_a_later_replication_brought_it),
 		TEST(what_could_not_be_replicated_follows_when_the_link_is_back),
 		TEST(a_planned_switchover_waits_for_the_standbys_hello),
+		TEST(a_flush_waits_for_what_the_one_under_way_does_not_bring),
+		TEST(a_flush_ends_at_its_limit_and_says_at_once_when_there_is_no_mate),
 		TEST(a_command_is_not_undone_by_a_bulk_that_began_before_it),
 		TEST(a_bulk_brings_the_configuration),
 		TEST(a_command_about_interfaces_leaves_the_link_up),
