@@ -166,13 +166,22 @@ void engine_mate_lacks(struct engine *engine, const char *name);
 
 /* ---- act.c: does what the machine decided ---- */
 void engine_act(struct engine *engine, const struct fo_action *action);
+/* Asks the keeper to put aside what is not kept yet; started again where the keeper failed. False:
+ * nothing is left to keep, so the mate's state may come. */
+bool engine_keep_orphans(struct engine *engine);
+
+/* ---- addresses.c: what this unit has in its role ---- */
+/* Does it and feeds CLAIMED, or CLAIM_FAILED where not one address could be set. */
+void engine_claim(struct engine *engine, uint64_t term);
+/* Does it and feeds RELEASED when the active addresses are gone. */
+void engine_release(struct engine *engine);
+void engine_announce(struct engine *engine);
+/* The standby addresses come or go with the state. */
+void engine_addresses_follow(struct engine *engine);
 /* The leases ran out while the machine holds on to them: sets and announces them again. */
 void engine_reclaim(struct engine *engine);
 /* The timer behind a RELEASE that the kernel refused. */
 int engine_release_timer(struct engine *engine);
-/* Asks the keeper to put aside what is not kept yet; started again where the keeper failed. False:
- * nothing is left to keep, so the mate's state may come. */
-bool engine_keep_orphans(struct engine *engine);
 /* Sets this unit's addresses to what its role wants. */
 int engine_set_addresses(struct engine *engine, struct why *ret_why);
 

@@ -284,8 +284,12 @@ static void on_front_closed(struct ipc_channel *channel, int code, void *userdat
 static void to_fronts(struct engine *engine, enum ipc_type type, const ProtobufCMessage *message)
 {
 	for (size_t i = 0; i < ENGINE_FRONTS_MAX; i++) {
-		if (engine->rooms.fronts[i])
-			(void)ipc_channel_send(engine->rooms.fronts[i], type, message, NULL, 0);
+		if (engine->rooms.fronts[i] && ipc_channel_send(engine->rooms.fronts[i], type,
+								message, NULL, 0) == ERR_TOO_LARGE)
+			log_line(LOG_ERR,
+				 "front %zu: its configuration is too large: give fewer or shorter "
+				 "names, domains or addresses",
+				 i);
 	}
 }
 
@@ -325,7 +329,7 @@ void engine_front_attach(struct engine *engine, unsigned instance, int fd)
 
 /* ---- the fronts' configuration ---- */
 
-#define LISTENS_MAX (CONFIG_INTERFACES_MAX * 4)
+#define LISTENS_MAX (CONFIG_INTERFACES_MAX * 4 + CONFIG_SECONDARIES_MAX)
 
 struct front_message {
 	Asafo__Ipc__FrontConfig message;
@@ -340,7 +344,7 @@ static void add_listen(struct front_message *front, const struct config_interfac
 {
 	Asafo__Ipc__FrontListen *listen = &front->listens[front->message.n_listens];
 
-	if (address->family == 0)
+	if (address->family == 0 || front->message.n_listens == LISTENS_MAX)
 		return;
 	asafo__ipc__front_listen__init(listen);
 	listen->interface = (char *)(uintptr_t)interface->name;
@@ -350,6 +354,15 @@ static void add_listen(struct front_message *front, const struct config_interfac
 	listen->port = port;
 	listen->is_active_address = is_active;
 	front->listen_pointers[front->message.n_listens++] = listen;
+}
+
+static void add_secondary_listens(struct front_message *front, const struct config *config,
+				  const struct config_interface *interface)
+{
+	for (size_t i = 0; i < config->n_secondaries; i++)
+		if (strcmp(config->secondaries[i].device, interface->device) == 0)
+			add_listen(front, interface, &config->secondaries[i].address,
+				   config->webvpn.port, true);
 }
 
 static void fill_listens(struct front_message *front, const struct config *config)
@@ -364,6 +377,7 @@ static void fill_listens(struct front_message *front, const struct config *confi
 		add_listen(front, interface, &interface->active6, config->webvpn.port, true);
 		add_listen(front, interface, &interface->standby4, config->webvpn.port, false);
 		add_listen(front, interface, &interface->standby6, config->webvpn.port, false);
+		add_secondary_listens(front, config, interface);
 	}
 }
 

@@ -343,6 +343,14 @@ static bool same_link(const struct config_failover *a, const struct config_failo
 	       config_address_equal(&a->link_standby, &b->link_standby);
 }
 
+static bool same_addresses(const struct config *a, const struct config *b)
+{
+	return memcmp(a->interfaces, b->interfaces, sizeof(a->interfaces)) == 0 &&
+	       a->n_secondaries == b->n_secondaries &&
+	       memcmp(a->secondaries, b->secondaries,
+		      a->n_secondaries * sizeof(a->secondaries[0])) == 0;
+}
+
 void engine_apply_config(struct engine *engine, struct config *config)
 {
 	struct config *old = engine->config;
@@ -357,8 +365,7 @@ void engine_apply_config(struct engine *engine, struct config *config)
 	config->failover.has_key = engine->store.has_failover_key || config->failover.new_key[0];
 	if (engine->addresses.vip && engine_set_addresses(engine, &why) < 0)
 		log_line(LOG_ERR, "addresses: %s", why.text);
-	if (engine->addresses.is_claimed &&
-	    memcmp(old->interfaces, config->interfaces, sizeof(old->interfaces)) != 0)
+	if (engine->addresses.is_claimed && !same_addresses(old, config))
 		engine_reclaim(engine); /* announces what is new */
 	if (!is_same_link)
 		engine_rebuild_pair(engine);

@@ -21,6 +21,7 @@ typedef int (*apply_fn)(struct apply *apply, const struct grammar_match *match);
 apply_fn apply_failover_handler(enum command_id id);
 apply_fn apply_interface_handler(enum command_id id);
 apply_fn apply_service_handler(enum command_id id);
+apply_fn apply_secondary_handler(enum command_id id);
 
 /* The value's text; "" where the line has none. */
 const char *apply_text(const struct grammar_match *match, const char *name);
@@ -29,6 +30,12 @@ const char *apply_text(const struct grammar_match *match, const char *name);
  * CODE. */
 int apply_refuse(struct apply *apply, int code, const struct value *value, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
+
+/* Errors: ERR_SYNTAX where an interface cannot have ADDRESS, which VALUE brought. */
+int apply_check_usable(struct apply *apply, const struct value *value,
+		       const struct config_address *address);
+/* Forgets the secondary addresses of DEVICE; family 0: of both families. */
+void apply_secondaries_forget(struct config *config, const char *device, uint8_t family);
 
 /*
  * Reads the arguments address, mask, standby or address6, standby6 (all but the address optional)

@@ -19,6 +19,7 @@ static int remove_interface(struct apply *apply, const struct value *device, siz
 		return apply_refuse(apply, ERR_NOT_FOUND, device, "there is no such interface");
 	if (config->interfaces[index].name[0])
 		reference_remove(config, config->interfaces[index].name);
+	apply_secondaries_forget(config, config->interfaces[index].device, 0);
 	config->n_interfaces--;
 	memmove(&config->interfaces[index], &config->interfaces[index + 1],
 		(config->n_interfaces - index) * sizeof(config->interfaces[0]));
@@ -92,8 +93,8 @@ static int set_name(struct apply *apply, const struct grammar_match *match)
 	return 0;
 }
 
-static int check_usable(struct apply *apply, const struct value *value,
-			const struct config_address *address)
+int apply_check_usable(struct apply *apply, const struct value *value,
+		       const struct config_address *address)
 {
 	const char *misuse = config_address_misuse(address);
 
@@ -110,7 +111,7 @@ int apply_addresses(struct apply *apply, const struct value *address, const stru
 
 	if (mask)
 		active.prefix_length = mask->address.prefix_length;
-	r = check_usable(apply, address, &active);
+	r = apply_check_usable(apply, address, &active);
 	if (r == 0 && standby) {
 		other = standby->address;
 		other.prefix_length = active.prefix_length;
@@ -121,7 +122,7 @@ int apply_addresses(struct apply *apply, const struct value *address, const stru
 			return apply_refuse(
 				apply, ERR_SYNTAX, standby,
 				"expected an address in the same network as the active one");
-		r = check_usable(apply, standby, &other);
+		r = apply_check_usable(apply, standby, &other);
 	}
 	if (r < 0)
 		return r;
@@ -130,10 +131,13 @@ int apply_addresses(struct apply *apply, const struct value *address, const stru
 	return 0;
 }
 
-static int set_address(struct apply *apply, const struct grammar_match *match,
+static int set_address(struct apply *apply, const struct grammar_match *match, uint8_t family,
 		       struct config_address *active, struct config_address *standby)
 {
 	if (match->is_negated) {
+		/* Without an address every address of the family is meant. */
+		if (!grammar_match_value(match, "address"))
+			apply_secondaries_forget(apply->config, current(apply)->device, family);
 		*active = (struct config_address){0};
 		*standby = (struct config_address){0};
 		return 0;
@@ -145,12 +149,14 @@ static int set_address(struct apply *apply, const struct grammar_match *match,
 
 static int set_address4(struct apply *apply, const struct grammar_match *match)
 {
-	return set_address(apply, match, &current(apply)->active4, &current(apply)->standby4);
+	return set_address(apply, match, AF_INET, &current(apply)->active4,
+			   &current(apply)->standby4);
 }
 
 static int set_address6(struct apply *apply, const struct grammar_match *match)
 {
-	return set_address(apply, match, &current(apply)->active6, &current(apply)->standby6);
+	return set_address(apply, match, AF_INET6, &current(apply)->active6,
+			   &current(apply)->standby6);
 }
 
 static int set_shutdown(struct apply *apply, const struct grammar_match *match)

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/err.h"
+#include "config/check.h"
 #include "config/config.h"
 #include "config/value.h"
 
@@ -228,6 +229,8 @@ int config_check(const struct config *config, struct why *ret_why)
 		r = check_interface(config, i, ret_why);
 	if (r == 0)
 		r = check_overlaps(config, ret_why);
+	if (r == 0)
+		r = check_secondaries(config, ret_why);
 	for (size_t i = 0; i < config->n_bindings && r == 0; i++)
 		r = check_binding(config, i, ret_why);
 	if (r == 0)

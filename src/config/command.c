@@ -62,6 +62,10 @@ static const struct command_row table[] = {
 	CONFIG(INTERFACE, REPLICATED, IPV6_ADDRESS,
 	       "no ipv6 address [<address:ipv6prefix> [standby <standby:ipv6>]]",
 	       "Have no IPv6 address"),
+	CONFIG(INTERFACE, REPLICATED, SECONDARY, "[no] ip address <address:ipv4> <mask> secondary",
+	       "Have one more IPv4 address, which the active unit holds; any number, 1000 in all"),
+	CONFIG(INTERFACE, REPLICATED, SECONDARY, "[no] ipv6 address <address:ipv6prefix> secondary",
+	       "Have one more IPv6 address, which the active unit holds"),
 	CONFIG(INTERFACE, REPLICATED, SHUTDOWN, "[no] shutdown", "Leave the interface unused"),
 	CONFIG(INTERFACE, REPLICATED, MODE_EXIT, "exit", "Leave the interface's lines"),
 

@@ -21,6 +21,7 @@
 #define CONFIG_INTERFACES_MAX 64
 #define CONFIG_TRUSTPOINTS_MAX 256 /* ones with lines of their own; the store holds any number */
 #define CONFIG_BINDINGS_MAX 256
+#define CONFIG_SECONDARIES_MAX 1000
 #define CONFIG_DOMAIN_MAX 254
 #define CONFIG_TEXT_MAX (1024u * 1024) /* bytes of a configuration */
 #define CONFIG_LINE_MAX 1024	       /* bytes of a line */
@@ -32,6 +33,12 @@ struct config_interface {
 	struct config_address active6, standby6;
 	bool is_monitored; /* `monitor-interface`; named interfaces are by default */
 	bool is_shutdown;
+};
+
+/* `ip address A M secondary`, `ipv6 address P secondary`: one more that the active unit holds. */
+struct config_secondary {
+	char device[IFNAMSIZ]; /* of an interface */
+	struct config_address address;
 };
 
 enum config_replication {
@@ -80,6 +87,8 @@ struct config {
 	struct config_failover failover;
 	struct config_interface interfaces[CONFIG_INTERFACES_MAX];
 	size_t n_interfaces;
+	struct config_secondary secondaries[CONFIG_SECONDARIES_MAX]; /* in the order of the lines */
+	size_t n_secondaries;
 	struct config_trustpoint trustpoints[CONFIG_TRUSTPOINTS_MAX];
 	size_t n_trustpoints;
 	struct config_binding bindings[CONFIG_BINDINGS_MAX];

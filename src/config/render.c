@@ -46,7 +46,29 @@ static void put_addresses6(struct renderer *renderer, const struct config_addres
 	PUT(renderer, "\n");
 }
 
-static void put_interface(struct renderer *renderer, const struct config_interface *interface)
+static void put_secondaries(struct renderer *renderer, const struct config *config,
+			    const char *device)
+{
+	char address[INET6_ADDRSTRLEN], mask[INET_ADDRSTRLEN];
+
+	for (size_t i = 0; i < config->n_secondaries; i++) {
+		const struct config_secondary *secondary = &config->secondaries[i];
+		uint8_t length = secondary->address.prefix_length;
+
+		if (strcmp(secondary->device, device) != 0)
+			continue;
+		config_address_format(&secondary->address, address);
+		if (secondary->address.family == AF_INET6) {
+			PUT(renderer, " ipv6 address %s/%u secondary\n", address, length);
+			continue;
+		}
+		config_address_format_mask(length, mask);
+		PUT(renderer, " ip address %s %s secondary\n", address, mask);
+	}
+}
+
+static void put_interface(struct renderer *renderer, const struct config *config,
+			  const struct config_interface *interface)
 {
 	PUT(renderer, "interface %s\n", interface->device);
 	if (interface->is_shutdown)
@@ -61,6 +83,7 @@ static void put_interface(struct renderer *renderer, const struct config_interfa
 		PUT(renderer, " ipv6 address");
 		put_addresses6(renderer, &interface->active6, &interface->standby6);
 	}
+	put_secondaries(renderer, config, interface->device);
 	PUT(renderer, "!\n");
 }
 
@@ -153,7 +176,7 @@ int config_render(const struct config *config, enum config_part part, struct buf
 
 	PUT(&renderer, "hostname %s\n!\n", config->hostname);
 	for (size_t i = 0; i < config->n_interfaces; i++)
-		put_interface(&renderer, &config->interfaces[i]);
+		put_interface(&renderer, config, &config->interfaces[i]);
 	if (part == CONFIG_PART_ALL)
 		put_failover_local(&renderer, &config->failover);
 	put_failover_shared(&renderer, &config->failover);

@@ -9,7 +9,7 @@
 #include "base/why.h"
 #include "src/ipc/ipc.pb-c.h"
 
-#define SNAPSHOT_LISTENS_MAX 256
+#define SNAPSHOT_LISTENS_MAX 2048
 #define SNAPSHOT_BINDINGS_MAX 1024
 #define SNAPSHOT_NAME_MAX 64 /* nameif, trustpoint: bytes with the NUL */
 #define SNAPSHOT_DOMAIN_MAX 256

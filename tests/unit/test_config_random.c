@@ -62,6 +62,12 @@ static void put_interfaces(uint64_t *state, unsigned n, struct buf *text)
 			text->size--;
 			(void)buf_append_format(text, "%x::2\n", i);
 		}
+		for (unsigned j = below(state, 4); j > 0; j--)
+			(void)buf_append_format(
+				text,
+				often(state) ? " ip address 192.168.%u.%u 255.255.255.0 secondary\n"
+					     : " ipv6 address 2001:db8:1%x::%x/64 secondary\n",
+				100 + i, 10 + j);
 		if (!often(state))
 			(void)buf_append_format(text, " shutdown\n");
 	}
@@ -179,6 +185,9 @@ static void read_back(uint64_t seed, struct config *config)
 	 * zeroed. */
 	assert_memory_equal(config->interfaces, again->interfaces,
 			    config->n_interfaces * sizeof(config->interfaces[0]));
+	assert_int_equal(config->n_secondaries, again->n_secondaries);
+	assert_memory_equal(config->secondaries, again->secondaries,
+			    config->n_secondaries * sizeof(config->secondaries[0]));
 	assert_int_equal(config->failover.poll_ms, again->failover.poll_ms);
 	assert_int_equal(config->failover.hold_ms, again->failover.hold_ms);
 	if (config_check(config, &why) < 0)

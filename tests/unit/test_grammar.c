@@ -299,7 +299,7 @@ static void completion_lists_what_may_come_next(void **state)
 	expect_candidates(state, COMMAND_MODE_CONFIG, "failover key ", "hex <key>");
 	expect_candidates(state, COMMAND_MODE_CONFIG, "failover lan unit p", "primary");
 	expect_candidates(state, COMMAND_MODE_INTERFACE, "ip address 192.0.2.1 255.255.255.0 ",
-			  "standby <cr>");
+			  "secondary standby <cr>");
 }
 
 static void completion_of_nothing_lists_every_command_of_the_mode(void **state)
