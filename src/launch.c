@@ -19,6 +19,7 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "ipc/child.h"
+#include "lifeline.h"
 
 #define EXIT_NOT_STARTED 127
 
@@ -72,7 +73,20 @@ static int signals_reset(void)
 	return sigprocmask(SIG_SETMASK, &none, NULL) < 0 ? -errno : 0;
 }
 
-static int descriptors_arrange(int channel_fd)
+static int lifeline_arrange(int fd)
+{
+	/*
+	 * The supervisor's own descriptors are far below LIFELINE_FD. Where the limit of open files
+	 * is lower still, a death is seen by the exit only.
+	 */
+	bool has_lifeline = fd >= 0 && dup2(fd, LIFELINE_FD) >= 0;
+
+	if (close_range(CHILD_SUPERVISOR_FD + 1, LIFELINE_FD - has_lifeline, 0) < 0)
+		return -errno;
+	return close_range(LIFELINE_FD + 1, ~0u, 0) < 0 ? -errno : 0;
+}
+
+static int descriptors_arrange(int channel_fd, int lifeline_fd)
 {
 	int null_fd;
 
@@ -83,7 +97,7 @@ static int descriptors_arrange(int channel_fd)
 	} else if (dup2(channel_fd, CHILD_SUPERVISOR_FD) < 0) {
 		return -errno;
 	}
-	if (close_range(CHILD_SUPERVISOR_FD + 1, ~0u, 0) < 0)
+	if (lifeline_arrange(lifeline_fd) < 0)
 		return -errno;
 	null_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	if (null_fd < 0 || dup2(null_fd, STDIN_FILENO) < 0)
@@ -122,7 +136,7 @@ static const char *become_child(const struct launch *launch, pid_t parent)
 		return "its signals";
 	if (environment_reduce() < 0)
 		return "its environment";
-	if (descriptors_arrange(launch->channel_fd) < 0)
+	if (descriptors_arrange(launch->channel_fd, launch->lifeline_fd) < 0)
 		return "its descriptors";
 	if (geteuid() == 0 && user_become(launch) < 0)
 		return "its user and capabilities";

@@ -49,14 +49,20 @@ int slot_init(struct slot *slot, const struct table_row *row, unsigned instance,
 	return table_user(row, options->uid_base, &slot->user, ret_why);
 }
 
-int slot_launch(struct slot *slot, const struct supervisor_options *options, int channel_fd)
+int slot_launch(struct slot *slot, const struct supervisor_options *options, int channel_fd,
+		int lifeline_fd)
 {
 	const struct folders *folders = &options->folders;
 	char program[PATH_MAX], state_dir[PATH_MAX], instance[16];
 	const char *argv[16];
 	size_t n = 0;
 	struct launch launch = {
-		.program = program, .row = slot->row, .user = slot->user, .channel_fd = channel_fd};
+		.program = program,
+		.row = slot->row,
+		.user = slot->user,
+		.channel_fd = channel_fd,
+		.lifeline_fd = lifeline_fd,
+	};
 	int r = program_name(slot, options, program);
 
 	if (r < 0)
@@ -101,6 +107,7 @@ void slot_reset(struct slot *slot)
 	slot->exit = sd_event_source_disable_unref(slot->exit);
 	slot->restart = sd_event_source_disable_unref(slot->restart);
 	slot->kill = sd_event_source_disable_unref(slot->kill);
+	slot->lifeline = sd_event_source_disable_unref(slot->lifeline);
 	ipc_channel_free(TAKE_PTR(slot->channel));
 	slot->pid = 0;
 	slot->is_ready = slot->has_beaten = false;

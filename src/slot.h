@@ -21,6 +21,7 @@ struct slot {
 	pid_t pid;     /* 0: does not run */
 	struct ipc_channel *channel;
 	sd_event_source *exit, *restart, *kill;
+	sd_event_source *lifeline; /* of the engine */
 	struct monotime started, last_beat;
 	unsigned deaths; /* in a row */
 	bool is_ready;
@@ -30,8 +31,9 @@ struct slot {
 /* Finds the user and the program. SLOT is zeroed but for its supervisor. Errors with a sentence. */
 int slot_init(struct slot *slot, const struct table_row *row, unsigned instance,
 	      const struct supervisor_options *options, struct why *ret_why);
-/* Starts the program; CHANNEL_FD stays the caller's. Errors: -errno. */
-int slot_launch(struct slot *slot, const struct supervisor_options *options, int channel_fd);
+/* Starts the program; CHANNEL_FD and LIFELINE_FD (-1: none) stay the caller's. Errors: -errno. */
+int slot_launch(struct slot *slot, const struct supervisor_options *options, int channel_fd,
+		int lifeline_fd);
 /* Says how it ended. */
 void slot_log_death(const struct slot *slot, const siginfo_t *info, bool is_expected);
 /* Forgets the process: channel, sources, signs of life. The count of deaths stays. */

@@ -22,8 +22,8 @@
 #include "base/monotime.h"
 #include "ipc/channel.h"
 #include "src/ipc/ipc.pb-c.h"
+#include "lifeline.h"
 #include "slot.h"
-#include "vip.h"
 
 #define TICK_MS 500
 /* The clock jumped by more than this between two ticks: it was this process that did not run. */
@@ -292,18 +292,6 @@ static void restart_schedule(struct slot *slot)
 	}
 }
 
-static void addresses_withdraw(void)
-{
-	int n = vip_withdraw_all();
-
-	if (n < 0)
-		log_line(LOG_ERR,
-			 "cannot withdraw the active addresses: %s; their leases end by themselves",
-			 err_text(n));
-	else if (n > 0)
-		log_line(LOG_WARNING, "withdrew %d active address%s", n, n == 1 ? "" : "es");
-}
-
 static int on_exit_of(sd_event_source *source, const siginfo_t *info, void *userdata)
 {
 	struct slot *slot = userdata;
@@ -311,7 +299,7 @@ static int on_exit_of(sd_event_source *source, const siginfo_t *info, void *user
 
 	(void)source;
 	if (slot_is(slot, IPC_PEER_ENGINE))
-		addresses_withdraw();
+		lifeline_withdraw();
 	slot_log_death(slot, info, supervisor->phase != PHASE_RUNNING);
 	/* It is not reaped yet, so the number is still its own: what it left behind goes too. */
 	(void)kill(-slot->pid, SIGKILL);
@@ -345,7 +333,7 @@ static int slot_spawn(struct slot *slot)
 						      [IPC_SHUTDOWN] = true,
 						      [IPC_WATCHDOG] = true};
 	static const struct ipc_channel_ops ops = {permitted, on_request, on_closed};
-	_cleanup_close_ int theirs = -1;
+	_cleanup_close_ int theirs = -1, lifeline = -1;
 	int fds[2];
 	int r = slot_socketpair(fds);
 
@@ -355,7 +343,11 @@ static int slot_spawn(struct slot *slot)
 	r = ipc_channel_new(slot->supervisor->event, fds[0], &ops, slot, &slot->channel);
 	if (r < 0)
 		return r;
-	r = slot_launch(slot, slot->supervisor->options, theirs);
+	if (slot_is(slot, IPC_PEER_ENGINE))
+		r = lifeline_new(slot->supervisor->event, &slot->lifeline, &lifeline);
+	if (r < 0)
+		return r;
+	r = slot_launch(slot, slot->supervisor->options, theirs, lifeline);
 	if (r < 0)
 		return r;
 	slot->started = slot->last_beat = monotime_now();

@@ -3,7 +3,9 @@
  * The lab's stopwatch. `probe echo` answers datagrams, from the address that they were sent to; one
  * runs in each unit. `probe gap` sends one each half millisecond and tells the longest time in
  * which no answer came: what a client of the failover IP notices of a failover. Answers carry the
- * number of the question, so that a late one is not taken for a sign of life of another run.
+ * number of the question, so that a late one is not taken for a sign of life of another run; one
+ * that is answered twice was answered by two units. `probe watch` tells when an address comes and
+ * goes in which network namespace, and `probe signal` when it sent a signal: the same clock.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -25,11 +27,14 @@
 
 #include "base/cleanup.h"
 #include "base/monotime.h"
+#include "tools/probe.h"
 
 #define DEFAULT_PORT 7
 #define DEFAULT_INTERVAL_US 500
 /* A sender that was not scheduled for so many intervals does not make up for them. */
 #define BURST_MAX 20
+/* Answers are remembered for so many questions. */
+#define ANSWERED_MAX 65536
 
 struct datagram {
 	uint64_t run;
@@ -49,17 +54,19 @@ struct gap_options {
 struct gap {
 	uint64_t run;
 	uint64_t sent, received, first_ns;
+	uint64_t twice;			/* questions that two units answered */
+	bool is_answered[ANSWERED_MAX]; /* by number modulo its size */
 	struct monotime start, last, next, longest_end;
 	uint64_t longest_ns;
 	uint64_t longest_at_ns; /* from the start */
 };
 
-static volatile sig_atomic_t is_stopped;
+volatile sig_atomic_t probe_is_stopped;
 
 static void on_signal(int signal)
 {
 	(void)signal;
-	is_stopped = 1;
+	probe_is_stopped = 1;
 }
 
 static void signals_catch(void)
@@ -118,7 +125,7 @@ static int echo_run(uint16_t port)
 		perror("probe: echo");
 		return EXIT_FAILURE;
 	}
-	while (!is_stopped) {
+	while (!probe_is_stopped) {
 		if (!echo_answer(fd)) {
 			perror("probe: echo");
 			return EXIT_FAILURE;
@@ -135,6 +142,7 @@ static void gap_send(struct gap *gap, int fd, const struct gap_options *options,
 	for (int i = 0; i < BURST_MAX && monotime_reached(now, gap->next); i++) {
 		struct datagram datagram = {gap->run, gap->sent++};
 
+		gap->is_answered[datagram.number % ANSWERED_MAX] = false;
 		/* Nobody there is what is measured, not an error. */
 		(void)sendto(fd, &datagram, sizeof(datagram), MSG_DONTWAIT,
 			     (const struct sockaddr *)&options->to, sizeof(options->to));
@@ -161,6 +169,18 @@ static void gap_note(struct gap *gap, struct monotime now)
 	gap->last = now;
 }
 
+static void gap_count(struct gap *gap, const struct datagram *datagram)
+{
+	bool *is_answered = &gap->is_answered[datagram->number % ANSWERED_MAX];
+
+	if (datagram->run != gap->run || datagram->number >= gap->sent ||
+	    gap->sent - datagram->number > ANSWERED_MAX)
+		return;
+	gap->twice += *is_answered;
+	*is_answered = true;
+	gap_note(gap, monotime_now());
+}
+
 static void gap_receive(struct gap *gap, int fd)
 {
 	struct datagram datagram;
@@ -168,17 +188,17 @@ static void gap_receive(struct gap *gap, int fd)
 
 	while ((n = recv(fd, &datagram, sizeof(datagram), MSG_DONTWAIT)) >= 0 ||
 	       errno == ECONNREFUSED) {
-		if (n == (ssize_t)sizeof(datagram) && datagram.run == gap->run &&
-		    datagram.number < gap->sent)
-			gap_note(gap, monotime_now());
+		if (n == (ssize_t)sizeof(datagram))
+			gap_count(gap, &datagram);
 	}
 }
 
 static bool gap_is_over(const struct gap *gap, const struct gap_options *options,
 			struct monotime now)
 {
-	if (is_stopped || (options->seconds != 0 && monotime_since(now, gap->start) >=
-							    options->seconds * MONOTIME_NS_PER_SEC))
+	if (probe_is_stopped ||
+	    (options->seconds != 0 &&
+	     monotime_since(now, gap->start) >= options->seconds * MONOTIME_NS_PER_SEC))
 		return true;
 	return options->after_ns != 0 && gap->longest_ns >= options->after_ns &&
 	       monotime_since(now, gap->longest_end) >= options->settle_ns &&
@@ -190,45 +210,48 @@ static void gap_report(const struct gap *gap, bool is_json)
 	double longest_ms = (double)gap->longest_ns / 1e6;
 
 	if (is_json)
-		(void)printf("{\"gap_ms\": %.3f, \"gap_at_ms\": %.3f, \"sent\": %" PRIu64
-			     ", \"received\": %" PRIu64 ", \"seconds\": %.3f}\n",
-			     longest_ms, (double)gap->longest_at_ns / 1e6, gap->sent, gap->received,
+		(void)printf("{\"gap_ms\": %.3f, \"gap_at_ms\": %.3f, \"gap_end_ns\": %" PRIu64
+			     ", \"sent\": %" PRIu64 ", \"received\": %" PRIu64
+			     ", \"twice\": %" PRIu64 ", \"seconds\": %.3f}\n",
+			     longest_ms, (double)gap->longest_at_ns / 1e6, gap->longest_end.ns,
+			     gap->sent, gap->received, gap->twice,
 			     (double)monotime_since(monotime_now(), gap->start) / 1e9);
 	else
 		(void)printf("longest gap %.1f ms, %.1f ms after the start; %" PRIu64
-			     " sent, %" PRIu64 " answered\n",
-			     longest_ms, (double)gap->longest_at_ns / 1e6, gap->sent,
-			     gap->received);
+			     " sent, %" PRIu64 " answered, %" PRIu64 " of them twice\n",
+			     longest_ms, (double)gap->longest_at_ns / 1e6, gap->sent, gap->received,
+			     gap->twice);
 }
 
 static int gap_run(const struct gap_options *options)
 {
 	_cleanup_close_ int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	struct pollfd poll_fd = {.fd = fd, .events = POLLIN};
-	struct gap gap = {.start = monotime_now()};
-	struct monotime now = gap.start;
+	_cleanup_free_ struct gap *gap = calloc(1, sizeof(*gap));
+	struct monotime now = monotime_now();
 
-	if (fd < 0 || getrandom(&gap.run, sizeof(gap.run), 0) != (ssize_t)sizeof(gap.run)) {
+	if (fd < 0 || !gap ||
+	    getrandom(&gap->run, sizeof(gap->run), 0) != (ssize_t)sizeof(gap->run)) {
 		perror("probe: gap");
 		return EXIT_FAILURE;
 	}
-	gap.next = gap.last = now;
-	while (!gap_is_over(&gap, options, now)) {
+	gap->start = gap->next = gap->last = now;
+	while (!gap_is_over(gap, options, now)) {
 		struct timespec wait = {0};
 
-		gap_send(&gap, fd, options, now);
-		wait.tv_nsec = (long)monotime_since(gap.next, monotime_now());
+		gap_send(gap, fd, options, now);
+		wait.tv_nsec = (long)monotime_since(gap->next, monotime_now());
 		if (ppoll(&poll_fd, 1, &wait, NULL) > 0)
-			gap_receive(&gap, fd);
+			gap_receive(gap, fd);
 		now = monotime_now();
 	}
 	/* A silence that lasts is one, too. */
-	if (gap.received > 0 && monotime_since(now, gap.last) > gap.longest_ns) {
-		gap.longest_ns = monotime_since(now, gap.last);
-		gap.longest_at_ns = monotime_since(gap.last, gap.start);
+	if (gap->received > 0 && monotime_since(now, gap->last) > gap->longest_ns) {
+		gap->longest_ns = monotime_since(now, gap->last);
+		gap->longest_at_ns = monotime_since(gap->last, gap->start);
 	}
-	gap_report(&gap, options->is_json);
-	return gap.received > 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	gap_report(gap, options->is_json);
+	return gap->received > 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
 /* ---- command line ---- */
@@ -240,6 +263,8 @@ static int usage(void)
 		"Usage: probe echo [--port N]\n"
 		"       probe gap [--to ADDRESS] [--port N] [--interval-us N] [--seconds N]\n"
 		"                 [--after-gap-ms N] [--settle-ms N] [--json]\n"
+		"       probe watch ADDRESS NAMESPACE...\n"
+		"       probe signal STOP|CONT|KILL PID...\n"
 		"gap says \"answered\" at the first answer, and the longest gap at its end: after\n"
 		"--seconds, on SIGTERM, or when a gap of --after-gap-ms has passed and answers "
 		"have\n"
@@ -286,6 +311,20 @@ static bool option_take(int option, const char *text, struct gap_options *option
 	return is_good;
 }
 
+static int signal_send(char *const *words, size_t n)
+{
+	static const struct {
+		const char *name;
+		int signal;
+	} signals[] = {{"STOP", SIGSTOP}, {"CONT", SIGCONT}, {"KILL", SIGKILL}};
+
+	for (size_t i = 0; i < ARRAY_SIZE(signals); i++) {
+		if (strcmp(words[0], signals[i].name) == 0)
+			return probe_signal(signals[i].signal, words + 1, n - 1);
+	}
+	return usage();
+}
+
 int main(int argc, char **argv)
 {
 	static const struct option known[] = {
@@ -309,10 +348,15 @@ int main(int argc, char **argv)
 		if (!option_take(c, optarg, &options, &port))
 			return usage();
 	}
+	signals_catch();
+	if (optind + 2 < argc && strcmp(argv[optind], "watch") == 0)
+		return probe_watch(argv[optind + 1], argv + optind + 2,
+				   (size_t)(argc - optind - 2));
+	if (optind + 2 < argc && strcmp(argv[optind], "signal") == 0)
+		return signal_send(argv + optind + 1, (size_t)(argc - optind - 1));
 	if (optind + 1 != argc)
 		return usage();
 	options.to.sin_port = htons((uint16_t)port);
-	signals_catch();
 	if (strcmp(argv[optind], "echo") == 0)
 		return echo_run((uint16_t)port);
 	if (strcmp(argv[optind], "gap") == 0)

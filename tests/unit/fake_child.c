@@ -17,6 +17,7 @@
 
 #include "base/cleanup.h"
 #include "ipc/child.h"
+#include "lifeline.h"
 #include "src/ipc/ipc.pb-c.h"
 
 #define LARGE_BODY (IPC_BODY_MAX - 64)
@@ -125,7 +126,7 @@ static void descriptors_say(const struct fake *fake)
 	for (const struct dirent *entry = readdir(directory); entry; entry = readdir(directory)) {
 		int fd = (int)strtol(entry->d_name, NULL, 10);
 
-		if (fd > CHILD_SUPERVISOR_FD && fd != dirfd(directory))
+		if (fd > CHILD_SUPERVISOR_FD && fd != LIFELINE_FD && fd != dirfd(directory))
 			extra++;
 	}
 	(void)closedir(directory);
