@@ -27,7 +27,7 @@
 #define HELLO_VERSION 1
 #define HELLO_SIZE_MAX 512
 #define HELLO_KEY_SIZE 32
-#define HELLO_PATHS_MAX 16
+#define HELLO_PATHS_MAX 136 /* two a monitored interface, one a link to the mate */
 
 /* The contents, past the checked conversion. */
 struct hello {

@@ -12,7 +12,7 @@
 #include "base/log.h"
 #include "failover/engine/engine.h"
 
-#define ADDRESSES_MAX (CONFIG_INTERFACES_MAX * 2 + CONFIG_SECONDARIES_MAX + 1)
+#define ADDRESSES_MAX (CONFIG_INTERFACES_MAX * 2 + CONFIG_SECONDARIES_MAX + CONFIG_LINKS_MAX)
 
 struct address_list {
 	struct vip_address items[ADDRESSES_MAX];
@@ -88,16 +88,14 @@ static void want_addresses(const struct engine *engine, struct address_list *lis
 {
 	const struct config *config = engine->config;
 	const struct config_failover *failover = &config->failover;
-	const struct config_address *own = failover->unit == FO_UNIT_PRIMARY
-						   ? &failover->link_active
-						   : &failover->link_standby;
 
-	if (failover->link_device[0]) {
-		struct config_interface link = {0};
+	for (size_t i = 0; i < failover->n_links; i++) {
+		const struct config_link *link = &failover->links[i];
+		struct config_interface interface = {0};
 
-		memcpy(link.device, failover->link_device, sizeof(link.device));
-		memcpy(link.name, failover->link_name, sizeof(link.name));
-		add_address(list, &link, own, false);
+		memcpy(interface.device, link->device, sizeof(interface.device));
+		memcpy(interface.name, link->name, sizeof(interface.name));
+		add_address(list, &interface, config_link_own(failover, link), false);
 	}
 	if (engine->addresses.is_claimed)
 		add_active_addresses(config, list);

@@ -62,8 +62,8 @@ void engine_raise_devices(const struct engine *engine)
 
 	if (!engine->addresses.linkmon || !engine->addresses.vip)
 		return;
-	if (config->failover.link_device[0])
-		raise_device(engine, config->failover.link_device);
+	for (size_t i = 0; i < config->failover.n_links; i++)
+		raise_device(engine, config->failover.links[i].device);
 	for (size_t i = 0; i < config->n_interfaces; i++) {
 		const struct config_interface *interface = &config->interfaces[i];
 

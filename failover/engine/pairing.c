@@ -141,8 +141,7 @@ static int begin(struct pairing *pairing, enum fo_unit unit, pairing_progress_fn
 			       "this unit is the %s: `asafo pair` makes the code on the primary, "
 			       "`asafo pair --join` takes it on the secondary",
 			       failover->unit == FO_UNIT_PRIMARY ? "primary" : "secondary");
-	if (!failover->link_device[0] || failover->link_active.family == 0 ||
-	    failover->link_standby.family == 0)
+	if (!config_link_first(failover))
 		return why_set(
 			ret_why, ERR_NOT_READY,
 			"the failover link is not configured: add `failover lan interface` and "

@@ -61,26 +61,27 @@ static void fill_sockaddr(const struct config_address *address, uint16_t port,
 	}
 }
 
-static void own_and_mate(const struct config_failover *failover, uint16_t port,
-			 struct sockaddr_storage *ret_own, struct sockaddr_storage *ret_mate)
+static void own_and_mate(const struct config_failover *failover, const struct config_link *link,
+			 uint16_t port, struct sockaddr_storage *ret_own,
+			 struct sockaddr_storage *ret_mate)
 {
-	bool is_primary = failover->unit == FO_UNIT_PRIMARY;
-
-	fill_sockaddr(is_primary ? &failover->link_active : &failover->link_standby, port, ret_own);
-	fill_sockaddr(is_primary ? &failover->link_standby : &failover->link_active, port,
-		      ret_mate);
+	fill_sockaddr(config_link_own(failover, link), port, ret_own);
+	fill_sockaddr(config_link_mate(failover, link), port, ret_mate);
 }
 
 void engine_link_config(const struct engine *engine, struct link_config *ret_config)
 {
 	const struct config_failover *failover = &engine->config->failover;
+	const struct config_link *link = config_link_first(failover);
 
 	*ret_config = (struct link_config){.is_listener = failover->unit == FO_UNIT_PRIMARY,
 					   .unit = (uint32_t)failover->unit,
 					   .boot = engine->pair.boot,
 					   .psk_identity = "asafo-link"};
-	own_and_mate(failover, LINK_PORT, &ret_config->local, &ret_config->remote);
-	memcpy(ret_config->device, failover->link_device, sizeof(ret_config->device));
+	if (!link)
+		return;
+	own_and_mate(failover, link, LINK_PORT, &ret_config->local, &ret_config->remote);
+	memcpy(ret_config->device, link->device, sizeof(ret_config->device));
 }
 
 /* ---- what comes in ---- */
@@ -103,7 +104,7 @@ static void on_link_down(struct link *link, int code, const char *why, void *use
 	if (strncmp(engine->pair.link_why, why, sizeof(engine->pair.link_why) - 1) != 0)
 		log_message(LOG_ALERT, 105005,
 			    "Lost Failover communications with mate on interface %s: %s",
-			    engine->config->failover.link_name, why);
+			    engine->config->failover.links[0].name, why);
 	(void)snprintf(engine->pair.link_why, sizeof(engine->pair.link_why), "%s", why);
 	replication_link_down(engine->replication, why);
 }
@@ -206,11 +207,15 @@ static size_t fill_paths(const struct config *config,
 	const struct config_failover *failover = &config->failover;
 	size_t n = 0;
 
-	if (failover->link_device[0]) {
+	for (size_t i = 0; i < failover->n_links; i++) {
+		const struct config_link *link = &failover->links[i];
+
+		if (!config_link_has_addresses(link))
+			continue;
 		paths[n].is_failover_link = true;
-		memcpy(paths[n].name, failover->link_name, sizeof(paths[n].name));
-		memcpy(paths[n].device, failover->link_device, sizeof(paths[n].device));
-		own_and_mate(failover, HELLO_PORT, &paths[n].local, &paths[n].remote);
+		memcpy(paths[n].name, link->name, sizeof(paths[n].name));
+		memcpy(paths[n].device, link->device, sizeof(paths[n].device));
+		own_and_mate(failover, link, HELLO_PORT, &paths[n].local, &paths[n].remote);
 		n++;
 	}
 	for (size_t i = 0; i < config->n_interfaces && n < HELLO_PATHS_MAX; i++) {
@@ -338,9 +343,8 @@ static bool same_ways(const struct config *a, const struct config *b)
 /* What the link is made of; the monitored interfaces are no part of it. */
 static bool same_link(const struct config_failover *a, const struct config_failover *b)
 {
-	return a->unit == b->unit && strcmp(a->link_device, b->link_device) == 0 &&
-	       config_address_equal(&a->link_active, &b->link_active) &&
-	       config_address_equal(&a->link_standby, &b->link_standby);
+	return a->unit == b->unit && a->n_links == b->n_links &&
+	       memcmp(a->links, b->links, sizeof(a->links)) == 0;
 }
 
 static bool same_addresses(const struct config *a, const struct config *b)

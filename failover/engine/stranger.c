@@ -29,14 +29,15 @@ static enum reason reason_of(int code)
 static void describe_sender(const struct engine *engine, size_t index, char *text, size_t size)
 {
 	const struct config_failover *failover = &engine->config->failover;
-	const struct config_address *mate = failover->unit == FO_UNIT_PRIMARY
-						    ? &failover->link_standby
-						    : &failover->link_active;
+	const struct config_link *link;
+	const struct config_address *mate;
 	char address[INET6_ADDRSTRLEN] = "";
 	struct path_statistics statistics;
 
 	path_set_statistics(engine->pair.paths, index, &statistics);
-	if (statistics.is_failover_link && mate->family != 0 &&
+	link = config_link_find(failover, statistics.name);
+	mate = link ? config_link_mate(failover, link) : NULL;
+	if (mate && mate->family != 0 &&
 	    inet_ntop(mate->family, mate->bytes, address, sizeof(address)))
 		(void)snprintf(text, size, "the mate (%s)", address);
 	else

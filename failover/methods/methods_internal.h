@@ -41,7 +41,9 @@ void json_add_address(struct json_object *object, const char *key,
 struct json_object *json_interfaces(const struct engine *engine);
 /* The ways that hellos take. */
 struct json_object *json_paths(const struct engine *engine);
+/* The preferred link to the mate; all of them. */
 struct json_object *json_failover_link(const struct engine *engine);
+struct json_object *json_links(const struct engine *engine);
 struct json_object *json_position(const struct engine_position *position);
 /* A record.TrustpointPublic as JSON; NULL if the bytes are not one. */
 struct json_object *json_trustpoint(const struct engine *engine,

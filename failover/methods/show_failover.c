@@ -161,6 +161,7 @@ void method_show_failover(struct control_call *call, struct json_object *paramet
 	json_add_text(result, "version", PACKAGE_VERSION);
 	add_timers(result, &engine->config->failover);
 	(void)json_object_object_add(result, "failover_link", json_failover_link(engine));
+	(void)json_object_object_add(result, "links", json_links(engine));
 	(void)json_object_object_add(result, "link", show_link(engine));
 	json_add_number(result, "active_seconds", (int64_t)(active_ns / MONOTIME_NS_PER_SEC));
 	(void)json_object_object_add(result, "last_failover", show_last_failover(engine));

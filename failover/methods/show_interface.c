@@ -86,20 +86,34 @@ struct json_object *json_paths(const struct engine *engine)
 	return array;
 }
 
-struct json_object *json_failover_link(const struct engine *engine)
+static struct json_object *show_link(const struct engine *engine, const struct config_link *link)
 {
 	const struct config_failover *failover = &engine->config->failover;
-	bool is_primary = failover->unit == FO_UNIT_PRIMARY;
 	struct json_object *object = json_object_new_object();
-	struct linkmon_link link = {0};
+	struct linkmon_link state = {0};
 
-	linkmon_get(engine->addresses.linkmon, failover->link_device, &link);
-	json_add_text(object, "name", failover->link_name);
-	json_add_text(object, "device", failover->link_device);
-	json_add_address(object, "address",
-			 is_primary ? &failover->link_active : &failover->link_standby);
-	json_add_address(object, "mate_address",
-			 is_primary ? &failover->link_standby : &failover->link_active);
-	json_add_flag(object, "up", link.has_carrier);
+	linkmon_get(engine->addresses.linkmon, link->device, &state);
+	json_add_text(object, "name", link->name);
+	json_add_text(object, "device", link->device);
+	json_add_address(object, "address", config_link_own(failover, link));
+	json_add_address(object, "mate_address", config_link_mate(failover, link));
+	json_add_flag(object, "up", state.has_carrier);
+	json_add_flag(object, "failover", link->is_failover);
+	json_add_flag(object, "stateful", link->is_stateful);
 	return object;
+}
+
+struct json_object *json_failover_link(const struct engine *engine)
+{
+	return show_link(engine, &engine->config->failover.links[0]);
+}
+
+struct json_object *json_links(const struct engine *engine)
+{
+	const struct config_failover *failover = &engine->config->failover;
+	struct json_object *array = json_object_new_array();
+
+	for (size_t i = 0; i < failover->n_links; i++)
+		(void)json_object_array_add(array, show_link(engine, &failover->links[i]));
+	return array;
 }

@@ -50,6 +50,9 @@ static apply_fn handler_find(enum command_id id)
 	apply_fn handler = apply_failover_handler(id);
 
 	if (!handler)
+		handler = apply_link_handler(id);
+
+	if (!handler)
 		handler = apply_interface_handler(id);
 	if (!handler)
 		handler = apply_service_handler(id);
@@ -208,12 +211,8 @@ int config_merge_replicated(const struct config *local, const char *text, size_t
 		return r;
 	config->failover.is_enabled = local->failover.is_enabled;
 	config->failover.unit = local->failover.unit;
-	memcpy(config->failover.link_name, local->failover.link_name,
-	       sizeof(config->failover.link_name));
-	memcpy(config->failover.link_device, local->failover.link_device,
-	       sizeof(config->failover.link_device));
-	config->failover.link_active = local->failover.link_active;
-	config->failover.link_standby = local->failover.link_standby;
+	memcpy(config->failover.links, local->failover.links, sizeof(config->failover.links));
+	config->failover.n_links = local->failover.n_links;
 	config->failover.has_key = local->failover.has_key;
 	memcpy(config->failover.new_key, local->failover.new_key, sizeof(config->failover.new_key));
 	config->failover.is_new_key_hex = local->failover.is_new_key_hex;

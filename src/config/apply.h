@@ -19,6 +19,7 @@ typedef int (*apply_fn)(struct apply *apply, const struct grammar_match *match);
 
 /* NULL where the id is none of this area's. */
 apply_fn apply_failover_handler(enum command_id id);
+apply_fn apply_link_handler(enum command_id id);
 apply_fn apply_interface_handler(enum command_id id);
 apply_fn apply_service_handler(enum command_id id);
 apply_fn apply_secondary_handler(enum command_id id);

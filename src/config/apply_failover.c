@@ -19,74 +19,6 @@ static int set_unit(struct apply *apply, const struct grammar_match *match)
 	return 0;
 }
 
-static void clear_link_addresses(struct config_failover *failover)
-{
-	failover->link_active = (struct config_address){0};
-	failover->link_standby = (struct config_address){0};
-}
-
-static int clear_link(struct apply *apply, const struct grammar_match *match)
-{
-	struct config_failover *failover = &apply->config->failover;
-	const struct value *name = grammar_match_value(match, "name");
-
-	if (name && strcmp(name->text, failover->link_name) != 0)
-		return apply_refuse(apply, ERR_NOT_FOUND, name,
-				    "the failover link has another name");
-	failover->link_name[0] = 0;
-	failover->link_device[0] = 0;
-	clear_link_addresses(failover);
-	return 0;
-}
-
-static int set_link(struct apply *apply, const struct grammar_match *match)
-{
-	struct config_failover *failover = &apply->config->failover;
-	const struct value *name = grammar_match_value(match, "name");
-	const struct value *device = grammar_match_value(match, "device");
-
-	if (match->is_negated)
-		return clear_link(apply, match);
-	if (config_interface_find(apply->config, name->text))
-		return apply_refuse(apply, ERR_EXISTS, name, "an interface has this name already");
-	for (size_t i = 0; i < apply->config->n_interfaces; i++) {
-		const struct config_interface *interface = &apply->config->interfaces[i];
-
-		if (interface->name[0] && strcmp(interface->device, device->text) == 0)
-			return apply_refuse(
-				apply, ERR_EXISTS, device,
-				"this device is the interface %s: the failover link needs "
-				"one of its own",
-				interface->name);
-	}
-	(void)snprintf(failover->link_name, sizeof(failover->link_name), "%s", name->text);
-	(void)snprintf(failover->link_device, sizeof(failover->link_device), "%s", device->text);
-	return 0;
-}
-
-static int set_link_address(struct apply *apply, const struct grammar_match *match)
-{
-	struct config_failover *failover = &apply->config->failover;
-	const struct value *name = grammar_match_value(match, "name");
-	const struct value *address = grammar_match_value(match, "address");
-	const struct value *standby = grammar_match_value(match, "standby");
-
-	if (!failover->link_name[0] || strcmp(name->text, failover->link_name) != 0)
-		return apply_refuse(apply, ERR_NOT_FOUND, name,
-				    "the failover link has no such name; \"failover lan interface "
-				    "NAME DEVICE\" comes first");
-	if (match->is_negated) {
-		clear_link_addresses(failover);
-		return 0;
-	}
-	if (!address) {
-		address = grammar_match_value(match, "address6");
-		standby = grammar_match_value(match, "standby6");
-	}
-	return apply_addresses(apply, address, grammar_match_value(match, "mask"), standby,
-			       &failover->link_active, &failover->link_standby);
-}
-
 static int set_key(struct apply *apply, const struct grammar_match *match)
 {
 	struct config_failover *failover = &apply->config->failover;
@@ -171,8 +103,6 @@ apply_fn apply_failover_handler(enum command_id id)
 	static const apply_fn handlers[COMMAND__MAX] = {
 		[COMMAND_FAILOVER] = set_failover,
 		[COMMAND_FAILOVER_UNIT] = set_unit,
-		[COMMAND_FAILOVER_LINK] = set_link,
-		[COMMAND_FAILOVER_LINK_ADDRESS] = set_link_address,
 		[COMMAND_FAILOVER_KEY] = set_key,
 		[COMMAND_FAILOVER_POLLTIME] = set_polltime,
 		[COMMAND_FAILOVER_INTERFACE_POLICY] = set_interface_policy,

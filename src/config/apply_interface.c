@@ -76,9 +76,9 @@ static int set_name(struct apply *apply, const struct grammar_match *match)
 	if (other && other != interface)
 		return apply_refuse(apply, ERR_EXISTS, name, "the device %s has this name already",
 				    other->device);
-	if (strcmp(name->text, failover->link_name) == 0)
+	if (config_link_find(failover, name->text))
 		return apply_refuse(apply, ERR_EXISTS, name, "the failover link has this name");
-	if (strcmp(interface->device, failover->link_device) == 0)
+	if (config_link_on(failover, interface->device))
 		return apply_refuse(
 			apply, ERR_EXISTS, name,
 			"the device %s carries the failover link: it cannot have a nameif",

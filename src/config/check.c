@@ -67,6 +67,51 @@ static int check_times(const struct config_failover *failover, struct why *ret_w
 	return 0;
 }
 
+static int check_link(const struct config_failover *failover, size_t index, struct why *ret_why)
+{
+	const struct config_link *link = &failover->links[index];
+	char where[96];
+
+	if (!IS_WORD(VALUE_NAME, link->name) || !IS_WORD(VALUE_DEVICE, link->device) ||
+	    (!link->is_failover && !link->is_stateful))
+		return why_set(ret_why, ERR_SYNTAX,
+			       "failover lan interface: not a name and a device");
+	if (config_link_find(failover, link->name) != link)
+		return why_set(ret_why, ERR_EXISTS, "two links to the mate have the name %s",
+			       link->name);
+	if (config_link_on(failover, link->device) != link)
+		return why_set(ret_why, ERR_EXISTS,
+			       "%s %s: its device %s carries the %s %s, too: each link needs a "
+			       "device of its own",
+			       config_link_kind(link), link->name, link->device,
+			       config_link_kind(config_link_on(failover, link->device)),
+			       config_link_on(failover, link->device)->name);
+	(void)snprintf(where, sizeof(where), "failover interface ip %s", link->name);
+	return check_addresses(&link->active, &link->standby, where, ret_why);
+}
+
+/* Where failover is on, one failover link at least has addresses. A further one that has none is
+ * of no use yet. */
+static int check_has_link(const struct config_failover *failover, struct why *ret_why)
+{
+	const struct config_link *first = &failover->links[0];
+
+	if (failover->n_links == 0 || !first->is_failover)
+		return why_set(ret_why, ERR_NOT_FOUND,
+			       "failover is on, but there is no failover link: give \"failover lan "
+			       "interface NAME DEVICE\"");
+	for (size_t i = 0; i < failover->n_links; i++) {
+		const struct config_link *link = &failover->links[i];
+
+		if (link->is_failover && config_link_has_addresses(link))
+			return 0;
+	}
+	return why_set(ret_why, ERR_NOT_FOUND,
+		       "failover is on, but its link has no addresses: give \"failover "
+		       "interface ip %s ADDRESS MASK standby ADDRESS\"",
+		       first->name);
+}
+
 static int check_failover(const struct config_failover *failover, struct why *ret_why)
 {
 	int r = check_times(failover, ret_why);
@@ -77,30 +122,15 @@ static int check_failover(const struct config_failover *failover, struct why *re
 		return why_set(ret_why, ERR_SYNTAX,
 			       "failover interface-policy: %u is not from 1 to 250",
 			       failover->interface_policy);
-	if (!IS_EMPTY_OR_WORD(VALUE_NAME, failover->link_name) ||
-	    !IS_EMPTY_OR_WORD(VALUE_DEVICE, failover->link_device) ||
-	    !failover->link_name[0] != !failover->link_device[0])
-		return why_set(ret_why, ERR_SYNTAX,
-			       "failover lan interface: not a name and a device");
-	r = check_addresses(&failover->link_active, &failover->link_standby,
-			    "failover interface ip", ret_why);
-	if (r < 0 || !failover->is_enabled)
-		return r;
-	if (!failover->link_name[0])
-		return why_set(ret_why, ERR_NOT_FOUND,
-			       "failover is on, but there is no failover link: give \"failover lan "
-			       "interface NAME DEVICE\"");
-	if (!failover->link_active.family || !failover->link_standby.family)
-		return why_set(ret_why, ERR_NOT_FOUND,
-			       "failover is on, but its link has no addresses: give \"failover "
-			       "interface ip %s ADDRESS MASK standby ADDRESS\"",
-			       failover->link_name);
-	return 0;
+	for (size_t i = 0; i < failover->n_links && r == 0; i++)
+		r = check_link(failover, i, ret_why);
+	return r < 0 || !failover->is_enabled ? r : check_has_link(failover, ret_why);
 }
 
 static int check_interface(const struct config *config, size_t index, struct why *ret_why)
 {
 	const struct config_interface *interface = &config->interfaces[index];
+	const struct config_link *link;
 	char where[32];
 	int r;
 
@@ -118,14 +148,14 @@ static int check_interface(const struct config *config, size_t index, struct why
 	if (interface->name[0] && config_interface_find(config, interface->name) != interface)
 		return why_set(ret_why, ERR_EXISTS, "%s: another one has the name %s", where,
 			       interface->name);
-	if (interface->name[0] && strcmp(interface->name, config->failover.link_name) == 0)
+	if (interface->name[0] && config_link_find(&config->failover, interface->name))
 		return why_set(ret_why, ERR_EXISTS, "%s: the failover link has the name %s", where,
 			       interface->name);
-	if (strcmp(interface->device, config->failover.link_device) == 0 &&
-	    (interface->name[0] || interface->active4.family || interface->active6.family))
+	link = config_link_on(&config->failover, interface->device);
+	if (link && (interface->name[0] || interface->active4.family || interface->active6.family))
 		return why_set(ret_why, ERR_EXISTS,
-			       "%s carries the failover link: it cannot have a nameif or addresses",
-			       where);
+			       "%s carries the %s: it cannot have a nameif or addresses", where,
+			       config_link_kind(link));
 	r = check_addresses(&interface->active4, &interface->standby4, where, ret_why);
 	if (r == 0)
 		r = check_addresses(&interface->active6, &interface->standby6, where, ret_why);
@@ -139,18 +169,42 @@ static bool overlaps(const struct config_address *a, const struct config_address
 	return a->family && config_address_same_net(a, b, length);
 }
 
-static int check_overlaps(const struct config *config, struct why *ret_why)
+static int check_link_overlaps(const struct config *config, size_t index, struct why *ret_why)
 {
-	const struct config_address *link = &config->failover.link_active;
+	const struct config_link *link = &config->failover.links[index];
 
+	for (size_t i = 0; i < index; i++) {
+		const struct config_link *other = &config->failover.links[i];
+
+		if (overlaps(&link->active, &other->active))
+			return why_set(ret_why, ERR_EXISTS,
+				       "%s %s: its network overlaps with that of the %s %s: each "
+				       "link needs a network of its own",
+				       config_link_kind(link), link->name, config_link_kind(other),
+				       other->name);
+	}
 	for (size_t i = 0; i < config->n_interfaces; i++) {
 		const struct config_interface *a = &config->interfaces[i];
 
-		if (overlaps(&a->active4, link) || overlaps(&a->active6, link))
-			return why_set(
-				ret_why, ERR_EXISTS,
-				"interface %s: its network overlaps with the failover link's",
-				a->device);
+		if (overlaps(&a->active4, &link->active) || overlaps(&a->active6, &link->active))
+			return why_set(ret_why, ERR_EXISTS,
+				       "interface %s: its network overlaps with the %s's",
+				       a->device, config_link_kind(link));
+	}
+	return 0;
+}
+
+static int check_overlaps(const struct config *config, struct why *ret_why)
+{
+	for (size_t i = 0; i < config->failover.n_links; i++) {
+		int r = check_link_overlaps(config, i, ret_why);
+
+		if (r < 0)
+			return r;
+	}
+	for (size_t i = 0; i < config->n_interfaces; i++) {
+		const struct config_interface *a = &config->interfaces[i];
+
 		for (size_t j = 0; j < i; j++) {
 			const struct config_interface *b = &config->interfaces[j];
 

@@ -75,12 +75,13 @@ static int check_alone(const struct config *config, const struct config_secondar
 	if (!is_known)
 		return why_secondary(ret_why, ERR_NOT_FOUND, secondary,
 				     "is on an interface that is not configured", "");
-	if (strcmp(config->failover.link_device, secondary->device) == 0)
+	if (config_link_on(&config->failover, secondary->device))
 		return why_secondary(ret_why, ERR_EXISTS, secondary,
 				     "is on the device of the failover link", "");
-	if (overlaps(&config->failover.link_active, address))
-		return why_secondary(ret_why, ERR_EXISTS, secondary,
-				     "is in the network of the failover link", "");
+	for (size_t i = 0; i < config->failover.n_links; i++)
+		if (overlaps(&config->failover.links[i].active, address))
+			return why_secondary(ret_why, ERR_EXISTS, secondary,
+					     "is in the network of the failover link", "");
 	return 0;
 }
 

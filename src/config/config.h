@@ -19,6 +19,7 @@
  */
 #define CONFIG_NAME_MAX 64
 #define CONFIG_INTERFACES_MAX 64
+#define CONFIG_LINKS_MAX 5	   /* failover links and the stateful link */
 #define CONFIG_TRUSTPOINTS_MAX 256 /* ones with lines of their own; the store holds any number */
 #define CONFIG_BINDINGS_MAX 256
 #define CONFIG_SECONDARIES_MAX 1000
@@ -41,6 +42,16 @@ struct config_secondary {
 	struct config_address address;
 };
 
+/* A link to the mate: its device carries nothing else, and its addresses never move. */
+struct config_link {
+	char name[CONFIG_NAME_MAX];
+	char device[IFNAMSIZ];
+	/* `failover interface ip NAME A M standby B`: A is the primary's, B the secondary's. */
+	struct config_address active, standby;
+	bool is_failover; /* `failover lan interface NAME DEVICE` */
+	bool is_stateful; /* `failover link NAME [DEVICE]`; one link at most, may be both */
+};
+
 enum config_replication {
 	CONFIG_REPLICATION_OFF,
 	CONFIG_REPLICATION_ASYNC,
@@ -50,13 +61,12 @@ enum config_replication {
 
 struct config_failover {
 	bool is_enabled;
-	enum fo_unit unit;		 /* default secondary, as on an ASA */
-	char link_name[CONFIG_NAME_MAX]; /* `failover lan interface NAME DEVICE` */
-	char link_device[IFNAMSIZ];
-	struct config_address
-		link_active; /* `failover interface ip NAME A M standby B`: A is the primary's */
-	struct config_address link_standby; /* ... B the secondary's; these never move */
-	bool has_key;			    /* `failover key *****`: the keeper has it */
+	enum fo_unit unit; /* default secondary, as on an ASA */
+	/* The failover links in the order of their lines, then a stateful link of its own:
+	 * replication prefers the first that works. */
+	struct config_link links[CONFIG_LINKS_MAX];
+	size_t n_links;
+	bool has_key;	     /* `failover key *****`: the keeper has it */
 	char new_key[160];   /* a secret read from a line, on its way to the keeper; whoever
 			      * hands it over wipes it and sets has_key */
 	bool is_new_key_hex; /* new_key is 32 hexadecimal digits: 16 bytes, not a text */
@@ -150,6 +160,22 @@ int config_merge_replicated(const struct config *local, const char *text, size_t
  * ERR_SYNTAX, ERR_EXISTS, ERR_NOT_FOUND.
  */
 int config_check(const struct config *config, struct why *ret_why);
+
+/* The link to the mate with this name; the one on this device. NULL if there is none. */
+const struct config_link *config_link_find(const struct config_failover *failover,
+					   const char *name);
+const struct config_link *config_link_on(const struct config_failover *failover,
+					 const char *device);
+/* The preferred link that has addresses; NULL if there is none. */
+const struct config_link *config_link_first(const struct config_failover *failover);
+bool config_link_has_addresses(const struct config_link *link);
+/* Its address of this unit, and the mate's. */
+const struct config_address *config_link_own(const struct config_failover *failover,
+					     const struct config_link *link);
+const struct config_address *config_link_mate(const struct config_failover *failover,
+					      const struct config_link *link);
+/* What a sentence calls it: "failover link", "stateful link". */
+const char *config_link_kind(const struct config_link *link);
 
 /* The interface with this nameif, NULL if there is none. */
 const struct config_interface *config_interface_find(const struct config *config, const char *name);

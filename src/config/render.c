@@ -87,22 +87,35 @@ static void put_interface(struct renderer *renderer, const struct config *config
 	PUT(renderer, "!\n");
 }
 
+static void put_link(struct renderer *renderer, const struct config_link *link)
+{
+	if (link->is_failover)
+		PUT(renderer, "failover lan interface %s %s\n", link->name, link->device);
+	if (link->is_stateful)
+		PUT(renderer, "failover link %s %s\n", link->name, link->device);
+}
+
+static void put_link_addresses(struct renderer *renderer, const struct config_link *link)
+{
+	if (link->active.family)
+		PUT(renderer, "failover interface ip %s", link->name);
+	if (link->active.family == AF_INET)
+		put_addresses4(renderer, &link->active, &link->standby);
+	if (link->active.family == AF_INET6)
+		put_addresses6(renderer, &link->active, &link->standby);
+}
+
 static void put_failover_local(struct renderer *renderer, const struct config_failover *failover)
 {
 	PUT(renderer, "%sfailover\n", failover->is_enabled ? "" : "no ");
 	PUT(renderer, "failover lan unit %s\n",
 	    failover->unit == FO_UNIT_PRIMARY ? "primary" : "secondary");
-	if (failover->link_name[0])
-		PUT(renderer, "failover lan interface %s %s\n", failover->link_name,
-		    failover->link_device);
+	for (size_t i = 0; i < failover->n_links; i++)
+		put_link(renderer, &failover->links[i]);
 	if (failover->has_key || failover->new_key[0])
 		PUT(renderer, "failover key *****\n");
-	if (failover->link_active.family)
-		PUT(renderer, "failover interface ip %s", failover->link_name);
-	if (failover->link_active.family == AF_INET)
-		put_addresses4(renderer, &failover->link_active, &failover->link_standby);
-	if (failover->link_active.family == AF_INET6)
-		put_addresses6(renderer, &failover->link_active, &failover->link_standby);
+	for (size_t i = 0; i < failover->n_links; i++)
+		put_link_addresses(renderer, &failover->links[i]);
 }
 
 static void put_time(struct renderer *renderer, const char *before, uint32_t ms)

@@ -442,7 +442,7 @@ static void a_merge_takes_the_pairs_lines_and_keeps_the_units_own(void **state)
 	assert_int_equal(config_merge_replicated(local, text, strlen(text), &merged, NULL), 0);
 	assert_string_equal(merged->hostname, "gw.example.org");
 	assert_int_equal(merged->failover.unit, FO_UNIT_SECONDARY);
-	assert_string_equal(merged->failover.link_device, "ens9");
+	assert_string_equal(merged->failover.links[0].device, "ens9");
 	assert_string_equal(merged->failover.new_key, "local-secret");
 	assert_int_equal(merged->failover.hold_ms, 30);
 	assert_int_equal(merged->n_trustpoints, 2);

@@ -223,8 +223,8 @@ static void merged(uint64_t seed, struct config *config)
 	expect_same_text(seed, &shared, &after);
 	assert_int_equal(result->failover.unit, local->failover.unit);
 	assert_int_equal(result->failover.is_enabled, local->failover.is_enabled);
-	assert_true(
-		config_address_equal(&result->failover.link_active, &local->failover.link_active));
+	assert_memory_equal(result->failover.links, local->failover.links,
+			    sizeof(local->failover.links));
 	buf_done(&shared);
 	buf_done(&after);
 	config_free(result);

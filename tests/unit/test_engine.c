@@ -256,8 +256,7 @@ static void a_link_that_is_set_up_anew_ends_the_bulk_at_once(void **state)
 	(void)state;
 	world_be_staging("");
 	assert_int_equal(config_copy(world.engine->config, &config), 0);
-	config->failover.link_device[0] = 0;
-	config->failover.link_active.family = config->failover.link_standby.family = 0;
+	config->failover.n_links = 0;
 	begin = monotime_now();
 	engine_apply_config(world.engine, config);
 	WAIT_FOR(world.engine->fsm.state != FO_STATE_BULK_SYNC);
@@ -278,8 +277,7 @@ static void items_on_their_way_to_the_keeper_outlive_the_link(void **state)
 		world_mate_send(ASAFO__WIRE__LINK__BODY_SYNC_ITEMS, &items);
 	WAIT_FOR(world.keeper.asked[IPC_STAGE_ITEMS] == 64);
 	assert_int_equal(config_copy(world.engine->config, &config), 0);
-	config->failover.link_device[0] = 0;
-	config->failover.link_active.family = config->failover.link_standby.family = 0;
+	config->failover.n_links = 0;
 	engine_apply_config(world.engine, config);
 	assert_null(world.engine->pair.link);
 	while (world_keeper_has(IPC_STAGE_ITEMS))
