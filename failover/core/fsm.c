@@ -45,6 +45,7 @@ static void note_hello(struct fo_step *step)
 {
 	struct fo_fsm *fsm = step->fsm;
 
+	step->is_mate_back = !fsm->flags.is_mate_heard;
 	fsm->mate = step->event->mate;
 	fsm->mate.term = clamp_term(fsm->mate.term);
 	fsm->mate.position.term = clamp_term(fsm->mate.position.term);

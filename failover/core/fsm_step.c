@@ -152,7 +152,7 @@ void fo_activate_go(struct fo_step *step)
 	fsm->term = fsm->terms.own;
 	fsm->stage = FO_STAGE_CLAIMING;
 	fsm->flags.is_released = false;
-	fsm->flags.is_contested = false;
+	fsm->flags.is_contested = fo_mate_serves(fsm);
 	enter_row(step, FO_STATE_ACTIVE_DRAIN, fsm->reason);
 	enter_row(step, FO_STATE_ACTIVE_APPLYING_CONFIG, fsm->reason);
 	fo_say(step);
@@ -275,7 +275,9 @@ void fo_hand_over(struct fo_step *step, enum fo_state to, enum fo_reason reason)
 bool fo_contest(struct fo_step *step)
 {
 	struct fo_fsm *fsm = step->fsm;
-	bool is_ended = fsm->flags.is_contested && !fo_mate_serves(fsm);
+	/* A mate that comes back from a silence may have served meanwhile, and given way before its
+	 * word of that came through. */
+	bool is_ended = (fsm->flags.is_contested || step->is_mate_back) && !fo_mate_serves(fsm);
 	bool is_lost = fsm->mate.term > fsm->terms.own ||
 		       (fsm->mate.term == fsm->terms.own && fsm->params.unit != FO_UNIT_PRIMARY);
 

@@ -13,7 +13,8 @@ struct fo_step {
 	struct fo_fsm *fsm;
 	const struct fo_event *event;
 	struct fo_update *update;
-	bool has_moved; /* a transition since the last SEND_HELLO */
+	bool has_moved;	   /* a transition since the last SEND_HELLO */
+	bool is_mate_back; /* this is its first hello after a silence of a holdtime */
 };
 
 /* Terms beyond this are nobody's: adding to them cannot wrap. */

@@ -5,31 +5,73 @@
 #include <inttypes.h>
 #include <string.h>
 
-#define HOLD_NS (SIM_HOLD_MS * SIM_MS)
-#define POLL_NS (SIM_POLL_MS * SIM_MS)
 /* To meet again after being apart: an exchange that proves the boots, then one holdtime. */
-#define MEET_NS (HOLD_NS + 3 * POLL_NS + 4 * SIM_DELAY_GOOD_NS)
+static uint64_t meet_ns(const struct sim_world *world)
+{
+	return world->hold_ns + 3 * world->poll_ns + 4 * sim_delay_good(world) + world->kernel_ns;
+}
+
 /* A path that worked for so long leaves nobody an excuse to claim. */
-#define EXCUSE_NS (MEET_NS + 4 * HOLD_NS)
+static uint64_t excuse_ns(const struct sim_world *world)
+{
+	return meet_ns(world) + 4 * world->hold_ns;
+}
 
 static bool is_awake(const struct sim_world *world, const struct sim_node *node)
 {
 	return node->is_up && node->frozen_until <= world->now;
 }
 
-static bool is_good(const struct sim_path *path)
+static bool is_good(const struct sim_world *world, const struct sim_path *path)
 {
 	return path->is_open[0] && path->is_open[1] && path->loss_percent == 0 &&
-	       path->delay_ns <= SIM_DELAY_GOOD_NS;
+	       path->delay_ns <= sim_delay_good(world);
+}
+
+/* They met, and WINNER goes on: the neighbours' caches may hold what the other announced last. */
+static void expect_announcement(struct sim_world *world)
+{
+	for (unsigned i = 0; i < FO_UNIT__MAX; i++) {
+		const struct sim_node *node = &world->nodes[i];
+
+		const struct sim_node *mate = sim_mate(world, node);
+
+		/* Of a mate that died, or was cut off, nobody heard that it held them, too. */
+		if (sim_holds(world, node) && !mate->holds && mate->is_up &&
+		    mate->watch.has_announced) {
+			world->is_announce_due = true;
+			world->winner = node->unit;
+			world->loser_epoch = mate->epoch;
+			world->announce_since = world->now;
+		}
+	}
+}
+
+static void check_announcement(struct sim_world *world)
+{
+	const struct sim_node *winner = &world->nodes[world->winner];
+	uint64_t since = world->announce_since > world->calm_since ? world->announce_since
+								   : world->calm_since;
+
+	if (!world->is_announce_due)
+		return;
+	if (!winner->is_claimed || sim_mate(world, winner)->epoch != world->loser_epoch ||
+	    winner->watch.announced_at >= world->announce_since)
+		world->is_announce_due = false;
+	else if (world->calm_since != UINT64_MAX && world->now - since > meet_ns(world))
+		sim_fail(world, "the %s won and did not announce the addresses again",
+			 fo_unit_text(world->winner));
 }
 
 static void check_split(struct sim_world *world)
 {
-	bool is_split = world->nodes[0].holds && world->nodes[1].holds;
+	bool is_split = sim_holds(world, &world->nodes[0]) && sim_holds(world, &world->nodes[1]);
 	uint64_t since =
 		world->split_since > world->calm_since ? world->split_since : world->calm_since;
 
 	if (!is_split) {
+		if (world->split_since != UINT64_MAX)
+			expect_announcement(world);
 		world->split_since = UINT64_MAX;
 		return;
 	}
@@ -37,7 +79,7 @@ static void check_split(struct sim_world *world)
 	if (world->split_since == UINT64_MAX) {
 		world->split_since = world->now;
 		sim_trace(world, NULL, "both units hold the addresses");
-	} else if (since != UINT64_MAX && world->now - since > MEET_NS)
+	} else if (since != UINT64_MAX && world->now - since > meet_ns(world))
 		sim_fail(world, "both units hold the addresses although they hear each other");
 }
 
@@ -65,12 +107,13 @@ void sim_check_calm(struct sim_world *world)
 	bool has_path = false;
 
 	for (size_t i = 0; i < SIM_PATHS; i++)
-		has_path |= is_good(&world->paths[i]);
+		has_path |= is_good(world, &world->paths[i]);
 	if (!is_calm || !has_path)
 		world->calm_since = UINT64_MAX;
 	else if (world->calm_since == UINT64_MAX)
 		world->calm_since = world->now;
 	check_split(world);
+	check_announcement(world);
 	check_contents(world);
 }
 
@@ -88,7 +131,7 @@ static void check_election(struct sim_world *world, const struct sim_node *node)
 
 	if (is_older && mate->fsm.state == FO_STATE_NEGOTIATION &&
 	    mate->fsm.reason != FO_REASON_NOT_SCHEDULED && world->calm_since != UINT64_MAX &&
-	    world->now - world->calm_since > EXCUSE_NS)
+	    world->now - world->calm_since > excuse_ns(world))
 		sim_fail(world, "%s claims although the %s has newer data",
 			 fo_unit_text(node->unit), fo_unit_text(mate->unit));
 }
@@ -100,35 +143,79 @@ void sim_check_claim(struct sim_world *world, const struct sim_node *node, uint6
 	if (term > node->disk.promised_term)
 		sim_fail(world, "%s claims in term %" PRIu64 ", which is not durable",
 			 fo_unit_text(node->unit), term);
-	if (term <= node->claimed_term)
+	if (term <= node->watch.claimed_term)
 		sim_fail(world, "%s claims in term %" PRIu64 " after %" PRIu64,
-			 fo_unit_text(node->unit), term, node->claimed_term);
+			 fo_unit_text(node->unit), term, node->watch.claimed_term);
 	if (term % 2 != (node->unit == FO_UNIT_PRIMARY ? 0 : 1))
 		sim_fail(world, "term %" PRIu64 " is the mate's", term);
 	check_election(world, node);
-	if (mate->holds && world->calm_since != UINT64_MAX &&
-	    world->now - world->calm_since > EXCUSE_NS &&
+	if (sim_holds(world, mate) && !node->watch.is_overridden &&
+	    world->calm_since != UINT64_MAX && world->now - world->calm_since > excuse_ns(world) &&
 	    node->fsm.reason != FO_REASON_STATE_CHECK && node->fsm.reason != FO_REASON_MATE_EMPTY)
 		sim_fail(world, "%s claims although it hears the %s, which holds the addresses",
 			 fo_unit_text(node->unit), fo_unit_text(mate->unit));
 }
 
-void sim_check_step(struct sim_world *world, const struct sim_node *node)
+void sim_check_step(struct sim_world *world, struct sim_node *node)
 {
-	struct sim_node *own = &world->nodes[node->unit];
+	uint64_t floor = node->disk.activated_term;
 
 	if (!node->is_up)
 		return;
-	if (node->fsm.term < node->seen_term)
+	if (node->fsm.term < node->watch.seen_term || node->fsm.term < floor)
 		sim_fail(world, "the term of %s fell from %" PRIu64 " to %" PRIu64,
-			 fo_unit_text(node->unit), node->seen_term, node->fsm.term);
-	own->seen_term = node->fsm.term;
+			 fo_unit_text(node->unit),
+			 node->watch.seen_term > floor ? node->watch.seen_term : floor,
+			 node->fsm.term);
+	node->watch.seen_term = node->fsm.term;
 	if (fo_state_is_active(node->fsm.state) && node->fsm.state != FO_STATE_JUST_ACTIVE &&
 	    !fo_fsm_is_active(&node->fsm))
 		sim_fail(world, "%s shows %s and does not serve", fo_unit_text(node->unit),
 			 fo_state_text(node->fsm.state));
-	if (fo_fsm_is_active(&node->fsm) && node->disk.promised_term < node->claimed_term)
+	if (fo_fsm_is_active(&node->fsm) && node->disk.promised_term < node->watch.claimed_term)
 		sim_fail(world, "%s serves in a term that is not durable",
+			 fo_unit_text(node->unit));
+	if (node->is_claimed != fo_fsm_is_active(&node->fsm))
+		sim_fail(world,
+			 node->is_claimed ? "%s left the active states without a release"
+					  : "%s serves without a claim",
+			 fo_unit_text(node->unit));
+	if (!node->is_claimed && node->holds && fo_fsm_view(&node->fsm).is_serving == false)
+		sim_fail(world, "%s says that it does not serve and holds the addresses",
+			 fo_unit_text(node->unit));
+}
+
+/* Nothing recorded, and nothing forged, is ever believed. */
+void sim_check_belief(struct sim_world *world, struct sim_node *node,
+		      const struct sim_datagram *datagram)
+{
+	struct sim_belief *belief = &node->watch.belief;
+	struct sim_belief next = {datagram->epoch, datagram->counter};
+
+	if (datagram->counter == 0 || datagram->from == node->unit)
+		sim_fail(world, "the %s believes a hello that nobody said",
+			 fo_unit_text(node->unit));
+	else if (datagram->sent_at < node->watch.booted_at)
+		sim_fail(world, "the %s believes a hello from before it booted",
+			 fo_unit_text(node->unit));
+	else if (next.epoch < belief->epoch)
+		sim_fail(world, "the %s believes a hello of a boot that a later one replaced",
+			 fo_unit_text(node->unit));
+	else if (next.epoch == belief->epoch && next.counter <= belief->counter)
+		sim_fail(world, "the %s believes a hello twice, or an older one",
+			 fo_unit_text(node->unit));
+	*belief = next;
+}
+
+/* What says Standby Ready holds what the active acknowledged; one that handed over was level with
+ * its mate. */
+void sim_check_ready(struct sim_world *world, const struct sim_node *node)
+{
+	if (node->fsm.flags.is_handed_over)
+		return;
+	if (!is_same_place(node->disk.position, node->sync.position) ||
+	    node->disk.content.n < node->sync.content.n)
+		sim_fail(world, "the %s says Standby Ready and holds something else",
 			 fo_unit_text(node->unit));
 }
 
@@ -158,7 +245,8 @@ static void check_writes(struct sim_world *world, const struct sim_node *active)
 
 		if (world->writes[id].is_acknowledged && !is_there && !is_orphan)
 			sim_fail(world, "import %u was acknowledged and is nowhere", id);
-		if (world->writes[id].is_on_both && !is_there && !world->has_split)
+		if (world->writes[id].is_on_both && !is_there && !world->has_split &&
+		    !world->has_given_up)
 			sim_fail(world, "import %u was on both units and is an orphan", id);
 	}
 }
@@ -170,7 +258,7 @@ const struct sim_node *sim_check_pair(struct sim_world *world)
 	for (unsigned i = 0; i < FO_UNIT__MAX; i++) {
 		const struct sim_node *node = &world->nodes[i];
 
-		if (node->fsm.state == FO_STATE_ACTIVE && node->holds)
+		if (node->fsm.state == FO_STATE_ACTIVE && sim_holds(world, node))
 			active = node;
 		if (node->fsm.state == FO_STATE_STANDBY_READY && !node->holds)
 			standby = node;
@@ -194,7 +282,7 @@ void sim_check_end(struct sim_world *world)
 	standby = sim_mate(world, active);
 	if (!is_same_place(active->disk.position, standby->disk.position))
 		sim_fail(world, "the standby is ready and lacks something");
-	if (world->now - world->moved_at < 2 * HOLD_NS)
+	if (world->now - world->moved_at < 2 * world->hold_ns)
 		sim_fail(world, "the units do not come to rest");
 	check_writes(world, active);
 }

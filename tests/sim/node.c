@@ -5,7 +5,12 @@
 #include <inttypes.h>
 #include <string.h>
 
-static const uint8_t KEY[HELLO_KEY_SIZE] = "the simulated pair's hello key.";
+#include "base/err.h"
+
+const uint8_t SIM_KEY[HELLO_KEY_SIZE] = "the simulated pair's hello key.";
+
+/* 2026, in nanoseconds: what jumps stays as long on the wire. */
+#define REALTIME_NS UINT64_C(1780000000000000000)
 
 static uint64_t local_now(const struct sim_world *world, const struct sim_node *node)
 {
@@ -23,7 +28,7 @@ static uint64_t delay_until(const struct sim_world *world, const struct sim_node
 	if (local <= now)
 		return 0;
 	/* A clock that is slow by a thousandth, and a rounding: late by a little, never early. */
-	return (local - now) + (local - now) / 900 + 1000000;
+	return (local - now) + (local - now) / 900 + world->unit_ns;
 }
 
 static void arm(struct sim_world *world, struct sim_node *node)
@@ -38,16 +43,42 @@ static void arm(struct sim_world *world, struct sim_node *node)
 		sim_push(world, &item, delay_until(world, node, deadline.ns));
 }
 
+struct fo_health sim_health(const struct sim_node *node)
+{
+	struct fo_health health = fo_health_of_interfaces(node->failed_interfaces, 1);
+
+	/* A front that cannot serve. */
+	if (node->is_front_failing) {
+		health.score = health.score > 500 ? health.score - 500 : 0;
+		health.is_failing = true;
+	}
+	return health;
+}
+
+bool sim_holds(const struct sim_world *world, const struct sim_node *node)
+{
+	bool is_frozen = node->frozen_until > world->now;
+
+	return node->is_up && node->holds &&
+	       !(is_frozen && world->now - node->frozen_since > SIM_LEASE_NS);
+}
+
 static void send_hello(struct sim_world *world, struct sim_node *node)
 {
-	struct hello hello = {.view = fo_fsm_view(&node->fsm), .hold_ms = SIM_HOLD_MS};
+	struct hello hello = {.view = fo_fsm_view(&node->fsm), .hold_ms = node->fsm.params.hold_ms};
+	struct sim_datagram datagram = {
+		.from = node->unit, .epoch = node->epoch, .sent_at = world->now};
 	uint8_t data[HELLO_SIZE_MAX];
-	size_t size;
 
-	if (hello_seal(node->codec, &hello, data, &size) < 0)
+	hello.sent_realtime_ns = REALTIME_NS + world->now + (uint64_t)node->realtime_offset;
+	if (hello_seal(node->codec, &hello, data, &datagram.size) < 0 ||
+	    datagram.size > SIM_DATAGRAM_MAX) {
 		sim_fail(world, "a hello could not be sealed");
-	else
-		sim_send(world, node->unit, data, size);
+		return;
+	}
+	memcpy(datagram.data, data, datagram.size);
+	datagram.counter = ++node->sent;
+	sim_send(world, &datagram);
 }
 
 static void persist(struct sim_world *world, struct sim_node *node, const struct fo_action *action)
@@ -65,26 +96,25 @@ static void persist(struct sim_world *world, struct sim_node *node, const struct
 	sim_push(world, &item, at - world->now);
 }
 
+static void write_term(struct sim_node *node, const struct sim_item *item)
+{
+	struct sim_disk *disk = &node->disk;
+
+	if (item->term > disk->promised_term)
+		disk->promised_term = item->term;
+	if (item->is_activation && item->term > disk->activated_term)
+		disk->activated_term = item->term;
+}
+
 static void persisted(struct sim_world *world, struct sim_node *node, const struct sim_item *item)
 {
 	struct fo_event event = {.type = FO_EVENT_TERM_DURABLE, .term = item->term};
-	struct sim_disk *disk = &node->disk;
 
-	if (node->is_disk_failing) {
+	if (node->is_disk_failing)
 		event.type = FO_EVENT_TERM_FAILED;
-	} else {
-		if (item->term > disk->promised_term)
-			disk->promised_term = item->term;
-		if (item->is_activation && item->term > disk->activated_term)
-			disk->activated_term = item->term;
-	}
+	else
+		write_term(node, item);
 	sim_node_feed(world, node, event);
-}
-
-static void keep_orphans(struct sim_node *node)
-{
-	for (uint16_t i = 0; i < node->disk.content.n; i++)
-		node->disk.orphans[node->disk.content.ids[i]] = true;
 }
 
 static void change_addresses(struct sim_world *world, struct sim_node *node,
@@ -104,6 +134,11 @@ static void transition(struct sim_world *world, struct sim_node *node,
 		  fo_reason_text(action->reason), node->fsm.term, node->fsm.position.term,
 		  node->fsm.position.seq);
 	world->moved_at = world->now;
+	sim_note(world, (uint64_t)node->unit);
+	sim_note(world, (uint64_t)action->to);
+	sim_note(world, world->now);
+	if (action->to == FO_STATE_STANDBY_READY)
+		sim_check_ready(world, node);
 	if (action->to == FO_STATE_ACTIVE)
 		sim_store_fallback(world, node);
 }
@@ -122,10 +157,13 @@ static void act(struct sim_world *world, struct sim_node *node, const struct fo_
 		break;
 	case FO_ACTION_CLAIM:
 		sim_check_claim(world, node, action->term);
-		node->claimed_term = action->term;
+		node->watch.has_announced = false;
+		node->watch.claimed_term = action->term;
+		node->is_claimed = true;
 		change_addresses(world, node, SIM_ITEM_CLAIMED, action->term);
 		break;
 	case FO_ACTION_RELEASE:
+		node->is_claimed = false;
 		change_addresses(world, node, SIM_ITEM_RELEASED, 0);
 		break;
 	case FO_ACTION_START_SYNC:
@@ -136,13 +174,16 @@ static void act(struct sim_world *world, struct sim_node *node, const struct fo_
 		break;
 	case FO_ACTION_KEEP_ORPHANS:
 		sim_trace(world, node, "keeps its orphans of term %" PRIu64, action->term);
-		keep_orphans(node);
+		node->sync.must_keep = true;
+		sim_orphans_keep(world, node);
 		break;
 	case FO_ACTION_STOPPED:
 		sim_trace(world, node, "stopped");
 		sim_node_crash(world, node);
 		break;
 	case FO_ACTION_ANNOUNCE:
+		node->watch.announced_at = world->now;
+		break;
 	case FO_ACTION__MAX:
 		break;
 	}
@@ -174,8 +215,10 @@ void sim_node_boot(struct sim_world *world, struct sim_node *node)
 		.type = FO_EVENT_START,
 		.params = {.unit = node->unit,
 			   .is_enabled = true,
-			   .poll_ms = SIM_POLL_MS,
-			   .hold_ms = SIM_HOLD_MS},
+			   .poll_ms = SIM_TIMING[world->timing].poll_ms,
+			   .hold_ms = SIM_TIMING[world->timing].hold_ms,
+			   .is_preempt = world->is_preempt,
+			   .preempt_delay_ms = world->preempt_delay_ms},
 		.boot = {.promised_term = node->disk.promised_term,
 			 .activated_term = node->disk.activated_term,
 			 .position = node->disk.position},
@@ -186,12 +229,18 @@ void sim_node_boot(struct sim_world *world, struct sim_node *node)
 	node->is_up = true;
 	node->epoch++;
 	node->frozen_until = 0;
-	node->seen_term = 0;
+	node->sent = 0;
+	node->answered_at = 0;
+	node->watch.seen_term = 0;
+	node->watch.booted_at = world->now;
+	node->watch.is_overridden = false;
+	node->watch.belief = (struct sim_belief){0};
 	node->is_disk_failing = false;
+	node->is_store_failed = false;
 	node->clock_offset = sim_random(world, 1000) * MONOTIME_NS_PER_SEC;
 	node->last_loop = local_now(world, node);
 	fo_fsm_init(&node->fsm);
-	if (hello_codec_new(KEY, node->unit, sim_random(world, 0), &node->codec) < 0) {
+	if (hello_codec_new(SIM_KEY, node->unit, sim_random(world, 0), &node->codec) < 0) {
 		sim_fail(world, "no codec");
 		return;
 	}
@@ -199,42 +248,93 @@ void sim_node_boot(struct sim_world *world, struct sim_node *node)
 		  "boots: promised %" PRIu64 ", activated %" PRIu64 ", lineage %" PRIu64,
 		  node->disk.promised_term, node->disk.activated_term, node->disk.position.lineage);
 	sim_node_feed(world, node, event);
-	if (node->failed_interfaces)
-		sim_node_feed(world, node,
-			      (struct fo_event){.type = FO_EVENT_HEALTH,
-						.health = fo_health_of_interfaces(
-							node->failed_interfaces, 1)});
+	if (node->is_up && sim_health(node).score != FO_HEALTH_FULL)
+		sim_node_feed(
+			world, node,
+			(struct fo_event){.type = FO_EVENT_HEALTH, .health = sim_health(node)});
+}
+
+/* What was being written is on the disk, or is not, as chance has it. */
+static void tear(struct sim_world *world, struct sim_node *node)
+{
+	for (size_t i = 0; i < world->n_items; i++) {
+		const struct sim_item *item = &world->items[world->heap[i]];
+
+		if (item->unit != node->unit || item->epoch != node->epoch ||
+		    item->type == SIM_ITEM_DATAGRAM || item->type == SIM_ITEM_OP ||
+		    sim_random(world, 2))
+			continue;
+		if (item->type == SIM_ITEM_PERSISTED && !node->is_disk_failing)
+			write_term(node, item);
+		else
+			sim_store_tear(world, node, item);
+	}
 }
 
 void sim_node_crash(struct sim_world *world, struct sim_node *node)
 {
-	(void)world;
 	if (!node->is_up)
 		return;
-	/* What was being written is lost, or was not, as chance has it: its item is of an old
-	 * epoch. */
+	tear(world, node);
 	node->is_up = false;
 	node->holds = false;
+	node->is_claimed = false;
 	node->epoch++;
 	node->crash_in_actions = -1;
 	node->sync.is_running = false;
+	node->sync.must_keep = false;
+	node->sync.is_keeping = false;
 	hello_codec_free(node->codec);
 	node->codec = NULL;
 }
 
-static void datagram(struct sim_world *world, struct sim_node *node, const struct sim_item *item)
+/* Of this unit's peer on the failover link, but it cannot be read. */
+static void refused(struct sim_world *world, struct sim_node *node,
+		    const struct sim_datagram *datagram, int code)
+{
+	struct hello_outside outside;
+
+	if (datagram->path != 0 || (code != ERR_VERSION && code != ERR_INTEGRITY) ||
+	    hello_peek(datagram->data, datagram->size, &outside) < 0 || outside.unit == node->unit)
+		return;
+	sim_node_feed(world, node,
+		      (struct fo_event){.type = FO_EVENT_STRANGER,
+					.is_stranger_serving = outside.is_serving});
+}
+
+/* As the engine does: what proves nothing yet is answered, and no more. */
+static void answer(struct sim_world *world, struct sim_node *node)
+{
+	if (world->now - node->answered_at < 2 * SIM_MS)
+		return;
+	node->answered_at = world->now;
+	send_hello(world, node);
+}
+
+static void datagram(struct sim_world *world, struct sim_node *node,
+		     const struct sim_datagram *datagram)
 {
 	struct hello hello;
 	bool is_current;
-	int r = hello_open(node->codec, item->path, item->data, item->size, &hello, &is_current);
+	int r = hello_open(node->codec, datagram->path, datagram->data, datagram->size, &hello,
+			   &is_current);
 
-	if (r < 0 || !is_current || !hello.is_newest)
+	if (r < 0) {
+		refused(world, node, datagram, r);
 		return;
+	}
+	if (!is_current) {
+		answer(world, node);
+		return;
+	}
+	if (!hello.is_newest)
+		return;
+	sim_check_belief(world, node, datagram);
 	sim_node_feed(world, node, (struct fo_event){.type = FO_EVENT_HELLO, .mate = hello.view});
-	if (node->is_up && hello.view.is_serving && hello.view.term > node->claimed_term &&
+	if (node->is_up && hello.view.is_serving && hello.view.term > node->watch.claimed_term &&
 	    fo_fsm_is_active(&node->fsm))
 		sim_fail(world, "%s serves in term %" PRIu64 " and heard of term %" PRIu64,
-			 fo_unit_text(node->unit), node->claimed_term, hello.view.term);
+			 fo_unit_text(node->unit), node->watch.claimed_term, hello.view.term);
 }
 
 /* The loop finds that it did not run for longer than the holdtime: it says so before anything else.
@@ -245,7 +345,7 @@ static void wake(struct sim_world *world, struct sim_node *node)
 	uint64_t gap = now - node->last_loop;
 
 	node->last_loop = now;
-	if (gap <= SIM_HOLD_MS * SIM_MS)
+	if (gap <= node->fsm.params.hold_ms * SIM_MS)
 		return;
 	sim_trace(world, node, "was not scheduled for %" PRIu64 " ms", gap / SIM_MS);
 	if (gap > SIM_LEASE_NS)
@@ -262,6 +362,10 @@ static void claimed(struct sim_world *world, struct sim_node *node)
 		event.type = FO_EVENT_CLAIM_FAILED;
 	node->is_claim_failing = false;
 	node->holds = true;
+	if (event.type == FO_EVENT_CLAIMED) {
+		node->watch.announced_at = world->now;
+		node->watch.has_announced = true;
+	}
 	sim_node_feed(world, node, event);
 }
 
@@ -272,7 +376,7 @@ void sim_node_take(struct sim_world *world, struct sim_node *node, const struct 
 		return;
 	switch (item->type) {
 	case SIM_ITEM_DATAGRAM:
-		datagram(world, node, item);
+		datagram(world, node, &item->datagram);
 		break;
 	case SIM_ITEM_TICK:
 		if (item->id == node->tick_id)
@@ -289,6 +393,7 @@ void sim_node_take(struct sim_world *world, struct sim_node *node, const struct 
 		sim_node_feed(world, node, (struct fo_event){.type = FO_EVENT_RELEASED});
 		break;
 	case SIM_ITEM_SYNC:
+	case SIM_ITEM_ORPHANS:
 	case SIM_ITEM_FALLBACK:
 	case SIM_ITEM_WRITTEN:
 	case SIM_ITEM_REPLICATE:

@@ -3,6 +3,7 @@
 #include "sim.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 static void feed_type(struct sim_world *world, struct sim_node *node, enum fo_event_type type)
@@ -11,19 +12,25 @@ static void feed_type(struct sim_world *world, struct sim_node *node, enum fo_ev
 		sim_node_feed(world, node, (struct fo_event){.type = type});
 }
 
+static void set_path(struct sim_world *world, const struct sim_op *op, struct sim_path *path)
+{
+	if (op->type == SIM_OP_LOSS)
+		path->loss_percent = (unsigned)op->arg;
+	else if (op->type == SIM_OP_DUPLICATE)
+		path->duplicate_percent = (unsigned)op->arg;
+	else if (op->type == SIM_OP_DELAY)
+		path->delay_ns = (uint64_t)op->arg * world->unit_ns;
+	else if (op->type == SIM_OP_APART)
+		path->is_open[0] = path->is_open[1] = false;
+	else
+		*path = (struct sim_path){.is_open = {true, true}, .delay_ns = 2 * world->unit_ns};
+}
+
 static void set_paths(struct sim_world *world, const struct sim_op *op)
 {
-	for (size_t i = 0; i < SIM_PATHS; i++) {
-		struct sim_path *path = &world->paths[i];
-
-		if (op->type == SIM_OP_LOSS)
-			path->loss_percent = (unsigned)op->arg;
-		else if (op->type == SIM_OP_DUPLICATE)
-			path->duplicate_percent = (unsigned)op->arg;
-		else if (op->type == SIM_OP_DELAY)
-			path->delay_ns = (uint64_t)op->arg * SIM_MS;
-		else
-			*path = (struct sim_path){.is_open = {true, true}, .delay_ns = 2 * SIM_MS};
+	for (unsigned i = 0; i < SIM_PATHS; i++) {
+		if (op->only_path == 0 || op->only_path == i + 1)
+			set_path(world, op, &world->paths[i]);
 	}
 }
 
@@ -34,7 +41,7 @@ static void wipe(struct sim_world *world, struct sim_node *node)
 
 	sim_node_crash(world, node);
 	sim_store_make(world, node);
-	node->claimed_term = 0;
+	node->watch.claimed_term = 0;
 	for (uint16_t id = 0; id < world->n_writes; id++) {
 		struct sim_write *write = &world->writes[id];
 
@@ -56,22 +63,90 @@ static void write_standby(struct sim_world *world)
 	}
 }
 
-static void set_store(struct sim_world *world, struct sim_node *node, bool is_failing)
+static void plan_later(struct sim_world *world, const struct sim_op *op, enum sim_op_type type,
+		       uint64_t delay_ns)
 {
-	if (node->is_disk_failing == is_failing || !node->is_up || node->frozen_until > world->now)
-		return;
-	node->is_disk_failing = is_failing;
-	feed_type(world, node, is_failing ? FO_EVENT_STORE_FAILED : FO_EVENT_STORE_OK);
+	struct sim_item item = {.type = SIM_ITEM_OP, .op = *op};
+
+	item.op.type = type;
+	sim_push(world, &item, delay_ns);
 }
 
-static void set_interfaces(struct sim_world *world, struct sim_node *node, int64_t failed)
+/* Writes fail first; that the store is unusable is found out some time after. */
+static void set_store(struct sim_world *world, struct sim_node *node, const struct sim_op *op)
 {
-	struct fo_event event = {.type = FO_EVENT_HEALTH,
-				 .health = fo_health_of_interfaces((uint32_t)failed, 1)};
+	bool is_awake = node->is_up && node->frozen_until <= world->now;
 
-	node->failed_interfaces = (uint32_t)failed;
-	if (node->is_up)
-		sim_node_feed(world, node, event);
+	if (!is_awake)
+		return;
+	if (op->type == SIM_OP_STORE_FAIL && !node->is_disk_failing) {
+		node->is_disk_failing = true;
+		plan_later(world, op, SIM_OP_STORE_TOLD, (uint64_t)op->arg * world->unit_ns);
+	} else if (op->type == SIM_OP_STORE_TOLD && node->is_disk_failing &&
+		   !node->is_store_failed) {
+		node->is_store_failed = true;
+		feed_type(world, node, FO_EVENT_STORE_FAILED);
+	} else if (op->type == SIM_OP_STORE_OK) {
+		bool was_told = node->is_store_failed;
+
+		node->is_disk_failing = false;
+		node->is_store_failed = false;
+		if (was_told)
+			feed_type(world, node, FO_EVENT_STORE_OK);
+	}
+}
+
+/* Configuration is replicated: the mate has it a little later. */
+static void set_params(struct sim_world *world, struct sim_node *node, const struct sim_op *op)
+{
+	struct fo_event event = {.type = FO_EVENT_PARAMS, .params = node->fsm.params};
+	const struct sim_timing *timing = &SIM_TIMING[world->timing];
+
+	if (!node->is_up || node->frozen_until > world->now)
+		return;
+	if (op->type == SIM_OP_POLLTIME) {
+		event.params.poll_ms = timing->poll_ms / (op->arg == 1 ? 2 : 1);
+		event.params.hold_ms = timing->hold_ms * (op->arg == 2 ? 2 : 1);
+	} else
+		event.params.is_enabled = op->type == SIM_OP_FAILOVER;
+	sim_node_feed(world, node, event);
+}
+
+static void operator_says(struct sim_world *world, struct sim_node *node, const struct sim_op *op)
+{
+	static const enum fo_event_type EVENTS[] = {
+		[SIM_OP_FAILOVER_ACTIVE] = FO_EVENT_OPERATOR_ACTIVE,
+		[SIM_OP_NO_FAILOVER_ACTIVE] = FO_EVENT_OPERATOR_STANDBY,
+		[SIM_OP_RESET] = FO_EVENT_OPERATOR_RESET,
+		[SIM_OP_MAINTENANCE] = FO_EVENT_OPERATOR_MAINTENANCE,
+	};
+	bool is_forced = op->type != SIM_OP_MAINTENANCE && op->arg != 0;
+	enum fo_state state = node->fsm.state;
+
+	/* Where there is no mate to ask, the operator's word counts for more than the checks. */
+	if (op->type == SIM_OP_FAILOVER_ACTIVE &&
+	    (state == FO_STATE_DISABLED || state == FO_STATE_NEGOTIATION))
+		node->watch.is_overridden = true;
+	/* What is not on the mate is given up, and kept aside. */
+	world->has_given_up |= is_forced;
+	if (node->is_up && node->frozen_until <= world->now)
+		sim_node_feed(
+			world, node,
+			(struct fo_event){.type = EVENTS[op->type],
+					  .is_forced = is_forced,
+					  .is_on = op->type == SIM_OP_MAINTENANCE && op->arg});
+}
+
+static void set_health(struct sim_world *world, struct sim_node *node, const struct sim_op *op)
+{
+	if (op->type == SIM_OP_INTERFACES)
+		node->failed_interfaces = (uint32_t)op->arg;
+	else
+		node->is_front_failing = op->arg != 0;
+	if (node->is_up && node->frozen_until <= world->now)
+		sim_node_feed(
+			world, node,
+			(struct fo_event){.type = FO_EVENT_HEALTH, .health = sim_health(node)});
 }
 
 static void expect(struct sim_world *world, const struct sim_op *op)
@@ -87,36 +162,67 @@ static void expect(struct sim_world *world, const struct sim_op *op)
 			 fo_state_text(state), fo_state_text((enum fo_state)op->arg));
 }
 
+/* What comes before and after the argument; after: NULL where there is none. */
+static const struct {
+	const char *before, *after;
+} TEXTS[SIM_OP__MAX] = {
+	[SIM_OP_POWER_OFF] = {"loses power", NULL},
+	[SIM_OP_POWER_ON] = {"has power", NULL},
+	[SIM_OP_FREEZE] = {"stands still for", "hundredths of a polltime"},
+	[SIM_OP_CRASH_AT] = {"will lose power", "actions from now"},
+	[SIM_OP_CUT] = {"is not heard any more on path", ""},
+	[SIM_OP_HEAL] = {"is heard again on path", ""},
+	[SIM_OP_HEAL_ALL] = {"sees every path work", NULL},
+	[SIM_OP_APART] = {"is apart from the mate: every path is cut", NULL},
+	[SIM_OP_LOSS] = {"sees", "of 100 datagrams lost"},
+	[SIM_OP_DUPLICATE] = {"sees", "of 100 datagrams doubled"},
+	[SIM_OP_DELAY] = {"sees datagrams come up to", "hundredths of a polltime late"},
+	[SIM_OP_CLOCK_JUMP] = {"has its wall clock set by", "s"},
+	[SIM_OP_IMPORT] = {"'s operator imports a certificate", NULL},
+	[SIM_OP_WRITE_STANDBY] = {"'s operator says `write standby`", NULL},
+	[SIM_OP_FAILOVER_ACTIVE] = {"'s operator says `failover active`, forced:", ""},
+	[SIM_OP_NO_FAILOVER_ACTIVE] = {"'s operator says `no failover active`, forced:", ""},
+	[SIM_OP_RESET] = {"'s operator says `failover reset`", NULL},
+	[SIM_OP_NO_FAILOVER] = {"'s operator says `no failover`", NULL},
+	[SIM_OP_FAILOVER] = {"'s operator says `failover`", NULL},
+	[SIM_OP_POLLTIME] = {"gets other timers", ""},
+	[SIM_OP_MAINTENANCE] = {"'s operator says `maintenance`, on:", ""},
+	[SIM_OP_INTERFACES] = {"finds", "interfaces failed"},
+	[SIM_OP_FRONT] = {"'s front cannot serve, or can again:", ""},
+	[SIM_OP_STORE_FAIL] = {"'s disk is full", NULL},
+	[SIM_OP_STORE_TOLD] = {"finds out that its disk is full", NULL},
+	[SIM_OP_STORE_OK] = {"'s disk has room", NULL},
+	[SIM_OP_CLAIM_FAIL] = {"'s kernel will refuse the next claim", NULL},
+	[SIM_OP_WIPE] = {"is replaced by an empty unit", NULL},
+	[SIM_OP_SHUTDOWN] = {"is shut down", NULL},
+	[SIM_OP_REPLAY] = {"hears recordings", NULL},
+	[SIM_OP_FORGE] = {"hears a forgery", ""},
+};
+
 static void say(struct sim_world *world, const struct sim_op *op)
 {
-	static const char *const TEXTS[] = {
-		[SIM_OP_POWER_OFF] = "power off",
-		[SIM_OP_POWER_ON] = "power on",
-		[SIM_OP_FREEZE] = "freeze",
-		[SIM_OP_CRASH_AT] = "power off soon",
-		[SIM_OP_CUT] = "cut path",
-		[SIM_OP_HEAL] = "heal path",
-		[SIM_OP_HEAL_ALL] = "heal all paths",
-		[SIM_OP_LOSS] = "loss",
-		[SIM_OP_DUPLICATE] = "duplicates",
-		[SIM_OP_DELAY] = "delay",
-		[SIM_OP_WRITE_STANDBY] = "write standby",
-		[SIM_OP_FAILOVER_ACTIVE] = "failover active",
-		[SIM_OP_NO_FAILOVER_ACTIVE] = "no failover active",
-		[SIM_OP_RESET] = "failover reset",
-		[SIM_OP_INTERFACES] = "failed interfaces",
-		[SIM_OP_STORE_FAIL] = "store fails",
-		[SIM_OP_STORE_OK] = "store is well",
-		[SIM_OP_CLAIM_FAIL] = "the next claim fails",
-		[SIM_OP_WIPE] = "replaced by an empty unit",
-		[SIM_OP_SHUTDOWN] = "shutdown",
-		[SIM_OP_REPLAY] = "hears recordings",
-		[SIM_OP_EXPECT_WRITES] = NULL,
-	};
+	const char *before = TEXTS[op->type].before, *after = TEXTS[op->type].after;
+	char number[32] = "", path[32] = "";
 
-	if (TEXTS[op->type])
-		sim_trace(world, &world->nodes[op->unit], "* %s %" PRId64, TEXTS[op->type],
-			  op->arg);
+	if (!before || !world->has_trace)
+		return;
+	if (after)
+		(void)snprintf(number, sizeof(number), " %" PRId64 "%s", op->arg,
+			       *after ? " " : "");
+	if (op->only_path)
+		(void)snprintf(path, sizeof(path), " on path %u", op->only_path - 1);
+	sim_trace(world, NULL, "* the %s%s%s%s%s%s", fo_unit_text(op->unit),
+		  before[0] == '\'' ? "" : " ", before, number, after ? after : "", path);
+}
+
+static void freeze(struct sim_world *world, struct sim_node *node, uint64_t ns)
+{
+	if (node->frozen_until <= world->now) {
+		node->frozen_since = world->now;
+		node->frozen_until = world->now;
+	}
+	if (world->now + ns > node->frozen_until)
+		node->frozen_until = world->now + ns;
 }
 
 static void do_power(struct sim_world *world, struct sim_node *node, const struct sim_op *op)
@@ -126,7 +232,7 @@ static void do_power(struct sim_world *world, struct sim_node *node, const struc
 	else if (op->type == SIM_OP_POWER_ON)
 		sim_node_boot(world, node);
 	else if (op->type == SIM_OP_FREEZE && node->is_up)
-		node->frozen_until = world->now + (uint64_t)op->arg * SIM_MS;
+		freeze(world, node, (uint64_t)op->arg * world->unit_ns);
 	else if (op->type == SIM_OP_CRASH_AT && node->is_up)
 		node->crash_in_actions = (int)op->arg;
 	else if (op->type == SIM_OP_WIPE)
@@ -154,10 +260,15 @@ void sim_op_do(struct sim_world *world, const struct sim_op *op)
 		world->paths[op->arg].is_open[op->unit] = op->type == SIM_OP_HEAL;
 		break;
 	case SIM_OP_HEAL_ALL:
+	case SIM_OP_APART:
 	case SIM_OP_LOSS:
 	case SIM_OP_DUPLICATE:
 	case SIM_OP_DELAY:
 		set_paths(world, op);
+		break;
+	case SIM_OP_CLOCK_JUMP:
+		if (!world->is_deaf_to_realtime)
+			node->realtime_offset += op->arg * (int64_t)MONOTIME_NS_PER_SEC;
 		break;
 	case SIM_OP_IMPORT:
 		sim_store_import(world);
@@ -166,26 +277,33 @@ void sim_op_do(struct sim_world *world, const struct sim_op *op)
 		write_standby(world);
 		break;
 	case SIM_OP_FAILOVER_ACTIVE:
-		feed_type(world, node, FO_EVENT_OPERATOR_ACTIVE);
-		break;
 	case SIM_OP_NO_FAILOVER_ACTIVE:
-		feed_type(world, node, FO_EVENT_OPERATOR_STANDBY);
-		break;
 	case SIM_OP_RESET:
-		feed_type(world, node, FO_EVENT_OPERATOR_RESET);
+	case SIM_OP_MAINTENANCE:
+		operator_says(world, node, op);
+		break;
+	case SIM_OP_NO_FAILOVER:
+	case SIM_OP_FAILOVER:
+	case SIM_OP_POLLTIME:
+		set_params(world, node, op);
 		break;
 	case SIM_OP_INTERFACES:
-		set_interfaces(world, node, op->arg);
+	case SIM_OP_FRONT:
+		set_health(world, node, op);
 		break;
 	case SIM_OP_STORE_FAIL:
+	case SIM_OP_STORE_TOLD:
 	case SIM_OP_STORE_OK:
-		set_store(world, node, op->type == SIM_OP_STORE_FAIL);
+		set_store(world, node, op);
 		break;
 	case SIM_OP_CLAIM_FAIL:
 		node->is_claim_failing = true;
 		break;
 	case SIM_OP_REPLAY:
 		sim_replay(world, op->unit);
+		break;
+	case SIM_OP_FORGE:
+		sim_forge(world, op->unit, (enum sim_forgery)op->arg);
 		break;
 	case SIM_OP_EXPECT_PAIR:
 		(void)sim_check_pair(world);
@@ -195,6 +313,7 @@ void sim_op_do(struct sim_world *world, const struct sim_op *op)
 		expect(world, op);
 		break;
 	case SIM_OP_NONE:
+	case SIM_OP__MAX:
 		break;
 	}
 }

@@ -2,11 +2,20 @@
 /* The adversary: a history at random, then everything is mended and the pair has time to settle. */
 #include "sim.h"
 
-static void plan(struct sim_world *world, struct sim_op op)
+/* In units (hundredths of a polltime): how long the adversary has, and the pair after it. */
+#define FREEZE 4 /* holdtimes */
+#define FREEZE_LONG 40
+#define ADVERSARY 10000
+#define SETTLE 12000
+/* ... and not less than this: some patience of the machine is in seconds. */
+#define SETTLE_NS (12000 * SIM_MS)
+
+/* OP, AT units after the start. */
+static void plan(struct sim_world *world, uint64_t at, struct sim_op op)
 {
 	struct sim_item item = {.type = SIM_ITEM_OP, .op = op};
 
-	sim_push(world, &item, op.at_ms * SIM_MS);
+	sim_push(world, &item, at * world->unit_ns);
 }
 
 /* How often each of the adversary's means is used, drawn anew for each history, so that some are
@@ -43,81 +52,126 @@ static enum sim_op_type draw_op(struct sim_world *world, const struct temper *te
 	return SIM_OP_NONE;
 }
 
+/* Most pauses are around the holdtime, where it matters; some are long. */
+static int64_t draw_freeze(struct sim_world *world)
+{
+	uint64_t hold = world->hold_ns / world->unit_ns;
+
+	return (int64_t)sim_random(world, (world->is_slow ? FREEZE_LONG : FREEZE) * hold);
+}
+
 static int64_t draw_arg(struct sim_world *world, enum sim_op_type type)
 {
 	if (type == SIM_OP_FREEZE)
-		return (int64_t)sim_random(world, 4 * SIM_HOLD_MS);
+		return draw_freeze(world);
 	if (type == SIM_OP_CRASH_AT)
 		return (int64_t)sim_random(world, 12);
 	if (type == SIM_OP_CUT || type == SIM_OP_HEAL)
 		return (int64_t)sim_random(world, SIM_PATHS);
 	if (type == SIM_OP_LOSS || type == SIM_OP_DUPLICATE)
-		return (int64_t)sim_random(world, 60);
+		return (int64_t)sim_random(world, 90);
 	if (type == SIM_OP_DELAY)
-		return (int64_t)sim_random(world, 2 * SIM_POLL_MS);
+		return (int64_t)sim_random(world, sim_random(world, 4) ? 200 : 1000);
+	if (type == SIM_OP_CLOCK_JUMP)
+		return (int64_t)sim_random(world, 200000000) - 100000000;
+	if (type == SIM_OP_POLLTIME)
+		return (int64_t)sim_random(world, 3);
+	if (type == SIM_OP_STORE_FAIL)
+		return (int64_t)sim_random(world, 300);
+	if (type == SIM_OP_FORGE)
+		return (int64_t)sim_random(world, SIM_FORGERY__MAX);
+	if (type == SIM_OP_FAILOVER_ACTIVE || type == SIM_OP_NO_FAILOVER_ACTIVE)
+		return sim_random(world, 4) == 0;
+	if (type == SIM_OP_MAINTENANCE || type == SIM_OP_FRONT)
+		return (int64_t)sim_random(world, 2);
 	return type == SIM_OP_INTERFACES ? (int64_t)sim_random(world, 3) : 0;
 }
 
+static bool is_of_paths(enum sim_op_type type)
+{
+	return type == SIM_OP_LOSS || type == SIM_OP_DUPLICATE || type == SIM_OP_DELAY;
+}
+
 /* Off units come back; a wiped one, too. */
-static void plan_consequences(struct sim_world *world, struct sim_op op)
+static void plan_consequences(struct sim_world *world, uint64_t at, struct sim_op op)
 {
 	bool is_off = op.type == SIM_OP_POWER_OFF || op.type == SIM_OP_WIPE ||
 		      op.type == SIM_OP_SHUTDOWN || op.type == SIM_OP_CRASH_AT;
+	struct sim_op next = {.unit = op.unit};
 
-	if (is_off && sim_random(world, 4))
-		plan(world, (struct sim_op){.at_ms = op.at_ms + sim_random(world, 2000),
-					    .type = SIM_OP_POWER_ON,
-					    .unit = op.unit});
+	if (is_off && sim_random(world, 4)) {
+		next.type = SIM_OP_POWER_ON;
+		plan(world, at + sim_random(world, 2000), next);
+	}
+	if ((op.type == SIM_OP_CUT || op.type == SIM_OP_APART) && sim_random(world, 2)) {
+		next.type = SIM_OP_HEAL_ALL;
+		plan(world, at + sim_random(world, 2000), next);
+	}
 	if (op.type == SIM_OP_CUT && sim_random(world, 2)) {
-		for (unsigned path = 0; path < SIM_PATHS; path++)
-			plan(world, (struct sim_op){.at_ms = op.at_ms,
-						    .type = SIM_OP_CUT,
-						    .unit = op.unit,
-						    .arg = path});
-		if (sim_random(world, 2))
-			plan(world, (struct sim_op){.at_ms = op.at_ms + sim_random(world, 2000),
-						    .type = SIM_OP_HEAL_ALL});
+		next.type = SIM_OP_CUT;
+		for (next.arg = 0; next.arg < SIM_PATHS; next.arg++)
+			plan(world, at, next);
+	}
+	if (op.type == SIM_OP_POLLTIME) {
+		op.unit = (enum fo_unit)(1 - op.unit);
+		plan(world, at + sim_random(world, 50), op);
+	}
+	if (op.type == SIM_OP_NO_FAILOVER) {
+		next.type = SIM_OP_FAILOVER;
+		plan(world, at + sim_random(world, 2000), next);
 	}
 }
 
-static void plan_mending(struct sim_world *world)
+static void plan_mending(struct sim_world *world, uint64_t at, uint64_t settle)
 {
-	static const enum sim_op_type MENDS[] = {SIM_OP_POWER_ON, SIM_OP_STORE_OK,
-						 SIM_OP_INTERFACES};
-	uint64_t at_ms = SIM_ADVERSARY_MS + 4 * SIM_HOLD_MS;
+	static const enum sim_op_type MENDS[] = {
+		SIM_OP_POWER_ON,    SIM_OP_STORE_OK, SIM_OP_INTERFACES, SIM_OP_FRONT,
+		SIM_OP_MAINTENANCE, SIM_OP_POLLTIME, SIM_OP_FAILOVER};
 
-	plan(world, (struct sim_op){.at_ms = at_ms, .type = SIM_OP_HEAL_ALL});
+	plan(world, at, (struct sim_op){.type = SIM_OP_HEAL_ALL});
 	for (unsigned unit = 0; unit < FO_UNIT__MAX; unit++) {
-		for (size_t i = 0; i < sizeof(MENDS) / sizeof(MENDS[0]); i++)
-			plan(world, (struct sim_op){.at_ms = at_ms,
-						    .type = MENDS[i],
-						    .unit = (enum fo_unit)unit});
-		plan(world, (struct sim_op){.at_ms = at_ms + 2500,
-					    .type = SIM_OP_POWER_ON,
-					    .unit = (enum fo_unit)unit});
+		struct sim_op op = {.unit = (enum fo_unit)unit};
+
+		for (size_t i = 0; i < sizeof(MENDS) / sizeof(MENDS[0]); i++) {
+			op.type = MENDS[i];
+			plan(world, at, op);
+		}
+		op.type = SIM_OP_POWER_ON;
+		plan(world, at + settle / 5, op);
 	}
-	plan(world,
-	     (struct sim_op){.at_ms = at_ms + SIM_SETTLE_MS - 3000, .type = SIM_OP_WRITE_STANDBY});
+	plan(world, at + settle * 3 / 4, (struct sim_op){.type = SIM_OP_WRITE_STANDBY});
 }
 
-void sim_schedule_random(struct sim_world *world)
+uint64_t sim_schedule_random(struct sim_world *world)
 {
-	uint64_t gap_ms = 20 + sim_random(world, 800);
+	uint64_t gap = 20 + sim_random(world, 800);
+	uint64_t end = ADVERSARY, settle = SETTLE_NS / world->unit_ns;
 	struct temper temper;
 
+	/* Some are slow: a fault now and then, in a pair that rests. */
+	world->is_slow = sim_random(world, 16) == 0;
+	if (world->is_slow) {
+		gap *= 8;
+		end *= 8;
+	}
+	if (settle < SETTLE)
+		settle = SETTLE;
 	draw_temper(world, &temper);
 	for (unsigned unit = 0; unit < FO_UNIT__MAX; unit++)
-		plan(world, (struct sim_op){.at_ms = sim_random(world, 2) * sim_random(world, 2000),
-					    .type = SIM_OP_POWER_ON,
-					    .unit = (enum fo_unit)unit});
-	for (uint64_t at_ms = 500; at_ms < SIM_ADVERSARY_MS;
-	     at_ms += sim_random(world, 2 * gap_ms)) {
-		struct sim_op op = {.at_ms = at_ms, .type = draw_op(world, &temper)};
+		plan(world, sim_random(world, 2) * sim_random(world, 2000),
+		     (struct sim_op){.type = SIM_OP_POWER_ON, .unit = (enum fo_unit)unit});
+	for (uint64_t at = 500; at < end; at += sim_random(world, 2 * gap)) {
+		struct sim_op op = {.type = draw_op(world, &temper)};
 
 		op.unit = (enum fo_unit)sim_random(world, FO_UNIT__MAX);
 		op.arg = draw_arg(world, op.type);
-		plan(world, op);
-		plan_consequences(world, op);
+		if (is_of_paths(op.type) && sim_random(world, 2))
+			op.only_path = 1 + (unsigned)sim_random(world, SIM_PATHS);
+		plan(world, at, op);
+		plan_consequences(world, at, op);
 	}
-	plan_mending(world);
+	/* Until the longest pause is over. */
+	end += 2000 + (world->is_slow ? FREEZE_LONG : FREEZE) * world->hold_ns / world->unit_ns;
+	plan_mending(world, end, settle);
+	return (end + settle) * world->unit_ns;
 }

@@ -7,12 +7,20 @@
 
 #define OPS_MAX 32
 
+struct row {
+	uint64_t at_ms;
+	enum sim_op_type type;
+	enum fo_unit unit;
+	int64_t arg;
+};
+
 struct script {
 	const char *name;
-	struct sim_op ops[OPS_MAX];
+	struct row rows[OPS_MAX];
 	uint64_t until_ms;
 };
 
+/* Ops are {milliseconds, what, unit, argument}. */
 #define P FO_UNIT_PRIMARY
 #define S FO_UNIT_SECONDARY
 /* Both boot, the primary becomes active and imports one; the secondary is ready with it at 1.9 s.
@@ -68,10 +76,7 @@ static const struct script SCRIPTS[] = {
 	 6500},
 	{"an empty replacement that was active apart gives way, whatever its term",
 	 {PAIR,
-	  {2000, SIM_OP_CUT, P, 0},
-	  {2000, SIM_OP_CUT, P, 1},
-	  {2000, SIM_OP_CUT, S, 0},
-	  {2000, SIM_OP_CUT, S, 1},
+	  {2000, SIM_OP_APART, P, 0},
 	  {2000, SIM_OP_WIPE, S, 0},
 	  {2100, SIM_OP_POWER_ON, S, 0},
 	  {2900, SIM_OP_POWER_OFF, S, 0},
@@ -101,16 +106,22 @@ static const struct script SCRIPTS[] = {
 	 6500},
 	{"split brain and heal: the later activation stays",
 	 {PAIR,
-	  {2000, SIM_OP_CUT, P, 0},
-	  {2000, SIM_OP_CUT, P, 1},
-	  {2000, SIM_OP_CUT, S, 0},
-	  {2000, SIM_OP_CUT, S, 1},
+	  {2000, SIM_OP_APART, P, 0},
 	  {2500, SIM_OP_EXPECT, P, FO_STATE_ACTIVE},
 	  {2500, SIM_OP_EXPECT, S, FO_STATE_ACTIVE},
 	  {2600, SIM_OP_IMPORT, P, 0},
 	  {3000, SIM_OP_HEAL_ALL, P, 0},
 	  {3300, SIM_OP_EXPECT, S, FO_STATE_ACTIVE},
 	  {4500, SIM_OP_EXPECT, P, FO_STATE_STANDBY_READY}},
+	 5500},
+	{"the winner announces again, although it never heard that the other served",
+	 {PAIR,
+	  {2000, SIM_OP_APART, P, 0},
+	  {3000, SIM_OP_HEAL, S, 0},
+	  {3400, SIM_OP_EXPECT, P, FO_STATE_COLD_STANDBY},
+	  {3400, SIM_OP_HEAL_ALL, P, 0},
+	  {4500, SIM_OP_EXPECT, P, FO_STATE_STANDBY_READY},
+	  {4500, SIM_OP_EXPECT, S, FO_STATE_ACTIVE}},
 	 5500},
 	{"one path lost: nothing happens",
 	 {PAIR,
@@ -200,16 +211,21 @@ static bool run(struct sim_world *world, const struct script *script, bool has_t
 	if (has_trace)
 		printf("== %s\n", script->name);
 	sim_world_init(world, 1, has_trace);
+	sim_world_time(world, 0);
 	world->is_import_time = false;
+	world->is_preempt = false;
 	world->disk_ns = 20 * SIM_MS;
 	world->kernel_ns = SIM_MS;
 	for (size_t i = 0; i < OPS_MAX; i++) {
-		struct sim_item item = {.type = SIM_ITEM_OP, .op = script->ops[i]};
+		const struct row *row = &script->rows[i];
+		struct sim_item item = {
+			.type = SIM_ITEM_OP,
+			.op = {.type = row->type, .unit = row->unit, .arg = row->arg}};
 
-		if (script->ops[i].type != SIM_OP_NONE)
-			sim_push(world, &item, script->ops[i].at_ms * SIM_MS);
+		if (row->type != SIM_OP_NONE)
+			sim_push(world, &item, row->at_ms * SIM_MS);
 	}
-	sim_run(world, script->until_ms);
+	sim_run(world, script->until_ms * SIM_MS);
 	if (!world->has_failed)
 		sim_check_end(world);
 	sim_world_done(world);

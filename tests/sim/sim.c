@@ -7,14 +7,11 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/cleanup.h"
 
 struct arguments {
-	uint64_t first_seed;
-	uint64_t schedules;
-	uint64_t seconds;
+	struct sim_campaign campaign;
 	bool is_single;
 	bool has_trace;
 	const char *script;
@@ -22,7 +19,7 @@ struct arguments {
 
 static int usage(void)
 {
-	(void)fputs("usage: sim [--schedules N] [--seconds N] [--from SEED]\n"
+	(void)fputs("usage: sim [--schedules N | --budget SECONDS] [--from SEED] [--jobs N]\n"
 		    "       sim --seed N [--trace]\n"
 		    "       sim --script NAME [--trace]\n",
 		    stderr);
@@ -33,24 +30,28 @@ static int parse(int argc, char **argv, struct arguments *ret_arguments)
 {
 	static const struct option OPTIONS[] = {
 		{"schedules", required_argument, NULL, 'n'},
-		{"seconds", required_argument, NULL, 's'},
+		{"budget", required_argument, NULL, 'b'},
 		{"from", required_argument, NULL, 'f'},
+		{"jobs", required_argument, NULL, 'j'},
 		{"seed", required_argument, NULL, 'S'},
 		{"script", required_argument, NULL, 'x'},
 		{"trace", no_argument, NULL, 't'},
 		{NULL, 0, NULL, 0},
 	};
-	struct arguments arguments = {.schedules = 2000, .first_seed = 1};
+	struct arguments arguments = {.campaign = {.schedules = 10000, .first_seed = 1}};
+	struct sim_campaign *campaign = &arguments.campaign;
 
 	for (int c; (c = getopt_long(argc, argv, "", OPTIONS, NULL)) != -1;) {
 		if (c == 'n')
-			arguments.schedules = strtoull(optarg, NULL, 10);
-		else if (c == 's')
-			arguments.seconds = strtoull(optarg, NULL, 10);
+			campaign->schedules = strtoull(optarg, NULL, 10);
+		else if (c == 'b')
+			campaign->budget_s = strtoull(optarg, NULL, 10);
 		else if (c == 'f')
-			arguments.first_seed = strtoull(optarg, NULL, 10);
+			campaign->first_seed = strtoull(optarg, NULL, 10);
+		else if (c == 'j')
+			campaign->jobs = (unsigned)strtoul(optarg, NULL, 10);
 		else if (c == 'S') {
-			arguments.first_seed = strtoull(optarg, NULL, 10);
+			campaign->first_seed = strtoull(optarg, NULL, 10);
 			arguments.is_single = true;
 		} else if (c == 'x')
 			arguments.script = optarg;
@@ -65,44 +66,13 @@ static int parse(int argc, char **argv, struct arguments *ret_arguments)
 	return 0;
 }
 
-static bool run_seed(struct sim_world *world, uint64_t seed, bool has_trace)
+static int run_one(struct sim_world *world, const struct arguments *arguments)
 {
-	uint64_t end_ms = SIM_ADVERSARY_MS + 4 * SIM_HOLD_MS + SIM_SETTLE_MS;
+	uint64_t seed = arguments->campaign.first_seed;
+	bool is_well = sim_seed_run(world, seed, arguments->has_trace);
 
-	sim_world_init(world, seed, has_trace);
-	sim_schedule_random(world);
-	sim_run(world, end_ms);
-	if (!world->has_failed)
-		sim_check_end(world);
-	sim_world_done(world);
-	return !world->has_failed;
-}
-
-static bool is_over(const struct arguments *arguments, uint64_t done, struct monotime started)
-{
-	if (arguments->seconds)
-		return monotime_since(monotime_now(), started) >=
-		       arguments->seconds * MONOTIME_NS_PER_SEC;
-	return done >= arguments->schedules;
-}
-
-static int run_many(struct sim_world *world, const struct arguments *arguments)
-{
-	struct monotime started = monotime_now();
-	uint64_t done = 0;
-
-	for (; !is_over(arguments, done, started); done++) {
-		uint64_t seed = arguments->first_seed + done;
-
-		if (run_seed(world, seed, false))
-			continue;
-		(void)run_seed(world, seed, true);
-		printf("seed %" PRIu64 ": %s\nreplay: sim --seed %" PRIu64 " --trace\n", seed,
-		       world->failure, seed);
-		return 1;
-	}
-	printf("%" PRIu64 " histories, none broke a promise\n", done);
-	return 0;
+	printf("seed %" PRIu64 ": %s\n", seed, is_well ? "no promise was broken" : world->failure);
+	return is_well ? 0 : 1;
 }
 
 int main(int argc, char **argv)
@@ -114,14 +84,9 @@ int main(int argc, char **argv)
 		return 1;
 	if (parse(argc, argv, &arguments) < 0)
 		return usage();
-	if (arguments.is_single) {
-		bool is_well = run_seed(world, arguments.first_seed, arguments.has_trace);
-
-		printf("seed %" PRIu64 ": %s\n", arguments.first_seed,
-		       is_well ? "no promise was broken" : world->failure);
-		return is_well ? 0 : 1;
-	}
+	if (arguments.is_single)
+		return run_one(world, &arguments);
 	if (sim_scripts_run(world, arguments.script, arguments.has_trace) > 0)
 		return 1;
-	return arguments.script ? 0 : run_many(world, &arguments);
+	return arguments.script ? 0 : sim_campaign_run(world, &arguments.campaign);
 }

@@ -56,6 +56,10 @@ void sim_sync_start(struct sim_world *world, struct sim_node *node)
 {
 	if (node->sync.is_running)
 		return;
+	if (node->sync.must_keep) {
+		sim_orphans_keep(world, node);
+		return;
+	}
 	node->sync.id++;
 	node->sync.is_running = true;
 	next_step(world, node, SYNC_OFFER);
@@ -90,13 +94,18 @@ static void offer(struct sim_world *world, struct sim_node *node)
 	sim_node_feed(world, node, (struct fo_event){.type = FO_EVENT_SYNC_STARTED});
 }
 
-static void commit(struct sim_world *world, struct sim_node *node)
+static void write_commit(struct sim_world *world, struct sim_node *node)
 {
 	if (!is_at(node->disk.position, node->sync.position))
 		sim_check_commit(world, node, &node->sync.content);
 	node->disk.position = node->sync.position;
 	node->disk.content = node->sync.content;
 	node->disk.has_fallback = node->sync.has_fallback;
+}
+
+static void commit(struct sim_world *world, struct sim_node *node)
+{
+	write_commit(world, node);
 	feed_position(world, node, FO_EVENT_POSITION);
 }
 
@@ -131,16 +140,53 @@ static void sync_step(struct sim_world *world, struct sim_node *node, const stru
 		next_step(world, node, item->step + 1);
 }
 
+/* ---- orphans ---- */
+
+void sim_orphans_keep(struct sim_world *world, struct sim_node *node)
+{
+	struct sim_item item = {.type = SIM_ITEM_ORPHANS, .unit = node->unit, .epoch = node->epoch};
+
+	if (node->sync.is_keeping)
+		return;
+	node->sync.is_keeping = true;
+	sim_push(world, &item, sim_random(world, world->disk_ns));
+}
+
+static void write_orphans(struct sim_node *node)
+{
+	for (uint16_t i = 0; i < node->disk.content.n; i++)
+		node->disk.orphans[node->disk.content.ids[i]] = true;
+}
+
+/* The mate's state comes after this, or what is not kept would be gone. */
+static void kept(struct sim_world *world, struct sim_node *node)
+{
+	node->sync.is_keeping = false;
+	if (node->is_disk_failing) {
+		sim_node_feed(world, node, (struct fo_event){.type = FO_EVENT_SYNC_FAILED});
+		return;
+	}
+	write_orphans(node);
+	node->sync.must_keep = false;
+	if (node->fsm.state == FO_STATE_COLD_STANDBY)
+		sim_sync_start(world, node);
+}
+
 /* ---- imports ---- */
 
 /* The next place in the same history. */
-static void move_on(struct sim_world *world, struct sim_node *node, uint64_t term)
+static void write_position(struct sim_node *node, uint64_t term)
 {
 	struct fo_position *position = &node->disk.position;
 
 	position->term = term;
 	position->seq++;
 	position->has_data = node->disk.content.n > 0;
+}
+
+static void move_on(struct sim_world *world, struct sim_node *node, uint64_t term)
+{
+	write_position(node, term);
 	feed_position(world, node, FO_EVENT_POSITION);
 }
 
@@ -149,7 +195,7 @@ void sim_store_fallback(struct sim_world *world, struct sim_node *node)
 	struct sim_item item = {.type = SIM_ITEM_FALLBACK,
 				.unit = node->unit,
 				.epoch = node->epoch,
-				.term = node->claimed_term};
+				.term = node->watch.claimed_term};
 
 	if (!node->disk.has_fallback)
 		sim_push(world, &item, sim_random(world, world->disk_ns));
@@ -158,7 +204,7 @@ void sim_store_fallback(struct sim_world *world, struct sim_node *node)
 static void made_fallback(struct sim_world *world, struct sim_node *node, uint64_t term)
 {
 	if (node->disk.has_fallback || node->is_disk_failing || !fo_fsm_is_active(&node->fsm) ||
-	    node->claimed_term != term)
+	    node->watch.claimed_term != term)
 		return;
 	node->disk.has_fallback = true;
 	move_on(world, node, term);
@@ -171,7 +217,7 @@ void sim_store_import(struct sim_world *world)
 		struct sim_item item = {.type = SIM_ITEM_WRITTEN,
 					.unit = node->unit,
 					.epoch = node->epoch,
-					.term = node->claimed_term};
+					.term = node->watch.claimed_term};
 
 		if (!node->is_up || node->frozen_until > world->now || node->is_disk_failing ||
 		    !fo_fsm_is_active(&node->fsm) || world->n_writes == SIM_WRITES_MAX)
@@ -195,7 +241,7 @@ static void written(struct sim_world *world, struct sim_node *node, const struct
 	struct sim_item next = *item;
 
 	/* No longer active, or again, or the disk is gone: refused. */
-	if (!fo_fsm_is_active(&node->fsm) || node->claimed_term != item->term ||
+	if (!fo_fsm_is_active(&node->fsm) || node->watch.claimed_term != item->term ||
 	    node->is_disk_failing)
 		return;
 	next.position = node->disk.position;
@@ -206,6 +252,7 @@ static void written(struct sim_world *world, struct sim_node *node, const struct
 		return;
 	}
 	next.type = SIM_ITEM_REPLICATE;
+	next.from_epoch = node->epoch;
 	next.unit = (enum fo_unit)(1 - node->unit);
 	next.epoch = sim_mate(world, node)->epoch;
 	sim_push(world, &next, (1 + sim_random(world, 10)) * SIM_MS);
@@ -217,8 +264,10 @@ static void replicate(struct sim_world *world, struct sim_node *node, const stru
 	struct sim_content *content = &node->disk.content;
 	struct sim_item next = *item;
 
+	if (sim_mate(world, node)->epoch != item->from_epoch)
+		return;
 	next.unit = (enum fo_unit)(1 - node->unit);
-	next.epoch = sim_mate(world, node)->epoch;
+	next.epoch = item->from_epoch;
 	next.type = SIM_ITEM_CONFIRM;
 	next.step = node->fsm.state == FO_STATE_STANDBY_READY && !node->is_disk_failing &&
 		    is_at(node->disk.position, item->position);
@@ -234,16 +283,39 @@ void sim_store_item(struct sim_world *world, struct sim_node *node, const struct
 {
 	if (item->type == SIM_ITEM_SYNC)
 		sync_step(world, node, item);
+	else if (item->type == SIM_ITEM_ORPHANS)
+		kept(world, node);
 	else if (item->type == SIM_ITEM_WRITTEN)
 		written(world, node, item);
 	else if (item->type == SIM_ITEM_REPLICATE)
 		replicate(world, node, item);
 	else if (item->type == SIM_ITEM_FALLBACK)
 		made_fallback(world, node, item->term);
-	else if (item->type == SIM_ITEM_CONFIRM && node->claimed_term == item->term &&
+	else if (item->type == SIM_ITEM_CONFIRM && node->watch.claimed_term == item->term &&
 		 fo_fsm_is_active(&node->fsm))
 		/* The mate may have been replaced meanwhile. */
 		acknowledge(world, node, item->id,
 			    item->step == 1 && sim_has_write(&sim_mate(world, node)->disk.content,
 							     (uint16_t)item->id));
+}
+
+void sim_store_tear(struct sim_world *world, struct sim_node *node, const struct sim_item *item)
+{
+	struct sim_content *content = &node->disk.content;
+	bool is_current = fo_fsm_is_active(&node->fsm) && node->watch.claimed_term == item->term;
+
+	if (node->is_disk_failing)
+		return;
+	if (item->type == SIM_ITEM_SYNC && item->step == SYNC_COMMIT && node->sync.is_running &&
+	    item->id == node->sync.id) {
+		write_commit(world, node);
+	} else if (item->type == SIM_ITEM_ORPHANS) {
+		write_orphans(node);
+	} else if (item->type == SIM_ITEM_FALLBACK && is_current && !node->disk.has_fallback) {
+		node->disk.has_fallback = true;
+		write_position(node, item->term);
+	} else if (item->type == SIM_ITEM_WRITTEN && is_current) {
+		content->ids[content->n++] = (uint16_t)item->id;
+		write_position(node, item->term);
+	}
 }

@@ -10,6 +10,12 @@
 
 #include "base/cleanup.h"
 
+/* Most have the polltime of the scripts. Short ones are many events, long ones few. */
+const struct sim_timing SIM_TIMING[SIM_TIMINGS] = {
+	{100, 300, 40}, {100, 500, 10},	  {2, 6, 1},
+	{10, 50, 3},	{1000, 5000, 20}, {15000, 45000, 26},
+};
+
 uint64_t sim_random(struct sim_world *world, uint64_t below)
 {
 	uint64_t z = world->random += UINT64_C(0x9e3779b97f4a7c15);
@@ -40,6 +46,12 @@ void sim_trace(struct sim_world *world, const struct sim_node *node, const char 
 	printf("\n");
 }
 
+void sim_note(struct sim_world *world, uint64_t value)
+{
+	/* FNV-1a, by the word */
+	world->history = (world->history ^ value) * UINT64_C(1099511628211);
+}
+
 void sim_fail(struct sim_world *world, const char *format, ...)
 {
 	va_list args;
@@ -53,6 +65,36 @@ void sim_fail(struct sim_world *world, const char *format, ...)
 	sim_trace(world, NULL, "FAILED: %s", world->failure);
 }
 
+static unsigned draw_timing(struct sim_world *world)
+{
+	uint64_t pick, total = 0;
+
+	for (unsigned i = 0; i < SIM_TIMINGS; i++)
+		total += SIM_TIMING[i].weight;
+	pick = sim_random(world, total);
+	for (unsigned i = 0; i < SIM_TIMINGS; i++) {
+		if (pick < SIM_TIMING[i].weight)
+			return i;
+		pick -= SIM_TIMING[i].weight;
+	}
+	return 0;
+}
+
+void sim_world_time(struct sim_world *world, unsigned timing)
+{
+	world->timing = timing;
+	world->poll_ns = SIM_TIMING[timing].poll_ms * SIM_MS;
+	world->hold_ns = SIM_TIMING[timing].hold_ms * SIM_MS;
+	world->unit_ns = world->poll_ns / 100;
+	for (size_t i = 0; i < SIM_PATHS; i++)
+		world->paths[i].delay_ns = 2 * world->unit_ns;
+}
+
+uint64_t sim_delay_good(const struct sim_world *world)
+{
+	return 30 * world->unit_ns;
+}
+
 void sim_world_init(struct sim_world *world, uint64_t seed, bool has_trace)
 {
 	/* The items are written before they are read: most of the world is not touched here. */
@@ -62,12 +104,13 @@ void sim_world_init(struct sim_world *world, uint64_t seed, bool has_trace)
 	world->has_trace = has_trace;
 	world->calm_since = UINT64_MAX;
 	world->split_since = UINT64_MAX;
+	world->history = 14695981039346656037u;
 	world->now = SIM_MS;
 	for (uint32_t i = 0; i < SIM_ITEMS_MAX; i++)
 		world->spare[i] = i;
 	for (size_t i = 0; i < SIM_PATHS; i++)
-		world->paths[i] =
-			(struct sim_path){.is_open = {true, true}, .delay_ns = 2 * SIM_MS};
+		world->paths[i] = (struct sim_path){.is_open = {true, true}};
+	sim_world_time(world, draw_timing(world));
 	for (unsigned i = 0; i < FO_UNIT__MAX; i++) {
 		world->nodes[i].unit = (enum fo_unit)i;
 		world->nodes[i].crash_in_actions = -1;
@@ -78,6 +121,8 @@ void sim_world_init(struct sim_world *world, uint64_t seed, bool has_trace)
 	world->is_import_time = sim_random(world, 2);
 	world->disk_ns = sim_random(world, 40) * SIM_MS + 1;
 	world->kernel_ns = sim_random(world, 4) * SIM_MS;
+	world->is_preempt = sim_random(world, 4) == 0;
+	world->preempt_delay_ms = (uint32_t)(sim_random(world, 10) * world->poll_ns / SIM_MS);
 }
 
 void sim_world_done(struct sim_world *world)
@@ -86,6 +131,8 @@ void sim_world_done(struct sim_world *world)
 		hello_codec_free(world->nodes[i].codec);
 		world->nodes[i].codec = NULL;
 	}
+	hello_codec_free(world->foreign);
+	world->foreign = NULL;
 }
 
 /* ---- the queue: a binary heap ---- */
@@ -159,68 +206,6 @@ void sim_push(struct sim_world *world, const struct sim_item *item, uint64_t del
 	insert(world, &copy);
 }
 
-/* ---- the wires ---- */
-
-static void send_on(struct sim_world *world, enum fo_unit from, unsigned path, const uint8_t *data,
-		    size_t size)
-{
-	const struct sim_path *wire = &world->paths[path];
-	struct sim_item item = {.type = SIM_ITEM_DATAGRAM,
-				.unit = (enum fo_unit)(1 - from),
-				.path = path,
-				.size = size};
-	unsigned n = 1;
-
-	if (!wire->is_open[from])
-		return;
-	if (sim_random(world, 100) < wire->loss_percent)
-		n--;
-	if (sim_random(world, 100) < wire->duplicate_percent)
-		n++;
-	memcpy(item.data, data, size);
-	for (; n > 0; n--)
-		sim_push(world, &item, sim_random(world, wire->delay_ns + 1));
-}
-
-void sim_send(struct sim_world *world, enum fo_unit from, const uint8_t *data, size_t size)
-{
-	if (size > SIM_DATAGRAM_MAX) {
-		sim_fail(world, "a hello of %zu bytes", size);
-		return;
-	}
-	if (sim_random(world, 32) == 0) {
-		struct sim_record *record = &world->records[sim_random(world, SIM_RECORDS_MAX)];
-
-		record->from = from;
-		record->size = size;
-		memcpy(record->data, data, size);
-	}
-	for (unsigned path = 0; path < SIM_PATHS; path++)
-		send_on(world, from, path, data, size);
-}
-
-void sim_replay(struct sim_world *world, enum fo_unit unit)
-{
-	struct sim_item item = {.type = SIM_ITEM_DATAGRAM, .unit = unit};
-
-	item.path = (unsigned)sim_random(world, SIM_PATHS);
-	for (size_t i = 0; i < SIM_RECORDS_MAX; i++) {
-		const struct sim_record *record = &world->records[i];
-
-		if (record->size == 0 || record->from == unit)
-			continue;
-		item.size = record->size;
-		memcpy(item.data, record->data, record->size);
-		sim_push(world, &item, 0);
-	}
-}
-
-bool sim_link_is_up(const struct sim_world *world)
-{
-	return world->paths[0].is_open[0] && world->paths[0].is_open[1] && world->nodes[0].is_up &&
-	       world->nodes[1].is_up;
-}
-
 /* ---- the run ---- */
 
 static void take(struct sim_world *world, struct sim_item *item)
@@ -242,14 +227,14 @@ static void take(struct sim_world *world, struct sim_item *item)
 	sim_node_take(world, node, item);
 }
 
-void sim_run(struct sim_world *world, uint64_t until_ms)
+void sim_run(struct sim_world *world, uint64_t until_ns)
 {
 	unsigned n_now = 0;
 
 	while (world->n_items > 0 && !world->has_failed) {
 		struct sim_item item;
 
-		if (world->items[world->heap[0]].at > until_ms * SIM_MS)
+		if (world->items[world->heap[0]].at > until_ns)
 			break;
 		item = pop(world);
 		n_now = item.at == world->now ? n_now + 1 : 0;

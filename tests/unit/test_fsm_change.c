@@ -14,6 +14,8 @@ static void the_mate_is_told_to_take_over_only_after_the_release(void **state)
 	struct unit unit = active();
 
 	(void)state;
+	hear(&unit, (struct fo_mate_view){
+			    .state = FO_STATE_STANDBY_READY, .term = 2, .may_activate = true});
 	hear(&unit, (struct fo_mate_view){.state = FO_STATE_STANDBY_READY,
 					  .term = 2,
 					  .may_activate = true,

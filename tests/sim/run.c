@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Histories by the thousand, spread over processes: each takes every Nth seed, and tells what it
+ * did through a pipe. Which seeds are run does not depend on how many processes there are.
+ */
+#include "sim.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/monotime.h"
+
+#define JOBS_MAX 64
+/* One of so many histories is run again with wall clocks that do not jump, and must be the same. */
+#define REALTIME_SHARE 16
+
+struct tally {
+	uint64_t histories;
+	uint64_t simulated_ns;
+};
+
+/* What one process has to say, whole in one write: less than PIPE_BUF. */
+struct report {
+	bool has_failed;
+	uint64_t failed_seed;
+	struct tally tallies[SIM_TIMINGS];
+};
+
+static void run_history(struct sim_world *world, uint64_t seed, bool has_trace, bool is_deaf)
+{
+	sim_world_init(world, seed, has_trace);
+	world->is_deaf_to_realtime = is_deaf;
+	sim_run(world, sim_schedule_random(world));
+	if (!world->has_failed)
+		sim_check_end(world);
+	sim_world_done(world);
+}
+
+bool sim_seed_run(struct sim_world *world, uint64_t seed, bool has_trace)
+{
+	uint64_t history, now;
+
+	run_history(world, seed, has_trace, false);
+	if (world->has_failed || seed % REALTIME_SHARE != 0)
+		return !world->has_failed;
+	history = world->history;
+	now = world->now;
+	run_history(world, seed, false, true);
+	if (world->history != history)
+		sim_fail(world, "a jump of a wall clock changed what the units did");
+	world->now = now;
+	return !world->has_failed;
+}
+
+static bool is_over(const struct sim_campaign *campaign, uint64_t n, struct monotime started)
+{
+	if (campaign->budget_s)
+		return monotime_since(monotime_now(), started) >=
+		       campaign->budget_s * MONOTIME_NS_PER_SEC;
+	return n >= campaign->schedules;
+}
+
+static void work(struct sim_world *world, const struct sim_campaign *campaign, unsigned job,
+		 struct report *ret_report)
+{
+	struct monotime started = monotime_now();
+
+	*ret_report = (struct report){0};
+	for (uint64_t n = job; !is_over(campaign, n, started); n += campaign->jobs) {
+		struct tally *tally;
+
+		if (!sim_seed_run(world, campaign->first_seed + n, false)) {
+			ret_report->has_failed = true;
+			ret_report->failed_seed = campaign->first_seed + n;
+			return;
+		}
+		tally = &ret_report->tallies[world->timing];
+		tally->histories++;
+		tally->simulated_ns += world->now;
+	}
+}
+
+static int start(struct sim_world *world, const struct sim_campaign *campaign, unsigned job,
+		 int pipe_fd)
+{
+	struct report report;
+	pid_t pid;
+
+	(void)fflush(NULL);
+	pid = fork();
+	if (pid != 0)
+		return pid < 0 ? -1 : 0;
+	work(world, campaign, job, &report);
+	_exit(write(pipe_fd, &report, sizeof(report)) == sizeof(report) ? 0 : 1);
+}
+
+static void add(struct report *total, const struct report *report)
+{
+	if (report->has_failed &&
+	    (!total->has_failed || report->failed_seed < total->failed_seed)) {
+		total->has_failed = true;
+		total->failed_seed = report->failed_seed;
+	}
+	for (size_t i = 0; i < SIM_TIMINGS; i++) {
+		total->tallies[i].histories += report->tallies[i].histories;
+		total->tallies[i].simulated_ns += report->tallies[i].simulated_ns;
+	}
+}
+
+/* A worker that died without a word is a failure, too. */
+static int gather(int pipe_fd, unsigned jobs, struct report *ret_total)
+{
+	unsigned n = 0;
+	int status, r = 0;
+
+	*ret_total = (struct report){0};
+	for (struct report report; read(pipe_fd, &report, sizeof(report)) == sizeof(report); n++)
+		add(ret_total, &report);
+	while (wait(&status) > 0)
+		r |= !WIFEXITED(status) || WEXITSTATUS(status) != 0;
+	return r || n != jobs ? -1 : 0;
+}
+
+static void print_years(uint64_t ns)
+{
+	double days = (double)ns / (double)MONOTIME_NS_PER_SEC / 86400;
+
+	if (days < 365)
+		printf("%.1f simulated days", days);
+	else
+		printf("%.2f simulated years", days / 365.25);
+}
+
+static void print_total(const struct report *total, uint64_t elapsed_ns)
+{
+	double seconds = (double)elapsed_ns / (double)MONOTIME_NS_PER_SEC;
+	struct tally sum = {0};
+
+	for (size_t i = 0; i < SIM_TIMINGS; i++) {
+		const struct tally *tally = &total->tallies[i];
+
+		sum.histories += tally->histories;
+		sum.simulated_ns += tally->simulated_ns;
+		printf("  %5u ms polltime, %5u ms holdtime: %8" PRIu64 " histories, ",
+		       SIM_TIMING[i].poll_ms, SIM_TIMING[i].hold_ms, tally->histories);
+		print_years(tally->simulated_ns);
+		printf("\n");
+	}
+	printf("%" PRIu64 " histories, ", sum.histories);
+	print_years(sum.simulated_ns);
+	printf(", none broke a promise; %.1f s, %.0f histories/s\n", seconds,
+	       (double)sum.histories / seconds);
+}
+
+static unsigned sane_jobs(unsigned jobs)
+{
+	long online = sysconf(_SC_NPROCESSORS_ONLN);
+
+	if (jobs == 0)
+		jobs = online > 0 ? (unsigned)online : 1;
+	return jobs < JOBS_MAX ? jobs : JOBS_MAX;
+}
+
+int sim_campaign_run(struct sim_world *world, const struct sim_campaign *wanted)
+{
+	struct sim_campaign campaign = *wanted;
+	struct monotime started = monotime_now();
+	struct report total;
+	unsigned n = 0;
+	int fds[2];
+
+	campaign.jobs = sane_jobs(campaign.jobs);
+	if (pipe(fds) < 0)
+		return 1;
+	while (n < campaign.jobs && start(world, &campaign, n, fds[1]) == 0)
+		n++;
+	(void)close(fds[1]);
+	if (gather(fds[0], campaign.jobs, &total) < 0) {
+		(void)close(fds[0]);
+		printf("a worker died: no result\n");
+		return 1;
+	}
+	(void)close(fds[0]);
+	if (!total.has_failed) {
+		print_total(&total, monotime_since(monotime_now(), started));
+		return 0;
+	}
+	(void)sim_seed_run(world, total.failed_seed, true);
+	printf("seed %" PRIu64 ": %s\nreplay: sim --seed %" PRIu64 " --trace\n", total.failed_seed,
+	       world->failure, total.failed_seed);
+	return 1;
+}
