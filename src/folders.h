@@ -9,6 +9,8 @@ struct folders {
 	const char *config;    /* the startup-config */
 	const char *state_dir; /* made if missing; state_dir/keeper is the keeper's */
 	const char *run_dir;   /* made if missing; run_dir/control */
+	const char *hooks_dir; /* executables that run on a change of role */
+	const char *track_dir; /* executables that `track` asks */
 };
 
 /*

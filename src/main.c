@@ -32,6 +32,8 @@ enum option_code {
 	OPTION_HELP = 'h',
 	OPTION_VERSION = 'V',
 	OPTION_LIBEXEC_DIR = 256,
+	OPTION_HOOKS_DIR,
+	OPTION_TRACK_DIR,
 	OPTION_UID_BASE,
 	OPTION_FRONTS,
 	OPTION_WATCHDOG,
@@ -43,6 +45,8 @@ static const struct option known_options[] = {
 	{"state-dir", required_argument, NULL, OPTION_STATE_DIR},
 	{"run-dir", required_argument, NULL, OPTION_RUN_DIR},
 	{"libexec-dir", required_argument, NULL, OPTION_LIBEXEC_DIR},
+	{"hooks-dir", required_argument, NULL, OPTION_HOOKS_DIR},
+	{"track-dir", required_argument, NULL, OPTION_TRACK_DIR},
 	{"uid-base", required_argument, NULL, OPTION_UID_BASE},
 	{"fronts", required_argument, NULL, OPTION_FRONTS},
 	{"watchdog", required_argument, NULL, OPTION_WATCHDOG},
@@ -65,6 +69,10 @@ static void usage(void)
 		     "  -r, --run-dir DIR      where the control socket is (" ASAFO_RUNDIR ")\n"
 		     "      --libexec-dir DIR  where asafo's own programs are (" ASAFO_LIBEXECDIR
 		     ")\n"
+		     "      --hooks-dir DIR    executables that run on a change of role "
+		     "(" ASAFO_SYSCONFDIR "/hooks.d)\n"
+		     "      --track-dir DIR    executables that `track` asks "
+		     "(" ASAFO_SYSCONFDIR "/track.d)\n"
 		     "      --uid-base N       run the keeper, engine and fronts as users N, N+1, "
 		     "N+2 instead of by name\n"
 		     "      --fronts N         number of listener processes (one a processor, at "
@@ -134,6 +142,10 @@ static int options_parse(int argc, char **argv, struct supervisor_options *optio
 			options->folders.run_dir = optarg;
 		} else if (c == OPTION_LIBEXEC_DIR) {
 			options->libexec_dir = optarg;
+		} else if (c == OPTION_HOOKS_DIR) {
+			options->folders.hooks_dir = optarg;
+		} else if (c == OPTION_TRACK_DIR) {
+			options->folders.track_dir = optarg;
 		} else if (c == OPTION_VERBOSE) {
 			options->is_verbose = true;
 		} else if (c == OPTION_NO_SANDBOX) {
@@ -239,7 +251,9 @@ int main(int argc, char **argv)
 	struct supervisor_options options = {
 		.folders = {.config = ASAFO_SYSCONFDIR "/startup-config",
 			    .state_dir = ASAFO_STATEDIR,
-			    .run_dir = ASAFO_RUNDIR},
+			    .run_dir = ASAFO_RUNDIR,
+			    .hooks_dir = ASAFO_SYSCONFDIR "/hooks.d",
+			    .track_dir = ASAFO_SYSCONFDIR "/track.d"},
 		.libexec_dir = ASAFO_LIBEXECDIR,
 		.n_fronts = default_fronts(),
 		.watchdog_ms = SUPERVISOR_WATCHDOG_MS,

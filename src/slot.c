@@ -54,7 +54,7 @@ int slot_launch(struct slot *slot, const struct supervisor_options *options, int
 {
 	const struct folders *folders = &options->folders;
 	char program[PATH_MAX], state_dir[PATH_MAX], instance[16];
-	const char *argv[16];
+	const char *argv[20];
 	size_t n = 0;
 	struct launch launch = {
 		.program = program,
@@ -81,6 +81,12 @@ int slot_launch(struct slot *slot, const struct supervisor_options *options, int
 	argv[n++] = folders->run_dir;
 	argv[n++] = "--config";
 	argv[n++] = folders->config;
+	if (slot->row->kind == IPC_PEER_RUNNER) {
+		argv[n++] = "--hooks-dir";
+		argv[n++] = folders->hooks_dir;
+		argv[n++] = "--track-dir";
+		argv[n++] = folders->track_dir;
+	}
 	if (options->is_verbose)
 		argv[n++] = "--verbose";
 	if (options->is_unsandboxed)
@@ -111,6 +117,16 @@ void slot_reset(struct slot *slot)
 	ipc_channel_free(TAKE_PTR(slot->channel));
 	slot->pid = 0;
 	slot->is_ready = slot->has_beaten = false;
+}
+
+/* Fronts have nothing to say to each other, and only the engine has anything to be run. */
+bool slot_are_peers(const struct slot *a, const struct slot *b)
+{
+	enum ipc_peer kind_a = a->row->kind, kind_b = b->row->kind;
+
+	if (kind_a == IPC_PEER_RUNNER || kind_b == IPC_PEER_RUNNER)
+		return kind_a == IPC_PEER_ENGINE || kind_b == IPC_PEER_ENGINE;
+	return kind_a != kind_b;
 }
 
 static void buffers_enlarge(int fd)

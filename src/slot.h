@@ -38,6 +38,8 @@ int slot_launch(struct slot *slot, const struct supervisor_options *options, int
 void slot_log_death(const struct slot *slot, const siginfo_t *info, bool is_expected);
 /* Forgets the process: channel, sources, signs of life. The count of deaths stays. */
 void slot_reset(struct slot *slot);
+/* Whether two processes get a channel to each other. */
+bool slot_are_peers(const struct slot *a, const struct slot *b);
 /* A pair of connected SOCK_SEQPACKET sockets through which the largest frame passes. Errors:
  * -errno. */
 int slot_socketpair(int ret_fds[static 2]);

@@ -218,12 +218,6 @@ static void peer_send(struct slot *slot, const struct slot *peer, int fd)
 			 err_text(r));
 }
 
-/* Fronts have nothing to say to each other. */
-static bool are_peers(const struct slot *a, const struct slot *b)
-{
-	return a->row->kind != b->row->kind;
-}
-
 static void slot_introduce(struct slot *slot)
 {
 	struct supervisor *supervisor = slot->supervisor;
@@ -233,7 +227,7 @@ static void slot_introduce(struct slot *slot)
 		int fds[2];
 		int r;
 
-		if (!slot_runs(other) || !other->channel || !are_peers(slot, other))
+		if (!slot_runs(other) || !other->channel || !slot_are_peers(slot, other))
 			continue;
 		r = slot_socketpair(fds);
 		if (r < 0) {

@@ -21,25 +21,37 @@ static const int front_capabilities[] = {
 	CAP_NET_BIND_SERVICE, /* port 443 */
 };
 
+/*
+ * What scripts of a failover pair do. Root, but without DAC_OVERRIDE: neither the store nor
+ * anything else of another user can be opened by it.
+ */
+static const int runner_capabilities[] = {
+	CAP_NET_ADMIN, /* routes, rules and addresses of the administrator's */
+	CAP_NET_RAW,   /* ping */
+	CAP_KILL,      /* a signal to a service that reads its configuration again */
+};
+
 static const struct table_row rows[] = {
 	{IPC_PEER_KEEPER, "asafo-keeper", "asafo-keeper", NULL, 0},
 	{IPC_PEER_ENGINE, "asafo-engine", "asafo-engine", engine_capabilities,
 	 ARRAY_SIZE(engine_capabilities)},
 	{IPC_PEER_FRONT, "asafo-front", "asafo-front", front_capabilities,
 	 ARRAY_SIZE(front_capabilities)},
+	{IPC_PEER_RUNNER, "asafo-runner", NULL, runner_capabilities,
+	 ARRAY_SIZE(runner_capabilities)},
 };
 
 static const int supervisor_capabilities[] = {
 	CAP_NET_ADMIN,	      /* withdraws the addresses of a dead engine; large socket buffers; the
-				 engine's */
+				 engine's and the runner's */
 	CAP_SETUID,	      /* children have users of their own */
 	CAP_SETGID,	      /* likewise */
 	CAP_SETPCAP,	      /* children have smaller bounding sets */
-	CAP_KILL,	      /* stops children of other users */
+	CAP_KILL,	      /* stops children of other users; the runner's */
 	CAP_CHOWN,	      /* gives the store's folder to the keeper */
 	CAP_FOWNER,	      /* sets the mode of folders that are the keeper's */
 	CAP_DAC_OVERRIDE,     /* opens the startup-config that the keeper replaced */
-	CAP_NET_RAW,	      /* the engine's */
+	CAP_NET_RAW,	      /* the engine's and the runner's */
 	CAP_NET_BIND_SERVICE, /* the engine's and the front's */
 	CAP_IPC_LOCK,	      /* the engine's */
 	CAP_SYS_NICE,	      /* the engine's */
@@ -62,7 +74,7 @@ int table_user(const struct table_row *row, uid_t uid_base, struct table_user *r
 {
 	const struct passwd *entry;
 
-	if (geteuid() != 0) {
+	if (geteuid() != 0 || !row->user) {
 		*ret_user = (struct table_user){geteuid(), getegid()};
 		return 0;
 	}

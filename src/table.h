@@ -13,8 +13,8 @@
 struct table_row {
 	enum ipc_peer kind;
 	const char *program; /* below the libexec folder; argv[0] */
-	const char
-		*user; /* sysusers.d; with --uid-base the row's number is added to that instead */
+	const char *user; /* sysusers.d; with --uid-base the row's number is added to that instead;
+			     NULL: as this process */
 	const int *capabilities;
 	size_t n_capabilities;
 };

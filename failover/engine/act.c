@@ -13,6 +13,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "failover/engine/engine.h"
+#include "failover/engine/hooks.h"
 #include "failover/methods/methods.h"
 #include "failover/replication/replication.h"
 
@@ -92,6 +93,7 @@ static void transition(struct engine *engine, const struct fo_action *action)
 	if (!fo_state_is_active(action->to) && action->to != FO_STATE_DISABLED)
 		engine_addresses_follow(engine);
 	engine_fronts_role(engine);
+	hooks_on_transition(engine->hooks, action->to, action->reason);
 	methods_on_transition(engine->methods);
 	child_notify(engine->rooms.child, fo_state_text(action->to));
 }

@@ -19,6 +19,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "failover/methods/methods.h"
+#include "failover/engine/hooks.h"
 #include "failover/engine/pairing.h"
 #include "failover/replication/replication.h"
 
@@ -225,6 +226,8 @@ int engine_new(sd_event *event, const struct child_options *options, struct engi
 	if (r == 0)
 		r = pairing_new(engine, &engine->pairing);
 	if (r == 0)
+		r = hooks_new(engine, &engine->hooks);
+	if (r == 0)
 		r = methods_new(engine, &engine->methods);
 	if (r == 0)
 		r = sd_event_add_time(event, &engine->timer, CLOCK_MONOTONIC, 0, 1, on_timer,
@@ -250,6 +253,7 @@ void engine_free(struct engine *engine)
 	engine->timer = sd_event_source_disable_unref(engine->timer);
 	/* Calls to the keeper that wait are answered now, while whom they answer is there. */
 	ipc_channel_free(TAKE_PTR(engine->rooms.keeper));
+	hooks_free(engine->hooks);
 	pairing_free(engine->pairing);
 	replication_free(engine->replication);
 	methods_free(engine->methods);

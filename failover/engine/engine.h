@@ -32,6 +32,7 @@
 struct replication;
 struct pairing;
 struct methods;
+struct hooks;
 
 /* A place in the replicated store's history; two equal ones are equal contents. */
 struct engine_position {
@@ -133,6 +134,7 @@ struct engine {
 	struct replication *replication;
 	struct pairing *pairing;
 	struct methods *methods;
+	struct hooks *hooks;
 	struct engine_lacking lacking;
 	struct history history;
 	sd_event_source *timer;

@@ -15,6 +15,7 @@
 #include "base/io.h"
 #include "base/log.h"
 #include "failover/engine/engine.h"
+#include "failover/engine/hooks.h"
 #include "failover/methods/methods.h"
 #include "sandbox/sandbox.h"
 
@@ -28,6 +29,8 @@ static void on_peer(enum ipc_peer peer, unsigned instance, int fd, void *userdat
 		engine_keeper_attach(engine, fd);
 	else if (peer == IPC_PEER_FRONT)
 		engine_front_attach(engine, instance, fd);
+	else if (peer == IPC_PEER_RUNNER)
+		hooks_attach(engine->hooks, fd);
 	else
 		(void)close(fd);
 }

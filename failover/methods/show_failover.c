@@ -7,6 +7,7 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "failover/engine/hooks.h"
 #include "failover/methods/methods_internal.h"
 #include "failover/engine/stranger.h"
 #include "failover/replication/replication.h"
@@ -133,6 +134,21 @@ static struct json_object *show_last_failover(const struct engine *engine)
 	return object;
 }
 
+static struct json_object *show_hooks(const struct engine *engine)
+{
+	const struct hooks_counts *counts = hooks_counts(engine->hooks);
+	struct json_object *object = json_object_new_object();
+
+	json_add_number(object, "changes", (int64_t)counts->changes);
+	json_add_number(object, "runs", (int64_t)counts->runs);
+	json_add_number(object, "failures", (int64_t)counts->failures);
+	json_add_number(object, "overtaken", (int64_t)counts->overtaken);
+	json_add_text(object, "last_failure", counts->failure);
+	json_add_number(object, "last_failure_at",
+			(int64_t)(counts->failure_at_ns / MONOTIME_NS_PER_SEC));
+	return object;
+}
+
 static void add_timers(struct json_object *result, const struct config_failover *failover)
 {
 	json_add_number(result, "poll_ms", failover->poll_ms);
@@ -169,5 +185,6 @@ void method_show_failover(struct control_call *call, struct json_object *paramet
 	(void)json_object_object_add(result, "interfaces", json_interfaces(engine));
 	(void)json_object_object_add(result, "paths", json_paths(engine));
 	(void)json_object_object_add(result, "replication", show_replication(engine));
+	(void)json_object_object_add(result, "hooks", show_hooks(engine));
 	control_call_reply(call, result);
 }

@@ -39,11 +39,16 @@ int child_options_parse(int argc, char **argv, struct child_options *ret_options
 		{"state-dir", required_argument, NULL, 's'},
 		{"run-dir", required_argument, NULL, 'r'},
 		{"config", required_argument, NULL, 'c'},
+		{"hooks-dir", required_argument, NULL, 'h'},
+		{"track-dir", required_argument, NULL, 't'},
 		{"verbose", no_argument, NULL, 'v'},
 		{"no-sandbox", no_argument, NULL, 'n'},
 		{NULL, 0, NULL, 0},
 	};
-	struct child_options options = {.state_dir = ASAFO_STATEDIR, .run_dir = ASAFO_RUNDIR};
+	struct child_options options = {.state_dir = ASAFO_STATEDIR,
+					.run_dir = ASAFO_RUNDIR,
+					.hooks_dir = ASAFO_SYSCONFDIR "/hooks.d",
+					.track_dir = ASAFO_SYSCONFDIR "/track.d"};
 	int c, r = 0;
 
 	while ((c = getopt_long(argc, argv, "", known, NULL)) >= 0) {
@@ -55,6 +60,10 @@ int child_options_parse(int argc, char **argv, struct child_options *ret_options
 			options.run_dir = optarg;
 		else if (c == 'c')
 			options.config = optarg;
+		else if (c == 'h')
+			options.hooks_dir = optarg;
+		else if (c == 't')
+			options.track_dir = optarg;
 		else if (c == 'v')
 			options.is_verbose = true;
 		else if (c == 'n')

@@ -10,13 +10,15 @@
 #define CHILD_WATCHDOG_MS 500
 
 /* Command line of a child, the same for all: asafo-NAME --instance N --state-dir D --run-dir R
- * --config F [--verbose]. */
+ * --config F [--hooks-dir D --track-dir D] [--verbose]. */
 struct child_options {
 	unsigned instance;
 	const char *state_dir; /* for the keeper: its own folder under the unit's state directory */
 	const char *run_dir;
 	/* Name of the startup-config, for messages and for the keeper to replace. */
 	const char *config;
+	/* The runner's: where the administrator's scripts are. */
+	const char *hooks_dir, *track_dir;
 	bool is_verbose;
 	bool is_unsandboxed; /* --no-sandbox: debuggers only; logged loudly */
 };

@@ -52,13 +52,13 @@ static const struct {
 	[IPC_FRONT_CONFIG] = {"front-config", BODY(front_config), NULL},
 	[IPC_FRONT_ROLE] = {"front-role", BODY(front_role), NULL},
 	[IPC_FRONT_REPORT] = {"front-report", BODY(front_report), NULL},
+	[IPC_RUNNER_EXEC] = {"runner-exec", BODY(runner_exec), BODY(runner_result)},
 };
 
 static const char *const peers[IPC_PEER__MAX] = {
-	[IPC_PEER_SUPERVISOR] = "supervisor",
-	[IPC_PEER_ENGINE] = "engine",
-	[IPC_PEER_KEEPER] = "keeper",
-	[IPC_PEER_FRONT] = "front",
+	[IPC_PEER_SUPERVISOR] = "supervisor", [IPC_PEER_ENGINE] = "engine",
+	[IPC_PEER_KEEPER] = "keeper",	      [IPC_PEER_FRONT] = "front",
+	[IPC_PEER_RUNNER] = "runner",
 };
 
 const char *ipc_type_name(enum ipc_type type)

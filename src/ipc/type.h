@@ -51,6 +51,8 @@ enum ipc_type {
 	IPC_FRONT_CONFIG,
 	IPC_FRONT_ROLE,
 	IPC_FRONT_REPORT,
+	/* engine -> runner */
+	IPC_RUNNER_EXEC,
 	IPC_TYPE__MAX,
 };
 
@@ -60,6 +62,7 @@ enum ipc_peer {
 	IPC_PEER_ENGINE,
 	IPC_PEER_KEEPER,
 	IPC_PEER_FRONT,
+	IPC_PEER_RUNNER,
 	IPC_PEER__MAX,
 };
 

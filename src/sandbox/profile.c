@@ -311,6 +311,7 @@ static const struct sandbox_profile_row rows[SANDBOX__MAX] = {
 			   .is_filtered = true,
 			   .is_signal_bound = true,
 			   .tables = {TABLE(base), TABLE(loop), TABLE(internet), TABLE(front)}},
+	[SANDBOX_RUNNER] = {.name = "runner"},
 };
 
 const struct sandbox_profile_row *sandbox_profile_row(enum sandbox_profile profile)

@@ -13,6 +13,7 @@
 enum sandbox_profile {
 	SANDBOX_SUPERVISOR, /* no-new-privs and dumpable only: it must fork, exec and switch users
 			     */
+	SANDBOX_RUNNER,	    /* likewise: what it executes may be anything */
 	SANDBOX_ENGINE,	    /* sockets, netlink; no file at all */
 	SANDBOX_KEEPER, /* files below its folder; no socket(2) of any kind; may fork its parser */
 	SANDBOX_PARSER, /* the keeper's zygote: fork, pipes, memory; no file, no socket */

@@ -24,6 +24,12 @@ for process in asafo-engine asafo-keeper asafo-front; do
 	fi
 	expect "$process leaves no core" test "$(awk '/Max core file size/ { print $5 }' "/proc/$pid/limits")" = 0
 done
+runner=$(pid_of a asafo-runner)
+same "asafo-runner can gain no privilege" "$(status "$runner" NoNewPrivs)" 1
+same "it has of root what hooks need: addresses, raw sockets, signals" "$(status "$runner" CapBnd)" 0000000000003020
+same "it has no socket of the network" "$(nsenter -t "$runner" -n ss -tuapnH | grep -c "pid=$runner,")" 0
+same "it has no file open but its log" \
+	"$(find "/proc/$runner/fd" -type l -printf '%l\n' | grep -vE '^(socket|anon_inode|pipe):|^/dev/null$|/log$')" ""
 same "the keeper has no capability" "$(status "$(pid_of a asafo-keeper)" CapEff)" 0000000000000000
 same "the keeper has no socket of the network" \
 	"$(nsenter -t "$(pid_of a asafo-keeper)" -n ss -tuapnH | grep -c "pid=$(pid_of a asafo-keeper),")" 0

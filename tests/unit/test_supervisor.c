@@ -98,6 +98,7 @@ static int daemon_make(void **state)
 	program_copy(daemon, "asafo-keeper");
 	program_copy(daemon, "asafo-engine");
 	program_copy(daemon, "asafo-front");
+	program_copy(daemon, "asafo-runner");
 	file_write(daemon, "config", "hostname gw\n");
 	daemon->notify = notify_open(daemon);
 	*state = daemon;
@@ -254,7 +255,7 @@ static int daemon_remove(void **state)
 
 static void all_ready(struct daemon *daemon)
 {
-	(void)expect(daemon, "all 4 processes are ready");
+	(void)expect(daemon, "all 5 processes are ready");
 }
 
 static void test_equipment(void **state)
@@ -277,6 +278,10 @@ static void test_equipment(void **state)
 	assert_non_null(strstr(daemon->log, "clean"));
 	assert_null(strstr(daemon->log, "environment 1"));
 	assert_null(strstr(daemon->log, "front 0 peer front"));
+	(void)expect_anywhere(daemon, "runner 0 peer engine 0");
+	(void)expect_anywhere(daemon, "engine 0 peer runner 0");
+	assert_null(strstr(daemon->log, "runner 0 peer keeper"));
+	assert_null(strstr(daemon->log, "front 0 peer runner"));
 }
 
 static void test_users(void **state)
@@ -296,6 +301,9 @@ static void test_users(void **state)
 			       " uid 61201 gid 61201 caps 0000000000807400"));
 	assert_non_null(strstr(expect_anywhere(daemon, "front 1 start "),
 			       " uid 61202 gid 61202 caps 0000000000000400"));
+	/* Root; NET_ADMIN, NET_RAW, KILL */
+	assert_non_null(strstr(expect_anywhere(daemon, "runner 0 start "),
+			       " uid 0 gid 0 caps 0000000000003020"));
 	path_in(daemon, "state/keeper", path);
 	assert_int_equal(stat(path, &st), 0);
 	assert_int_equal(st.st_uid, UID_BASE);

@@ -93,6 +93,8 @@ step_10_install() {
 	expect "it makes the groups" a 'getent group asafo asafo-admin'
 	expect "the configuration's folder is the keeper's, too" a \
 		'[ "$(stat -c "%a %U %G" /etc/asafo)" = "775 root asafo-keeper" ]'
+	expect "the folders of hooks and track scripts are root's" a \
+		'[ "$(stat -c "%a %U %G" /etc/asafo/hooks.d /etc/asafo/track.d | sort -u)" = "755 root root" ]'
 	expect "the service is enabled" a 'systemctl is-enabled asafo'
 	expect "but waits for a configuration" a \
 		'[ "$(systemctl show asafo -p ActiveState -p ConditionResult --value | xargs)" = "inactive no" ]'
@@ -138,8 +140,8 @@ step_30_start() {
 			'for i in ens3 ens4 ens5; do [ "$(cat /sys/class/net/$i/operstate)" = up ] || exit 1; done'
 	done
 	expect "no address is claimed" a '! ip address | grep -E "198\.51\.100|192\.0\.2"'
-	expect "only the supervisor is root" a '[ "$(ps -eo user:20,comm | grep " asafo" | sort -u | xargs)" = \
-		"asafo-engine asafo-engine asafo-front asafo-front asafo-keeper asafo-keeper root asafod" ]'
+	expect "only the supervisor and the runner are root" a '[ "$(ps -eo user:20,comm | grep " asafo" | sort -u | xargs)" = \
+		"asafo-engine asafo-engine asafo-front asafo-front asafo-keeper asafo-keeper root asafo-runner root asafod" ]'
 	expect "each process is filtered and gets no new privileges" a 'for p in $(pidof asafo-engine asafo-keeper asafo-front asafod); do
 		grep -q "^NoNewPrivs:.1" /proc/$p/status && grep -q "^Seccomp:.2" /proc/$p/status || exit 1; done'
 	expect "the keeper has no capability" a 'for p in $(pidof asafo-keeper); do
@@ -217,7 +219,7 @@ step_80_stop() {
 	expect "since it was told" b 'asafo show failover history | grep "Mate left in an orderly way"'
 	expect "the addresses are released" a '! ip address | grep -E "198\.51\.100\.1[01]|192\.0\.2\."'
 	refused "the command says that nothing runs" a 4 'systemctl start asafo' 'asafo show failover'
-	expect "nothing is left running" a '[ -z "$(pidof asafod asafo-engine asafo-keeper asafo-front)" ]'
+	expect "nothing is left running" a '[ -z "$(pidof asafod asafo-engine asafo-keeper asafo-front asafo-runner)" ]'
 	expect "systemctl start" a 'systemctl start asafo'
 	becomes a 'Standby Ready'
 	expect "systemctl restart on the active unit" b 'systemctl restart asafo'

@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A unit's role is coarser than its state: a hook wants to know who serves, not how far a
+ * replication has come. What happened while there was no runner is told to the next one, the latest
+ * change only.
+ */
+#include "failover/engine/hooks.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "base/log.h"
+
+#define VARIABLE_MAX 160
+
+enum variable {
+	VARIABLE_ROLE,
+	VARIABLE_PREVIOUS_ROLE,
+	VARIABLE_STATE,
+	VARIABLE_REASON,
+	VARIABLE_UNIT,
+	VARIABLE_TERM,
+	VARIABLE_MATE_STATE,
+	VARIABLE__MAX,
+};
+
+struct hooks {
+	struct engine *engine;
+	struct ipc_channel *runner;
+	struct hooks_counts counts;
+	const char *role, *previous;
+	char variables[VARIABLE__MAX][VARIABLE_MAX]; /* of the latest change */
+	bool is_owed;				     /* no runner was there to be told */
+};
+
+const char *hooks_role(const struct engine *engine, enum fo_state state)
+{
+	if (state == FO_STATE_ACTIVE || (state == FO_STATE_DISABLED && engine_is_active(engine)))
+		return "active";
+	if (fo_state_is_active(state))
+		return NULL;
+	if (state == FO_STATE_FAILED)
+		return "failed";
+	return state >= FO_STATE_COLD_STANDBY && state <= FO_STATE_STANDBY_READY ? "standby"
+										 : "none";
+}
+
+static void count_failure(struct hooks *hooks, const char *name, const char *what)
+{
+	struct timespec ts;
+
+	hooks->counts.failures++;
+	(void)snprintf(hooks->counts.failure, sizeof(hooks->counts.failure), "%.64s: %.130s", name,
+		       what);
+	(void)clock_gettime(CLOCK_REALTIME, &ts);
+	hooks->counts.failure_at_ns =
+		(uint64_t)ts.tv_sec * MONOTIME_NS_PER_SEC + (uint64_t)ts.tv_nsec;
+}
+
+static void count_result(struct hooks *hooks, const Asafo__Ipc__RunnerResult *result)
+{
+	const Asafo__Ipc__Status *status = result->status;
+	char what[160];
+
+	if (status && status->code < 0 && !result->name[0]) {
+		/* The whole change: the folder is not to be trusted, or a newer one came. */
+		if (status->code == ERR_BUSY)
+			hooks->counts.overtaken++;
+		else
+			count_failure(hooks, "hooks", status->why);
+		return;
+	}
+	if (!result->name[0])
+		return;
+	if (status && status->code < 0)
+		(void)snprintf(what, sizeof(what), "%.150s", status->why);
+	else if (result->is_timeout)
+		(void)snprintf(what, sizeof(what), "killed after %u s", HOOKS_TIMEOUT_MS / 1000);
+	else if (result->signal != 0)
+		(void)snprintf(what, sizeof(what), "killed by signal %u", result->signal);
+	else if (result->exit_code != 0)
+		(void)snprintf(what, sizeof(what), "exit code %d%s%.110s", result->exit_code,
+			       result->output[0] ? ": " : "", result->output);
+	else {
+		hooks->counts.runs++;
+		return;
+	}
+	count_failure(hooks, result->name, what);
+}
+
+static void on_hook_result(int code, const ProtobufCMessage *body, bool has_more, void *userdata)
+{
+	struct hooks *hooks = userdata;
+
+	(void)has_more;
+	if (hooks->engine->is_exiting)
+		return;
+	if (code < 0)
+		count_failure(hooks, "hooks", "asafo-runner went away while they ran");
+	else
+		count_result(hooks, (const Asafo__Ipc__RunnerResult *)body);
+}
+
+static int run(struct hooks *hooks, Asafo__Ipc__RunnerExec *message, ipc_reply_fn on_reply,
+	       void *userdata)
+{
+	char *environment[VARIABLE__MAX];
+
+	for (size_t i = 0; i < VARIABLE__MAX; i++)
+		environment[i] = hooks->variables[i];
+	message->env = environment;
+	message->n_env = VARIABLE__MAX;
+	return ipc_channel_call(hooks->runner, IPC_RUNNER_EXEC, &message->base, NULL, 0, on_reply,
+				userdata);
+}
+
+static void run_hooks(struct hooks *hooks)
+{
+	Asafo__Ipc__RunnerExec message = ASAFO__IPC__RUNNER_EXEC__INIT;
+	char kind[] = "hook";
+	char *argv[] = {(char *)(uintptr_t)hooks->role, (char *)(uintptr_t)hooks->previous};
+
+	message.kind = kind;
+	message.argv = argv;
+	message.n_argv = ARRAY_SIZE(argv);
+	message.timeout_ms = HOOKS_TIMEOUT_MS;
+	hooks->is_owed = !hooks->runner || run(hooks, &message, on_hook_result, hooks) < 0;
+}
+
+static void set_variable(struct hooks *hooks, enum variable variable, const char *name,
+			 const char *value)
+{
+	(void)snprintf(hooks->variables[variable], VARIABLE_MAX, "ASAFO_%s=%s", name, value);
+}
+
+static void set_variables(struct hooks *hooks, enum fo_state state, enum fo_reason reason)
+{
+	const struct engine *engine = hooks->engine;
+	char term[24];
+
+	(void)snprintf(term, sizeof(term), "%" PRIu64, engine->fsm.term);
+	set_variable(hooks, VARIABLE_ROLE, "ROLE", hooks->role);
+	set_variable(hooks, VARIABLE_PREVIOUS_ROLE, "PREVIOUS_ROLE", hooks->previous);
+	set_variable(hooks, VARIABLE_STATE, "STATE", fo_state_text(state));
+	set_variable(hooks, VARIABLE_REASON, "REASON", fo_reason_text(reason));
+	set_variable(hooks, VARIABLE_UNIT, "UNIT",
+		     engine->config->failover.unit == FO_UNIT_PRIMARY ? "primary" : "secondary");
+	set_variable(hooks, VARIABLE_TERM, "TERM", term);
+	set_variable(hooks, VARIABLE_MATE_STATE, "MATE_STATE",
+		     engine_hears_mate(engine)
+			     ? fo_state_text(engine->mate.view.state)
+			     : fo_state_text(engine->mate.was_heard ? FO_STATE_FAILED
+								    : FO_STATE_NOT_DETECTED));
+}
+
+void hooks_on_transition(struct hooks *hooks, enum fo_state state, enum fo_reason reason)
+{
+	const char *role;
+
+	if (!hooks)
+		return;
+	role = hooks_role(hooks->engine, state);
+	if (!role || strcmp(role, hooks->role) == 0)
+		return;
+	hooks->previous = hooks->role;
+	hooks->role = role;
+	hooks->counts.changes++;
+	set_variables(hooks, state, reason);
+	run_hooks(hooks);
+}
+
+int hooks_run_track(struct hooks *hooks, const char *name, const char *const *argv, size_t n_argv,
+		    unsigned timeout_ms, ipc_reply_fn on_reply, void *userdata)
+{
+	Asafo__Ipc__RunnerExec message = ASAFO__IPC__RUNNER_EXEC__INIT;
+	char kind[] = "track";
+
+	if (!hooks->runner)
+		return ERR_CLOSED;
+	message.kind = kind;
+	message.name = (char *)(uintptr_t)name;
+	message.argv = (char **)(uintptr_t)argv;
+	message.n_argv = n_argv;
+	message.timeout_ms = timeout_ms;
+	return run(hooks, &message, on_reply, userdata);
+}
+
+static void on_request(struct ipc_channel *channel, struct ipc_frame *frame,
+		       const ProtobufCMessage *body, void *userdata)
+{
+	(void)channel;
+	(void)frame;
+	(void)body;
+	(void)userdata;
+}
+
+static void on_closed(struct ipc_channel *channel, int code, void *userdata)
+{
+	struct hooks *hooks = userdata;
+
+	(void)code;
+	if (hooks->runner == channel)
+		hooks->runner = NULL;
+	ipc_channel_free(channel);
+}
+
+void hooks_attach(struct hooks *hooks, int fd)
+{
+	static const bool permitted[IPC_TYPE__MAX] = {false};
+	static const struct ipc_channel_ops ops = {permitted, on_request, on_closed};
+	int r;
+
+	ipc_channel_free(TAKE_PTR(hooks->runner));
+	r = ipc_channel_new(hooks->engine->event, fd, &ops, hooks, &hooks->runner);
+	if (r < 0)
+		log_line(LOG_ERR, "channel to the runner: %s", err_text(r));
+	else if (hooks->is_owed)
+		run_hooks(hooks);
+}
+
+const struct hooks_counts *hooks_counts(const struct hooks *hooks)
+{
+	return &hooks->counts;
+}
+
+int hooks_new(struct engine *engine, struct hooks **ret_hooks)
+{
+	struct hooks *hooks = calloc(1, sizeof(*hooks));
+
+	if (!hooks)
+		return -ENOMEM;
+	hooks->engine = engine;
+	hooks->role = hooks->previous = "none";
+	set_variables(hooks, FO_STATE_DISABLED, FO_REASON_NONE);
+	*ret_hooks = hooks;
+	return 0;
+}
+
+void hooks_free(struct hooks *hooks)
+{
+	if (!hooks)
+		return;
+	ipc_channel_free(hooks->runner);
+	free(hooks);
+}

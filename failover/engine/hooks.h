@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "failover/engine/engine.h"
+
+/*
+ * The engine's end of the channel to asafo-runner: the administrator's hooks, which run on each
+ * change of role, and track scripts. The engine asks and goes on; what becomes of it is counted.
+ */
+#define HOOKS_TIMEOUT_MS 30000
+
+struct hooks;
+
+struct hooks_counts {
+	uint64_t changes;  /* of role, for which hooks were asked for */
+	uint64_t runs;	   /* of a hook that ended well */
+	uint64_t failures; /* exit code, signal, limit, or not allowed to run */
+	uint64_t overtaken;
+	char failure[200];	/* the latest, a sentence; empty: none */
+	uint64_t failure_at_ns; /* wall clock */
+};
+
+int hooks_new(struct engine *engine, struct hooks **ret_hooks);
+void hooks_free(struct hooks *hooks);
+/* The runner is there (again); FD is taken over. */
+void hooks_attach(struct hooks *hooks, int fd);
+/* The machine is in STATE now: runs the hooks where that is another role. HOOKS may be NULL. */
+void hooks_on_transition(struct hooks *hooks, enum fo_state state, enum fo_reason reason);
+/* Runs the executable NAME of the track folder once, with ARGV (after its name), at most TIMEOUT_MS
+ * long. ON_REPLY gets a RunnerResult, or a code below 0 where the runner went away. Errors:
+ * ERR_CLOSED, -ENOMEM. */
+int hooks_run_track(struct hooks *hooks, const char *name, const char *const *argv, size_t n_argv,
+		    unsigned timeout_ms, ipc_reply_fn on_reply, void *userdata);
+const struct hooks_counts *hooks_counts(const struct hooks *hooks);
+/* The role as hooks are told it: "active", "standby", "failed", "none"; NULL: on the way to
+ * active. */
+const char *hooks_role(const struct engine *engine, enum fo_state state);
