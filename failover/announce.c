@@ -137,19 +137,30 @@ static bool find_device(int fd, const char *device, unsigned *ret_index, uint8_t
 	return true;
 }
 
-static bool build(int fd, const struct vip_address *address, struct packet *ret_packet)
-{
-	uint8_t mac[ETH_ALEN];
+/* The device that was asked for last: hundreds of addresses are on one. */
+struct device {
+	char name[16];
 	unsigned index;
+	uint8_t mac[ETH_ALEN];
+	bool is_usable;
+};
 
-	if (!find_device(fd, address->device, &index, mac))
+static bool build(int fd, const struct vip_address *address, struct device *device,
+		  struct packet *ret_packet)
+{
+	if (strcmp(device->name, address->device) != 0) {
+		memcpy(device->name, address->device, sizeof(device->name));
+		device->is_usable = find_device(fd, address->device, &device->index, device->mac);
+	}
+	if (!device->is_usable)
 		return false;
-	*ret_packet = (struct packet){
-		.to = {.sll_family = AF_PACKET, .sll_ifindex = (int)index, .sll_halen = ETH_ALEN}};
+	*ret_packet = (struct packet){.to = {.sll_family = AF_PACKET,
+					     .sll_ifindex = (int)device->index,
+					     .sll_halen = ETH_ALEN}};
 	if (address->address.family == AF_INET)
-		build_arp(ret_packet, mac, address->address.bytes);
+		build_arp(ret_packet, device->mac, address->address.bytes);
 	else if (address->address.family == AF_INET6)
-		build_na(ret_packet, mac, address->address.bytes);
+		build_na(ret_packet, device->mac, address->address.bytes);
 	return ret_packet->size > 0;
 }
 
@@ -242,6 +253,7 @@ void announcer_free(struct announcer *announcer)
 int announcer_start(struct announcer *announcer, const struct vip_address *addresses,
 		    size_t n_addresses)
 {
+	struct device device = {0};
 	size_t sent;
 
 	announcer_stop(announcer);
@@ -249,7 +261,8 @@ int announcer_start(struct announcer *announcer, const struct vip_address *addre
 	if (!announcer->packets)
 		return -ENOMEM;
 	for (size_t i = 0; i < n_addresses; i++)
-		if (build(announcer->fd, &addresses[i], &announcer->packets[announcer->n_packets]))
+		if (build(announcer->fd, &addresses[i], &device,
+			  &announcer->packets[announcer->n_packets]))
 			announcer->n_packets++;
 	sent = send_all(announcer);
 	if (announcer->n_packets > 0) {

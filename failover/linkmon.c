@@ -36,6 +36,8 @@ struct known_address {
 	unsigned index;
 	uint8_t family;
 	uint8_t prefix_length;
+	uint8_t protocol;
+	uint32_t lifetime_s;
 	uint8_t bytes[16];
 	uint64_t seen;
 };
@@ -214,25 +216,48 @@ static size_t address_position(const struct linkmon *linkmon, const struct known
 	return low;
 }
 
-static void tell_address(struct linkmon *linkmon, unsigned index, bool is_added)
+enum address_event { ADDRESS_NEW, ADDRESS_CHANGED, ADDRESS_GONE };
+
+static void tell_address(struct linkmon *linkmon, const struct known_address *address,
+			 enum address_event event)
 {
-	const struct known_link *known = link_find(linkmon, index);
-	char device[16] = "";
+	const struct known_link *known = link_find(linkmon, address->index);
+	struct linkmon_address told = {.index = address->index,
+				       .family = address->family,
+				       .prefix_length = address->prefix_length,
+				       .protocol = address->protocol,
+				       .lifetime_s = address->lifetime_s,
+				       .is_new = event == ADDRESS_NEW,
+				       .is_gone = event == ADDRESS_GONE};
 
 	if (linkmon->is_quiet || linkmon->is_freed || !known)
 		return;
-	memcpy(device, known->link.device, sizeof(device));
-	linkmon->ops->on_address(device, is_added, linkmon->userdata);
+	memcpy(told.device, known->link.device, sizeof(told.device));
+	memcpy(told.bytes, address->bytes, sizeof(told.bytes));
+	linkmon->ops->on_address(&told, linkmon->userdata);
 }
 
 static void address_remove(struct linkmon *linkmon, size_t at)
 {
-	unsigned index = linkmon->addresses[at].index;
+	struct known_address old = linkmon->addresses[at];
 
 	linkmon->n_addresses--;
 	memmove(&linkmon->addresses[at], &linkmon->addresses[at + 1],
 		(linkmon->n_addresses - at) * sizeof(*linkmon->addresses));
-	tell_address(linkmon, index, false);
+	tell_address(linkmon, &old, ADDRESS_GONE);
+}
+
+static void address_update(struct linkmon *linkmon, struct known_address *known,
+			   const struct known_address *address)
+{
+	bool is_news =
+		address->protocol != known->protocol || address->lifetime_s > known->lifetime_s;
+
+	known->protocol = address->protocol;
+	known->lifetime_s = address->lifetime_s;
+	known->seen = linkmon->dump;
+	if (is_news)
+		tell_address(linkmon, address, ADDRESS_CHANGED);
 }
 
 static int address_store(struct linkmon *linkmon, const struct known_address *address, bool is_gone)
@@ -242,15 +267,12 @@ static int address_store(struct linkmon *linkmon, const struct known_address *ad
 		at < linkmon->n_addresses && address_compare(&linkmon->addresses[at], address) == 0;
 	int r;
 
-	if (is_gone) {
-		if (is_known)
-			address_remove(linkmon, at);
+	if (is_known && is_gone)
+		address_remove(linkmon, at);
+	else if (is_known)
+		address_update(linkmon, &linkmon->addresses[at], address);
+	if (is_known || is_gone)
 		return 0;
-	}
-	if (is_known) {
-		linkmon->addresses[at].seen = linkmon->dump;
-		return 0;
-	}
 	r = grow((void **)&linkmon->addresses, linkmon->n_addresses, &linkmon->addresses_capacity,
 		 sizeof(*linkmon->addresses));
 	if (r < 0)
@@ -260,32 +282,41 @@ static int address_store(struct linkmon *linkmon, const struct known_address *ad
 	linkmon->addresses[at] = *address;
 	linkmon->addresses[at].seen = linkmon->dump;
 	linkmon->n_addresses++;
-	tell_address(linkmon, address->index, true);
+	tell_address(linkmon, address, ADDRESS_NEW);
 	return 0;
 }
 
 struct address_attributes {
 	size_t size; /* of an address of this family */
 	const uint8_t *local, *plain;
+	uint8_t protocol;
+	uint32_t lifetime_s;
 };
 
 static int on_address_attribute(const struct nlattr *attribute, void *userdata)
 {
 	struct address_attributes *found = userdata;
+	uint16_t type = mnl_attr_get_type(attribute);
+	size_t size = mnl_attr_get_payload_len(attribute);
+	struct ifa_cacheinfo lifetime;
 
-	if (mnl_attr_get_payload_len(attribute) != found->size)
-		return MNL_CB_OK;
-	if (mnl_attr_get_type(attribute) == IFA_LOCAL)
+	if (type == IFA_LOCAL && size == found->size)
 		found->local = mnl_attr_get_payload(attribute);
-	else if (mnl_attr_get_type(attribute) == IFA_ADDRESS)
+	else if (type == IFA_ADDRESS && size == found->size)
 		found->plain = mnl_attr_get_payload(attribute);
+	else if (type == IFA_PROTO && size == 1)
+		found->protocol = mnl_attr_get_u8(attribute);
+	if (type == IFA_CACHEINFO && size >= sizeof(lifetime)) {
+		memcpy(&lifetime, mnl_attr_get_payload(attribute), sizeof(lifetime));
+		found->lifetime_s = lifetime.ifa_valid;
+	}
 	return MNL_CB_OK;
 }
 
 static int take_address(struct linkmon *linkmon, const struct nlmsghdr *header)
 {
 	const struct ifaddrmsg *head = mnl_nlmsg_get_payload(header);
-	struct address_attributes found = {0};
+	struct address_attributes found = {.lifetime_s = UINT32_MAX};
 	struct known_address address = {0};
 
 	if (mnl_nlmsg_get_payload_len(header) < sizeof(*head) ||
@@ -301,6 +332,8 @@ static int take_address(struct linkmon *linkmon, const struct nlmsghdr *header)
 	address.index = head->ifa_index;
 	address.family = head->ifa_family;
 	address.prefix_length = head->ifa_prefixlen;
+	address.protocol = found.protocol;
+	address.lifetime_s = found.lifetime_s;
 	memcpy(address.bytes, found.local, found.size);
 	return address_store(linkmon, &address, header->nlmsg_type == RTM_DELADDR);
 }

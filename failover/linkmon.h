@@ -3,6 +3,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <systemd/sd-event.h>
 
 /*
@@ -21,12 +22,23 @@ struct linkmon_link {
 	unsigned char mac[6];
 };
 
+struct linkmon_address {
+	char device[16];
+	unsigned index; /* of the interface */
+	uint8_t family; /* AF_INET, AF_INET6 */
+	uint8_t prefix_length;
+	uint8_t protocol;    /* IFA_PROTO; 0: none */
+	uint32_t lifetime_s; /* valid; UINT32_MAX: for ever */
+	uint8_t bytes[16];
+	bool is_new, is_gone; /* neither: changed */
+};
+
 struct linkmon_ops {
 	/* Presence, name, state, carrier or MAC address changed. */
 	void (*on_link)(const struct linkmon_link *link, void *userdata);
-	/* An address of ours or another's came or went on DEVICE: check the leases. Not told: a
-	 * lease that is renewed. */
-	void (*on_address)(const char *device, bool is_added, void *userdata);
+	/* An address of ours or another's came, went, lost its tag or lives longer than it did. Not
+	 * told: a lease that is renewed. */
+	void (*on_address)(const struct linkmon_address *address, void *userdata);
 };
 
 /* The state at the start is read before this returns, and not told: ask linkmon_get. Errors:

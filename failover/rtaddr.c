@@ -8,6 +8,7 @@
 #include "failover/rtaddr.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <linux/if_addr.h>
 #include <linux/if_link.h>
 #include <linux/ip.h>
@@ -28,6 +29,8 @@
 #define RECEIVE_SIZE 32768
 #define RECEIVE_BUFFER (4 * 1024 * 1024)
 #define DUMP_TRIES 3
+#define PART 16
+#define UNANSWERED INT_MAX
 
 CLEANUP_DEFINE(struct nl_sock *, nl_socket_free)
 CLEANUP_DEFINE(struct nl_msg *, nlmsg_free)
@@ -47,6 +50,8 @@ static int code_of_libnl(int code)
 		return -EAFNOSUPPORT;
 	case NLE_NOADDR:
 		return -EADDRNOTAVAIL;
+	case NLE_MSGSIZE:
+		return -EMSGSIZE;
 	default:
 		return -EIO;
 	}
@@ -89,6 +94,9 @@ int rtaddr_open(struct nl_sock **ret_sock)
 	/* Room for the answers to a batch; without the capability as much as the limit allows. */
 	if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size)) < 0)
 		(void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
+	/* A batch is one message to the socket, which takes none that is larger than its buffer. */
+	if (setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size)) < 0)
+		(void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
 	(void)setsockopt(fd, SOL_NETLINK, NETLINK_CAP_ACK, &on, sizeof(on));
 	*ret_sock = TAKE_PTR(sock);
 	return 0;
@@ -346,64 +354,105 @@ int rtaddr_batch_raise(struct rtaddr_batch *batch, unsigned index)
 	return batch_append(batch, message);
 }
 
-/* Numbers the requests from FIRST on. */
-static void stamp(struct rtaddr_batch *batch, uint32_t first, uint32_t port)
+/*
+ * Numbers N requests from FIRST on; returns their size. Only the last one asks for an
+ * acknowledgement: the kernel works through them in order and answers a request that failed in any
+ * case, so that silence before the last answer is success, and a batch of hundreds costs one
+ * answer.
+ */
+static size_t stamp(uint8_t *messages, size_t size, uint32_t first, size_t n, uint32_t port)
 {
-	struct nlmsghdr *header = (struct nlmsghdr *)(void *)batch->messages.data;
-	int left = (int)batch->messages.size;
+	struct nlmsghdr *header = (struct nlmsghdr *)(void *)messages;
+	int left = (int)size;
 
-	for (; nlmsg_ok(header, left); header = nlmsg_next(header, &left)) {
+	for (; n > 0 && nlmsg_ok(header, left); header = nlmsg_next(header, &left), n--) {
+		header->nlmsg_flags &= (uint16_t)~NLM_F_ACK;
+		if (n == 1)
+			header->nlmsg_flags |= NLM_F_ACK;
 		header->nlmsg_seq = first++;
 		header->nlmsg_pid = port;
 	}
+	return size - (size_t)left;
 }
 
-static void take_results(int fd, uint32_t first, size_t n, int *results)
+/* The answers up to the last request's. True: all were heard, and who was not named has succeeded.
+ */
+static bool take_results(int fd, uint32_t first, size_t n, int *results)
 {
 	uint8_t buffer[RECEIVE_SIZE] __attribute__((aligned(NLMSG_ALIGNTO)));
-	size_t taken = 0;
+	bool is_whole = true;
 
-	while (taken < n) {
+	for (;;) {
 		struct nlmsghdr *header = (struct nlmsghdr *)(void *)buffer;
 		ssize_t size = receive(fd, buffer);
 		int left = (int)size;
 
 		if (size == -ENOBUFS)
-			continue; /* some answers are lost, others wait */
+			is_whole = false; /* some answers are lost, others wait */
+		if (size == -ENOBUFS)
+			continue;
 		if (size < 0)
-			return;
+			return false;
 		for (; nlmsg_ok(header, left); header = nlmsg_next(header, &left)) {
 			uint32_t i = header->nlmsg_seq - first;
 
 			if (header->nlmsg_type != NLMSG_ERROR || i >= n)
 				continue;
-			if (results)
-				results[i] = parse_error(header);
-			taken++;
+			results[i] = parse_error(header);
+			if (i == n - 1)
+				return is_whole;
 		}
 	}
 }
 
-int rtaddr_batch_send(struct rtaddr_batch *batch, struct nl_sock *sock, int *results)
+static uint32_t use_sequence(struct nl_sock *sock, size_t n)
 {
 	uint32_t first = nl_socket_use_seq(sock);
-	size_t n = batch->n;
+
+	for (size_t i = 1; i < n; i++)
+		(void)nl_socket_use_seq(sock);
+	return first;
+}
+
+/* Sends the first N requests of MESSAGES; their size is returned. Errors: -errno. */
+static int send_part(struct nl_sock *sock, uint8_t *messages, size_t size, size_t n, int *results)
+{
+	uint32_t first = use_sequence(sock, n);
+	size_t part = stamp(messages, size, first, n, nl_socket_get_local_port(sock));
+	bool is_whole;
 	int r;
 
-	if (n == 0)
-		return 0;
-	for (size_t i = 0; i < n; i++) {
-		if (results)
-			results[i] = -ETIMEDOUT;
-		if (i > 0)
-			(void)nl_socket_use_seq(sock);
+	for (size_t i = 0; i < n; i++)
+		results[i] = UNANSWERED;
+	r = nl_sendto(sock, messages, part);
+	is_whole = r >= 0 && take_results(nl_socket_get_fd(sock), first, n, results);
+	for (size_t i = 0; i < n; i++)
+		if (results[i] == UNANSWERED)
+			results[i] = is_whole ? 0 : -ETIMEDOUT;
+	return r < 0 ? code_of_libnl(r) : (int)part;
+}
+
+int rtaddr_batch_send(struct rtaddr_batch *batch, struct nl_sock *sock, int *results)
+{
+	_cleanup_free_ int *own = results ? NULL : calloc(batch->n + 1, sizeof(*own));
+	int *answers = results ? results : own;
+	size_t part = batch->on_part ? PART : batch->n;
+	size_t sent = 0, at = 0;
+	int r = answers ? 0 : -ENOMEM;
+
+	while (r >= 0 && at < batch->n) {
+		size_t n = batch->n - at < part ? batch->n - at : part;
+
+		if (at > 0)
+			batch->on_part(batch->userdata);
+		r = send_part(sock, batch->messages.data + sent, batch->messages.size - sent, n,
+			      answers + at);
+		at += n;
+		sent += r > 0 ? (size_t)r : 0;
 	}
-	stamp(batch, first, nl_socket_get_local_port(sock));
-	r = nl_sendto(sock, batch->messages.data, batch->messages.size);
+	for (; answers && at < batch->n; at++)
+		answers[at] = -ETIMEDOUT;
 	buf_clear(&batch->messages);
 	batch->n = 0;
-	if (r < 0)
-		return code_of_libnl(r);
-	take_results(nl_socket_get_fd(sock), first, n, results);
-	return 0;
+	return r < 0 ? r : 0;
 }

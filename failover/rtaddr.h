@@ -40,10 +40,16 @@ int rtaddr_open(struct nl_sock **ret_sock);
 /* Every address of both families. Errors: -errno, -ENOMEM. LIST holds what was read. */
 int rtaddr_dump(struct nl_sock *sock, struct rtaddr_list *list);
 
-/* Requests that wait to be sent together; zeroed is empty. */
+/*
+ * Requests that wait to be sent together; zeroed is empty. The kernel needs a quarter of a
+ * millisecond for some of them (an IPv6 address on a device with hundreds). With ON_PART a long
+ * batch is sent in parts, and it is called between two of them.
+ */
 struct rtaddr_batch {
 	struct buf messages;
 	size_t n;
+	void (*on_part)(void *userdata);
+	void *userdata;
 };
 
 void rtaddr_batch_done(struct rtaddr_batch *batch);
@@ -66,6 +72,6 @@ int rtaddr_batch_promote(struct rtaddr_batch *batch, unsigned index);
 int rtaddr_batch_raise(struct rtaddr_batch *batch, unsigned index);
 /*
  * Sends all and collects the answers: RESULTS[i] (NULL: not wanted) is 0 or -errno of request i,
- * -ETIMEDOUT where none came. Empties BATCH. Errors: -errno if it could not be sent.
+ * -ETIMEDOUT where it is not known. Empties BATCH. Errors: -errno if it could not be sent.
  */
 int rtaddr_batch_send(struct rtaddr_batch *batch, struct nl_sock *sock, int *results);

@@ -22,33 +22,7 @@
 #include "base/err.h"
 #include "base/monotime.h"
 #include "failover/rtaddr.h"
-
-#define RENEW_MS 250u
-/* Permanent addresses are looked after less often. */
-#define TICKS_PER_CHECK 4u
-/* The engine's own timers come first: after a stop it must be able to step down before a lease is
- * renewed. Nothing else does: whoever floods a socket would take the addresses away. */
-#define RENEW_PRIORITY (SD_EVENT_PRIORITY_IMPORTANT - 5)
-
-/* An address that is wanted. */
-struct lease {
-	struct vip_address address;
-	struct rtaddr kernel; /* as it is asked for; index 0: no such device */
-	bool is_held;
-};
-
-struct vip {
-	struct nl_sock *sock;
-	sd_event_source *timer;
-	struct lease *leases;
-	size_t n_leases;
-	struct vip_address *current;
-	unsigned *promoting; /* indices of interfaces with promote_secondaries */
-	size_t n_promoting;
-	struct monotime renewed;
-	unsigned ticks;
-	bool has_lapsed;
-};
+#include "failover/vip_internal.h"
 
 static bool is_ours(const struct rtaddr *address)
 {
@@ -57,7 +31,7 @@ static bool is_ours(const struct rtaddr *address)
 
 /* For the kernel an IPv6 address is one whatever its prefix; an IPv4 one is another with another
  * prefix. */
-static bool is_same(const struct rtaddr *a, const struct rtaddr *b)
+bool vip_is_same(const struct rtaddr *a, const struct rtaddr *b)
 {
 	return a->index == b->index && a->family == b->family &&
 	       memcmp(a->bytes, b->bytes, sizeof(a->bytes)) == 0 &&
@@ -79,16 +53,16 @@ static bool is_same_subnet(const struct rtaddr *a, const struct rtaddr *b)
 static const struct rtaddr *list_find(const struct rtaddr_list *list, const struct rtaddr *address)
 {
 	for (size_t i = 0; i < list->n; i++)
-		if (is_same(&list->items[i], address))
+		if (vip_is_same(&list->items[i], address))
 			return &list->items[i];
 	return NULL;
 }
 
-static const struct lease *lease_find(const struct lease *leases, size_t n,
-				      const struct rtaddr *address)
+static const struct vip_lease *lease_find(const struct vip_lease *leases, size_t n,
+					  const struct rtaddr *address)
 {
 	for (size_t i = 0; i < n; i++)
-		if (leases[i].kernel.index != 0 && is_same(&leases[i].kernel, address))
+		if (leases[i].kernel.index != 0 && vip_is_same(&leases[i].kernel, address))
 			return &leases[i];
 	return NULL;
 }
@@ -108,11 +82,19 @@ static int why_address(struct why *ret_why, int code, const char *what,
 		       address->address.prefix_length, address->device, detail);
 }
 
-static void lease_resolve(struct lease *lease)
+/* Hundreds of addresses are on one device: it is not asked for each time. */
+static unsigned index_of(const struct vip_lease *lease, const struct vip_lease *before)
+{
+	if (before && strcmp(before->address.device, lease->address.device) == 0)
+		return before->kernel.index;
+	return if_nametoindex(lease->address.device);
+}
+
+static void lease_resolve(struct vip_lease *lease, const struct vip_lease *before)
 {
 	const struct vip_address *want = &lease->address;
 
-	lease->kernel.index = if_nametoindex(want->device);
+	lease->kernel.index = index_of(lease, before);
 	lease->kernel.family = want->address.family;
 	lease->kernel.prefix_length = want->address.prefix_length;
 	memcpy(lease->kernel.bytes, want->address.bytes, want->address.family == AF_INET6 ? 16 : 4);
@@ -129,8 +111,8 @@ static void lease_resolve(struct lease *lease)
  * An IPv6 lease gives its lifetime to the subnet's route. Where an address of someone else's has
  * that route already, ours must not touch it, or the route would end with the lease.
  */
-static void lease_spare_route(struct lease *lease, const struct rtaddr_list *before,
-			      const struct lease *leases, size_t n_leases)
+static void lease_spare_route(struct vip_lease *lease, const struct rtaddr_list *before,
+			      const struct vip_lease *leases, size_t n_leases)
 {
 	if (lease->kernel.family != AF_INET6 || !lease->address.is_active)
 		return;
@@ -149,7 +131,7 @@ static void lease_spare_route(struct lease *lease, const struct rtaddr_list *bef
 struct change {
 	struct rtaddr_list before;
 	struct rtaddr_batch batch;
-	struct lease *leases;
+	struct vip_lease *leases;
 	size_t n_leases;
 	size_t first_add; /* request number of the first lease's addition */
 };
@@ -172,10 +154,10 @@ static int change_init(struct change *change, struct nl_sock *sock,
 	if (!change->leases)
 		return -ENOMEM;
 	for (size_t i = 0; i < n_wanted; i++) {
-		struct lease *lease = &change->leases[i];
+		struct vip_lease *lease = &change->leases[i];
 
 		lease->address = wanted[i];
-		lease_resolve(lease);
+		lease_resolve(lease, i > 0 ? lease - 1 : NULL);
 	}
 	change->n_leases = n_wanted;
 	for (size_t i = 0; i < n_wanted; i++)
@@ -286,7 +268,7 @@ static int change_send(struct change *change, struct nl_sock *sock, struct why *
 	if (r < 0)
 		return why_set(ret_why, r, "cannot change addresses: %s", err_text(r));
 	for (size_t i = 0; i < change->n_leases; i++) {
-		struct lease *lease = &change->leases[i];
+		struct vip_lease *lease = &change->leases[i];
 
 		r = lease->kernel.index != 0 ? results[request++] : -ENODEV;
 		lease->is_held = r == 0;
@@ -319,7 +301,8 @@ static int change_repair(struct change *change, struct nl_sock *sock)
 	return r < 0 ? r : rtaddr_batch_send(&change->batch, sock, NULL);
 }
 
-static bool is_wanted(const struct lease *lease, const struct vip_address *wanted, size_t n_wanted)
+static bool is_wanted(const struct vip_lease *lease, const struct vip_address *wanted,
+		      size_t n_wanted)
 {
 	const struct config_address *address = &lease->address.address;
 
@@ -351,8 +334,11 @@ int vip_set(struct vip *vip, const struct vip_address *wanted, size_t n_wanted, 
 {
 	_cleanup_(change_done) struct change change = {0};
 	struct vip_address *current;
+	struct monotime begin = monotime_now();
 	int failed, r;
 
+	change.batch.on_part = vip->on_breath;
+	change.batch.userdata = vip->userdata;
 	r = change_init(&change, vip->sock, wanted, n_wanted);
 	if (r == 0)
 		r = append_promotions(vip, &change);
@@ -377,87 +363,8 @@ int vip_set(struct vip *vip, const struct vip_address *wanted, size_t n_wanted, 
 	vip->leases = TAKE_PTR(change.leases);
 	vip->n_leases = n_wanted;
 	vip->current = current;
-	vip->renewed = monotime_now();
-	vip->has_lapsed = false;
+	vip_lease_begin(vip, begin);
 	return failed;
-}
-
-/* Sends the additions again: of the leases, and with WITH_PERMANENT of what is missing of the
- * others. */
-static int renew(struct vip *vip, bool with_permanent)
-{
-	_cleanup_(rtaddr_batch_done) struct rtaddr_batch batch = {0};
-	_cleanup_free_ int *results = calloc(vip->n_leases + 1, sizeof(*results));
-	_cleanup_free_ struct lease **asked = calloc(vip->n_leases + 1, sizeof(struct lease *));
-	size_t n;
-	int r = results && asked ? 0 : -ENOMEM;
-
-	for (size_t i = 0; i < vip->n_leases && r == 0; i++) {
-		struct lease *lease = &vip->leases[i];
-
-		if (!lease->address.is_active && !with_permanent)
-			continue;
-		lease->kernel.index = if_nametoindex(lease->address.device);
-		lease->is_held = lease->is_held && lease->kernel.index != 0;
-		if (lease->kernel.index == 0)
-			continue;
-		asked[batch.n] = lease;
-		r = rtaddr_batch_add(&batch, &lease->kernel,
-				     lease->address.is_active ? RTADDR_REPLACE : RTADDR_MISSING);
-	}
-	n = batch.n;
-	if (r == 0)
-		r = rtaddr_batch_send(&batch, vip->sock, results);
-	for (size_t i = 0; i < n && r == 0; i++) {
-		asked[i]->is_held = results[i] == 0 || results[i] == -EEXIST;
-	}
-	for (size_t i = 0; i < n && r == 0; i++)
-		r = asked[i]->is_held ? 0 : results[i];
-	return r;
-}
-
-int vip_renew(struct vip *vip)
-{
-	vip->renewed = monotime_now();
-	vip->has_lapsed = false;
-	return renew(vip, true);
-}
-
-/* All active addresses in the kernel go, known or not. */
-static void withdraw(struct vip *vip)
-{
-	for (size_t i = 0; i < vip->n_leases; i++)
-		if (vip->leases[i].address.is_active)
-			vip->leases[i].is_held = false;
-	(void)vip_withdraw_all();
-}
-
-static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
-{
-	struct vip *vip = userdata;
-	struct monotime now = monotime_now();
-	uint64_t passed = monotime_since(now, vip->renewed);
-
-	(void)usec;
-	(void)sd_event_source_set_time_relative(source, (uint64_t)RENEW_MS * 1000);
-	if (vip->has_lapsed)
-		return 0;
-	/* We were stopped for longer than a lease: the mate may have the addresses now. Only the
-	 * engine knows. */
-	if (passed > VIP_LIFETIME_S * MONOTIME_NS_PER_SEC) {
-		vip->has_lapsed = true;
-		withdraw(vip);
-		return 0;
-	}
-	vip->renewed = now;
-	vip->ticks++;
-	(void)renew(vip, vip->ticks % TICKS_PER_CHECK == 0);
-	return 0;
-}
-
-bool vip_has_lapsed(const struct vip *vip)
-{
-	return vip->has_lapsed;
 }
 
 int vip_expel(struct vip *vip, const struct vip_address *unwanted, size_t n_unwanted)
@@ -500,17 +407,11 @@ int vip_new(sd_event *event, struct vip **ret_vip)
 
 	if (!vip)
 		return -ENOMEM;
-	vip->renewed = monotime_now();
 	r = rtaddr_open(&vip->sock);
 	if (r == 0)
 		r = vip_withdraw_all();
 	if (r >= 0)
-		r = sd_event_add_time_relative(event, &vip->timer, CLOCK_MONOTONIC,
-					       (uint64_t)RENEW_MS * 1000, 1000, on_timer, vip);
-	if (r >= 0)
-		r = sd_event_source_set_priority(vip->timer, RENEW_PRIORITY);
-	if (r >= 0)
-		r = sd_event_source_set_enabled(vip->timer, SD_EVENT_ON);
+		r = vip_lease_start(vip, event);
 	if (r < 0) {
 		vip_free(vip);
 		return r;
@@ -524,13 +425,20 @@ void vip_free(struct vip *vip)
 	if (!vip)
 		return;
 	if (vip->sock)
-		withdraw(vip);
+		vip_lease_withdraw(vip);
 	sd_event_source_disable_unref(vip->timer);
+	sd_event_source_disable_unref(vip->repair);
 	nl_socket_free(vip->sock);
 	free(vip->leases);
 	free(vip->current);
 	free(vip->promoting);
 	free(vip);
+}
+
+void vip_set_breath(struct vip *vip, void (*on_breath)(void *userdata), void *userdata)
+{
+	vip->on_breath = on_breath;
+	vip->userdata = userdata;
 }
 
 const struct vip_address *vip_current(const struct vip *vip, size_t *ret_n)

@@ -8,6 +8,7 @@
 
 #include "base/why.h"
 #include "config/config.h"
+#include "failover/linkmon.h"
 
 /*
  * The addresses of this unit, as leases: each has a short valid lifetime in the kernel that is
@@ -36,6 +37,11 @@ int vip_new(sd_event *event, struct vip **ret_vip);
 /* Withdraws the active addresses first. */
 void vip_free(struct vip *vip);
 /*
+ * Called now and then while hundreds of addresses are changed, so that the pair's hellos do not
+ * wait for them. It must not call back into vip.
+ */
+void vip_set_breath(struct vip *vip, void (*on_breath)(void *userdata), void *userdata);
+/*
  * Makes exactly WANTED the addresses that are ours: what is missing is added, what is too much is
  * removed (added first: a device that loses its last address loses its static routes). One that
  * exists already, whoever made it, becomes ours. One whose device is missing stays wanted: the
@@ -46,14 +52,21 @@ void vip_free(struct vip *vip);
 int vip_set(struct vip *vip, const struct vip_address *wanted, size_t n_wanted,
 	    struct why *ret_why);
 /*
- * Renews the leases, and brings back what somebody removed (its own timer does so each 250 ms,
- * standby addresses each second). The timer comes before everything but the engine's. Where it
+ * Renews all leases, and brings back what somebody removed. Its own timer does so within each
+ * 250 ms, a few leases at a time where there are many, and for standby addresses each second. The
+ * timer comes before everything but the engine's. Where it
  * finds that this process was stopped for longer than a lease it withdraws the active addresses and
  * renews no more until this or vip_set is called: only the FSM can know whether the mate has taken
  * over meanwhile. Errors: -errno of the first that failed.
  */
 int vip_renew(struct vip *vip);
 bool vip_has_lapsed(const struct vip *vip);
+/*
+ * Something happened to an address. Where it is ours and was removed, or somebody made it permanent
+ * or took its tag away, it is put right when the loop comes to it, before anything that is not
+ * urgent; a few at a time where it was many.
+ */
+void vip_take_news(struct vip *vip, const struct linkmon_address *news);
 /*
  * Removes those of UNWANTED that exist although they are not in the last WANTED, whoever made them:
  * a standby unit on which an operator configured the active address by hand. Returns how many, or

@@ -144,6 +144,62 @@ static void expel_active(struct engine *engine)
 			n);
 }
 
+static bool is_active_address(const struct config *config, const struct linkmon_address *news)
+{
+	_cleanup_free_ struct address_list *list = calloc(1, sizeof(*list));
+
+	if (!list)
+		return false;
+	add_active_addresses(config, list);
+	for (size_t i = 0; i < list->n; i++) {
+		const struct vip_address *address = &list->items[i];
+
+		if (strcmp(address->device, news->device) == 0 &&
+		    address->address.family == news->family &&
+		    memcmp(address->address.bytes, news->bytes,
+			   news->family == AF_INET6 ? 16 : 4) == 0)
+			return true;
+	}
+	return false;
+}
+
+void engine_addresses_news(struct engine *engine, const struct linkmon_address *news)
+{
+	if (!engine->addresses.vip)
+		return;
+	vip_take_news(engine->addresses.vip, news);
+	if (news->is_new && !engine->addresses.is_claimed && holds_standby_addresses(engine) &&
+	    is_active_address(engine->config, news))
+		expel_active(engine);
+}
+
+/* Between the parts of a long change the mate must hear that we are here, and we must not take the
+ * time for one in which we did not run. */
+static void on_breath(void *userdata)
+{
+	struct engine *engine = userdata;
+	struct monotime now = monotime_now();
+	uint64_t poll_ns = engine->config->failover.poll_ms * MONOTIME_NS_PER_MS;
+	uint64_t hold_ns = engine->config->failover.hold_ms * MONOTIME_NS_PER_MS;
+	uint64_t gap_ns = monotime_since(now, engine->alive_at);
+
+	/* Stopped in the middle of it: the machine finds out before anything is sent. */
+	if (gap_ns < poll_ns / 2 || gap_ns > hold_ns)
+		return;
+	engine->alive_at = now;
+	engine_send_hello(engine);
+}
+
+int engine_addresses_start(struct engine *engine)
+{
+	int r = vip_new(engine->event, &engine->addresses.vip);
+
+	if (r < 0)
+		return r;
+	vip_set_breath(engine->addresses.vip, on_breath, engine);
+	return announcer_new(engine->event, &engine->addresses.announcer);
+}
+
 /* How many active addresses are ours in the kernel. */
 static size_t active_held(const struct engine *engine)
 {

@@ -178,6 +178,11 @@ void engine_claim(struct engine *engine, uint64_t term);
 /* Does it and feeds RELEASED when the active addresses are gone. */
 void engine_release(struct engine *engine);
 void engine_announce(struct engine *engine);
+/* Errors: -errno. */
+int engine_addresses_start(struct engine *engine);
+/* An address came, went or was changed, by us or by somebody: what is ours is put right, and an
+ * active address that somebody configured on a standby goes. */
+void engine_addresses_news(struct engine *engine, const struct linkmon_address *news);
 /* The standby addresses come or go with the state. */
 void engine_addresses_follow(struct engine *engine);
 /* The leases ran out while the machine holds on to them: sets and announces them again. */

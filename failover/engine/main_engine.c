@@ -112,10 +112,8 @@ static void become_prompt(void)
 static int start_rooms(struct engine *engine)
 {
 	static const struct child_ops ops = {on_peer, on_credential, on_shutdown};
-	int r = vip_new(engine->event, &engine->addresses.vip);
+	int r = engine_addresses_start(engine);
 
-	if (r == 0)
-		r = announcer_new(engine->event, &engine->addresses.announcer);
 	if (r == 0)
 		r = engine_monitor_start(engine);
 	if (r == 0)

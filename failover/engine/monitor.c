@@ -102,14 +102,9 @@ static void on_link(const struct linkmon_link *link, void *userdata)
 	engine_monitor_check(engine);
 }
 
-static void on_address(const char *device, bool is_added, void *userdata)
+static void on_address(const struct linkmon_address *address, void *userdata)
 {
-	struct engine *engine = userdata;
-
-	(void)device;
-	/* Somebody took an address away: the lease puts it back. */
-	if (!is_added && engine->addresses.vip)
-		(void)vip_renew(engine->addresses.vip);
+	engine_addresses_news(userdata, address);
 }
 
 int engine_monitor_start(struct engine *engine)

@@ -387,14 +387,14 @@ static void on_link(const struct linkmon_link *link, void *userdata)
 	told->last = *link;
 }
 
-static void on_address(const char *device, bool is_added, void *userdata)
+static void on_address(const struct linkmon_address *address, void *userdata)
 {
 	struct told *told = userdata;
 
-	if (strcmp(device, "va") != 0)
+	if (strcmp(address->device, "va") != 0)
 		return;
-	told->added += is_added;
-	told->removed += !is_added;
+	told->added += address->is_new;
+	told->removed += address->is_gone;
 }
 
 static const struct linkmon_ops linkmon_ops = {on_link, on_address};

@@ -91,13 +91,16 @@ static void on_link(const struct linkmon_link *link, void *userdata)
 	(void)userdata;
 }
 
-static void on_address(const char *device, bool is_added, void *userdata)
+static void on_address(const struct linkmon_address *address, void *userdata)
 {
-	(void)userdata;
-	if (strcmp(device, "va") != 0)
+	struct vip **vip = userdata;
+
+	if (strcmp(address->device, "va") != 0)
 		return;
-	added += is_added;
-	removed += !is_added;
+	if (vip && *vip)
+		vip_take_news(*vip, address);
+	added += address->is_new;
+	removed += address->is_gone;
 }
 
 static const struct linkmon_ops ops = {on_link, on_address};

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/* Shared by vip.c (what is to be there) and vip_lease.c (that it stays). */
+#include "base/monotime.h"
+#include "failover/rtaddr.h"
+#include "failover/vip.h"
+
+struct nl_sock;
+
+/* An address that is wanted. */
+struct vip_lease {
+	struct vip_address address;
+	struct rtaddr kernel; /* as it is asked for; index 0: no such device */
+	struct monotime renewed;
+	bool is_held;
+	bool is_due; /* something happened to it */
+};
+
+struct vip {
+	struct nl_sock *sock;
+	sd_event_source *timer, *repair;
+	struct vip_lease *leases;
+	size_t n_leases;
+	size_t next; /* lease to be renewed */
+	struct vip_address *current;
+	unsigned *promoting; /* indices of interfaces with promote_secondaries */
+	size_t n_promoting;
+	struct monotime ticked;	 /* the timer ran */
+	struct monotime checked; /* ... and looked after the permanent ones */
+	bool has_lapsed;
+	void (*on_breath)(void *userdata);
+	void *userdata;
+};
+
+/* For the kernel an IPv6 address is one whatever its prefix; an IPv4 one is another with another
+ * prefix. */
+bool vip_is_same(const struct rtaddr *a, const struct rtaddr *b);
+/* Timer and repairs. Errors: -errno. */
+int vip_lease_start(struct vip *vip, sd_event *event);
+/* All leases begin at NOW. */
+void vip_lease_begin(struct vip *vip, struct monotime now);
+/* Takes all active addresses away, known or not. */
+void vip_lease_withdraw(struct vip *vip);
