@@ -13,6 +13,7 @@
 #define STEP_MS 2
 #define ENTRIES_MAX 512
 #define PREFIX "trustpoint/"
+#define LOOKED_MAX 256 /* records a step, where most of them are left out */
 
 /* The next trustpoint of one family. */
 struct head {
@@ -26,6 +27,8 @@ struct keeper_listing {
 	struct keeper *keeper;
 	struct keeper_ticket ticket;
 	bool with_generations;
+	int64_t valid_at, mate_valid_at; /* 0: all; otherwise what is valid at one of them only */
+	uint32_t left;			 /* ... and so many of them */
 	sd_event_source *timer;
 	struct head heads[2]; /* replicated, unit */
 	/* the frame that is being filled: packed public parts */
@@ -150,6 +153,34 @@ static int fill_head(struct keeper_listing *listing, bool is_unit)
 	return r == -ECANCELED ? 0 : r;
 }
 
+static bool is_valid_at(const Asafo__Record__TrustpointPublic *trustpoint, int64_t at)
+{
+	return at >= trustpoint->not_before && at <= trustpoint->not_after;
+}
+
+/* Is it what the list is asked for? */
+static bool is_wanted(const struct keeper_listing *listing, bool is_unit)
+{
+	const struct buf *bytes = &listing->heads[is_unit].record;
+	Asafo__Record__Record *record;
+	Asafo__Record__TrustpointPublic *trustpoint = NULL;
+	bool differs;
+
+	if (listing->valid_at == 0)
+		return true;
+	if (is_unit)
+		return false;
+	record = asafo__record__record__unpack(NULL, bytes->size, bytes->data);
+	if (record)
+		trustpoint = asafo__record__trustpoint_public__unpack(NULL, record->public_part.len,
+								      record->public_part.data);
+	differs = trustpoint && is_valid_at(trustpoint, listing->valid_at) !=
+					is_valid_at(trustpoint, listing->mate_valid_at);
+	asafo__record__trustpoint_public__free_unpacked(trustpoint, NULL);
+	asafo__record__record__free_unpacked(record, NULL);
+	return differs;
+}
+
 /* The next name of both families. 1: there was one, 0: the end. */
 static int step(struct keeper_listing *listing)
 {
@@ -165,14 +196,21 @@ static int step(struct keeper_listing *listing)
 		return 0;
 	is_unit = !replicated->is_filled ||
 		  (unit->is_filled && strcmp(unit->key, replicated->key) < 0);
+	if (!is_wanted(listing, is_unit)) {
+		listing->heads[is_unit].is_filled = false;
+		return 1;
+	}
 	r = add_head(listing, is_unit);
-	return r < 0 ? r : 1;
+	if (r < 0 || listing->valid_at == 0)
+		return r < 0 ? r : 1;
+	return --listing->left > 0 ? 1 : 0;
 }
 
 /* As much as the channel takes now. False: it has ended. */
 static bool go_on(struct keeper_listing *listing)
 {
-	for (;;) {
+	/* The others' turn comes after so many, even where none of them is sent. */
+	for (unsigned looked = 0; listing->valid_at == 0 || looked < LOOKED_MAX; looked++) {
 		struct ipc_channel *channel =
 			keeper_ticket_channel(listing->keeper, &listing->ticket);
 		int r;
@@ -190,6 +228,7 @@ static bool go_on(struct keeper_listing *listing)
 		if (r <= 0)
 			return false;
 	}
+	return true;
 }
 
 static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
@@ -219,6 +258,11 @@ void keeper_on_list(struct keeper *keeper, const struct keeper_ticket *ticket,
 	listing->keeper = keeper;
 	listing->ticket = *ticket;
 	listing->with_generations = request->with_generations;
+	if (request->valid_at != 0 && request->mate_valid_at != 0 && request->max > 0) {
+		listing->valid_at = request->valid_at;
+		listing->mate_valid_at = request->mate_valid_at;
+		listing->left = request->max;
+	}
 	listing->next = keeper->listings;
 	keeper->listings = listing;
 	if (go_on(listing) &&

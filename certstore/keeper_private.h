@@ -140,6 +140,10 @@ void keeper_on_status(struct keeper *, const struct keeper_ticket *, struct ipc_
 		      const ProtobufCMessage *);
 void keeper_on_term_persist(struct keeper *, const struct keeper_ticket *, struct ipc_frame *,
 			    const ProtobufCMessage *);
+void keeper_on_history_keep(struct keeper *, const struct keeper_ticket *, struct ipc_frame *,
+			    const ProtobufCMessage *);
+void keeper_on_history_get(struct keeper *, const struct keeper_ticket *, struct ipc_frame *,
+			   const ProtobufCMessage *);
 void keeper_on_orphan_keep(struct keeper *, const struct keeper_ticket *, struct ipc_frame *,
 			   const ProtobufCMessage *);
 void keeper_on_file_write(struct keeper *, const struct keeper_ticket *, struct ipc_frame *,

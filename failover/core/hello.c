@@ -242,6 +242,8 @@ int hello_seal(struct hello_codec *codec, const struct hello *hello,
 	filled.unit = codec->unit;
 	filled.echo_boot = echo ? echo->boot : 0;
 	filled.echo_counter = echo ? echo->newest : 0;
+	if (hello->echo_boot != filled.echo_boot || hello->echo_counter != filled.echo_counter)
+		filled.echo_held_us = 0;
 	if (hello_body_pack(&filled, sizeof(body), body, &body_size) < 0)
 		return ERR_CRYPTO;
 	header_write(&header, ret_data);
@@ -252,6 +254,11 @@ int hello_seal(struct hello_codec *codec, const struct hello *hello,
 		return ERR_CRYPTO;
 	*ret_size = HEADER_SIZE + sealed_size;
 	return 0;
+}
+
+uint64_t hello_codec_counter(const struct hello_codec *codec)
+{
+	return codec->counter;
 }
 
 /* ---- replays ---- */

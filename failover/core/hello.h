@@ -37,6 +37,7 @@ struct hello {
 	uint64_t sent_realtime_ns;
 	uint64_t echo_boot;
 	uint64_t echo_counter;
+	uint64_t echo_held_us; /* since the echoed hello came in; 0: not told */
 	uint32_t hold_ms;
 	char software[32];
 	/* from the header */
@@ -62,10 +63,12 @@ struct hello_codec; /* holds the derived keys; wiped when freed */
 int hello_codec_new(const uint8_t key[static HELLO_KEY_SIZE], enum fo_unit unit, uint64_t boot,
 		    struct hello_codec **ret_codec);
 void hello_codec_free(struct hello_codec *codec);
-/* Seals HELLO under the next counter. Fills echo fields, boot and counter itself. Errors:
- * ERR_CRYPTO. */
+/* Seals HELLO under the next counter. Fills echo fields, boot and counter itself; echo_held_us
+ * counts where the echo fields already name the hello that is echoed. Errors: ERR_CRYPTO. */
 int hello_seal(struct hello_codec *codec, const struct hello *hello,
 	       uint8_t ret_data[static HELLO_SIZE_MAX], size_t *ret_size);
+/* The counter of the latest hello that was sealed; 0: none. */
+uint64_t hello_codec_counter(const struct hello_codec *codec);
 /*
  * Opens a datagram that came on PATH (< HELLO_PATHS_MAX). Errors: ERR_MALFORMED, ERR_VERSION
  * (RET_HELLO->unit and the version are not to be trusted), ERR_INTEGRITY (another key), ERR_EXISTS

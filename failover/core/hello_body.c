@@ -34,6 +34,7 @@ int hello_body_pack(const struct hello *hello, size_t max, uint8_t *ret_data, si
 	message.sent_realtime_ns = hello->sent_realtime_ns;
 	message.echo_boot = hello->echo_boot;
 	message.echo_counter = hello->echo_counter;
+	message.echo_held_us = hello->echo_held_us;
 	message.hold_ms = hello->hold_ms;
 	message.leaving = hello->view.is_leaving;
 	message.wants_mate_active = hello->view.wants_mate_active;
@@ -105,6 +106,7 @@ int hello_body_unpack(const uint8_t *data, size_t size, struct hello *ret_hello)
 	ret_hello->sent_realtime_ns = message->sent_realtime_ns;
 	ret_hello->echo_boot = message->echo_boot;
 	ret_hello->echo_counter = message->echo_counter;
+	ret_hello->echo_held_us = message->echo_held_us;
 	ret_hello->hold_ms = message->hold_ms;
 	copy_printable(message->software, sizeof(ret_hello->software), ret_hello->software);
 	return 0;

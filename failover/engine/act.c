@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "failover/engine/engine.h"
 #include "failover/engine/hooks.h"
+#include "failover/engine/report.h"
 #include "failover/methods/methods.h"
 #include "failover/replication/replication.h"
 
@@ -58,32 +59,19 @@ static void persist_term(struct engine *engine, uint64_t term, bool is_activatio
 	}
 }
 
-static void log_transition(const struct engine *engine, const struct fo_action *action)
-{
-	const char *unit = fo_unit_text(engine->config->failover.unit);
-	const char *reason = fo_reason_text(action->reason);
-
-	if (action->to == FO_STATE_JUST_ACTIVE)
-		log_message(LOG_ALERT, 104001, "(%s) Switching to ACTIVE - %s", unit, reason);
-	else if (fo_state_is_active(action->from) && !fo_state_is_active(action->to))
-		log_message(LOG_ALERT, 104002, "(%s) Switching to STANDBY - %s", unit, reason);
-	else if (action->to == FO_STATE_FAILED)
-		log_message(LOG_ALERT, 104003, "(%s) Switching to FAILED - %s", unit, reason);
-	else if (action->from == FO_STATE_FAILED)
-		log_message(LOG_ALERT, 104004, "(%s) Switching to OK - %s", unit, reason);
-	log_line(LOG_INFO, "%s -> %s: %s (term %" PRIu64 ")", fo_state_text(action->from),
-		 fo_state_text(action->to), reason, engine->fsm.term);
-}
-
 static void transition(struct engine *engine, const struct fo_action *action)
 {
 	struct timespec ts;
-	struct history_row row = {.from = action->from, .to = action->to, .reason = action->reason};
+	struct history_row row = {.from = action->from,
+				  .to = action->to,
+				  .reason = action->reason,
+				  .term = engine->fsm.term};
 
 	(void)clock_gettime(CLOCK_REALTIME, &ts);
 	row.realtime_ns = (uint64_t)ts.tv_sec * MONOTIME_NS_PER_SEC + (uint64_t)ts.tv_nsec;
 	history_add(&engine->history, &row);
-	log_transition(engine, action);
+	history_changed(engine);
+	report_transition(engine, action);
 	replication_on_role(engine->replication);
 	if (action->to == FO_STATE_ACTIVE) {
 		engine->active_since = monotime_now();
@@ -180,6 +168,7 @@ void engine_act(struct engine *engine, const struct fo_action *action)
 		(void)engine_keep_orphans(engine);
 		break;
 	case FO_ACTION_STOPPED:
+		history_flush(engine);
 		(void)sd_event_exit(engine->event, 0);
 		break;
 	case FO_ACTION__MAX:

@@ -21,6 +21,7 @@
 #include "failover/methods/methods.h"
 #include "failover/engine/hooks.h"
 #include "failover/engine/pairing.h"
+#include "failover/engine/report.h"
 #include "failover/replication/replication.h"
 
 /* Before every other source of the loop: see engine.h of path_set_drain and the lease's own timer.
@@ -29,9 +30,11 @@
 
 static void step(struct engine *engine, const struct fo_event *event)
 {
+	bool was_heard = engine->fsm.flags.is_mate_heard;
 	struct fo_update update;
 
 	fo_fsm_step(&engine->fsm, event, &update);
+	report_mate(engine, was_heard);
 	for (size_t i = 0; i < update.n_actions; i++)
 		engine_act(engine, &update.actions[i]);
 }
@@ -199,7 +202,9 @@ void engine_send_hello(struct engine *engine)
 	if (!engine->pair.codec || !engine->pair.paths)
 		return;
 	memcpy(hello.digest, engine->store.position.digest, sizeof(hello.digest));
+	clockwatch_fill(engine, &hello);
 	r = hello_seal(engine->pair.codec, &hello, data, &size);
+	clockwatch_sent(engine, hello_codec_counter(engine->pair.codec));
 	if (r < 0)
 		log_line(LOG_ERR, "cannot seal a hello: %s", err_text(r));
 	else
@@ -256,7 +261,9 @@ void engine_free(struct engine *engine)
 	hooks_free(engine->hooks);
 	pairing_free(engine->pairing);
 	replication_free(engine->replication);
+	history_drop(engine);
 	methods_free(engine->methods);
+	history_keep_done(&engine->history_keep);
 	control_server_free(engine->rooms.control);
 	if (engine->rooms.control_fd >= 0)
 		(void)close(engine->rooms.control_fd);

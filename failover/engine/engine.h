@@ -11,7 +11,9 @@
 #include "core/fsm.h"
 #include "core/hello.h"
 #include "failover/announce.h"
+#include "failover/engine/clockwatch.h"
 #include "failover/engine/history.h"
+#include "failover/engine/traffic.h"
 #include "failover/link.h"
 #include "failover/linkmon.h"
 #include "failover/path.h"
@@ -48,9 +50,11 @@ struct engine_mate {
 	uint64_t boot, counter;
 	struct fo_mate_view view;
 	struct engine_position position; /* count is not in a hello */
-	int64_t clock_skew_ns;		 /* mate's wall clock minus ours, when its hello arrived */
 	struct monotime heard_at;
 	char software[32];
+	int64_t lost_at;   /* seconds since 1970, when its hellos last stopped unannounced; 0: never
+			    */
+	char reported[32]; /* the release that the log was told of */
 	char refused[WHY_TEXT_MAX +
 		     80]; /* what is wrong with its hellos; empty: nothing (stranger.h) */
 	struct monotime refused_at;
@@ -63,6 +67,7 @@ struct engine_pair {
 	struct link *link;
 	uint64_t boot;
 	char link_why[200]; /* why the link is down */
+	bool was_up;	    /* it was, when it went down */
 	bool has_keys;
 	bool is_answered;    /* the keeper has said whether it has keys */
 	bool is_lack_logged; /* that it has none */
@@ -137,6 +142,11 @@ struct engine {
 	struct hooks *hooks;
 	struct engine_lacking lacking;
 	struct history history;
+	struct history_keep history_keep;
+	struct history_asked *history_asked; /* methods/show_history.c: who waits for the mate's */
+	uint32_t history_id;		     /* of the latest that was asked for */
+	struct clockwatch clockwatch;
+	struct traffic traffic;
 	sd_event_source *timer;
 	struct monotime alive_at; /* the loop was seen turning */
 	struct monotime active_since, started_at;

@@ -105,6 +105,7 @@ static void on_status(int code, const ProtobufCMessage *body, bool has_more, voi
 		store->why[0] = 0;
 		engine_feed_type(engine, FO_EVENT_STORE_OK);
 	}
+	history_load(engine);
 	engine_try_start(engine);
 	if (engine_is_active(engine))
 		replication_on_active(engine->replication);

@@ -3,6 +3,7 @@
  * From the configuration to sockets. A new snapshot is swapped in whole; then only what differs is
  * rebuilt, so that a change of a binding does not touch the hellos.
  */
+#include <config.h>
 #include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
@@ -17,6 +18,7 @@
 #include "failover/engine/engine.h"
 #include "failover/methods/methods.h"
 #include "failover/engine/pairing.h"
+#include "failover/engine/report.h"
 #include "failover/replication/replication.h"
 #include "failover/engine/stranger.h"
 
@@ -89,10 +91,31 @@ void engine_link_config(const struct engine *engine, struct link_config *ret_con
 static void on_link_up(struct link *link, void *userdata)
 {
 	struct engine *engine = userdata;
+	const struct report_about about = {.interface = engine->config->failover.links[0].name};
 
 	engine->pair.link_why[0] = 0;
+	engine->pair.was_up = true;
+	report(engine, LOG_ALERT, 105042, &about, "Failover interface OK");
 	log_line(LOG_INFO, "failover link up: mate runs %s", link_mate_software(link));
 	replication_link_up(engine->replication);
+}
+
+/* Lost is what was there: a unit that waits for its mate, or for its key, has lost nothing. */
+static void say_link_down(const struct engine *engine, int code, const char *why)
+{
+	const char *name = engine->config->failover.links[0].name;
+	const struct report_about about = {.reason = why, .interface = name};
+
+	if (code == ERR_VERSION)
+		report(engine, LOG_ALERT, 103006, &about,
+		       "Mate version %s is not compatible with ours %s: %s",
+		       engine->mate.software[0] ? engine->mate.software : "unknown",
+		       PACKAGE_VERSION, why);
+	else if (engine->pair.was_up)
+		report(engine, LOG_ALERT, 105005, &about,
+		       "Lost Failover communications with mate on interface %s: %s", name, why);
+	else
+		log_line(LOG_INFO, "failover link %s is not up: %s", name, why);
 }
 
 static void on_link_down(struct link *link, int code, const char *why, void *userdata)
@@ -100,11 +123,9 @@ static void on_link_down(struct link *link, int code, const char *why, void *use
 	struct engine *engine = userdata;
 
 	(void)link;
-	(void)code;
 	if (strncmp(engine->pair.link_why, why, sizeof(engine->pair.link_why) - 1) != 0)
-		log_message(LOG_ALERT, 105005,
-			    "Lost Failover communications with mate on interface %s: %s",
-			    engine->config->failover.links[0].name, why);
+		say_link_down(engine, code, why);
+	engine->pair.was_up = false;
 	(void)snprintf(engine->pair.link_why, sizeof(engine->pair.link_why), "%s", why);
 	replication_link_down(engine->replication, why);
 }
@@ -112,10 +133,13 @@ static void on_link_down(struct link *link, int code, const char *why, void *use
 static void on_link_message(struct link *link, const Asafo__Wire__Link *message, void *userdata)
 {
 	struct engine *engine = userdata;
+	bool is_taken;
 
 	(void)link;
-	if (!pairing_message(engine->pairing, message))
-		(void)replication_message(engine->replication, message);
+	is_taken = pairing_message(engine->pairing, message) ||
+		   replication_message(engine->replication, message) ||
+		   history_message(engine, message);
+	traffic_received(&engine->traffic, message->body_case, is_taken);
 }
 
 static void on_link_writable(struct link *link, void *userdata)
@@ -138,11 +162,9 @@ static void bring_up_to_date(struct engine *engine, bool wants_active)
 static void take_hello(struct engine *engine, const struct hello *hello)
 {
 	struct engine_mate *mate = &engine->mate;
-	struct timespec ts;
 
 	if (mate->was_heard && mate->boot == hello->boot && hello->counter <= mate->counter)
 		return; /* came faster on another path */
-	(void)clock_gettime(CLOCK_REALTIME, &ts);
 	mate->was_heard = true;
 	mate->refused[0] = 0;
 	mate->boot = hello->boot;
@@ -155,10 +177,8 @@ static void take_hello(struct engine *engine, const struct hello *hello)
 	mate->position.has_data = hello->view.position.has_data;
 	memcpy(mate->position.digest, hello->digest, sizeof(mate->position.digest));
 	memcpy(mate->software, hello->software, sizeof(mate->software));
-	/* Unsigned, since a mate's clock may say anything. */
-	mate->clock_skew_ns =
-		(int64_t)(hello->sent_realtime_ns -
-			  ((uint64_t)ts.tv_sec * MONOTIME_NS_PER_SEC + (uint64_t)ts.tv_nsec));
+	report_version(engine, hello);
+	clockwatch_heard(engine, hello);
 	engine_feed(engine, (struct fo_event){.type = FO_EVENT_HELLO, .mate = hello->view});
 	if (memcmp(hello->digest, engine->store.position.digest, sizeof(hello->digest)) == 0)
 		engine_mate_is_complete(engine);

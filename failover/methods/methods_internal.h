@@ -39,9 +39,14 @@ void json_add_hex(struct json_object *object, const char *key, const uint8_t *da
 void json_add_address(struct json_object *object, const char *key,
 		      const struct config_address *address);
 struct json_object *json_interfaces(const struct engine *engine);
+/* "inside: Failed", of each monitored interface that does not work. */
+void json_add_failed_interfaces(const struct engine *engine, struct json_object *array);
 /* The ways that hellos take. */
 struct json_object *json_paths(const struct engine *engine);
 /* The preferred link to the mate; all of them. */
+struct json_object *json_logical_update(const struct engine *engine);
+/* The mate's wall clock beside ours. */
+struct json_object *json_clock(const struct engine *engine);
 struct json_object *json_failover_link(const struct engine *engine);
 struct json_object *json_links(const struct engine *engine);
 struct json_object *json_position(const struct engine_position *position);
@@ -54,6 +59,12 @@ void method_show_failover(struct control_call *call, struct json_object *paramet
 			  void *userdata);
 void method_show_state(struct control_call *call, struct json_object *parameters, void *userdata);
 void method_show_history(struct control_call *call, struct json_object *parameters, void *userdata);
+void method_show_failover_interface(struct control_call *call, struct json_object *parameters,
+				    void *userdata);
+void method_show_failover_statistics(struct control_call *call, struct json_object *parameters,
+				     void *userdata);
+void method_show_redundancy(struct control_call *call, struct json_object *parameters,
+			    void *userdata);
 void method_show_ssl(struct control_call *call, struct json_object *parameters, void *userdata);
 void method_show_running_config(struct control_call *call, struct json_object *parameters,
 				void *userdata);

@@ -35,6 +35,59 @@ static const char *trouble(const struct engine *engine)
 	return stranger_trouble(engine);
 }
 
+static void add_sentence(struct json_object *array, const char *sentence)
+{
+	if (sentence[0])
+		(void)json_object_array_add(array, json_object_new_string(sentence));
+}
+
+/* Everything that somebody should mend, the most pressing first. */
+static struct json_object *show_troubles(const struct engine *engine)
+{
+	struct json_object *array = json_object_new_array();
+	struct why why;
+
+	add_sentence(array, trouble(engine));
+	if (engine->fsm.flags.is_maintenance)
+		add_sentence(array,
+			     "this unit is in maintenance: it takes over only when asked to");
+	if (engine_hears_mate(engine) && engine->mate.view.is_maintenance)
+		add_sentence(array, "the other unit is in maintenance: it takes over only when "
+				    "asked to");
+	for (size_t i = 0; clockwatch_trouble(engine, i, &why); i++)
+		add_sentence(array, why.text);
+	return array;
+}
+
+static struct json_object *show_health(const struct fo_health *health)
+{
+	struct json_object *object = json_object_new_object();
+
+	json_add_number(object, "score", health->score);
+	json_add_number(object, "failed_interfaces", health->failed_interfaces);
+	json_add_flag(object, "failing", health->is_failing);
+	return object;
+}
+
+static struct json_object *show_preemption(const struct engine *engine)
+{
+	struct json_object *object = json_object_new_object();
+
+	json_add_flag(object, "on", engine->fsm.params.is_preempt);
+	json_add_number(object, "delay_ms", engine->fsm.params.preempt_delay_ms);
+	return object;
+}
+
+/* By name, as far as they are known. */
+static struct json_object *show_lacking(const struct engine *engine)
+{
+	struct json_object *array = json_object_new_array();
+
+	for (size_t i = 0; i < engine->lacking.n; i++)
+		add_sentence(array, engine->lacking.names[i]);
+	return array;
+}
+
 static struct json_object *show_link(const struct engine *engine)
 {
 	struct json_object *object = json_object_new_object();
@@ -86,7 +139,12 @@ static struct json_object *show_mate(const struct engine *engine)
 	(void)json_object_object_add(object, "position", show_mate_position(engine));
 	json_add_number(object, "lacks",
 			engine->lacking.is_complete ? (int64_t)engine->lacking.n : -1);
-	json_add_number(object, "clock_skew_ms", mate->clock_skew_ns / (int64_t)MONOTIME_NS_PER_MS);
+	(void)json_object_object_add(object, "lacking", show_lacking(engine));
+	json_add_flag(object, "maintenance", is_heard && mate->view.is_maintenance);
+	json_add_flag(object, "failing", mate->view.health.is_failing);
+	json_add_number(object, "clock_skew_ms",
+			engine->clockwatch.clock.skew_ns / (int64_t)MONOTIME_NS_PER_MS);
+	(void)json_object_object_add(object, "clock", json_clock(engine));
 	json_add_number(object, "failed_interfaces", mate->view.health.failed_interfaces);
 	json_add_number(object, "health", mate->view.health.score);
 	return object;
@@ -171,6 +229,10 @@ void method_show_failover(struct control_call *call, struct json_object *paramet
 	json_add_text(result, "state", fo_state_text(engine->fsm.state));
 	json_add_text(result, "reason", fo_reason_text(engine->fsm.reason));
 	json_add_text(result, "trouble", trouble(engine));
+	(void)json_object_object_add(result, "troubles", show_troubles(engine));
+	(void)json_object_object_add(result, "health", show_health(&engine->fsm.health));
+	json_add_flag(result, "maintenance", engine->fsm.flags.is_maintenance);
+	(void)json_object_object_add(result, "preemption", show_preemption(engine));
 	json_add_number(result, "term", (int64_t)engine->fsm.term);
 	(void)json_object_object_add(result, "position", json_position(&engine->store.position));
 	json_add_text(result, "hostname", engine->config->hostname);
@@ -186,5 +248,6 @@ void method_show_failover(struct control_call *call, struct json_object *paramet
 	(void)json_object_object_add(result, "paths", json_paths(engine));
 	(void)json_object_object_add(result, "replication", show_replication(engine));
 	(void)json_object_object_add(result, "hooks", show_hooks(engine));
+	(void)json_object_object_add(result, "logical_update", json_logical_update(engine));
 	control_call_reply(call, result);
 }

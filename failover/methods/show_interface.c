@@ -2,6 +2,8 @@
 /* Interfaces, paths and addresses, as JSON (doc/control.md). */
 #include <config.h>
 #include <arpa/inet.h>
+#include <stdio.h>
+#include <string.h>
 
 #include "base/cleanup.h"
 #include "base/err.h"
@@ -65,6 +67,20 @@ struct json_object *json_interfaces(const struct engine *engine)
 	return array;
 }
 
+void json_add_failed_interfaces(const struct engine *engine, struct json_object *array)
+{
+	for (size_t i = 0; i < engine->config->n_interfaces; i++) {
+		const struct config_interface *interface = &engine->config->interfaces[i];
+		char text[CONFIG_NAME_MAX + 16];
+
+		if (!interface->is_monitored || interface->is_shutdown || !interface->name[0] ||
+		    strcmp(interface_status(engine, interface), "Normal") == 0)
+			continue;
+		(void)snprintf(text, sizeof(text), "%s: Failed", interface->name);
+		(void)json_object_array_add(array, json_object_new_string(text));
+	}
+}
+
 struct json_object *json_paths(const struct engine *engine)
 {
 	struct json_object *array = json_object_new_array();
@@ -97,6 +113,8 @@ static struct json_object *show_link(const struct engine *engine, const struct c
 	json_add_text(object, "device", link->device);
 	json_add_address(object, "address", config_link_own(failover, link));
 	json_add_address(object, "mate_address", config_link_mate(failover, link));
+	json_add_address(object, "system_address", &link->active);
+	json_add_number(object, "prefix_length", link->active.prefix_length);
 	json_add_flag(object, "up", state.has_carrier);
 	json_add_flag(object, "failover", link->is_failover);
 	json_add_flag(object, "stateful", link->is_stateful);
@@ -116,4 +134,14 @@ struct json_object *json_links(const struct engine *engine)
 	for (size_t i = 0; i < failover->n_links; i++)
 		(void)json_object_array_add(array, show_link(engine, &failover->links[i]));
 	return array;
+}
+
+void method_show_failover_interface(struct control_call *call, struct json_object *parameters,
+				    void *userdata)
+{
+	struct json_object *result = json_object_new_object();
+
+	(void)parameters;
+	(void)json_object_object_add(result, "links", json_links(userdata));
+	control_call_reply(call, result);
 }

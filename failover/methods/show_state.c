@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The state of both units in the terms of `show failover state`, as JSON (doc/control.md). */
 #include <config.h>
+#include <string.h>
 
 #include "base/cleanup.h"
 #include "base/err.h"
@@ -19,49 +20,91 @@ static struct json_object *show_unit_state(const char *unit, const char *state, 
 	return object;
 }
 
-static const char *failure_reason(const struct engine *engine)
+/* The words of an ASA for what made a unit fail; NULL: it was no failure. */
+static const char *failure_text(const struct history_row *row)
 {
-	if (engine->fsm.state == FO_STATE_FAILED)
-		return engine->fsm.reason == FO_REASON_INTERFACE_CHECK
-			       ? "Ifc Failure"
-			       : fo_reason_text(engine->fsm.reason);
-	return "None";
+	if (row->reason == FO_REASON_INTERFACE_CHECK)
+		return "Ifc Failure";
+	if (row->reason == FO_REASON_COMMUNICATION_FAILURE)
+		return "Comm Failure";
+	if (row->to == FO_STATE_FAILED || row->reason == FO_REASON_NOT_SCHEDULED ||
+	    row->reason == FO_REASON_STORE_FAILED || row->reason == FO_REASON_PROGRESSION_FAILED)
+		return fo_reason_text(row->reason);
+	return NULL;
+}
+
+/* A unit that takes over because of the other's interfaces has not failed itself. */
+static bool is_own_failure(const struct history_row *row)
+{
+	return !fo_state_is_active(row->to) && failure_text(row);
+}
+
+static struct json_object *show_this(const struct engine *engine)
+{
+	const char *unit =
+		engine->config->failover.unit == FO_UNIT_PRIMARY ? "primary" : "secondary";
+	struct json_object *object, *detail = json_object_new_array();
+	const struct history_row *row = NULL;
+
+	for (size_t i = engine->history.n_rows; i > 0 && !row; i--) {
+		row = history_get(&engine->history, i - 1);
+		if (!is_own_failure(row))
+			row = NULL;
+	}
+	object = show_unit_state(unit, fo_state_text(engine->fsm.state),
+				 row ? failure_text(row) : "None",
+				 row ? (int64_t)(row->realtime_ns / MONOTIME_NS_PER_SEC) : 0);
+	json_add_failed_interfaces(engine, detail);
+	(void)json_object_object_add(object, "detail", detail);
+	return object;
+}
+
+static struct json_object *show_other(const struct engine *engine)
+{
+	const char *unit =
+		engine->config->failover.unit == FO_UNIT_PRIMARY ? "secondary" : "primary";
+	const struct engine_mate *mate = &engine->mate;
+	bool is_heard = engine_hears_mate(engine);
+
+	if (!is_heard && !mate->was_heard)
+		return show_unit_state(unit, fo_state_text(FO_STATE_NOT_DETECTED), "Comm Failure",
+				       0);
+	if (is_heard && mate->view.health.is_failing)
+		return show_unit_state(unit, fo_state_text(mate->view.state), "Ifc Failure", 0);
+	return show_unit_state(unit, fo_state_text(is_heard ? mate->view.state : FO_STATE_FAILED),
+			       is_heard && mate->lost_at == 0 ? "None" : "Comm Failure",
+			       mate->lost_at);
+}
+
+/* Of the latest replication since the start, as on an ASA; whether the units are level now, `show
+ * failover` says. */
+static const char *configuration_state(const struct engine *engine)
+{
+	const struct replication_result *last = replication_last(engine->replication);
+	bool is_active = engine_is_active(engine);
+
+	if (replication_is_busy(engine->replication))
+		return is_active ? "Config Syncing" : "Config Syncing - STANDBY";
+	if (last->at == 0)
+		return NULL;
+	if (last->mode && strcmp(last->mode, "equal") == 0)
+		return is_active ? "Sync Skipped" : "Sync Skipped - STANDBY";
+	return is_active ? "Sync Done" : "Sync Done - STANDBY";
 }
 
 void method_show_state(struct control_call *call, struct json_object *parameters, void *userdata)
 {
 	const struct engine *engine = userdata;
 	struct json_object *result = json_object_new_object(), *lines = json_object_new_array();
-	const struct history_row *row =
-		engine->history.n_rows ? history_get(&engine->history, engine->history.n_rows - 1)
-				       : NULL;
-	bool is_primary = engine->config->failover.unit == FO_UNIT_PRIMARY;
-	bool is_heard = engine_hears_mate(engine);
-	const char *mate_state = is_heard		  ? fo_state_text(engine->mate.view.state)
-				 : engine->mate.was_heard ? fo_state_text(FO_STATE_FAILED)
-							  : fo_state_text(FO_STATE_NOT_DETECTED);
+	const char *state = configuration_state(engine);
 
 	(void)parameters;
-	(void)json_object_object_add(
-		result, "this",
-		show_unit_state(is_primary ? "primary" : "secondary",
-				fo_state_text(engine->fsm.state), failure_reason(engine),
-				row ? (int64_t)(row->realtime_ns / MONOTIME_NS_PER_SEC) : 0));
-	(void)json_object_object_add(result, "other",
-				     show_unit_state(is_primary ? "secondary" : "primary",
-						     mate_state, is_heard ? "None" : "Comm Failure",
-						     0));
-	if (replication_is_busy(engine->replication))
-		(void)json_object_array_add(
-			lines, json_object_new_string(engine_is_active(engine)
-							      ? "Config Syncing"
-							      : "Config Syncing - STANDBY"));
-	else if (replication_last(engine->replication)->at)
-		(void)json_object_array_add(
-			lines,
-			json_object_new_string(engine_is_active(engine) ? "Sync Done"
-									: "Sync Done - STANDBY"));
+	(void)json_object_object_add(result, "this", show_this(engine));
+	(void)json_object_object_add(result, "other", show_other(engine));
+	if (state)
+		(void)json_object_array_add(lines, json_object_new_string(state));
 	(void)json_object_object_add(result, "configuration_state", lines);
-	json_add_text(result, "communication_state", is_heard ? "Mac set" : "");
+	json_add_text(result, "communication_state", engine_hears_mate(engine) ? "Mac set" : "");
+	(void)json_object_object_add(result, "clock", json_clock(engine));
 	control_call_reply(call, result);
 }

@@ -120,12 +120,16 @@ void replication_free(struct replication *replication)
 int replication_post(struct replication *replication, Asafo__Wire__Link__BodyCase kind, void *body)
 {
 	Asafo__Wire__Link message = ASAFO__WIRE__LINK__INIT;
+	struct link *link = replication->engine->pair.link;
+	int r;
 
 	message.body_case = kind;
 	message.hello = body; /* every member of the union is a pointer */
-	if (!replication->engine->pair.link)
+	if (!link)
 		return ERR_CLOSED;
-	return link_send(replication->engine->pair.link, &message);
+	r = link_send(link, &message);
+	traffic_sent(&replication->engine->traffic, (int)kind, r, link_queued(link));
+	return r;
 }
 
 const char *replication_status_text(int code, const Asafo__Ipc__Status *status)

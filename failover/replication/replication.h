@@ -91,6 +91,8 @@ void replication_on_active(struct replication *replication);
 void replication_link_up(struct replication *replication);
 void replication_link_down(struct replication *replication, const char *why);
 void replication_link_writable(struct replication *replication);
+/* Wraps BODY into a Link message and queues it; counted. Errors: those of link_send. */
+int replication_post(struct replication *replication, Asafo__Wire__Link__BodyCase kind, void *body);
 /* Returns false for a message that is not replication's. */
 bool replication_message(struct replication *replication, const Asafo__Wire__Link *message);
 

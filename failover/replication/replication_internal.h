@@ -108,8 +108,6 @@ void replication_send_continue(struct replication *replication);
 /* Starts the standby's end under the active's ID. */
 void replication_receive_start(struct replication *replication, uint32_t id, const char *reason,
 			       bool is_quiet);
-/* Wraps BODY into a Link message and queues it. */
-int replication_post(struct replication *replication, Asafo__Wire__Link__BodyCase kind, void *body);
 /* The text of a keeper's status, or of CODE. */
 const char *replication_status_text(int code, const Asafo__Ipc__Status *status);
 int replication_status_code(int code, const Asafo__Ipc__Status *status);

@@ -42,6 +42,8 @@ enum ipc_type {
 	IPC_LOCALCA_CREATE,
 	IPC_LOCALCA_ISSUE,
 	IPC_LOCALCA_LIST,
+	IPC_HISTORY_KEEP,
+	IPC_HISTORY_GET,
 	/* keeper -> engine, front */
 	IPC_CHANGED,
 	/* front -> keeper */

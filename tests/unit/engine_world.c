@@ -101,6 +101,30 @@ static void reply_import(const struct world_held *held, Asafo__Ipc__Status *stat
 	reply(held, &message.base);
 }
 
+static void reply_history(const struct world_held *held, Asafo__Ipc__Status *status)
+{
+	Asafo__Ipc__HistoryReply message = ASAFO__IPC__HISTORY_REPLY__INIT;
+
+	message.status = status;
+	message.history =
+		(ProtobufCBinaryData){world.keeper.history.size, world.keeper.history.data};
+	reply(held, &message.base);
+}
+
+/* The one trustpoint that the test put there, whatever is asked for. */
+static void reply_list(const struct world_held *held, Asafo__Ipc__Status *status)
+{
+	Asafo__Ipc__ListReply message = ASAFO__IPC__LIST_REPLY__INIT;
+	ProtobufCBinaryData part = {world.keeper.listed.size, world.keeper.listed.data};
+	protobuf_c_boolean is_replicated = true;
+
+	message.status = status;
+	message.n_public_parts = message.n_is_replicated = part.len > 0;
+	message.public_parts = &part;
+	message.is_replicated = &is_replicated;
+	reply(held, &message.base);
+}
+
 static void answer(const struct world_held *held, int code)
 {
 	Asafo__Ipc__StatusReply plain = ASAFO__IPC__STATUS_REPLY__INIT;
@@ -118,6 +142,10 @@ static void answer(const struct world_held *held, int code)
 		reply_open(held, &status);
 	else if (held->type == IPC_STAGE_COMMIT)
 		reply_commit(held, &status);
+	else if (held->type == IPC_HISTORY_GET)
+		reply_history(held, &status);
+	else if (held->type == IPC_LIST)
+		reply_list(held, &status);
 	else if (held->type == IPC_IMPORT)
 		reply_import(held, &status);
 	else
@@ -137,6 +165,12 @@ static void on_verb(struct ipc_channel *channel, struct ipc_frame *frame,
 			((const Asafo__Ipc__StageCommit *)body)->position;
 
 		keeper->position = engine_position_from(position);
+	}
+	if (frame->type == IPC_HISTORY_KEEP) {
+		const ProtobufCBinaryData *kept = &((const Asafo__Ipc__HistoryKeep *)body)->history;
+
+		buf_clear(&keeper->history);
+		assert_int_equal(buf_append(&keeper->history, kept->data, kept->len), 0);
 	}
 	keeper->asked[frame->type]++;
 	if (!keeper->holds[frame->type]) {
@@ -421,6 +455,8 @@ int world_teardown(void **state)
 	ipc_channel_free(world.keeper.channel);
 	sd_event_source_disable_unref(world.hello_timer);
 	sd_event_unref(world.event);
+	buf_done(&world.keeper.history);
+	buf_done(&world.keeper.listed);
 	(void)close(world.supervisor_fd);
 	(void)unlink(world.socket_path);
 	(void)rmdir(world.directory);

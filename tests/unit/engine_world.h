@@ -27,7 +27,9 @@ struct world_keeper {
 	struct world_held held[WORLD_HELD_MAX];
 	size_t n_held;
 	struct engine_position position;
-	uint8_t keys; /* every byte of the keys that it derives */
+	struct buf history; /* what it was given to keep */
+	struct buf listed;  /* a record.TrustpointPublic that every list has; empty: none */
+	uint8_t keys;	    /* every byte of the keys that it derives */
 };
 
 struct world_mate {

@@ -105,7 +105,8 @@ size_t screen_columns(const char *text)
 		} else {
 			width = wcwidth(c);
 		}
-		columns += width > 0 ? (size_t)width : 0;
+		/* A control character: each of its bytes is replaced. */
+		columns += width >= 0 ? (size_t)width : n;
 		text += n;
 		left -= n;
 	}

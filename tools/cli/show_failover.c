@@ -4,27 +4,15 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "base/cleanup.h"
 #include "tools/cli/format.h"
 #include "tools/cli/identity.h"
-#include "tools/cli/table.h"
+#include "tools/cli/traffic.h"
+#include "tools/cli/unit.h"
 #include "tools/cli/verb.h"
 
 #define INTERFACES_MAX 64
-
-CLEANUP_DEFINE(struct table *, table_free)
-
-static const char *unit_name(const char *unit)
-{
-	if (strcmp(unit, "primary") == 0)
-		return "Primary";
-	return strcmp(unit, "secondary") == 0 ? "Secondary" : "Unknown";
-}
-
-static const char *other_unit(const char *unit)
-{
-	return strcmp(unit, "primary") == 0 ? "secondary" : "primary";
-}
+#define NAMES_SHOWN 8
+#define HEALTH_FULL 1000
 
 /* "1 seconds" as the ASA writes it, or milliseconds where it is no whole number of them. */
 static const char *frequency(int64_t ms, struct format_text *ret_text)
@@ -65,12 +53,21 @@ static void print_head(const struct screen *screen, struct json_object *result)
 	screen_print(screen, "Unit Poll frequency %s, holdtime %s\n",
 		     frequency(view_number(result, "poll_ms", 0), &poll),
 		     frequency(view_number(result, "hold_ms", 0), &hold));
+	if (view_number(result, "interface_poll_ms", 0) > 0)
+		screen_print(screen, "Interface Poll frequency %s, holdtime %s\n",
+			     frequency(view_number(result, "interface_poll_ms", 0), &poll),
+			     frequency(view_number(result, "interface_hold_ms", 0), &hold));
 	screen_print(screen, "Interface Policy %" PRId64 "\n",
 		     view_number(result, "interface_policy", 1));
 	screen_print(screen, "Monitored Interfaces %zu of %d maximum\n", count_monitored(result),
 		     INTERFACES_MAX);
 	screen_print(screen, "Version: Ours %s, Mate %s\n", view_text(result, "version"),
 		     *software ? software : "Unknown");
+	if (view_flag(view_object(result, "preemption"), "on"))
+		screen_print(
+			screen, "Preemption On, delay %s\n",
+			format_ms(view_number(view_object(result, "preemption"), "delay_ms", 0),
+				  &poll));
 	if (view_number(last, "at", 0) > 0)
 		screen_print(screen, "Last Failover at: %s\n",
 			     format_time(view_number(last, "at", 0), &at));
@@ -106,19 +103,21 @@ static void print_interfaces(const struct screen *screen, struct json_object *re
 	}
 }
 
-static enum screen_style state_style(const char *state)
+/* Where something takes from it. */
+static void print_health(const struct screen *screen, struct json_object *unit, const char *name)
 {
-	if (strcmp(state, "Active") == 0 || strcmp(state, "Standby Ready") == 0)
-		return SCREEN_GOOD;
-	return strcmp(state, "Failed") == 0 || strcmp(state, "Not Detected") == 0 ? SCREEN_BAD
-										  : SCREEN_WARN;
+	int64_t score = view_number(unit, name, HEALTH_FULL);
+
+	if (score < HEALTH_FULL)
+		screen_style(screen, SCREEN_WARN, "                Health: %" PRId64 " of %d\n",
+			     score, HEALTH_FULL);
 }
 
 static void print_host(const struct screen *screen, const char *host, const char *unit,
 		       const char *state)
 {
 	screen_print(screen, "        %s: %s - ", host, unit_name(unit));
-	screen_style(screen, state_style(state), "%s\n", *state ? state : "Unknown");
+	screen_style(screen, unit_state_style(state), "%s\n", *state ? state : "Unknown");
 }
 
 static void print_hosts(const struct screen *screen, struct json_object *result)
@@ -131,13 +130,16 @@ static void print_hosts(const struct screen *screen, struct json_object *result)
 	print_host(screen, "This host", unit, view_text(result, "state"));
 	screen_print(screen, "                Active time: %" PRId64 " (sec)\n",
 		     view_number(result, "active_seconds", 0));
+	print_health(screen, view_object(result, "health"), "score");
 	print_interfaces(screen, result, false);
 	if (!view_flag(mate, "heard"))
 		mate_state = "Not Detected";
-	print_host(screen, "Other host", *mate_unit ? mate_unit : other_unit(unit), mate_state);
+	print_host(screen, "Other host", *mate_unit ? mate_unit : unit_other(unit), mate_state);
 	if (view_has(mate, "active_seconds"))
 		screen_print(screen, "                Active time: %" PRId64 " (sec)\n",
 			     view_number(mate, "active_seconds", 0));
+	if (view_flag(mate, "heard"))
+		print_health(screen, mate, "health");
 	print_interfaces(screen, result, true);
 }
 
@@ -159,32 +161,6 @@ static void print_link(const struct screen *screen, struct json_object *result)
 		     format_bytes(view_number(link, "bytes_received", 0), &received));
 }
 
-static int print_paths(const struct screen *screen, struct json_object *result)
-{
-	static const struct table_column columns[] = {{"HELLO PATH", false, false, 0},
-						      {"OPEN", false, false, 0},
-						      {"SENT", true, false, 0},
-						      {"RECEIVED", true, false, 0},
-						      {"ERROR", false, true, 0}};
-	_cleanup_(table_free_p) struct table *table = NULL;
-	int error = table_new(columns, ARRAY_SIZE(columns), &table);
-
-	if (error || view_count(result, "paths") == 0)
-		return error;
-	for (size_t i = 0; i < view_count(result, "paths"); i++) {
-		struct json_object *path = view_item(result, "paths", i);
-		bool is_open = view_flag(path, "open");
-
-		table_cell(table, SCREEN_PLAIN, "%s", view_text(path, "name"));
-		table_cell(table, is_open ? SCREEN_GOOD : SCREEN_BAD, "%s", is_open ? "yes" : "no");
-		table_cell(table, SCREEN_PLAIN, "%" PRId64, view_number(path, "sent", 0));
-		table_cell(table, SCREEN_PLAIN, "%" PRId64, view_number(path, "received", 0));
-		table_cell(table, SCREEN_BAD, "%s", view_text(path, "error"));
-	}
-	screen_print(screen, "\n");
-	return table_print(table, screen);
-}
-
 static void print_last_replication(const struct screen *screen, struct json_object *last)
 {
 	struct format_text at, ms, bytes;
@@ -201,6 +177,20 @@ static void print_last_replication(const struct screen *screen, struct json_obje
 		     format_ms(view_number(last, "ms", 0), &ms));
 }
 
+/* The first names; the rest is counted. */
+static void print_lacking(const struct screen *screen, struct json_object *mate, int64_t lacks)
+{
+	size_t n = view_count(mate, "lacking");
+
+	screen_style(screen, SCREEN_BAD, "%" PRId64 " item%s", lacks, lacks == 1 ? "" : "s");
+	for (size_t i = 0; i < n && i < NAMES_SHOWN; i++)
+		screen_print(screen, "%s%s", i == 0 ? " (" : ", ",
+			     view_item_text(mate, "lacking", i));
+	if (n > NAMES_SHOWN)
+		screen_print(screen, " and %zu more", n - NAMES_SHOWN);
+	screen_print(screen, "%s: run asafo write-standby\n", n > 0 ? ")" : "");
+}
+
 /* What the standby lacks is the sentence that this program exists for. */
 static void print_lacks(const struct screen *screen, struct json_object *result)
 {
@@ -215,8 +205,7 @@ static void print_lacks(const struct screen *screen, struct json_object *result)
 	else if (lacks == 0)
 		screen_style(screen, SCREEN_GOOD, "nothing\n");
 	else
-		screen_style(screen, SCREEN_BAD, "%" PRId64 " item%s: run asafo write-standby\n",
-			     lacks, lacks == 1 ? "" : "s");
+		print_lacking(screen, mate, lacks);
 }
 
 static void print_replication(const struct screen *screen, struct json_object *result)
@@ -224,8 +213,6 @@ static void print_replication(const struct screen *screen, struct json_object *r
 	struct json_object *replication = view_object(result, "replication");
 	struct json_object *mate = view_object(result, "mate");
 	const char *why = view_text(replication, "why");
-	int64_t skew = view_number(mate, "clock_skew_ms", 0);
-	struct format_text text;
 
 	screen_print(screen, "\nTrustpoint Replication\n");
 	screen_print(screen, "        At import: %s, state: %s%s%s%s, queue: %" PRId64 "\n",
@@ -238,20 +225,20 @@ static void print_replication(const struct screen *screen, struct json_object *r
 	screen_print(screen, "\n        Other host: ");
 	identity_print_position(screen, view_object(mate, "position"));
 	screen_print(screen, "\n");
-	if (skew >= 2000 || skew <= -2000)
-		screen_style(screen, SCREEN_WARN, "        The clocks differ by %s\n",
-			     format_ms(skew < 0 ? -skew : skew, &text));
+	unit_print_clock(screen, "        ", view_object(mate, "clock"));
 }
 
 int render_failover(const struct screen *screen, struct json_object *result)
 {
 	print_head(screen, result);
-	if (*view_text(result, "trouble"))
-		screen_style(screen, SCREEN_BAD, "Trouble: %s\n", view_text(result, "trouble"));
+	for (size_t i = 0; i < view_count(result, "troubles"); i++)
+		screen_style(screen, SCREEN_BAD, "Trouble: %s\n",
+			     view_item_text(result, "troubles", i));
 	print_hosts(screen, result);
 	print_link(screen, result);
 	print_replication(screen, result);
-	return print_paths(screen, result);
+	traffic_print_logical(screen, result);
+	return traffic_print_paths(screen, result);
 }
 
 int verb_show_failover(struct cli *cli, const struct grammar_match *match)

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* `show failover state`, to the column as an ASA prints it. */
-#include <string.h>
-
 #include "tools/cli/format.h"
+#include "tools/cli/unit.h"
 #include "tools/cli/verb.h"
 
 static void print_host(const struct screen *screen, const char *host, struct json_object *unit)
@@ -12,10 +11,7 @@ static void print_host(const struct screen *screen, const char *host, struct jso
 	int64_t at = view_number(unit, "at", 0);
 	struct format_text time = {""};
 
-	screen_print(screen, "%-14s %s\n", host,
-		     strcmp(name, "primary") == 0     ? "Primary"
-		     : strcmp(name, "secondary") == 0 ? "Secondary"
-						      : "Unknown");
+	screen_print(screen, "%-14s %s\n", host, unit_name(name));
 	if (at > 0)
 		(void)format_time(at, &time);
 	if (*time.text)
@@ -42,6 +38,7 @@ int render_state(const struct screen *screen, struct json_object *result)
 	screen_print(screen, "====Communication State===\n");
 	if (*view_text(result, "communication_state"))
 		screen_print(screen, "        %s\n", view_text(result, "communication_state"));
+	unit_print_clock(screen, "", view_object(result, "clock"));
 	return 0;
 }
 

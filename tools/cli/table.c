@@ -167,7 +167,7 @@ static size_t fitting_bytes(const char *text, size_t columns)
 		} else {
 			width = wcwidth(c);
 		}
-		used += width > 0 ? (size_t)width : 0;
+		used += width >= 0 ? (size_t)width : n; /* as screen_columns */
 		if (used > columns)
 			break;
 		bytes += n;

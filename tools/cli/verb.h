@@ -8,6 +8,7 @@
 typedef int (*verb_fn)(struct cli *cli, const struct grammar_match *match);
 
 int verb_bind(struct cli *cli, const struct grammar_match *match);
+int verb_check(struct cli *cli, const struct grammar_match *match);
 int verb_check_config(struct cli *cli, const struct grammar_match *match);
 int verb_export(struct cli *cli, const struct grammar_match *match);
 int verb_failover(struct cli *cli, const struct grammar_match *match);
@@ -20,9 +21,12 @@ int verb_pair_key(struct cli *cli, const struct grammar_match *match);
 int verb_remove(struct cli *cli, const struct grammar_match *match);
 int verb_show_certificates(struct cli *cli, const struct grammar_match *match);
 int verb_show_config(struct cli *cli, const struct grammar_match *match);
+int verb_show_failover_interface(struct cli *cli, const struct grammar_match *match);
 int verb_show_failover(struct cli *cli, const struct grammar_match *match);
 int verb_show_history(struct cli *cli, const struct grammar_match *match);
+int verb_show_redundancy(struct cli *cli, const struct grammar_match *match);
 int verb_show_ssl(struct cli *cli, const struct grammar_match *match);
+int verb_show_statistics(struct cli *cli, const struct grammar_match *match);
 int verb_show_state(struct cli *cli, const struct grammar_match *match);
 int verb_show_trustpoints(struct cli *cli, const struct grammar_match *match);
 int verb_show_version(struct cli *cli, const struct grammar_match *match);
@@ -43,9 +47,12 @@ int verb_help(struct cli *cli, int n, char **words);
 /* Results as text. Errors: -ENOMEM. */
 int render_certificates(const struct screen *screen, struct json_object *result);
 int render_failover(const struct screen *screen, struct json_object *result);
+int render_failover_interface(const struct screen *screen, struct json_object *result);
 int render_history(const struct screen *screen, struct json_object *result);
 int render_localca(const struct screen *screen, struct json_object *result);
+int render_redundancy(const struct screen *screen, struct json_object *result);
 int render_ssl(const struct screen *screen, struct json_object *result);
+int render_statistics(const struct screen *screen, struct json_object *result);
 int render_state(const struct screen *screen, struct json_object *result);
 int render_trustpoints(const struct screen *screen, struct json_object *result);
 int render_version(const struct screen *screen, struct json_object *result);

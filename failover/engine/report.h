@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include <stdbool.h>
+
+#include "core/fsm.h"
+
+/*
+ * What the engine tells the log under an ASA's numbers (doc/log.md): each text begins with the
+ * unit, as "(Primary) ...", and each line has the unit, its state and its term as fields.
+ */
+struct engine;
+struct hello;
+
+/* What a message is about, beside the unit; NULL: nothing. */
+struct report_about {
+	const char *reason, *interface;
+};
+
+/* ABOUT may be NULL. */
+void report(const struct engine *engine, int severity, unsigned number,
+	    const struct report_about *about, const char *format, ...)
+	__attribute__((format(printf, 5, 6)));
+void report_transition(const struct engine *engine, const struct fo_action *action);
+/* After a step: the mate was heard before it, and is it now? */
+void report_mate(struct engine *engine, bool was_heard);
+/* The mate's release is another one than this unit's: said once for each. */
+void report_version(struct engine *engine, const struct hello *hello);

@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The screens of `show`, from what a daemon may answer: a unit alone, a fresh one, failover off,
+ * long names, a narrow terminal. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "cli_world.h"
+#include "tools/cli/verb.h"
+
+typedef int (*render_fn)(const struct screen *screen, struct json_object *result);
+
+static char output[65536];
+
+static const char *shown_at(render_fn render, struct json_object *result, unsigned width,
+			    bool has_colour)
+{
+	struct screen screen = {.is_terminal = width > 0,
+				.has_colour = has_colour,
+				.width = width,
+				.now = CLI_NOW,
+				.err = stderr};
+
+	memset(output, 0, sizeof(output));
+	screen.out = fmemopen(output, sizeof(output) - 1, "w");
+	assert_non_null(screen.out);
+	assert_int_equal(render(&screen, result), 0);
+	assert_int_equal(fclose(screen.out), 0);
+	return output;
+}
+
+/* On a pipe. */
+static const char *shown(render_fn render, const char *text)
+{
+	struct json_object *result = json_tokener_parse(text);
+
+	assert_non_null(result);
+	(void)shown_at(render, result, 0, false);
+	json_object_put(result);
+	return output;
+}
+
+static struct json_object *canned(const char *name)
+{
+	char path[256];
+	struct json_object *result;
+
+	(void)snprintf(path, sizeof(path), "%s/tests/unit/cli.in/%s", TEST_SOURCE_DIR, name);
+	result = json_object_from_file(path);
+	assert_non_null(result);
+	return result;
+}
+
+static void contains(const char *text, const char *part)
+{
+	if (!strstr(text, part))
+		fail_msg("\"%s\" is not in:\n%s", part, text);
+}
+
+static void redundancy_state_is_what_ios_prints(void **state)
+{
+	(void)state;
+	assert_string_equal(
+		shown(render_redundancy,
+		      "{\"my_state\":{\"number\":13,\"name\":\"ACTIVE\"},\"peer_state\":{"
+		      "\"number\":8,\"name\":\"STANDBY HOT\"},\"mode\":\"Duplex\",\"unit_id\":0,"
+		      "\"maintenance\":false,\"manual_switchover\":\"enabled\",\"communications\":"
+		      "true,\"clients\":3,\"notification_timer_ms\":30000}"),
+		"my state = 13 -ACTIVE\npeer state = 8 -STANDBY HOT\nMode = Duplex\nUnit ID = 0\n"
+		"Maintenance Mode = Disabled\nManual Swact = enabled\nCommunications = Up\n"
+		"client count = 3\nclient_notification_TMR = 30000 milliseconds\n"
+		"RF debug mask = 0x0\n");
+	contains(shown(render_redundancy,
+		       "{\"my_state\":{\"number\":13,\"name\":\"ACTIVE\"},\"peer_state\":{"
+		       "\"number\":1,\"name\":\"DISABLED\"},\"mode\":\"Simplex\",\"unit_id\":0,"
+		       "\"manual_switchover\":\"disabled (system is simplex (no peer unit))\","
+		       "\"communications\":false,\"communications_reason\":\"Simplex mode\"}"),
+		 "peer state = 1 -DISABLED\nMode = Simplex\nUnit ID = 0\nMaintenance Mode = "
+		 "Disabled\nManual Swact = disabled (system is simplex (no peer "
+		 "unit))\nCommunications = Down      Reason: Simplex mode\n");
+}
+
+static void the_failover_links_are_shown_with_both_addresses(void **state)
+{
+	(void)state;
+	assert_string_equal(
+		shown(render_failover_interface,
+		      "{\"links\":[{\"name\":\"folink\",\"device\":\"eth2\",\"system_address\":"
+		      "\"192.168.2.1\",\"prefix_length\":24,\"address\":\"192.168.2.2\",\"mate_"
+		      "address\":\"192.168.2.1\"},{\"name\":\"six\",\"device\":\"eth3\",\"system_"
+		      "address\":\"2001:db8::1\",\"prefix_length\":64,\"address\":\"2001:db8::2\","
+		      "\"mate_address\":\"2001:db8::1\"},{\"name\":\"bare\",\"device\":\"eth4\"}]"
+		      "}"),
+		"        interface folink eth2\n"
+		"                System IP Address: 192.168.2.1 255.255.255.0\n"
+		"                My IP Address    : 192.168.2.2\n"
+		"                Other IP Address : 192.168.2.1\n"
+		"        interface six eth3\n"
+		"                System IP Address: 2001:db8::1/64\n"
+		"                My IP Address    : 2001:db8::2\n"
+		"                Other IP Address : 2001:db8::1\n"
+		"        interface bare eth4\n"
+		"                no address is configured\n");
+	contains(shown(render_failover_interface, "{\"links\":[]}"), "no failover link");
+}
+
+static void a_history_has_a_line_for_the_time_and_one_for_the_states(void **state)
+{
+	(void)state;
+	assert_string_equal(
+		shown(render_history,
+		      "{\"rows\":[{\"at\":1696922074.25,\"unit\":\"primary\",\"from\":\"Active "
+		      "Config Applied\",\"to\":\"Active\",\"reason\":\"HELLO not heard from "
+		      "mate\"}]}"),
+		"==========================================================================\n"
+		"From State                 To State                   Reason\n"
+		"==========================================================================\n"
+		"07:14:34 UTC Oct 10 2023\n"
+		"Active Config Applied      Active                     HELLO not heard from mate\n"
+		"\n"
+		"==========================================================================\n");
+}
+
+static void details_say_which_unit_and_why_the_other_is_missing(void **state)
+{
+	static const char both[] =
+		"{\"rows\":[{\"at\":1,\"unit\":\"secondary\",\"from\":\"Negotiation\",\"to\":"
+		"\"Cold Standby\",\"reason\":\"Detected an Active mate\"}],\"mate\":{\"answered\":"
+		"true,\"why\":\"\",\"clock\":{\"class\":\"same\",\"skew_ms\":3,\"uncertainty_ms\":"
+		"0.2}}}";
+	static const char alone[] =
+		"{\"rows\":[],\"mate\":{\"answered\":false,\"why\":\"the failover link is down\"}}";
+
+	(void)state;
+	contains(shown(render_history, both), "1970  Secondary\nNegotiation ");
+	contains(output, "Clocks: the same, the other unit's is 3 ms ahead (uncertain by 1 ms)\n");
+	contains(shown(render_history, alone),
+		 "Only this unit's rows: the failover link is down\n");
+}
+
+/* What has never been configured, paired or heard says so, and nothing more. */
+static void a_fresh_unit_shows_what_is_missing(void **state)
+{
+	(void)state;
+	shown(render_failover,
+	      "{\"enabled\":false,\"unit\":\"secondary\",\"role\":\"none\",\"state\":\"Disabled\","
+	      "\"troubles\":[\"no failover key\"],\"version\":\"0.1.0\",\"poll_ms\":100,"
+	      "\"hold_ms\":500,\"interface_policy\":1,\"failover_link\":{},\"mate\":{\"heard\":"
+	      "false,\"unit\":\"primary\"},\"interfaces\":[],\"paths\":[],\"replication\":{"
+	      "\"mode\":"
+	      "\"off\",\"state\":\"idle\"}}");
+	contains(output, "Failover Off\nFailover unit Secondary\n"
+			 "Failover LAN Interface: not Configured\n");
+	contains(output, "Monitored Interfaces 0 of 64 maximum\n"
+			 "Version: Ours 0.1.0, Mate Unknown\nTrouble: no failover key\n");
+	contains(output, "        This host: Secondary - Disabled\n");
+	contains(output, "        Other host: Primary - Not Detected\n");
+	assert_null(strstr(output, "Clocks:"));
+	assert_null(strstr(output, "HELLO PATH"));
+	assert_null(strstr(output, "Last Failover"));
+}
+
+static void set_long_names(struct json_object *result)
+{
+	struct json_object *list, *item;
+	char name[64];
+
+	memset(name, 'n', sizeof(name) - 1);
+	name[sizeof(name) - 1] = '\0';
+	assert_true(json_object_object_get_ex(result, "interfaces", &list));
+	item = json_object_array_get_idx(list, 0);
+	(void)json_object_object_add(item, "name", json_object_new_string(name));
+	assert_true(json_object_object_get_ex(result, "paths", &list));
+	item = json_object_array_get_idx(list, 1);
+	(void)json_object_object_add(item, "name", json_object_new_string(name));
+	(void)json_object_object_add(item, "error", json_object_new_string("\033[31mred\r\n"));
+}
+
+/* The table is cut to the terminal; the ASA's lines are never cut, since scripts read them. */
+static void long_names_do_not_break_the_table(void **state)
+{
+	static const unsigned widths[] = {80, 200};
+	struct json_object *result = canned("failover.json");
+
+	(void)state;
+	set_long_names(result);
+	for (size_t i = 0; i < ARRAY_SIZE(widths); i++) {
+		const char *at =
+			strstr(shown_at(render_failover, result, widths[i], false), "HELLO PATH");
+
+		assert_non_null(at);
+		for (const char *end; (end = strchr(at, '\n')) != NULL; at = end + 1)
+			assert_in_range((size_t)(end - at), 0, widths[i]);
+	}
+	json_object_put(result);
+}
+
+static void nothing_from_outside_steers_the_terminal(void **state)
+{
+	struct json_object *result = canned("failover.json");
+
+	(void)state;
+	set_long_names(result);
+	shown_at(render_failover, result, 200, false);
+	assert_null(strchr(output, '\033'));
+	assert_null(strchr(output, '\r'));
+	json_object_put(result);
+}
+
+static void colour_is_only_where_it_is_wanted(void **state)
+{
+	struct json_object *result = canned("failover.json");
+
+	(void)state;
+	assert_non_null(strchr(shown_at(render_failover, result, 80, true), '\033'));
+	assert_null(strchr(shown_at(render_failover, result, 80, false), '\033'));
+	assert_null(strchr(shown_at(render_failover, result, 0, false), '\033'));
+	json_object_put(result);
+}
+
+static void statistics_begin_with_what_was_sent_and_received(void **state)
+{
+	(void)state;
+	shown(render_statistics,
+	      "{\"tx\":120,\"rx\":118,\"tx_errors\":2,\"paths\":[{\"name\":\"fover\",\"open\":true,"
+	      "\"sent\":120,\"received\":118,\"error\":\"\"}],\"clock\":{\"class\":\"ahead\","
+	      "\"skew_ms\":7200000,\"uncertainty_ms\":0.1}}");
+	contains(output, "        tx:120\n        rx:118\n        tx errors:2\n");
+	contains(output, "Clocks: they differ, the other unit's is 2h 0m ahead");
+	contains(output, "fover       yes");
+}
+
+static void a_check_is_one_line_with_the_exit_code_of_a_monitoring_plugin(void **state)
+{
+	struct cli_world *w = *state;
+
+	assert_int_equal(RUN(w, "check"), 1);
+	assert_string_equal(
+		w->out,
+		"ASAFO WARNING - Primary Active, other Standby Ready: the standby lacks what was "
+		"imported: run asafo write-standby; the clocks of the units differ by 2.5 s (the "
+		"mate's is behind): set them, since certificates are judged by them | term=3c "
+		"lacks=2;;0 clock_skew=-2500ms\n");
+	assert_int_equal(RUN(w, "check", "--json"), 1);
+	contains(w->out, "\"status\":\"WARNING\",\"code\":1");
+	assert_int_equal(RUN(w, "--control", "/nonexistent", "check"), 2);
+	contains(w->out, "ASAFO CRITICAL - asafod does not answer here\n");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(redundancy_state_is_what_ios_prints),
+		cmocka_unit_test(the_failover_links_are_shown_with_both_addresses),
+		cmocka_unit_test(a_history_has_a_line_for_the_time_and_one_for_the_states),
+		cmocka_unit_test(details_say_which_unit_and_why_the_other_is_missing),
+		cmocka_unit_test(a_fresh_unit_shows_what_is_missing),
+		cmocka_unit_test(long_names_do_not_break_the_table),
+		cmocka_unit_test(nothing_from_outside_steers_the_terminal),
+		cmocka_unit_test(colour_is_only_where_it_is_wanted),
+		cmocka_unit_test(statistics_begin_with_what_was_sent_and_received),
+		cmocka_unit_test_setup_teardown(
+			a_check_is_one_line_with_the_exit_code_of_a_monitoring_plugin,
+			cli_world_setup, cli_world_teardown),
+	};
+
+	(void)setenv("TZ", "UTC", 1);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
