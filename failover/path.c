@@ -1,16 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Each path has up to two sockets: the failover link one, an interface one for IPv4 and one for
- * IPv6 multicast. All sends go out on both; the receiver's replay window drops the second. A
- * datagram counts as sent if one took it. Sockets are bound to the device's index, so a device that
- * was made anew needs new ones: path_set_refresh compares.
+ * One socket a path (path_socket.c). What comes on it costs a token of the path, and a path that
+ * has none left is not read until it has: the sockets of the others stay in the loop, and the
+ * kernel drops what a flood brings too much. Sockets are bound to the device's index, so a device
+ * that was made anew needs new ones: path_set_refresh compares.
  */
 #include "failover/path.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
-#include <linux/in6.h>
-#include <linux/pkt_sched.h>
 #include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,234 +17,215 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "failover/path_socket.h"
+#include "failover/path_stats.h"
 
-#define SOCKETS 2
 #define BATCH 16
-#define DATAGRAM_MAX 2048
-#define BATCHES_PER_TURN 8
-#define BATCHES_PER_DRAIN 64 /* more than a receive buffer holds */
-#define DSCP_CS6                                                                                   \
-	0xc0 /* network control (RFC 4594 section 3.1), as IPv4 TOS and IPv6 traffic class */
-
-static const char GROUP4[] = "224.0.0.105";
-static const char GROUP6[] = "ff02::105";
-
-struct path_socket {
-	struct path_set *set;
-	size_t index; /* of the path */
-	int fd;
-	sd_event_source *io;
-	struct sockaddr_storage to;
-	socklen_t to_size;
-};
+#define DATAGRAM_MAX 1024
+#define BATCHES_PER_TURN 4
+#define BATCHES_PER_DRAIN 32 /* with BATCH about what a receive buffer holds */
+#define SENT_RING 512	     /* hellos whose time of sending is remembered */
+#define UNMUTE_LEVEL (PATH_BURST / 4)
 
 struct path {
+	struct path_set *set;
+	size_t index;
 	struct path_config config;
-	unsigned device_index; /* that the sockets are bound to; 0: none are open */
-	struct path_socket sockets[SOCKETS];
-	struct path_statistics statistics;
+	uint32_t key;	       /* the same on both units */
+	unsigned device_index; /* that the socket is bound to; 0: none is open */
+	struct path_socket sock;
+	sd_event_source *io;
+	bool is_muted; /* by a flood: read at drains only, as far as the bucket goes */
+	bool is_mate_deaf;
+	enum path_state state;
+	struct path_stats stats;
+	struct path_bucket reads, strangers;
+	uint64_t sent, send_errors, datagrams;
+	int last_error;
+};
+
+struct sent {
+	uint64_t counter;
+	struct monotime at;
 };
 
 struct path_set {
 	sd_event *event;
 	path_datagram_fn on_datagram;
+	path_state_fn on_state;
 	void *userdata;
 	struct path *paths;
 	size_t n_paths;
+	size_t next_report;
+	uint32_t hold_ms;
+	uint64_t newest; /* of the mate's boot, on any path */
+	uint64_t boot;
+	struct sent sent[SENT_RING];
 	bool is_freed;
 	unsigned depth; /* callbacks on the stack */
 	uint8_t buffers[BATCH][DATAGRAM_MAX];
 	struct sockaddr_storage senders[BATCH];
 };
 
-static int set_int(int fd, int level, int name, int value)
+const char *path_state_text(enum path_state state)
 {
-	return setsockopt(fd, level, name, &value, sizeof(value)) < 0 ? -errno : 0;
+	static const char *const texts[PATH_STATE__MAX] = {"waiting", "up", "lost"};
+
+	return texts[state];
 }
 
-/* Ahead of other traffic on the box and on the wire. Not every kernel and user may; it is no reason
- * to fail. */
-static void set_priority(int fd, int family)
+/* ---- what names a path on both units ---- */
+
+/* FNV-1a, 32 bits. */
+static uint32_t mix(uint32_t hash, const void *data, size_t size)
 {
-	if (family == AF_INET6)
-		(void)set_int(fd, IPPROTO_IPV6, IPV6_TCLASS, DSCP_CS6);
-	else
-		(void)set_int(fd, IPPROTO_IP, IP_TOS, DSCP_CS6);
-	if (set_int(fd, SOL_SOCKET, SO_PRIORITY, TC_PRIO_CONTROL) < 0)
-		(void)set_int(fd, SOL_SOCKET, SO_PRIORITY, TC_PRIO_INTERACTIVE);
+	const uint8_t *bytes = data;
+
+	for (size_t i = 0; i < size; i++)
+		hash = (hash ^ bytes[i]) * 16777619u;
+	return hash;
 }
 
-static int open_bound(int family, const char *device, const struct sockaddr *local, socklen_t size,
-		      int *ret_fd)
+static const void *address_bytes(const struct sockaddr_storage *address, size_t *ret_size)
 {
-	_cleanup_close_ int fd = socket(family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	int r;
-
-	if (fd < 0)
-		return -errno;
-	if (device[0] && setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, device,
-				    (socklen_t)strnlen(device, IFNAMSIZ)) < 0)
-		return -errno;
-	r = set_int(fd, SOL_SOCKET, SO_REUSEADDR, 1);
-	if (r == 0 && family == AF_INET6)
-		r = set_int(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
-	if (r == 0)
-		r = family == AF_INET6 ? set_int(fd, IPPROTO_IPV6, IPV6_FREEBIND, 1)
-				       : set_int(fd, IPPROTO_IP, IP_FREEBIND, 1);
-	if (r < 0)
-		return r;
-	set_priority(fd, family);
-	if (bind(fd, local, size) < 0)
-		return -errno;
-	*ret_fd = TAKE_FD(fd);
-	return 0;
+	*ret_size = address->ss_family == AF_INET6 ? 16 : 4;
+	return address->ss_family == AF_INET6
+		       ? (const void *)&((const struct sockaddr_in6 *)address)->sin6_addr
+		       : (const void *)&((const struct sockaddr_in *)address)->sin_addr;
 }
 
-static int open_link(const struct path_config *config, struct path_socket *sock)
+/* A link is its two addresses, an interface its name: these are the same on both units, devices
+ * and the names of links need not be. */
+static uint32_t key_of(const struct path_config *config)
 {
-	const struct sockaddr_storage *local = &config->local;
+	uint32_t hash = mix(2166136261u, &config->family, 1);
+	const void *own, *mate;
+	size_t size;
 
-	sock->to = config->remote;
-	sock->to_size = local->ss_family == AF_INET6 ? sizeof(struct sockaddr_in6)
-						     : sizeof(struct sockaddr_in);
-	return open_bound(local->ss_family, config->device, (const struct sockaddr *)local,
-			  sock->to_size, &sock->fd);
+	if (!config->is_failover_link)
+		return mix(hash, config->name, strnlen(config->name, sizeof(config->name)));
+	own = address_bytes(&config->local, &size);
+	mate = address_bytes(&config->remote, &size);
+	if (memcmp(own, mate, size) < 0)
+		return mix(mix(hash, own, size), mate, size);
+	return mix(mix(hash, mate, size), own, size);
 }
 
-/* Bound to the group, so that nothing but it is received; IP_MULTICAST_ALL off, or another socket's
- * group would be. */
-static int open_group4(const struct path_config *config, unsigned index, struct path_socket *sock)
-{
-	struct sockaddr_in group = {.sin_family = AF_INET, .sin_port = htons(HELLO_PORT)};
-	struct ip_mreqn membership = {.imr_ifindex = (int)index};
-	int r;
+/* ---- state ---- */
 
-	(void)inet_pton(AF_INET, GROUP4, &group.sin_addr);
-	membership.imr_multiaddr = group.sin_addr;
-	memcpy(&sock->to, &group, sizeof(group));
-	sock->to_size = sizeof(group);
-	r = open_bound(AF_INET, config->device, (const struct sockaddr *)&group, sizeof(group),
-		       &sock->fd);
-	if (r < 0)
-		return r;
-	if (setsockopt(sock->fd, IPPROTO_IP, IP_MULTICAST_IF, &membership, sizeof(membership)) <
-		    0 ||
-	    setsockopt(sock->fd, IPPROTO_IP, IP_ADD_MEMBERSHIP, &membership, sizeof(membership)) <
-		    0)
-		return -errno;
-	r = set_int(sock->fd, IPPROTO_IP, IP_MULTICAST_LOOP, 0);
-	if (r == 0)
-		r = set_int(sock->fd, IPPROTO_IP, IP_MULTICAST_TTL, 1);
-	if (r == 0)
-		r = set_int(sock->fd, IPPROTO_IP, IP_MULTICAST_ALL, 0);
-	return r;
+static void set_state(struct path *path, enum path_state state)
+{
+	enum path_state before = path->state;
+
+	path->state = state;
+	if (before != state && path->set->on_state)
+		path->set->on_state(path->index, before, path->set->userdata);
 }
 
-static int open_group6(const struct path_config *config, unsigned index, struct path_socket *sock)
+static uint64_t hold_ns(const struct path_set *set)
 {
-	struct sockaddr_in6 group = {
-		.sin6_family = AF_INET6, .sin6_port = htons(HELLO_PORT), .sin6_scope_id = index};
-	struct ipv6_mreq membership = {.ipv6mr_interface = index};
-	int r;
+	uint32_t ms = set->hold_ms > PATH_HOLD_MIN_MS ? set->hold_ms : PATH_HOLD_MIN_MS;
 
-	(void)inet_pton(AF_INET6, GROUP6, &group.sin6_addr);
-	membership.ipv6mr_multiaddr = group.sin6_addr;
-	memcpy(&sock->to, &group, sizeof(group));
-	sock->to_size = sizeof(group);
-	r = open_bound(AF_INET6, config->device, (const struct sockaddr *)&group, sizeof(group),
-		       &sock->fd);
-	if (r < 0)
-		return r;
-	if (setsockopt(sock->fd, IPPROTO_IPV6, IPV6_ADD_MEMBERSHIP, &membership,
-		       sizeof(membership)) < 0)
-		return -errno;
-	r = set_int(sock->fd, IPPROTO_IPV6, IPV6_MULTICAST_IF, (int)index);
-	if (r == 0)
-		r = set_int(sock->fd, IPPROTO_IPV6, IPV6_MULTICAST_LOOP, 0);
-	if (r == 0)
-		r = set_int(sock->fd, IPPROTO_IPV6, IPV6_MULTICAST_HOPS, 1);
-	return r;
+	return ms * MONOTIME_NS_PER_MS;
 }
 
-static void socket_close(struct path_socket *sock)
+static bool is_heard(const struct path *path, struct monotime now)
 {
-	sock->io = sd_event_source_disable_unref(sock->io);
-	if (sock->fd >= 0)
-		(void)close(TAKE_FD(sock->fd));
+	return path->stats.received > 0 &&
+	       monotime_since(now, path->stats.heard_at) <= hold_ns(path->set);
 }
 
-static void path_close(struct path *path)
-{
-	for (size_t i = 0; i < SOCKETS; i++)
-		socket_close(&path->sockets[i]);
-	path->device_index = 0;
-	path->statistics.is_open = false;
-}
+/* ---- reading ---- */
 
-/* On the failover link only the mate has something to say. */
+/* On a link only the mate has something to say. */
 static bool is_from_mate(const struct path_config *config, const struct sockaddr_storage *sender)
 {
-	const struct sockaddr_storage *mate = &config->remote;
+	const void *a, *b;
+	size_t size;
 
 	if (!config->is_failover_link)
 		return true;
-	if (sender->ss_family != mate->ss_family)
+	if (sender->ss_family != config->remote.ss_family)
 		return false;
-	if (mate->ss_family == AF_INET6)
-		return memcmp(&((const struct sockaddr_in6 *)sender)->sin6_addr,
-			      &((const struct sockaddr_in6 *)mate)->sin6_addr,
-			      sizeof(struct in6_addr)) == 0;
-	return ((const struct sockaddr_in *)sender)->sin_addr.s_addr ==
-	       ((const struct sockaddr_in *)mate)->sin_addr.s_addr;
+	a = address_bytes(sender, &size);
+	b = address_bytes(&config->remote, &size);
+	return memcmp(a, b, size) == 0;
 }
 
-static void deliver(struct path_socket *sock, const struct mmsghdr *messages, int n)
+static void deliver(struct path *path, const struct mmsghdr *messages, int n)
 {
-	struct path_set *set = sock->set;
+	struct path_set *set = path->set;
 
 	for (int i = 0; i < n && !set->is_freed; i++) {
 		/* A cut one would fail its authentication anyhow. */
 		if ((messages[i].msg_hdr.msg_flags & MSG_TRUNC) != 0)
 			continue;
-		if (!is_from_mate(&set->paths[sock->index].config, &set->senders[i]))
+		if (!is_from_mate(&path->config, &set->senders[i]))
 			continue;
-		set->paths[sock->index].statistics.received++;
-		set->on_datagram(sock->index, set->buffers[i], messages[i].msg_len, set->userdata);
+		path->datagrams++;
+		set->on_datagram(path->index, set->buffers[i], messages[i].msg_len, set->userdata);
 	}
 }
 
-/*
- * Reads up to N_BATCHES. Callbacks may drain again: what was read already lies in the set's
- * buffers, so the inner one has to leave them alone.
- */
-static void socket_read(struct path_socket *sock, int n_batches)
+static void set_muted(struct path *path, bool is_muted)
 {
-	struct path_set *set = sock->set;
+	if (path->is_muted == is_muted)
+		return;
+	path->is_muted = is_muted;
+	if (path->io)
+		(void)sd_event_source_set_enabled(path->io, is_muted ? SD_EVENT_OFF : SD_EVENT_ON);
+}
+
+/* How many may be read in one call; 0: the path has brought too much. */
+static unsigned take_tokens(struct path *path)
+{
+	struct monotime now = monotime_now();
+	unsigned n = 0;
+
+	while (n < BATCH && path_bucket_take(&path->reads, now))
+		n++;
+	return n;
+}
+
+/* One call. Returns true where more may wait. */
+static bool read_batch(struct path *path, unsigned max)
+{
+	struct path_set *set = path->set;
 	struct mmsghdr messages[BATCH];
 	struct iovec pieces[BATCH];
+	int n;
 
-	if (set->depth > 1)
-		return;
-	for (int b = 0; b < n_batches && sock->fd >= 0 && !set->is_freed; b++) {
-		int n;
-
-		for (size_t i = 0; i < BATCH; i++) {
-			pieces[i] = (struct iovec){set->buffers[i], DATAGRAM_MAX};
-			messages[i] = (struct mmsghdr){
-				.msg_hdr = {.msg_iov = &pieces[i],
-					    .msg_iovlen = 1,
-					    .msg_name = &set->senders[i],
-					    .msg_namelen = sizeof(set->senders[i])}};
-		}
-		n = recvmmsg(sock->fd, messages, BATCH, MSG_DONTWAIT, NULL);
-		/* Other errors are what ICMP said about something sent; they are gone once read. */
-		if (n < 0 && errno == EAGAIN)
-			return;
-		if (n > 0)
-			deliver(sock, messages, n);
-		if (n > 0 && n < BATCH)
-			return;
+	for (size_t i = 0; i < max; i++) {
+		pieces[i] = (struct iovec){set->buffers[i], DATAGRAM_MAX};
+		messages[i] = (struct mmsghdr){.msg_hdr = {.msg_iov = &pieces[i],
+							   .msg_iovlen = 1,
+							   .msg_name = &set->senders[i],
+							   .msg_namelen = sizeof(set->senders[i])}};
 	}
+	n = recvmmsg(path->sock.fd, messages, max, MSG_DONTWAIT, NULL);
+	/* Other errors are what ICMP said about something sent; they are gone once read. */
+	if (n < 0)
+		return errno != EAGAIN;
+	deliver(path, messages, n);
+	return n == (int)max;
+}
+
+/*
+ * Reads one batch; true where there may be more. Callbacks may drain again: what was read already
+ * lies in the set's buffers, so the inner one has to leave them alone.
+ */
+static bool path_read(struct path *path)
+{
+	unsigned max;
+
+	if (path->set->depth > 1 || path->set->is_freed || path->sock.fd < 0)
+		return false;
+	max = take_tokens(path);
+	if (max == 0) {
+		set_muted(path, true);
+		return false;
+	}
+	return read_batch(path, max);
 }
 
 static void set_leave(struct path_set *set)
@@ -261,76 +239,98 @@ static void set_leave(struct path_set *set)
 
 static int on_io(sd_event_source *source, int fd, uint32_t events, void *userdata)
 {
-	struct path_socket *sock = userdata;
-	struct path_set *set = sock->set;
+	struct path *path = userdata;
+	struct path_set *set = path->set;
 
 	(void)source;
 	(void)fd;
 	(void)events;
 	set->depth++;
-	socket_read(sock, BATCHES_PER_TURN);
+	for (int i = 0; i < BATCHES_PER_TURN && path_read(path); i++)
+		;
 	set_leave(set);
 	return 0;
 }
 
-static int socket_watch(struct path_socket *sock)
+static void unmute(struct path_set *set)
 {
-	return sd_event_add_io(sock->set->event, &sock->io, sock->fd, EPOLLIN, on_io, sock);
+	struct monotime now = monotime_now();
+
+	for (size_t i = 0; i < set->n_paths; i++)
+		if (set->paths[i].is_muted &&
+		    path_bucket_level(&set->paths[i].reads, now) >= UNMUTE_LEVEL)
+			set_muted(&set->paths[i], false);
 }
 
-static int socket_open(struct path *path, unsigned index, size_t which)
+/* By turns, a batch each, so that what one path brings does not keep the others waiting. */
+void path_set_drain(struct path_set *set)
 {
-	struct path_socket *sock = &path->sockets[which];
-	int r;
+	bool has_more[HELLO_PATHS_MAX];
+	bool is_done = set->depth > 0;
 
-	if (path->config.is_failover_link)
-		r = open_link(&path->config, sock);
-	else
-		r = which == 0 ? open_group4(&path->config, index, sock)
-			       : open_group6(&path->config, index, sock);
-	if (r == 0)
-		r = socket_watch(sock);
-	if (r < 0)
-		socket_close(sock);
-	return r < 0 ? r : 0;
+	set->depth++;
+	memset(has_more, true, sizeof(has_more));
+	for (int turn = 0; turn < BATCHES_PER_DRAIN && !is_done; turn++) {
+		is_done = true;
+		for (size_t i = 0; i < set->n_paths && !set->is_freed; i++) {
+			has_more[i] = has_more[i] && path_read(&set->paths[i]);
+			is_done = is_done && !has_more[i];
+		}
+	}
+	if (!set->is_freed)
+		unmute(set);
+	set_leave(set);
 }
 
-/* Opens what is not open. A path is open if one of its sockets is. */
+/* ---- opening ---- */
+
+static void path_close(struct path *path)
+{
+	path->io = sd_event_source_disable_unref(path->io);
+	path_socket_close(&path->sock);
+	path->device_index = 0;
+}
+
 static void path_open(struct path *path)
 {
-	size_t wanted = path->config.is_failover_link ? 1 : SOCKETS;
 	unsigned index = path->config.device[0] ? if_nametoindex(path->config.device) : 0;
-	bool is_open = false;
-	int error = 0;
+	int r;
 
 	if (path->device_index != index)
 		path_close(path);
 	if (path->config.device[0] && index == 0) {
-		path->statistics.last_error = -ENODEV;
+		path->last_error = -ENODEV;
 		return;
 	}
-	for (size_t i = 0; i < wanted; i++) {
-		int r = path->sockets[i].fd >= 0 ? 0 : socket_open(path, index, i);
-
-		is_open = is_open || r == 0;
-		if (r < 0 && error == 0)
-			error = r;
+	if (path->sock.fd >= 0) {
+		path_socket_refresh(&path->sock, &path->config, path->state != PATH_STATE_UP);
+		return;
 	}
-	path->device_index = index;
-	path->statistics.is_open = is_open;
-	if (!is_open)
-		path->statistics.last_error = error;
+	r = path_socket_open(&path->sock, &path->config, index);
+	if (r == 0)
+		r = sd_event_add_io(path->set->event, &path->io, path->sock.fd, EPOLLIN, on_io,
+				    path);
+	if (r < 0)
+		path_close(path);
+	path->last_error = r < 0 ? r : 0;
+	path->device_index = r < 0 ? 0 : index;
+	path->is_muted = false;
 }
 
 static void path_init(struct path_set *set, size_t index, const struct path_config *config)
 {
 	struct path *path = &set->paths[index];
+	struct monotime now = monotime_now();
 
+	path->set = set;
+	path->index = index;
 	path->config = *config;
-	(void)snprintf(path->statistics.name, sizeof(path->statistics.name), "%s", config->name);
-	path->statistics.is_failover_link = config->is_failover_link;
-	for (size_t i = 0; i < SOCKETS; i++)
-		path->sockets[i] = (struct path_socket){.set = set, .index = index, .fd = -1};
+	path->key = key_of(config);
+	path_bucket_init(&path->reads, PATH_RATE, PATH_BURST, now);
+	path_bucket_init(&path->strangers,
+			 config->is_failover_link ? PATH_LINK_STRANGER_RATE : PATH_STRANGER_RATE,
+			 PATH_STRANGER_BURST, now);
+	path_socket_init(&path->sock);
 	path_open(path);
 }
 
@@ -349,8 +349,8 @@ int path_set_new(sd_event *event, const struct path_config *paths, size_t n_path
 		free(set);
 		return -ENOMEM;
 	}
-	set->n_paths = n_paths;
-	for (size_t i = 0; i < n_paths; i++)
+	set->n_paths = n_paths < HELLO_PATHS_MAX ? n_paths : HELLO_PATHS_MAX;
+	for (size_t i = 0; i < set->n_paths; i++)
 		path_init(set, i, &paths[i]);
 	*ret_set = set;
 	return 0;
@@ -367,48 +367,33 @@ void path_set_free(struct path_set *set)
 	set_leave(set);
 }
 
-static bool path_send(struct path *path, const uint8_t *data, size_t size)
+void path_set_watch(struct path_set *set, path_state_fn on_state)
 {
-	bool is_sent = false;
-	int error = path->statistics.last_error; /* why it is not open */
-
-	for (size_t i = 0; i < SOCKETS; i++) {
-		const struct path_socket *sock = &path->sockets[i];
-
-		if (sock->fd < 0)
-			continue;
-		if (sendto(sock->fd, data, size, MSG_DONTWAIT | MSG_NOSIGNAL,
-			   (const struct sockaddr *)&sock->to, sock->to_size) >= 0)
-			is_sent = true;
-		else
-			error = -errno;
-	}
-	if (is_sent) {
-		path->statistics.sent++;
-	} else {
-		path->statistics.send_errors++;
-		path->statistics.last_error = error;
-	}
-	return is_sent;
+	set->on_state = on_state;
 }
 
-size_t path_set_send(struct path_set *set, const uint8_t *data, size_t size)
+void path_set_inherit(struct path_set *set, const struct path_set *old)
 {
-	size_t n = 0;
+	set->newest = old->newest;
+	set->boot = old->boot;
+	set->hold_ms = old->hold_ms;
+	memcpy(set->sent, old->sent, sizeof(set->sent));
+	for (size_t i = 0; i < set->n_paths; i++) {
+		struct path *path = &set->paths[i];
 
-	for (size_t i = 0; i < set->n_paths; i++)
-		n += path_send(&set->paths[i], data, size);
-	return n;
-}
+		for (size_t j = 0; j < old->n_paths; j++) {
+			const struct path *before = &old->paths[j];
 
-void path_set_drain(struct path_set *set)
-{
-	set->depth++;
-	for (size_t i = 0; i < set->n_paths && !set->is_freed; i++)
-		for (size_t j = 0; j < SOCKETS && !set->is_freed; j++)
-			if (set->paths[i].sockets[j].fd >= 0)
-				socket_read(&set->paths[i].sockets[j], BATCHES_PER_DRAIN);
-	set_leave(set);
+			if (before->key != path->key)
+				continue;
+			path->state = before->state;
+			path->stats = before->stats;
+			path->is_mate_deaf = before->is_mate_deaf;
+			path->sent = before->sent;
+			path->send_errors = before->send_errors;
+			path->datagrams = before->datagrams;
+		}
+	}
 }
 
 void path_set_refresh(struct path_set *set)
@@ -417,13 +402,188 @@ void path_set_refresh(struct path_set *set)
 		path_open(&set->paths[i]);
 }
 
+void path_set_look(struct path_set *set, const char *device)
+{
+	for (size_t i = 0; i < set->n_paths; i++) {
+		struct path *path = &set->paths[i];
+
+		if (path->sock.fd >= 0 && strcmp(path->config.device, device) == 0)
+			path_socket_refresh(&path->sock, &path->config, false);
+	}
+}
+
+/* ---- sending ---- */
+
+static bool path_send(struct path *path, const uint8_t *data, size_t size)
+{
+	int r = path_socket_send(&path->sock, data, size);
+
+	/* What ICMP said of an earlier one; this one was not tried. */
+	if (r == -ECONNREFUSED)
+		r = path_socket_send(&path->sock, data, size);
+	if (r == 0) {
+		path->sent++;
+		path->last_error = 0;
+		return true;
+	}
+	path->send_errors++;
+	if (path->sock.fd >= 0)
+		path->last_error = r;
+	return false;
+}
+
+size_t path_set_send(struct path_set *set, uint64_t counter, const uint8_t *data, size_t size)
+{
+	size_t n = 0;
+
+	set->sent[counter % SENT_RING] = (struct sent){counter, monotime_now()};
+	for (size_t i = 0; i < set->n_paths; i++)
+		n += path_send(&set->paths[i], data, size);
+	return n;
+}
+
+size_t path_set_report(struct path_set *set, struct hello_report reports[static HELLO_REPORTS_MAX])
+{
+	struct monotime now = monotime_now();
+	size_t n = 0;
+
+	for (; n < HELLO_REPORTS_MAX && n < set->n_paths; n++) {
+		const struct path *path = &set->paths[set->next_report++ % set->n_paths];
+		bool is_current = path->stats.boot == set->boot && is_heard(path, now);
+		uint64_t delay_us = monotime_since(now, path->stats.heard_at) / 1000;
+
+		reports[n] = (struct hello_report){
+			.path = path->key,
+			.counter = is_current ? path->stats.newest : 0,
+			.delay_us = is_current ? (uint32_t)delay_us : 0,
+		};
+	}
+	return n;
+}
+
+/* ---- what the mate's hellos say ---- */
+
+/* The mate heard COUNTER of ours on this path, and sent this DELAY later: what is left of the time
+ * since is the way there and back. */
+static void take_round_trip(struct path *path, const struct hello_report *report,
+			    struct monotime now)
+{
+	const struct sent *sent = &path->set->sent[report->counter % SENT_RING];
+	uint64_t passed_us;
+
+	if (sent->counter != report->counter)
+		return; /* too long ago */
+	passed_us = monotime_since(now, sent->at) / 1000;
+	if (passed_us >= report->delay_us && passed_us - report->delay_us <= UINT32_MAX)
+		path_stats_round_trip(&path->stats, (uint32_t)(passed_us - report->delay_us));
+}
+
+static void take_reports(struct path_set *set, size_t index, const struct hello *hello,
+			 struct monotime now)
+{
+	for (size_t i = 0; i < hello->n_reports; i++) {
+		const struct hello_report *report = &hello->reports[i];
+
+		if (report->path == set->paths[index].key && report->counter != 0)
+			take_round_trip(&set->paths[index], report, now);
+		for (size_t j = 0; j < set->n_paths && hello->is_newest; j++)
+			if (set->paths[j].key == report->path)
+				set->paths[j].is_mate_deaf = report->counter == 0;
+	}
+}
+
+void path_set_heard(struct path_set *set, size_t index, const struct hello *hello)
+{
+	struct monotime now = monotime_now();
+	struct path *path;
+
+	if (index >= set->n_paths)
+		return;
+	path = &set->paths[index];
+	if (set->boot != hello->boot) {
+		set->boot = hello->boot;
+		set->newest = 0;
+	}
+	if (hello->counter > set->newest)
+		set->newest = hello->counter;
+	path_stats_heard(&path->stats, hello->boot, hello->counter, now);
+	take_reports(set, index, hello, now);
+	set_state(path, PATH_STATE_UP);
+}
+
+void path_set_check(struct path_set *set, uint32_t hold_ms)
+{
+	struct monotime now = monotime_now();
+
+	set->hold_ms = hold_ms;
+	for (size_t i = 0; i < set->n_paths; i++)
+		if (set->paths[i].state == PATH_STATE_UP && !is_heard(&set->paths[i], now))
+			set_state(&set->paths[i], PATH_STATE_LOST);
+}
+
+bool path_set_may_derive(struct path_set *set, size_t index)
+{
+	return path_bucket_take(&set->paths[index].strangers, monotime_now());
+}
+
+/* ---- statistics ---- */
+
 size_t path_set_count(const struct path_set *set)
 {
 	return set->n_paths;
 }
 
+/* The first thing that is wrong with it, in words. */
+static void say_why(const struct path *path, char *text, size_t size)
+{
+	const char *device = path->config.device;
+
+	if (path->last_error == -ENODEV)
+		(void)snprintf(text, size, "there is no interface %s", device);
+	else if (path->last_error == -EACCES && path->config.family == AF_INET6)
+		(void)snprintf(text, size, "IPv6 is disabled on %s", device);
+	else if (path->last_error == -EADDRNOTAVAIL && path->config.family == AF_INET6)
+		(void)snprintf(text, size, "%s has no IPv6 link-local address (yet)", device);
+	else if (path->last_error != 0)
+		(void)snprintf(text, size, "cannot send: %s", err_text(path->last_error));
+	else if (path->is_muted)
+		(void)snprintf(text, size, "flooded: more than %u datagrams a second", PATH_RATE);
+	else if (path->state == PATH_STATE_UP && path->is_mate_deaf)
+		(void)snprintf(text, size, "the mate hears nothing of this unit here");
+	else if (path->sock.lacks_address)
+		(void)snprintf(text, size, "%s has no IPv4 address: sent from 0.0.0.0", device);
+	else
+		text[0] = '\0';
+}
+
 void path_set_statistics(const struct path_set *set, size_t index,
 			 struct path_statistics *ret_statistics)
 {
-	*ret_statistics = set->paths[index].statistics;
+	const struct path *path = &set->paths[index];
+	const struct path_stats *stats = &path->stats;
+	bool is_silent = path->state == PATH_STATE_LOST && stats->boot == set->boot;
+	uint64_t newest = is_silent ? set->newest : stats->newest;
+
+	*ret_statistics = (struct path_statistics){
+		.family = path->config.family,
+		.is_failover_link = path->config.is_failover_link,
+		.is_open = path->sock.fd >= 0,
+		.state = path->state,
+		.was_heard = stats->received > 0,
+		.heard_at = stats->heard_at,
+		.is_mate_deaf = path->is_mate_deaf,
+		.sent = path->sent,
+		.send_errors = path->send_errors,
+		.received = stats->received,
+		.lost = path_stats_lost(stats, newest),
+		.recent_loss = path_stats_recent_loss(stats, newest),
+		.datagrams = path->datagrams,
+		.rtt_median_us = path_stats_median_us(stats),
+		.rtt_min_us = stats->rtt_min_us,
+		.rtt_last_us = path_stats_last_us(stats),
+		.last_error = path->last_error,
+	};
+	memcpy(ret_statistics->name, path->config.name, sizeof(ret_statistics->name));
+	memcpy(ret_statistics->device, path->config.device, sizeof(ret_statistics->device));
+	say_why(path, ret_statistics->why, sizeof(ret_statistics->why));
 }

@@ -7,48 +7,102 @@
 #include <stdint.h>
 #include <systemd/sd-event.h>
 
+#include "base/monotime.h"
+#include "core/hello.h"
+
 /*
- * The paths on which hellos travel: the failover link (UDP unicast between its two fixed addresses)
- * and each monitored interface (link-local multicast 224.0.0.105 / ff02::105, port HELLO_PORT,
+ * The paths on which hellos travel, each of one address family: the links to the mate (failover
+ * links and the stateful link: UDP unicast between two fixed addresses) and each monitored
+ * interface, by IPv4 and by IPv6 (link-local multicast 224.0.0.105 / ff02::105, port HELLO_PORT,
  * bound to the device, TTL 1: it needs no address on the interface, so it works in either role).
+ *
+ * Every hello goes out on every path. What each path delivers is counted by itself: see struct
+ * path_statistics. A flood is bounded: a path that brings more than PATH_RATE datagrams a second
+ * is read no faster than that, so that it costs neither the other paths nor the loop their time.
  */
 #define HELLO_PORT 5105
+#define PATH_RATE 10000u       /* datagrams a second that are read from a path */
+#define PATH_BURST 1000u       /* ... and so many at once */
+#define PATH_STRANGER_RATE 20u /* hellos of unknown boots a second that are looked into */
+#define PATH_STRANGER_BURST 16u
+#define PATH_LINK_STRANGER_RATE 1000u /* ... on a link to the mate, where only the mate is */
+#define PATH_HOLD_MIN_MS 50u	      /* a path is not lost in less, however short the holdtime */
 
 struct path_config {
-	char name[64]; /* nameif, or the failover link's name */
+	char name[64]; /* nameif, or the link's name */
 	char device[16];
-	bool is_failover_link;
-	struct sockaddr_storage local, remote; /* failover link only */
+	uint8_t family;			       /* AF_INET, AF_INET6 */
+	bool is_failover_link;		       /* a failover link or the stateful link */
+	struct sockaddr_storage local, remote; /* of a link only */
 };
+
+enum path_state {
+	PATH_STATE_WAITING, /* nothing was heard on it yet */
+	PATH_STATE_UP,
+	PATH_STATE_LOST, /* nothing within the holdtime, or it cannot be used */
+	PATH_STATE__MAX,
+};
+const char *path_state_text(enum path_state state); /* "waiting", "up", "lost" */
 
 struct path_set;
 
-/* DATA came on path INDEX; on the failover link, from the mate's address. */
+/* DATA came on path INDEX; on a link to the mate, from the mate's address. */
 typedef void (*path_datagram_fn)(size_t index, const uint8_t *data, size_t size, void *userdata);
+/* Path INDEX, in STATE until now, is in another. */
+typedef void (*path_state_fn)(size_t index, enum path_state before, void *userdata);
 
 /*
- * Opens a socket for each path. A path whose device is missing is kept, shown as down and tried
- * again on path_set_refresh. Errors: -ENOMEM.
+ * Opens a socket for each path (at most HELLO_PATHS_MAX). A path whose device is missing is kept,
+ * shown as down and tried again on path_set_refresh. Errors: -ENOMEM.
  */
 int path_set_new(sd_event *event, const struct path_config *paths, size_t n_paths,
 		 path_datagram_fn on_datagram, void *userdata, struct path_set **ret_set);
 void path_set_free(struct path_set *set);
-/* Sends on every path (on an interface by IPv4 and IPv6, so that the receiver sees most datagrams
- * twice); returns how many took it. Never blocks. */
-size_t path_set_send(struct path_set *set, const uint8_t *data, size_t size);
-/* Reads everything that waits on every socket now: before a timer is believed. Inside on_datagram
- * it does nothing. */
+/* ON_STATE is told of each change from now on. */
+void path_set_watch(struct path_set *set, path_state_fn on_state);
+/* What OLD knows of paths that are in SET, too: its counters go on, and no state changes. */
+void path_set_inherit(struct path_set *set, const struct path_set *old);
+
+/* Sends the hello with this counter on every path; returns how many took it. Never blocks. */
+size_t path_set_send(struct path_set *set, uint64_t counter, const uint8_t *data, size_t size);
+/* Reads what waits on every socket now, within the bounds above: before a timer is believed. Inside
+ * on_datagram it does nothing. */
 void path_set_drain(struct path_set *set);
 /* Opens again what could not be opened, and what is bound to a device that was made anew. Cheap:
  * call it on any event of a link. */
 void path_set_refresh(struct path_set *set);
+/* An address of DEVICE came or went: looks whether IPv4 hellos have a source there. */
+void path_set_look(struct path_set *set, const char *device);
+
+/* An authentic, current hello came on path INDEX just now. */
+void path_set_heard(struct path_set *set, size_t index, const struct hello *hello);
+/* Paths that were not heard for longer than HOLD_MS are lost; each polltime. */
+void path_set_check(struct path_set *set, uint32_t hold_ms);
+/* What our next hello tells the mate of a few of the paths, by turns. Returns how many. */
+size_t path_set_report(struct path_set *set, struct hello_report reports[static HELLO_REPORTS_MAX]);
+/* May a hello of a boot that the codec does not know be looked into? It costs a derived key, so
+ * there is a limit on each path. */
+bool path_set_may_derive(struct path_set *set, size_t index);
+
 size_t path_set_count(const struct path_set *set);
 
 struct path_statistics {
-	char name[64];
+	char name[64], device[16];
+	uint8_t family;
 	bool is_failover_link, is_open;
-	uint64_t sent, send_errors, received;
-	int last_error; /* negated errno */
+	enum path_state state;
+	bool was_heard;
+	struct monotime heard_at;
+	bool is_mate_deaf; /* the mate says that it hears nothing of us here */
+	uint64_t sent, send_errors;
+	uint64_t received;    /* authentic hellos of the mate */
+	uint64_t lost;	      /* hellos of the mate that did not come on this path, but on others */
+	unsigned recent_loss; /* permille of the last 1024 */
+	uint64_t datagrams;   /* of anybody */
+	uint32_t rtt_median_us, rtt_min_us,
+		rtt_last_us; /* 0: not measured; median of the last 64 */
+	int last_error;	     /* negated errno, of now */
+	char why[96];	     /* what is wrong with it; empty: nothing */
 };
 void path_set_statistics(const struct path_set *set, size_t index,
 			 struct path_statistics *ret_statistics);

@@ -284,6 +284,18 @@ static void window_take(struct window *window, uint64_t counter)
 	window->newest = counter;
 }
 
+bool hello_is_stranger(const struct hello_codec *codec, const uint8_t *data, size_t size)
+{
+	struct header header;
+
+	if (header_read(data, size, &header) < 0 || header.boot == codec->boot)
+		return false;
+	for (size_t i = 0; i < PEERS_MAX; i++)
+		if (codec->peers[i].cipher && codec->peers[i].boot == header.boot)
+			return header.unit == codec->unit;
+	return true;
+}
+
 static struct peer *find_peer(struct hello_codec *codec, uint64_t boot)
 {
 	for (size_t i = 0; i < PEERS_MAX; i++) {

@@ -29,6 +29,15 @@
 #define HELLO_KEY_SIZE 32
 #define HELLO_PATHS_MAX 136 /* two a monitored interface, one a link to the mate */
 
+#define HELLO_REPORTS_MAX 4
+
+/* What the sender heard of the receiver on one path. */
+struct hello_report {
+	uint32_t path;	   /* names the path on both units */
+	uint64_t counter;  /* of the receiver's latest hello that came there; 0: none for a while */
+	uint32_t delay_us; /* from its coming to the sending of this hello */
+};
+
 /* The contents, past the checked conversion. */
 struct hello {
 	enum fo_unit unit;
@@ -40,6 +49,8 @@ struct hello {
 	uint64_t echo_held_us; /* since the echoed hello came in; 0: not told */
 	uint32_t hold_ms;
 	char software[32];
+	struct hello_report reports[HELLO_REPORTS_MAX];
+	size_t n_reports;
 	/* from the header */
 	uint64_t boot;
 	uint64_t counter;
@@ -67,8 +78,14 @@ void hello_codec_free(struct hello_codec *codec);
  * counts where the echo fields already name the hello that is echoed. Errors: ERR_CRYPTO. */
 int hello_seal(struct hello_codec *codec, const struct hello *hello,
 	       uint8_t ret_data[static HELLO_SIZE_MAX], size_t *ret_size);
-/* The counter of the latest hello that was sealed; 0: none. */
+/* The counter of the latest sealed hello; 0: none yet. */
 uint64_t hello_codec_counter(const struct hello_codec *codec);
+/*
+ * True where hello_open would have to derive a key for DATA, which costs as much as opening a few
+ * hellos: its boot is not known. Who reads from a network that others can write to bounds how
+ * often.
+ */
+bool hello_is_stranger(const struct hello_codec *codec, const uint8_t *data, size_t size);
 /*
  * Opens a datagram that came on PATH (< HELLO_PATHS_MAX). Errors: ERR_MALFORMED, ERR_VERSION
  * (RET_HELLO->unit and the version are not to be trusted), ERR_INTEGRITY (another key), ERR_EXISTS

@@ -16,9 +16,36 @@ static void hello_free(Asafo__Wire__Hello *message)
 
 CLEANUP_DEFINE(Asafo__Wire__Hello *, hello_free)
 
+static void pack_reports(const struct hello *hello, Asafo__Wire__Hello *message,
+			 Asafo__Wire__HelloReport items[static HELLO_REPORTS_MAX],
+			 Asafo__Wire__HelloReport *pointers[static HELLO_REPORTS_MAX])
+{
+	for (size_t i = 0; i < hello->n_reports && i < HELLO_REPORTS_MAX; i++) {
+		asafo__wire__hello_report__init(&items[i]);
+		items[i].path = hello->reports[i].path;
+		items[i].counter = hello->reports[i].counter;
+		items[i].delay_us = hello->reports[i].delay_us;
+		pointers[i] = &items[i];
+		message->n_reports++;
+	}
+	message->reports = pointers;
+}
+
+static void unpack_reports(const Asafo__Wire__Hello *message, struct hello *ret_hello)
+{
+	for (size_t i = 0; i < message->n_reports && i < HELLO_REPORTS_MAX; i++) {
+		const Asafo__Wire__HelloReport *item = message->reports[i];
+
+		ret_hello->reports[i] = (struct hello_report){
+			.path = item->path, .counter = item->counter, .delay_us = item->delay_us};
+		ret_hello->n_reports = i + 1;
+	}
+}
+
 int hello_body_pack(const struct hello *hello, size_t max, uint8_t *ret_data, size_t *ret_size)
 {
 	Asafo__Wire__Hello message = ASAFO__WIRE__HELLO__INIT;
+	Asafo__Wire__HelloReport items[HELLO_REPORTS_MAX], *pointers[HELLO_REPORTS_MAX];
 	char software[sizeof(hello->software)];
 	uint8_t digest[sizeof(hello->digest)];
 
@@ -49,6 +76,7 @@ int hello_body_pack(const struct hello *hello, size_t max, uint8_t *ret_data, si
 	message.serving = hello->view.is_serving;
 	message.lineage = hello->view.position.lineage;
 	message.has_data = hello->view.position.has_data;
+	pack_reports(hello, &message, items, pointers);
 	if (asafo__wire__hello__get_packed_size(&message) > max)
 		return ERR_TOO_LARGE;
 	*ret_size = asafo__wire__hello__pack(&message, ret_data);
@@ -108,6 +136,7 @@ int hello_body_unpack(const uint8_t *data, size_t size, struct hello *ret_hello)
 	ret_hello->echo_counter = message->echo_counter;
 	ret_hello->echo_held_us = message->echo_held_us;
 	ret_hello->hold_ms = message->hold_ms;
+	unpack_reports(message, ret_hello);
 	copy_printable(message->software, sizeof(ret_hello->software), ret_hello->software);
 	return 0;
 }

@@ -124,6 +124,8 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
 	/* What waits in the sockets was said before the timer ran out. */
 	if (engine->pair.paths)
 		path_set_drain(engine->pair.paths);
+	if (engine->pair.paths)
+		path_set_check(engine->pair.paths, engine->config->failover.hold_ms);
 	engine_feed_type(engine, FO_EVENT_TICK);
 	return 0;
 }
@@ -203,12 +205,14 @@ void engine_send_hello(struct engine *engine)
 		return;
 	memcpy(hello.digest, engine->store.position.digest, sizeof(hello.digest));
 	clockwatch_fill(engine, &hello);
+	hello.n_reports = path_set_report(engine->pair.paths, hello.reports);
 	r = hello_seal(engine->pair.codec, &hello, data, &size);
 	clockwatch_sent(engine, hello_codec_counter(engine->pair.codec));
 	if (r < 0)
 		log_line(LOG_ERR, "cannot seal a hello: %s", err_text(r));
 	else
-		(void)path_set_send(engine->pair.paths, data, size);
+		(void)path_set_send(engine->pair.paths, hello_codec_counter(engine->pair.codec),
+				    data, size);
 }
 
 int engine_new(sd_event *event, const struct child_options *options, struct engine **ret_engine)

@@ -215,6 +215,15 @@ int engine_config_digest(const struct engine *engine, struct buf *text,
 			 uint8_t ret_digest[static ENGINE_DIGEST_SIZE]);
 /* Device, addresses and role of the failover link; the PSK is not filled. */
 void engine_link_config(const struct engine *engine, struct link_config *ret_config);
+/* ---- hellos.c: the paths to the mate ---- */
+/* Opens the paths that the configuration asks for; what is known of the ones that stay is kept. */
+int engine_rebuild_paths(struct engine *engine);
+bool engine_same_paths(const struct config *a, const struct config *b);
+/* This unit's address on LINK and the mate's, with PORT. */
+void engine_link_addresses(const struct config_failover *failover, const struct config_link *link,
+			   uint16_t port, struct sockaddr_storage *ret_own,
+			   struct sockaddr_storage *ret_mate);
+
 /* START when everything that it needs is there. */
 void engine_try_start(struct engine *engine);
 #define ENGINE_NO_KEY                                                                              \

@@ -104,7 +104,11 @@ static void on_link(const struct linkmon_link *link, void *userdata)
 
 static void on_address(const struct linkmon_address *address, void *userdata)
 {
-	engine_addresses_news(userdata, address);
+	struct engine *engine = userdata;
+
+	if (engine->pair.paths && (address->is_new || address->is_gone))
+		path_set_look(engine->pair.paths, address->device);
+	engine_addresses_news(engine, address);
 }
 
 int engine_monitor_start(struct engine *engine)

@@ -44,33 +44,6 @@ int engine_config_digest(const struct engine *engine, struct buf *text,
 		       : 0;
 }
 
-static void fill_sockaddr(const struct config_address *address, uint16_t port,
-			  struct sockaddr_storage *ret_address)
-{
-	*ret_address = (struct sockaddr_storage){0};
-	if (address->family == AF_INET) {
-		struct sockaddr_in *in = (struct sockaddr_in *)ret_address;
-
-		in->sin_family = AF_INET;
-		in->sin_port = htons(port);
-		memcpy(&in->sin_addr, address->bytes, sizeof(in->sin_addr));
-	} else if (address->family == AF_INET6) {
-		struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)ret_address;
-
-		in6->sin6_family = AF_INET6;
-		in6->sin6_port = htons(port);
-		memcpy(&in6->sin6_addr, address->bytes, sizeof(in6->sin6_addr));
-	}
-}
-
-static void own_and_mate(const struct config_failover *failover, const struct config_link *link,
-			 uint16_t port, struct sockaddr_storage *ret_own,
-			 struct sockaddr_storage *ret_mate)
-{
-	fill_sockaddr(config_link_own(failover, link), port, ret_own);
-	fill_sockaddr(config_link_mate(failover, link), port, ret_mate);
-}
-
 void engine_link_config(const struct engine *engine, struct link_config *ret_config)
 {
 	const struct config_failover *failover = &engine->config->failover;
@@ -82,7 +55,7 @@ void engine_link_config(const struct engine *engine, struct link_config *ret_con
 					   .psk_identity = "asafo-link"};
 	if (!link)
 		return;
-	own_and_mate(failover, link, LINK_PORT, &ret_config->local, &ret_config->remote);
+	engine_link_addresses(failover, link, LINK_PORT, &ret_config->local, &ret_config->remote);
 	memcpy(ret_config->device, link->device, sizeof(ret_config->device));
 }
 
@@ -150,105 +123,7 @@ static void on_link_writable(struct link *link, void *userdata)
 	replication_link_writable(engine->replication);
 }
 
-static void bring_up_to_date(struct engine *engine, bool wants_active)
-{
-	/* A mate that asks to take over gets what it lacks first. */
-	if (wants_active)
-		(void)replication_push(engine->replication, "switchover", true, NULL, NULL, NULL);
-	else
-		replication_catch_up(engine->replication);
-}
-
-static void take_hello(struct engine *engine, const struct hello *hello)
-{
-	struct engine_mate *mate = &engine->mate;
-
-	if (mate->was_heard && mate->boot == hello->boot && hello->counter <= mate->counter)
-		return; /* came faster on another path */
-	mate->was_heard = true;
-	mate->refused[0] = 0;
-	mate->boot = hello->boot;
-	mate->counter = hello->counter;
-	mate->view = hello->view;
-	mate->heard_at = monotime_now();
-	mate->position.term = hello->view.position.term;
-	mate->position.seq = hello->view.position.seq;
-	mate->position.lineage = hello->view.position.lineage;
-	mate->position.has_data = hello->view.position.has_data;
-	memcpy(mate->position.digest, hello->digest, sizeof(mate->position.digest));
-	memcpy(mate->software, hello->software, sizeof(mate->software));
-	report_version(engine, hello);
-	clockwatch_heard(engine, hello);
-	engine_feed(engine, (struct fo_event){.type = FO_EVENT_HELLO, .mate = hello->view});
-	if (memcmp(hello->digest, engine->store.position.digest, sizeof(hello->digest)) == 0)
-		engine_mate_is_complete(engine);
-	if (engine_is_active(engine) && hello->view.state == FO_STATE_STANDBY_READY &&
-	    !engine_position_equal(&mate->position, &engine->store.position))
-		bring_up_to_date(engine, hello->view.wants_active);
-	methods_on_hello(engine->methods);
-}
-
-static void on_datagram(size_t index, const uint8_t *data, size_t size, void *userdata)
-{
-	struct engine *engine = userdata;
-	struct engine_pair *pair = &engine->pair;
-	struct monotime now = monotime_now();
-	struct hello hello;
-	bool is_current;
-	int r;
-
-	if (!pair->codec)
-		return;
-	r = hello_open(pair->codec, (unsigned)index, data, size, &hello, &is_current);
-	if (r < 0) {
-		stranger_refused(engine, index, r, data, size);
-		return;
-	}
-	if (is_current) {
-		/* An older one, or the same on a second path, speaks of a past that the machine
-		 * left. */
-		if (hello.is_newest)
-			take_hello(engine, &hello);
-		return;
-	}
-	/* Not proven yet: our answer echoes its boot id, its next hello ours. Bounded: a replay
-	 * costs one a polltime. */
-	if (monotime_since(now, pair->answered_at) >= MONOTIME_NS_PER_MS * 2) {
-		pair->answered_at = now;
-		engine_send_hello(engine);
-	}
-}
-
 /* ---- building ---- */
-
-static size_t fill_paths(const struct config *config,
-			 struct path_config paths[static HELLO_PATHS_MAX])
-{
-	const struct config_failover *failover = &config->failover;
-	size_t n = 0;
-
-	for (size_t i = 0; i < failover->n_links; i++) {
-		const struct config_link *link = &failover->links[i];
-
-		if (!config_link_has_addresses(link))
-			continue;
-		paths[n].is_failover_link = true;
-		memcpy(paths[n].name, link->name, sizeof(paths[n].name));
-		memcpy(paths[n].device, link->device, sizeof(paths[n].device));
-		own_and_mate(failover, link, HELLO_PORT, &paths[n].local, &paths[n].remote);
-		n++;
-	}
-	for (size_t i = 0; i < config->n_interfaces && n < HELLO_PATHS_MAX; i++) {
-		const struct config_interface *interface = &config->interfaces[i];
-
-		if (!interface->is_monitored || interface->is_shutdown || !interface->name[0])
-			continue;
-		memcpy(paths[n].name, interface->name, sizeof(paths[n].name));
-		memcpy(paths[n].device, interface->device, sizeof(paths[n].device));
-		n++;
-	}
-	return n;
-}
 
 void engine_drop_link(struct engine *engine, const char *why)
 {
@@ -281,20 +156,6 @@ static void build_link(struct engine *engine)
 		log_line(LOG_ERR, "failover link: %s", err_text(r));
 }
 
-/* The hellos go on with their counters: the mate sees no change. */
-static int rebuild_paths(struct engine *engine)
-{
-	struct path_config paths[HELLO_PATHS_MAX] = {0};
-	size_t n = fill_paths(engine->config, paths);
-	int r;
-
-	path_set_free(TAKE_PTR(engine->pair.paths));
-	r = path_set_new(engine->event, paths, n, on_datagram, engine, &engine->pair.paths);
-	if (r < 0)
-		log_line(LOG_ERR, "paths to the mate: %s", err_text(r));
-	return r;
-}
-
 void engine_rebuild_pair(struct engine *engine)
 {
 	struct engine_pair *pair = &engine->pair;
@@ -315,7 +176,7 @@ void engine_rebuild_pair(struct engine *engine)
 	if (r < 0)
 		log_line(LOG_ERR, "hellos: %s", err_text(r));
 	else
-		(void)rebuild_paths(engine);
+		(void)engine_rebuild_paths(engine);
 	build_link(engine);
 }
 
@@ -352,14 +213,6 @@ void engine_try_start(struct engine *engine)
 	engine_monitor_check(engine);
 }
 
-static bool same_ways(const struct config *a, const struct config *b)
-{
-	struct path_config paths_a[HELLO_PATHS_MAX] = {0}, paths_b[HELLO_PATHS_MAX] = {0};
-	size_t n_a = fill_paths(a, paths_a), n_b = fill_paths(b, paths_b);
-
-	return n_a == n_b && memcmp(paths_a, paths_b, sizeof(paths_a)) == 0;
-}
-
 /* What the link is made of; the monitored interfaces are no part of it. */
 static bool same_link(const struct config_failover *a, const struct config_failover *b)
 {
@@ -378,7 +231,7 @@ static bool same_addresses(const struct config *a, const struct config *b)
 void engine_apply_config(struct engine *engine, struct config *config)
 {
 	struct config *old = engine->config;
-	bool is_same_ways = same_ways(old, config) && engine->pair.paths;
+	bool is_same_ways = engine_same_paths(old, config) && engine->pair.paths;
 	bool is_same_link = same_link(&old->failover, &config->failover) && engine->pair.paths;
 	struct fo_params before = engine_params(old), after = engine_params(config);
 	struct why why = {0};
@@ -394,7 +247,7 @@ void engine_apply_config(struct engine *engine, struct config *config)
 	if (!is_same_link)
 		engine_rebuild_pair(engine);
 	else if (!is_same_ways)
-		(void)rebuild_paths(engine);
+		(void)engine_rebuild_paths(engine);
 	if (config->failover.new_key[0])
 		engine_keys_settle(engine);
 	engine_fronts_configure(engine);

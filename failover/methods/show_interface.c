@@ -81,6 +81,29 @@ void json_add_failed_interfaces(const struct engine *engine, struct json_object 
 	}
 }
 
+static void add_path(struct json_object *object, const struct path_statistics *path)
+{
+	uint64_t ago = path->was_heard ? monotime_since(monotime_now(), path->heard_at) : 0;
+
+	json_add_text(object, "device", path->device);
+	json_add_text(object, "family", path->family == AF_INET6 ? "ipv6" : "ipv4");
+	json_add_flag(object, "failover_link", path->is_failover_link);
+	json_add_text(object, "state", path_state_text(path->state));
+	json_add_flag(object, "open", path->is_open);
+	json_add_number(object, "sent", (int64_t)path->sent);
+	json_add_number(object, "send_errors", (int64_t)path->send_errors);
+	json_add_number(object, "received", (int64_t)path->received);
+	json_add_number(object, "lost", (int64_t)path->lost);
+	json_add_number(object, "loss_permille", path->recent_loss);
+	json_add_number(object, "rtt_median_us", path->rtt_median_us);
+	json_add_number(object, "rtt_min_us", path->rtt_min_us);
+	json_add_number(object, "rtt_last_us", path->rtt_last_us);
+	json_add_number(object, "last_heard_ms",
+			path->was_heard ? (int64_t)(ago / MONOTIME_NS_PER_MS) : -1);
+	json_add_flag(object, "mate_hears", !path->is_mate_deaf);
+	json_add_text(object, "error", path->why);
+}
+
 struct json_object *json_paths(const struct engine *engine)
 {
 	struct json_object *array = json_object_new_array();
@@ -92,11 +115,7 @@ struct json_object *json_paths(const struct engine *engine)
 
 		path_set_statistics(engine->pair.paths, i, &statistics);
 		json_add_text(object, "name", statistics.name);
-		json_add_flag(object, "open", statistics.is_open);
-		json_add_number(object, "sent", (int64_t)statistics.sent);
-		json_add_number(object, "received", (int64_t)statistics.received);
-		json_add_text(object, "error",
-			      statistics.last_error ? err_text(statistics.last_error) : "");
+		add_path(object, &statistics);
 		(void)json_object_array_add(array, object);
 	}
 	return array;

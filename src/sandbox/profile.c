@@ -128,6 +128,7 @@ static const struct sandbox_rule engine[] = {
 	RULE_EQ(ioctl, 1, SIOCGIFINDEX, "if_nametoindex"),
 	RULE_EQ(ioctl, 1, SIOCGIFNAME, "if_indextoname"),
 	RULE_EQ(ioctl, 1, SIOCGIFHWADDR, "sender of a gratuitous ARP"),
+	RULE_EQ(ioctl, 1, SIOCGIFADDR, "has an interface an IPv4 address of its own"),
 	RULE_EQ(ioctl, 1, SIOCGIFFLAGS, "carrier of a monitored interface"),
 	RULE_EQ(ioctl, 1, SIOCGIFMTU, "size of a hello"),
 	RULE(sched_setscheduler, "hellos in time on a busy machine"),

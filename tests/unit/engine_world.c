@@ -322,7 +322,8 @@ static int on_hello_time(sd_event_source *source, uint64_t usec, void *userdata)
 	(void)userdata;
 	if (world.mate.codec && !world.mate.is_silent) {
 		assert_int_equal(hello_seal(world.mate.codec, &world.mate.says, data, &size), 0);
-		(void)path_set_send(world.mate.paths, data, size);
+		(void)path_set_send(world.mate.paths, hello_codec_counter(world.mate.codec), data,
+				    size);
 	}
 	(void)sd_event_source_set_time_relative(source, HELLO_MS * 1000);
 	return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
@@ -332,7 +333,8 @@ static void open_mate(void)
 {
 	static const struct link_ops ops = {on_mate_up, on_mate_down, on_mate_message,
 					    on_mate_writable};
-	struct path_config path = {.name = "fover", .device = "lo", .is_failover_link = true};
+	struct path_config path = {
+		.name = "fover", .device = "lo", .family = AF_INET, .is_failover_link = true};
 	struct link_config config = {.unit = FO_UNIT_SECONDARY,
 				     .boot = 99,
 				     .psk_identity = "asafo-link",

@@ -70,9 +70,10 @@ static void show_failover_has_the_layout_of_an_asa(void **state)
 		"        Recv Q:         0       0       9\n"
 		"        Xmit Q (bytes): 0       4096    2048\n"
 		"\n"
-		"HELLO PATH  OPEN  SENT  RECEIVED  ERROR\n"
-		"failover    yes    120       118  -\n"
-		"outside     no       0         0  No such device\n";
+		"HELLO PATH  FAMILY  STATE    SENT  RECEIVED  LOST   LOSS     RTT  HEARD  ERROR\n"
+		"failover    IPv4    up        120       118     2  1.6 %  184 us  12 ms  -\n"
+		"outside     IPv6    waiting     0         0     0  0.0 %       -  never  "
+		"there is no interface eth9\n";
 	struct cli_world *w = *state;
 
 	assert_int_equal(RUN(w, "show", "failover"), CLI_OK);

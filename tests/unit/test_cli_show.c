@@ -229,12 +229,14 @@ static void statistics_begin_with_what_was_sent_and_received(void **state)
 {
 	(void)state;
 	shown(render_statistics,
-	      "{\"tx\":120,\"rx\":118,\"tx_errors\":2,\"paths\":[{\"name\":\"fover\",\"open\":true,"
+	      "{\"tx\":120,\"rx\":118,\"tx_errors\":2,\"paths\":[{\"name\":\"fover\",\"family\":"
+	      "\"ipv6\",\"state\":\"up\",\"loss_permille\":25,\"rtt_median_us\":140,\"last_heard_"
+	      "ms\":7,"
 	      "\"sent\":120,\"received\":118,\"error\":\"\"}],\"clock\":{\"class\":\"ahead\","
 	      "\"skew_ms\":7200000,\"uncertainty_ms\":0.1}}");
 	contains(output, "        tx:120\n        rx:118\n        tx errors:2\n");
 	contains(output, "Clocks: they differ, the other unit's is 2h 0m ahead");
-	contains(output, "fover       yes");
+	contains(output, "fover       IPv6    up      120       118     0  2.5 %  140 us   7 ms");
 }
 
 static void a_check_is_one_line_with_the_exit_code_of_a_monitoring_plugin(void **state)

@@ -241,7 +241,7 @@ static void a_command_about_interfaces_leaves_the_link_up(void **state)
 	downs = world.mate.n_downs;
 	mate_commands("interface va\n nameif outside\n"
 		      " ip address 198.51.100.10 255.255.255.0 standby 198.51.100.11\n");
-	assert_int_equal(path_set_count(world.engine->pair.paths), 2);
+	assert_int_equal(path_set_count(world.engine->pair.paths), 3);
 	WAIT_FOR(sd_event_run(world.event, 0) == 0);
 	assert_int_equal(world.mate.n_downs, downs);
 	assert_int_equal(world.mate.n_ups, 1);

@@ -217,6 +217,8 @@ static void five_hundred_addresses_are_announced_before_it_returns(void **state)
 	(void)close(seen.fd);
 }
 
+#define HELLO_HEAD 32
+
 struct inbox {
 	unsigned count[2];
 	char last[64];
@@ -228,7 +230,9 @@ static void on_datagram(size_t index, const uint8_t *data, size_t size, void *us
 	struct inbox *inbox = userdata;
 
 	inbox->count[index]++;
-	(void)snprintf(inbox->last, sizeof(inbox->last), "%.*s", (int)size, (const char *)data);
+	assert_true(size >= HELLO_HEAD);
+	(void)snprintf(inbox->last, sizeof(inbox->last), "%.*s", (int)(size - HELLO_HEAD),
+		       (const char *)data + HELLO_HEAD);
 	if (inbox->drains)
 		path_set_drain(inbox->drains);
 	if (inbox->frees)
@@ -237,7 +241,7 @@ static void on_datagram(size_t index, const uint8_t *data, size_t size, void *us
 
 static struct path_config interface_path(const char *device)
 {
-	struct path_config config = {.name = "outside"};
+	struct path_config config = {.name = "outside", .family = AF_INET};
 
 	(void)snprintf(config.device, sizeof(config.device), "%s", device);
 	return config;
@@ -262,9 +266,15 @@ static struct path_config link_path(const char *device, const char *local, const
 	return config;
 }
 
+/* What the kernel's filter takes for a hello. */
 static size_t send_text(struct path_set *set, const char *text)
 {
-	return path_set_send(set, (const uint8_t *)text, strlen(text));
+	static uint64_t counter;
+	uint8_t data[HELLO_HEAD + 64] = "AFHO";
+	size_t size = strlen(text);
+
+	memcpy(data + HELLO_HEAD, text, size);
+	return path_set_send(set, ++counter, data, HELLO_HEAD + size);
 }
 
 static void hellos_cross_interfaces_that_have_no_address(void **state)
@@ -291,7 +301,7 @@ static void hellos_cross_interfaces_that_have_no_address(void **state)
 	path_set_statistics(set_a, 0, &statistics);
 	assert_true(statistics.is_open);
 	assert_int_equal(statistics.sent, 1);
-	assert_true(statistics.received >= 1);
+	assert_true(statistics.datagrams >= 1);
 	assert_string_equal(statistics.name, "outside");
 	path_set_free(set_a);
 	path_set_free(set_b);

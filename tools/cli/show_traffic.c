@@ -13,28 +13,48 @@
 
 CLEANUP_DEFINE(struct table *, table_free)
 
+static void print_path(struct table *table, struct json_object *path)
+{
+	const char *state = view_text(path, "state");
+	int64_t heard_ms = view_number(path, "last_heard_ms", -1);
+	int64_t rtt_us = view_number(path, "rtt_median_us", 0);
+	int64_t loss = view_number(path, "loss_permille", 0);
+
+	table_cell(table, SCREEN_PLAIN, "%s", view_text(path, "name"));
+	table_cell(table, SCREEN_PLAIN, "%s",
+		   strcmp(view_text(path, "family"), "ipv6") == 0 ? "IPv6" : "IPv4");
+	table_cell(table, strcmp(state, "up") == 0 ? SCREEN_GOOD : SCREEN_BAD, "%s", state);
+	table_cell(table, SCREEN_PLAIN, "%" PRId64, view_number(path, "sent", 0));
+	table_cell(table, SCREEN_PLAIN, "%" PRId64, view_number(path, "received", 0));
+	table_cell(table, SCREEN_PLAIN, "%" PRId64, view_number(path, "lost", 0));
+	table_cell(table, loss ? SCREEN_BAD : SCREEN_PLAIN, "%" PRId64 ".%" PRId64 " %%", loss / 10,
+		   loss % 10);
+	if (rtt_us)
+		table_cell(table, SCREEN_PLAIN, "%" PRId64 " us", rtt_us);
+	else
+		table_cell(table, SCREEN_PLAIN, "-");
+	if (heard_ms >= 0)
+		table_cell(table, SCREEN_PLAIN, "%" PRId64 " ms", heard_ms);
+	else
+		table_cell(table, SCREEN_PLAIN, "never");
+	table_cell(table, SCREEN_BAD, "%s", view_text(path, "error"));
+}
+
 int traffic_print_paths(const struct screen *screen, struct json_object *result)
 {
-	static const struct table_column columns[] = {{"HELLO PATH", false, true, 0},
-						      {"OPEN", false, false, 0},
-						      {"SENT", true, false, 0},
-						      {"RECEIVED", true, false, 0},
-						      {"ERROR", false, true, 0}};
+	static const struct table_column columns[] = {
+		{"HELLO PATH", false, true, 0}, {"FAMILY", false, false, 0},
+		{"STATE", false, false, 0},	{"SENT", true, false, 3},
+		{"RECEIVED", true, false, 1},	{"LOST", true, false, 2},
+		{"LOSS", true, false, 0},	{"RTT", true, false, 0},
+		{"HEARD", true, false, 4},	{"ERROR", false, true, 0}};
 	_cleanup_(table_free_p) struct table *table = NULL;
 	int error = table_new(columns, ARRAY_SIZE(columns), &table);
 
 	if (error || view_count(result, "paths") == 0)
 		return error;
-	for (size_t i = 0; i < view_count(result, "paths"); i++) {
-		struct json_object *path = view_item(result, "paths", i);
-		bool is_open = view_flag(path, "open");
-
-		table_cell(table, SCREEN_PLAIN, "%s", view_text(path, "name"));
-		table_cell(table, is_open ? SCREEN_GOOD : SCREEN_BAD, "%s", is_open ? "yes" : "no");
-		table_cell(table, SCREEN_PLAIN, "%" PRId64, view_number(path, "sent", 0));
-		table_cell(table, SCREEN_PLAIN, "%" PRId64, view_number(path, "received", 0));
-		table_cell(table, SCREEN_BAD, "%s", view_text(path, "error"));
-	}
+	for (size_t i = 0; i < view_count(result, "paths"); i++)
+		print_path(table, view_item(result, "paths", i));
 	screen_print(screen, "\n");
 	return table_print(table, screen);
 }

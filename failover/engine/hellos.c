@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The hellos: which paths they travel, what comes in on them, and what is said when a path goes or
+ * comes back. A hello that came before on another path counts for its path only.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "base/log.h"
+#include "failover/engine/clockwatch.h"
+#include "failover/engine/engine.h"
+#include "failover/engine/report.h"
+#include "failover/engine/stranger.h"
+#include "failover/methods/methods.h"
+#include "failover/replication/replication.h"
+
+static void fill_sockaddr(const struct config_address *address, uint16_t port,
+			  struct sockaddr_storage *ret_address)
+{
+	*ret_address = (struct sockaddr_storage){0};
+	if (address->family == AF_INET) {
+		struct sockaddr_in *in = (struct sockaddr_in *)ret_address;
+
+		in->sin_family = AF_INET;
+		in->sin_port = htons(port);
+		memcpy(&in->sin_addr, address->bytes, sizeof(in->sin_addr));
+	} else if (address->family == AF_INET6) {
+		struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)ret_address;
+
+		in6->sin6_family = AF_INET6;
+		in6->sin6_port = htons(port);
+		memcpy(&in6->sin6_addr, address->bytes, sizeof(in6->sin6_addr));
+	}
+}
+
+void engine_link_addresses(const struct config_failover *failover, const struct config_link *link,
+			   uint16_t port, struct sockaddr_storage *ret_own,
+			   struct sockaddr_storage *ret_mate)
+{
+	fill_sockaddr(config_link_own(failover, link), port, ret_own);
+	fill_sockaddr(config_link_mate(failover, link), port, ret_mate);
+}
+
+/* ---- what comes in ---- */
+
+static void bring_up_to_date(struct engine *engine, bool wants_active)
+{
+	/* A mate that asks to take over gets what it lacks first. */
+	if (wants_active)
+		(void)replication_push(engine->replication, "switchover", true, NULL, NULL, NULL);
+	else
+		replication_catch_up(engine->replication);
+}
+
+static void take_hello(struct engine *engine, const struct hello *hello)
+{
+	struct engine_mate *mate = &engine->mate;
+
+	if (mate->was_heard && mate->boot == hello->boot && hello->counter <= mate->counter)
+		return; /* came faster on another path */
+	mate->was_heard = true;
+	mate->refused[0] = 0;
+	mate->boot = hello->boot;
+	mate->counter = hello->counter;
+	mate->view = hello->view;
+	mate->heard_at = monotime_now();
+	mate->position.term = hello->view.position.term;
+	mate->position.seq = hello->view.position.seq;
+	mate->position.lineage = hello->view.position.lineage;
+	mate->position.has_data = hello->view.position.has_data;
+	memcpy(mate->position.digest, hello->digest, sizeof(mate->position.digest));
+	memcpy(mate->software, hello->software, sizeof(mate->software));
+	report_version(engine, hello);
+	clockwatch_heard(engine, hello);
+	engine_feed(engine, (struct fo_event){.type = FO_EVENT_HELLO, .mate = hello->view});
+	if (memcmp(hello->digest, engine->store.position.digest, sizeof(hello->digest)) == 0)
+		engine_mate_is_complete(engine);
+	if (engine_is_active(engine) && hello->view.state == FO_STATE_STANDBY_READY &&
+	    !engine_position_equal(&mate->position, &engine->store.position))
+		bring_up_to_date(engine, hello->view.wants_active);
+	methods_on_hello(engine->methods);
+}
+
+static void on_datagram(size_t index, const uint8_t *data, size_t size, void *userdata)
+{
+	struct engine *engine = userdata;
+	struct engine_pair *pair = &engine->pair;
+	struct monotime now = monotime_now();
+	struct hello hello;
+	bool is_current;
+	int r;
+
+	if (!pair->codec)
+		return;
+	if (hello_is_stranger(pair->codec, data, size) && !path_set_may_derive(pair->paths, index))
+		return;
+	r = hello_open(pair->codec, (unsigned)index, data, size, &hello, &is_current);
+	if (r < 0) {
+		stranger_refused(engine, index, r, data, size);
+		return;
+	}
+	if (is_current) {
+		path_set_heard(pair->paths, index, &hello);
+		/* An older one, or the same on a second path, speaks of a past that the machine
+		 * left. */
+		if (hello.is_newest)
+			take_hello(engine, &hello);
+		return;
+	}
+	/* Not proven yet: our answer echoes its boot id, its next hello ours. Bounded: a replay
+	 * costs one a polltime. */
+	if (monotime_since(now, pair->answered_at) >= MONOTIME_NS_PER_MS * 2) {
+		pair->answered_at = now;
+		engine_send_hello(engine);
+	}
+}
+
+/* ---- paths that come and go ---- */
+
+static const char *family_text(const struct path_statistics *path)
+{
+	return path->family == AF_INET6 ? "IPv6" : "IPv4";
+}
+
+/* Another family of the same interface still brings hellos. */
+static bool is_otherwise_up(const struct engine *engine, const struct path_statistics *path)
+{
+	struct path_statistics other;
+
+	for (size_t i = 0; i < path_set_count(engine->pair.paths); i++) {
+		path_set_statistics(engine->pair.paths, i, &other);
+		if (strcmp(other.name, path->name) == 0 && other.family != path->family &&
+		    other.state == PATH_STATE_UP)
+			return true;
+	}
+	return false;
+}
+
+/* An interface is lost when all of its families are; one of them alone is worth a line. */
+static void log_path(const struct engine *engine, const struct path_statistics *path,
+		     enum path_state before)
+{
+	const struct report_about about = {.interface = path->name, .reason = path->why};
+	bool is_up = path->state == PATH_STATE_UP;
+
+	if (path->is_failover_link && is_up)
+		report(engine, LOG_ALERT, 105042, &about, "Failover interface OK");
+	if (path->is_failover_link && !is_up)
+		report(engine, LOG_ALERT, 105043, &about, "Failover interface failed");
+	if (is_up && before == PATH_STATE_LOST && !path->is_failover_link)
+		log_line(LOG_NOTICE, "hellos of the mate come on interface %s (%s) again",
+			 path->name, family_text(path));
+	if (is_up)
+		return;
+	if (is_otherwise_up(engine, path))
+		log_line(LOG_WARNING,
+			 "no hello of the mate comes on interface %s by %s any more%s%s",
+			 path->name, family_text(path), path->why[0] ? ": " : "", path->why);
+	else
+		report(engine, LOG_ALERT, 105005, &about,
+		       "Lost Failover communications with mate on interface %s", path->name);
+}
+
+static void on_path_state(size_t index, enum path_state before, void *userdata)
+{
+	struct engine *engine = userdata;
+	struct path_statistics path;
+
+	path_set_statistics(engine->pair.paths, index, &path);
+	log_path(engine, &path, before);
+}
+
+/* ---- which paths ---- */
+
+static size_t fill_paths(const struct config *config,
+			 struct path_config paths[static HELLO_PATHS_MAX])
+{
+	const struct config_failover *failover = &config->failover;
+	size_t n = 0;
+
+	for (size_t i = 0; i < failover->n_links; i++) {
+		const struct config_link *link = &failover->links[i];
+
+		if (!config_link_has_addresses(link))
+			continue;
+		paths[n].is_failover_link = true;
+		memcpy(paths[n].name, link->name, sizeof(paths[n].name));
+		memcpy(paths[n].device, link->device, sizeof(paths[n].device));
+		paths[n].family = link->active.family;
+		engine_link_addresses(failover, link, HELLO_PORT, &paths[n].local,
+				      &paths[n].remote);
+		n++;
+	}
+	for (size_t i = 0; i < config->n_interfaces && n < HELLO_PATHS_MAX; i++) {
+		const struct config_interface *interface = &config->interfaces[i];
+
+		if (!interface->is_monitored || interface->is_shutdown || !interface->name[0])
+			continue;
+		for (int family = 0; family < 2 && n < HELLO_PATHS_MAX; family++) {
+			memcpy(paths[n].name, interface->name, sizeof(paths[n].name));
+			memcpy(paths[n].device, interface->device, sizeof(paths[n].device));
+			paths[n++].family = family == 0 ? AF_INET : AF_INET6;
+		}
+	}
+	return n;
+}
+
+/* The hellos go on with their counters: the mate sees no change. */
+int engine_rebuild_paths(struct engine *engine)
+{
+	struct path_config paths[HELLO_PATHS_MAX] = {0};
+	size_t n = fill_paths(engine->config, paths);
+	struct path_set *set = NULL, *old = engine->pair.paths;
+	int r;
+
+	r = path_set_new(engine->event, paths, n, on_datagram, engine, &set);
+	if (r < 0) {
+		log_line(LOG_ERR, "paths to the mate: %s", err_text(r));
+		return r;
+	}
+	path_set_watch(set, on_path_state);
+	if (old)
+		path_set_inherit(set, old);
+	engine->pair.paths = set;
+	path_set_free(old);
+	return 0;
+}
+bool engine_same_paths(const struct config *a, const struct config *b)
+{
+	struct path_config paths_a[HELLO_PATHS_MAX] = {0}, paths_b[HELLO_PATHS_MAX] = {0};
+	size_t n_a = fill_paths(a, paths_a), n_b = fill_paths(b, paths_b);
+
+	return n_a == n_b && memcmp(paths_a, paths_b, sizeof(paths_a)) == 0;
+}

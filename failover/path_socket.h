@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+#include "failover/path.h"
+
+/* The sockets of one path. Internal to path.c. */
+struct path_socket {
+	int fd;	    /* -1: not open */
+	int raw_fd; /* sends IPv4 where the device has no IPv4 address; -1: not needed yet */
+	unsigned device_index;
+	bool lacks_address; /* IPv4 multicast, and the device has no IPv4 address */
+	struct sockaddr_storage to;
+	socklen_t to_size;
+};
+
+void path_socket_init(struct path_socket *sock);
+/* INDEX is the device's. Errors: -errno. */
+int path_socket_open(struct path_socket *sock, const struct path_config *config, unsigned index);
+void path_socket_close(struct path_socket *sock);
+/* 0, or -errno. */
+int path_socket_send(struct path_socket *sock, const uint8_t *data, size_t size);
+/* Looks at the device's addresses again, and joins the group again with IS_DEAF (a kernel forgets
+ * memberships where IPv6 was turned off and on). */
+void path_socket_refresh(struct path_socket *sock, const struct path_config *config, bool is_deaf);
