@@ -186,6 +186,10 @@ void keeper_on_replica_manifest(struct keeper *, const struct keeper_ticket *, s
 				const ProtobufCMessage *);
 void keeper_on_replica_next(struct keeper *, const struct keeper_ticket *, struct ipc_frame *,
 			    const ProtobufCMessage *);
+void keeper_on_replica_close(struct keeper *, const struct keeper_ticket *, struct ipc_frame *,
+			     const ProtobufCMessage *);
+void keeper_on_stage_close(struct keeper *, const struct keeper_ticket *, struct ipc_frame *,
+			   const ProtobufCMessage *);
 void keeper_on_stage_open(struct keeper *, const struct keeper_ticket *, struct ipc_frame *,
 			  const ProtobufCMessage *);
 void keeper_on_manifest_next(struct keeper *, const struct keeper_ticket *, struct ipc_frame *,

@@ -150,14 +150,17 @@ void keeper_on_replica_next(struct keeper *keeper, const struct keeper_ticket *t
 	Asafo__Ipc__ReplicaBatchReply message = ASAFO__IPC__REPLICA_BATCH_REPLY__INIT;
 	Asafo__Ipc__Status status = ASAFO__IPC__STATUS__INIT;
 	_cleanup_(buf_done) struct buf batch = {0};
+	struct replica_sender *sender = keeper->replication.sender;
 	bool is_last = false;
 	size_t n_items = 0;
-	int r = ERR_NOT_READY;
+	int r = sender ? 0 : ERR_NOT_READY;
 
 	(void)frame;
-	if (keeper->replication.sender)
-		r = replica_sender_next(keeper->replication.sender, frame_bytes(request->max_bytes),
-					&batch, &is_last, &n_items);
+	if (r == 0 && request->is_seek)
+		r = replica_sender_seek(sender, request->from);
+	if (r == 0)
+		r = replica_sender_next(sender, frame_bytes(request->max_bytes), &batch, &is_last,
+					&n_items);
 	if (r < 0) {
 		keeper_refuse(keeper, ticket, r, "there is nothing to send: %s", err_text(r));
 		return;
@@ -167,10 +170,17 @@ void keeper_on_replica_next(struct keeper *keeper, const struct keeper_ticket *t
 	message.is_last = is_last;
 	message.items = n_items;
 	keeper_reply(keeper, ticket, &message.base, false);
-	if (is_last)
-		sender_drop(keeper);
-	else
-		sender_touch(keeper);
+	/* Kept after the last one, too: until the mate has committed it may want some again. */
+	sender_touch(keeper);
+}
+
+void keeper_on_replica_close(struct keeper *keeper, const struct keeper_ticket *ticket,
+			     struct ipc_frame *frame, const ProtobufCMessage *body)
+{
+	(void)frame;
+	(void)body;
+	sender_drop(keeper);
+	keeper_reply_status(keeper, ticket, 0, NULL);
 }
 
 /* ---- the unit that receives ---- */
@@ -242,6 +252,15 @@ void keeper_on_stage_items(struct keeper *keeper, const struct keeper_ticket *ti
 	if (r < 0)
 		stage_drop(keeper);
 	keeper_reply_status(keeper, ticket, r, &why);
+}
+
+void keeper_on_stage_close(struct keeper *keeper, const struct keeper_ticket *ticket,
+			   struct ipc_frame *frame, const ProtobufCMessage *body)
+{
+	(void)frame;
+	(void)body;
+	stage_drop(keeper);
+	keeper_reply_status(keeper, ticket, 0, NULL);
 }
 
 static int commit(struct keeper *keeper, const Asafo__Ipc__StageCommit *request, struct why *why)

@@ -48,6 +48,13 @@ int replica_sender_manifest(struct replica_sender *sender, const uint8_t *data, 
 int replica_sender_next(struct replica_sender *sender, size_t max_bytes, struct buf *ret_batch,
 			bool *ret_is_last, size_t *ret_n_items);
 
+/*
+ * replica_sender_next goes on behind the first N_ITEMS of what it sends, backwards or forwards: the
+ * same items in the same order, since the snapshot is the same. Errors: ERR_NOT_READY (the manifest
+ * is not complete), ERR_NOT_FOUND (there are not so many).
+ */
+int replica_sender_seek(struct replica_sender *sender, uint64_t n_items);
+
 /* The unit that receives: what arrives is spooled to an unlinked file, and committed at once or not
  * at all. */
 struct replica_stage;

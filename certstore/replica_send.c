@@ -307,3 +307,18 @@ int replica_sender_next(struct replica_sender *sender, size_t max_bytes, struct 
 	*ret_n_items = batch->n;
 	return 0;
 }
+
+int replica_sender_seek(struct replica_sender *sender, uint64_t n_items)
+{
+	size_t at = 0;
+
+	if (sender->wants_manifest)
+		return ERR_NOT_READY;
+	for (uint64_t i = 0; i < n_items; i++) {
+		if (at >= sender->plan.size)
+			return ERR_NOT_FOUND;
+		at += strlen((const char *)sender->plan.data + at) + 1;
+	}
+	sender->plan_at = at;
+	return 0;
+}

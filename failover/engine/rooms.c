@@ -230,6 +230,8 @@ static void on_keeper_closed(struct ipc_channel *channel, int code, void *userda
 	if (!engine->is_exiting)
 		log_line(LOG_ERR, "the keeper went away (%s); waiting for its successor",
 			 err_text(code));
+	if (!engine->is_exiting && !engine->rooms.keeper)
+		replication_keeper_gone(engine->replication);
 }
 
 void engine_keeper_attach(struct engine *engine, int fd)

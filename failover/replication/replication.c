@@ -45,28 +45,106 @@ void replication_on_active(struct replication *replication)
 static int on_timeout(sd_event_source *source, uint64_t usec, void *userdata)
 {
 	struct replication *replication = userdata;
+	struct sync_event event = replication_event(replication, SYNC_EVENT_TICK);
 
 	(void)source;
 	(void)usec;
-	if (replication->send.phase != SEND_IDLE)
-		replication_send_fail(replication, ERR_TIMEOUT,
-				      "the standby made no progress for 30 s: see its log, then "
-				      "`asafo write-standby`");
-	if (replication->receive.phase != RECEIVE_IDLE)
-		replication_receive_fail(replication, ERR_TIMEOUT,
-					 "the active made no progress for 30 s");
+	replication_send_feed(replication, &event, NULL);
+	replication_receive_feed(replication, &event, NULL);
+	replication_arm(replication);
 	return 0;
 }
 
-void replication_touch(struct replication *replication)
+void replication_arm(struct replication *replication)
 {
-	bool is_busy =
-		replication->send.phase != SEND_IDLE || replication->receive.phase != RECEIVE_IDLE;
-	uint64_t at = monotime_add_ms(monotime_now(), REPLICATION_TIMEOUT_MS).ns / 1000;
+	struct monotime due = monotime_min(replication->send.machine.deadline,
+					   replication->receive.machine.deadline);
 
-	(void)sd_event_source_set_time(replication->timeout, at);
+	(void)sd_event_source_set_time(replication->timeout, due.ns / 1000 + 1);
 	(void)sd_event_source_set_enabled(replication->timeout,
-					  is_busy ? SD_EVENT_ONESHOT : SD_EVENT_OFF);
+					  due.ns == UINT64_MAX ? SD_EVENT_OFF : SD_EVENT_ONESHOT);
+}
+
+/* ---- what a session is made of ---- */
+
+struct sync_event replication_event(const struct replication *replication,
+				    enum sync_event_type type)
+{
+	const struct link *link = replication->engine->pair.link;
+
+	return (struct sync_event){.type = type,
+				   .at = monotime_now(),
+				   .is_active = engine_is_active(replication->engine),
+				   .is_link_up = link && link_is_up(link),
+				   .is_congested =
+					   link && link_queued(link) > REPLICATION_AHEAD_MAX};
+}
+
+struct sync_place replication_place(const struct engine_position *position)
+{
+	struct sync_place place = {.term = position->term,
+				   .seq = position->seq,
+				   .count = position->count,
+				   .lineage = position->lineage,
+				   .has_data = position->has_data};
+
+	memcpy(place.digest, position->digest, sizeof(place.digest));
+	return place;
+}
+
+struct engine_position replication_position(const struct sync_place *place)
+{
+	struct engine_position position = {.term = place->term,
+					   .seq = place->seq,
+					   .count = place->count,
+					   .lineage = place->lineage,
+					   .has_data = place->has_data};
+
+	memcpy(position.digest, place->digest, sizeof(position.digest));
+	return position;
+}
+
+int replication_call_keeper(struct replication *replication, enum ipc_type type,
+			    const ProtobufCMessage *message, const struct sync_action *action,
+			    ipc_reply_fn on_reply)
+{
+	struct replication_call *call = malloc(sizeof(*call));
+	int r;
+
+	if (!call)
+		return -ENOMEM;
+	*call = (struct replication_call){replication, action->serial, action->message.items};
+	r = engine_keeper_call(replication->engine, type, message, NULL, 0, on_reply, call);
+	if (r < 0)
+		free(call);
+	return r;
+}
+
+static void on_let_go(int code, const ProtobufCMessage *body, bool has_more, void *userdata)
+{
+	(void)code;
+	(void)body;
+	(void)has_more;
+	(void)userdata;
+}
+
+void replication_close(struct replication *replication, enum ipc_type type)
+{
+	(void)engine_keeper_call(replication->engine, type, NULL, NULL, 0, on_let_go, NULL);
+}
+
+void replication_cause(enum sync_cause cause, int code, const struct replication_input *input,
+		       struct why *ret_why)
+{
+	const char *said = input && input->why ? input->why : "";
+	const char *own = sync_cause_text(cause);
+
+	if (cause == SYNC_CAUSE_MATE)
+		(void)why_set(ret_why, code, "the mate says: %s", said[0] ? said : err_text(code));
+	else if (own[0])
+		(void)why_set(ret_why, code, "%s", own);
+	else
+		(void)why_set(ret_why, code, "%s", said[0] || code == 0 ? said : err_text(code));
 }
 
 int replication_new(struct engine *engine, struct replication **ret_replication)
@@ -79,6 +157,8 @@ int replication_new(struct engine *engine, struct replication **ret_replication)
 	replication->engine = engine;
 	replication->next_id = 1;
 	replication->catch_up_ms = 1000;
+	sync_sender_init(&replication->send.machine);
+	sync_receiver_init(&replication->receive.machine);
 	r = sd_event_add_time(engine->event, &replication->timeout, CLOCK_MONOTONIC, 0, 0,
 			      on_timeout, replication);
 	if (r >= 0)
@@ -165,54 +245,66 @@ const struct replication_result *replication_last(const struct replication *repl
 
 bool replication_is_busy(const struct replication *replication)
 {
-	return replication->send.phase != SEND_IDLE || replication->receive.phase != RECEIVE_IDLE;
+	return replication->send.machine.state != SYNC_SEND_IDLE ||
+	       replication->receive.machine.state > SYNC_RECEIVE_WANTED;
+}
+
+bool replication_is_paused(const struct replication *replication)
+{
+	return replication->send.machine.state == SYNC_SEND_PAUSED ||
+	       replication->receive.machine.state == SYNC_RECEIVE_PAUSED;
+}
+
+uint64_t replication_resumed(const struct replication *replication)
+{
+	return replication->send.machine.resumed + replication->receive.machine.resumed;
+}
+
+static void feed_both(struct replication *replication, enum sync_event_type type, const char *why)
+{
+	struct sync_event event = replication_event(replication, type);
+	struct replication_input input = {.why = why};
+
+	event.code = type == SYNC_EVENT_LINK_DOWN ? ERR_CLOSED : 0;
+	replication_receive_feed(replication, &event, &input);
+	replication_send_feed(replication, &event, &input);
 }
 
 void replication_stop(struct replication *replication)
 {
-	replication->receive.is_wanted = false;
-	if (replication->receive.phase != RECEIVE_IDLE)
-		replication_receive_fail(replication, ERR_CLOSED,
-					 "stopped: this unit's role changed");
+	struct sync_event event = replication_event(replication, SYNC_EVENT_STOP);
+
+	replication_receive_feed(replication, &event, NULL);
 	replication_on_role(replication);
 }
 
 void replication_on_role(struct replication *replication)
 {
-	bool is_active = engine_is_active(replication->engine);
-
-	if (is_active && replication->receive.phase != RECEIVE_IDLE)
-		replication_receive_fail(replication, ERR_CLOSED, "stopped: this unit is active");
-	/* What is committed over there is as true as before; its answer is on the way. */
-	if (!is_active && replication->send.phase != SEND_IDLE &&
-	    replication->send.phase != SEND_COMMIT)
-		replication_send_fail(replication, ERR_NOT_ACTIVE,
-				      "stopped: this unit is no longer active");
+	feed_both(replication, SYNC_EVENT_ROLE, NULL);
 }
 
 void replication_link_up(struct replication *replication)
 {
-	struct engine *engine = replication->engine;
-
-	if (replication->receive.is_wanted)
-		replication_request(replication, replication->receive.reason,
-				    replication->receive.is_quiet);
-	if (engine_is_active(engine))
+	/* The lines first: a session that goes on does not send them again. */
+	if (engine_is_active(replication->engine))
 		replication_send_config(replication);
+	feed_both(replication, SYNC_EVENT_LINK_UP, NULL);
 }
 
 void replication_link_down(struct replication *replication, const char *why)
 {
 	replication_answer_command(replication, 0, ERR_CLOSED, why);
-	if (replication->receive.phase != RECEIVE_IDLE)
-		replication_receive_fail(replication, ERR_CLOSED, why);
-	if (replication->send.phase != SEND_IDLE)
-		replication_send_fail(replication, ERR_CLOSED, why);
+	feed_both(replication, SYNC_EVENT_LINK_DOWN, why);
 }
 
 void replication_link_writable(struct replication *replication)
 {
-	replication_send_continue(replication);
+	feed_both(replication, SYNC_EVENT_WRITABLE, NULL);
+}
+
+void replication_keeper_gone(struct replication *replication)
+{
+	feed_both(replication, SYNC_EVENT_KEEPER_GONE, "the keeper went away");
 }
 
 static int merge(const struct replication *replication, const char *text, size_t size,

@@ -11,7 +11,8 @@
  * Bulk replication, both ends (DESIGN.md, Replication). The standby asks with its position; the
  * active offers nothing, the changes since, or what differs from the standby's manifest; the
  * standby stages, commits once, and answers with its new position; the active acknowledges equal
- * digests. The running-config's replicated lines go the same way.
+ * digests. The running-config's replicated lines go the same way, unless they agree already. A link
+ * that dies in the middle costs a pause (core/sync.h).
  */
 struct engine;
 struct engine_position;
@@ -21,7 +22,12 @@ struct replication;
 struct replication_result {
 	int code;
 	struct why why;
-	uint64_t items, items_total, bytes, ms;
+	uint64_t items; /* durable at the standby's end or, where it does not tell, sent */
+	uint64_t items_total;
+	uint64_t bytes; /* sent or received, those twice that crossed the link twice */
+	uint64_t ms;
+	uint64_t resumed; /* how often the link was lost and the session went on */
+	bool is_paused;	  /* it waits for the link */
 	const char *mode; /* "equal", "delta", "full" */
 	uint64_t term, seq;
 	uint8_t digest[32];
@@ -91,6 +97,8 @@ void replication_on_active(struct replication *replication);
 void replication_link_up(struct replication *replication);
 void replication_link_down(struct replication *replication, const char *why);
 void replication_link_writable(struct replication *replication);
+/* The keeper went away, with what it held for a session. */
+void replication_keeper_gone(struct replication *replication);
 /* Wraps BODY into a Link message and queues it; counted. Errors: those of link_send. */
 int replication_post(struct replication *replication, Asafo__Wire__Link__BodyCase kind, void *body);
 /* Returns false for a message that is not replication's. */
@@ -99,6 +107,10 @@ bool replication_message(struct replication *replication, const Asafo__Wire__Lin
 /* The latest finished one (code, figures); at is 0 when there was none since the start. */
 const struct replication_result *replication_last(const struct replication *replication);
 bool replication_is_busy(const struct replication *replication);
+/* A session waits for the link to come back. */
+bool replication_is_paused(const struct replication *replication);
+/* Sessions that went on after the link was lost, since the start of this unit. */
+uint64_t replication_resumed(const struct replication *replication);
 
 /*
  * Command replication: sends the replicated lines to the standby as they are now; its answer

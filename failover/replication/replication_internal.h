@@ -2,60 +2,48 @@
 #pragma once
 
 #include "failover/engine/engine.h"
+#include "failover/core/sync.h"
 #include "failover/replication/replication.h"
 
-/* Shared by replication.c (common, commands), replication_send.c (active) and replication_receive.c
- * (standby). */
+/*
+ * Shared by replication.c (common), replication_send.c (active), replication_receive.c (standby),
+ * replication_command.c and replication_wait.c. What a session does is decided in failover/core
+ * (sync.h); here it is done.
+ */
 #define REPLICATION_BATCH (128u * 1024)
 #define REPLICATION_AHEAD_MAX                                                                      \
-	(4u * 1024 * 1024)		/* bytes in the link's queue before the active pauses */
-#define REPLICATION_TIMEOUT_MS 30000	/* without progress */
-#define REPLICATION_STAGED_AHEAD_MAX 64 /* batches on their way to the keeper */
+	(4u * 1024 * 1024) /* bytes in the link's queue before the active pauses */
 
-enum send_phase {
-	SEND_IDLE,
-	SEND_ASKED,    /* SyncStart sent, the standby has not asked yet */
-	SEND_OPENING,  /* the keeper makes a snapshot */
-	SEND_MANIFEST, /* the standby's manifest comes in */
-	SEND_ITEMS,
-	SEND_COMMIT, /* SyncDone sent, waiting for the standby's position */
-};
-
-enum receive_phase {
-	RECEIVE_IDLE,
-	RECEIVE_ASKING, /* our keeper's position is asked */
-	RECEIVE_ASKED,	/* SyncRequest sent */
-	RECEIVE_STAGING,
-	RECEIVE_COMMIT,
-	RECEIVE_ACKNOWLEDGE, /* SyncResult sent, the active has not acknowledged yet */
+/* What an event came with; the machines see none of it. */
+struct replication_input {
+	const Asafo__Wire__Link *message;
+	const ProtobufCMessage *reply;
+	const char *why;
 };
 
 struct replication_send {
-	enum send_phase phase;
-	uint32_t id;
-	struct engine_position target;
+	struct sync_sender machine;
 	struct replication_result result;
 	struct monotime started_at;
-	bool is_next_asked; /* a REPLICA_NEXT is under way */
-	bool is_again;	    /* something changed meanwhile */
-	bool is_quiet;
+	uint64_t config_generation; /* when the session began */
 	replication_progress_fn on_progress;
 	void *userdata;
 };
 
 struct replication_receive {
-	enum receive_phase phase;
-	uint32_t id;
-	bool is_quiet;
-	bool is_wanted;	  /* ask as soon as the link is up */
-	bool wants_done;  /* SyncDone came, batches are still on their way to the keeper */
-	unsigned staging; /* batches that the keeper has not acknowledged */
+	struct sync_receiver machine;
 	char reason[80];
 	char *config_text;
 	size_t config_size;
-	struct engine_position target;
 	struct replication_result result;
 	struct monotime started_at;
+};
+
+/* A verb of a session that the keeper was asked. */
+struct replication_call {
+	struct replication *replication;
+	uint32_t serial;
+	uint64_t items; /* of the session, with it */
 };
 
 /* An import or a command that waits for the standby. */
@@ -78,7 +66,6 @@ struct replication {
 	struct replication_result last;
 	sd_event_source *timeout;
 	uint32_t next_id;
-	unsigned opening;	  /* snapshots that the keeper was asked for; the last one counts */
 	struct monotime ended_at; /* the latest that this unit sent */
 	uint64_t catch_up_ms;	  /* after it, before what is missing is sent again */
 	bool is_making_fallback;
@@ -98,16 +85,29 @@ int replication_add_waiter(struct replication *replication,
 void replication_answer_command(struct replication *replication, uint32_t id, int code,
 				const char *why);
 bool replication_command_message(struct replication *replication, const Asafo__Wire__Link *message);
-/* Restarts the progress timer, or stops it where neither end is busy. */
-void replication_touch(struct replication *replication);
-void replication_send_fail(struct replication *replication, int code, const char *why);
-void replication_receive_fail(struct replication *replication, int code, const char *why);
+/* An event with this unit's facts in it. */
+struct sync_event replication_event(const struct replication *replication,
+				    enum sync_event_type type);
+/* Steps one end and does what it decided; INPUT (or NULL) is what the event came with. */
+void replication_send_feed(struct replication *replication, const struct sync_event *event,
+			   const struct replication_input *input);
+void replication_receive_feed(struct replication *replication, const struct sync_event *event,
+			      const struct replication_input *input);
+/* Sets the timer to the next deadline of either end. */
+void replication_arm(struct replication *replication);
+/* Calls the keeper for a session; ON_REPLY gets a struct replication_call, which it frees. */
+int replication_call_keeper(struct replication *replication, enum ipc_type type,
+			    const ProtobufCMessage *message, const struct sync_action *action,
+			    ipc_reply_fn on_reply);
+/* Lets go of a snapshot or a stage, whether it is there or not. */
+void replication_close(struct replication *replication, enum ipc_type type);
+/* The sentence for the end of a session. */
+void replication_cause(enum sync_cause cause, int code, const struct replication_input *input,
+		       struct why *ret_why);
+struct sync_place replication_place(const struct engine_position *position);
+struct engine_position replication_position(const struct sync_place *place);
 bool replication_send_message(struct replication *replication, const Asafo__Wire__Link *message);
 bool replication_receive_message(struct replication *replication, const Asafo__Wire__Link *message);
-void replication_send_continue(struct replication *replication);
-/* Starts the standby's end under the active's ID. */
-void replication_receive_start(struct replication *replication, uint32_t id, const char *reason,
-			       bool is_quiet);
 /* The text of a keeper's status, or of CODE. */
 const char *replication_status_text(int code, const Asafo__Ipc__Status *status);
 int replication_status_code(int code, const Asafo__Ipc__Status *status);

@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The active's end. The keeper's snapshot is streamed batch by batch, one asked ahead of the link's
- * queue and never more, so that a slow standby costs a bounded amount of memory and never a wait.
- * Success is the standby's digest being equal to the snapshot's, nothing else.
+ * The active's end: core/sync_send.c decides, this does it. An action that cannot be done is an
+ * event again, and ends what was to follow it.
  */
+#include "config.h"
+
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <time.h>
 
 #include "base/cleanup.h"
@@ -19,146 +21,122 @@
 #define CATCH_UP_FIRST_MS 1000u
 #define CATCH_UP_MAX_MS 30000u
 
-static const char *const mode_names[] = {"equal", "delta", "full"};
+static const char *const mode_names[SYNC_MODE__MAX] = {"equal", "delta", "full"};
 
-static void finish(struct replication *replication, int code, const char *why)
+/* ---- the outcome ---- */
+
+static void fill_result(struct replication *replication)
 {
-	struct replication_send *send = &replication->send;
-	replication_progress_fn on_progress = send->on_progress;
-	struct replication_result result = send->result;
-	void *userdata = send->userdata;
-	bool is_again = send->is_again;
+	const struct sync_sender *machine = &replication->send.machine;
+	struct replication_result *result = &replication->send.result;
 
-	result.code = code;
-	result.ms = monotime_since(monotime_now(), send->started_at) / MONOTIME_NS_PER_MS;
-	result.at = time(NULL);
-	(void)why_set(&result.why, code, "%s", why ? why : "");
-	replication->last = result;
-	replication->ended_at = monotime_now();
-	replication->catch_up_ms = code == 0 ? CATCH_UP_FIRST_MS : 2 * replication->catch_up_ms;
-	if (replication->catch_up_ms > CATCH_UP_MAX_MS)
-		replication->catch_up_ms = CATCH_UP_MAX_MS;
-	*send = (struct replication_send){0};
-	replication_touch(replication);
-	if (on_progress)
-		on_progress(&result, true, userdata);
-	replication_answer_waiters(replication, &result);
-	if (code == 0 && is_again)
-		replication_changed(replication);
-	/* Also where the mode is off: a flush is waited for. */
-	if (code == 0 && send->phase == SEND_IDLE && replication_is_waited_for(replication)) {
-		result.code =
-			replication_push(replication, "switchover", true, NULL, NULL, &result.why);
-		if (result.code < 0)
-			replication_answer_waiters(replication, &result);
-	}
+	result->items = machine->session != 0 ? machine->taken : machine->items;
+	result->items_total = machine->target.count;
+	result->bytes = machine->bytes;
+	result->ms =
+		monotime_since(monotime_now(), replication->send.started_at) / MONOTIME_NS_PER_MS;
+	result->mode = mode_names[machine->mode];
+	result->is_paused = machine->state == SYNC_SEND_PAUSED;
 }
 
-void replication_send_fail(struct replication *replication, int code, const char *why)
-{
-	log_message(LOG_CRIT, 709007,
-		    "Configuration replication failed for command write standby: %s", why);
-	finish(replication, code, why);
-}
-
-static void report_progress(struct replication *replication)
+static void report(struct replication *replication)
 {
 	struct replication_send *send = &replication->send;
 
-	replication_touch(replication);
-	send->result.ms = monotime_since(monotime_now(), send->started_at) / MONOTIME_NS_PER_MS;
+	fill_result(replication);
 	if (send->on_progress)
 		send->on_progress(&send->result, false, send->userdata);
 }
 
-static void refuse(struct replication *replication, uint32_t id, int code, const char *why)
+/* Those who wait for what this one did not bring; also where the mode is off. */
+static void go_on(struct replication *replication, bool is_again)
 {
-	Asafo__Wire__SyncOffer offer = ASAFO__WIRE__SYNC_OFFER__INIT;
+	struct replication_result result = {0};
 
-	offer.id = id;
-	offer.code = code;
-	offer.why = (char *)(uintptr_t)why;
-	(void)replication_post(replication, ASAFO__WIRE__LINK__BODY_SYNC_OFFER, &offer);
-}
-
-static bool is_current(const struct replication *replication, enum send_phase phase)
-{
-	return !replication->engine->is_exiting && replication->send.phase == phase;
-}
-
-static void commit(struct replication *replication)
-{
-	Asafo__Wire__SyncDone done = ASAFO__WIRE__SYNC_DONE__INIT;
-	Asafo__Record__Position position;
-	int r;
-
-	replication_position_fill(&replication->send.target, &position);
-	done.id = replication->send.id;
-	done.position = &position;
-	replication->send.phase = SEND_COMMIT;
-	r = replication_post(replication, ASAFO__WIRE__LINK__BODY_SYNC_DONE, &done);
-	if (r < 0)
-		replication_send_fail(replication, r,
-				      "the failover link went down before the commit");
-}
-
-static void on_batch(int code, const ProtobufCMessage *body, bool has_more, void *userdata)
-{
-	struct replication *replication = userdata;
-	struct replication_send *send = &replication->send;
-	const Asafo__Ipc__ReplicaBatchReply *reply = (const Asafo__Ipc__ReplicaBatchReply *)body;
-	Asafo__Wire__SyncItems items = ASAFO__WIRE__SYNC_ITEMS__INIT;
-	int r;
-
-	(void)has_more;
-	if (!is_current(replication, SEND_ITEMS) || !send->is_next_asked)
+	if (is_again)
+		replication_changed(replication);
+	if (replication->send.machine.state != SYNC_SEND_IDLE ||
+	    !replication_is_waited_for(replication))
 		return;
-	send->is_next_asked = false;
-	r = replication_status_code(code, reply ? reply->status : NULL);
-	if (r < 0) {
-		replication_send_fail(replication, r,
-				      replication_status_text(code, reply ? reply->status : NULL));
+	result.code = replication_push(replication, "switchover", true, NULL, NULL, &result.why);
+	if (result.code < 0)
+		replication_answer_waiters(replication, &result);
+}
+
+static void tell_end(struct replication *replication, const struct replication_result *result)
+{
+	if (result->code < 0) {
+		log_message(LOG_CRIT, 709007,
+			    "Configuration replication failed for command write standby: %s",
+			    result->why.text);
 		return;
 	}
-	if (reply->batch.len > 0) {
-		items.id = send->id;
-		items.batch = reply->batch;
-		r = replication_post(replication, ASAFO__WIRE__LINK__BODY_SYNC_ITEMS, &items);
-		if (r < 0) {
-			replication_send_fail(replication, r,
-					      "the failover link went down during the replication");
-			return;
-		}
-		send->result.items += reply->items;
-		send->result.bytes += reply->batch.len;
-		report_progress(replication);
-	}
-	if (reply->is_last)
-		commit(replication);
-	else
-		replication_send_continue(replication);
+	log_message(LOG_ALERT, 709004,
+		    "End Configuration Replication (ACT): %" PRIu64 " items, %" PRIu64 " bytes, %s",
+		    result->items, result->bytes, result->mode);
+	engine_mate_is_complete(replication->engine);
 }
 
-void replication_send_continue(struct replication *replication)
+static void finish(struct replication *replication, const struct sync_action *action,
+		   const struct replication_input *input)
 {
 	struct replication_send *send = &replication->send;
-	Asafo__Ipc__ReplicaNext next = ASAFO__IPC__REPLICA_NEXT__INIT;
-	int r;
+	replication_progress_fn on_progress = send->on_progress;
+	struct replication_result result;
+	void *userdata = send->userdata;
 
-	if (send->phase != SEND_ITEMS || send->is_next_asked)
-		return;
-	if (replication->engine->pair.link &&
-	    link_queued(replication->engine->pair.link) > REPLICATION_AHEAD_MAX)
-		return; /* replication_link_writable comes back */
-	next.max_bytes = REPLICATION_BATCH;
-	send->is_next_asked = true;
-	r = engine_keeper_call(replication->engine, IPC_REPLICA_NEXT, &next.base, NULL, 0, on_batch,
-			       replication);
-	if (r < 0)
-		replication_send_fail(replication, r, "the keeper is not there");
+	fill_result(replication);
+	result = send->result;
+	result.code = action->code;
+	result.at = time(NULL);
+	if (action->code == 0) {
+		result.items = send->machine.items;
+		result.term = send->machine.target.term;
+		result.seq = send->machine.target.seq;
+		memcpy(result.digest, send->machine.target.digest, sizeof(result.digest));
+	}
+	replication_cause(action->cause, action->code, input, &result.why);
+	replication->last = result;
+	replication->ended_at = monotime_now();
+	replication->catch_up_ms =
+		action->code == 0 ? CATCH_UP_FIRST_MS : 2 * replication->catch_up_ms;
+	if (replication->catch_up_ms > CATCH_UP_MAX_MS)
+		replication->catch_up_ms = CATCH_UP_MAX_MS;
+	send->on_progress = NULL;
+	send->result = (struct replication_result){0};
+	tell_end(replication, &result);
+	if (on_progress)
+		on_progress(&result, true, userdata);
+	replication_answer_waiters(replication, &result);
+	if (action->code == 0)
+		go_on(replication, action->is_again);
 }
 
-static int send_config(struct replication *replication)
+/* Who waits for an import is not kept waiting for the link. */
+static void paused(struct replication *replication, const struct replication_input *input)
+{
+	struct replication_result result = {.code = ERR_CLOSED};
+
+	replication_cause(SYNC_CAUSE_LINK, ERR_CLOSED, input, &result.why);
+	log_line(LOG_WARNING,
+		 "the replication waits for the failover link, for at most %u s: %" PRIu64
+		 " items were sent; %s",
+		 SYNC_RESUME_MS / 1000, replication->send.machine.items, result.why.text);
+	report(replication);
+	replication_answer_waiters(replication, &result);
+}
+
+static void resumed(struct replication *replication, const struct sync_action *action)
+{
+	replication->send.result.resumed++;
+	log_line(LOG_NOTICE, "the replication goes on behind %" PRIu64 " items",
+		 action->message.items);
+	report(replication);
+}
+
+/* ---- to the mate ---- */
+
+static int send_config(struct replication *replication, uint32_t id)
 {
 	Asafo__Wire__SyncConfig config = ASAFO__WIRE__SYNC_CONFIG__INIT;
 	_cleanup_(buf_done) struct buf text = {0};
@@ -167,178 +145,367 @@ static int send_config(struct replication *replication)
 
 	if (r < 0)
 		return r;
-	config.id = replication->send.id;
+	config.id = id;
 	config.text = (ProtobufCBinaryData){text.size, text.data};
 	config.digest = (ProtobufCBinaryData){sizeof(digest), digest};
 	return replication_post(replication, ASAFO__WIRE__LINK__BODY_SYNC_CONFIG, &config);
 }
 
-static int send_offer(struct replication *replication, const Asafo__Ipc__ReplicaOpenReply *reply)
+static int send_offer(struct replication *replication, const struct sync_action *action,
+		      const struct replication_input *input)
 {
+	const struct sync_message *message = &action->message;
+	struct engine_position place = replication_position(&message->place);
 	Asafo__Wire__SyncOffer offer = ASAFO__WIRE__SYNC_OFFER__INIT;
 	Asafo__Record__Position position;
+	struct why why = {0};
 
-	replication_position_fill(&replication->send.target, &position);
-	offer.id = replication->send.id;
-	offer.mode = (uint32_t)reply->mode;
-	offer.position = &position;
-	offer.kek = reply->kek;
+	offer.id = message->id;
+	offer.code = message->code;
+	if (message->code < 0) {
+		replication_cause(action->cause, message->code, input, &why);
+		offer.why = why.text;
+	}
+	if (message->has_place) {
+		replication_position_fill(&place, &position);
+		offer.position = &position;
+	}
+	offer.mode = (uint32_t)message->mode;
+	offer.session = message->session;
+	offer.is_resumed = message->is_resumed;
+	offer.is_config_equal = message->is_config_equal;
+	/* Of a session that goes on the key is there already. */
+	if (message->code == 0 && !message->is_resumed)
+		offer.kek = ((const Asafo__Ipc__ReplicaOpenReply *)input->reply)->kek;
 	return replication_post(replication, ASAFO__WIRE__LINK__BODY_SYNC_OFFER, &offer);
 }
 
-static void on_opened(int code, const ProtobufCMessage *body, bool has_more, void *userdata)
+static int send_items(struct replication *replication, const struct sync_message *message,
+		      const struct replication_input *input)
 {
-	struct replication *replication = userdata;
-	struct replication_send *send = &replication->send;
-	const Asafo__Ipc__ReplicaOpenReply *reply = (const Asafo__Ipc__ReplicaOpenReply *)body;
-	int r;
+	Asafo__Wire__SyncItems items = ASAFO__WIRE__SYNC_ITEMS__INIT;
 
-	(void)has_more;
-	/* The standby asked once more meanwhile: its snapshot is another one. */
-	if (--replication->opening > 0 || !is_current(replication, SEND_OPENING))
-		return;
-	r = replication_status_code(code, reply ? reply->status : NULL);
-	if (r == 0 &&
-	    (!reply->position ||
-	     (unsigned)reply->mode > ASAFO__IPC__REPLICA_OPEN_REPLY__MODE__NEEDS_MANIFEST))
-		r = ERR_MALFORMED;
-	if (r < 0) {
-		const char *why = replication_status_text(code, reply ? reply->status : NULL);
-
-		refuse(replication, send->id, r, why);
-		replication_send_fail(replication, r, why);
-		return;
-	}
-	send->target = engine_position_from(reply->position);
-	send->result.mode = mode_names[reply->mode];
-	send->result.items_total = send->target.count;
-	r = send_offer(replication, reply);
-	if (r == 0)
-		r = send_config(replication);
-	if (r < 0) {
-		replication_send_fail(replication, r,
-				      "the failover link went down before the replication");
-		return;
-	}
-	if (reply->mode == ASAFO__IPC__REPLICA_OPEN_REPLY__MODE__NEEDS_MANIFEST) {
-		send->phase = SEND_MANIFEST;
-	} else if (reply->mode == ASAFO__IPC__REPLICA_OPEN_REPLY__MODE__EQUAL) {
-		commit(replication);
-	} else {
-		send->phase = SEND_ITEMS;
-		replication_send_continue(replication);
-	}
+	items.id = message->id;
+	items.first = message->items;
+	items.items = message->n_items;
+	items.batch = ((const Asafo__Ipc__ReplicaBatchReply *)input->reply)->batch;
+	return replication_post(replication, ASAFO__WIRE__LINK__BODY_SYNC_ITEMS, &items);
 }
 
-/* The standby says where it is. */
-static void take_request(struct replication *replication, const Asafo__Wire__SyncRequest *request)
+static int send_start(struct replication *replication, const struct sync_message *message,
+		      const struct replication_input *input)
 {
-	struct replication_send *send = &replication->send;
-	Asafo__Ipc__ReplicaOpen open = ASAFO__IPC__REPLICA_OPEN__INIT;
-	int r;
+	Asafo__Wire__SyncStart start = ASAFO__WIRE__SYNC_START__INIT;
 
-	if (!engine_is_active(replication->engine)) {
-		refuse(replication, request->id, ERR_NOT_ACTIVE, "the mate is not active");
+	start.id = message->id;
+	start.reason = (char *)(uintptr_t)input->why;
+	start.is_quiet = message->is_quiet;
+	return replication_post(replication, ASAFO__WIRE__LINK__BODY_SYNC_START, &start);
+}
+
+static int send_place(struct replication *replication, const struct sync_message *message)
+{
+	Asafo__Wire__SyncDone done = ASAFO__WIRE__SYNC_DONE__INIT;
+	Asafo__Wire__SyncResult answer = ASAFO__WIRE__SYNC_RESULT__INIT;
+	struct engine_position place = replication_position(&message->place);
+	Asafo__Record__Position position;
+
+	replication_position_fill(&place, &position);
+	done.id = answer.id = message->id;
+	done.position = answer.position = &position;
+	return message->type == SYNC_EVENT_DONE
+		       ? replication_post(replication, ASAFO__WIRE__LINK__BODY_SYNC_DONE, &done)
+		       : replication_post(replication, ASAFO__WIRE__LINK__BODY_SYNC_RESULT,
+					  &answer);
+}
+
+static int send_message(struct replication *replication, const struct sync_action *action,
+			const struct replication_input *input)
+{
+	const struct sync_message *message = &action->message;
+
+	if (message->type == SYNC_EVENT_START)
+		return send_start(replication, message, input);
+	if (message->type == SYNC_EVENT_OFFER)
+		return send_offer(replication, action, input);
+	if (message->type == SYNC_EVENT_CONFIG)
+		return send_config(replication, message->id);
+	if (message->type == SYNC_EVENT_ITEMS)
+		return send_items(replication, message, input);
+	return send_place(replication, message);
+}
+
+/* ---- to the keeper, and its answers ---- */
+
+static void on_opened(int code, const ProtobufCMessage *body, bool has_more, void *userdata)
+{
+	_cleanup_free_ struct replication_call *call = userdata;
+	const Asafo__Ipc__ReplicaOpenReply *reply = (const Asafo__Ipc__ReplicaOpenReply *)body;
+	const Asafo__Ipc__Status *status = reply ? reply->status : NULL;
+	struct sync_event event;
+	struct engine_position place;
+
+	(void)has_more;
+	if (call->replication->engine->is_exiting)
 		return;
+	event = replication_event(call->replication, SYNC_EVENT_OPENED);
+	event.serial = call->serial;
+	event.code = replication_status_code(code, status);
+	if (event.code == 0 && (!reply->position || (unsigned)reply->mode > SYNC_MODE_MANIFEST))
+		event.code = ERR_MALFORMED;
+	if (event.code == 0) {
+		place = engine_position_from(reply->position);
+		event.message.place = replication_place(&place);
+		event.message.mode = (enum sync_mode)reply->mode;
+		event.message.n_items = place.count;
 	}
-	if (send->phase == SEND_IDLE) {
-		*send = (struct replication_send){.started_at = monotime_now()};
-	} else if (send->phase != SEND_ASKED) {
-		/* It started again: what was under way is void. */
-		send->is_next_asked = false;
-		send->result.items = send->result.bytes = 0;
-	}
-	send->id = request->id;
-	send->phase = SEND_OPENING;
-	replication_touch(replication);
-	log_message(LOG_ALERT, 709003, "Beginning configuration replication: Sending to mate.");
-	open.mate = request->position;
-	r = engine_keeper_call(replication->engine, IPC_REPLICA_OPEN, &open.base, NULL, 0,
-			       on_opened, replication);
-	if (r < 0)
-		replication_send_fail(replication, r, "the keeper is not there");
-	else
-		replication->opening++;
+	replication_send_feed(
+		call->replication, &event,
+		&(struct replication_input){.reply = body,
+					    .why = replication_status_text(event.code, status)});
+}
+
+static void on_batch(int code, const ProtobufCMessage *body, bool has_more, void *userdata)
+{
+	_cleanup_free_ struct replication_call *call = userdata;
+	const Asafo__Ipc__ReplicaBatchReply *reply = (const Asafo__Ipc__ReplicaBatchReply *)body;
+	const Asafo__Ipc__Status *status = reply ? reply->status : NULL;
+	struct sync_event event;
+
+	(void)has_more;
+	if (call->replication->engine->is_exiting)
+		return;
+	event = replication_event(call->replication, SYNC_EVENT_BATCH);
+	event.serial = call->serial;
+	event.code = replication_status_code(code, status);
+	if (event.code == 0)
+		event.message = (struct sync_message){.n_items = reply->items,
+						      .bytes = reply->batch.len,
+						      .is_last = reply->is_last};
+	replication_send_feed(call->replication, &event,
+			      &(struct replication_input){
+				      .reply = body, .why = replication_status_text(code, status)});
 }
 
 static void on_manifest_taken(int code, const ProtobufCMessage *body, bool has_more, void *userdata)
 {
-	struct replication *replication = userdata;
+	_cleanup_free_ struct replication_call *call = userdata;
 	const Asafo__Ipc__Status *status =
 		body ? ((const Asafo__Ipc__StatusReply *)body)->status : NULL;
-	int r = replication_status_code(code, status);
+	struct sync_event event;
 
 	(void)has_more;
-	if (r < 0 &&
-	    (is_current(replication, SEND_MANIFEST) || is_current(replication, SEND_ITEMS)))
-		replication_send_fail(replication, r, replication_status_text(code, status));
+	if (call->replication->engine->is_exiting)
+		return;
+	event = replication_event(call->replication, SYNC_EVENT_MANIFEST_TAKEN);
+	event.serial = call->serial;
+	event.code = replication_status_code(code, status);
+	replication_send_feed(
+		call->replication, &event,
+		&(struct replication_input){.why = replication_status_text(code, status)});
 }
 
-static void take_manifest(struct replication *replication,
-			  const Asafo__Wire__SyncManifest *manifest)
+static int open_snapshot(struct replication *replication, const struct sync_action *action)
+{
+	Asafo__Ipc__ReplicaOpen open = ASAFO__IPC__REPLICA_OPEN__INIT;
+	struct engine_position place = replication_position(&action->message.place);
+	Asafo__Record__Position position;
+
+	log_message(LOG_ALERT, 709003, "Beginning configuration replication: Sending to mate.");
+	replication->send.config_generation = replication->engine->config_generation;
+	if (action->message.has_place) {
+		replication_position_fill(&place, &position);
+		/* One without a digest is told so to the keeper: it asks for the manifest. */
+		open.mate = &position;
+	}
+	return replication_call_keeper(replication, IPC_REPLICA_OPEN, &open.base, action,
+				       on_opened);
+}
+
+static int give_manifest(struct replication *replication, const struct sync_action *action,
+			 const struct replication_input *input)
 {
 	Asafo__Ipc__ReplicaManifest message = ASAFO__IPC__REPLICA_MANIFEST__INIT;
-	struct replication_send *send = &replication->send;
-	int r;
 
-	if (send->phase != SEND_MANIFEST || manifest->id != send->id)
-		return;
-	replication_touch(replication);
-	message.manifest = manifest->manifest;
-	message.is_last = manifest->is_last;
-	r = engine_keeper_call(replication->engine, IPC_REPLICA_MANIFEST, &message.base, NULL, 0,
-			       on_manifest_taken, replication);
-	if (r < 0) {
-		replication_send_fail(replication, r, "the keeper is not there");
-		return;
-	}
-	if (manifest->is_last) {
-		send->phase = SEND_ITEMS;
-		replication_send_continue(replication);
+	message.manifest = input->message->sync_manifest->manifest;
+	message.is_last = action->message.is_last;
+	return replication_call_keeper(replication, IPC_REPLICA_MANIFEST, &message.base, action,
+				       on_manifest_taken);
+}
+
+static int ask_batch(struct replication *replication, const struct sync_action *action)
+{
+	Asafo__Ipc__ReplicaNext next = ASAFO__IPC__REPLICA_NEXT__INIT;
+
+	next.max_bytes = REPLICATION_BATCH;
+	next.is_seek = action->is_seek;
+	next.from = action->message.items;
+	return replication_call_keeper(replication, IPC_REPLICA_NEXT, &next.base, action, on_batch);
+}
+
+/* ---- the steps ---- */
+
+static int act(struct replication *replication, const struct sync_action *action,
+	       const struct replication_input *input)
+{
+	switch ((int)action->type) {
+	case SYNC_ACTION_SEND:
+		return send_message(replication, action, input);
+	case SYNC_ACTION_OPEN_SNAPSHOT:
+		return open_snapshot(replication, action);
+	case SYNC_ACTION_GIVE_MANIFEST:
+		return give_manifest(replication, action, input);
+	case SYNC_ACTION_ASK_BATCH:
+		return ask_batch(replication, action);
+	case SYNC_ACTION_CLOSE_SNAPSHOT:
+		replication_close(replication, IPC_REPLICA_CLOSE);
+		return 0;
+	case SYNC_ACTION_PAUSED:
+		paused(replication, input);
+		return 0;
+	case SYNC_ACTION_RESUMED:
+		resumed(replication, action);
+		return 0;
+	case SYNC_ACTION_REPORT:
+		report(replication);
+		return 0;
+	case SYNC_ACTION_FINISH:
+		finish(replication, action, input);
+		return 0;
+	default:
+		return 0; /* the receiver's */
 	}
 }
 
-static void acknowledge(struct replication *replication, const Asafo__Wire__SyncResult *result)
+/* A link that is gone says so by itself. */
+static bool is_failure(const struct sync_action *action, int code)
 {
-	Asafo__Wire__SyncResult answer = ASAFO__WIRE__SYNC_RESULT__INIT;
+	return code < 0 && !(action->type == SYNC_ACTION_SEND && code == ERR_CLOSED);
+}
 
-	answer.id = result->id;
-	answer.position = result->position;
-	(void)replication_post(replication, ASAFO__WIRE__LINK__BODY_SYNC_RESULT, &answer);
+void replication_send_feed(struct replication *replication, const struct sync_event *event,
+			   const struct replication_input *input)
+{
+	static const struct replication_input none = {0};
+	struct sync_sender *machine = &replication->send.machine;
+	struct sync_update update;
+	uint32_t serial;
+
+	sync_sender_step(machine, event, &update);
+	serial = machine->serial;
+	/* What an action brought about may have ended what the rest belongs to. */
+	for (size_t i = 0; i < update.n_actions && machine->serial == serial; i++) {
+		const struct sync_action *action = &update.actions[i];
+		int r = act(replication, action, input ? input : &none);
+
+		if (is_failure(action, r)) {
+			struct sync_event failed =
+				replication_event(replication, SYNC_EVENT_FAILED);
+
+			failed.code = r;
+			replication_send_feed(replication, &failed, NULL);
+			break;
+		}
+	}
+	replication_arm(replication);
+}
+
+/* ---- from the mate ---- */
+
+/* The replicated lines as the mate has them are ours. */
+static bool is_config_ours(const struct replication *replication, const ProtobufCBinaryData *theirs)
+{
+	uint8_t digest[ENGINE_DIGEST_SIZE];
+
+	return theirs->len == sizeof(digest) &&
+	       engine_config_digest(replication->engine, NULL, digest) == 0 &&
+	       memcmp(theirs->data, digest, sizeof(digest)) == 0;
+}
+
+static uint64_t make_token(void)
+{
+	uint64_t token = 0;
+
+	/* Without one the session is not resumed. */
+	if (getrandom(&token, sizeof(token), 0) != (ssize_t)sizeof(token))
+		return 0;
+	return token;
+}
+
+static void take_request(struct replication *replication, const Asafo__Wire__SyncRequest *request)
+{
+	struct sync_event event = replication_event(replication, SYNC_EVENT_REQUEST);
+	struct sync_message *message = &event.message;
+	struct replication_send *send = &replication->send;
+	struct engine_position place = engine_position_from(request->position);
+
+	event.token = make_token();
+	message->id = request->id;
+	message->session = request->session;
+	message->items = request->items;
+	message->can_resume = request->can_resume;
+	/* A position without a digest equals none. */
+	message->has_place = request->position &&
+			     (request->position->digest.len > 0 || request->position->count == 0);
+	message->place = replication_place(&place);
+	message->is_config_equal = is_config_ours(replication, &request->config_digest);
+	if (event.is_active)
+		log_message(LOG_INFO, message->is_config_equal ? 709009 : 709010, "%s",
+			    message->is_config_equal
+				    ? "Configuration on Active and Standby is matching. No config "
+				      "sync."
+				    : "Configuration between units doesn't match. Going for "
+				      "config sync.");
+	if (send->machine.state == SYNC_SEND_IDLE)
+		send->started_at = event.at;
+	replication_send_feed(replication, &event, NULL);
+}
+
+static void take_manifest(struct replication *replication, const Asafo__Wire__Link *link)
+{
+	struct sync_event event = replication_event(replication, SYNC_EVENT_MANIFEST);
+
+	event.message = (struct sync_message){.id = link->sync_manifest->id,
+					      .is_last = link->sync_manifest->is_last};
+	replication_send_feed(replication, &event, &(struct replication_input){.message = link});
+}
+
+/*
+ * Are the lines over there those of this unit? One of an older version does not say; in another
+ * version they may read otherwise; what changed meanwhile follows as a command.
+ */
+static bool is_config_level(const struct replication *replication,
+			    const Asafo__Wire__SyncResult *result)
+{
+	const struct engine *engine = replication->engine;
+
+	return result->config_digest.len == 0 ||
+	       is_config_ours(replication, &result->config_digest) ||
+	       replication->send.config_generation != engine->config_generation ||
+	       strcmp(link_mate_software(engine->pair.link), PACKAGE_VERSION) != 0;
 }
 
 static void take_result(struct replication *replication, const Asafo__Wire__SyncResult *result)
 {
-	struct replication_send *send = &replication->send;
-	struct engine_position position;
-	char why[WHY_TEXT_MAX];
+	struct sync_event event = replication_event(replication, SYNC_EVENT_RESULT);
+	struct engine_position place = engine_position_from(result->position);
 
-	if (send->phase == SEND_IDLE || result->id != send->id)
-		return;
-	if (result->code < 0 || !result->position) {
-		(void)snprintf(why, sizeof(why), "the standby says: %s",
-			       result->why && result->why[0] ? result->why
-							     : err_text(result->code));
-		replication_send_fail(replication, result->code < 0 ? result->code : ERR_MALFORMED,
-				      why);
-		return;
-	}
-	position = engine_position_from(result->position);
-	if (send->phase != SEND_COMMIT || !engine_position_equal(&position, &send->target)) {
-		replication_send_fail(
-			replication, ERR_DIFFERS,
-			"the standby's digest is not ours: its store is not what was sent");
-		return;
-	}
-	send->result.term = position.term;
-	send->result.seq = position.seq;
-	memcpy(send->result.digest, position.digest, sizeof(position.digest));
-	acknowledge(replication, result);
-	log_message(LOG_ALERT, 709004,
-		    "End Configuration Replication (ACT): %" PRIu64 " items, %" PRIu64 " bytes, %s",
-		    send->result.items, send->result.bytes, send->result.mode);
-	engine_mate_is_complete(replication->engine);
-	finish(replication, 0, NULL);
+	event.message =
+		(struct sync_message){.id = result->id,
+				      .code = result->code,
+				      .has_place = result->position != NULL,
+				      .place = replication_place(&place),
+				      .is_config_equal = is_config_level(replication, result)};
+	replication_send_feed(replication, &event, &(struct replication_input){.why = result->why});
+}
+
+static void take_progress(struct replication *replication,
+			  const Asafo__Wire__SyncProgress *progress)
+{
+	struct sync_event event = replication_event(replication, SYNC_EVENT_PROGRESS);
+
+	event.message = (struct sync_message){.id = progress->id, .items = progress->items};
+	replication_send_feed(replication, &event, NULL);
 }
 
 bool replication_send_message(struct replication *replication, const Asafo__Wire__Link *message)
@@ -346,65 +513,12 @@ bool replication_send_message(struct replication *replication, const Asafo__Wire
 	if (message->body_case == ASAFO__WIRE__LINK__BODY_SYNC_REQUEST)
 		take_request(replication, message->sync_request);
 	else if (message->body_case == ASAFO__WIRE__LINK__BODY_SYNC_MANIFEST)
-		take_manifest(replication, message->sync_manifest);
+		take_manifest(replication, message);
 	else if (message->body_case == ASAFO__WIRE__LINK__BODY_SYNC_RESULT)
 		take_result(replication, message->sync_result);
+	else if (message->body_case == ASAFO__WIRE__LINK__BODY_SYNC_PROGRESS)
+		take_progress(replication, message->sync_progress);
 	else
 		return false;
 	return true;
-}
-
-int replication_push(struct replication *replication, const char *reason, bool is_quiet,
-		     replication_progress_fn on_progress, void *userdata, struct why *ret_why)
-{
-	struct replication_send *send = &replication->send;
-	Asafo__Wire__SyncStart start = ASAFO__WIRE__SYNC_START__INIT;
-	struct engine *engine = replication->engine;
-	int r;
-
-	if (!engine_is_active(engine))
-		return engine_refuse_standby(engine, ret_why);
-	if (!engine->pair.link || !link_is_up(engine->pair.link))
-		return why_set(ret_why, ERR_NO_MATE, "the failover link to the mate is down%s%s",
-			       engine->pair.link_why[0] ? ": " : "", engine->pair.link_why);
-	if (send->phase != SEND_IDLE)
-		return why_set(
-			ret_why, ERR_BUSY,
-			"a replication is under way: its progress is in `asafo show failover`");
-	*send = (struct replication_send){.phase = SEND_ASKED,
-					  .id = replication->next_id++,
-					  .is_quiet = is_quiet,
-					  .started_at = monotime_now(),
-					  .on_progress = on_progress,
-					  .userdata = userdata};
-	start.id = send->id;
-	start.reason = (char *)(uintptr_t)reason;
-	start.is_quiet = is_quiet;
-	r = replication_post(replication, ASAFO__WIRE__LINK__BODY_SYNC_START, &start);
-	if (r < 0) {
-		*send = (struct replication_send){0};
-		return why_set(ret_why, r, "the failover link did not take the request: %s",
-			       err_text(r));
-	}
-	replication_touch(replication);
-	return 0;
-}
-
-void replication_catch_up(struct replication *replication)
-{
-	struct monotime due = monotime_add_ms(replication->ended_at, replication->catch_up_ms);
-
-	if (replication->send.phase == SEND_IDLE && engine_is_active(replication->engine) &&
-	    monotime_reached(monotime_now(), due))
-		replication_changed(replication);
-}
-
-void replication_changed(struct replication *replication)
-{
-	if (replication->engine->config->failover.replication == CONFIG_REPLICATION_OFF)
-		return;
-	if (replication->send.phase != SEND_IDLE)
-		replication->send.is_again = true;
-	else
-		(void)replication_push(replication, "import", true, NULL, NULL, NULL);
 }

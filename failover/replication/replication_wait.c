@@ -142,9 +142,12 @@ int replication_add_waiter(struct replication *replication, const struct replica
 /* Starts a replication, or has one follow that which is under way. */
 static int start(struct replication *replication, const char *reason, struct why *ret_why)
 {
-	if (replication->send.phase == SEND_IDLE)
+	struct sync_event again = replication_event(replication, SYNC_EVENT_PUSH);
+
+	/* One that is under way without a link brings nothing soon. */
+	if (replication->send.machine.state == SYNC_SEND_IDLE || !again.is_link_up)
 		return replication_push(replication, reason, true, NULL, NULL, ret_why);
-	replication->send.is_again = true;
+	replication_send_feed(replication, &again, NULL);
 	return 0;
 }
 
