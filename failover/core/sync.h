@@ -212,7 +212,7 @@ struct sync_sender {
 	uint64_t items;		  /* readable: sent */
 	uint64_t taken;		  /* readable: of these, by the standby's keeper */
 	uint64_t total;		  /* readable */
-	uint64_t bytes;		  /* readable: sent, those twice that were sent twice */
+	uint64_t bytes;		  /* readable: handed to the link; again where it went on */
 	uint64_t resumed;	  /* readable: sessions since the start of this unit */
 	struct sync_place target; /* readable */
 	struct sync_message request;

@@ -194,7 +194,7 @@ static void on_write_standby(const struct replication_result *progress, bool is_
 
 	if (!is_done) {
 		object = json_object_new_object();
-		json_add_text(object, "phase", "sending");
+		json_add_text(object, "phase", progress->is_paused ? "paused" : "sending");
 		add_result(object, progress);
 		control_call_progress(waiting->call, object);
 		return;

@@ -157,15 +157,19 @@ static struct json_object *show_replication(const struct engine *engine)
 
 	json_add_text(object, "mode", replication_names[engine->config->failover.replication]);
 	json_add_text(object, "state",
-		      replication_is_busy(engine->replication) ? "syncing"
-		      : last->at && last->code < 0	       ? "failed"
-							       : "idle");
+		      replication_is_paused(engine->replication) ? "paused"
+		      : replication_is_busy(engine->replication) ? "syncing"
+		      : last->at && last->code < 0		 ? "failed"
+								 : "idle");
 	json_add_text(object, "why", last->code < 0 ? last->why.text : "");
 	json_add_number(object, "queue", (int64_t)engine->lacking.n);
+	/* Sessions that went on after the link was lost. */
+	json_add_number(object, "resumed", (int64_t)replication_resumed(engine->replication));
 	json_add_number(figures, "at", last->at);
 	json_add_flag(figures, "ok", last->at && last->code == 0);
 	json_add_number(figures, "items", (int64_t)last->items);
 	json_add_number(figures, "bytes", (int64_t)last->bytes);
+	json_add_number(figures, "resumed", (int64_t)last->resumed);
 	json_add_number(figures, "ms", (int64_t)last->ms);
 	json_add_text(figures, "mode", last->mode);
 	json_add_hex(figures, "digest", last->digest, sizeof(last->digest));

@@ -79,7 +79,7 @@ void method_show_redundancy(struct control_call *call, struct json_object *param
 	json_add_flag(result, "communications", is_duplex);
 	json_add_text(result, "communications_reason", is_duplex ? "" : "Simplex mode");
 	json_add_number(result, "clients", (int64_t)count_clients(engine));
-	json_add_number(result, "notification_timer_ms", REPLICATION_TIMEOUT_MS);
+	json_add_number(result, "notification_timer_ms", SYNC_TIMEOUT_MS);
 	(void)json_object_object_add(result, "clock", json_clock(engine));
 	control_call_reply(call, result);
 }

@@ -24,7 +24,7 @@ struct replication_result {
 	struct why why;
 	uint64_t items; /* durable at the standby's end or, where it does not tell, sent */
 	uint64_t items_total;
-	uint64_t bytes; /* sent or received, those twice that crossed the link twice */
+	uint64_t bytes; /* handed to the link, or received; again where a session went on */
 	uint64_t ms;
 	uint64_t resumed; /* how often the link was lost and the session went on */
 	bool is_paused;	  /* it waits for the link */
