@@ -85,7 +85,8 @@ static const char *configuration_state(const struct engine *engine)
 
 	if (replication_is_busy(engine->replication))
 		return is_active ? "Config Syncing" : "Config Syncing - STANDBY";
-	if (last->at == 0)
+	/* Done is: both stores and both configurations were equal when it ended. */
+	if (last->at == 0 || last->code < 0)
 		return NULL;
 	if (last->mode && strcmp(last->mode, "equal") == 0)
 		return is_active ? "Sync Skipped" : "Sync Skipped - STANDBY";

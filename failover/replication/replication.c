@@ -133,6 +133,13 @@ void replication_close(struct replication *replication, enum ipc_type type)
 	(void)engine_keeper_call(replication->engine, type, NULL, NULL, 0, on_let_go, NULL);
 }
 
+const char *replication_mode_text(enum sync_mode mode)
+{
+	static const char *const texts[SYNC_MODE__MAX] = {"equal", "delta", "full"};
+
+	return (unsigned)mode < SYNC_MODE__MAX ? texts[mode] : "";
+}
+
 void replication_cause(enum sync_cause cause, int code, const struct replication_input *input,
 		       struct why *ret_why)
 {

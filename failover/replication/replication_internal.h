@@ -101,6 +101,8 @@ int replication_call_keeper(struct replication *replication, enum ipc_type type,
 			    ipc_reply_fn on_reply);
 /* Lets go of a snapshot or a stage, whether it is there or not. */
 void replication_close(struct replication *replication, enum ipc_type type);
+/* "equal", "delta", "full". */
+const char *replication_mode_text(enum sync_mode mode);
 /* The sentence for the end of a session. */
 void replication_cause(enum sync_cause cause, int code, const struct replication_input *input,
 		       struct why *ret_why);

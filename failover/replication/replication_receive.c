@@ -136,6 +136,8 @@ static int open_stage(struct replication *replication, const struct sync_action 
 	log_message(LOG_ALERT, 709005, "Beginning configuration replication: Receiving from mate.");
 	free(TAKE_PTR(replication->receive.config_text));
 	replication->receive.config_size = 0;
+	replication->receive.result.mode =
+		replication_mode_text((enum sync_mode)input->message->sync_offer->mode);
 	open.kek = input->message->sync_offer->kek;
 	return replication_call_keeper(replication, IPC_STAGE_OPEN, &open.base, action,
 				       on_stage_opened);
@@ -336,13 +338,6 @@ static void hold_link(struct replication *replication, bool is_held)
 		link_pause(replication->engine->pair.link, is_held);
 }
 
-static void say_paused(const struct replication *replication)
-{
-	log_line(LOG_WARNING, "the replication waits for the failover link, for at most %u s",
-		 SYNC_RESUME_MS / 1000);
-	(void)replication;
-}
-
 static int ask_position(struct replication *replication, const struct sync_action *action)
 {
 	struct replication_receive *receive = &replication->receive;
@@ -393,7 +388,9 @@ static int act(struct replication *replication, const struct sync_action *action
 		hold_link(replication, action->type == SYNC_ACTION_HOLD_LINK);
 		return 0;
 	case SYNC_ACTION_PAUSED:
-		say_paused(replication);
+		log_line(LOG_WARNING,
+			 "the replication waits for the failover link, for at most %u s",
+			 SYNC_RESUME_MS / 1000);
 		return 0;
 	case SYNC_ACTION_RESUMED:
 		replication->receive.result.resumed++;

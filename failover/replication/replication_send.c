@@ -21,8 +21,6 @@
 #define CATCH_UP_FIRST_MS 1000u
 #define CATCH_UP_MAX_MS 30000u
 
-static const char *const mode_names[SYNC_MODE__MAX] = {"equal", "delta", "full"};
-
 /* ---- the outcome ---- */
 
 static void fill_result(struct replication *replication)
@@ -35,7 +33,7 @@ static void fill_result(struct replication *replication)
 	result->bytes = machine->bytes;
 	result->ms =
 		monotime_since(monotime_now(), replication->send.started_at) / MONOTIME_NS_PER_MS;
-	result->mode = mode_names[machine->mode];
+	result->mode = replication_mode_text(machine->mode);
 	result->is_paused = machine->state == SYNC_SEND_PAUSED;
 }
 
