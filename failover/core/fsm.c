@@ -286,7 +286,8 @@ static struct monotime state_deadline(const struct fo_fsm *fsm)
 
 	if (fsm->flags.is_mate_heard)
 		idle = monotime_add_ms(fsm->timers.mate_idle, fsm->params.hold_ms);
-	if (fsm->state == FO_STATE_NEGOTIATION)
+	if (fsm->state == FO_STATE_NEGOTIATION ||
+	    (fsm->state == FO_STATE_JUST_ACTIVE && fsm->flags.is_mate_heard))
 		return fsm->timers.until;
 	if (fsm->state == FO_STATE_DISABLED && fsm->stage == FO_STAGE_NONE)
 		return fsm->timers.retry;

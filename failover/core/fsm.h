@@ -261,7 +261,8 @@ struct fo_timers {
 	struct monotime retry;	 /* START_SYNC, a failed activation */
 	struct monotime promise; /* no promise is asked for before this */
 	struct monotime elect;	 /* in Negotiation: no election before this */
-	struct monotime until;	 /* in Negotiation: the listening or waiting ends */
+	struct monotime
+		until; /* in Negotiation: the listening or waiting ends; in Just Active, too */
 	struct monotime request; /* wants_active ends */
 };
 

@@ -196,7 +196,12 @@ static void negotiation_tick(struct fo_step *step)
 		fsm->flags.is_outvoted = false;
 		fsm->timers.until = step->event->at;
 	}
-	if (monotime_reached(step->event->at, fsm->timers.until) && !is_barred(step))
+	if (!monotime_reached(step->event->at, fsm->timers.until) || is_barred(step))
+		return;
+	/* It claims, or says in time that it cannot (waiting_tick): never both at once. */
+	if (fsm->flags.is_mate_heard && fsm->mate.state == FO_STATE_JUST_ACTIVE)
+		fsm->timers.until = monotime_add_ms(step->event->at, fsm->params.poll_ms);
+	else
 		fo_activate(step, FO_REASON_NO_ACTIVE_FOUND);
 }
 
@@ -353,6 +358,16 @@ static void waiting_hello(struct fo_step *step)
 	}
 }
 
+/* A mate that was outvoted waits for this unit, but not for ever: who cannot begin says so before
+ * the other begins. */
+static void waiting_tick(struct fo_step *step)
+{
+	struct fo_fsm *fsm = step->fsm;
+
+	if (fsm->flags.is_mate_heard && monotime_reached(step->event->at, fsm->timers.until))
+		fo_activation_failed(step);
+}
+
 /* ---- Active Applying Config, Active ---- */
 
 static void applying_hello(struct fo_step *step)
@@ -492,6 +507,7 @@ static const handler_fn HANDLERS[FO_STATE__MAX][FO_EVENT__MAX] = {
 	[FO_STATE_STANDBY_READY] = {STANDBY_HANDLERS, [FO_EVENT_OPERATOR_ACTIVE] =
 							      standby_operator_active},
 	[FO_STATE_JUST_ACTIVE] = {[FO_EVENT_HELLO] = waiting_hello,
+				  [FO_EVENT_TICK] = waiting_tick,
 				  [FO_EVENT_TERM_DURABLE] = on_progress,
 				  [FO_EVENT_RELEASED] = on_progress,
 				  [FO_EVENT_TERM_FAILED] = on_term_failed,

@@ -131,6 +131,7 @@ void fo_activate(struct fo_step *step, enum fo_reason reason)
 	leave_standby(step);
 	fsm->stage = FO_STAGE_WAITING;
 	fsm->timers.promise = step->event->at;
+	fsm->timers.until = monotime_add_ms(step->event->at, fo_progress_ms(fsm));
 	enter_row(step, FO_STATE_JUST_ACTIVE, reason);
 	fo_activate_go(step);
 }
@@ -362,6 +363,13 @@ uint64_t fo_listen_ms(const struct fo_fsm *fsm)
 	uint64_t polls_ms = 3 * (uint64_t)fsm->params.poll_ms;
 
 	return fsm->params.hold_ms > polls_ms ? fsm->params.hold_ms : polls_ms;
+}
+
+uint64_t fo_progress_ms(const struct fo_fsm *fsm)
+{
+	uint64_t listen_ms = fo_listen_ms(fsm);
+
+	return listen_ms > 1000 ? listen_ms : 1000;
 }
 
 uint64_t fo_sync_retry_ms(const struct fo_fsm *fsm)

@@ -73,6 +73,8 @@ bool fo_mate_is_ready(const struct fo_fsm *fsm);
 /* A failed activation waits to be tried again. */
 bool fo_is_retry_pending(const struct fo_fsm *fsm);
 uint64_t fo_listen_ms(const struct fo_fsm *fsm);
+/* How long an activation may wait for its term and the last release while the mate is heard. */
+uint64_t fo_progress_ms(const struct fo_fsm *fsm);
 uint64_t fo_sync_retry_ms(const struct fo_fsm *fsm);
 
 /* fsm_state.c: what the state does with the event. */

@@ -12,8 +12,8 @@
 
 /* Most have the polltime of the scripts. Short ones are many events, long ones few. */
 const struct sim_timing SIM_TIMING[SIM_TIMINGS] = {
-	{100, 300, 40}, {100, 500, 10},	  {2, 6, 1},
-	{10, 50, 3},	{1000, 5000, 20}, {15000, 45000, 26},
+	{100, 300, 120}, {100, 500, 30},   {2, 6, 1},
+	{10, 50, 4},	 {1000, 5000, 65}, {15000, 45000, 80},
 };
 
 uint64_t sim_random(struct sim_world *world, uint64_t below)

@@ -133,6 +133,48 @@ static void the_loser_of_an_election_does_not_wait_for_ever(void **state)
 	assert_in(&unit, FO_STATE_JUST_ACTIVE, FO_REASON_NO_ACTIVE_FOUND);
 }
 
+static void the_loser_waits_for_a_winner_that_is_about_to_begin(void **state)
+{
+	struct unit unit = started(PRIMARY);
+	struct fo_mate_view mate = {.state = FO_STATE_JUST_ACTIVE,
+				    .may_activate = true,
+				    .position = {.term = 1, .seq = 1}};
+
+	(void)state;
+	for (unsigned ms = 0; ms < 10 * HOLD_MS; ms += POLL_MS) {
+		hear(&unit, mate);
+		pass_ms(&unit, POLL_MS);
+		assert_in(&unit, FO_STATE_NEGOTIATION, FO_REASON_NONE);
+	}
+	mate.state = FO_STATE_FAILED;
+	mate.may_activate = false;
+	pass_ms(&unit, 2 * POLL_MS);
+	hear(&unit, mate);
+	assert_in(&unit, FO_STATE_JUST_ACTIVE, FO_REASON_NO_ACTIVE_FOUND);
+}
+
+static void a_winner_whose_term_does_not_become_durable_gives_up_while_the_loser_waits(void **state)
+{
+	struct unit unit = started(PRIMARY);
+	struct fo_mate_view mate = {.state = FO_STATE_NEGOTIATION, .may_activate = true};
+
+	(void)state;
+	hear(&unit, mate);
+	for (unsigned ms = 0; unit.fsm.state == FO_STATE_NEGOTIATION && ms < HOLD_MS; ms++) {
+		pass_ms(&unit, 1);
+		hear(&unit, mate);
+	}
+	for (unsigned ms = POLL_MS; ms < 1000; ms += POLL_MS) {
+		assert_int_equal(unit.fsm.state, FO_STATE_JUST_ACTIVE);
+		hear(&unit, mate);
+		pass_ms(&unit, POLL_MS);
+	}
+	hear(&unit, mate);
+	pass_ms(&unit, POLL_MS);
+	assert_in(&unit, FO_STATE_FAILED, FO_REASON_PROGRESSION_FAILED);
+	assert_false(fo_fsm_view(&unit.fsm).may_activate);
+}
+
 static void a_standby_takes_over_at_once_since_its_term_was_promised(void **state)
 {
 	struct unit unit = ready();
@@ -300,6 +342,9 @@ int main(void)
 		cmocka_unit_test(an_empty_replacement_that_went_active_first_gives_way_to_the_data),
 		cmocka_unit_test(of_two_that_start_the_newer_data_win_then_health_then_the_primary),
 		cmocka_unit_test(the_loser_of_an_election_does_not_wait_for_ever),
+		cmocka_unit_test(the_loser_waits_for_a_winner_that_is_about_to_begin),
+		cmocka_unit_test(
+			a_winner_whose_term_does_not_become_durable_gives_up_while_the_loser_waits),
 		cmocka_unit_test(a_standby_takes_over_at_once_since_its_term_was_promised),
 		cmocka_unit_test(only_a_tick_makes_silence_of_a_gap),
 		cmocka_unit_test(a_mate_that_leaves_is_replaced_at_once),
