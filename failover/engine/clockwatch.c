@@ -59,11 +59,11 @@ static void span_text(int64_t ns, char *text, size_t size)
 	if (s < 120)
 		(void)snprintf(text, size, "%" PRId64 ".%" PRId64 " s", s, ms % 1000 / 100);
 	else if (s < 7200)
-		(void)snprintf(text, size, "%" PRId64 " min", s / 60);
+		(void)snprintf(text, size, "%" PRId64 " min", (s + 30) / 60);
 	else if (s < 172800)
-		(void)snprintf(text, size, "%" PRId64 " h", s / 3600);
+		(void)snprintf(text, size, "%" PRId64 " h", (s + 1800) / 3600);
 	else
-		(void)snprintf(text, size, "%" PRId64 " d", s / 86400);
+		(void)snprintf(text, size, "%" PRId64 " d", (s + 43200) / 86400);
 }
 
 static void describe_skew(const struct clockwatch *watch, struct why *ret_why)

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -285,6 +286,17 @@ static void on_mate_message(struct link *link, const Asafo__Wire__Link *message,
 
 	(void)link;
 	(void)userdata;
+	if (message->body_case == ASAFO__WIRE__LINK__BODY_HISTORY) {
+		mate->histories++;
+		mate->history_id = message->history->id;
+		mate->history_rows = message->history->n_rows;
+		return;
+	}
+	if (message->body_case == ASAFO__WIRE__LINK__BODY_HISTORY_REQUEST) {
+		mate->history_requests++;
+		mate->history_id = message->history_request->id;
+		return;
+	}
 	assert_true((size_t)message->body_case < ARRAY_SIZE(mate->n_messages));
 	mate->n_messages[message->body_case]++;
 	mate->last_id[message->body_case] = message->sync_start->id;
@@ -316,10 +328,14 @@ static void on_mate_datagram(size_t index, const uint8_t *data, size_t size, voi
 static int on_hello_time(sd_event_source *source, uint64_t usec, void *userdata)
 {
 	uint8_t data[HELLO_SIZE_MAX];
+	struct timespec ts;
 	size_t size;
 
 	(void)usec;
 	(void)userdata;
+	(void)clock_gettime(CLOCK_REALTIME, &ts);
+	world.mate.says.sent_realtime_ns = (uint64_t)ts.tv_sec * MONOTIME_NS_PER_SEC +
+					   (uint64_t)ts.tv_nsec + (uint64_t)world.mate.skew_ns;
 	if (world.mate.codec && !world.mate.is_silent) {
 		assert_int_equal(hello_seal(world.mate.codec, &world.mate.says, data, &size), 0);
 		(void)path_set_send(world.mate.paths, hello_codec_counter(world.mate.codec), data,

@@ -39,6 +39,10 @@ struct world_mate {
 	struct hello says;  /* with each hello */
 	struct hello heard; /* the engine's latest */
 	bool is_silent;
+	int64_t skew_ns; /* its wall clock minus ours */
+	unsigned histories, history_requests;
+	uint32_t history_id; /* of the latest of either */
+	size_t history_rows;
 	unsigned n_ups, n_downs;
 	unsigned n_messages[16]; /* by body case */
 	uint32_t last_id[16];

@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the engine says of both units: their clocks, their histories, their versions. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "certstore/record.pb-c.h"
+#include "engine_world.h"
+#include "failover/engine/clockwatch.h"
+
+#define DAY INT64_C(86400)
+#define SECOND_NS INT64_C(1000000000)
+
+/* What METHOD answers, as text. */
+static const char *asked(const char *method, const char *parameters)
+{
+	static char answer[65536];
+	char request[256];
+	int fd;
+
+	(void)snprintf(request, sizeof(request), "{\"method\":\"asafo.%s\",\"parameters\":%s}",
+		       method, parameters);
+	fd = world_ask(request, -1);
+	(void)snprintf(answer, sizeof(answer), "%s", world_answer(fd));
+	(void)close(fd);
+	return answer;
+}
+
+static void contains(const char *text, const char *part)
+{
+	if (!strstr(text, part))
+		fail_msg("\"%s\" is not in:\n%s", part, text);
+}
+
+/* The mate's wall clock is SKEW_S ahead of ours from now on. */
+static void set_mates_clock(int64_t skew_s)
+{
+	world.mate.skew_ns = skew_s * SECOND_NS;
+}
+
+/* The store holds a trustpoint that is valid FROM to UNTIL, seconds from now. */
+static void put_trustpoint(const char *name, int64_t from, int64_t until)
+{
+	Asafo__Record__TrustpointPublic trustpoint = ASAFO__RECORD__TRUSTPOINT_PUBLIC__INIT;
+	uint8_t packed[256];
+	int64_t now = (int64_t)time(NULL);
+
+	trustpoint.name = (char *)(uintptr_t)name;
+	trustpoint.not_before = now + from;
+	trustpoint.not_after = now + until;
+	assert_true(asafo__record__trustpoint_public__get_packed_size(&trustpoint) <
+		    sizeof(packed));
+	buf_clear(&world.keeper.listed);
+	assert_int_equal(buf_append(&world.keeper.listed, packed,
+				    asafo__record__trustpoint_public__pack(&trustpoint, packed)),
+			 0);
+}
+
+static enum fo_clock_class clock_class(void)
+{
+	return world.engine->clockwatch.clock.class;
+}
+
+static void clocks_that_agree_are_no_trouble(void **state)
+{
+	(void)state;
+	world_be_active("");
+	WAIT_FOR(clock_class() == FO_CLOCK_SAME);
+	contains(asked("ShowFailover", "{}"), "\"troubles\":[]");
+	contains(asked("ShowFailover", "{}"), "\"class\":\"same\"");
+}
+
+static void a_certificate_that_the_mates_clock_rejects_is_named_until_the_clock_is_set(void **state)
+{
+	(void)state;
+	put_trustpoint("young", -DAY, 90 * DAY);
+	world_be_active("");
+	WAIT_FOR(clock_class() == FO_CLOCK_SAME);
+	assert_int_equal(world.keeper.asked[IPC_LIST], 0);
+	set_mates_clock(-2 * DAY);
+	WAIT_FOR(clock_class() == FO_CLOCK_BEHIND && world.engine->clockwatch.n_misfits == 1);
+	contains(asked("ShowFailover", "{}"), "the clocks of the units differ by 48 h (the mate's "
+					      "is behind): set them");
+	contains(asked("ShowFailover", "{}"),
+		 "trustpoint young is not valid by the clock of the other unit, but from");
+	contains(asked("ShowState", "{}"), "\"not_valid_on_both\":[\"young\"]");
+	contains(asked("ShowRedundancy", "{}"), "\"class\":\"behind\"");
+	assert_int_equal(world.keeper.asked[IPC_LIST], 1); /* and not with each hello */
+	set_mates_clock(0);
+	WAIT_FOR(clock_class() == FO_CLOCK_SAME);
+	contains(asked("ShowFailover", "{}"), "\"troubles\":[]");
+}
+
+static void an_expired_one_is_told_from_one_that_is_not_valid_yet(void **state)
+{
+	(void)state;
+	put_trustpoint("old", -90 * DAY, DAY);
+	world_be_active("");
+	set_mates_clock(2 * DAY);
+	WAIT_FOR(world.engine->clockwatch.n_misfits == 1);
+	contains(asked("ShowFailover", "{}"),
+		 "trustpoint old is not valid by the clock of the other unit, but until");
+}
+
+static void a_certificate_that_both_clocks_accept_is_not_named(void **state)
+{
+	(void)state;
+	put_trustpoint("good", -30 * DAY, 90 * DAY);
+	world_be_active("");
+	set_mates_clock(5);
+	WAIT_FOR(clock_class() == FO_CLOCK_AHEAD && world.keeper.asked[IPC_LIST] == 1 &&
+		 !world.engine->clockwatch.is_searching);
+	contains(asked("ShowFailover", "{}"), "\"not_valid_on_both\":[]");
+}
+
+static void the_history_is_kept_and_comes_before_that_of_the_next_life(void **state)
+{
+	struct buf kept = {0};
+
+	(void)state;
+	world_be_active("");
+	WAIT_FOR(world.keeper.asked[IPC_HISTORY_KEEP] > 0 &&
+		 !world.engine->history_keep.is_changed && !world.engine->history_keep.is_saving);
+	assert_int_equal(buf_append(&kept, world.keeper.history.data, world.keeper.history.size),
+			 0);
+	(void)world_teardown(NULL);
+	(void)world_setup(NULL);
+	world.keeper.history = kept;
+	world_start("");
+	WAIT_FOR(world.engine->fsm.state == FO_STATE_ACTIVE);
+	WAIT_FOR(world.engine->history_keep.is_loaded);
+	assert_true(world.engine->history.n_rows >= 12);
+	assert_int_equal(history_get(&world.engine->history, 0)->to, FO_STATE_NEGOTIATION);
+	assert_int_equal(history_get(&world.engine->history, 0)->reason, FO_REASON_NONE);
+	for (size_t i = 1; i < world.engine->history.n_rows; i++)
+		assert_true(history_get(&world.engine->history, i)->realtime_ns >=
+			    history_get(&world.engine->history, i - 1)->realtime_ns);
+}
+
+static void a_damaged_history_begins_anew(void **state)
+{
+	(void)state;
+	(void)world_teardown(NULL);
+	(void)world_setup(NULL);
+	assert_int_equal(buf_append(&world.keeper.history, "\xff\xff\xff", 3), 0);
+	world_start("");
+	WAIT_FOR(world.engine->fsm.state == FO_STATE_ACTIVE);
+	WAIT_FOR(world.keeper.asked[IPC_HISTORY_KEEP] > 0);
+	assert_int_equal(history_get(&world.engine->history, 0)->from, FO_STATE_DISABLED);
+}
+
+static void details_put_the_mates_rows_in_their_place_by_our_clock(void **state)
+{
+	Asafo__Wire__HistoryRow row = ASAFO__WIRE__HISTORY_ROW__INIT, *rows[] = {&row};
+	Asafo__Wire__History history = ASAFO__WIRE__HISTORY__INIT;
+	uint64_t first_ns;
+	char from[] = "Some\nState", to[] = "Standby Ready", reason[] = "None";
+	const char *answer, *mates;
+	int fd;
+
+	(void)state;
+	world_be_active("");
+	set_mates_clock(3600);
+	WAIT_FOR(clock_class() == FO_CLOCK_AHEAD);
+	first_ns = history_get(&world.engine->history, 0)->realtime_ns;
+	fd = world_ask("{\"method\":\"asafo.ShowHistory\",\"parameters\":{\"details\":true}}", -1);
+	WAIT_FOR(world.mate.history_requests == 1);
+	row.realtime_ns = first_ns + 3600 * (uint64_t)SECOND_NS - 5 * (uint64_t)SECOND_NS;
+	row.from = from;
+	row.to = to;
+	row.reason = reason;
+	history.id = world.mate.history_id;
+	history.rows = rows;
+	history.n_rows = 1;
+	world_mate_send(ASAFO__WIRE__LINK__BODY_HISTORY, &history);
+	answer = world_answer(fd);
+	contains(answer, "\"answered\":true");
+	contains(answer, "\"from\":\"Some?State\"");
+	mates = strstr(answer, "\"unit\":\"secondary\"");
+	assert_non_null(mates);
+	assert_true(mates < strstr(answer, "\"unit\":\"primary\""));
+	(void)close(fd);
+}
+
+static void a_mate_that_does_not_answer_costs_two_seconds_and_its_rows_only(void **state)
+{
+	const char *answer;
+
+	(void)state;
+	world_be_active("");
+	answer = asked("ShowHistory", "{\"details\":true}");
+	contains(answer, "\"answered\":false");
+	contains(answer, "\"unit\":\"primary\"");
+}
+
+static void the_mate_is_told_our_history(void **state)
+{
+	Asafo__Wire__HistoryRequest request = ASAFO__WIRE__HISTORY_REQUEST__INIT;
+
+	(void)state;
+	world_be_active("");
+	request.id = 7;
+	world_mate_send(ASAFO__WIRE__LINK__BODY_HISTORY_REQUEST, &request);
+	WAIT_FOR(world.mate.histories == 1);
+	assert_int_equal(world.mate.history_id, 7);
+	assert_true(world.mate.history_rows >= 6);
+}
+
+static void both_versions_are_shown(void **state)
+{
+	(void)state;
+	world_be_active("");
+	contains(asked("ShowFailover", "{}"), "\"software\":\"mate\"");
+	assert_string_equal(world.engine->mate.reported, "mate");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, world_setup, world_teardown)
+		TEST(clocks_that_agree_are_no_trouble),
+		TEST(a_certificate_that_the_mates_clock_rejects_is_named_until_the_clock_is_set),
+		TEST(an_expired_one_is_told_from_one_that_is_not_valid_yet),
+		TEST(a_certificate_that_both_clocks_accept_is_not_named),
+		TEST(the_history_is_kept_and_comes_before_that_of_the_next_life),
+		TEST(a_damaged_history_begins_anew),
+		TEST(details_put_the_mates_rows_in_their_place_by_our_clock),
+		TEST(a_mate_that_does_not_answer_costs_two_seconds_and_its_rows_only),
+		TEST(the_mate_is_told_our_history),
+		TEST(both_versions_are_shown),
+	};
+
+	world_enter();
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
