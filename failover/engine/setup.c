@@ -81,9 +81,7 @@ static void say_link_down(const struct engine *engine, int code, const char *why
 
 	if (code == ERR_VERSION)
 		report(engine, LOG_ALERT, 103006, &about,
-		       "Mate version %s is not compatible with ours %s: %s",
-		       engine->mate.software[0] ? engine->mate.software : "unknown",
-		       PACKAGE_VERSION, why);
+		       "Mate version is not compatible with ours %s: %s", PACKAGE_VERSION, why);
 	else if (engine->pair.was_up)
 		report(engine, LOG_ALERT, 105005, &about,
 		       "Lost Failover communications with mate on interface %s: %s", name, why);

@@ -6,12 +6,14 @@
  */
 #include "failover/engine/stranger.h"
 
+#include <config.h>
 #include <arpa/inet.h>
 #include <stdio.h>
 
 #include "base/err.h"
 #include "base/log.h"
 #include "failover/engine/engine.h"
+#include "failover/engine/report.h"
 
 #define TROUBLE_MS 10000
 
@@ -95,7 +97,12 @@ void stranger_refused(struct engine *engine, size_t index, int code, const uint8
 	describe(engine, reason, sender, &outside, &why);
 	if ((engine->pair.told[index] & 1u << reason) == 0) {
 		engine->pair.told[index] |= (uint8_t)(1u << reason);
-		log_line(LOG_WARNING, "hello refused: %s", why.text);
+		if (reason == REASON_VERSION)
+			report(engine, LOG_ALERT, 103006, NULL,
+			       "Mate version is not compatible with ours %s: %s", PACKAGE_VERSION,
+			       why.text);
+		else
+			log_line(LOG_WARNING, "hello refused: %s", why.text);
 	}
 	if (!statistics.is_failover_link && engine_hears_mate(engine))
 		return;

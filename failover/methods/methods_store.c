@@ -119,6 +119,17 @@ static void add_warnings(struct json_object *result, char *const *warnings, size
 	(void)json_object_object_add(result, "warnings", array);
 }
 
+/* It is named now, and not when a failover needs it. */
+static void add_clock_warning(struct waiting *waiting, const ProtobufCBinaryData *public_part)
+{
+	struct json_object *warnings;
+	struct why why;
+
+	if (clockwatch_misfits(waiting->engine, public_part, &why) &&
+	    json_object_object_get_ex(waiting->result, "warnings", &warnings))
+		(void)json_object_array_add(warnings, json_object_new_string(why.text));
+}
+
 static void on_import(int code, const ProtobufCMessage *body, bool has_more, void *userdata)
 {
 	struct waiting *waiting = userdata;
@@ -136,6 +147,7 @@ static void on_import(int code, const ProtobufCMessage *body, bool has_more, voi
 	(void)json_object_object_add(waiting->result, "trustpoint", trustpoint);
 	json_add_flag(waiting->result, "unchanged", reply->unchanged);
 	add_warnings(waiting->result, reply->warnings, reply->n_warnings);
+	add_clock_warning(waiting, &reply->public_part);
 	(void)json_object_object_add(waiting->result, "position", json_position(&position));
 	if (trustpoint && json_object_object_get_ex(trustpoint, "kept_home", &kept_home) &&
 	    json_object_get_string_len(kept_home) > 0) {

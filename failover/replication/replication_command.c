@@ -8,6 +8,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "failover/engine/report.h"
 #include "failover/replication/replication_internal.h"
 
 void replication_send_config(struct replication *replication)
@@ -174,8 +175,9 @@ static void take_command(struct replication *replication, const Asafo__Wire__Com
 	else
 		r = why_set(&why, ERR_UNSUPPORTED, "this unit's version does not know the command");
 	if (r < 0)
-		log_message(LOG_CRIT, 709007, "Configuration replication failed for command %s: %s",
-			    command->kind, why.text[0] ? why.text : err_text(r));
+		report(replication->engine, LOG_CRIT, 709007, NULL,
+		       "Configuration replication failed for command %s: %s", command->kind,
+		       why.text[0] ? why.text : err_text(r));
 	if (r < 0 || !is_save)
 		answer_command(replication, command->id, r, why.text);
 }
@@ -190,8 +192,8 @@ static void take_command_result(struct replication *replication,
 		return;
 	}
 	(void)snprintf(replication->refused, sizeof(replication->refused), "%s", result->why);
-	log_message(LOG_CRIT, 709007, "Configuration replication failed: the mate says: %s",
-		    result->why);
+	report(replication->engine, LOG_CRIT, 709007, NULL,
+	       "Configuration replication failed: the mate says: %s", result->why);
 }
 
 bool replication_command_message(struct replication *replication, const Asafo__Wire__Link *message)

@@ -13,6 +13,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "failover/engine/report.h"
 #include "failover/replication/replication_internal.h"
 
 /* ---- from the keeper ---- */
@@ -133,7 +134,8 @@ static int open_stage(struct replication *replication, const struct sync_action 
 {
 	Asafo__Ipc__StageOpen open = ASAFO__IPC__STAGE_OPEN__INIT;
 
-	log_message(LOG_ALERT, 709005, "Beginning configuration replication: Receiving from mate.");
+	report(replication->engine, LOG_ALERT, 709005, NULL,
+	       "Beginning configuration replication: Receiving from mate.");
 	free(TAKE_PTR(replication->receive.config_text));
 	replication->receive.config_size = 0;
 	replication->receive.result.mode =
@@ -304,15 +306,23 @@ static void finish(struct replication *replication, const struct sync_action *ac
 	result.ms = monotime_since(monotime_now(), receive->started_at) / MONOTIME_NS_PER_MS;
 	replication_cause(action->cause, action->code, input, &result.why);
 	if (action->code < 0) {
-		log_message(LOG_CRIT, 709007, "Configuration replication failed: %s",
-			    result.why.text);
+		report(replication->engine, LOG_CRIT, 709007, NULL,
+		       "Configuration replication failed: %s", result.why.text);
 	} else {
 		result.term = machine->target.term;
 		result.seq = machine->target.seq;
 		memcpy(result.digest, machine->target.digest, sizeof(result.digest));
-		log_message(LOG_ALERT, 709006,
-			    "End Configuration Replication (STB): position %" PRIu64 "/%" PRIu64,
-			    result.term, result.seq);
+		report(replication->engine, LOG_ALERT, 709006, NULL,
+		       "End Configuration Replication (STB): position %" PRIu64 "/%" PRIu64,
+		       result.term, result.seq);
+		if (result.mode && strcmp(result.mode, "equal") == 0)
+			report(replication->engine, LOG_INFO, 709012, NULL,
+			       "Skip configuration replication from mate as configuration on "
+			       "Active "
+			       "and Standby is matching");
+		else
+			report(replication->engine, LOG_INFO, 709011, NULL,
+			       "Total time to sync the config time %" PRIu64 " ms", result.ms);
 	}
 	replication->last = result;
 	free(TAKE_PTR(receive->config_text));

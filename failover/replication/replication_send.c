@@ -16,6 +16,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "failover/engine/report.h"
 #include "failover/replication/replication_internal.h"
 
 #define CATCH_UP_FIRST_MS 1000u
@@ -37,7 +38,7 @@ static void fill_result(struct replication *replication)
 	result->is_paused = machine->state == SYNC_SEND_PAUSED;
 }
 
-static void report(struct replication *replication)
+static void report_progress(struct replication *replication)
 {
 	struct replication_send *send = &replication->send;
 
@@ -64,14 +65,16 @@ static void go_on(struct replication *replication, bool is_again)
 static void tell_end(struct replication *replication, const struct replication_result *result)
 {
 	if (result->code < 0) {
-		log_message(LOG_CRIT, 709007,
-			    "Configuration replication failed for command write standby: %s",
-			    result->why.text);
+		report(replication->engine, LOG_CRIT, 709007, NULL,
+		       "Configuration replication failed for command write standby: %s",
+		       result->why.text);
 		return;
 	}
-	log_message(LOG_ALERT, 709004,
-		    "End Configuration Replication (ACT): %" PRIu64 " items, %" PRIu64 " bytes, %s",
-		    result->items, result->bytes, result->mode);
+	report(replication->engine, LOG_ALERT, 709004, NULL,
+	       "End Configuration Replication (ACT): %" PRIu64 " items, %" PRIu64 " bytes, %s",
+	       result->items, result->bytes, result->mode);
+	report(replication->engine, LOG_INFO, 709011, NULL,
+	       "Total time to sync the config time %" PRIu64 " ms", result->ms);
 	engine_mate_is_complete(replication->engine);
 }
 
@@ -120,7 +123,7 @@ static void paused(struct replication *replication, const struct replication_inp
 		 "the replication waits for the failover link, for at most %u s: %" PRIu64
 		 " items were sent; %s",
 		 SYNC_RESUME_MS / 1000, replication->send.machine.items, result.why.text);
-	report(replication);
+	report_progress(replication);
 	replication_answer_waiters(replication, &result);
 }
 
@@ -129,7 +132,7 @@ static void resumed(struct replication *replication, const struct sync_action *a
 	replication->send.result.resumed++;
 	log_line(LOG_NOTICE, "the replication goes on behind %" PRIu64 " items",
 		 action->message.items);
-	report(replication);
+	report_progress(replication);
 }
 
 /* ---- to the mate ---- */
@@ -309,7 +312,8 @@ static int open_snapshot(struct replication *replication, const struct sync_acti
 	struct engine_position place = replication_position(&action->message.place);
 	Asafo__Record__Position position;
 
-	log_message(LOG_ALERT, 709003, "Beginning configuration replication: Sending to mate.");
+	report(replication->engine, LOG_ALERT, 709003, NULL,
+	       "Beginning configuration replication: Sending to mate.");
 	replication->send.config_generation = replication->engine->config_generation;
 	if (action->message.has_place) {
 		replication_position_fill(&place, &position);
@@ -365,7 +369,7 @@ static int act(struct replication *replication, const struct sync_action *action
 		resumed(replication, action);
 		return 0;
 	case SYNC_ACTION_REPORT:
-		report(replication);
+		report_progress(replication);
 		return 0;
 	case SYNC_ACTION_FINISH:
 		finish(replication, action, input);
@@ -448,12 +452,13 @@ static void take_request(struct replication *replication, const Asafo__Wire__Syn
 	message->place = replication_place(&place);
 	message->is_config_equal = is_config_ours(replication, &request->config_digest);
 	if (event.is_active)
-		log_message(LOG_INFO, message->is_config_equal ? 709009 : 709010, "%s",
-			    message->is_config_equal
-				    ? "Configuration on Active and Standby is matching. No config "
-				      "sync."
-				    : "Configuration between units doesn't match. Going for "
-				      "config sync.");
+		report(replication->engine, LOG_INFO, message->is_config_equal ? 709009 : 709010,
+		       NULL, "%s",
+		       message->is_config_equal
+			       ? "Configuration on Active and Standby is matching. No config "
+				 "sync."
+			       : "Configuration between units doesn't match. Going for "
+				 "config sync.");
 	if (send->machine.state == SYNC_SEND_IDLE)
 		send->started_at = event.at;
 	replication_send_feed(replication, &event, NULL);
