@@ -64,11 +64,9 @@ void engine_link_config(const struct engine *engine, struct link_config *ret_con
 static void on_link_up(struct link *link, void *userdata)
 {
 	struct engine *engine = userdata;
-	const struct report_about about = {.interface = engine->config->failover.links[0].name};
 
 	engine->pair.link_why[0] = 0;
 	engine->pair.was_up = true;
-	report(engine, LOG_ALERT, 105042, &about, "Failover interface OK");
 	log_line(LOG_INFO, "failover link up: mate runs %s", link_mate_software(link));
 	replication_link_up(engine->replication);
 }
