@@ -76,8 +76,7 @@ static void end_failed(struct step *step, int code, enum sync_cause cause, bool 
 	struct sync_receiver *receiver = step->receiver;
 	bool is_quiet = receiver->is_quiet;
 
-	if (!is_known && receiver->state != SYNC_RECEIVE_ASKING &&
-	    receiver->state != SYNC_RECEIVE_PAUSED)
+	if (!is_known && receiver->state != SYNC_RECEIVE_PAUSED)
 		push(step, (struct sync_action){.type = SYNC_ACTION_SEND,
 						.cause = cause,
 						.message = {.type = SYNC_EVENT_RESULT,

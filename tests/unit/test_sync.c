@@ -532,6 +532,21 @@ static void a_mate_without_sessions_is_served_as_before(void **state)
 	assert_int_equal(pair.cause, SYNC_CAUSE_LINK);
 }
 
+static void an_active_hears_at_once_of_a_keeper_that_cannot_say_where_it_is(void **state)
+{
+	(void)state;
+	feed(SENDER, (struct sync_event){.type = SYNC_EVENT_PUSH, .message = {.id = 5}});
+	while (pair.receiver.state != SYNC_RECEIVE_ASKING)
+		run_one();
+	feed(RECEIVER, (struct sync_event){.type = SYNC_EVENT_POSITION,
+					   .code = ERR_CLOSED,
+					   .serial = pair.receiver.serial});
+	run();
+	assert_int_equal(pair.finished, 1);
+	assert_int_equal(pair.code, ERR_CLOSED);
+	assert_int_equal(pair.cause, SYNC_CAUSE_MATE);
+}
+
 static void items_out_of_their_order_end_the_session(void **state)
 {
 	struct sync_event event = {.type = SYNC_EVENT_ITEMS};
@@ -655,6 +670,7 @@ int main(void)
 		TEST(an_old_snapshot_is_not_gone_on_with),
 		TEST(a_unit_that_takes_over_lets_go_of_what_it_staged),
 		TEST(a_mate_without_sessions_is_served_as_before),
+		TEST(an_active_hears_at_once_of_a_keeper_that_cannot_say_where_it_is),
 		TEST(items_out_of_their_order_end_the_session),
 		TEST(every_event_in_every_state_has_a_result),
 		TEST(every_state_and_cause_has_its_words),
