@@ -28,17 +28,53 @@ static uint64_t max_term(uint64_t a, uint64_t b)
 
 /* ---- the same in every state ---- */
 
-static void note_position(struct fo_fsm *fsm, struct fo_position position)
+static void note_position(struct fo_step *step, struct fo_position position)
 {
+	struct fo_fsm *fsm = step->fsm;
+
 	fsm->position = position;
 	fsm->position.term = clamp_term(position.term);
 	fsm->term = max_term(fsm->term, fsm->position.term);
+	/* The active may wait for it, to hand over. */
+	if (fsm->state == FO_STATE_STANDBY_READY)
+		step->has_moved = true;
 }
 
-static void note_health(struct fo_fsm *fsm, struct fo_health health)
+static void note_health(struct fo_step *step)
 {
+	struct fo_fsm *fsm = step->fsm;
+	struct fo_health health = step->event->health;
+
+	if (health.score > FO_HEALTH_FULL)
+		health.score = FO_HEALTH_FULL;
+	/* The mate decides by it: it is said at once. */
+	if (health.score != fsm->health.score || health.is_failing != fsm->health.is_failing)
+		step->has_moved = true;
+	/* It was better for a while: what follows is news. */
+	if (health.score > fsm->tolerated)
+		fsm->tolerated = FO_HEALTH_FULL + 1;
+	if (fsm->state == FO_STATE_NEGOTIATION && health.score > fsm->health.score)
+		fo_defer_election(step);
 	fsm->health = health;
-	fsm->health.score = health.score < FO_HEALTH_FULL ? health.score : FO_HEALTH_FULL;
+}
+
+static void note_maintenance(struct fo_step *step)
+{
+	struct fo_fsm *fsm = step->fsm;
+
+	step->has_moved = fsm->flags.is_maintenance != step->event->is_on;
+	fsm->flags.is_maintenance = step->event->is_on;
+	if (step->event->is_on)
+		return;
+	fsm->flags.is_set_aside = false;
+	if (fsm->state == FO_STATE_NEGOTIATION)
+		fo_defer_election(step);
+}
+
+static void note_reset(struct fo_fsm *fsm)
+{
+	fsm->flap = (struct fo_flap){0};
+	fsm->flags.is_set_aside = false;
 }
 
 static void note_hello(struct fo_step *step)
@@ -46,6 +82,10 @@ static void note_hello(struct fo_step *step)
 	struct fo_fsm *fsm = step->fsm;
 
 	step->is_mate_back = !fsm->flags.is_mate_heard;
+	/* A gap of half a holdtime is not yet a loss, but nothing to build upon. */
+	if (monotime_reached(step->event->at,
+			     monotime_add_ms(fsm->timers.mate_heard, fsm->params.hold_ms / 2 + 1)))
+		fsm->timers.preempt = MONOTIME_NEVER;
 	fsm->mate = step->event->mate;
 	fsm->mate.term = clamp_term(fsm->mate.term);
 	fsm->mate.position.term = clamp_term(fsm->mate.position.term);
@@ -184,11 +224,13 @@ static void note(struct fo_step *step)
 	else if (event->type == FO_EVENT_TERM_FAILED)
 		note_term_failed(step);
 	else if (event->type == FO_EVENT_POSITION || event->type == FO_EVENT_SYNC_DONE)
-		note_position(fsm, event->position);
+		note_position(step, event->position);
 	else if (event->type == FO_EVENT_HEALTH)
-		note_health(fsm, event->health);
+		note_health(step);
 	else if (event->type == FO_EVENT_OPERATOR_MAINTENANCE)
-		fsm->flags.is_maintenance = event->is_on;
+		note_maintenance(step);
+	else if (event->type == FO_EVENT_OPERATOR_RESET)
+		note_reset(fsm);
 	else if (event->type == FO_EVENT_RELEASED)
 		note_released(step);
 	else if (event->type == FO_EVENT_PARAMS)
@@ -208,7 +250,7 @@ static void start(struct fo_step *step)
 
 	fsm->flags.is_started = true;
 	fsm->params = sane_params(step->event->params);
-	note_position(fsm, boot->position);
+	note_position(step, boot->position);
 	fsm->term = max_term(fsm->term, clamp_term(boot->activated_term));
 	fsm->terms.promised = max_term(fsm->term, clamp_term(boot->promised_term));
 	fsm->timers.next_hello = step->event->at;
@@ -251,11 +293,43 @@ void fo_fsm_init(struct fo_fsm *ret_fsm)
 		.params = sane_params((struct fo_params){0}),
 		.mate = {.state = FO_STATE_NOT_DETECTED, .health = {.score = FO_HEALTH_FULL}},
 		.health = {.score = FO_HEALTH_FULL},
+		.tolerated = FO_HEALTH_FULL + 1,
 		.flags = {.is_released = true},
 		.timers = {.mate_idle = MONOTIME_NEVER,
 			   .retry = MONOTIME_NEVER,
+			   .preempt = MONOTIME_NEVER,
 			   .until = MONOTIME_NEVER},
 	};
+}
+
+static void take(struct fo_step *step)
+{
+	note(step);
+	if (!step->fsm->flags.is_stopping)
+		fo_state_handle(step);
+}
+
+/*
+ * While this unit serves, at most a holdtime lies between two of its hellos; or the mate may have
+ * taken over. That is measured from the hello and not from the last turn of the loop: a unit that
+ * stood still just before a hello was due is silent for a polltime longer than it slept.
+ */
+static bool has_overslept(const struct fo_fsm *fsm, const struct fo_event *event)
+{
+	struct monotime latest = monotime_add_ms(fsm->timers.said, fsm->params.hold_ms);
+
+	return fsm->stage >= FO_STAGE_CLAIMING && event->type != FO_EVENT_NOT_SCHEDULED &&
+	       event->at.ns > latest.ns;
+}
+
+static void wake(struct fo_step *step)
+{
+	const struct fo_event *event = step->event;
+	struct fo_event woken = {.type = FO_EVENT_NOT_SCHEDULED, .at = event->at};
+
+	step->event = &woken;
+	take(step);
+	step->event = event;
 }
 
 void fo_fsm_step(struct fo_fsm *fsm, const struct fo_event *event, struct fo_update *ret_update)
@@ -272,9 +346,10 @@ void fo_fsm_step(struct fo_fsm *fsm, const struct fo_event *event, struct fo_upd
 	else if (event->type == FO_EVENT_SHUTDOWN && !fsm->flags.is_stopping)
 		shut_down(&step);
 	else {
-		note(&step);
-		if (!fsm->flags.is_stopping)
-			fo_state_handle(&step);
+		if (has_overslept(fsm, event))
+			wake(&step);
+		take(&step);
+		fo_review(&step);
 	}
 	if (step.has_moved && !fsm->flags.is_stopped)
 		fo_say(&step);
@@ -312,25 +387,24 @@ struct monotime fo_fsm_deadline(const struct fo_fsm *fsm)
 			deadline, monotime_add_ms(fsm->timers.mate_heard, fsm->params.hold_ms));
 	if (fsm->flags.wants_active)
 		deadline = monotime_min(deadline, fsm->timers.request);
-	return deadline;
+	return monotime_min(deadline, fo_preempt_deadline(fsm));
 }
 
 struct fo_mate_view fo_fsm_view(const struct fo_fsm *fsm)
 {
 	bool is_serving = fsm->stage >= FO_STAGE_CLAIMING || !fsm->flags.is_released;
-	bool may_activate = fsm->params.is_enabled && !fsm->flags.is_stopping &&
-			    !fsm->flags.is_store_failed && fsm->state != FO_STATE_FAILED;
 
 	return (struct fo_mate_view){
 		.state = fsm->state,
 		.term = is_serving ? fsm->terms.own : fsm->term,
 		.position = fsm->position,
 		.health = fsm->health,
-		.may_activate = may_activate,
+		.may_activate = fo_may_activate(fsm),
 		.is_leaving = fsm->flags.is_stopping && fsm->flags.is_released,
 		.is_maintenance = fsm->flags.is_maintenance,
 		.wants_active = fsm->flags.wants_active,
 		.wants_mate_active = fsm->flags.wants_mate_active && fsm->flags.is_released,
+		.is_forced = fsm->flags.is_forced,
 		.is_serving = is_serving,
 	};
 }

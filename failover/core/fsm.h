@@ -67,6 +67,7 @@ enum fo_reason {
 	FO_REASON_LEAVING,		 /* Mate left in an orderly way */
 	FO_REASON_MATE_EMPTY,		 /* Active mate was replaced and holds no trustpoint */
 	FO_REASON_OTHER_HISTORY,	 /* Certificate stores have different histories */
+	FO_REASON_PREEMPT,		 /* Preempt */
 	FO_REASON__MAX,
 };
 
@@ -126,7 +127,7 @@ struct fo_mate_view {
 	bool is_leaving;
 	bool is_maintenance;
 	bool wants_active;
-	bool is_forced; /* wants_active: whatever is not level is given up */
+	bool is_forced; /* with one of the two: although the standby is not ready, or not level */
 	bool wants_mate_active;
 	bool is_serving; /* holds, or may hold, the active addresses: in TERM (a Disabled unit may,
 			    too) */
@@ -198,6 +199,7 @@ enum fo_action_type {
 	FO_ACTION_STOP_SYNC,  /* forget one that is under way */
 	FO_ACTION_KEEP_ORPHANS, /* this unit was active in an older TERM: keep what only it accepted
 				 */
+	FO_ACTION_SUSPENDED,	/* the units switch back and forth: see struct fo_flap */
 	FO_ACTION_STOPPED,	/* after SHUTDOWN: everything is released */
 	FO_ACTION__MAX,
 };
@@ -243,17 +245,21 @@ struct fo_flags {
 	bool is_mate_heard;	/* within the holdtime */
 	bool is_stranger_heard; /* within the holdtime, and no authentic hello since */
 	bool is_stranger_serving;
+	bool has_listened;   /* in Negotiation: for the time in which a mate would be heard */
 	bool has_waited;     /* in Negotiation: for a stranger that is the primary */
 	bool is_outvoted;    /* in Negotiation: the mate should become active */
 	bool is_handed_over; /* Standby Ready on its own word: until the mate's position proves it
 			      */
 	bool is_contested;   /* the mate serves, too, in an older term */
 	bool is_maintenance;
+	bool is_set_aside; /* standby by an operator's word: does not preempt */
 	bool wants_active; /* in our hellos */
 	bool wants_mate_active;
+	bool is_forced; /* one of the two is */
 };
 
 struct fo_timers {
+	struct monotime said;	    /* the latest hello */
 	struct monotime mate_heard; /* when */
 	struct monotime stranger_heard;
 	struct monotime mate_idle; /* since when the mate that we hear does not serve; or never */
@@ -264,6 +270,24 @@ struct fo_timers {
 	struct monotime
 		until; /* in Negotiation: the listening or waiting ends; in Just Active, too */
 	struct monotime request; /* wants_active ends */
+	struct monotime preempt; /* this unit may ask to be active from then on; or never */
+};
+
+/*
+ * Role changes that this unit made of its own will (health, preemption; not for the loss of the
+ * mate, not for an operator). More than FO_FLAP_CHANGES within FO_FLAP_WITHIN_MS, and it makes no
+ * more of them for a while, which doubles each time. A lost mate is taken over from all the same.
+ */
+#define FO_FLAP_CHANGES 5u
+#define FO_FLAP_WITHIN_MS 60000u
+#define FO_FLAP_FIRST_MS 30000u
+#define FO_FLAP_MAX_MS 600000u
+
+struct fo_flap {
+	struct monotime changes[FO_FLAP_CHANGES]; /* the latest, as a ring */
+	uint32_t n;				  /* since the last suspension */
+	uint32_t count;				  /* suspensions in a row; 0: none of late */
+	struct monotime until;			  /* suspended; in the past: not any more */
 };
 
 /* State by value; treat as opaque outside fsm*.c and their tests. */
@@ -278,14 +302,63 @@ struct fo_fsm {
 	struct fo_mate_view mate; /* as last heard */
 	uint64_t joined_lineage;  /* of the mate that this standby put its own history aside for */
 	struct fo_health health;
+	uint32_t tolerated;  /* a hand-over for health's sake needs a score below this: an operator
+				who makes a failing unit active is not contradicted */
+	enum fo_reason wish; /* why wants_active */
 	struct fo_flags flags;
 	struct fo_timers timers;
+	struct fo_flap flap;
 };
+
+/* What would come of an operator's command; the words are for him (fo_answer_text). */
+enum fo_answer {
+	FO_ANSWER_GO,
+	FO_ANSWER_ALREADY,	/* it has that role: nothing is done */
+	FO_ANSWER_NOT_STARTED,	/* no state machine runs */
+	FO_ANSWER_STORE_FAILED, /* what follows cannot be forced */
+	FO_ANSWER_OFF,		/* `no failover` froze the roles */
+	FO_ANSWER_NO_MATE,	/* nobody would be active */
+	FO_ANSWER_NO_DATA,	/* the standby holds nothing of what the active has: it would be
+				   taken back at once */
+	FO_ANSWER_MAINTENANCE,	/* ... the mate is, and says no */
+	FO_ANSWER_NOT_READY,	/* what follows can be forced */
+	FO_ANSWER_NOT_LEVEL,	/* Standby Ready, but what came last is not there yet */
+	FO_ANSWER__MAX,
+};
+
+/*
+ * Maintenance mode (OPERATOR_MAINTENANCE): whoever is active and has a standby that is ready and
+ * level hands over. A unit in maintenance replicates, but never becomes active of itself, not even
+ * where the mate is lost: it waits in Negotiation for the mate, for the end of maintenance, or for
+ * `failover active`, which an operator may say to it at any time. Its hellos say so. A start does
+ * not know of it: the event is fed again after START.
+ *
+ * Preemption (fo_params.is_preempt): a primary that is Standby Ready asks to be active once for
+ * preempt_delay_ms on end the active mate was heard without a gap of half a holdtime, its score was
+ * not above this unit's, nothing failed here, there was no maintenance and no suspension; and then
+ * as soon as it is level. Not while it is standby by an operator's word (until `failover reset`,
+ * the end of maintenance, or its next activation).
+ *
+ * Forced commands: a standby that is not ready, or not level, asks with wants_active and is_forced;
+ * the active obeys if the hello knows of its activation, releases, and asks the other with
+ * wants_mate_active to go on. What was released is kept as orphans when the other serves. So there
+ * is one claim at a time, forced or not: who is not serving claims on the mate's word, by an
+ * election, or after a holdtime of silence.
+ */
 
 /* A unit that was never started: DISABLED, not stepping until START. */
 void fo_fsm_init(struct fo_fsm *ret_fsm);
 /* Total: every event in every state has a defined result. Writes RET_UPDATE whole. */
 void fo_fsm_step(struct fo_fsm *fsm, const struct fo_event *event, struct fo_update *ret_update);
+/*
+ * The answer to `failover active` (IS_ACTIVE) or `failover standby`, without doing it. NOT_LEVEL is
+ * no refusal of an OPERATOR_ACTIVE: the wish stands until the standby is level, or runs out. Every
+ * other answer but GO means that the event does nothing.
+ */
+enum fo_answer fo_fsm_ask(const struct fo_fsm *fsm, bool is_active, bool is_forced);
+const char *fo_answer_text(enum fo_answer answer);
+/* Own-initiative role changes are suspended at NOW. */
+bool fo_fsm_is_suspended(const struct fo_fsm *fsm, struct monotime now);
 /* When the next TICK is due. */
 struct monotime fo_fsm_deadline(const struct fo_fsm *fsm);
 /* What this unit's hello says of itself. */

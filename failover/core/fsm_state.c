@@ -8,11 +8,6 @@
 
 typedef void (*handler_fn)(struct fo_step *step);
 
-static bool is_worse(const struct fo_fsm *fsm)
-{
-	return fsm->health.is_failing && fsm->health.score < fsm->mate.health.score;
-}
-
 /* ---- events that several states handle alike ---- */
 
 static void on_enabled_change(struct fo_step *step)
@@ -27,6 +22,10 @@ static void on_enabled_change(struct fo_step *step)
 	 * addresses. */
 	if (fo_is_standby_state(fsm->state))
 		fo_push(step, (struct fo_action){.type = FO_ACTION_STOP_SYNC});
+	/* One that was only about to be active is not: the mate hears that it does not stand any
+	 * more, and goes on. */
+	if (fsm->stage == FO_STAGE_WAITING && fsm->flags.is_mate_heard)
+		fo_withdraw(step);
 	fsm->flags.wants_active = false;
 	fsm->flags.wants_mate_active = false;
 	fsm->timers.retry = MONOTIME_NEVER;
@@ -139,12 +138,16 @@ static void negotiation_hello(struct fo_step *step)
 		if (fo_should_join(fsm))
 			fo_join(step, FO_REASON_ACTIVE_MATE);
 		else
-			fo_activate(step, fo_takeover_reason(fsm));
+			fo_volunteer(step, fo_takeover_reason(fsm));
 		return;
 	}
+	if (fo_yield(step) || fo_take_up(step))
+		return;
+	fsm->flags.wants_mate_active = false;
 	if (fsm->mate.state != FO_STATE_JUST_ACTIVE && fo_elects_me(fsm)) {
 		if (monotime_reached(now, fsm->timers.elect))
-			fo_activate(step, FO_REASON_NO_ACTIVE_FOUND);
+			fo_activate(step, fsm->flags.wants_active ? fsm->wish
+								  : FO_REASON_NO_ACTIVE_FOUND);
 		return;
 	}
 	if (fsm->flags.is_outvoted)
@@ -180,13 +183,6 @@ static bool hears_serving_stranger(const struct fo_fsm *fsm)
 	return fsm->flags.is_stranger_heard && fsm->flags.is_stranger_serving;
 }
 
-static void negotiation_operator_active(struct fo_step *step)
-{
-	/* The operator knows who the stranger is. */
-	if (step->fsm->flags.is_stranger_heard && !step->fsm->flags.is_mate_heard)
-		fo_activate(step, FO_REASON_CONFIG_COMMAND);
-}
-
 static void negotiation_tick(struct fo_step *step)
 {
 	struct fo_fsm *fsm = step->fsm;
@@ -196,13 +192,19 @@ static void negotiation_tick(struct fo_step *step)
 		fsm->flags.is_outvoted = false;
 		fsm->timers.until = step->event->at;
 	}
-	if (!monotime_reached(step->event->at, fsm->timers.until) || is_barred(step))
+	if (!monotime_reached(step->event->at, fsm->timers.until))
+		return;
+	fsm->flags.has_listened = true;
+	/* The operator knows who the stranger is. */
+	if (fsm->flags.wants_active && !fsm->flags.is_mate_heard)
+		fo_activate(step, fsm->wish);
+	else if (is_barred(step))
 		return;
 	/* It claims, or says in time that it cannot (waiting_tick): never both at once. */
-	if (fsm->flags.is_mate_heard && fsm->mate.state == FO_STATE_JUST_ACTIVE)
+	else if (fsm->flags.is_mate_heard && fsm->mate.state == FO_STATE_JUST_ACTIVE)
 		fsm->timers.until = monotime_add_ms(step->event->at, fsm->params.poll_ms);
 	else
-		fo_activate(step, FO_REASON_NO_ACTIVE_FOUND);
+		fo_volunteer(step, FO_REASON_NO_ACTIVE_FOUND);
 }
 
 static void negotiation_not_scheduled(struct fo_step *step)
@@ -216,7 +218,7 @@ static void standby_check_health(struct fo_step *step)
 {
 	struct fo_fsm *fsm = step->fsm;
 
-	if (fo_mate_serves(fsm) && is_worse(fsm))
+	if (fo_mate_serves(fsm) && fo_is_worse(fsm))
 		fo_fail(step, FO_REASON_INTERFACE_CHECK);
 }
 
@@ -226,7 +228,7 @@ static void standby_hears_active(struct fo_step *step)
 
 	fsm->flags.wants_mate_active = false;
 	if (!fo_is_mate_newer(fsm)) {
-		fo_activate(step, fo_takeover_reason(fsm));
+		fo_volunteer(step, fo_takeover_reason(fsm));
 		return;
 	}
 	if (fo_is_at_odds(fsm) && fsm->mate.position.lineage != fsm->joined_lineage) {
@@ -236,7 +238,7 @@ static void standby_hears_active(struct fo_step *step)
 	}
 	if (fsm->flags.is_handed_over) {
 		fsm->flags.is_handed_over = false;
-		if (!fo_is_level(fsm))
+		if (fsm->state != FO_STATE_STANDBY_READY || !fo_is_level(fsm))
 			fo_join(step, FO_REASON_STATE_CHECK);
 	}
 	standby_check_health(step);
@@ -246,15 +248,11 @@ static void standby_hears_idle(struct fo_step *step)
 {
 	struct fo_fsm *fsm = step->fsm;
 	bool is_mate_lost = fsm->mate.state == FO_STATE_NEGOTIATION ||
-			    fsm->mate.state == FO_STATE_FAILED ||
-			    fsm->mate.state == FO_STATE_DISABLED;
+			    (!fsm->mate.may_activate && !fo_state_is_active(fsm->mate.state));
 
-	/* An older wish was from before this unit was active. */
-	if (fsm->mate.wants_mate_active && fsm->mate.term >= fsm->term &&
-	    fsm->state == FO_STATE_STANDBY_READY)
-		fo_activate(step, fsm->flags.wants_active ? FO_REASON_CONFIG_COMMAND
-							  : FO_REASON_WANTS_ME_ACTIVE);
-	else if (is_mate_lost && fo_elects_me(fsm))
+	if (fo_yield(step) || fo_take_up(step))
+		return;
+	if (is_mate_lost && fo_elects_me(fsm))
 		fo_activate(step, FO_REASON_STATE_CHECK);
 }
 
@@ -263,7 +261,7 @@ static void standby_hello(struct fo_step *step)
 	struct fo_fsm *fsm = step->fsm;
 
 	if (!fsm->flags.is_mate_heard) {
-		fo_activate(step, FO_REASON_LEAVING);
+		fo_volunteer(step, FO_REASON_LEAVING);
 		return;
 	}
 	if (fo_mate_serves(fsm))
@@ -283,7 +281,7 @@ static void standby_tick(struct fo_step *step)
 		if (hears_serving_stranger(fsm))
 			fo_negotiate(step, FO_REASON_COMMUNICATION_FAILURE);
 		else
-			fo_activate(step, FO_REASON_HELLO_NOT_HEARD);
+			fo_volunteer(step, FO_REASON_HELLO_NOT_HEARD);
 		return;
 	}
 	if (monotime_reached(now, monotime_add_ms(fsm->timers.mate_idle, fsm->params.hold_ms))) {
@@ -297,15 +295,6 @@ static void standby_tick(struct fo_step *step)
 	fo_promise(step);
 }
 
-static void standby_operator_active(struct fo_step *step)
-{
-	struct fo_fsm *fsm = step->fsm;
-
-	fsm->flags.wants_active = true;
-	fsm->timers.request = monotime_add_ms(step->event->at, 3 * (uint64_t)fsm->params.hold_ms);
-	fo_say(step);
-}
-
 static void sync_started(struct fo_step *step)
 {
 	struct fo_fsm *fsm = step->fsm;
@@ -313,6 +302,11 @@ static void sync_started(struct fo_step *step)
 	/* Asked for by the active unit: `write standby`. */
 	if (fsm->state == FO_STATE_STANDBY_READY)
 		fo_enter(step, FO_STATE_COLD_STANDBY, FO_REASON_WRITE_STANDBY);
+	else if (fsm->flags.is_handed_over)
+		/* By force, and the one that serves now was quicker with its data than with its
+		 * word. */
+		fo_push(step, (struct fo_action){.type = FO_ACTION_KEEP_ORPHANS,
+						 .term = fsm->position.term});
 	fsm->flags.is_handed_over = false;
 	fo_enter(step, FO_STATE_SYNC_CONFIG, fsm->reason);
 }
@@ -384,32 +378,19 @@ static void active_check(struct fo_step *step)
 		return;
 	if (fsm->flags.is_store_failed)
 		fo_hand_over(step, FO_STATE_FAILED, FO_REASON_STORE_FAILED);
-	else if (is_worse(fsm))
-		fo_hand_over(step, FO_STATE_STANDBY_READY, FO_REASON_INTERFACE_CHECK);
-}
-
-/* What was acknowledged here is there, too. */
-static bool is_mate_level(const struct fo_fsm *fsm)
-{
-	return fo_mate_is_ready(fsm) && fo_is_level(fsm);
+	else if (fo_is_worse(fsm) && fsm->health.score < fsm->tolerated &&
+		 !fo_fsm_is_suspended(fsm, step->event->at))
+		fo_hand_over(step,
+			     fo_is_level(fsm) ? FO_STATE_STANDBY_READY : FO_STATE_COLD_STANDBY,
+			     FO_REASON_INTERFACE_CHECK);
 }
 
 static void active_hello(struct fo_step *step)
 {
-	struct fo_fsm *fsm = step->fsm;
-
 	if (fo_contest(step))
 		return;
-	if (fsm->mate.wants_active && is_mate_level(fsm))
-		fo_hand_over(step, FO_STATE_STANDBY_READY, FO_REASON_WANTS_ME_STANDBY);
-	else
+	if (!fo_grant(step))
 		active_check(step);
-}
-
-static void active_operator_standby(struct fo_step *step)
-{
-	if (is_mate_level(step->fsm))
-		fo_hand_over(step, FO_STATE_STANDBY_READY, FO_REASON_CONFIG_COMMAND);
 }
 
 static void active_tick(struct fo_step *step)
@@ -426,7 +407,7 @@ static void failed_check(struct fo_step *step)
 {
 	struct fo_fsm *fsm = step->fsm;
 
-	if (fsm->flags.is_store_failed || fo_is_retry_pending(fsm) || is_worse(fsm))
+	if (fsm->flags.is_store_failed || fo_is_retry_pending(fsm) || fo_is_worse(fsm))
 		return;
 	if (fo_mate_serves(fsm) && fo_should_join(fsm))
 		fo_join(step, FO_REASON_INTERFACE_OK);
@@ -440,6 +421,8 @@ static void failed_hello(struct fo_step *step)
 
 	if (fo_mate_serves(fsm))
 		fsm->flags.wants_mate_active = false;
+	else if (fsm->flags.is_mate_heard && (fo_yield(step) || fo_take_up(step)))
+		return;
 	failed_check(step);
 }
 
@@ -458,7 +441,7 @@ static void failed_tick(struct fo_step *step)
 	}
 	/* A bad active is better than none. */
 	if (!fsm->flags.is_mate_heard && !hears_serving_stranger(fsm))
-		fo_activate(step, FO_REASON_HELLO_NOT_HEARD);
+		fo_volunteer(step, FO_REASON_HELLO_NOT_HEARD);
 	else if (fsm->flags.is_mate_heard && monotime_reached(now, idle))
 		fo_negotiate(step, FO_REASON_STATE_CHECK);
 }
@@ -470,14 +453,15 @@ static void failed_reset(struct fo_step *step)
 
 static void failed_store_ok(struct fo_step *step)
 {
-	if (!fo_is_retry_pending(step->fsm) && !is_worse(step->fsm))
+	if (!fo_is_retry_pending(step->fsm) && !fo_is_worse(step->fsm))
 		fo_negotiate(step, FO_REASON_STATE_CHECK);
 }
 
 #define STANDBY_HANDLERS                                                                           \
 	[FO_EVENT_HELLO] = standby_hello, [FO_EVENT_TICK] = standby_tick,                          \
 	[FO_EVENT_HEALTH] = standby_check_health, [FO_EVENT_STORE_FAILED] = on_store_failed,       \
-	[FO_EVENT_SYNC_STARTED] = sync_started, [FO_EVENT_PARAMS] = on_enabled_change
+	[FO_EVENT_SYNC_STARTED] = sync_started, [FO_EVENT_PARAMS] = on_enabled_change,             \
+	[FO_EVENT_OPERATOR_ACTIVE] = fo_order_active
 
 #define SYNCING_HANDLERS                                                                           \
 	STANDBY_HANDLERS, [FO_EVENT_SYNC_DONE] = sync_done, [FO_EVENT_SYNC_FAILED] = sync_failed
@@ -496,7 +480,7 @@ static const handler_fn HANDLERS[FO_STATE__MAX][FO_EVENT__MAX] = {
 	[FO_STATE_NEGOTIATION] = {[FO_EVENT_HELLO] = negotiation_hello,
 				  [FO_EVENT_TICK] = negotiation_tick,
 				  [FO_EVENT_NOT_SCHEDULED] = negotiation_not_scheduled,
-				  [FO_EVENT_OPERATOR_ACTIVE] = negotiation_operator_active,
+				  [FO_EVENT_OPERATOR_ACTIVE] = fo_order_active,
 				  [FO_EVENT_STORE_FAILED] = on_store_failed,
 				  [FO_EVENT_PARAMS] = on_enabled_change},
 	[FO_STATE_COLD_STANDBY] = {STANDBY_HANDLERS, [FO_EVENT_SYNC_FAILED] = sync_failed},
@@ -504,8 +488,7 @@ static const handler_fn HANDLERS[FO_STATE__MAX][FO_EVENT__MAX] = {
 				  [FO_EVENT_SYNC_BULK] = sync_bulk},
 	[FO_STATE_SYNC_FILE_SYSTEM] = {SYNCING_HANDLERS, [FO_EVENT_SYNC_BULK] = sync_bulk},
 	[FO_STATE_BULK_SYNC] = {SYNCING_HANDLERS},
-	[FO_STATE_STANDBY_READY] = {STANDBY_HANDLERS, [FO_EVENT_OPERATOR_ACTIVE] =
-							      standby_operator_active},
+	[FO_STATE_STANDBY_READY] = {STANDBY_HANDLERS},
 	[FO_STATE_JUST_ACTIVE] = {[FO_EVENT_HELLO] = waiting_hello,
 				  [FO_EVENT_TICK] = waiting_tick,
 				  [FO_EVENT_TERM_DURABLE] = on_progress,
@@ -525,12 +508,14 @@ static const handler_fn HANDLERS[FO_STATE__MAX][FO_EVENT__MAX] = {
 			     [FO_EVENT_HEALTH] = active_check,
 			     [FO_EVENT_STORE_FAILED] = active_check,
 			     [FO_EVENT_NOT_SCHEDULED] = on_active_not_scheduled,
-			     [FO_EVENT_OPERATOR_STANDBY] = active_operator_standby,
+			     [FO_EVENT_OPERATOR_STANDBY] = fo_order_standby,
+			     [FO_EVENT_OPERATOR_MAINTENANCE] = fo_order_maintenance,
 			     [FO_EVENT_PARAMS] = on_enabled_change},
 	[FO_STATE_FAILED] = {[FO_EVENT_HELLO] = failed_hello,
 			     [FO_EVENT_TICK] = failed_tick,
 			     [FO_EVENT_HEALTH] = failed_check,
 			     [FO_EVENT_OPERATOR_RESET] = failed_reset,
+			     [FO_EVENT_OPERATOR_ACTIVE] = fo_order_active,
 			     [FO_EVENT_STORE_OK] = failed_store_ok,
 			     [FO_EVENT_PARAMS] = on_enabled_change},
 };

@@ -30,8 +30,7 @@ static bool is_other_history(const struct fo_fsm *fsm)
 	return ours != 0 && theirs != 0 && ours != theirs;
 }
 
-/* Terms of two histories say nothing about each other; data against none does. 0: they decide. */
-static int compare_data(const struct fo_fsm *fsm)
+int fo_data_compare(const struct fo_fsm *fsm)
 {
 	return is_other_history(fsm) ? fsm->position.has_data - fsm->mate.position.has_data : 0;
 }
@@ -58,6 +57,7 @@ void fo_say(struct fo_step *step)
 	struct fo_fsm *fsm = step->fsm;
 
 	fo_push(step, (struct fo_action){.type = FO_ACTION_SEND_HELLO});
+	fsm->timers.said = step->event->at;
 	fsm->timers.next_hello = monotime_add_ms(step->event->at, fsm->params.poll_ms);
 	step->has_moved = false;
 }
@@ -118,6 +118,7 @@ static void leave_standby(struct fo_step *step)
 		fo_push(step, (struct fo_action){.type = FO_ACTION_STOP_SYNC});
 	fsm->flags.wants_active = false;
 	fsm->flags.wants_mate_active = false;
+	fsm->flags.is_forced = false;
 	fsm->flags.is_handed_over = false;
 	fsm->flags.is_outvoted = false;
 	fsm->timers.retry = MONOTIME_NEVER;
@@ -127,13 +128,17 @@ static void leave_standby(struct fo_step *step)
 void fo_activate(struct fo_step *step, enum fo_reason reason)
 {
 	struct fo_fsm *fsm = step->fsm;
+	bool is_ordered = reason == FO_REASON_CONFIG_COMMAND || fsm->mate.is_forced;
 
+	fsm->tolerated = is_ordered && fo_is_worse(fsm) ? fsm->health.score : FO_HEALTH_FULL + 1;
 	leave_standby(step);
+	fsm->flags.is_set_aside = false;
 	fsm->stage = FO_STAGE_WAITING;
 	fsm->timers.promise = step->event->at;
 	fsm->timers.until = monotime_add_ms(step->event->at, fo_progress_ms(fsm));
 	enter_row(step, FO_STATE_JUST_ACTIVE, reason);
 	fo_activate_go(step);
+	fo_count_change(step, reason);
 }
 
 void fo_activate_go(struct fo_step *step)
@@ -187,11 +192,24 @@ void fo_withdraw(struct fo_step *step)
 void fo_activation_failed(struct fo_step *step)
 {
 	struct fo_fsm *fsm = step->fsm;
-	uint64_t retry_ms = fsm->params.hold_ms > 1000 ? fsm->params.hold_ms : 1000;
+	uint64_t hold_ms =
+		fsm->params.hold_ms > FO_RETRY_MIN_MS ? fsm->params.hold_ms : FO_RETRY_MIN_MS;
 
 	fo_withdraw(step);
 	enter_row(step, FO_STATE_FAILED, FO_REASON_PROGRESSION_FAILED);
-	fsm->timers.retry = monotime_add_ms(step->event->at, retry_ms);
+	fsm->timers.retry = monotime_add_ms(step->event->at,
+					    hold_ms < FO_RETRY_MAX_MS ? hold_ms : FO_RETRY_MAX_MS);
+}
+
+void fo_defer_election(struct fo_step *step)
+{
+	struct fo_fsm *fsm = step->fsm;
+	struct monotime now = step->event->at;
+	struct monotime until = monotime_add_ms(now, fo_listen_ms(fsm));
+
+	fsm->timers.elect = monotime_add_ms(now, 2 * (uint64_t)fsm->params.poll_ms);
+	if (monotime_reached(until, fsm->timers.until))
+		fsm->timers.until = until;
 }
 
 void fo_negotiate(struct fo_step *step, enum fo_reason reason)
@@ -199,14 +217,11 @@ void fo_negotiate(struct fo_step *step, enum fo_reason reason)
 	struct fo_fsm *fsm = step->fsm;
 	struct monotime now = step->event->at;
 
+	fsm->flags.has_listened = fo_is_standby_state(fsm->state) && !fsm->flags.is_mate_heard;
 	leave_standby(step);
 	fsm->flags.has_waited = false;
-	fsm->timers.elect = now;
-	fsm->timers.until = monotime_add_ms(now, fo_listen_ms(fsm));
-	/* Hellos that were queued while this unit stood still speak of the past: hear a fresh one.
-	 */
-	if (reason == FO_REASON_NOT_SCHEDULED)
-		fsm->timers.elect = monotime_add_ms(now, 2 * (uint64_t)fsm->params.poll_ms);
+	fsm->timers.until = now;
+	fo_defer_election(step);
 	fo_enter(step, FO_STATE_NEGOTIATION, reason);
 	if (fsm->flags.is_store_failed)
 		fo_fail(step, FO_REASON_STORE_FAILED);
@@ -267,9 +282,12 @@ void fo_hand_over(struct fo_step *step, enum fo_state to, enum fo_reason reason)
 	fo_withdraw(step);
 	leave_standby(step);
 	fsm->flags.wants_mate_active = true;
-	fsm->flags.is_handed_over = to == FO_STATE_STANDBY_READY;
+	fsm->flags.is_handed_over = to != FO_STATE_FAILED;
+	fsm->flags.is_set_aside =
+		reason == FO_REASON_CONFIG_COMMAND || reason == FO_REASON_WANTS_ME_STANDBY;
 	fsm->timers.mate_idle = step->event->at;
 	fo_enter(step, to, reason);
+	fo_count_change(step, reason);
 	fo_promise(step);
 }
 
@@ -283,7 +301,7 @@ bool fo_contest(struct fo_step *step)
 		       (fsm->mate.term == fsm->terms.own && fsm->params.unit != FO_UNIT_PRIMARY);
 
 	if (fo_mate_serves(fsm) && is_lost) {
-		if (compare_data(fsm) > 0) {
+		if (fo_data_compare(fsm) > 0) {
 			/* Ours must be the newer term of the two. */
 			fo_withdraw(step);
 			fo_activate(step, FO_REASON_MATE_EMPTY);
@@ -305,14 +323,14 @@ bool fo_contest(struct fo_step *step)
 
 bool fo_is_mate_newer(const struct fo_fsm *fsm)
 {
-	int data = compare_data(fsm);
+	int data = fo_data_compare(fsm);
 
 	return data < 0 || (data == 0 && fsm->position.term <= fsm->mate.term);
 }
 
 enum fo_reason fo_takeover_reason(const struct fo_fsm *fsm)
 {
-	return compare_data(fsm) > 0 ? FO_REASON_MATE_EMPTY : FO_REASON_STATE_CHECK;
+	return fo_data_compare(fsm) > 0 ? FO_REASON_MATE_EMPTY : FO_REASON_STATE_CHECK;
 }
 
 bool fo_should_join(const struct fo_fsm *fsm)
@@ -322,7 +340,7 @@ bool fo_should_join(const struct fo_fsm *fsm)
 
 	/* A replacement counts its terms anew: ours may be no newer than its own, and yet it lacks
 	 * ours. */
-	if (compare_data(fsm) == 0 && is_behind &&
+	if (fo_data_compare(fsm) == 0 && is_behind &&
 	    (is_empty || fsm->position.term == fsm->mate.term))
 		return false;
 	return fo_is_mate_newer(fsm);
@@ -333,10 +351,10 @@ bool fo_elects_me(const struct fo_fsm *fsm)
 	int compared = fo_position_compare(fsm->position, fsm->mate.position);
 	bool is_standby = fo_is_standby_state(fsm->state);
 
-	if (!fsm->mate.may_activate)
-		return true;
-	if (compare_data(fsm) != 0)
-		return compare_data(fsm) > 0;
+	if (!fo_may_activate(fsm) || !fsm->mate.may_activate)
+		return fo_may_activate(fsm);
+	if (fo_data_compare(fsm) != 0)
+		return fo_data_compare(fsm) > 0;
 	if (compared != 0)
 		return compared > 0;
 	if (fsm->health.score != fsm->mate.health.score)
@@ -358,6 +376,26 @@ bool fo_mate_is_ready(const struct fo_fsm *fsm)
 	       fsm->mate.may_activate && !fsm->mate.is_serving;
 }
 
+bool fo_mate_is_level(const struct fo_fsm *fsm)
+{
+	return fo_mate_is_ready(fsm) && fo_is_level(fsm);
+}
+
+bool fo_may_activate(const struct fo_fsm *fsm)
+{
+	const struct fo_flags *flags = &fsm->flags;
+
+	if (!fsm->params.is_enabled || flags->is_stopping || flags->is_store_failed)
+		return false;
+	return fsm->state != FO_STATE_FAILED &&
+	       (!flags->is_maintenance || flags->wants_active || fsm->stage != FO_STAGE_NONE);
+}
+
+bool fo_is_worse(const struct fo_fsm *fsm)
+{
+	return fsm->health.is_failing && fsm->health.score < fsm->mate.health.score;
+}
+
 uint64_t fo_listen_ms(const struct fo_fsm *fsm)
 {
 	uint64_t polls_ms = 3 * (uint64_t)fsm->params.poll_ms;
@@ -376,7 +414,7 @@ uint64_t fo_sync_retry_ms(const struct fo_fsm *fsm)
 {
 	uint64_t ms = fsm->params.poll_ms > 1000 ? fsm->params.poll_ms : 1000;
 
-	return ms < FO_SYNC_RETRY_MAX_MS ? ms : FO_SYNC_RETRY_MAX_MS;
+	return ms < FO_RETRY_MAX_MS ? ms : FO_RETRY_MAX_MS;
 }
 
 bool fo_is_retry_pending(const struct fo_fsm *fsm)

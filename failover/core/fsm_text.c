@@ -44,6 +44,7 @@ static const char *const REASON_TEXTS[FO_REASON__MAX] = {
 	[FO_REASON_LEAVING] = "Mate left in an orderly way",
 	[FO_REASON_MATE_EMPTY] = "Active mate was replaced and holds no trustpoint",
 	[FO_REASON_OTHER_HISTORY] = "Certificate stores have different histories",
+	[FO_REASON_PREEMPT] = "Preempt",
 };
 
 const char *fo_state_text(enum fo_state state)

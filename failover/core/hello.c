@@ -53,7 +53,7 @@ struct hello_codec {
 	struct peer peers[PEERS_MAX];
 	struct peer *proven;
 	struct peer *heard;  /* latest that was authentic */
-	uint64_t echo_floor; /* the newest counter of ours that a believed hello echoed */
+	uint64_t echo_floor; /* another boot is believed by an echo of a counter above this */
 	uint64_t clock;
 };
 
@@ -397,13 +397,19 @@ static bool is_proof(const struct hello_codec *codec, const struct hello *hello)
 
 static void believe(struct hello_codec *codec, struct peer *peer, const struct hello *hello)
 {
-	if (codec->proven && codec->proven != peer) {
+	bool is_another = codec->proven && codec->proven != peer;
+
+	if (is_another) {
 		if (codec->heard == codec->proven)
 			codec->heard = NULL;
 		peer_clear(codec->proven);
 	}
 	codec->proven = peer;
-	if (is_proof(codec, hello))
+	/* What the boot before said last may still be under way, and echo more than this one did
+	 * so far; but nothing that is sent from now on. */
+	if (is_another)
+		codec->echo_floor = codec->counter;
+	else if (is_proof(codec, hello))
 		codec->echo_floor = hello->echo_counter;
 }
 

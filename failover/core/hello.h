@@ -18,8 +18,9 @@
  * Replays: within a boot the counter must be newer than any taken on that path (a 64-wide window,
  * RFC 4303 section 3.4.3). Another boot id of the mate is believed only when the datagram echoes
  * *our* boot id, which is random, so that nothing recorded before we started can be played; and it
- * must echo a newer counter of ours than every hello believed before, so that boot ids that a later
- * one replaced are never taken again.
+ * must echo a newer counter of ours than every hello believed before, and than all that we had sent
+ * when its predecessor was believed, so that boot ids that a later one replaced are never taken
+ * again, whatever of them is still under way.
  *
  * The first 7 bytes mean the same in every version: a unit with another key or release can tell
  * from them that somebody is there, and whether it serves (hello_peek).

@@ -133,6 +133,16 @@ bool engine_keep_orphans(struct engine *engine)
 	return true;
 }
 
+static void log_suspended(const struct engine *engine)
+{
+	uint64_t ns = monotime_since(engine->fsm.flap.until, monotime_now());
+
+	log_message(LOG_ALERT, 105037,
+		    "(%s) The primary and standby units are switching back and forth as the active "
+		    "unit: no change of this unit's own will for %" PRIu64 " seconds",
+		    fo_unit_text(engine->config->failover.unit), ns / MONOTIME_NS_PER_SEC);
+}
+
 void engine_act(struct engine *engine, const struct fo_action *action)
 {
 	switch (action->type) {
@@ -166,6 +176,9 @@ void engine_act(struct engine *engine, const struct fo_action *action)
 		engine->store.orphans_term = action->term;
 		engine->store.is_everything_orphaned |= action->is_everything;
 		(void)engine_keep_orphans(engine);
+		break;
+	case FO_ACTION_SUSPENDED:
+		log_suspended(engine);
 		break;
 	case FO_ACTION_STOPPED:
 		history_flush(engine);

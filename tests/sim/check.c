@@ -129,9 +129,10 @@ static void check_election(struct sim_world *world, const struct sim_node *node)
 	if (ours.lineage != theirs.lineage && ours.has_data != theirs.has_data)
 		is_older = theirs.has_data;
 
+	/* A unit in maintenance does not stand for election. */
 	if (is_older && mate->fsm.state == FO_STATE_NEGOTIATION &&
-	    mate->fsm.reason != FO_REASON_NOT_SCHEDULED && world->calm_since != UINT64_MAX &&
-	    world->now - world->calm_since > excuse_ns(world))
+	    !mate->fsm.flags.is_maintenance && mate->fsm.reason != FO_REASON_NOT_SCHEDULED &&
+	    world->calm_since != UINT64_MAX && world->now - world->calm_since > excuse_ns(world))
 		sim_fail(world, "%s claims although the %s has newer data",
 			 fo_unit_text(node->unit), fo_unit_text(mate->unit));
 }
@@ -282,7 +283,9 @@ void sim_check_end(struct sim_world *world)
 	standby = sim_mate(world, active);
 	if (!is_same_place(active->disk.position, standby->disk.position))
 		sim_fail(world, "the standby is ready and lacks something");
-	if (world->now - world->moved_at < 2 * world->hold_ns)
+	/* A primary that preempts does so when everything is well, which is now. */
+	if (world->now - world->moved_at < 2 * world->hold_ns &&
+	    active->fsm.reason != FO_REASON_PREEMPT)
 		sim_fail(world, "the units do not come to rest");
 	check_writes(world, active);
 }

@@ -181,6 +181,9 @@ static void act(struct sim_world *world, struct sim_node *node, const struct fo_
 		sim_trace(world, node, "stopped");
 		sim_node_crash(world, node);
 		break;
+	case FO_ACTION_SUSPENDED:
+		sim_trace(world, node, "switches too often: no more of its own will");
+		break;
 	case FO_ACTION_ANNOUNCE:
 		node->watch.announced_at = world->now;
 		break;

@@ -41,6 +41,14 @@ void pass_ms(struct unit *unit, uint64_t ms)
 	feed_type(unit, FO_EVENT_TICK);
 }
 
+void stand_beside(struct unit *unit, struct fo_mate_view mate)
+{
+	hear(unit, mate);
+	assert_int_equal(unit->fsm.state, FO_STATE_NEGOTIATION);
+	pass_ms(unit, 2 * POLL_MS);
+	hear(unit, mate);
+}
+
 void fail_interfaces(struct unit *unit, uint32_t failed)
 {
 	feed(unit, (struct fo_event){.type = FO_EVENT_HEALTH,

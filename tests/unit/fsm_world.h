@@ -26,6 +26,8 @@ void feed(struct unit *unit, struct fo_event event);
 void feed_type(struct unit *unit, enum fo_event_type type);
 /* A mate without a score is healthy. */
 void hear(struct unit *unit, struct fo_mate_view mate);
+/* ... and again when an election may be held. */
+void stand_beside(struct unit *unit, struct fo_mate_view mate);
 /* So many of this unit's interfaces fail, of which one is enough. */
 void fail_interfaces(struct unit *unit, uint32_t failed);
 /* The clock moves on, then ticks. */

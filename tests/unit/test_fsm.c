@@ -108,11 +108,12 @@ static void of_two_that_start_the_newer_data_win_then_health_then_the_primary(vo
 		feed(&unit, (struct fo_event){.type = FO_EVENT_START,
 					      .params = PRIMARY,
 					      .boot = {.position = {.term = 2, .seq = 5}}});
-		hear(&unit, (struct fo_mate_view){.state = FO_STATE_NEGOTIATION,
-						  .position = {.term = 2, .seq = CASES[i].seq},
-						  .health = fo_health_of_interfaces(
-							  CASES[i].failed_interfaces, 1),
-						  .may_activate = CASES[i].may_activate});
+		stand_beside(&unit,
+			     (struct fo_mate_view){.state = FO_STATE_NEGOTIATION,
+						   .position = {.term = 2, .seq = CASES[i].seq},
+						   .health = fo_health_of_interfaces(
+							   CASES[i].failed_interfaces, 1),
+						   .may_activate = CASES[i].may_activate});
 		assert_int_equal(unit.fsm.state, CASES[i].expected);
 	}
 }
@@ -305,7 +306,8 @@ static void a_silent_standby_does_not_disturb_the_active(void **state)
 
 	(void)state;
 	hear(&unit, (struct fo_mate_view){.state = FO_STATE_STANDBY_READY, .may_activate = true});
-	pass_ms(&unit, 100 * HOLD_MS);
+	for (unsigned ms = 0; ms < 10 * HOLD_MS; ms += POLL_MS)
+		pass_ms(&unit, POLL_MS);
 	assert_int_equal(unit.fsm.state, FO_STATE_ACTIVE);
 	assert_int_equal(unit.update.n_actions, 1);
 	assert_int_equal(unit.update.actions[0].type, FO_ACTION_SEND_HELLO);

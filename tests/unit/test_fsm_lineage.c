@@ -137,7 +137,7 @@ static void of_two_that_start_data_beat_everything(void **state)
 		fail_interfaces(&unit, 1);
 		mate.state = FO_STATE_NEGOTIATION;
 		mate.is_serving = false;
-		hear(&unit, mate);
+		stand_beside(&unit, mate);
 		assert_int_equal(unit.fsm.state, CASES[i].expected);
 	}
 }

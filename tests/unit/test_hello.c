@@ -328,6 +328,29 @@ static void a_rebooted_mate_is_believed_again_after_one_exchange(void **state)
 	hello_codec_free(restarted);
 }
 
+/* The new boot was proven by an older counter of ours than the one that the old boot heard last. */
+static void the_last_words_of_a_boot_do_not_displace_the_next_one(void **state)
+{
+	struct pair *pair = *state;
+	struct hello_codec *restarted = codec_of(FO_UNIT_SECONDARY, BOOT_B2);
+	struct datagram early, late, last_words, proof;
+	struct hello hello;
+	bool is_current;
+
+	acquaint(pair->a, pair->b);
+	early = seal(pair->a);
+	late = seal(pair->a);
+	assert_int_equal(take_code(pair->b, 0, &late), 0);
+	last_words = seal(pair->b);
+	assert_int_equal(take_code(restarted, 0, &early), 0);
+	proof = seal(restarted);
+	assert_int_equal(take(pair->a, 0, &proof, &hello, &is_current), 0);
+	assert_true(is_current);
+	assert_int_equal(take(pair->a, 0, &last_words, &hello, &is_current), 0);
+	assert_false(is_current);
+	hello_codec_free(restarted);
+}
+
 static void a_boot_that_a_later_one_replaced_is_never_believed_again(void **state)
 {
 	struct pair *pair = *state;
@@ -443,6 +466,7 @@ int main(void)
 		TEST(a_recording_from_before_our_start_is_not_believed),
 		TEST(a_rebooted_mate_is_believed_again_after_one_exchange),
 		TEST(a_boot_that_a_later_one_replaced_is_never_believed_again),
+		TEST(the_last_words_of_a_boot_do_not_displace_the_next_one),
 		TEST(replayed_candidates_do_not_displace_the_proven_mate),
 		TEST(random_bytes_are_refused),
 		TEST(a_body_outside_its_ranges_is_malformed),
