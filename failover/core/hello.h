@@ -29,6 +29,7 @@
 #define HELLO_SIZE_MAX 512
 #define HELLO_KEY_SIZE 32
 #define HELLO_PATHS_MAX 136 /* two a monitored interface, one a link to the mate */
+#define HELLO_INTERFACES_MAX 64
 
 #define HELLO_REPORTS_MAX 4
 
@@ -52,6 +53,10 @@ struct hello {
 	char software[32];
 	struct hello_report reports[HELLO_REPORTS_MAX];
 	size_t n_reports;
+	uint32_t interface_names; /* hash of the names below; both units' are equal where their
+				   * configurations are */
+	uint8_t interface_words[HELLO_INTERFACES_MAX]; /* health_view_pack */
+	size_t n_interfaces;
 	/* from the header */
 	uint64_t boot;
 	uint64_t counter;

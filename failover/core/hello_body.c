@@ -77,6 +77,9 @@ int hello_body_pack(const struct hello *hello, size_t max, uint8_t *ret_data, si
 	message.lineage = hello->view.position.lineage;
 	message.has_data = hello->view.position.has_data;
 	pack_reports(hello, &message, items, pointers);
+	message.interface_names = hello->interface_names;
+	message.interface_words = (ProtobufCBinaryData){
+		hello->n_interfaces, (uint8_t *)(uintptr_t)hello->interface_words};
 	if (asafo__wire__hello__get_packed_size(&message) > max)
 		return ERR_TOO_LARGE;
 	*ret_size = asafo__wire__hello__pack(&message, ret_data);
@@ -137,6 +140,14 @@ int hello_body_unpack(const uint8_t *data, size_t size, struct hello *ret_hello)
 	ret_hello->echo_held_us = message->echo_held_us;
 	ret_hello->hold_ms = message->hold_ms;
 	unpack_reports(message, ret_hello);
+	ret_hello->n_interfaces = 0;
+	ret_hello->interface_names = message->interface_names;
+	/* More than fit are a later version's: none is told, rather than a part. */
+	if (message->interface_words.len <= sizeof(ret_hello->interface_words)) {
+		ret_hello->n_interfaces = message->interface_words.len;
+		memcpy(ret_hello->interface_words, message->interface_words.data,
+		       ret_hello->n_interfaces);
+	}
 	copy_printable(message->software, sizeof(ret_hello->software), ret_hello->software);
 	return 0;
 }

@@ -18,6 +18,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "failover/engine/health.h"
 #include "failover/methods/methods.h"
 #include "failover/engine/hooks.h"
 #include "failover/engine/pairing.h"
@@ -206,6 +207,7 @@ void engine_send_hello(struct engine *engine)
 	memcpy(hello.digest, engine->store.position.digest, sizeof(hello.digest));
 	clockwatch_fill(engine, &hello);
 	hello.n_reports = path_set_report(engine->pair.paths, hello.reports);
+	engine_health_fill_hello(engine->health, &hello);
 	r = hello_seal(engine->pair.codec, &hello, data, &size);
 	clockwatch_sent(engine, hello_codec_counter(engine->pair.codec));
 	if (r < 0)
@@ -239,6 +241,8 @@ int engine_new(sd_event *event, const struct child_options *options, struct engi
 	if (r == 0)
 		r = methods_new(engine, &engine->methods);
 	if (r == 0)
+		r = engine_health_new(engine, &engine->health);
+	if (r == 0)
 		r = sd_event_add_time(event, &engine->timer, CLOCK_MONOTONIC, 0, 1, on_timer,
 				      engine);
 	if (r >= 0)
@@ -268,6 +272,7 @@ void engine_free(struct engine *engine)
 	history_drop(engine);
 	methods_free(engine->methods);
 	history_keep_done(&engine->history_keep);
+	engine_health_free(engine->health);
 	control_server_free(engine->rooms.control);
 	if (engine->rooms.control_fd >= 0)
 		(void)close(engine->rooms.control_fd);

@@ -35,6 +35,7 @@ struct replication;
 struct pairing;
 struct methods;
 struct hooks;
+struct engine_health;
 
 /* A place in the replicated store's history; two equal ones are equal contents. */
 struct engine_position {
@@ -140,6 +141,7 @@ struct engine {
 	struct pairing *pairing;
 	struct methods *methods;
 	struct hooks *hooks;
+	struct engine_health *health;
 	struct engine_lacking lacking;
 	struct history history;
 	struct history_keep history_keep;
@@ -254,7 +256,7 @@ bool engine_position_equal(const struct engine_position *a, const struct engine_
 
 /* ---- monitor.c: the interfaces ---- */
 int engine_monitor_start(struct engine *engine);
-/* Counts failed monitored interfaces again and feeds INTERFACES on a change. */
+/* Steps the machines of the interfaces and feeds INTERFACES on a change. */
 void engine_monitor_check(struct engine *engine);
 /* Sets up the devices of the configuration that nobody has set up yet. */
 void engine_raise_devices(const struct engine *engine);

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "failover/engine/clockwatch.h"
 #include "failover/engine/engine.h"
+#include "failover/engine/health.h"
 #include "failover/engine/report.h"
 #include "failover/engine/stranger.h"
 #include "failover/methods/methods.h"
@@ -81,6 +82,7 @@ static void take_hello(struct engine *engine, const struct hello *hello)
 	if (engine_is_active(engine) && hello->view.state == FO_STATE_STANDBY_READY &&
 	    !engine_position_equal(&mate->position, &engine->store.position))
 		bring_up_to_date(engine, hello->view.wants_active);
+	engine_health_mate(engine->health, hello);
 	methods_on_hello(engine->methods);
 }
 
@@ -104,6 +106,7 @@ static void on_datagram(size_t index, const uint8_t *data, size_t size, void *us
 	}
 	if (is_current) {
 		path_set_heard(pair->paths, index, &hello);
+		engine_health_path_heard(engine->health, index);
 		/* An older one, or the same on a second path, speaks of a past that the machine
 		 * left. */
 		if (hello.is_newest)
@@ -226,6 +229,7 @@ int engine_rebuild_paths(struct engine *engine)
 		path_set_inherit(set, old);
 	engine->pair.paths = set;
 	path_set_free(old);
+	engine_health_configure(engine->health);
 	return 0;
 }
 bool engine_same_paths(const struct config *a, const struct config *b)

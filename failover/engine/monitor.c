@@ -1,39 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Link state of the monitored interfaces, from the kernel's events. An interface without carrier
- * has failed; the state machine compares the score with the mate's.
+ * What the kernel tells of links and addresses, and who has to hear of it. The health comes first:
+ * an active unit that lost a link hands over before anything else is done.
  */
 #include <string.h>
 
 #include "base/err.h"
 #include "base/log.h"
 #include "failover/engine/engine.h"
-
-static bool is_failed(const struct engine *engine, const struct config_interface *interface)
-{
-	struct linkmon_link link = {0};
-
-	if (!interface->is_monitored || interface->is_shutdown || !interface->name[0])
-		return false;
-	linkmon_get(engine->addresses.linkmon, interface->device, &link);
-	return !link.is_present || !link.is_admin_up || !link.has_carrier;
-}
+#include "failover/engine/health.h"
 
 void engine_monitor_check(struct engine *engine)
 {
-	const struct fo_health *now = &engine->fsm.health;
-	struct fo_health health;
-	uint32_t failed = 0;
-
-	if (!engine->addresses.linkmon)
-		return;
-	for (size_t i = 0; i < engine->config->n_interfaces; i++)
-		failed += is_failed(engine, &engine->config->interfaces[i]);
-	health = fo_health_of_interfaces(failed, engine->config->failover.interface_policy);
-	if (health.score == now->score && health.failed_interfaces == now->failed_interfaces &&
-	    health.is_failing == now->is_failing)
-		return;
-	engine_feed(engine, (struct fo_event){.type = FO_EVENT_HEALTH, .health = health});
+	engine_health_check_links(engine->health);
 }
 
 /*
@@ -86,6 +65,7 @@ static void on_link(const struct linkmon_link *link, void *userdata)
 				    fo_unit_text(engine->config->failover.unit),
 				    link->has_carrier ? "Up" : "Down", interface->name);
 	}
+	engine_monitor_check(engine);
 	if (link->is_present && !link->was_up)
 		engine_raise_devices(engine);
 	if (link->is_present && link->is_admin_up) {
@@ -99,7 +79,6 @@ static void on_link(const struct linkmon_link *link, void *userdata)
 		if (engine->addresses.is_claimed && link->has_carrier)
 			engine_reclaim(engine);
 	}
-	engine_monitor_check(engine);
 }
 
 static void on_address(const struct linkmon_address *address, void *userdata)

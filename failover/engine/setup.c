@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "failover/engine/engine.h"
 #include "failover/methods/methods.h"
+#include "failover/engine/health.h"
 #include "failover/engine/pairing.h"
 #include "failover/engine/report.h"
 #include "failover/replication/replication.h"
@@ -205,8 +206,7 @@ void engine_try_start(struct engine *engine)
 	engine->alive_at = monotime_now();
 	event.at = engine->alive_at;
 	engine_feed(engine, event);
-	/* What was learnt before the machine ran. */
-	engine_monitor_check(engine);
+	engine_health_started(engine->health);
 }
 
 /* What the link is made of; the monitored interfaces are no part of it. */
@@ -250,7 +250,7 @@ void engine_apply_config(struct engine *engine, struct config *config)
 	engine_fronts_role(engine);
 	if (memcmp(&before, &after, sizeof(before)) != 0)
 		engine_feed(engine, (struct fo_event){.type = FO_EVENT_PARAMS, .params = after});
-	engine_monitor_check(engine);
+	engine_health_configure(engine->health);
 	engine_try_start(engine);
 	config_free(old);
 }

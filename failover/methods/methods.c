@@ -15,6 +15,8 @@
 static const struct control_method methods_table[] = {
 	{"asafo.ShowFailover", CONTROL_ACCESS_LOOK, method_show_failover},
 	{"asafo.ShowState", CONTROL_ACCESS_LOOK, method_show_state},
+	{"asafo.ShowMonitorInterface", CONTROL_ACCESS_LOOK, method_show_monitor_interface},
+	{"asafo.ShowTrack", CONTROL_ACCESS_LOOK, method_show_track},
 	{"asafo.ShowHistory", CONTROL_ACCESS_LOOK, method_show_history},
 	{"asafo.ShowFailoverInterface", CONTROL_ACCESS_LOOK, method_show_failover_interface},
 	{"asafo.ShowFailoverStatistics", CONTROL_ACCESS_LOOK, method_show_failover_statistics},

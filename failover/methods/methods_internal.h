@@ -58,6 +58,9 @@ struct json_object *json_trustpoint(const struct engine *engine,
 void method_show_failover(struct control_call *call, struct json_object *parameters,
 			  void *userdata);
 void method_show_state(struct control_call *call, struct json_object *parameters, void *userdata);
+void method_show_monitor_interface(struct control_call *call, struct json_object *parameters,
+				   void *userdata);
+void method_show_track(struct control_call *call, struct json_object *parameters, void *userdata);
 void method_show_history(struct control_call *call, struct json_object *parameters, void *userdata);
 void method_show_failover_interface(struct control_call *call, struct json_object *parameters,
 				    void *userdata);

@@ -7,6 +7,7 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "failover/engine/health.h"
 #include "failover/methods/methods_internal.h"
 
 void json_add_address(struct json_object *object, const char *key,
@@ -19,29 +20,6 @@ void json_add_address(struct json_object *object, const char *key,
 	json_add_text(object, key, text);
 }
 
-static const char *interface_status(const struct engine *engine,
-				    const struct config_interface *interface)
-{
-	struct linkmon_link link = {0};
-
-	linkmon_get(engine->addresses.linkmon, interface->device, &link);
-	if (!link.is_present)
-		return "Unknown";
-	if (!link.is_admin_up)
-		return "Link Down";
-	return link.has_carrier ? "Normal" : "No Link";
-}
-
-/* A hello says how many of the mate's monitored interfaces fail, not which. */
-static const char *mate_status(const struct engine *engine,
-			       const struct config_interface *interface)
-{
-	bool is_known = engine_hears_mate(engine) && interface->is_monitored &&
-			engine->mate.view.health.failed_interfaces == 0;
-
-	return is_known ? "Normal" : "Unknown";
-}
-
 struct json_object *json_interfaces(const struct engine *engine)
 {
 	struct json_object *array = json_object_new_array();
@@ -50,6 +28,7 @@ struct json_object *json_interfaces(const struct engine *engine)
 	for (size_t i = 0; i < engine->config->n_interfaces; i++) {
 		const struct config_interface *interface = &engine->config->interfaces[i];
 		struct json_object *object = json_object_new_object();
+		struct engine_health_shown shown;
 
 		json_add_text(object, "name", interface->name);
 		json_add_text(object, "device", interface->device);
@@ -59,8 +38,11 @@ struct json_object *json_interfaces(const struct engine *engine)
 				 is_active ? &interface->active6 : &interface->standby6);
 		json_add_address(object, "mate_address",
 				 is_active ? &interface->standby4 : &interface->active4);
-		json_add_text(object, "status", interface_status(engine, interface));
-		json_add_text(object, "mate_status", mate_status(engine, interface));
+		engine_health_show_interface(engine->health, interface, &shown);
+		json_add_text(object, "status", shown.status);
+		json_add_text(object, "monitoring", shown.monitoring);
+		json_add_text(object, "mate_status", shown.mate_status);
+		json_add_text(object, "mate_monitoring", shown.mate_monitoring);
 		json_add_flag(object, "monitored", interface->is_monitored);
 		(void)json_object_array_add(array, object);
 	}
@@ -71,10 +53,11 @@ void json_add_failed_interfaces(const struct engine *engine, struct json_object 
 {
 	for (size_t i = 0; i < engine->config->n_interfaces; i++) {
 		const struct config_interface *interface = &engine->config->interfaces[i];
+		struct engine_health_shown shown;
 		char text[CONFIG_NAME_MAX + 16];
 
-		if (!interface->is_monitored || interface->is_shutdown || !interface->name[0] ||
-		    strcmp(interface_status(engine, interface), "Normal") == 0)
+		engine_health_show_interface(engine->health, interface, &shown);
+		if (!shown.is_failed)
 			continue;
 		(void)snprintf(text, sizeof(text), "%s: Failed", interface->name);
 		(void)json_object_array_add(array, json_object_new_string(text));

@@ -57,6 +57,8 @@ static apply_fn handler_find(enum command_id id)
 	if (!handler)
 		handler = apply_service_handler(id);
 	if (!handler)
+		handler = apply_track_handler(id);
+	if (!handler)
 		handler = apply_secondary_handler(id);
 	return handler ? handler : leave_mode;
 }

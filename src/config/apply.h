@@ -22,6 +22,7 @@ apply_fn apply_failover_handler(enum command_id id);
 apply_fn apply_link_handler(enum command_id id);
 apply_fn apply_interface_handler(enum command_id id);
 apply_fn apply_service_handler(enum command_id id);
+apply_fn apply_track_handler(enum command_id id);
 apply_fn apply_secondary_handler(enum command_id id);
 
 /* The value's text; "" where the line has none. */

@@ -77,11 +77,39 @@ static int set_polltime(struct apply *apply, const struct grammar_match *match)
 	return 0;
 }
 
+static int set_interface_polltime(struct apply *apply, const struct grammar_match *match)
+{
+	struct config_failover *failover = &apply->config->failover;
+	const struct value *poll_value, *hold_value;
+	uint32_t poll = read_time(match, "poll-ms", "poll-s", &poll_value);
+	uint32_t hold = read_time(match, "hold-ms", "hold-s", &hold_value);
+
+	if (match->is_negated) {
+		failover->interface_poll_ms = 200;
+		failover->interface_hold_ms = 1000;
+		return 0;
+	}
+	if (hold == 0)
+		hold = poll * 5;
+	if (hold < 5 * poll)
+		return apply_refuse(
+			apply, ERR_SYNTAX, hold_value,
+			"the interface holdtime must be at least 5 polltimes, here %u ms",
+			5 * poll);
+	failover->interface_poll_ms = poll;
+	failover->interface_hold_ms = hold;
+	return 0;
+}
+
 static int set_interface_policy(struct apply *apply, const struct grammar_match *match)
 {
+	struct config_failover *failover = &apply->config->failover;
 	const struct value *count = grammar_match_value(match, "count");
+	const struct value *percent = grammar_match_value(match, "percent");
 
-	apply->config->failover.interface_policy = match->is_negated ? 1 : (uint32_t)count->number;
+	failover->interface_policy = count && !match->is_negated ? (uint32_t)count->number : 1;
+	failover->interface_policy_percent =
+		percent && !match->is_negated ? (uint32_t)percent->number : 0;
 	return 0;
 }
 
@@ -105,6 +133,7 @@ apply_fn apply_failover_handler(enum command_id id)
 		[COMMAND_FAILOVER_UNIT] = set_unit,
 		[COMMAND_FAILOVER_KEY] = set_key,
 		[COMMAND_FAILOVER_POLLTIME] = set_polltime,
+		[COMMAND_FAILOVER_POLLTIME_INTERFACE] = set_interface_polltime,
 		[COMMAND_FAILOVER_INTERFACE_POLICY] = set_interface_policy,
 		[COMMAND_FAILOVER_REPLICATION] = set_replication,
 	};

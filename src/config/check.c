@@ -64,7 +64,7 @@ static int check_times(const struct config_failover *failover, struct why *ret_w
 			       "failover polltime: the holdtime of %u ms is less than 3 polltimes "
 			       "of %u ms",
 			       failover->hold_ms, failover->poll_ms);
-	return 0;
+	return check_interface_times(failover, ret_why);
 }
 
 static int check_link(const struct config_failover *failover, size_t index, struct why *ret_why)
@@ -122,6 +122,10 @@ static int check_failover(const struct config_failover *failover, struct why *re
 		return why_set(ret_why, ERR_SYNTAX,
 			       "failover interface-policy: %u is not from 1 to 250",
 			       failover->interface_policy);
+	if (failover->interface_policy_percent > 100)
+		return why_set(ret_why, ERR_SYNTAX,
+			       "failover interface-policy: %u%% is not from 1%% to 100%%",
+			       failover->interface_policy_percent);
 	for (size_t i = 0; i < failover->n_links && r == 0; i++)
 		r = check_link(failover, i, ret_why);
 	return r < 0 || !failover->is_enabled ? r : check_has_link(failover, ret_why);
@@ -283,6 +287,8 @@ int config_check(const struct config *config, struct why *ret_why)
 		r = check_interface(config, i, ret_why);
 	if (r == 0)
 		r = check_overlaps(config, ret_why);
+	if (r == 0)
+		r = check_tracks(config, ret_why);
 	if (r == 0)
 		r = check_secondaries(config, ret_why);
 	for (size_t i = 0; i < config->n_bindings && r == 0; i++)

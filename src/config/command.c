@@ -35,6 +35,14 @@
 	" [--passphrase-file <passphrase-file:file>]"
 #define BINDING_OPTIONS "<trustpoint:name> [<interface:name>] [--domain <domain:fqdn>]"
 #define JOIN_OPTIONS " [--code-file <code-file:file>]"
+#define INTERFACE_TIMES                                                                            \
+	"{msec <poll-ms:number(50,15000)>|<poll-s:number(1,15)>}"                                  \
+	" [holdtime {msec <hold-ms:number(250,75000)>|<hold-s:number(1,75)>}]"
+#define TRACK "track <number:number(1,500)> "
+#define TRACK_TIMES                                                                                \
+	" [frequency {msec <frequency-ms:number(100,60000)>|<frequency-s:number(1,3600)>}]"        \
+	" [timeout <timeout:number(10,60000)>]"
+#define TRACK_COUNTS " [down <down:number(1,100)>] [up <up:number(1,100)>]"
 #define BINDING "<trustpoint:name> [<interface:name>] [domain <domain:fqdn>]"
 
 static const struct command_row table[] = {
@@ -102,11 +110,28 @@ static const struct command_row table[] = {
 	       "<poll-ms:number(2,15000)>|<poll-s:number(1,15)>}]"
 	       " [holdtime {msec <hold-ms:number(6,45000)>|<hold-s:number(1,45)>}]",
 	       "Return to 100 ms and 500 ms"),
+	CONFIG(CONFIG, REPLICATED, FAILOVER_POLLTIME_INTERFACE,
+	       "failover polltime interface " INTERFACE_TIMES,
+	       "Set after which silence of the mate an interface is tested (half the holdtime), "
+	       "and "
+	       "how often it is looked at; 200 ms and 1 s where nothing is said, 5 s and 25 s on "
+	       "an "
+	       "ASA"),
+	CONFIG(CONFIG, REPLICATED, FAILOVER_POLLTIME_INTERFACE,
+	       "no failover polltime interface [" INTERFACE_TIMES "]", "Return to 200 ms and 1 s"),
 	CONFIG(CONFIG, REPLICATED, FAILOVER_INTERFACE_POLICY,
-	       "failover interface-policy <count:number(1,250)>",
-	       "Set how many failed monitored interfaces cause a failover"),
+	       "failover interface-policy {<percent:percent>|<count:number(1,250)>}",
+	       "Set how many failed monitored interfaces, or what share of them, cause a failover"),
 	CONFIG(CONFIG, REPLICATED, FAILOVER_INTERFACE_POLICY,
-	       "no failover interface-policy [<count:number(1,250)>]", "Return to 1"),
+	       "no failover interface-policy [{<percent:percent>|<count:number(1,250)>}]",
+	       "Return to 1"),
+	CONFIG(CONFIG, REPLICATED, FAILOVER_TRACK,
+	       "failover track <number:number(1,500)> [decrement <decrement:number(1,490)>]",
+	       "Let a track object that is down lower the unit's health, by 10 where nothing is "
+	       "said, and hand over to a healthier mate"),
+	CONFIG(CONFIG, REPLICATED, FAILOVER_TRACK,
+	       "no failover track <number:number(1,500)> [decrement <decrement:number(1,490)>]",
+	       "Track it for show track only"),
 	CONFIG(CONFIG, REPLICATED, FAILOVER_REPLICATION,
 	       "failover replication trustpoint <mode:{off|async|sync}>",
 	       "Send an imported trustpoint to the standby: not before write standby, soon, or at "
@@ -115,6 +140,22 @@ static const struct command_row table[] = {
 	       "no failover replication trustpoint [<mode:{off|async|sync}>]", "Return to off"),
 	CONFIG(CONFIG, REPLICATED, MONITOR_INTERFACE, "[no] monitor-interface <name>",
 	       "Let the interface's health count; named interfaces are monitored by default"),
+	CONFIG(CONFIG, REPLICATED, TRACK,
+	       TRACK "interface <interface:name> line-protocol" TRACK_COUNTS,
+	       "Track whether an interface has a link"),
+	CONFIG(CONFIG, REPLICATED, TRACK,
+	       TRACK
+	       "ping {<address:ipv4>|<address6:ipv6>} [interface <interface:name>]" TRACK_TIMES
+		       TRACK_COUNTS,
+	       "Track whether an address answers pings"),
+	CONFIG(CONFIG, REPLICATED, TRACK,
+	       TRACK "tcp {<address:ipv4>|<address6:ipv6>} <port:number(1,65535)>"
+		     " [interface <interface:name>]" TRACK_TIMES TRACK_COUNTS,
+	       "Track whether a TCP port takes connections"),
+	CONFIG(CONFIG, REPLICATED, TRACK, TRACK "script <script:name>" TRACK_TIMES TRACK_COUNTS,
+	       "Track whether an executable in track.d ends with 0"),
+	CONFIG(CONFIG, REPLICATED, TRACK, "no track <number:number(1,500)>",
+	       "Forget a track object, and that failover tracks it"),
 
 	CONFIG(CONFIG, REPLICATED, TRUSTPOINT, "crypto ca trustpoint <name>",
 	       "Configure a trustpoint; the lines below it belong to it"),
@@ -187,6 +228,10 @@ static const struct command_row table[] = {
 	     "Show the state of both units in the words of IOS"),
 	EXEC(LOOK, CHECK, "check [--json]", "asafo.ShowFailover",
 	     "Say in one line, and by the exit code, whether the pair is well: for monitoring"),
+	EXEC(LOOK, SHOW_MONITOR_INTERFACE, "show monitor-interface [--json]",
+	     "asafo.ShowMonitorInterface", "Show the interfaces of both units and how they are"),
+	EXEC(LOOK, SHOW_TRACK, "show track [<number:number(1,500)>] [--json]", "asafo.ShowTrack",
+	     "Show the track objects of this unit and what they found"),
 	EXEC(LOOK, SHOW_TRUSTPOINTS, "show trustpoints [<name>] [--json]", "asafo.ShowTrustpoints",
 	     "Show trustpoints: what each holds, whether the mate has it, where it is bound"),
 	EXEC(LOOK, SHOW_CERTIFICATES, "show certificates [<name>] [--json]",

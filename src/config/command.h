@@ -15,7 +15,7 @@
  *   [--word] [--word <name:type>]  an option: anywhere behind the first word; with `...` any number
  * of times A pattern that may begin with `no` ("[no] failover", "no nameif") undoes: the match says
  * is_negated. Types: name, host, device, ipv4, mask, ipv6, ipv6prefix, fqdn, number(min,max),
- * secret, hexkey, text, file.
+ * percent, secret, hexkey, text, file.
  */
 enum command_mode {
 	COMMAND_MODE_EXEC,	/* asafo VERB, the shell's prompt */

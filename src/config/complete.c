@@ -52,6 +52,7 @@ static void argument_add(const struct completer *completer, const char *label, e
 		[VALUE_IPV6PREFIX] = "An IPv6 address with its prefix length",
 		[VALUE_FQDN] = "A domain name",
 		[VALUE_NUMBER] = "A number",
+		[VALUE_PERCENT] = "A percentage",
 		[VALUE_SECRET] = "A secret of 1 to 63 visible characters",
 		[VALUE_HEXKEY] = "32 hexadecimal digits",
 		[VALUE_TEXT] = "A text, in quotes where it has blanks",

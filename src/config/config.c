@@ -17,6 +17,8 @@ int config_new(struct config **ret_config)
 	config->failover.unit = FO_UNIT_SECONDARY;
 	config->failover.poll_ms = 100;
 	config->failover.hold_ms = 500;
+	config->failover.interface_poll_ms = 200;
+	config->failover.interface_hold_ms = 1000;
 	config->failover.interface_policy = 1;
 	config->failover.replication = CONFIG_REPLICATION_OFF;
 	config->webvpn.port = 443;

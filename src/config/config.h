@@ -22,6 +22,7 @@
 #define CONFIG_LINKS_MAX 5	   /* failover links and the stateful link */
 #define CONFIG_TRUSTPOINTS_MAX 256 /* ones with lines of their own; the store holds any number */
 #define CONFIG_BINDINGS_MAX 256
+#define CONFIG_TRACKS_MAX 64
 #define CONFIG_SECONDARIES_MAX 1000
 #define CONFIG_DOMAIN_MAX 254
 #define CONFIG_TEXT_MAX (1024u * 1024) /* bytes of a configuration */
@@ -72,8 +73,33 @@ struct config_failover {
 	bool is_new_key_hex; /* new_key is 32 hexadecimal digits: 16 bytes, not a text */
 	uint32_t poll_ms,
 		hold_ms; /* defaults 100, 500; a polltime alone means 5 of it, at most 45 s */
-	uint32_t interface_policy;	     /* default 1 */
+	uint32_t interface_poll_ms,
+		interface_hold_ms;	     /* defaults 200, 1000; at least 5 polltimes */
+	uint32_t interface_policy;	     /* failed interfaces; default 1 */
+	uint32_t interface_policy_percent;   /* ... of the monitored ones; 0: the number is meant */
 	enum config_replication replication; /* default off, the ASA's behaviour */
+};
+
+enum config_track_kind {
+	CONFIG_TRACK_INTERFACE, /* `interface NAME line-protocol` */
+	CONFIG_TRACK_PING,
+	CONFIG_TRACK_TCP,
+	CONFIG_TRACK_SCRIPT,
+	CONFIG_TRACK__MAX,
+};
+
+struct config_track {
+	uint32_t number; /* 1 to 500 */
+	enum config_track_kind kind;
+	char interface[CONFIG_NAME_MAX]; /* INTERFACE; PING, TCP: sent there; empty: by the routes
+					  */
+	struct config_address address;	 /* PING, TCP */
+	uint16_t port;
+	char script[CONFIG_NAME_MAX]; /* in track.d */
+	uint32_t frequency_ms;	      /* default 1000 */
+	uint32_t timeout_ms;	      /* default 500 */
+	uint32_t down, up;	      /* results in a row; default 3, 3 */
+	uint32_t decrement; /* `failover track N decrement D`, default 10; 0: it does not count */
 };
 
 struct config_trustpoint {
@@ -99,6 +125,8 @@ struct config {
 	size_t n_interfaces;
 	struct config_secondary secondaries[CONFIG_SECONDARIES_MAX]; /* in the order of the lines */
 	size_t n_secondaries;
+	struct config_track tracks[CONFIG_TRACKS_MAX]; /* by number */
+	size_t n_tracks;
 	struct config_trustpoint trustpoints[CONFIG_TRUSTPOINTS_MAX];
 	size_t n_trustpoints;
 	struct config_binding bindings[CONFIG_BINDINGS_MAX];

@@ -11,6 +11,11 @@ void reference_rename(struct config *config, const char *old_name, const char *n
 			(void)snprintf(config->bindings[i].interface,
 				       sizeof(config->bindings[i].interface), "%s", new_name);
 	}
+	for (size_t i = 0; i < config->n_tracks; i++) {
+		if (strcmp(config->tracks[i].interface, old_name) == 0)
+			(void)snprintf(config->tracks[i].interface,
+				       sizeof(config->tracks[i].interface), "%s", new_name);
+	}
 	for (size_t i = 0; i < config->webvpn.n_enabled; i++) {
 		if (strcmp(config->webvpn.enabled_on[i], old_name) == 0)
 			(void)snprintf(config->webvpn.enabled_on[i],
@@ -41,4 +46,13 @@ void reference_remove(struct config *config, const char *name)
 		kept++;
 	}
 	webvpn->n_enabled = kept;
+	kept = 0;
+	for (size_t i = 0; i < config->n_tracks; i++) {
+		if (strcmp(config->tracks[i].interface, name) == 0)
+			continue;
+		if (i != kept)
+			config->tracks[kept] = config->tracks[i];
+		kept++;
+	}
+	config->n_tracks = kept;
 }

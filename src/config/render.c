@@ -147,10 +147,64 @@ static void put_failover_shared(struct renderer *renderer, const struct config_f
 		put_time(renderer, " holdtime", failover->hold_ms);
 		PUT(renderer, "\n");
 	}
-	if (failover->interface_policy != 1)
+	if (failover->interface_poll_ms != 200 || failover->interface_hold_ms != 1000) {
+		put_time(renderer, "failover polltime interface", failover->interface_poll_ms);
+		put_time(renderer, " holdtime", failover->interface_hold_ms);
+		PUT(renderer, "\n");
+	}
+	if (failover->interface_policy_percent)
+		PUT(renderer, "failover interface-policy %u%%\n",
+		    failover->interface_policy_percent);
+	else if (failover->interface_policy != 1)
 		PUT(renderer, "failover interface-policy %u\n", failover->interface_policy);
 	PUT(renderer, "failover replication trustpoint %s\n",
 	    replication_word(failover->replication));
+}
+
+static void put_track_target(struct renderer *renderer, const struct config_track *track)
+{
+	char address[INET6_ADDRSTRLEN] = "";
+
+	config_address_format(&track->address, address);
+	switch (track->kind) {
+	case CONFIG_TRACK_INTERFACE:
+		PUT(renderer, " interface %s line-protocol", track->interface);
+		return;
+	case CONFIG_TRACK_PING:
+		PUT(renderer, " ping %s", address);
+		break;
+	case CONFIG_TRACK_TCP:
+		PUT(renderer, " tcp %s %u", address, track->port);
+		break;
+	case CONFIG_TRACK_SCRIPT:
+		PUT(renderer, " script %s", track->script);
+		break;
+	case CONFIG_TRACK__MAX:
+		return;
+	}
+	if (track->interface[0])
+		PUT(renderer, " interface %s", track->interface);
+	if (track->frequency_ms != 1000)
+		put_time(renderer, " frequency", track->frequency_ms);
+	if (track->timeout_ms != 500)
+		PUT(renderer, " timeout %u", track->timeout_ms);
+}
+
+static void put_track(struct renderer *renderer, const struct config_track *track)
+{
+	uint32_t otherwise = track->kind == CONFIG_TRACK_INTERFACE ? 1 : 3;
+
+	PUT(renderer, "track %u", track->number);
+	put_track_target(renderer, track);
+	if (track->down != otherwise)
+		PUT(renderer, " down %u", track->down);
+	if (track->up != otherwise)
+		PUT(renderer, " up %u", track->up);
+	PUT(renderer, "\n");
+	if (track->decrement == 10)
+		PUT(renderer, "failover track %u\n", track->number);
+	else if (track->decrement)
+		PUT(renderer, "failover track %u decrement %u\n", track->number, track->decrement);
 }
 
 static void put_binding(struct renderer *renderer, const struct config_binding *binding)
@@ -199,6 +253,8 @@ int config_render(const struct config *config, enum config_part part, struct buf
 		if (interface->name[0] && !interface->is_monitored)
 			PUT(&renderer, "no monitor-interface %s\n", interface->name);
 	}
+	for (size_t i = 0; i < config->n_tracks; i++)
+		put_track(&renderer, &config->tracks[i]);
 	PUT(&renderer, "!\n");
 	put_services(&renderer, config);
 	return renderer.error;

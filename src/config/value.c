@@ -112,6 +112,17 @@ static bool accept_number(const char *text, uint64_t min, uint64_t max, uint64_t
 	return number >= min && number <= max;
 }
 
+static bool accept_percent(const char *text, uint64_t *ret_number)
+{
+	char digits[4] = "";
+	size_t size = strlen(text);
+
+	if (size < 2 || size > sizeof(digits) || text[size - 1] != '%')
+		return false;
+	memcpy(digits, text, size - 1);
+	return accept_number(digits, 1, 100, ret_number);
+}
+
 static bool is_text_character(char c)
 {
 	return (unsigned char)c >= 0x20 && c != 0x7f;
@@ -142,6 +153,8 @@ bool value_accept(enum value_type type, uint64_t min, uint64_t max, const char *
 		return accept_fqdn(text);
 	case VALUE_NUMBER:
 		return accept_number(text, min, max, &value->number);
+	case VALUE_PERCENT:
+		return accept_percent(text, &value->number);
 	case VALUE_SECRET:
 		return *text && strlen(text) <= VALUE_SECRET_MAX && all(text, is_visible);
 	case VALUE_HEXKEY:
@@ -172,6 +185,7 @@ static const struct {
 			      "an IPv6 address with its prefix length such as 2001:db8::1/64"},
 	[VALUE_FQDN] = {"fqdn", "a domain name such as vpn.example.org or *.example.org"},
 	[VALUE_NUMBER] = {"number", "a number"},
+	[VALUE_PERCENT] = {"percent", "a percentage such as 50%"},
 	[VALUE_SECRET] = {"secret", "a secret of 1 to 63 visible characters"},
 	[VALUE_HEXKEY] = {"hexkey", "32 hexadecimal digits"},
 	[VALUE_TEXT] = {"text", "a text (in quotes where it has blanks)"},

@@ -19,9 +19,10 @@ enum value_type {
 	VALUE_IPV6PREFIX, /* 2001:db8::1/64 */
 	VALUE_FQDN,	  /* domain name, also *.example.org; in lower case afterwards */
 	VALUE_NUMBER,
-	VALUE_SECRET, /* 1 to 63 visible characters */
-	VALUE_HEXKEY, /* 32 hexadecimal digits */
-	VALUE_TEXT,   /* one word; with blanks where it was quoted */
+	VALUE_PERCENT, /* 1% to 100%: its number */
+	VALUE_SECRET,  /* 1 to 63 visible characters */
+	VALUE_HEXKEY,  /* 32 hexadecimal digits */
+	VALUE_TEXT,    /* one word; with blanks where it was quoted */
 	VALUE_FILE,
 	VALUE__MAX,
 };
@@ -34,7 +35,7 @@ struct value {
 	const char *text;	       /* as typed, borrowed from the line; a keyword in full */
 	size_t token;		       /* which word of the line, from 0 */
 	unsigned column;	       /* from 1 */
-	uint64_t number;	       /* NUMBER */
+	uint64_t number;	       /* NUMBER, PERCENT */
 	struct config_address address; /* IPV4, IPV6, IPV6PREFIX; of a MASK the prefix length */
 };
 

@@ -94,6 +94,22 @@ static void put_failover(uint64_t *state, struct buf *text)
 					hold > 45000 ? 45000 : hold);
 	else
 		(void)buf_append_format(text, "failover polltime %u\n", 1 + below(state, 15));
+	if (often(state))
+		(void)buf_append_format(text, "failover polltime interface msec %u\n",
+					50 + below(state, 14950));
+	if (often(state))
+		(void)buf_append_format(text, "failover interface-policy %u%s\n",
+					1 + below(state, 100), often(state) ? "%" : "");
+	for (unsigned i = below(state, 4); i > 0; i--) {
+		unsigned number = 1 + below(state, 500);
+
+		(void)buf_append_format(text, "track %u %s%s\n", number,
+					often(state) ? "ping 192.0.2.9" : "tcp 2001:db8::1 443",
+					often(state) ? "" : " frequency msec 700 down 5");
+		if (often(state))
+			(void)buf_append_format(text, "failover track %u decrement %u\n", number,
+						1 + below(state, 490));
+	}
 	(void)buf_append_format(text, "failover interface-policy %u\n", 1 + below(state, 250));
 	(void)buf_append_format(text, "failover replication trustpoint %s\n",
 				modes[below(state, 3)]);

@@ -230,7 +230,8 @@ static void a_mismatch_says_where_and_what_was_expected(void **state)
 	expect_failure(state, COMMAND_MODE_CONFIG, "no failover key x", 17,
 		       "\"no failover key x\": expected the end of the line");
 	expect_failure(state, COMMAND_MODE_CONFIG, "failover interface-policy 251", 27,
-		       "\"failover interface-policy 251\": expected a number from 1 to 250");
+		       "\"failover interface-policy 251\": expected a percentage such as 50% or a "
+		       "number from 1 to 250");
 	expect_failure(state, COMMAND_MODE_EXEC, "show version --jsno", 14,
 		       "\"show version --jsno\": unknown word, did you mean \"--json\"?");
 	expect_failure(state, COMMAND_MODE_EXEC, "import WEB", 11,
@@ -404,6 +405,12 @@ static void values_are_accepted_by_their_type_only(void **state)
 	assert_true(value_accept(VALUE_NUMBER, 1, 15, "15", NULL));
 	assert_false(value_accept(VALUE_NUMBER, 1, 15, "16", NULL));
 	assert_false(value_accept(VALUE_NUMBER, 1, 15, "07", NULL));
+	assert_true(value_accept(VALUE_PERCENT, 0, 0, "100%", NULL));
+	assert_true(value_accept(VALUE_PERCENT, 0, 0, "1%", NULL));
+	assert_false(value_accept(VALUE_PERCENT, 0, 0, "0%", NULL));
+	assert_false(value_accept(VALUE_PERCENT, 0, 0, "101%", NULL));
+	assert_false(value_accept(VALUE_PERCENT, 0, 0, "%", NULL));
+	assert_false(value_accept(VALUE_PERCENT, 0, 0, "50", NULL));
 	assert_false(value_accept(VALUE_NUMBER, 1, UINT64_MAX, "99999999999999999999", NULL));
 }
 

@@ -90,16 +90,19 @@ static void print_interfaces(const struct screen *screen, struct json_object *re
 		const char *address = view_text(interface, is_mate ? "mate_address" : "address");
 		const char *status = view_text(interface, is_mate ? "mate_status" : "status");
 
+		const char *how = view_text(interface, is_mate ? "mate_monitoring" : "monitoring");
+
 		if (!is_mate && !*address)
 			address = view_text(interface, "address6");
 		if (!*status)
 			status = "Unknown";
+		if (!*how)
+			how = view_flag(interface, "monitored") ? "Monitored" : "Not-Monitored";
 		screen_print(screen,
 			     "                  Interface %s (%s): ", view_text(interface, "name"),
 			     *address ? address : "0.0.0.0");
 		screen_style(screen, status_style(status), "%s", status);
-		screen_print(screen, " (%s)\n",
-			     view_flag(interface, "monitored") ? "Monitored" : "Not-Monitored");
+		screen_print(screen, " (%s)\n", how);
 	}
 }
 

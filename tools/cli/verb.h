@@ -25,9 +25,11 @@ int verb_show_failover_interface(struct cli *cli, const struct grammar_match *ma
 int verb_show_failover(struct cli *cli, const struct grammar_match *match);
 int verb_show_history(struct cli *cli, const struct grammar_match *match);
 int verb_show_redundancy(struct cli *cli, const struct grammar_match *match);
+int verb_show_monitor_interface(struct cli *cli, const struct grammar_match *match);
 int verb_show_ssl(struct cli *cli, const struct grammar_match *match);
 int verb_show_statistics(struct cli *cli, const struct grammar_match *match);
 int verb_show_state(struct cli *cli, const struct grammar_match *match);
+int verb_show_track(struct cli *cli, const struct grammar_match *match);
 int verb_show_trustpoints(struct cli *cli, const struct grammar_match *match);
 int verb_show_version(struct cli *cli, const struct grammar_match *match);
 int verb_write_memory(struct cli *cli, const struct grammar_match *match);
@@ -51,8 +53,10 @@ int render_failover_interface(const struct screen *screen, struct json_object *r
 int render_history(const struct screen *screen, struct json_object *result);
 int render_localca(const struct screen *screen, struct json_object *result);
 int render_redundancy(const struct screen *screen, struct json_object *result);
+int render_monitor_interface(const struct screen *screen, struct json_object *result);
 int render_ssl(const struct screen *screen, struct json_object *result);
 int render_statistics(const struct screen *screen, struct json_object *result);
 int render_state(const struct screen *screen, struct json_object *result);
+int render_track(const struct screen *screen, struct json_object *result);
 int render_trustpoints(const struct screen *screen, struct json_object *result);
 int render_version(const struct screen *screen, struct json_object *result);

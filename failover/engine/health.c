@@ -1,0 +1,542 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Each monitored interface has a pure machine (core/health) and a probe that obeys it. A link that
+ * goes is stepped at once from the kernel's event; the timer is for silences and tests only.
+ */
+#include "failover/engine/health.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "core/health.h"
+#include "failover/engine/report.h"
+#include "failover/ifprobe.h"
+
+/* Behind what the sockets brought in the same turn. */
+#define TIMER_PRIORITY (SD_EVENT_PRIORITY_NORMAL + 5)
+
+struct port {
+	struct engine_health *health;
+	char name[CONFIG_NAME_MAX];
+	char device[16];
+	struct health_interface state;
+	struct ifprobe *probe;
+	bool has_path; /* hellos travel there: there is something to miss */
+	bool is_kept;  /* in the new configuration */
+	bool is_probe_broken;
+};
+
+struct engine_health {
+	struct engine *engine;
+	struct tracks *tracks;
+	sd_event_source *timer;
+	struct port *ports[CONFIG_INTERFACES_MAX]; /* in the order of the configuration */
+	size_t n_ports;
+	struct port *port_of_path[HELLO_PATHS_MAX];
+	uint32_t names; /* their hash */
+	struct health_times times;
+	struct monotime due; /* the timer */
+	struct fo_health fed;
+	bool is_fed;
+	bool is_stepping; /* several steps make one result */
+	bool wants_hello; /* a word changed that the mate waits for */
+};
+
+static unsigned device_index(const struct port *port)
+{
+	struct linkmon_link link = {0};
+
+	if (!port->health->engine->addresses.linkmon)
+		return 0;
+	linkmon_get(port->health->engine->addresses.linkmon, port->device, &link);
+	return link.is_present ? link.index : 0;
+}
+
+/* ---- the sum ---- */
+
+void engine_health_show_sum(const struct engine_health *health, struct health_sum *ret_sum)
+{
+	*ret_sum = (struct health_sum){.monitored = (uint32_t)health->n_ports};
+	for (size_t i = 0; i < health->n_ports; i++)
+		ret_sum->failed += health_word_is_failed(health->ports[i]->state.word);
+	tracks_sum(health->tracks, ret_sum);
+}
+
+static void feed(struct engine_health *health)
+{
+	const struct config_failover *failover = &health->engine->config->failover;
+	struct health_policy policy = {failover->interface_policy,
+				       failover->interface_policy_percent};
+	struct health_sum sum;
+	struct fo_health now;
+
+	if (!health->engine->is_started)
+		return;
+	engine_health_show_sum(health, &sum);
+	now = health_sum_score(&sum, &policy);
+	if (health->is_fed && now.score == health->fed.score &&
+	    now.failed_interfaces == health->fed.failed_interfaces &&
+	    now.is_failing == health->fed.is_failing)
+		return;
+	health->fed = now;
+	health->is_fed = true;
+	engine_feed(health->engine, (struct fo_event){.type = FO_EVENT_HEALTH, .health = now});
+}
+
+/* What the steps came to: first for this unit, then, where it is still to be told, for the mate,
+ * whose verdict on its own end waits for our words. */
+static void settle(struct engine_health *health)
+{
+	if (health->is_stepping)
+		return;
+	feed(health);
+	if (health->wants_hello && health->engine->is_started)
+		engine_send_hello(health->engine);
+	health->wants_hello = false;
+}
+
+/* ---- an interface ---- */
+
+static void log_word(const struct port *port, enum health_word from)
+{
+	static const struct {
+		unsigned number;
+		const char *before, *after;
+	} texts[HEALTH__MAX] = {
+		[HEALTH_WAITING] = {105003, "Monitoring on interface", "waiting"},
+		[HEALTH_NORMAL] = {105004, "Monitoring on interface", "normal"},
+		[HEALTH_TESTING] = {105008, "Testing Interface", ""},
+		[HEALTH_FAILED] = {105009, "Testing on interface", "Failed"},
+		[HEALTH_UNKNOWN] = {105009, "Testing on interface",
+				    "Failed: not counted unless the mate hears others there"},
+	};
+	const struct engine *engine = port->health->engine;
+	const struct report_about about = {.interface = port->name};
+	enum health_word word = port->state.word;
+	bool was_tested = from == HEALTH_TESTING || from == HEALTH_UNKNOWN || from == HEALTH_FAILED;
+
+	if (word == HEALTH_NORMAL && was_tested)
+		report(engine, LOG_ALERT, 105009, &about, "Testing on interface %s Passed",
+		       port->name);
+	/* Of a lost link 105007 tells. */
+	if (texts[word].number)
+		report(engine, LOG_ALERT, texts[word].number, &about, "%s %s%s%s",
+		       texts[word].before, port->name, texts[word].after[0] ? " " : "",
+		       texts[word].after);
+}
+
+static bool has_address4(const struct port *port)
+{
+	const struct engine *engine = port->health->engine;
+	const struct config_interface *interface =
+		config_interface_find(engine->config, port->name);
+
+	if (!interface)
+		return false;
+	return engine->addresses.is_claimed ? interface->active4.family != 0
+					    : interface->standby4.family != 0;
+}
+
+static void obey(struct port *port, const struct health_update *update)
+{
+	unsigned index = device_index(port);
+	int r = ifprobe_listen(port->probe, index, update->is_listening);
+
+	if (r < 0 && !port->is_probe_broken)
+		log_line(LOG_ERR, "interface %s cannot be tested: %s", port->name, err_text(r));
+	port->is_probe_broken = r < 0;
+	if (update->sends_arp)
+		ifprobe_send_arp(port->probe, index);
+	if (update->sends_ping)
+		ifprobe_send_ping(port->probe, port->device, has_address4(port));
+}
+
+static void step(struct port *port, struct health_event event)
+{
+	struct engine_health *health = port->health;
+	enum health_word word = port->state.word;
+	struct health_update update;
+
+	event.at = monotime_now();
+	health_interface_step(&port->state, &health->times, &event, &update);
+	obey(port, &update);
+	if (!update.is_changed)
+		return;
+	if (word != port->state.word) {
+		log_word(port, word);
+		health->wants_hello = true;
+	}
+	settle(health);
+}
+
+static void on_packet(struct ifprobe *probe, void *userdata)
+{
+	(void)probe;
+	step(userdata, (struct health_event){.type = HEALTH_EVENT_PACKET});
+}
+
+static void port_free(struct port *port)
+{
+	if (!port)
+		return;
+	ifprobe_free(port->probe);
+	free(port);
+}
+
+static struct port *port_new(struct engine_health *health, const struct config_interface *interface)
+{
+	struct port *port = calloc(1, sizeof(*port));
+
+	if (!port)
+		return NULL;
+	port->health = health;
+	memcpy(port->name, interface->name, sizeof(port->name));
+	memcpy(port->device, interface->device, sizeof(port->device));
+	health_interface_init(&port->state);
+	if (ifprobe_new(health->engine->event, on_packet, port, &port->probe) < 0) {
+		free(port);
+		return NULL;
+	}
+	return port;
+}
+
+/* ---- events ---- */
+
+static void check_link(struct port *port)
+{
+	struct linkmon_link link = {0};
+
+	linkmon_get(port->health->engine->addresses.linkmon, port->device, &link);
+	step(port, (struct health_event){.type = HEALTH_EVENT_LINK,
+					 .has_link = link.is_present && link.is_admin_up &&
+						     link.has_carrier,
+					 .is_admin_up = !link.is_present || link.is_admin_up});
+}
+
+static void check_links(struct engine_health *health)
+{
+	if (!health->engine->addresses.linkmon)
+		return;
+	health->is_stepping = true;
+	for (size_t i = 0; i < health->n_ports; i++)
+		check_link(health->ports[i]);
+	tracks_check_links(health->tracks);
+	health->is_stepping = false;
+}
+
+void engine_health_check_links(struct engine_health *health)
+{
+	check_links(health);
+	settle(health);
+}
+
+static struct port *port_find(const struct engine_health *health, const char *name)
+{
+	for (size_t i = 0; i < health->n_ports; i++) {
+		if (strcmp(health->ports[i]->name, name) == 0)
+			return health->ports[i];
+	}
+	return NULL;
+}
+
+void engine_health_path_heard(struct engine_health *health, size_t path)
+{
+	if (path < HELLO_PATHS_MAX && health->port_of_path[path])
+		step(health->port_of_path[path],
+		     (struct health_event){.type = HEALTH_EVENT_MATE_HEARD});
+}
+
+static void log_mate(const struct port *port, enum health_word from)
+{
+	const struct engine *engine = port->health->engine;
+	const struct report_about about = {.interface = port->name};
+	enum health_word word = port->state.mate.word;
+
+	if (health_word_is_failed(word) && !health_word_is_failed(from))
+		report(engine, LOG_ALERT, 103003, &about,
+		       "Other firewall network interface %s failed: %s", port->name,
+		       health_word_text(word));
+	if (word == HEALTH_NORMAL && health_word_is_failed(from))
+		report(engine, LOG_ALERT, 103002, &about, "Other firewall network interface %s OK",
+		       port->name);
+}
+
+/* VIEW NULL: the mate does not say. Where no hello can come, none is missed. */
+static void tell_mate(struct port *port, const struct health_view *view)
+{
+	enum health_word before = port->state.mate.word;
+
+	step(port, (struct health_event){
+			   .type = HEALTH_EVENT_MATE,
+			   .is_mate_up = port->has_path && engine_hears_mate(port->health->engine),
+			   .mate = view ? *view : port->state.mate,
+		   });
+	if (view)
+		log_mate(port, before);
+}
+
+void engine_health_mate(struct engine_health *health, const struct hello *hello)
+{
+	bool is_ours =
+		hello->interface_names == health->names && hello->n_interfaces == health->n_ports;
+	struct health_view unknown = {HEALTH_UNKNOWN, false};
+
+	health->is_stepping = true;
+	for (size_t i = 0; i < health->n_ports; i++) {
+		struct health_view view =
+			is_ours ? health_view_unpack(hello->interface_words[i]) : unknown;
+
+		tell_mate(health->ports[i], &view);
+	}
+	health->is_stepping = false;
+	settle(health);
+}
+
+void engine_health_fill_hello(const struct engine_health *health, struct hello *hello)
+{
+	hello->interface_names = health->names;
+	hello->n_interfaces = health->n_ports;
+	for (size_t i = 0; i < health->n_ports; i++) {
+		const struct health_interface *state = &health->ports[i]->state;
+
+		hello->interface_words[i] =
+			health_view_pack((struct health_view){state->word, state->hears_mate});
+	}
+}
+
+/* ---- the timer ---- */
+
+static void arm(struct engine_health *health)
+{
+	/* At least each polltime: that the mate is gone is no event of its own. */
+	struct monotime due = monotime_add_ms(monotime_now(), health->times.poll_ms);
+
+	for (size_t i = 0; i < health->n_ports; i++)
+		due = monotime_min(due, health->ports[i]->state.deadline);
+	health->due = due;
+	(void)sd_event_source_set_time(health->timer, due.ns / 1000 + 1);
+	(void)sd_event_source_set_enabled(health->timer, SD_EVENT_ONESHOT);
+}
+
+static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
+{
+	struct engine_health *health = userdata;
+	uint64_t late_ns = monotime_since(monotime_now(), health->due);
+	bool is_late = late_ns > health->times.poll_ms * MONOTIME_NS_PER_MS;
+
+	(void)source;
+	(void)usec;
+	/* What waits in the sockets was said before the timer ran out. */
+	if (health->engine->pair.paths)
+		path_set_drain(health->engine->pair.paths);
+	health->is_stepping = true;
+	for (size_t i = 0; i < health->n_ports; i++) {
+		struct port *port = health->ports[i];
+
+		if (is_late)
+			step(port, (struct health_event){.type = HEALTH_EVENT_LATE});
+		if (!engine_hears_mate(health->engine) && port->state.is_mate_up)
+			tell_mate(port, NULL);
+		step(port, (struct health_event){.type = HEALTH_EVENT_TICK});
+	}
+	health->is_stepping = false;
+	settle(health);
+	arm(health);
+	return 0;
+}
+
+/* ---- configuration ---- */
+
+/* FNV-1a, 32 bits, over the names with their NULs. */
+static uint32_t hash_names(const struct engine_health *health)
+{
+	uint32_t hash = 2166136261u;
+
+	for (size_t i = 0; i < health->n_ports; i++) {
+		const char *c = health->ports[i]->name;
+
+		do
+			hash = (hash ^ (uint8_t)*c) * 16777619u;
+		while (*c++);
+	}
+	return hash;
+}
+
+static bool is_monitored(const struct config_interface *interface)
+{
+	return interface->is_monitored && !interface->is_shutdown && interface->name[0];
+}
+
+static struct port *port_keep_or_new(struct engine_health *health, struct port *const *old,
+				     size_t n_old, const struct config_interface *interface)
+{
+	for (size_t i = 0; i < n_old; i++) {
+		if (strcmp(old[i]->name, interface->name) != 0 ||
+		    strcmp(old[i]->device, interface->device) != 0)
+			continue;
+		old[i]->is_kept = true;
+		return old[i];
+	}
+	return port_new(health, interface);
+}
+
+/* Each interface has a path for each family of addresses. */
+static void find_paths(struct engine_health *health)
+{
+	const struct path_set *paths = health->engine->pair.paths;
+	size_t n = paths ? path_set_count(paths) : 0;
+
+	memset(health->port_of_path, 0, sizeof(health->port_of_path));
+	for (size_t i = 0; i < n && i < HELLO_PATHS_MAX; i++) {
+		struct path_statistics statistics;
+		struct port *port;
+
+		path_set_statistics(paths, i, &statistics);
+		port = statistics.is_failover_link ? NULL : port_find(health, statistics.name);
+		if (port)
+			port->has_path = true;
+		health->port_of_path[i] = port;
+	}
+}
+
+static void rebuild_ports(struct engine_health *health)
+{
+	const struct config *config = health->engine->config;
+	struct port *old[CONFIG_INTERFACES_MAX];
+	size_t n_old = health->n_ports;
+
+	memcpy(old, health->ports, sizeof(old));
+	health->n_ports = 0;
+	for (size_t i = 0; i < n_old; i++)
+		old[i]->is_kept = false;
+	for (size_t i = 0; i < config->n_interfaces; i++) {
+		struct port *port;
+
+		if (!is_monitored(&config->interfaces[i]))
+			continue;
+		port = port_keep_or_new(health, old, n_old, &config->interfaces[i]);
+		if (!port) {
+			log_line(LOG_ERR, "interface %s is not monitored: out of memory",
+				 config->interfaces[i].name);
+			continue;
+		}
+		port->has_path = false;
+		health->ports[health->n_ports++] = port;
+	}
+	for (size_t i = 0; i < n_old; i++) {
+		if (!old[i]->is_kept)
+			port_free(old[i]);
+	}
+	health->names = hash_names(health);
+	find_paths(health);
+}
+
+void engine_health_configure(struct engine_health *health)
+{
+	const struct config_failover *failover = &health->engine->config->failover;
+
+	health->times = (struct health_times){.poll_ms = failover->interface_poll_ms,
+					      .hold_ms = failover->interface_hold_ms,
+					      .unit_poll_ms = failover->poll_ms};
+	rebuild_ports(health);
+	tracks_configure(health->tracks);
+	/* What it comes to is settled by the timer: a line that makes this unit hand over goes to
+	 * the mate first. */
+	check_links(health);
+	arm(health);
+}
+
+void engine_health_started(struct engine_health *health)
+{
+	health->is_fed = false;
+	engine_health_check_links(health);
+}
+
+/* ---- what is shown ---- */
+
+static void show_unmonitored(const struct engine_health *health,
+			     const struct config_interface *interface,
+			     struct engine_health_shown *ret_shown)
+{
+	struct linkmon_link link = {0};
+	enum health_word word = HEALTH_NORMAL;
+
+	linkmon_get(health->engine->addresses.linkmon, interface->device, &link);
+	if (link.is_present && !link.is_admin_up)
+		word = HEALTH_LINK_DOWN;
+	else if (!link.has_carrier)
+		word = HEALTH_NO_LINK;
+	*ret_shown = (struct engine_health_shown){
+		health_word_text(word), health_monitoring_text(HEALTH_NOT_MONITORED, false),
+		"Unknown", health_monitoring_text(HEALTH_NOT_MONITORED, false), false};
+}
+
+void engine_health_show_interface(const struct engine_health *health,
+				  const struct config_interface *interface,
+				  struct engine_health_shown *ret_shown)
+{
+	const struct port *port = interface->name[0] ? port_find(health, interface->name) : NULL;
+	bool is_told = engine_hears_mate(health->engine);
+
+	if (!port) {
+		show_unmonitored(health, interface, ret_shown);
+		return;
+	}
+	*ret_shown = (struct engine_health_shown){
+		health_word_text(port->state.word),
+		health_monitoring_text(port->state.word, port->state.hears_mate),
+		is_told ? health_word_text(port->state.mate.word) : "Unknown",
+		health_monitoring_text(port->state.mate.word,
+				       is_told && port->state.mate.hears_mate),
+		health_word_is_failed(port->state.word)};
+}
+
+const struct tracks *engine_health_tracks(const struct engine_health *health)
+{
+	return health->tracks;
+}
+
+/* ---- life ---- */
+
+static void on_track(void *userdata)
+{
+	settle(userdata);
+}
+
+int engine_health_new(struct engine *engine, struct engine_health **ret_health)
+{
+	struct engine_health *health = calloc(1, sizeof(*health));
+	int r;
+
+	if (!health)
+		return -ENOMEM;
+	health->engine = engine;
+	health->times = (struct health_times){1000, 5000, 1000};
+	r = sd_event_add_time(engine->event, &health->timer, CLOCK_MONOTONIC, 0, 1, on_timer,
+			      health);
+	if (r >= 0)
+		r = tracks_new(engine, on_track, health, &health->tracks);
+	if (r >= 0)
+		r = sd_event_source_set_priority(health->timer, TIMER_PRIORITY);
+	if (r < 0) {
+		engine_health_free(health);
+		return r;
+	}
+	arm(health);
+	*ret_health = health;
+	return 0;
+}
+
+void engine_health_free(struct engine_health *health)
+{
+	if (!health)
+		return;
+	health->timer = sd_event_source_disable_unref(health->timer);
+	for (size_t i = 0; i < health->n_ports; i++)
+		port_free(health->ports[i]);
+	tracks_free(health->tracks);
+	free(health);
+}

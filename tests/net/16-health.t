@@ -1,0 +1,89 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Interfaces that go deaf while their carrier stays, on one unit and on both; track objects; what counts and what not.
+# shellcheck source=lib.sh
+. "$(dirname "$0")/lib.sh"
+status() { field "$1" ".interfaces[] | select(.name == \"$2\") | .status"; }
+status_is() { [ "$(status "$1" "$2")" = "$3" ]; }
+mate_status_is() { [ "$(field "$1" ".interfaces[] | select(.name == \"$2\") | .mate_status")" = "$3" ]; }
+logged() { lab log "$1" | grep -q -- "$2"; }
+reason_is() { [ "$(field "$1" .reason)" = "$2" ]; }
+score_is() { [ "$(asafo "$1" --json show monitor-interface | jq .score)" = "$2" ]; }
+track_is() { [ "$(asafo "$1" --json show track 7 | jq -r '.tracks[0].state')" = "$2" ]; }
+# Who is silent has nothing to say in the tests of others, either.
+mute() { lab exec "$1" ip link set eth0 down; }
+unmute() {
+	lab exec "$1" ip link set eth0 up
+	lab exec "$1" ip address replace "$2" dev eth0
+}
+
+pair_up
+expect "both units hear each other on both interfaces" until_true 5 status_is a outside Normal
+expect "(Monitored, on both hosts, as an ASA says it)" until_true 5 \
+	test "$(asafo a show monitor-interface | grep -c 'Normal (Monitored)')" -eq 4
+
+lab cut a outside
+wait_state b Active
+expect "the active's outside was deaf while the standby's heard others: a failover" until_true 5 reason_is a "Interface check"
+expect "its outside is Failed, and the mate knows it" until_true 5 mate_status_is b outside Failed
+expect "105008, the test" logged a '105008: (Primary) Testing Interface outside'
+expect "105009, its end" logged a '105009: (Primary) Testing on interface outside Failed'
+expect "103003, at the mate" logged b '103003: (Secondary) Other firewall network interface outside failed'
+expect "the unit with it is Failed" until_true 5 state_is a Failed
+lab heal
+expect "traffic restores it" until_true 5 status_is a outside Normal
+wait_state a "Standby Ready"
+expect "(the other goes on)" state_is b Active
+expect "103002, at the mate" until_true 5 logged b '103002: (Secondary) Other firewall network interface outside OK'
+
+lab cut a inside
+expect "the standby's inside is deaf: it is Failed, and no more happens" until_true 5 state_is a Failed
+expect "(the other goes on)" state_is b Active
+lab heal
+wait_state a "Standby Ready"
+
+mute client
+lab cut a outside
+lab cut b outside
+expect "both deaf: Unknown here" until_true 5 status_is a outside Unknown
+expect "... and there" until_true 5 status_is b outside Unknown
+expect "it is not counted" score_is b 1000
+expect "nobody hands over" state_is b Active
+expect "(nor fails)" state_is a "Standby Ready"
+lab heal
+expect "the network is back: Normal" until_true 5 status_is a outside Normal
+unmute client 198.51.100.20/24
+unmute client 2001:db8:100::20/64
+
+expect "one of two is enough at 50 %: configured" asafo b configure "failover interface-policy 51%"
+lab cut b outside
+expect "one of two is less than 51 %: it is seen" until_true 5 status_is b outside Failed
+expect "... and counts in the score" until_true 3 score_is b 990
+expect "... but is no reason" state_is b Active
+expect "the percentage is lowered" asafo b configure "failover interface-policy 50%"
+wait_state a Active
+expect "(and the mate has the line)" grep -q "policy 50%" <(asafo a show running-config)
+lab heal
+wait_state b "Standby Ready"
+
+expect "a track object" asafo a configure "track 7 ping 192.0.2.20 interface inside frequency msec 100 timeout 90 down 3 up 2" \
+	"failover track 7 decrement 30"
+expect "is up on the active" until_true 5 track_is a Up
+expect "... and on the standby" until_true 5 track_is b Up
+expect "(show track, as IOS)" test "$(asafo a show track 7 | grep -c 'Reachability is Up')" -eq 1
+# The target is lost for one unit only.
+lab exec inside iptables -A OUTPUT -p icmp -d 192.0.2.1 -j DROP 2>/dev/null ||
+	lab exec inside nft -f - <<<'table ip drop1 { chain out { type filter hook output priority 0; ip daddr 192.0.2.1 icmp type echo-reply drop; }; }'
+expect "lost on the active: down" until_true 5 logged a 'track 7 is Down: Timeout'
+wait_state b Active
+refused "a track object that is not there is refused" 1 'no such track object' asafo b configure "failover track 8"
+expect "it is forgotten" asafo b configure "no track 7"
+
+expect "a port that nobody listens on" asafo b configure "track 9 tcp 198.51.100.20 9 frequency msec 200 timeout 150 down 2"
+expect "is down" until_true 5 test "$(until_true 3 false; asafo b --json show track 9 | jq -r '.tracks[0].state')" = Down
+expect "... and does not count unless failover tracks it" score_is b 1000
+
+lab exec b ip link set eth1 down
+expect "Link Down counts at once" until_true 3 status_is b inside "Link Down"
+wait_state a Active
+done_testing
