@@ -434,6 +434,27 @@ static void a_body_outside_its_ranges_is_malformed(void **state)
 	assert_int_equal(hello_body_unpack(data, 0, &unpacked), ERR_MALFORMED);
 }
 
+/* What only a newer version says is passed over, whatever type it has (protobuf's four). */
+static void fields_of_a_newer_version_are_ignored(void **state)
+{
+	static const uint8_t newer[] = {0xc0, 0x3e, 0x96, 0x01,		  /* 1000: varint */
+					0xca, 0x3e, 0x03, 'n',	'e', 'w', /* 1001: bytes */
+					0xd5, 0x3e, 1,	  2,	3,   4,	  /* 1002: 32 bits */
+					0xd9, 0x3e, 1,	  2,	3,   4,
+					5,    6,    7,	  8}; /* 1003: 64 */
+	struct hello hello = sample(), unpacked = {0};
+	uint8_t data[HELLO_SIZE_MAX];
+	size_t size;
+
+	(void)state;
+	assert_int_equal(hello_body_pack(&hello, sizeof(data) - sizeof(newer), data, &size), 0);
+	memcpy(data + size, newer, sizeof(newer));
+	assert_int_equal(hello_body_unpack(data, size + sizeof(newer), &unpacked), 0);
+	assert_string_equal(unpacked.software, hello.software);
+	assert_int_equal(unpacked.view.term, hello.view.term);
+	assert_int_equal(unpacked.hold_ms, hello.hold_ms);
+}
+
 static void control_characters_of_a_mate_do_not_reach_a_terminal(void **state)
 {
 	struct hello hello = sample(), unpacked;
@@ -471,6 +492,7 @@ int main(void)
 		TEST(random_bytes_are_refused),
 		TEST(a_body_outside_its_ranges_is_malformed),
 		TEST(control_characters_of_a_mate_do_not_reach_a_terminal),
+		TEST(fields_of_a_newer_version_are_ignored),
 	};
 
 	return cmocka_run_group_tests(TESTS, NULL, NULL);

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -327,6 +328,60 @@ static void terms_rise_and_survive_a_crash(void **state)
 	asafo__ipc__keeper_status_reply__free_unpacked(status, NULL);
 }
 
+static size_t count_valid_at_one_of(struct unit *unit, int64_t at, int64_t mate_at)
+{
+	Asafo__Ipc__List request = ASAFO__IPC__LIST__INIT;
+	ProtobufCMessage *reply;
+	size_t n;
+
+	request.valid_at = at;
+	request.mate_valid_at = mate_at;
+	request.max = 16;
+	reply = unit_call(unit->engine, IPC_LIST, &request.base, NULL, 0);
+	assert_non_null(reply);
+	n = ((const Asafo__Ipc__ListReply *)reply)->n_public_parts;
+	protobuf_c_message_free_unpacked(reply, NULL);
+	return n;
+}
+
+static void a_list_may_hold_only_what_one_of_two_clocks_takes_for_valid(void **state)
+{
+	struct unit *unit = *state;
+	int64_t now = time(NULL), year = INT64_C(365) * 86400;
+
+	make_pkcs12(unit->directory, "vpn", "rsa:2048");
+	assert_int_equal(keeper_import(unit, (struct import){.name = "a", .file = "vpn"}, NULL), 0);
+	assert_int_equal(keeper_import(unit, (struct import){.name = "b", .file = "vpn"}, NULL), 0);
+	assert_int_equal(count_valid_at_one_of(unit, now + 60, now + 120), 0);
+	assert_int_equal(count_valid_at_one_of(unit, now + 60, now - year), 2);
+	assert_int_equal(count_valid_at_one_of(unit, now + 50 * year, now + 60), 2);
+	assert_int_equal(count_valid_at_one_of(unit, now - year, now - 2 * year), 0);
+}
+
+static void a_history_is_kept_over_a_crash_as_it_was_given(void **state)
+{
+	struct unit *unit = *state;
+	Asafo__Ipc__HistoryKeep request = ASAFO__IPC__HISTORY_KEEP__INIT;
+	ProtobufCMessage *reply = unit_call(unit->engine, IPC_HISTORY_GET, NULL, NULL, 0);
+	uint8_t bytes[40 * 1024] = {1, 2, 3};
+
+	assert_int_equal(((const Asafo__Ipc__HistoryReply *)reply)->history.len, 0);
+	protobuf_c_message_free_unpacked(reply, NULL);
+	request.history = (ProtobufCBinaryData){3, bytes};
+	assert_int_equal(
+		unit_call_status(unit->engine, IPC_HISTORY_KEEP, &request.base, NULL, 0, NULL), 0);
+	unit_kill(unit);
+	unit_start(unit);
+	reply = unit_call(unit->engine, IPC_HISTORY_GET, NULL, NULL, 0);
+	assert_int_equal(((const Asafo__Ipc__HistoryReply *)reply)->history.len, 3);
+	assert_memory_equal(((const Asafo__Ipc__HistoryReply *)reply)->history.data, bytes, 3);
+	protobuf_c_message_free_unpacked(reply, NULL);
+	request.history.len = sizeof(bytes); /* no engine has so many rows */
+	assert_int_equal(
+		unit_call_status(unit->engine, IPC_HISTORY_KEEP, &request.base, NULL, 0, NULL),
+		ERR_TOO_LARGE);
+}
+
 static void a_unit_that_gave_way_changes_nothing_any_more(void **state)
 {
 	struct unit *unit = *state;
@@ -469,6 +524,8 @@ int main(void)
 		TEST(what_the_local_ca_issued_stays_home),
 		TEST(terms_rise_and_survive_a_crash),
 		TEST(a_unit_that_gave_way_changes_nothing_any_more),
+		TEST(a_list_may_hold_only_what_one_of_two_clocks_takes_for_valid),
+		TEST(a_history_is_kept_over_a_crash_as_it_was_given),
 		TEST(what_only_one_unit_accepted_is_put_aside),
 		TEST(the_startup_config_is_replaced_whole),
 		TEST(a_front_that_asks_for_more_than_signatures_loses_its_channel),

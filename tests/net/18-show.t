@@ -1,0 +1,75 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# What the operator sees: both units' history over a crash, the words of ASA and IOS, one line for monitoring, the log.
+# shellcheck source=lib.sh
+. "$(dirname "$0")/lib.sh"
+
+says() { # says UNIT PATTERN COMMAND...: the screen has a line that matches (extended).
+	local unit=$1 pattern=$2
+	shift 2
+	asafo "$unit" "$@" | grep -qE -- "$pattern"
+}
+logged() { lab log "$1" | grep -aqE -- "$2"; }
+not_logged() { ! logged "$@"; }
+rows() { asafo "$1" --json show history "${@:2}" | jq -r '.rows[] | "\(.unit) \(.from) -> \(.to): \(.reason)"'; }
+
+pair_up
+expect "a unit that starts tells no lost link" not_logged a '105005'
+expect "neither does the one that connects" not_logged b '105005'
+same "a promotion is told row by row, with one reason" "$(rows a | head -n 6)" \
+	"primary Disabled -> Negotiation: No Error
+primary Negotiation -> Just Active: No Active unit found
+primary Just Active -> Active Drain: No Active unit found
+primary Active Drain -> Active Applying Config: No Active unit found
+primary Active Applying Config -> Active Config Applied: No Active unit found
+primary Active Config Applied -> Active: No Active unit found"
+same "and so is a join" "$(rows b | tail -n 5)" \
+	"secondary Negotiation -> Cold Standby: Detected an Active mate
+secondary Cold Standby -> Sync Config: Detected an Active mate
+secondary Sync Config -> Sync File System: Detected an Active mate
+secondary Sync File System -> Bulk Sync: Detected an Active mate
+secondary Bulk Sync -> Standby Ready: Detected an Active mate"
+expect "details hold both units' rows" test "$(rows a details | cut -d' ' -f1 | sort -u | wc -l)" = 2
+same "details are in one order" "$(asafo b --json show history details | jq '[.rows[].at] | . == sort')" true
+same "without details there is one unit" "$(rows a | cut -d' ' -f1 | sort -u)" primary
+
+expect "IOS users find the active" says a '^my state = 13 -ACTIVE$' show redundancy state
+expect "and the hot standby" says a '^peer state = 8 -STANDBY HOT$' show redundancy state
+expect "and where to switch over" says b '^Manual Swact = cannot be initiated from this the standby unit$' show redundancy state
+expect "the failover link has both addresses" says b '^                Other IP Address : 203.0.113.1$' show failover interface
+expect "hellos are counted" says a '^        tx:[1-9]' show failover statistics
+expect "the clocks of one machine are the same" says a '^ *Clocks: the same' show failover
+expect "what crossed the link is counted" says a '^        General         [1-9]' show failover
+same "a check of a pair that is well is OK" "$(asafo a check | cut -d' ' -f1-3; asafo a check >/dev/null; echo $?)" "ASAFO OK -
+0"
+make_ca corp && make_p12 corp vpn
+expect "an import" import a vpn vpn
+expect "names what the standby lacks" says a 'The standby lacks: 1 item \(vpn\): run asafo write-standby' show failover
+expect "and makes a check warn" exits 1 asafo a check
+expect "until it has it" asafo a write-standby
+expect "(the check is well again)" until_true 5 exits 0 asafo a check
+
+lab power a off
+wait_state b Active
+expect "the loss of the mate has its number" logged b '%ASAFO-1-103001: \(Secondary\) No response from other firewall \(reason code = [0-9]\)'
+expect "the takeover has its number" logged b '%ASAFO-1-104001: \(Secondary\) Switching to ACTIVE - HELLO not heard from mate'
+expect "the mate is shown as failed" says b '^               Failed         Comm Failure             [0-9:]{8} ' show failover state
+expect "the redundancy is gone" says b '^Communications = Down      Reason: Simplex mode$' show redundancy state
+expect "a check warns" exits 1 asafo b check
+expect "details without a mate are this unit's" says b '^Only this unit.s rows: ' show failover history details
+
+lab power a on
+wait_state a "Standby Ready"
+expect "the history goes over a loss of power" test "$(rows a | grep -c 'Disabled -> Negotiation')" = 2
+before=$(rows b | wc -l)
+kept() { asafo b --json show history | jq -e '.rows | length >= 7' >/dev/null; }
+expect "the other has its rows, too" kept
+kill -9 "$(pid_of b asafo-engine)"
+wait_state a Active
+wait_state b "Standby Ready"
+expect "the history goes over the death of the engine" test "$(rows b | wc -l)" -gt "$before"
+same "as it was" "$(rows b | head -n 1)" "secondary Disabled -> Negotiation: No Error"
+
+expect "no-one's colour is on a pipe" test -z "$(asafo a show failover | tr -d -c '\033')"
+expect "every message is one line of printable text" test -z "$(lab log a | grep -a '%ASAFO' | LC_ALL=C tr -d '\n' | LC_ALL=C tr -d '[:print:]')"
+done_testing
