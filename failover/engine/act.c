@@ -137,10 +137,10 @@ static void log_suspended(const struct engine *engine)
 {
 	uint64_t ns = monotime_since(engine->fsm.flap.until, monotime_now());
 
-	log_message(LOG_ALERT, 105037,
-		    "(%s) The primary and standby units are switching back and forth as the active "
-		    "unit: no change of this unit's own will for %" PRIu64 " seconds",
-		    fo_unit_text(engine->config->failover.unit), ns / MONOTIME_NS_PER_SEC);
+	report(engine, LOG_ALERT, 105037, NULL,
+	       "The primary and standby units are switching back and forth as the active unit: no "
+	       "change of this unit's own will for %" PRIu64 " seconds",
+	       ns / MONOTIME_NS_PER_SEC);
 }
 
 void engine_act(struct engine *engine, const struct fo_action *action)

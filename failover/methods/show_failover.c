@@ -41,6 +41,11 @@ static void add_sentence(struct json_object *array, const char *sentence)
 		(void)json_object_array_add(array, json_object_new_string(sentence));
 }
 
+static uint64_t suspended_s(const struct engine *engine)
+{
+	return monotime_since(engine->fsm.flap.until, monotime_now()) / MONOTIME_NS_PER_SEC;
+}
+
 /* Everything that somebody should mend, the most pressing first. */
 static struct json_object *show_troubles(const struct engine *engine)
 {
@@ -48,6 +53,14 @@ static struct json_object *show_troubles(const struct engine *engine)
 	struct why why;
 
 	add_sentence(array, trouble(engine));
+	if (fo_fsm_is_suspended(&engine->fsm, monotime_now())) {
+		(void)why_set(&why, 0,
+			      "the units switched back and forth: this one makes no change of its "
+			      "own will for %" PRIu64 " s more; show failover history details has "
+			      "the reasons",
+			      suspended_s(engine));
+		add_sentence(array, why.text);
+	}
 	if (engine->fsm.flags.is_maintenance)
 		add_sentence(array,
 			     "this unit is in maintenance: it takes over only when asked to");
@@ -71,10 +84,21 @@ static struct json_object *show_health(const struct fo_health *health)
 
 static struct json_object *show_preemption(const struct engine *engine)
 {
+	const struct fo_fsm *fsm = &engine->fsm;
 	struct json_object *object = json_object_new_object();
+	uint64_t left_ns = monotime_since(fsm->timers.preempt, monotime_now());
+	bool is_waiting = fsm->params.is_preempt && fsm->state == FO_STATE_STANDBY_READY &&
+			  fsm->timers.preempt.ns != MONOTIME_NEVER.ns;
 
-	json_add_flag(object, "on", engine->fsm.params.is_preempt);
-	json_add_number(object, "delay_ms", engine->fsm.params.preempt_delay_ms);
+	json_add_flag(object, "on", fsm->params.is_preempt);
+	json_add_number(object, "delay_ms", fsm->params.preempt_delay_ms);
+	json_add_text(object, "state",
+		      !fsm->params.is_preempt	? "off"
+		      : fsm->flags.is_set_aside ? "set aside by an operator"
+		      : is_waiting		? "waiting"
+						: "idle");
+	json_add_number(object, "left_ms",
+			is_waiting ? (int64_t)(left_ns / MONOTIME_NS_PER_MS) : -1);
 	return object;
 }
 
@@ -236,6 +260,7 @@ void method_show_failover(struct control_call *call, struct json_object *paramet
 	(void)json_object_object_add(result, "troubles", show_troubles(engine));
 	(void)json_object_object_add(result, "health", show_health(&engine->fsm.health));
 	json_add_flag(result, "maintenance", engine->fsm.flags.is_maintenance);
+	json_add_number(result, "suspended_seconds", (int64_t)suspended_s(engine));
 	(void)json_object_object_add(result, "preemption", show_preemption(engine));
 	json_add_number(result, "term", (int64_t)engine->fsm.term);
 	(void)json_object_object_add(result, "position", json_position(&engine->store.position));

@@ -33,6 +33,20 @@ static size_t count_monitored(struct json_object *result)
 	return n;
 }
 
+static void print_preemption(const struct screen *screen, struct json_object *preemption)
+{
+	const char *state = view_text(preemption, "state");
+	int64_t left_ms = view_number(preemption, "left_ms", -1);
+	struct format_text delay, left;
+
+	screen_print(screen, "Preemption On, delay %s",
+		     format_ms(view_number(preemption, "delay_ms", 0), &delay));
+	if (left_ms >= 0)
+		screen_print(screen, ", %s for %s more\n", state, format_ms(left_ms, &left));
+	else
+		screen_print(screen, "%s%s\n", *state ? ", " : "", state);
+}
+
 static void print_head(const struct screen *screen, struct json_object *result)
 {
 	struct json_object *link = view_object(result, "failover_link");
@@ -64,10 +78,7 @@ static void print_head(const struct screen *screen, struct json_object *result)
 	screen_print(screen, "Version: Ours %s, Mate %s\n", view_text(result, "version"),
 		     *software ? software : "Unknown");
 	if (view_flag(view_object(result, "preemption"), "on"))
-		screen_print(
-			screen, "Preemption On, delay %s\n",
-			format_ms(view_number(view_object(result, "preemption"), "delay_ms", 0),
-				  &poll));
+		print_preemption(screen, view_object(result, "preemption"));
 	if (view_number(last, "at", 0) > 0)
 		screen_print(screen, "Last Failover at: %s\n",
 			     format_time(view_number(last, "at", 0), &at));
