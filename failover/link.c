@@ -10,25 +10,23 @@
 #include "failover/link.h"
 
 #include <errno.h>
-#include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/monotime.h"
 #include "failover/link_conn.h"
+#include "failover/link_listen.h"
 #include "failover/link_socket.h"
+#include "failover/link_ways.h"
 #include "failover/link_why.h"
 
 #define HANDSHAKE_LIMIT_MS 3000u
 #define PAIRING_LIMIT_MS 15000u
-#define RETRY_MS 1000u
 #define NEW_MAX 8u
 #define PEERS_MAX (NEW_MAX + 2) /* and the mate, and a pairing */
-#define ACCEPTS_PER_TURN 16
 #define SOFTWARE_MAX 32
 
 enum peer_state {
@@ -42,6 +40,7 @@ struct peer {
 	struct link *link;
 	struct link_conn *conn;
 	enum peer_state state;
+	size_t way;
 	bool has_asked; /* pairing: the request came */
 	uint64_t order; /* of arrival */
 };
@@ -52,10 +51,9 @@ struct link {
 	const struct link_ops *ops;
 	void *userdata;
 	struct link_keys *keys;
-	int listen_fd;
-	unsigned listen_index; /* of the device that the listener is bound to */
-	sd_event_source *listen_io, *retry;
-	struct monotime last_attempt;
+	struct link_listen *listen;
+	sd_event_source *retry;
+	struct link_ways ways;
 	struct peer peers[PEERS_MAX];
 	struct peer *up;
 	uint64_t next_order;
@@ -63,6 +61,7 @@ struct link {
 	struct why down_why;
 	char mate_software[SOFTWARE_MAX];
 	uint32_t mate_version;
+	uint64_t mate_boot;
 	uint64_t sent, received; /* of connections that are gone */
 	bool is_delivering_pairing, is_freed;
 	unsigned depth; /* callbacks on the stack */
@@ -95,6 +94,7 @@ static bool peer_drop(struct peer *peer)
 	struct link *link = peer->link;
 	bool was_up = peer == link->up;
 
+	link->ways.is_busy[peer->way] = false;
 	if (peer->state == PEER_STATE_UP) {
 		link->sent += link_conn_sent(peer->conn);
 		link->received += link_conn_received(peer->conn);
@@ -147,14 +147,6 @@ static void schedule_retry(struct link *link, uint64_t delay_ms)
 	(void)sd_event_source_set_enabled(link->retry, SD_EVENT_ONESHOT);
 }
 
-/* Never more than one attempt in RETRY_MS, however quickly the mate hangs up. */
-static void schedule_connect(struct link *link)
-{
-	uint64_t passed = monotime_since(monotime_now(), link->last_attempt) / MONOTIME_NS_PER_MS;
-
-	schedule_retry(link, passed >= RETRY_MS ? 0 : RETRY_MS - passed);
-}
-
 static void send_hello(struct link *link, struct peer *peer)
 {
 	Asafo__Wire__LinkHello hello = ASAFO__WIRE__LINK_HELLO__INIT;
@@ -197,6 +189,15 @@ static void store_mate(struct link *link, const Asafo__Wire__LinkHello *hello)
 	}
 	link->mate_software[i] = '\0';
 	link->mate_version = hello->version;
+	link->mate_boot = hello->boot;
+}
+
+/* One connection is enough: attempts on other ways end. */
+static void drop_attempts(struct link *link)
+{
+	for (size_t i = 0; i < PEERS_MAX; i++)
+		if (link->peers[i].state == PEER_STATE_NEW)
+			(void)peer_drop(&link->peers[i]);
 }
 
 static void peer_promote(struct peer *peer, const Asafo__Wire__LinkHello *hello)
@@ -211,6 +212,9 @@ static void peer_promote(struct peer *peer, const Asafo__Wire__LinkHello *hello)
 	}
 	peer->state = PEER_STATE_UP;
 	link->up = peer;
+	link->ways.is_busy[peer->way] = false;
+	if (!link->config.is_listener)
+		drop_attempts(link);
 	link_conn_settle(peer->conn);
 	store_mate(link, hello);
 	link->down_code = 0;
@@ -315,10 +319,11 @@ static void on_conn_drained(struct link_conn *conn, void *userdata)
 	link_leave(link);
 }
 
-/* Of one that never came up: strangers that knock and go are no news to a listener. */
-static bool is_news(const struct link *link, int code)
+/* Of one that never came up: strangers that knock and go are no news to a listener; and of several
+ * ways that do not work the preferred one's reason is enough. */
+static bool is_news(const struct link *link, size_t way, int code)
 {
-	if (!link->config.is_listener)
+	if (!link->config.is_listener && way == 0)
 		return true;
 	return code == ERR_INTEGRITY || code == ERR_VERSION || code == ERR_EXISTS ||
 	       code == ERR_MALFORMED;
@@ -329,16 +334,17 @@ static void on_conn_closed(struct link_conn *conn, int code, const char *why, vo
 	struct peer *peer = userdata;
 	struct link *link = peer->link;
 	bool was_pairing = peer->state == PEER_STATE_PAIRING;
+	size_t way = peer->way;
 	bool was_up = peer_drop(peer);
 	struct why sentence;
 
 	(void)conn;
 	link->depth++;
-	link_why_closed(&link->config, code, why, &sentence);
-	if (was_up || (!was_pairing && !link->up && is_news(link, code)))
+	link_why_closed(&link->config, way, code, why, &sentence);
+	if (was_up || (!was_pairing && !link->up && is_news(link, way, code)))
 		tell_down(link, was_up, code, sentence.text);
 	if (!link->is_freed && !link->config.is_listener)
-		schedule_connect(link);
+		schedule_retry(link, 0);
 	link_leave(link);
 }
 
@@ -349,7 +355,7 @@ static const struct link_conn_ops conn_ops = {
 	.on_closed = on_conn_closed,
 };
 
-static int peer_open(struct link *link, int fd)
+static int peer_open(struct link *link, size_t way, int fd)
 {
 	struct peer *peer = peer_take(link);
 	int r;
@@ -359,102 +365,63 @@ static int peer_open(struct link *link, int fd)
 	if (r < 0)
 		return r;
 	peer->state = PEER_STATE_NEW;
+	peer->way = way;
 	peer->order = link->next_order++;
+	link->ways.is_busy[way] = true;
 	r = link_conn_limit(peer->conn, HANDSHAKE_LIMIT_MS);
 	if (r < 0)
 		(void)peer_drop(peer);
 	return r < 0 ? r : 0;
 }
 
-static int on_listen(sd_event_source *source, int fd, uint32_t events, void *userdata)
+static void on_connection(size_t way, int fd, void *userdata)
 {
-	struct link *link = userdata;
-
-	(void)source;
-	(void)events;
-	for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
-		int conn = -1;
-		int r = link_socket_accept(&link->config, fd, &conn);
-
-		if (r == -EAGAIN)
-			break;
-		/* Other errors are the new connection's (accept(2)), or want of descriptors that
-		 * time mends. */
-		if (r == -EMFILE || r == -ENFILE)
-			break;
-		if (r == 0)
-			(void)peer_open(link, conn);
-	}
-	return 0;
+	(void)peer_open(userdata, way, fd);
 }
 
-static unsigned device_index(const struct link *link)
-{
-	return link->config.device[0] ? if_nametoindex(link->config.device) : 0;
-}
-
-static void listener_close(struct link *link)
-{
-	link->listen_io = sd_event_source_disable_unref(link->listen_io);
-	if (link->listen_fd >= 0)
-		(void)close(TAKE_FD(link->listen_fd));
-}
-
-static void listener_open(struct link *link)
-{
-	char text[LINK_ADDRESS_TEXT];
-	struct why why;
-	int r = link_socket_listen(&link->config, &link->listen_fd, &why);
-
-	if (r == 0) {
-		r = sd_event_add_io(link->event, &link->listen_io, link->listen_fd, EPOLLIN,
-				    on_listen, link);
-		if (r < 0)
-			(void)why_set(&why, r, "%s", err_text(r));
-	}
-	if (r < 0) {
-		listener_close(link);
-		tell_down(link, false, r, why.text);
-		return;
-	}
-	link->listen_index = device_index(link);
-	link_socket_text(&link->config.remote, text);
-	(void)why_set(&why, ERR_NO_MATE, "waiting for the mate (%s) to connect", text);
-	if (!link->up)
-		tell_down(link, false, ERR_NO_MATE, why.text);
-}
-
-/* A socket stays bound to the index of a device: one that was made anew has another. */
 static void listener_check(struct link *link)
 {
-	if (link->listen_fd >= 0 && device_index(link) != link->listen_index)
-		listener_close(link);
-	if (link->listen_fd < 0)
-		listener_open(link);
+	struct why why;
+	int r = link_listen_check(link->listen, &why);
+
+	if (r < 0) {
+		tell_down(link, false, r, why.text);
+	} else if (r == 0 && !link->up) {
+		link_why_waiting(&link->config, &why);
+		tell_down(link, false, ERR_NO_MATE, why.text);
+	}
 	if (!link->is_freed)
-		schedule_retry(link, RETRY_MS);
+		schedule_retry(link, LINK_RETRY_MS);
 }
 
+/* Tries the best way that was not tried just now; the next one gets its turn while this one is
+ * still being tried. */
 static void connector_try(struct link *link)
 {
 	struct why why;
+	uint64_t delay_ms;
+	size_t way;
 	int fd = -1;
 	int r;
 
-	if (link->up || peer_find(link, PEER_STATE_NEW))
+	if (link->up)
 		return;
-	link->last_attempt = monotime_now();
-	r = link_socket_connect(&link->config, &fd, &why);
+	way = link_ways_choose(&link->ways, monotime_now(), &delay_ms);
+	if (way == LINK_WAY_NONE) {
+		schedule_retry(link, delay_ms);
+		return;
+	}
+	link->ways.tried_at[way] = monotime_now();
+	r = link_socket_connect(&link->config.ways[way], &fd, &why);
 	if (r == 0) {
-		r = peer_open(link, fd);
+		r = peer_open(link, way, fd);
 		if (r < 0)
 			(void)why_set(&why, r, "%s", err_text(r));
 	}
-	if (r == 0)
-		return;
-	tell_down(link, false, r, why.text);
+	if (r < 0 && way == 0)
+		tell_down(link, false, r, why.text);
 	if (!link->is_freed)
-		schedule_connect(link);
+		schedule_retry(link, r < 0 ? 0 : LINK_STAGGER_MS);
 }
 
 static int on_retry(sd_event_source *source, uint64_t usec, void *userdata)
@@ -485,10 +452,16 @@ int link_new(sd_event *event, const struct link_config *config, const struct lin
 	explicit_bzero(link->config.psk, sizeof(link->config.psk));
 	link->ops = ops;
 	link->userdata = userdata;
-	link->listen_fd = -1;
+	if (config->n_ways == 0 || config->n_ways > LINK_WAYS_MAX) {
+		free(link);
+		return -EINVAL;
+	}
+	link_ways_init(&link->ways, config->n_ways);
 	for (size_t i = 0; i < PEERS_MAX; i++)
 		link->peers[i].link = link;
 	r = link_keys_new(config->psk_identity, config->psk, &link->keys);
+	if (r == 0 && config->is_listener)
+		r = link_listen_new(event, &link->config, on_connection, link, &link->listen);
 	if (r == 0)
 		r = sd_event_add_time_relative(event, &link->retry, CLOCK_MONOTONIC, 0, 0, on_retry,
 					       link);
@@ -507,7 +480,7 @@ void link_free(struct link *link)
 	link->is_freed = true;
 	link->depth++;
 	link->retry = sd_event_source_disable_unref(link->retry);
-	listener_close(link);
+	link_listen_free(TAKE_PTR(link->listen));
 	for (size_t i = 0; i < PEERS_MAX; i++)
 		if (link->peers[i].conn)
 			(void)peer_drop(&link->peers[i]);
@@ -522,6 +495,34 @@ bool link_is_up(const struct link *link)
 void link_retry(struct link *link)
 {
 	schedule_retry(link, 0);
+}
+
+void link_set_way(struct link *link, size_t way, bool is_usable)
+{
+	bool was_usable;
+
+	if (way >= link->ways.n)
+		return;
+	was_usable = link->ways.is_usable[way];
+	link->ways.is_usable[way] = is_usable;
+	if (is_usable && !was_usable && !link->up && !link->config.is_listener)
+		schedule_retry(link, 0);
+	if (is_usable || !link->up || link->up->way != way ||
+	    !link_ways_has_other(&link->ways, way))
+		return;
+	link_conn_fail(link->up->conn, ERR_CLOSED,
+		       "nothing comes on this way to the mate any more: trying another");
+}
+
+const char *link_way_name(const struct link *link)
+{
+	return link->up ? link->config.ways[link->up->way].name : "";
+}
+
+void link_expect_boot(struct link *link, uint64_t boot)
+{
+	if (link->up && link->mate_boot != boot)
+		link_conn_fail(link->up->conn, ERR_CLOSED, "the mate was restarted");
 }
 
 int link_offer_pairing(struct link *link, const char *identity, const uint8_t psk[LINK_PSK_SIZE])

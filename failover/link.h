@@ -11,16 +11,17 @@
 #include "failover/core/wire.pb-c.h"
 
 /*
- * The TLS 1.3 link to the mate on the failover link (RFC 8446, external PSK with (EC)DHE:
- * psk_dhe_ke only, no certificate). The primary listens, the secondary connects and keeps trying
- * each second. Messages are a 4-byte big-endian length and a wire.Link. Nothing here blocks.
- * Version and unit are checked in the first message.
+ * The TLS 1.3 link to the mate on the failover link, or on one of several (RFC 8446, external PSK
+ * with (EC)DHE: psk_dhe_ke only, no certificate). The primary listens, the secondary connects and
+ * keeps trying each second. Messages are a 4-byte big-endian length and a wire.Link. Nothing here
+ * blocks. Version and unit are checked in the first message.
  */
 #define LINK_PORT 5105
 #define LINK_VERSION 1
 #define LINK_VERSION_OLDEST 1
 #define LINK_MESSAGE_MAX (256u * 1024)
 #define LINK_PSK_SIZE 32
+#define LINK_WAYS_MAX 5
 #define LINK_QUEUE_MAX (8u * 1024 * 1024)
 
 struct link;
@@ -37,10 +38,17 @@ struct link_ops {
 	void (*on_writable)(struct link *link, void *userdata);
 };
 
+/* One of the links that the connection may run over. */
+struct link_way {
+	char name[64];
+	char device[16];		       /* SO_BINDTODEVICE; empty: none */
+	struct sockaddr_storage local, remote; /* with ports */
+};
+
 struct link_config {
 	bool is_listener;
-	struct sockaddr_storage local, remote; /* with ports */
-	char device[16];		       /* SO_BINDTODEVICE; empty: none */
+	struct link_way ways[LINK_WAYS_MAX]; /* the preferred one first */
+	size_t n_ways;			     /* at least 1 */
 	uint8_t psk[LINK_PSK_SIZE];
 	char psk_identity[64]; /* "asafo-link"; "asafo-pair-<offer id in hex>" while pairing */
 	uint32_t unit;
@@ -53,6 +61,16 @@ void link_free(struct link *link);
 bool link_is_up(const struct link *link);
 /* Tries again at once (the failover link's interface came up). */
 void link_retry(struct link *link);
+/*
+ * Whether anything works on WAY (hellos come, the carrier is there). A connection whose way works
+ * no more is closed and made anew on another that does; where none does it is left to TCP. It stays
+ * where it is for as long as that works: there is no going back for its own sake.
+ */
+void link_set_way(struct link *link, size_t way, bool is_usable);
+/* The name of the way that it runs over; empty: not up. */
+const char *link_way_name(const struct link *link);
+/* The mate lives under BOOT now: a connection with an earlier life of it leads nowhere. */
+void link_expect_boot(struct link *link, uint64_t boot);
 /*
  * While an offer of `asafo pair` is open the listener also takes PSK under IDENTITY: such a
  * connection may only send pair_request (delivered through on_message with link_is_pairing true for

@@ -57,53 +57,52 @@ void link_socket_text(const struct sockaddr_storage *address, char ret_text[LINK
 	(void)snprintf(ret_text, LINK_ADDRESS_TEXT, "%s", text[0] ? text : "?");
 }
 
-static int fail_device(const struct link_config *config, int error, struct why *ret_why)
+static int fail_device(const struct link_way *way, int error, struct why *ret_why)
 {
 	return why_set(ret_why, -error, "the failover link's interface %s cannot be used: %s",
-		       config->device, err_text(-error));
+		       way->device, err_text(-error));
 }
 
-static int fail_address(const struct link_config *config, int error, struct why *ret_why)
+static int fail_address(const struct link_way *way, int error, struct why *ret_why)
 {
 	char text[LINK_ADDRESS_TEXT];
 
-	link_socket_text(&config->local, text);
+	link_socket_text(&way->local, text);
 	return why_set(ret_why, -error, "cannot use %s on the failover link: %s", text,
 		       err_text(-error));
 }
 
-static int open_socket(const struct link_config *config, int *ret_fd, struct why *ret_why)
+static int open_socket(const struct link_way *way, int family, int *ret_fd, struct why *ret_why)
 {
 	_cleanup_close_ int fd = -1;
-	int family = config->is_listener ? config->local.ss_family : config->remote.ss_family;
 
 	fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_TCP);
 	if (fd < 0)
-		return fail_address(config, errno, ret_why);
-	if (config->device[0] && setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, config->device,
-					    (socklen_t)strnlen(config->device, 16)) < 0)
-		return fail_device(config, errno, ret_why);
+		return fail_address(way, errno, ret_why);
+	if (way->device[0] && setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, way->device,
+					 (socklen_t)strnlen(way->device, 16)) < 0)
+		return fail_device(way, errno, ret_why);
 	(void)set_int(fd, SOL_SOCKET, SO_REUSEADDR, 1);
 	set_liveness(fd);
 	*ret_fd = TAKE_FD(fd);
 	return 0;
 }
 
-int link_socket_listen(const struct link_config *config, int *ret_fd, struct why *ret_why)
+int link_socket_listen(const struct link_way *way, int *ret_fd, struct why *ret_why)
 {
 	_cleanup_close_ int fd = -1;
-	int r = open_socket(config, &fd, ret_why);
+	int r = open_socket(way, way->local.ss_family, &fd, ret_why);
 
 	if (r < 0)
 		return r;
 	/* The address may come after us. */
-	if (config->local.ss_family == AF_INET6)
+	if (way->local.ss_family == AF_INET6)
 		(void)set_int(fd, IPPROTO_IPV6, IPV6_FREEBIND, 1);
 	else
 		(void)set_int(fd, IPPROTO_IP, IP_FREEBIND, 1);
-	if (bind(fd, (const struct sockaddr *)&config->local, address_size(&config->local)) < 0 ||
+	if (bind(fd, (const struct sockaddr *)&way->local, address_size(&way->local)) < 0 ||
 	    listen(fd, BACKLOG) < 0)
-		return fail_address(config, errno, ret_why);
+		return fail_address(way, errno, ret_why);
 	*ret_fd = TAKE_FD(fd);
 	return 0;
 }
@@ -119,23 +118,22 @@ static struct sockaddr_storage without_port(const struct sockaddr_storage *addre
 	return copy;
 }
 
-int link_socket_connect(const struct link_config *config, int *ret_fd, struct why *ret_why)
+int link_socket_connect(const struct link_way *way, int *ret_fd, struct why *ret_why)
 {
-	struct sockaddr_storage local = without_port(&config->local);
+	struct sockaddr_storage local = without_port(&way->local);
 	_cleanup_close_ int fd = -1;
 	char text[LINK_ADDRESS_TEXT];
-	int r = open_socket(config, &fd, ret_why);
+	int r = open_socket(way, way->remote.ss_family, &fd, ret_why);
 
 	if (r < 0)
 		return r;
-	if (local.ss_family == config->remote.ss_family &&
+	if (local.ss_family == way->remote.ss_family &&
 	    bind(fd, (const struct sockaddr *)&local, address_size(&local)) < 0)
-		return fail_address(config, errno, ret_why);
-	if (connect(fd, (const struct sockaddr *)&config->remote, address_size(&config->remote)) <
-		    0 &&
+		return fail_address(way, errno, ret_why);
+	if (connect(fd, (const struct sockaddr *)&way->remote, address_size(&way->remote)) < 0 &&
 	    errno != EINPROGRESS) {
 		r = -errno;
-		link_socket_text(&config->remote, text);
+		link_socket_text(&way->remote, text);
 		return why_set(ret_why, r, "the mate (%s) cannot be reached: %s", text,
 			       err_text(r));
 	}
@@ -155,7 +153,7 @@ static bool is_same_host(const struct sockaddr_storage *a, const struct sockaddr
 	       ((const struct sockaddr_in *)b)->sin_addr.s_addr;
 }
 
-int link_socket_accept(const struct link_config *config, int fd, int *ret_fd)
+int link_socket_accept(const struct link_way *way, int fd, int *ret_fd)
 {
 	struct sockaddr_storage from = {0};
 	socklen_t size = sizeof(from);
@@ -164,7 +162,7 @@ int link_socket_accept(const struct link_config *config, int fd, int *ret_fd)
 	conn = accept4(fd, (struct sockaddr *)&from, &size, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	if (conn < 0)
 		return -errno;
-	if (config->remote.ss_family != AF_UNSPEC && !is_same_host(&from, &config->remote))
+	if (way->remote.ss_family != AF_UNSPEC && !is_same_host(&from, &way->remote))
 		return ERR_DENIED;
 	set_liveness(conn);
 	*ret_fd = TAKE_FD(conn);

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/err.h"
@@ -29,12 +30,12 @@ int link_why_hello(const struct link_config *config, const Asafo__Wire__LinkHell
 	return 0;
 }
 
-void link_why_closed(const struct link_config *config, int code, const char *why,
+void link_why_closed(const struct link_config *config, size_t way, int code, const char *why,
 		     struct why *ret_why)
 {
 	char text[LINK_ADDRESS_TEXT];
 
-	link_socket_text(&config->remote, text);
+	link_socket_text(&config->ways[way].remote, text);
 	/* One machine that is off, in the order in which a kernel notices it. */
 	if (code == -ETIMEDOUT || code == -EHOSTUNREACH || code == -ENETUNREACH)
 		code = ERR_TIMEOUT;
@@ -60,4 +61,17 @@ void link_why_closed(const struct link_config *config, int code, const char *why
 			      why);
 	else
 		(void)why_set(ret_why, code, "%s", why);
+}
+
+void link_why_waiting(const struct link_config *config, struct why *ret_why)
+{
+	char all[2 * LINK_ADDRESS_TEXT] = "", address[LINK_ADDRESS_TEXT];
+	size_t used = 0;
+
+	for (size_t i = 0; i < config->n_ways && used < sizeof(all); i++) {
+		link_socket_text(&config->ways[i].remote, address);
+		used += (size_t)snprintf(all + used, sizeof(all) - used, "%s%s", i ? " or " : "",
+					 address);
+	}
+	(void)why_set(ret_why, ERR_NO_MATE, "waiting for the mate (%s) to connect", all);
 }

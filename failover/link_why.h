@@ -10,7 +10,10 @@
  * this unit). */
 int link_why_hello(const struct link_config *config, const Asafo__Wire__LinkHello *hello,
 		   struct why *ret_why);
-/* The sentence for a connection that ended with CODE; the connection's own WHY where that says it
- * all. */
-void link_why_closed(const struct link_config *config, int code, const char *why,
+/* The sentence for a connection on WAY that ended with CODE; the connection's own WHY where that
+ * says it all. */
+void link_why_closed(const struct link_config *config, size_t way, int code, const char *why,
 		     struct why *ret_why);
+/* A listener that nobody has connected to: ERR_NO_MATE, with the addresses that the mate may have.
+ */
+void link_why_waiting(const struct link_config *config, struct why *ret_why);

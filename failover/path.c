@@ -17,6 +17,7 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "failover/path_key.h"
 #include "failover/path_socket.h"
 #include "failover/path_stats.h"
 
@@ -35,8 +36,8 @@ struct path {
 	unsigned device_index; /* that the socket is bound to; 0: none is open */
 	struct path_socket sock;
 	sd_event_source *io;
-	bool is_muted; /* by a flood: read at drains only, as far as the bucket goes */
-	bool is_mate_deaf;
+	bool is_muted;		    /* by a flood: read at drains only, as far as the bucket goes */
+	struct monotime deaf_since; /* the mate hears nothing of us here; 0: it does */
 	enum path_state state;
 	struct path_stats stats;
 	struct path_bucket reads, strangers;
@@ -74,43 +75,6 @@ const char *path_state_text(enum path_state state)
 	return texts[state];
 }
 
-/* ---- what names a path on both units ---- */
-
-/* FNV-1a, 32 bits. */
-static uint32_t mix(uint32_t hash, const void *data, size_t size)
-{
-	const uint8_t *bytes = data;
-
-	for (size_t i = 0; i < size; i++)
-		hash = (hash ^ bytes[i]) * 16777619u;
-	return hash;
-}
-
-static const void *address_bytes(const struct sockaddr_storage *address, size_t *ret_size)
-{
-	*ret_size = address->ss_family == AF_INET6 ? 16 : 4;
-	return address->ss_family == AF_INET6
-		       ? (const void *)&((const struct sockaddr_in6 *)address)->sin6_addr
-		       : (const void *)&((const struct sockaddr_in *)address)->sin_addr;
-}
-
-/* A link is its two addresses, an interface its name: these are the same on both units, devices
- * and the names of links need not be. */
-static uint32_t key_of(const struct path_config *config)
-{
-	uint32_t hash = mix(2166136261u, &config->family, 1);
-	const void *own, *mate;
-	size_t size;
-
-	if (!config->is_failover_link)
-		return mix(hash, config->name, strnlen(config->name, sizeof(config->name)));
-	own = address_bytes(&config->local, &size);
-	mate = address_bytes(&config->remote, &size);
-	if (memcmp(own, mate, size) < 0)
-		return mix(mix(hash, own, size), mate, size);
-	return mix(mix(hash, mate, size), own, size);
-}
-
 /* ---- state ---- */
 
 static void set_state(struct path *path, enum path_state state)
@@ -137,21 +101,6 @@ static bool is_heard(const struct path *path, struct monotime now)
 
 /* ---- reading ---- */
 
-/* On a link only the mate has something to say. */
-static bool is_from_mate(const struct path_config *config, const struct sockaddr_storage *sender)
-{
-	const void *a, *b;
-	size_t size;
-
-	if (!config->is_failover_link)
-		return true;
-	if (sender->ss_family != config->remote.ss_family)
-		return false;
-	a = address_bytes(sender, &size);
-	b = address_bytes(&config->remote, &size);
-	return memcmp(a, b, size) == 0;
-}
-
 static void deliver(struct path *path, const struct mmsghdr *messages, int n)
 {
 	struct path_set *set = path->set;
@@ -160,7 +109,7 @@ static void deliver(struct path *path, const struct mmsghdr *messages, int n)
 		/* A cut one would fail its authentication anyhow. */
 		if ((messages[i].msg_hdr.msg_flags & MSG_TRUNC) != 0)
 			continue;
-		if (!is_from_mate(&path->config, &set->senders[i]))
+		if (!path_is_from_mate(&path->config, &set->senders[i]))
 			continue;
 		path->datagrams++;
 		set->on_datagram(path->index, set->buffers[i], messages[i].msg_len, set->userdata);
@@ -325,7 +274,7 @@ static void path_init(struct path_set *set, size_t index, const struct path_conf
 	path->set = set;
 	path->index = index;
 	path->config = *config;
-	path->key = key_of(config);
+	path->key = path_key(config);
 	path_bucket_init(&path->reads, PATH_RATE, PATH_BURST, now);
 	path_bucket_init(&path->strangers,
 			 config->is_failover_link ? PATH_LINK_STRANGER_RATE : PATH_STRANGER_RATE,
@@ -388,7 +337,7 @@ void path_set_inherit(struct path_set *set, const struct path_set *old)
 				continue;
 			path->state = before->state;
 			path->stats = before->stats;
-			path->is_mate_deaf = before->is_mate_deaf;
+			path->deaf_since = before->deaf_since;
 			path->sent = before->sent;
 			path->send_errors = before->send_errors;
 			path->datagrams = before->datagrams;
@@ -478,6 +427,21 @@ static void take_round_trip(struct path *path, const struct hello_report *report
 		path_stats_round_trip(&path->stats, (uint32_t)(passed_us - report->delay_us));
 }
 
+static void take_deafness(struct path *path, bool is_deaf, struct monotime now)
+{
+	if (!is_deaf)
+		path->deaf_since = (struct monotime){0};
+	else if (path->deaf_since.ns == 0)
+		path->deaf_since = now;
+}
+
+/* Silent for a holdtime: one that starts has not heard us yet. */
+static bool is_mate_deaf(const struct path *path)
+{
+	return path->deaf_since.ns != 0 &&
+	       monotime_since(monotime_now(), path->deaf_since) > hold_ns(path->set);
+}
+
 static void take_reports(struct path_set *set, size_t index, const struct hello *hello,
 			 struct monotime now)
 {
@@ -488,7 +452,7 @@ static void take_reports(struct path_set *set, size_t index, const struct hello 
 			take_round_trip(&set->paths[index], report, now);
 		for (size_t j = 0; j < set->n_paths && hello->is_newest; j++)
 			if (set->paths[j].key == report->path)
-				set->paths[j].is_mate_deaf = report->counter == 0;
+				take_deafness(&set->paths[j], report->counter == 0, now);
 	}
 }
 
@@ -533,6 +497,21 @@ size_t path_set_count(const struct path_set *set)
 	return set->n_paths;
 }
 
+bool path_set_is_usable(const struct path_set *set, size_t index)
+{
+	const struct path *path = &set->paths[index];
+
+	return path->state == PATH_STATE_WAITING ||
+	       (path->state == PATH_STATE_UP && !is_mate_deaf(path));
+}
+
+const char *path_set_link_device(const struct path_set *set, size_t index)
+{
+	const struct path_config *config = &set->paths[index].config;
+
+	return config->is_failover_link ? config->device : NULL;
+}
+
 /* The first thing that is wrong with it, in words. */
 static void say_why(const struct path *path, char *text, size_t size)
 {
@@ -548,7 +527,7 @@ static void say_why(const struct path *path, char *text, size_t size)
 		(void)snprintf(text, size, "cannot send: %s", err_text(path->last_error));
 	else if (path->is_muted)
 		(void)snprintf(text, size, "flooded: more than %u datagrams a second", PATH_RATE);
-	else if (path->state == PATH_STATE_UP && path->is_mate_deaf)
+	else if (path->state == PATH_STATE_UP && is_mate_deaf(path))
 		(void)snprintf(text, size, "the mate hears nothing of this unit here");
 	else if (path->sock.lacks_address)
 		(void)snprintf(text, size, "%s has no IPv4 address: sent from 0.0.0.0", device);
@@ -571,7 +550,7 @@ void path_set_statistics(const struct path_set *set, size_t index,
 		.state = path->state,
 		.was_heard = stats->received > 0,
 		.heard_at = stats->heard_at,
-		.is_mate_deaf = path->is_mate_deaf,
+		.is_mate_deaf = is_mate_deaf(path),
 		.sent = path->sent,
 		.send_errors = path->send_errors,
 		.received = stats->received,

@@ -127,6 +127,7 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
 		path_set_drain(engine->pair.paths);
 	if (engine->pair.paths)
 		path_set_check(engine->pair.paths, engine->config->failover.hold_ms);
+	engine_check_ways(engine);
 	engine_feed_type(engine, FO_EVENT_TICK);
 	return 0;
 }

@@ -67,8 +67,9 @@ struct engine_pair {
 	struct path_set *paths;
 	struct link *link;
 	uint64_t boot;
-	char link_why[200]; /* why the link is down */
-	bool was_up;	    /* it was, when it went down */
+	char link_why[200];		 /* why the link is down */
+	char link_over[CONFIG_NAME_MAX]; /* the way that it runs, or last ran, over */
+	bool was_up;			 /* it was, when it went down */
 	bool has_keys;
 	bool is_answered;    /* the keeper has said whether it has keys */
 	bool is_lack_logged; /* that it has none */
@@ -220,6 +221,8 @@ void engine_link_config(const struct engine *engine, struct link_config *ret_con
 /* ---- hellos.c: the paths to the mate ---- */
 /* Opens the paths that the configuration asks for; what is known of the ones that stay is kept. */
 int engine_rebuild_paths(struct engine *engine);
+/* Tells the link on which of its ways anything works. Each polltime, and on news of a device. */
+void engine_check_ways(struct engine *engine);
 bool engine_same_paths(const struct config *a, const struct config *b);
 /* This unit's address on LINK and the mate's, with PORT. */
 void engine_link_addresses(const struct config_failover *failover, const struct config_link *link,

@@ -62,6 +62,8 @@ static void take_hello(struct engine *engine, const struct hello *hello)
 
 	if (mate->was_heard && mate->boot == hello->boot && hello->counter <= mate->counter)
 		return; /* came faster on another path */
+	if (engine->pair.link && mate->was_heard && mate->boot != hello->boot)
+		link_expect_boot(engine->pair.link, hello->boot);
 	mate->was_heard = true;
 	mate->refused[0] = 0;
 	mate->boot = hello->boot;
@@ -174,6 +176,25 @@ static void on_path_state(size_t index, enum path_state before, void *userdata)
 
 	path_set_statistics(engine->pair.paths, index, &path);
 	log_path(engine, &path, before);
+}
+
+/* The links to the mate are the first paths, in the order of the link's ways (fill_paths). */
+void engine_check_ways(struct engine *engine)
+{
+	struct engine_pair *pair = &engine->pair;
+	struct linkmon_link link = {.has_carrier = true};
+	const char *device;
+
+	if (!pair->link || !pair->paths)
+		return;
+	for (size_t i = 0; i < path_set_count(pair->paths); i++) {
+		device = path_set_link_device(pair->paths, i);
+		if (!device)
+			return;
+		if (engine->addresses.linkmon)
+			linkmon_get(engine->addresses.linkmon, device, &link);
+		link_set_way(pair->link, i, link.has_carrier && path_set_is_usable(pair->paths, i));
+	}
 }
 
 /* ---- which paths ---- */

@@ -79,6 +79,7 @@ static void on_link(const struct linkmon_link *link, void *userdata)
 		if (engine->addresses.is_claimed && link->has_carrier)
 			engine_reclaim(engine);
 	}
+	engine_check_ways(engine);
 }
 
 static void on_address(const struct linkmon_address *address, void *userdata)

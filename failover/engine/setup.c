@@ -48,16 +48,22 @@ int engine_config_digest(const struct engine *engine, struct buf *text,
 void engine_link_config(const struct engine *engine, struct link_config *ret_config)
 {
 	const struct config_failover *failover = &engine->config->failover;
-	const struct config_link *link = config_link_first(failover);
 
 	*ret_config = (struct link_config){.is_listener = failover->unit == FO_UNIT_PRIMARY,
 					   .unit = (uint32_t)failover->unit,
 					   .boot = engine->pair.boot,
 					   .psk_identity = "asafo-link"};
-	if (!link)
-		return;
-	engine_link_addresses(failover, link, LINK_PORT, &ret_config->local, &ret_config->remote);
-	memcpy(ret_config->device, link->device, sizeof(ret_config->device));
+	for (size_t i = 0; i < failover->n_links; i++) {
+		const struct config_link *link = &failover->links[i];
+		struct link_way *way = &ret_config->ways[ret_config->n_ways];
+
+		if (!config_link_has_addresses(link))
+			continue;
+		engine_link_addresses(failover, link, LINK_PORT, &way->local, &way->remote);
+		memcpy(way->device, link->device, sizeof(way->device));
+		memcpy(way->name, link->name, sizeof(way->name));
+		ret_config->n_ways++;
+	}
 }
 
 /* ---- what comes in ---- */
@@ -68,19 +74,26 @@ static void on_link_up(struct link *link, void *userdata)
 
 	engine->pair.link_why[0] = 0;
 	engine->pair.was_up = true;
-	log_line(LOG_INFO, "failover link up: mate runs %s", link_mate_software(link));
+	(void)snprintf(engine->pair.link_over, sizeof(engine->pair.link_over), "%s",
+		       link_way_name(link));
+	log_line(LOG_INFO, "failover link up over %s: mate runs %s", link_way_name(link),
+		 link_mate_software(link));
 	replication_link_up(engine->replication);
 }
 
 /* Lost is what was there: a unit that waits for its mate, or for its key, has lost nothing. */
 static void say_link_down(const struct engine *engine, int code, const char *why)
 {
-	const char *name = engine->config->failover.links[0].name;
+	bool has_others = engine->config->failover.n_links > 1;
+	const char *name = engine->pair.link_over[0] ? engine->pair.link_over
+						     : engine->config->failover.links[0].name;
 	const struct report_about about = {.reason = why, .interface = name};
 
 	if (code == ERR_VERSION)
 		report(engine, LOG_ALERT, 103006, &about,
 		       "Mate version is not compatible with ours %s: %s", PACKAGE_VERSION, why);
+	else if (engine->pair.was_up && has_others)
+		log_line(LOG_NOTICE, "failover link down over %s: %s", name, why);
 	else if (engine->pair.was_up)
 		report(engine, LOG_ALERT, 105005, &about,
 		       "Lost Failover communications with mate on interface %s: %s", name, why);
@@ -139,7 +152,7 @@ static void build_link(struct engine *engine)
 	int r;
 
 	engine_link_config(engine, &config);
-	if (config.local.ss_family == 0 || config.remote.ss_family == 0)
+	if (config.n_ways == 0)
 		return;
 	if (pair->has_keys)
 		memcpy(config.psk, pair->link_psk, sizeof(config.psk));

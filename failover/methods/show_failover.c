@@ -118,6 +118,7 @@ static struct json_object *show_link(const struct engine *engine)
 	struct link *link = engine->pair.link;
 
 	json_add_flag(object, "up", link && link_is_up(link));
+	json_add_text(object, "over", link ? link_way_name(link) : "");
 	json_add_text(object, "why", engine->pair.link_why);
 	json_add_number(object, "bytes_sent", link ? (int64_t)link_bytes_sent(link) : 0);
 	json_add_number(object, "bytes_received", link ? (int64_t)link_bytes_received(link) : 0);

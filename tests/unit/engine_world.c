@@ -354,13 +354,14 @@ static void open_mate(void)
 	struct link_config config = {.unit = FO_UNIT_SECONDARY,
 				     .boot = 99,
 				     .psk_identity = "asafo-link",
-				     .device = "lo"};
+				     .ways = {{.name = "fover", .device = "lo"}},
+				     .n_ways = 1};
 	uint8_t key[32];
 
 	memset(key, world.keeper.keys, sizeof(key));
 	memcpy(config.psk, key, sizeof(key));
-	set_address(&config.local, "203.0.113.2", LINK_PORT);
-	set_address(&config.remote, "203.0.113.1", LINK_PORT);
+	set_address(&config.ways[0].local, "203.0.113.2", LINK_PORT);
+	set_address(&config.ways[0].remote, "203.0.113.1", LINK_PORT);
 	set_address(&path.local, "203.0.113.2", HELLO_PORT);
 	set_address(&path.remote, "203.0.113.1", HELLO_PORT);
 	assert_int_equal(hello_codec_new(key, FO_UNIT_SECONDARY, 99, &world.mate.codec), 0);

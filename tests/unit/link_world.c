@@ -137,10 +137,11 @@ struct link_config config_of(bool is_listener, uint8_t key)
 	struct link_config config = {.is_listener = is_listener,
 				     .unit = is_listener ? 1 : 2,
 				     .boot = is_listener ? 11 : 22,
+				     .n_ways = 1,
 				     .psk_identity = "asafo-link"};
 
-	set_address(&config.local, is_listener ? "127.0.0.1" : "127.0.0.2", port);
-	set_address(&config.remote, is_listener ? "127.0.0.2" : "127.0.0.1", port);
+	set_address(&config.ways[0].local, is_listener ? "127.0.0.1" : "127.0.0.2", port);
+	set_address(&config.ways[0].remote, is_listener ? "127.0.0.2" : "127.0.0.1", port);
 	memset(config.psk, key, sizeof(config.psk));
 	return config;
 }

@@ -146,7 +146,7 @@ static void foreigner_meets(struct foreigner *foreigner, struct end *end)
 	int fd = -1;
 
 	assert_int_equal(link_keys_new("asafo-link", config.psk, &foreigner->keys), 0);
-	assert_int_equal(link_socket_connect(&config, &fd, &why), 0);
+	assert_int_equal(link_socket_connect(&config.ways[0], &fd, &why), 0);
 	assert_int_equal(link_conn_new(event, fd, false, foreigner->keys, &foreigner_ops, foreigner,
 				       &foreigner->conn),
 			 0);
@@ -185,7 +185,7 @@ static void a_newer_mate_that_still_speaks_our_version_is_taken(void **state)
 	WAIT_FOR(a.downs == 1);
 	config = config_of(false, 7);
 	assert_int_equal(link_keys_new("asafo-link", config.psk, &newer.keys), 0);
-	assert_int_equal(link_socket_connect(&config, &fd, &why), 0);
+	assert_int_equal(link_socket_connect(&config.ways[0], &fd, &why), 0);
 	assert_int_equal(
 		link_conn_new(event, fd, false, newer.keys, &foreigner_ops, &newer, &newer.conn),
 		0);

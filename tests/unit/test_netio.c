@@ -528,9 +528,11 @@ static struct link_config tie_config(bool is_listener)
 				     .unit = is_listener ? 1 : 2,
 				     .psk_identity = "asafo-link"};
 
-	set_address(&config.local, is_listener ? "203.0.113.1" : "203.0.113.2");
-	set_address(&config.remote, is_listener ? "203.0.113.2" : "203.0.113.1");
-	(void)snprintf(config.device, sizeof(config.device), is_listener ? "va" : "vb");
+	set_address(&config.ways[0].local, is_listener ? "203.0.113.1" : "203.0.113.2");
+	set_address(&config.ways[0].remote, is_listener ? "203.0.113.2" : "203.0.113.1");
+	config.n_ways = 1;
+	(void)snprintf(config.ways[0].device, sizeof(config.ways[0].device),
+		       is_listener ? "va" : "vb");
 	return config;
 }
 

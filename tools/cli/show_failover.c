@@ -168,6 +168,8 @@ static void print_link(const struct screen *screen, struct json_object *result)
 		screen_style(screen, SCREEN_GOOD, "up");
 	else
 		screen_style(screen, SCREEN_BAD, "down");
+	if (view_count(result, "links") > 1 && *view_text(link, "over"))
+		screen_print(screen, " over %s", view_text(link, "over"));
 	if (!view_flag(link, "up") && *why)
 		screen_print(screen, " (%s)", why);
 	screen_print(screen, ", sent %s, received %s\n",

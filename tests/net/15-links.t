@@ -1,0 +1,64 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Two links to the mate: replication moves to the other when one dies, and no link's death is a failover.
+# shellcheck source=lib.sh
+. "$(dirname "$0")/lib.sh"
+config() { # config UNIT
+	cat <<-CONFIG
+		hostname gw
+		interface eth0
+		 nameif outside
+		 ip address 198.51.100.10 255.255.255.0 standby 198.51.100.11
+		failover lan unit $1
+		failover lan interface fover eth2
+		failover link state eth1
+		failover interface ip fover 203.0.113.1 255.255.255.252 standby 203.0.113.2
+		failover interface ip state fd00:5::1/126 standby fd00:5::2
+		failover polltime msec 100 holdtime msec 500
+		failover key two-links
+		failover
+	CONFIG
+}
+over_is() { [ "$(field "$1" .link.over)" = "$2" ]; }
+path_is() { # path_is UNIT NAME STATE
+	[ "$(field "$1" "[.paths[] | select(.name == \"$2\")][0].state")" = "$3" ]
+}
+path_field() { field "$1" "[.paths[] | select(.name == \"$2\")][0].$3"; }
+logged() { grep -qaE -- "$2" "/run/asafo-lab-$LAB/$1/log"; }
+
+config primary >"$files/a.config"
+config secondary >"$files/b.config"
+pair_up --config-a "$files/a.config" --config-b "$files/b.config"
+expect "replication runs over the preferred link" over_is b fover
+expect "(says the other end, too)" over_is a fover
+for path in fover state; do
+	expect "hellos come on $path" until_true 5 path_is a "$path" up
+	expect "its latency is measured" until_true 5 eval '[ "$(path_field a '"$path"' rtt_median_us)" -gt 0 ]'
+done
+
+lab cut a fover
+expect "the link that is cut is lost" until_true 5 path_is a fover lost
+expect "... for both" until_true 5 path_is b fover lost
+expect "... with an ASA's message" until_true 5 logged a '105043.*Failover interface failed'
+expect "replication moves to the stateful link" until_true 5 over_is b state
+expect "(says the other end, too)" until_true 5 over_is a state
+same "nobody took over" "$(field a .state)/$(field b .state)" "Active/Standby Ready"
+make_ca corp && make_p12 corp vpn
+expect "an import, with the first link cut" import a vpn vpn
+expect "write standby goes over the second" asafo a write-standby
+expect "and arrives" until_true 5 has b vpn
+expect "the loss of the cut link grows" until_true 10 eval '[ "$(path_field a fover loss_permille)" -gt 100 ]'
+same "the other one has lost nothing" "$(path_field a state loss_permille)" 0
+
+lab heal
+expect "the healed link is up again" until_true 5 path_is b fover up
+expect "... with an ASA's message" until_true 5 logged b '105042.*Failover interface OK'
+expect "replication stays where it works" over_is b state
+lab cut b inside
+expect "... until that dies" until_true 5 over_is b fover
+expect "(says the other end, too)" until_true 5 over_is a fover
+same "nobody took over" "$(field a .state)/$(field b .state)" "Active/Standby Ready"
+lab heal
+lab exec a ip link set eth2 down
+expect "a carrier that goes moves it at once" until_true 5 over_is b state
+done_testing
