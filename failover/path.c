@@ -42,6 +42,7 @@ struct path {
 	struct path_stats stats;
 	struct path_bucket reads, strangers;
 	uint64_t sent, send_errors, datagrams;
+	uint64_t uncounted; /* received before the statistics were cleared */
 	int last_error;
 };
 
@@ -338,6 +339,7 @@ void path_set_inherit(struct path_set *set, const struct path_set *old)
 			path->state = before->state;
 			path->stats = before->stats;
 			path->deaf_since = before->deaf_since;
+			path->uncounted = before->uncounted;
 			path->sent = before->sent;
 			path->send_errors = before->send_errors;
 			path->datagrams = before->datagrams;
@@ -553,7 +555,8 @@ void path_set_statistics(const struct path_set *set, size_t index,
 		.is_mate_deaf = is_mate_deaf(path),
 		.sent = path->sent,
 		.send_errors = path->send_errors,
-		.received = stats->received,
+		.received =
+			stats->received > path->uncounted ? stats->received - path->uncounted : 0,
 		.lost = path_stats_lost(stats, newest),
 		.recent_loss = path_stats_recent_loss(stats, newest),
 		.datagrams = path->datagrams,
@@ -565,4 +568,12 @@ void path_set_statistics(const struct path_set *set, size_t index,
 	memcpy(ret_statistics->name, path->config.name, sizeof(ret_statistics->name));
 	memcpy(ret_statistics->device, path->config.device, sizeof(ret_statistics->device));
 	say_why(path, ret_statistics->why, sizeof(ret_statistics->why));
+}
+
+void path_set_clear_statistics(struct path_set *set)
+{
+	for (struct path *path = set->paths; path < set->paths + set->n_paths; path++) {
+		path->sent = path->send_errors = 0;
+		path->uncounted = path->stats.received;
+	}
 }

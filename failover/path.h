@@ -109,5 +109,7 @@ struct path_statistics {
 	int last_error;	     /* negated errno, of now */
 	char why[96];	     /* what is wrong with it; empty: nothing */
 };
+/* Counts anew. */
+void path_set_clear_statistics(struct path_set *set);
 void path_set_statistics(const struct path_set *set, size_t index,
 			 struct path_statistics *ret_statistics);

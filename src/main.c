@@ -3,6 +3,7 @@
  * loop. */
 #include "config.h"
 
+#include <errno.h>
 #include <getopt.h>
 #include <signal.h>
 #include <stdint.h>
@@ -246,6 +247,19 @@ static int run(const struct supervisor_options *options)
 	return r < 0 ? EXIT_FAILURE : r;
 }
 
+/*
+ * The same process, so that systemd sees no end; the program is looked up by its name again: after
+ * an upgrade of the package it is the new one. Every descriptor is closed on exec.
+ */
+static int begin_again(char **argv)
+{
+	const char *program = strchr(argv[0], '/') ? argv[0] : "/proc/self/exe";
+
+	(void)execv(program, argv);
+	log_line(LOG_CRIT, "cannot begin again: %s: %s", program, strerror(errno));
+	return EXIT_FAILURE;
+}
+
 int main(int argc, char **argv)
 {
 	struct supervisor_options options = {
@@ -271,5 +285,6 @@ int main(int argc, char **argv)
 	}
 	if (options.is_unsandboxed)
 		log_line(LOG_WARNING, "--no-sandbox: the processes run WITHOUT their walls");
-	return run(&options);
+	r = run(&options);
+	return r == SUPERVISOR_EXIT_RELOAD ? begin_again(argv) : r;
 }

@@ -121,6 +121,10 @@ static void on_request(struct ipc_channel *channel, struct ipc_frame *frame,
 		slot_became_ready(slot);
 	} else if (frame->type == IPC_NOTIFY && slot_is(slot, IPC_PEER_ENGINE)) {
 		status_tell(((const Asafo__Ipc__Notify *)body)->state);
+	} else if (frame->type == IPC_RELOAD && slot_is(slot, IPC_PEER_ENGINE) &&
+		   slot->supervisor->phase == PHASE_RUNNING) {
+		slot->supervisor->exit_code = SUPERVISOR_EXIT_RELOAD;
+		supervisor_stop(slot->supervisor);
 	} else if (frame->type == IPC_SHUTDOWN && slot->supervisor->phase == PHASE_RUNNING) {
 		log_line(LOG_NOTICE, "%s asks to stop the service", slot->name);
 		supervisor_stop(slot->supervisor);
@@ -325,6 +329,7 @@ static int slot_spawn(struct slot *slot)
 	static const bool permitted[IPC_TYPE__MAX] = {[IPC_READY] = true,
 						      [IPC_NOTIFY] = true,
 						      [IPC_SHUTDOWN] = true,
+						      [IPC_RELOAD] = true,
 						      [IPC_WATCHDOG] = true};
 	static const struct ipc_channel_ops ops = {permitted, on_request, on_closed};
 	_cleanup_close_ int theirs = -1, lifeline = -1;
@@ -482,12 +487,19 @@ static void phase_continue(struct supervisor *supervisor)
 void supervisor_stop(struct supervisor *supervisor)
 {
 	if (supervisor->phase != PHASE_RUNNING) {
+		if (supervisor->exit_code == SUPERVISOR_EXIT_RELOAD)
+			supervisor->exit_code = 0;
 		for (size_t i = 0; i < supervisor->n_slots; i++)
 			slot_kill(&supervisor->slots[i]);
 		return;
 	}
-	(void)sd_notify(0, "STOPPING=1");
-	log_line(LOG_NOTICE, "stopping");
+	if (supervisor->exit_code == SUPERVISOR_EXIT_RELOAD) {
+		(void)sd_notify(0, "RELOADING=1");
+		log_line(LOG_NOTICE, "stopping, to begin again");
+	} else {
+		(void)sd_notify(0, "STOPPING=1");
+		log_line(LOG_NOTICE, "stopping");
+	}
 	phase_enter(supervisor, PHASE_STOPPING_ENGINE);
 	phase_continue(supervisor);
 }

@@ -16,6 +16,8 @@
 #define SUPERVISOR_FRONTS_MAX 64
 #define SUPERVISOR_WATCHDOG_MS 5000
 #define SUPERVISOR_SHUTDOWN_MS 3000
+/* What the loop returns where the service is to begin anew. */
+#define SUPERVISOR_EXIT_RELOAD 75
 
 struct supervisor_options {
 	struct folders folders;

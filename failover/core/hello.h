@@ -57,6 +57,8 @@ struct hello {
 				   * configurations are */
 	uint8_t interface_words[HELLO_INTERFACES_MAX]; /* health_view_pack */
 	size_t n_interfaces;
+	uint32_t gap_us;   /* so long nobody served before ... */
+	uint64_t gap_term; /* ... the receiver's activation; 0: nothing was measured */
 	/* from the header */
 	uint64_t boot;
 	uint64_t counter;

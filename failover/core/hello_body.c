@@ -72,6 +72,8 @@ int hello_body_pack(const struct hello *hello, size_t max, uint8_t *ret_data, si
 	message.failing = hello->view.health.is_failing;
 	message.maintenance = hello->view.is_maintenance;
 	message.forced = hello->view.is_forced;
+	message.gap_us = hello->gap_us;
+	message.gap_term = hello->gap_term;
 	message.may_activate = hello->view.may_activate;
 	message.serving = hello->view.is_serving;
 	message.lineage = hello->view.position.lineage;
@@ -148,6 +150,8 @@ int hello_body_unpack(const uint8_t *data, size_t size, struct hello *ret_hello)
 		memcpy(ret_hello->interface_words, message->interface_words.data,
 		       ret_hello->n_interfaces);
 	}
+	ret_hello->gap_us = message->gap_us;
+	ret_hello->gap_term = message->gap_term;
 	copy_printable(message->software, sizeof(ret_hello->software), ret_hello->software);
 	return 0;
 }

@@ -15,6 +15,7 @@
 #include "failover/engine/engine.h"
 #include "failover/engine/hooks.h"
 #include "failover/engine/report.h"
+#include "failover/engine/switchover.h"
 #include "failover/methods/methods.h"
 #include "failover/replication/replication.h"
 
@@ -156,12 +157,14 @@ void engine_act(struct engine *engine, const struct fo_action *action)
 		engine_send_hello(engine);
 		break;
 	case FO_ACTION_CLAIM:
+		switchover_claim(engine);
 		engine_claim(engine, action->term);
 		break;
 	case FO_ACTION_ANNOUNCE:
 		engine_announce(engine);
 		break;
 	case FO_ACTION_RELEASE:
+		switchover_release(engine);
 		engine_release(engine);
 		break;
 	case FO_ACTION_START_SYNC:

@@ -19,7 +19,9 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "failover/engine/health.h"
+#include "failover/methods/exec.h"
 #include "failover/methods/methods.h"
+#include "failover/methods/reload.h"
 #include "failover/engine/hooks.h"
 #include "failover/engine/pairing.h"
 #include "failover/engine/report.h"
@@ -198,6 +200,8 @@ void engine_send_hello(struct engine *engine)
 			      .view = fo_fsm_view(&engine->fsm),
 			      .sent_realtime_ns = realtime_ns(),
 			      .hold_ms = engine->config->failover.hold_ms,
+			      .gap_us = engine->switchover.gap_us,
+			      .gap_term = engine->switchover.term,
 			      .software = PACKAGE_VERSION};
 	uint8_t data[HELLO_SIZE_MAX];
 	size_t size;
@@ -240,6 +244,10 @@ int engine_new(sd_event *event, const struct child_options *options, struct engi
 	if (r == 0)
 		r = hooks_new(engine, &engine->hooks);
 	if (r == 0)
+		r = exec_new(engine, &engine->exec);
+	if (r == 0)
+		r = reload_new(engine, &engine->reload);
+	if (r == 0)
 		r = methods_new(engine, &engine->methods);
 	if (r == 0)
 		r = engine_health_new(engine, &engine->health);
@@ -267,6 +275,8 @@ void engine_free(struct engine *engine)
 	engine->timer = sd_event_source_disable_unref(engine->timer);
 	/* Calls to the keeper that wait are answered now, while whom they answer is there. */
 	ipc_channel_free(TAKE_PTR(engine->rooms.keeper));
+	reload_free(TAKE_PTR(engine->reload));
+	exec_free(engine->exec);
 	hooks_free(engine->hooks);
 	pairing_free(engine->pairing);
 	replication_free(engine->replication);

@@ -36,6 +36,8 @@ struct pairing;
 struct methods;
 struct hooks;
 struct engine_health;
+struct exec;
+struct reload;
 
 /* A place in the replicated store's history; two equal ones are equal contents. */
 struct engine_position {
@@ -87,6 +89,14 @@ struct engine_rooms {
 	Asafo__Ipc__FrontReport *report; /* the latest of any front */
 	struct control_server *control;
 	int control_fd; /* until the server runs */
+};
+
+/* switchover.h */
+struct engine_switchover {
+	struct monotime released_at;
+	bool is_measuring;
+	uint64_t term; /* of the activation that the gap came before */
+	uint32_t gap_us;
 };
 
 /* What the keeper said last. */
@@ -143,6 +153,9 @@ struct engine {
 	struct methods *methods;
 	struct hooks *hooks;
 	struct engine_health *health;
+	struct exec *exec;
+	struct reload *reload;
+	struct engine_switchover switchover;
 	struct engine_lacking lacking;
 	struct history history;
 	struct history_keep history_keep;

@@ -10,6 +10,7 @@
 
 #include "base/err.h"
 #include "base/log.h"
+#include "failover/engine/switchover.h"
 #include "failover/engine/clockwatch.h"
 #include "failover/engine/engine.h"
 #include "failover/engine/health.h"
@@ -85,6 +86,7 @@ static void take_hello(struct engine *engine, const struct hello *hello)
 	    !engine_position_equal(&mate->position, &engine->store.position))
 		bring_up_to_date(engine, hello->view.wants_active);
 	engine_health_mate(engine->health, hello);
+	switchover_hello(engine, hello);
 	methods_on_hello(engine->methods);
 }
 

@@ -223,6 +223,11 @@ void hooks_attach(struct hooks *hooks, int fd)
 		run_hooks(hooks);
 }
 
+void hooks_clear_counts(struct hooks *hooks)
+{
+	hooks->counts = (struct hooks_counts){0};
+}
+
 const struct hooks_counts *hooks_counts(const struct hooks *hooks)
 {
 	return &hooks->counts;

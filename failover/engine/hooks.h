@@ -34,6 +34,7 @@ void hooks_on_transition(struct hooks *hooks, enum fo_state state, enum fo_reaso
  * ERR_CLOSED, -ENOMEM. */
 int hooks_run_track(struct hooks *hooks, const char *name, const char *const *argv, size_t n_argv,
 		    unsigned timeout_ms, ipc_reply_fn on_reply, void *userdata);
+void hooks_clear_counts(struct hooks *hooks);
 const struct hooks_counts *hooks_counts(const struct hooks *hooks);
 /* The role as hooks are told it: "active", "standby", "failed", "none"; NULL: on the way to
  * active. */

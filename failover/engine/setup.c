@@ -16,6 +16,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "failover/engine/engine.h"
+#include "failover/methods/exec.h"
 #include "failover/methods/methods.h"
 #include "failover/engine/health.h"
 #include "failover/engine/pairing.h"
@@ -110,6 +111,7 @@ static void on_link_down(struct link *link, int code, const char *why, void *use
 		say_link_down(engine, code, why);
 	engine->pair.was_up = false;
 	(void)snprintf(engine->pair.link_why, sizeof(engine->pair.link_why), "%s", why);
+	exec_link_down(engine->exec, why);
 	replication_link_down(engine->replication, why);
 }
 
@@ -121,7 +123,7 @@ static void on_link_message(struct link *link, const Asafo__Wire__Link *message,
 	(void)link;
 	is_taken = pairing_message(engine->pairing, message) ||
 		   replication_message(engine->replication, message) ||
-		   history_message(engine, message);
+		   history_message(engine, message) || exec_message(engine->exec, message);
 	traffic_received(&engine->traffic, message->body_case, is_taken);
 }
 
@@ -140,6 +142,7 @@ void engine_drop_link(struct engine *engine, const char *why)
 	if (!engine->pair.link)
 		return;
 	link_free(TAKE_PTR(engine->pair.link));
+	exec_link_down(engine->exec, why);
 	replication_link_down(engine->replication, why);
 }
 
@@ -201,6 +204,12 @@ static void say_keyless(struct engine *engine)
 	child_notify(engine->rooms.child, "Disabled: " ENGINE_NO_KEY);
 }
 
+static void say_maintenance(struct engine *engine)
+{
+	engine_feed(engine, (struct fo_event){.type = FO_EVENT_OPERATOR_MAINTENANCE,
+					      .is_on = engine->config->failover.is_maintenance});
+}
+
 void engine_try_start(struct engine *engine)
 {
 	const struct engine_store *store = &engine->store;
@@ -219,6 +228,8 @@ void engine_try_start(struct engine *engine)
 	engine->alive_at = monotime_now();
 	event.at = engine->alive_at;
 	engine_feed(engine, event);
+	if (engine->config->failover.is_maintenance)
+		say_maintenance(engine);
 	engine_health_started(engine->health);
 }
 
@@ -261,6 +272,8 @@ void engine_apply_config(struct engine *engine, struct config *config)
 		engine_keys_settle(engine);
 	engine_fronts_configure(engine);
 	engine_fronts_role(engine);
+	if (old->failover.is_maintenance != config->failover.is_maintenance)
+		say_maintenance(engine);
 	if (memcmp(&before, &after, sizeof(before)) != 0)
 		engine_feed(engine, (struct fo_event){.type = FO_EVENT_PARAMS, .params = after});
 	engine_health_configure(engine->health);

@@ -38,6 +38,12 @@ static const struct control_method methods_table[] = {
 	{"asafo.WriteMemory", CONTROL_ACCESS_CHANGE, method_write_memory},
 	{"asafo.FailoverActive", CONTROL_ACCESS_CHANGE, method_failover_active},
 	{"asafo.FailoverStandby", CONTROL_ACCESS_CHANGE, method_failover_standby},
+	{"asafo.FailoverCheck", CONTROL_ACCESS_LOOK, method_failover_check},
+	{"asafo.FailoverExec", CONTROL_ACCESS_LOOK, method_failover_exec},
+	{"asafo.Maintenance", CONTROL_ACCESS_CHANGE, method_maintenance},
+	{"asafo.ReloadStandby", CONTROL_ACCESS_CHANGE, method_reload_standby},
+	{"asafo.Reload", CONTROL_ACCESS_CHANGE, method_reload},
+	{"asafo.ClearStatistics", CONTROL_ACCESS_CHANGE, method_clear_statistics},
 	{"asafo.FailoverReset", CONTROL_ACCESS_CHANGE, method_failover_reset},
 	{"asafo.PairOffer", CONTROL_ACCESS_CHANGE, method_pair_offer},
 	{"asafo.PairJoin", CONTROL_ACCESS_CHANGE, method_pair_join},
@@ -56,6 +62,15 @@ void methods_resolve_groups(void)
 	look_gid = group ? group->gr_gid : (gid_t)-1;
 	group = getgrnam("asafo-admin");
 	change_gid = group ? group->gr_gid : (gid_t)-1;
+}
+
+const struct control_method *methods_find(const char *name)
+{
+	for (const struct control_method *method = methods_table; method->name; method++) {
+		if (strcmp(method->name, name) == 0)
+			return method;
+	}
+	return NULL;
 }
 
 int methods_serve(struct engine *engine, int listen_fd)

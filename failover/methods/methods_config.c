@@ -51,20 +51,23 @@ static int edit(const struct engine *engine, const char *text, struct config **r
 	return 0;
 }
 
-int configure_text(struct engine *engine, const char *text, struct why *ret_why)
+int configure_text(struct engine *engine, const char *text, bool *ret_is_lost, struct why *ret_why)
 {
 	struct config *edited = NULL;
-	bool is_shared = false;
+	bool is_shared = false, is_lost;
 	int r = edit(engine, text, &edited, &is_shared, ret_why);
 
 	if (r < 0)
 		return r;
-	if (is_shared && engine->is_started && !engine_is_active(engine)) {
+	is_lost = is_shared && engine->is_started && !engine_is_active(engine);
+	if (is_lost && !(ret_is_lost && engine->config->failover.is_config_open)) {
 		config_free(edited);
 		return engine_refuse_standby(engine, ret_why);
 	}
+	if (ret_is_lost)
+		*ret_is_lost = is_lost;
 	engine_apply_config(engine, edited);
-	if (is_shared)
+	if (is_shared && !is_lost)
 		replication_send_config(engine->replication);
 	return 0;
 }
@@ -72,14 +75,28 @@ int configure_text(struct engine *engine, const char *text, struct why *ret_why)
 void method_configure(struct control_call *call, struct json_object *parameters, void *userdata)
 {
 	struct why why = {0};
-	int r = configure_text(userdata, parameter_text(parameters, "text"), &why);
+	struct json_object *result, *warnings;
+	bool is_lost = false;
+	int r = configure_text(userdata, parameter_text(parameters, "text"), &is_lost, &why);
 
 	if (r < 0) {
 		control_call_fail(call, r, why.text[0] ? why.text : err_text(r));
 		return;
 	}
 	log_line(LOG_INFO, "configured by %s", control_call_peer(call));
-	control_call_reply(call, NULL);
+	result = json_object_new_object();
+	warnings = json_object_new_array();
+	if (is_lost) {
+		log_line(LOG_WARNING, "configured on the standby: it holds until the active unit's "
+				      "lines come");
+		(void)json_object_array_add(
+			warnings,
+			json_object_new_string("this unit is the standby: what was changed here is "
+					       "replaced by the active unit's lines at the next "
+					       "replication of the configuration"));
+	}
+	(void)json_object_object_add(result, "warnings", warnings);
+	control_call_reply(call, result);
 }
 
 /* ---- bind, unbind ---- */
@@ -144,7 +161,7 @@ static void change_binding(struct control_call *call, struct json_object *parame
 	if (r < 0)
 		(void)why_set(&why, r, "that is no name of a trustpoint, interface or domain");
 	else
-		r = configure_text(engine, line, &why);
+		r = configure_text(engine, line, NULL, &why);
 	if (r < 0) {
 		control_call_fail(call, r, why.text[0] ? why.text : err_text(r));
 		return;

@@ -1,239 +1,151 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * `failover active|standby|reset` and `asafo pair`. A change of role is asked of the state machine
- * and answered when it happened, with the time that it took.
+ * `failover active|standby|reset`: what is refused, and why; what --force would give up; and that
+ * the standby is level before anything changes.
  */
-#include <errno.h>
-#include <stdlib.h>
-#include <string.h>
+#include <stdio.h>
+#include <time.h>
 
 #include "base/cleanup.h"
 #include "base/err.h"
-#include "base/log.h"
-#include "failover/methods/methods_internal.h"
-#include "failover/engine/pairing.h"
+#include "failover/methods/role.h"
 #include "failover/replication/replication.h"
 
-#define ROLE_TIMEOUT_MS 10000
+#define FLUSH_TIMEOUT_MS 8000
 
-struct role_wait {
-	struct role_wait *next;
-	struct control_call *call;
-	bool wants_active;
-	struct monotime since;
-};
-
-struct methods {
-	struct engine *engine;
-	struct role_wait *waits;
-	sd_event_source *timeout;
-};
-
-static void answer_wait(struct methods *methods, struct role_wait *wait)
+static void reply_unchanged(struct engine *engine, struct control_call *call)
 {
 	struct json_object *result = json_object_new_object();
-	uint64_t ms = monotime_since(monotime_now(), wait->since) / MONOTIME_NS_PER_MS;
 
-	json_add_text(result, "role", engine_is_active(methods->engine) ? "active" : "standby");
-	json_add_number(result, "ms", (int64_t)ms);
-	control_call_reply(wait->call, result);
+	json_add_text(result, "role", engine_is_active(engine) ? "active" : "standby");
+	json_add_text(result, "state", fo_state_text(engine->fsm.state));
+	json_add_flag(result, "changed", false);
+	control_call_reply(call, result);
 }
 
-/* The oldest is the last. */
-static void arm_timeout(struct methods *methods)
+/* Since when this unit is in its state: "for 12 s". */
+static void since_text(const struct engine *engine, char *ret_text, size_t size)
 {
-	struct monotime first = MONOTIME_NEVER;
+	const struct history *history = &engine->history;
+	struct timespec ts;
+	uint64_t now_s, at_s;
 
-	for (struct role_wait *wait = methods->waits; wait; wait = wait->next)
-		first = monotime_add_ms(wait->since, ROLE_TIMEOUT_MS);
-	(void)sd_event_source_set_time(methods->timeout, first.ns / 1000);
-	(void)sd_event_source_set_enabled(methods->timeout,
-					  methods->waits ? SD_EVENT_ONESHOT : SD_EVENT_OFF);
+	(void)clock_gettime(CLOCK_REALTIME, &ts);
+	now_s = (uint64_t)ts.tv_sec;
+	at_s = history->n_rows ? history_get(history, history->n_rows - 1)->realtime_ns /
+					 MONOTIME_NS_PER_SEC
+			       : now_s;
+	(void)snprintf(ret_text, size, "%llu s",
+		       (unsigned long long)(now_s > at_s ? now_s - at_s : 0));
 }
 
-static void fail_wait(struct role_wait *wait, int code, const char *why)
+/* What the mate lacks, in words; empty: nothing that is known of. */
+static void lacking_text(const struct engine *engine, char *ret_text, size_t size)
 {
-	control_call_fail(wait->call, code, why);
-	free(wait);
-}
+	const struct engine_lacking *lacking = &engine->lacking;
+	size_t used = 0;
 
-static int on_role_timeout(sd_event_source *source, uint64_t usec, void *userdata)
-{
-	struct methods *methods = userdata;
-	struct role_wait **at = &methods->waits;
-	struct why why;
-
-	(void)source;
-	(void)usec;
-	(void)why_set(&why, ERR_TIMEOUT,
-		      "the change of role did not happen within %d s; this unit is %s: see "
-		      "`asafo show failover history` on both units",
-		      ROLE_TIMEOUT_MS / 1000, fo_state_text(methods->engine->fsm.state));
-	while (*at) {
-		struct role_wait *wait = *at;
-		struct monotime due = monotime_add_ms(wait->since, ROLE_TIMEOUT_MS);
-
-		if (!monotime_reached(monotime_now(), due)) {
-			at = &wait->next;
-			continue;
-		}
-		*at = wait->next;
-		fail_wait(wait, ERR_TIMEOUT, why.text);
-	}
-	arm_timeout(methods);
-	return 0;
-}
-
-int role_waits_new(struct engine *engine, struct methods **ret_methods)
-{
-	struct methods *methods = calloc(1, sizeof(*methods));
-	int r;
-
-	if (!methods)
-		return -ENOMEM;
-	methods->engine = engine;
-	r = sd_event_add_time(engine->event, &methods->timeout, CLOCK_MONOTONIC, 0, 0,
-			      on_role_timeout, methods);
-	if (r < 0) {
-		free(methods);
-		return r;
-	}
-	(void)sd_event_source_set_enabled(methods->timeout, SD_EVENT_OFF);
-	*ret_methods = methods;
-	return 0;
-}
-
-void methods_free(struct methods *methods)
-{
-	if (!methods)
+	ret_text[0] = '\0';
+	if (engine_position_equal(&engine->mate.position, &engine->store.position))
 		return;
-	methods->timeout = sd_event_source_disable_unref(methods->timeout);
-	while (methods->waits) {
-		struct role_wait *wait = methods->waits;
-
-		methods->waits = wait->next;
-		fail_wait(wait, ERR_CLOSED, "this unit stops");
-	}
-	free(methods);
-}
-
-static bool is_reached(const struct methods *methods, const struct role_wait *wait)
-{
-	enum fo_state state = methods->engine->fsm.state;
-
-	return wait->wants_active ? state == FO_STATE_ACTIVE || (state == FO_STATE_DISABLED &&
-								 engine_is_active(methods->engine))
-				  : !fo_state_is_active(state) &&
-					    fo_state_is_active(methods->engine->mate.view.state);
-}
-
-/*
- * Tells the machine, again with each hello: handing over waits for the one in which the mate shows
- * our position, and a wish to be active ends after some holdtimes, which may be short.
- */
-static void ask(struct methods *methods, const struct role_wait *wait)
-{
-	struct engine *engine = methods->engine;
-
-	if (wait->wants_active && !engine->fsm.flags.wants_active)
-		engine_feed_type(engine, FO_EVENT_OPERATOR_ACTIVE);
-	else if (!wait->wants_active && engine_is_active(engine) &&
-		 engine_position_equal(&engine->mate.position, &engine->store.position))
-		engine_feed_type(engine, FO_EVENT_OPERATOR_STANDBY);
-}
-
-static void check_waits(struct methods *methods)
-{
-	struct role_wait **at = &methods->waits;
-
-	while (*at) {
-		struct role_wait *wait = *at;
-
-		if (!is_reached(methods, wait)) {
-			at = &wait->next;
-			continue;
-		}
-		*at = wait->next;
-		answer_wait(methods, wait);
-		free(wait);
-	}
-}
-
-void methods_on_hello(struct methods *methods)
-{
-	check_waits(methods);
-	/* What the newest asks for, all do; it may be gone after this. */
-	if (methods->waits)
-		ask(methods, methods->waits);
-}
-
-void methods_on_transition(struct methods *methods)
-{
-	if (methods)
-		check_waits(methods);
-}
-
-static void wait_for_role(struct engine *engine, struct control_call *call, bool wants_active)
-{
-	struct methods *methods = engine->methods;
-	struct role_wait *wait = calloc(1, sizeof(*wait));
-
-	if (!wait) {
-		control_call_fail(call, -ENOMEM, "out of memory");
+	if (!lacking->is_complete || lacking->n == 0) {
+		(void)snprintf(ret_text, size,
+			       "trustpoints that cannot be named (its store is at "
+			       "another place)");
 		return;
 	}
-	*wait = (struct role_wait){.next = methods->waits,
-				   .call = call,
-				   .wants_active = wants_active,
-				   .since = monotime_now()};
-	methods->waits = wait;
-	arm_timeout(methods);
-	log_line(LOG_NOTICE, "failover %s by %s", wants_active ? "active" : "standby",
-		 control_call_peer(call));
-	ask(methods, wait);
-	check_waits(methods);
+	for (size_t i = 0; i < lacking->n && used < size; i++) {
+		int n = i == 8 ? snprintf(ret_text + used, size - used, " and %zu more",
+					  lacking->n - i)
+			       : snprintf(ret_text + used, size - used, "%s%s", i ? ", " : "",
+					  lacking->names[i]);
+
+		used += n > 0 ? (size_t)n : 0;
+		if (i == 8)
+			break;
+	}
+}
+
+/* ---- failover active ---- */
+
+static int refuse_active(const struct engine *engine, struct why *ret_why)
+{
+	char since[32];
+
+	if (!engine->is_started)
+		return engine_refuse_standby(engine, ret_why);
+	if (!engine_hears_mate(engine) || !fo_state_is_active(engine->mate.view.state) ||
+	    engine->fsm.state == FO_STATE_STANDBY_READY)
+		return 0;
+	since_text(engine, since, sizeof(since));
+	return why_set(
+		ret_why, ERR_NOT_READY,
+		"this unit is %s (since %s: %s), not Standby Ready: it would serve without "
+		"what the active %s has. Wait for the replication, run `asafo write-standby` "
+		"there, or give --force and lose it",
+		fo_state_text(engine->fsm.state), since, fo_reason_text(engine->fsm.reason),
+		engine->config->failover.unit == FO_UNIT_PRIMARY ? "secondary" : "primary");
 }
 
 void method_failover_active(struct control_call *call, struct json_object *parameters,
 			    void *userdata)
 {
 	struct engine *engine = userdata;
+	bool is_forced = parameter_flag(parameters, "force");
 	struct why why = {0};
+	int r = refuse_active(engine, &why);
 
-	(void)parameters;
-	if (!engine->is_started) {
-		control_call_fail(call, engine_refuse_standby(engine, &why), why.text);
-		return;
-	}
-	if (engine_hears_mate(engine) && fo_state_is_active(engine->mate.view.state) &&
-	    engine->fsm.state != FO_STATE_STANDBY_READY) {
-		(void)why_set(&why, ERR_NOT_READY,
-			      "this unit is %s, not Standby Ready: it would serve without what the "
-			      "active has; "
-			      "see `asafo show failover`",
-			      fo_state_text(engine->fsm.state));
-		control_call_fail(call, ERR_NOT_READY, why.text);
-		return;
-	}
-	wait_for_role(engine, call, true);
+	if (engine_is_active(engine))
+		reply_unchanged(engine, call);
+	else if (r < 0 && !(is_forced && engine->is_started))
+		control_call_fail(call, r, why.text);
+	else
+		role_wait(engine, call, true, is_forced);
+}
+
+/* ---- failover standby ---- */
+
+static int refuse_standby(const struct engine *engine, struct why *ret_why)
+{
+	const struct fo_mate_view *mate = &engine->mate.view;
+	char lacks[400];
+
+	if (!engine_hears_mate(engine))
+		return why_set(ret_why, ERR_NO_MATE,
+			       "the mate is not heard: nobody would be active; see `asafo show "
+			       "failover`");
+	if (mate->state == FO_STATE_STANDBY_READY && mate->may_activate && !mate->is_maintenance)
+		return 0;
+	if (mate->is_maintenance)
+		return why_set(ret_why, ERR_NOT_READY,
+			       "the mate is in maintenance: end that there (`asafo maintenance "
+			       "off`), or give --force");
+	lacking_text(engine, lacks, sizeof(lacks));
+	return why_set(ret_why, ERR_NOT_READY,
+		       "the mate is %s, not Standby Ready%s%s: wait for it, run `asafo "
+		       "write-standby`, or give --force",
+		       fo_state_text(mate->state), lacks[0] ? "; it lacks " : "", lacks);
 }
 
 static void on_flushed(const struct replication_result *progress, bool is_done, void *userdata)
 {
 	struct waiting *waiting = userdata;
+	char lacks[400];
 	struct why why;
 
 	if (!is_done)
 		return;
 	if (progress->code < 0) {
+		lacking_text(waiting->engine, lacks, sizeof(lacks));
 		(void)why_set(&why, progress->code,
-			      "the standby lacks what this unit has, and could not be brought up "
-			      "to date: %s",
-			      progress->why.text);
+			      "the standby could not be brought up to date: %s; this unit is still "
+			      "active%s%s",
+			      progress->why.text, lacks[0] ? ", and the standby lacks " : "",
+			      lacks);
 		waiting_fail(waiting, progress->code, why.text);
 		return;
 	}
-	wait_for_role(waiting->engine, waiting->call, false);
+	role_wait(waiting->engine, waiting->call, false, false);
 	waiting_free(waiting);
 }
 
@@ -241,32 +153,61 @@ void method_failover_standby(struct control_call *call, struct json_object *para
 			     void *userdata)
 {
 	struct engine *engine = userdata;
+	bool is_forced = parameter_flag(parameters, "force");
 	struct why why = {0};
 	struct waiting *waiting;
 	int r;
 
-	(void)parameters;
-	if (!require_active(engine, call))
-		return;
-	if (!engine_hears_mate(engine) || engine->mate.view.state != FO_STATE_STANDBY_READY) {
-		(void)why_set(&why, ERR_NOT_READY,
-			      "the mate is not Standby Ready (%s): nobody would be active",
-			      engine_hears_mate(engine) ? fo_state_text(engine->mate.view.state)
-							: "not heard");
-		control_call_fail(call, ERR_NOT_READY, why.text);
+	if (!engine->is_started) {
+		control_call_fail(call, engine_refuse_standby(engine, &why), why.text);
 		return;
 	}
-	if (engine_position_equal(&engine->mate.position, &engine->store.position)) {
-		wait_for_role(engine, call, false);
+	if (!engine_is_active(engine)) {
+		reply_unchanged(engine, call);
+		return;
+	}
+	r = refuse_standby(engine, &why);
+	/* Without a mate there is nobody to hand over to, whatever is given up. */
+	if (r < 0 && (!is_forced || r == ERR_NO_MATE)) {
+		control_call_fail(call, r, why.text);
+		return;
+	}
+	if (is_forced) {
+		role_wait(engine, call, false, true);
 		return;
 	}
 	/* What it lacks goes first: a planned switchover loses nothing. */
 	waiting = waiting_new(engine, call);
-	if (!waiting)
-		return;
-	r = replication_push(engine->replication, "switchover", true, on_flushed, waiting, &why);
-	if (r < 0)
-		waiting_fail(waiting, r, why.text);
+	if (waiting)
+		replication_flush(engine, FLUSH_TIMEOUT_MS, on_flushed, waiting);
+}
+
+/* ---- what --force would give up ---- */
+
+void method_failover_check(struct control_call *call, struct json_object *parameters,
+			   void *userdata)
+{
+	struct engine *engine = userdata;
+	struct json_object *result = json_object_new_object(), *losses = json_object_new_array();
+	bool is_active = engine_is_active(engine);
+	struct why why = {0}, loss;
+	char lacks[400];
+	int r = is_active ? refuse_standby(engine, &why) : refuse_active(engine, &why);
+
+	(void)parameters;
+	lacking_text(engine, lacks, sizeof(lacks));
+	if (lacks[0]) {
+		(void)why_set(&loss, 0,
+			      is_active ? "the standby lacks: %s"
+					: "this unit lacks something of the active: %s",
+			      lacks);
+		(void)json_object_array_add(losses, json_object_new_string(loss.text));
+	}
+	json_add_text(result, "role", is_active ? "active" : "standby");
+	json_add_flag(result, "ready", r == 0);
+	json_add_text(result, "why", why.text);
+	(void)json_object_object_add(result, "losses", losses);
+	control_call_reply(call, result);
 }
 
 void method_failover_reset(struct control_call *call, struct json_object *parameters,
@@ -280,64 +221,4 @@ void method_failover_reset(struct control_call *call, struct json_object *parame
 	json_add_text(result, "role", engine_is_active(engine) ? "active" : "standby");
 	json_add_text(result, "state", fo_state_text(engine->fsm.state));
 	control_call_reply(call, result);
-}
-
-/* ---- pairing ---- */
-
-static void on_paired(const struct pairing_progress *progress, void *userdata)
-{
-	struct waiting *waiting = userdata;
-	struct json_object *object;
-
-	if (!progress->is_done) {
-		object = json_object_new_object();
-		json_add_text(object, "code", progress->one_time_code);
-		json_add_number(object, "expires_s", PAIRING_SECONDS);
-		control_call_progress(waiting->call, object);
-	} else if (progress->code < 0) {
-		waiting_fail(waiting, progress->code, progress->why);
-	} else {
-		json_add_flag(waiting->result, "paired", true);
-		waiting_reply(waiting);
-	}
-}
-
-static void on_offer_caller_gone(struct control_call *call, void *userdata)
-{
-	struct waiting *waiting = userdata;
-
-	(void)call;
-	pairing_cancel(waiting->engine->pairing);
-}
-
-void method_pair_offer(struct control_call *call, struct json_object *parameters, void *userdata)
-{
-	struct engine *engine = userdata;
-	struct waiting *waiting = waiting_new(engine, call);
-	struct why why = {0};
-	int r;
-
-	(void)parameters;
-	if (!waiting)
-		return;
-	r = pairing_offer(engine->pairing, on_paired, waiting, &why);
-	if (r < 0)
-		waiting_fail(waiting, r, why.text);
-	else
-		control_call_set_on_gone(call, on_offer_caller_gone, waiting);
-}
-
-void method_pair_join(struct control_call *call, struct json_object *parameters, void *userdata)
-{
-	struct engine *engine = userdata;
-	struct waiting *waiting = waiting_new(engine, call);
-	struct why why = {0};
-	int r;
-
-	if (!waiting)
-		return;
-	r = pairing_join(engine->pairing, parameter_text(parameters, "code"), on_paired, waiting,
-			 &why);
-	if (r < 0)
-		waiting_fail(waiting, r, why.text);
 }

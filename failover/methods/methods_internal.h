@@ -92,6 +92,16 @@ void method_failover_active(struct control_call *call, struct json_object *param
 			    void *userdata);
 void method_failover_standby(struct control_call *call, struct json_object *parameters,
 			     void *userdata);
+void method_failover_check(struct control_call *call, struct json_object *parameters,
+			   void *userdata);
+void method_failover_exec(struct control_call *call, struct json_object *parameters,
+			  void *userdata);
+void method_maintenance(struct control_call *call, struct json_object *parameters, void *userdata);
+void method_reload_standby(struct control_call *call, struct json_object *parameters,
+			   void *userdata);
+void method_reload(struct control_call *call, struct json_object *parameters, void *userdata);
+void method_clear_statistics(struct control_call *call, struct json_object *parameters,
+			     void *userdata);
 void method_failover_reset(struct control_call *call, struct json_object *parameters,
 			   void *userdata);
 void method_pair_offer(struct control_call *call, struct json_object *parameters, void *userdata);
@@ -104,6 +114,10 @@ void method_localca_list(struct control_call *call, struct json_object *paramete
 
 /* Applies lines to a copy of the running-config, checks it, swaps it and sends it to the mate.
  * Fails with a sentence. */
-int configure_text(struct engine *engine, const char *text, struct why *ret_why);
-/* methods_failover.c: waits for a role. */
+/* *RET_IS_LOST (may be NULL): it was taken on a standby without config-lock, and the next lines of
+ * the active replace it. */
+int configure_text(struct engine *engine, const char *text, bool *ret_is_lost, struct why *ret_why);
+/* The row of the table, NULL: there is none. */
+const struct control_method *methods_find(const char *name);
+/* role.c: waits for a role. */
 int role_waits_new(struct engine *engine, struct methods **ret_methods);

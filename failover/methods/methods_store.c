@@ -247,7 +247,7 @@ static int unbind_all(struct engine *engine, const char *name, struct why *ret_w
 				      binding->domain[0] ? " domain " : "", binding->domain) < 0)
 			return -ENOMEM;
 	}
-	return text.size > 0 ? configure_text(engine, buf_text(&text), ret_why) : 0;
+	return text.size > 0 ? configure_text(engine, buf_text(&text), NULL, ret_why) : 0;
 }
 
 /* The answer to a removal has no position. */

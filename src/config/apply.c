@@ -213,6 +213,7 @@ int config_merge_replicated(const struct config *local, const char *text, size_t
 		return r;
 	config->failover.is_enabled = local->failover.is_enabled;
 	config->failover.unit = local->failover.unit;
+	config->failover.is_maintenance = local->failover.is_maintenance;
 	memcpy(config->failover.links, local->failover.links, sizeof(config->failover.links));
 	config->failover.n_links = local->failover.n_links;
 	config->failover.has_key = local->failover.has_key;

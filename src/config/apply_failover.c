@@ -126,6 +126,28 @@ static int set_replication(struct apply *apply, const struct grammar_match *matc
 	return 0;
 }
 
+static int set_maintenance(struct apply *apply, const struct grammar_match *match)
+{
+	apply->config->failover.is_maintenance = !match->is_negated;
+	return 0;
+}
+
+static int set_preempt(struct apply *apply, const struct grammar_match *match)
+{
+	struct config_failover *failover = &apply->config->failover;
+	const struct value *delay = grammar_match_value(match, "delay");
+
+	failover->is_preempt = !match->is_negated;
+	failover->preempt_delay_s = delay && failover->is_preempt ? (uint32_t)delay->number : 0;
+	return 0;
+}
+
+static int set_config_lock(struct apply *apply, const struct grammar_match *match)
+{
+	apply->config->failover.is_config_open = match->is_negated;
+	return 0;
+}
+
 apply_fn apply_failover_handler(enum command_id id)
 {
 	static const apply_fn handlers[COMMAND__MAX] = {
@@ -136,6 +158,9 @@ apply_fn apply_failover_handler(enum command_id id)
 		[COMMAND_FAILOVER_POLLTIME_INTERFACE] = set_interface_polltime,
 		[COMMAND_FAILOVER_INTERFACE_POLICY] = set_interface_policy,
 		[COMMAND_FAILOVER_REPLICATION] = set_replication,
+		[COMMAND_FAILOVER_MAINTENANCE] = set_maintenance,
+		[COMMAND_FAILOVER_PREEMPT] = set_preempt,
+		[COMMAND_FAILOVER_CONFIG_LOCK] = set_config_lock,
 	};
 
 	return handlers[id];

@@ -33,6 +33,7 @@
 #define ISSUE_OPTIONS                                                                              \
 	" [--name <name:fqdn>]... [--lifetime <lifetime:number(1,3650)>]"                          \
 	" [--passphrase-file <passphrase-file:file>]"
+#define FORCE_OPTIONS " [--force] [--yes]"
 #define BINDING_OPTIONS "<trustpoint:name> [<interface:name>] [--domain <domain:fqdn>]"
 #define JOIN_OPTIONS " [--code-file <code-file:file>]"
 #define INTERFACE_TIMES                                                                            \
@@ -138,6 +139,16 @@ static const struct command_row table[] = {
 	       "once"),
 	CONFIG(CONFIG, REPLICATED, FAILOVER_REPLICATION,
 	       "no failover replication trustpoint [<mode:{off|async|sync}>]", "Return to off"),
+	CONFIG(CONFIG, UNIT_LOCAL, FAILOVER_MAINTENANCE, "[no] failover maintenance",
+	       "Let this unit take over only when it is asked to (asafo maintenance)"),
+	CONFIG(CONFIG, REPLICATED, FAILOVER_PREEMPT,
+	       "failover preempt [delay <delay:number(0,1200)>]",
+	       "Make the primary active again, so many seconds after it is ready"),
+	CONFIG(CONFIG, REPLICATED, FAILOVER_PREEMPT,
+	       "no failover preempt [delay <delay:number(0,1200)>]",
+	       "Leave the unit that is active active (the default)"),
+	CONFIG(CONFIG, REPLICATED, FAILOVER_CONFIG_LOCK, "[no] failover standby config-lock",
+	       "Refuse changes of the configuration on the standby (the default)"),
 	CONFIG(CONFIG, REPLICATED, MONITOR_INTERFACE, "[no] monitor-interface <name>",
 	       "Let the interface's health count; named interfaces are monitored by default"),
 	CONFIG(CONFIG, REPLICATED, TRACK,
@@ -195,12 +206,24 @@ static const struct command_row table[] = {
 	     "Make the standby hold exactly what this active unit holds, and prove it"),
 	EXEC(CHANGE, WRITE_MEMORY, "write-memory", "asafo.WriteMemory",
 	     "Save the running configuration, on both units"),
-	EXEC(CHANGE, FAILOVER_ACTIVE, "failover active", "asafo.FailoverActive",
-	     "Make this unit the active one"),
-	EXEC(CHANGE, FAILOVER_STANDBY, "failover standby", "asafo.FailoverStandby",
-	     "Make this unit the standby one"),
+	EXEC(CHANGE, FAILOVER_ACTIVE, "failover active" FORCE_OPTIONS, "asafo.FailoverActive",
+	     "Make this unit the active one, once the standby has everything"),
+	EXEC(CHANGE, FAILOVER_STANDBY, "failover standby" FORCE_OPTIONS, "asafo.FailoverStandby",
+	     "Make this unit the standby one, once the standby has everything"),
 	EXEC(CHANGE, FAILOVER_RESET, "failover reset", "asafo.FailoverReset",
 	     "Clear the failed state of this unit"),
+	EXEC(LOOK, FAILOVER_EXEC, "failover exec <unit:{active|standby|mate}> <command:text>",
+	     "asafo.FailoverExec",
+	     "Run a command on the active unit, on the standby or on the other one, and show its "
+	     "result here"),
+	EXEC(CHANGE, RELOAD_STANDBY, "failover reload-standby", "asafo.ReloadStandby",
+	     "Restart asafo on the standby, and wait until it is ready again"),
+	EXEC(CHANGE, MAINTENANCE, "maintenance [<state:{on|off}>]" FORCE_OPTIONS,
+	     "asafo.Maintenance",
+	     "Keep this unit from taking over, handing over first where it is active; end that; or "
+	     "say how it is"),
+	EXEC(CHANGE, CLEAR_STATISTICS, "clear failover statistics", "asafo.ClearStatistics",
+	     "Begin to count anew"),
 	EXEC(CHANGE, PAIR_OFFER, "pair [--join]" JOIN_OPTIONS, "asafo.PairOffer",
 	     "Make a failover key and show a one-time code; with --join, ask for it on the other "
 	     "unit"),
@@ -267,7 +290,7 @@ static const struct command_row table[] = {
 	      "Save the running configuration"),
 	ALIAS(CHANGE, WRITE_MEMORY, "copy running-config startup-config", "asafo.WriteMemory",
 	      "Save the running configuration"),
-	ALIAS(CHANGE, FAILOVER_STANDBY, "no failover active", "asafo.FailoverStandby",
+	ALIAS(CHANGE, FAILOVER_STANDBY, "no failover active" FORCE_OPTIONS, "asafo.FailoverStandby",
 	      "Make this unit the standby one"),
 	ALIAS(CHANGE, LOCALCA_CREATE, "crypto ca server create [<subject:text>]" CREATE_OPTIONS,
 	      "asafo.LocalCaCreate", "Create the local CA"),
@@ -294,7 +317,7 @@ static const struct {
 	{"--code-file", "Read the one-time code from this file (-: stdin)"},
 	{"--domain", "For clients that ask for this domain name only"},
 	{"--dry-run", "Check everything and store nothing"},
-	{"--force", "Also where it is bound; the bindings go with it"},
+	{"--force", "Also where something is lost by it (a removal: the bindings)"},
 	{"--format", "pkcs12 (the default) or pem"},
 	{"--join", "Ask for the code that the other unit shows"},
 	{"--json", "Show the result as JSON"},
@@ -305,7 +328,9 @@ static const struct {
 	{"--output", "The file to write, mode 0600 (-: stdout)"},
 	{"--passphrase-file", "Read the passphrase from this file (-: stdin) instead of asking"},
 	{"--replace", "Renew the trustpoint of this name: a new generation"},
+	{"--yes", "With --force: do not ask"},
 	{"ca", "Certification authorities and trustpoints"},
+	{"clear", "Begin to count anew"},
 	{"copy", "Copy a configuration"},
 	{"crypto", "Certificates and keys"},
 	{"details", "Of both units, in one order"},

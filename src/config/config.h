@@ -78,6 +78,10 @@ struct config_failover {
 	uint32_t interface_policy;	     /* failed interfaces; default 1 */
 	uint32_t interface_policy_percent;   /* ... of the monitored ones; 0: the number is meant */
 	enum config_replication replication; /* default off, the ASA's behaviour */
+	bool is_maintenance;		     /* unit-local: takes over only when it is asked to */
+	bool is_preempt;		     /* a ready primary becomes active again */
+	uint32_t preempt_delay_s;
+	bool is_config_open; /* no failover standby config-lock */
 };
 
 enum config_track_kind {

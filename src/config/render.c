@@ -116,6 +116,8 @@ static void put_failover_local(struct renderer *renderer, const struct config_fa
 		PUT(renderer, "failover key *****\n");
 	for (size_t i = 0; i < failover->n_links; i++)
 		put_link_addresses(renderer, &failover->links[i]);
+	if (failover->is_maintenance)
+		PUT(renderer, "failover maintenance\n");
 }
 
 static void put_time(struct renderer *renderer, const char *before, uint32_t ms)
@@ -159,6 +161,12 @@ static void put_failover_shared(struct renderer *renderer, const struct config_f
 		PUT(renderer, "failover interface-policy %u\n", failover->interface_policy);
 	PUT(renderer, "failover replication trustpoint %s\n",
 	    replication_word(failover->replication));
+	if (failover->is_preempt && failover->preempt_delay_s > 0)
+		PUT(renderer, "failover preempt delay %u\n", failover->preempt_delay_s);
+	else if (failover->is_preempt)
+		PUT(renderer, "failover preempt\n");
+	if (failover->is_config_open)
+		PUT(renderer, "no failover standby config-lock\n");
 }
 
 static void put_track_target(struct renderer *renderer, const struct config_track *track)

@@ -22,6 +22,7 @@ int call_new(struct connection *connection, struct control_request *request,
 	call->connection = connection;
 	call->parameters = TAKE_PTR(request->parameters);
 	call->wants_more = request->wants_more;
+	call->may_change = connection->right >= CONTROL_RIGHT_CHANGE;
 	call->n_fds = fds->n;
 	memcpy(call->fds, fds->fds, sizeof(call->fds));
 	fds->n = 0;
@@ -41,11 +42,15 @@ void call_orphan(struct control_call *call)
 static void finish(struct control_call *call, const struct buf *text)
 {
 	struct connection *connection = call->connection;
+	control_answer_fn on_answer = call->on_answer;
+	void *userdata = call->answer_userdata;
 
 	for (size_t i = 0; i < call->n_fds; i++)
 		cleanup_close(&call->fds[i]);
 	(void)json_object_put(call->parameters);
 	free(call);
+	if (on_answer)
+		on_answer((const char *)text->data, text->size ? text->size - 1 : 0, userdata);
 	if (!connection)
 		return;
 	connection->call = NULL;
@@ -59,7 +64,8 @@ void control_call_reply(struct control_call *call, struct json_object *result)
 	int error = control_result_append(&text, result, false);
 
 	(void)json_object_put(result);
-	if (!error && call->connection && text.size > call->connection->server->limits.reply_max)
+	if (!error && text.size > (call->connection ? call->connection->server->limits.reply_max
+						    : CONTROL_REPLY_MAX))
 		error = ERR_TOO_LARGE;
 	if (error) {
 		control_call_fail(
@@ -94,6 +100,52 @@ void control_call_fail(struct control_call *call, int code, const char *message)
 	    call->connection)
 		call->connection->is_closing = true;
 	finish(call, &text);
+}
+
+int control_call_new(struct json_object *parameters, const char *peer, control_answer_fn on_answer,
+		     void *userdata, struct control_call **ret_call)
+{
+	struct control_call *call = calloc(1, sizeof(*call));
+
+	if (!call) {
+		(void)json_object_put(parameters);
+		return -ENOMEM;
+	}
+	call->parameters = parameters;
+	call->may_change = true;
+	call->on_answer = on_answer;
+	call->answer_userdata = userdata;
+	(void)snprintf(call->peer, sizeof(call->peer), "%s", peer);
+	*ret_call = call;
+	return 0;
+}
+
+void control_call_drop(struct control_call *call)
+{
+	(void)json_object_put(call->parameters);
+	free(call);
+}
+
+void control_call_forward(struct control_call *call, const char *text, size_t size)
+{
+	struct control_reply reply = {0};
+	struct why why = {0};
+	int r = control_reply_parse(text, size, &reply, &why);
+
+	if (r < 0)
+		control_call_fail(call, r, why.text);
+	else if (reply.is_error)
+		control_call_fail(call, reply.code < 0 ? reply.code : ERR_MALFORMED,
+				  reply.why.text);
+	else
+		control_call_reply(call, TAKE_PTR(reply.parameters));
+	if (r == 0)
+		control_reply_done(&reply);
+}
+
+bool control_call_may_change(const struct control_call *call)
+{
+	return call->may_change;
 }
 
 int control_call_take_fd(struct control_call *call, size_t index)

@@ -53,6 +53,9 @@ struct control_call {
 	struct connection *connection; /* NULL: the client is gone */
 	struct json_object *parameters;
 	bool wants_more;
+	bool may_change;
+	control_answer_fn on_answer; /* where there is no connection from the start */
+	void *answer_userdata;
 	int fds[CONTROL_FDS_MAX];
 	size_t n_fds;
 	char peer[64];

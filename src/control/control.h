@@ -71,6 +71,21 @@ struct control_peer;
 void control_server_set_peer_read(struct control_server *server,
 				  int (*read)(int fd, struct control_peer *ret_peer));
 
+/*
+ * A call that no client of the socket made, such as the mate's. ON_ANSWER gets its one answer, a
+ * whole message without its NUL; PROGRESS goes nowhere. PARAMETERS (an object) are taken over; PEER
+ * is what control_call_peer says. Errors: -ENOMEM.
+ */
+typedef void (*control_answer_fn)(const char *text, size_t size, void *userdata);
+int control_call_new(struct json_object *parameters, const char *peer, control_answer_fn on_answer,
+		     void *userdata, struct control_call **ret_call);
+/* Forgets a call of control_call_new without an answer. */
+void control_call_drop(struct control_call *call);
+/* Reads an answer of such a call, and answers CALL with the same. */
+void control_call_forward(struct control_call *call, const char *text, size_t size);
+/* Whether the caller may change things, not only look. */
+bool control_call_may_change(const struct control_call *call);
+
 /* Answers and ends the call. RESULT, an object, is taken over (NULL: {}). */
 void control_call_reply(struct control_call *call, struct json_object *result);
 /* A progress message, where the client wants them and reads them; RESULT, an object, is taken over.

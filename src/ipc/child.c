@@ -187,3 +187,8 @@ void child_stop_service(struct child *child)
 {
 	(void)ipc_channel_send(child->supervisor, IPC_SHUTDOWN, NULL, NULL, 0);
 }
+
+void child_reload_service(struct child *child)
+{
+	(void)ipc_channel_send(child->supervisor, IPC_RELOAD, NULL, NULL, 0);
+}

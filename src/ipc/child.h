@@ -47,5 +47,7 @@ void child_free(struct child *child);
 void child_ready(struct child *child, const char *text);
 /* Text for `systemctl status` (STATUS=). */
 void child_notify(struct child *child, const char *state);
+/* Asks the supervisor to stop all of its children and to begin anew. */
+void child_reload_service(struct child *child);
 /* Asks the supervisor to stop the whole service. */
 void child_stop_service(struct child *child);

@@ -78,18 +78,38 @@ static void print_error_json(const struct cli *cli, int error, const char *messa
 		cli_print_json(cli, object);
 }
 
+/* The request as one of `failover exec`. PARAMETERS are taken over; NULL when out of memory. */
+static struct json_object *wrap(const struct cli *cli, const char *method,
+				struct json_object *parameters)
+{
+	_cleanup_(json_put) struct json_object *outer = cli_object("unit", cli->exec_unit);
+
+	if (!parameters)
+		parameters = json_object_new_object();
+	if (!cli_set(outer, "parameters", parameters) ||
+	    !cli_set(outer, "method", json_object_new_string(method)))
+		return NULL;
+	return TAKE_PTR(outer);
+}
+
 int cli_call(struct cli *cli, const struct cli_request *request, struct json_object **ret_result)
 {
 	_cleanup_(json_put) struct json_object *parameters = request->parameters;
+	const char *method = request->method;
 	struct why why = {0};
 	int code = connect_daemon(cli);
 	int error;
 
 	if (code)
 		return code;
-	error = control_client_call(cli->client, request->method, parameters, request->fds,
-				    request->n_fds, request->on_progress, request->userdata,
-				    ret_result, &why);
+	if (cli->exec_unit) {
+		parameters = wrap(cli, method, TAKE_PTR(parameters));
+		method = "asafo.FailoverExec";
+		if (!parameters)
+			return cli_fail(cli, CLI_FAILED, "out of memory");
+	}
+	error = control_client_call(cli->client, method, parameters, request->fds, request->n_fds,
+				    request->on_progress, request->userdata, ret_result, &why);
 	if (!error)
 		return CLI_OK;
 	code = exit_code(error);

@@ -17,8 +17,9 @@ struct cli {
 	const char *control_path;
 	unsigned timeout_ms; /* longest silence of the daemon; 0: any */
 	bool is_json;
-	char verb[48]; /* "show failover", for messages */
-	int input;     /* stdin */
+	const char *exec_unit; /* `failover exec`: where commands are run; NULL: here */
+	char verb[48];	       /* "show failover", for messages */
+	int input;	       /* stdin */
 	struct control_client *client;
 };
 

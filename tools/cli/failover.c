@@ -1,25 +1,79 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* failover active, standby, reset. */
+/* failover active, standby, reset, reload-standby. */
+#include <inttypes.h>
+
 #include "base/cleanup.h"
+#include "tools/cli/confirm.h"
 #include "tools/cli/format.h"
 #include "tools/cli/verb.h"
+
+static void print_role(const struct screen *screen, struct json_object *result)
+{
+	int64_t gap_us = view_number(result, "gap_us", 0);
+	struct format_text ms;
+
+	if (!view_has(result, "ms")) {
+		screen_print(screen, "This unit is %s already: nothing was changed\n",
+			     view_text(result, "role"));
+		return;
+	}
+	screen_print(screen, "This unit is %s, after %s", view_text(result, "role"),
+		     format_ms(view_number(result, "ms", 0), &ms));
+	if (gap_us > 0)
+		screen_print(screen, "; nobody served for at most %" PRId64 ".%02" PRId64 " ms",
+			     gap_us / 1000, gap_us % 1000 / 10);
+	screen_print(screen, "\n");
+}
+
+static struct json_object *force_parameters(const struct grammar_match *match)
+{
+	struct json_object *parameters = json_object_new_object();
+
+	(void)cli_set(parameters, "force", json_object_new_boolean(cli_has(match, "force")));
+	return parameters;
+}
 
 int verb_failover(struct cli *cli, const struct grammar_match *match)
 {
 	_cleanup_(json_put) struct json_object *result = NULL;
-	int code = cli_call(cli, &(struct cli_request){.method = match->row->method}, &result);
-	struct format_text ms;
+	int code = confirm_force(cli, match);
 
+	if (!code)
+		code = cli_call(cli,
+				&(struct cli_request){.method = match->row->method,
+						      .parameters = force_parameters(match)},
+				&result);
 	if (code)
 		return code;
 	cli_print_warnings(cli, result);
 	if (cli->is_json)
 		cli_print_json(cli, result);
-	else if (view_has(result, "ms"))
-		screen_print(&cli->screen, "This unit is %s, after %s\n", view_text(result, "role"),
-			     format_ms(view_number(result, "ms", 0), &ms));
 	else
-		screen_print(&cli->screen, "This unit is %s\n",
-			     view_text(result, view_has(result, "state") ? "state" : "role"));
+		print_role(&cli->screen, result);
 	return CLI_OK;
+}
+
+static int render_reset(const struct screen *screen, struct json_object *result)
+{
+	screen_print(screen, "This unit is %s\n", view_text(result, "state"));
+	return 0;
+}
+
+int verb_failover_reset(struct cli *cli, const struct grammar_match *match)
+{
+	return cli_show(cli, match->row->method, NULL, render_reset);
+}
+
+static int render_reload(const struct screen *screen, struct json_object *result)
+{
+	struct format_text ms;
+
+	screen_print(screen, "The standby began anew and is %s again, after %s\n",
+		     view_text(result, "state"), format_ms(view_number(result, "ms", 0), &ms));
+	return 0;
+}
+
+int verb_reload_standby(struct cli *cli, const struct grammar_match *match)
+{
+	return cli_show(cli, match->row->method, NULL, render_reload);
 }

@@ -23,7 +23,10 @@ static const struct {
 	{COMMAND_WRITE_MEMORY, verb_write_memory},
 	{COMMAND_FAILOVER_ACTIVE, verb_failover},
 	{COMMAND_FAILOVER_STANDBY, verb_failover},
-	{COMMAND_FAILOVER_RESET, verb_failover},
+	{COMMAND_FAILOVER_RESET, verb_failover_reset},
+	{COMMAND_RELOAD_STANDBY, verb_reload_standby},
+	{COMMAND_MAINTENANCE, verb_maintenance},
+	{COMMAND_CLEAR_STATISTICS, verb_clear_statistics},
 	{COMMAND_PAIR_OFFER, verb_pair},
 	{COMMAND_PAIR_JOIN, verb_pair},
 	{COMMAND_PAIR_KEY, verb_pair_key},
@@ -156,9 +159,23 @@ static void name_verb(struct cli *cli, const struct command_row *row)
 	(void)snprintf(cli->verb, sizeof(cli->verb), "%.*s", (int)length, row->syntax);
 }
 
+/* What `failover exec` cannot do: it has no file, no terminal and no end of its own there. */
+static bool is_for_here(enum command_id id)
+{
+	return id == COMMAND_IMPORT || id == COMMAND_EXPORT || id == COMMAND_PAIR_OFFER ||
+	       id == COMMAND_PAIR_JOIN || id == COMMAND_PAIR_KEY || id == COMMAND_LOCALCA_CREATE ||
+	       id == COMMAND_LOCALCA_ISSUE || id == COMMAND_CONFIGURE ||
+	       id == COMMAND_CHECK_CONFIG || id == COMMAND_HELP || id == COMMAND_FAILOVER_EXEC;
+}
+
 static int run_row(struct cli *cli, const struct grammar_match *match, int n, char **words)
 {
 	name_verb(cli, match->row);
+	if (match->row->id == COMMAND_FAILOVER_EXEC && !cli->exec_unit)
+		return cli_fail(cli, CLI_USAGE, "which command?");
+	if (cli->exec_unit && is_for_here(match->row->id))
+		return cli_fail(cli, CLI_USAGE,
+				"failover exec does not do this: run it on that unit itself");
 	/* Abbreviated; in full they were seen before, since their words are no grammar's. */
 	if (match->row->id == COMMAND_HELP)
 		return verb_help(cli, n - 1, words + 1);
@@ -219,8 +236,28 @@ static int complete_words(struct cli *cli, const struct grammar *grammar, int n,
 	return verb_complete(cli, grammar, n - at, words + at);
 }
 
+/* `failover exec UNIT COMMAND...`: the words of the command are its own. Returns how many words
+ * stand before them, 0: it is another command. */
+static int exec_words(struct cli *cli, int n, char **words)
+{
+	static const char *const units[] = {"active", "standby", "mate"};
+	size_t length = n > 3 ? strlen(words[2]) : 0;
+
+	if (n < 4 || cli->exec_unit || strlen(words[0]) < 2 ||
+	    strncmp("failover", words[0], strlen(words[0])) != 0 || strlen(words[1]) < 2 ||
+	    strncmp("exec", words[1], strlen(words[1])) != 0)
+		return 0;
+	for (size_t i = 0; i < ARRAY_SIZE(units); i++) {
+		if (length > 0 && strncmp(units[i], words[2], length) == 0)
+			cli->exec_unit = units[i];
+	}
+	return cli->exec_unit ? 3 : 0;
+}
+
 static int run_words(struct cli *cli, const struct grammar *grammar, int n, char **words)
 {
+	int at;
+
 	if (strcmp(words[0], "complete") == 0) {
 		int skip = n > 1 && strcmp(words[1], "--") == 0 ? 2 : 1;
 
@@ -239,7 +276,8 @@ static int run_words(struct cli *cli, const struct grammar *grammar, int n, char
 		(void)snprintf(cli->verb, sizeof(cli->verb), "configure");
 		return verb_configure(cli, n - 1, words + 1);
 	}
-	return run_line(cli, grammar, n, words);
+	at = exec_words(cli, n, words);
+	return run_line(cli, grammar, n - at, words + at);
 }
 
 int cli_run(struct cli *cli, int argc, char **argv)

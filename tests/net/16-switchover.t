@@ -1,0 +1,165 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# The operator's hand on the pair: planned switchovers and their gap, exec on the other unit, maintenance, a reload.
+# shellcheck source=lib.sh
+. "$(dirname "$0")/lib.sh"
+
+pair_up
+make_ca corp && make_p12 corp vpn
+ready() { # ready ACTIVE STANDBY: both have their roles, and the standby is ready
+	wait_state "$1" Active && wait_state "$2" "Standby Ready"
+}
+answer() { # answer UNIT ARGS...: its JSON into $files/answer
+	asafo "$1" --json "${@:2}" >"$files/answer" 2>"$files/errors"
+}
+told() { jq -e "$1" "$files/answer" >/dev/null; }
+field_is() { [ "$(field "$1" "$2")" = "$3" ]; } # field_is UNIT PATH VALUE
+line_of() { asafo "$1" show running-config | grep -q -- "$2"; }
+same_hostname() { [ "$(field a .hostname)" = "$(field b .hostname)" ]; }
+term() { field "$1" .term; }
+
+# ---- planned, with the gap that was measured ----
+expect "failover standby on the active is answered" answer a failover standby
+expect "with the gap that was measured" told '.changed and .gap_us > 0'
+expect "which is no longer than the whole took and a hello's way" told '.gap_us < 200000'
+ready b a
+expect "failover active on the standby is answered" answer a failover active
+expect "with the gap that the other unit measured" told '.changed and .gap_us > 0'
+ready a b
+expect "no failover active does the same as failover standby" answer a no failover active
+expect "(with a gap)" told '.role == "standby" and .gap_us > 0'
+ready b a
+asafo a failover active >"$files/words"
+expect "the words tell the gap, too" grep -qE 'This unit is active, after .*; nobody served for at most [0-9.]+ ms' "$files/words"
+ready a b
+
+# What the command says agrees with what a client of the failover IP sees. Two clocks' ends: the client may see less.
+# The stopwatch and who answers it come before everything else, or they would measure this machine's load.
+for unit in a b; do
+	for pid in $(ip netns pids "asafo-$LAB-$unit"); do
+		[ "$(cat "/proc/$pid/comm" 2>/dev/null)" != probe ] || chrt -f -p 50 "$pid"
+	done
+done
+LAB=$LAB chrt -f 50 "$top/tools/lab" --name "$LAB" gap --interval-us 200 --seconds 3 --json >"$files/gap" 2>/dev/null &
+probe=$!
+until_true 5 grep -q . "$files/gap"
+answer a failover standby
+wait $probe
+said=$(jq .gap_us "$files/answer") seen=$(tail -n 1 "$files/gap" | jq '.gap_ms * 1000 | floor')
+echo "# the command said $said us, the probe saw $seen us"
+expect "no datagram was answered twice" jq -e '.twice == 0' <(tail -n 1 "$files/gap")
+expect "the probe saw no gap that the command did not tell (but 10 ms in which it was not scheduled)" \
+	test "$seen" -le $((said + 10000 * slow))
+ready b a
+
+# ---- no-ops ----
+before=$(term b)
+expect "failover active on the active is no error" answer b failover active
+expect "and says that nothing changed" told '.changed == false and .role == "active"'
+expect "failover standby on the standby is no error" answer a failover standby
+expect "and says so" told '.changed == false and .role == "standby"'
+same "nobody was activated by it" "$(term b)" "$before"
+asafo a failover active >/dev/null
+ready a b
+
+# ---- nothing is lost ----
+expect "an import that the standby lacks" import a vpn vpn
+expect "a switchover brings it over first" asafo a failover standby
+ready b a
+expect "(it is there)" has b vpn
+asafo a failover active >/dev/null
+ready a b
+
+# ---- refused, with the reason ----
+lab power b off
+until_true 10 field_is a .mate.heard false
+refused "without a mate failover standby is refused" 1 'mate is not heard' asafo a failover standby
+refused "with --force, too: there is nobody to hand over to" 1 'mate is not heard' asafo a failover standby --force --yes
+same "the unit is still active" "$(field a .state)" Active
+refused "reload-standby without a standby is refused" 1 'not heard' asafo a failover reload-standby
+refused "exec on a mate that is not there is refused" 1 'mate cannot be asked' asafo a failover exec mate show state
+lab power b on
+ready a b
+refused "--force without a terminal wants --yes" 2 'confirmed on a terminal, or --yes' asafo a failover standby --force
+same "and nothing was done" "$(field a .state)" Active
+expect "--force where nothing is lost hands over" asafo a failover standby --force --yes
+ready b a
+asafo a failover active >/dev/null
+ready a b
+
+# ---- exec ----
+expect "exec mate shows the mate's state" answer a failover exec mate show state
+expect "(it is the secondary's)" told '.this.unit == "secondary" and .other.unit == "primary"'
+expect "exec active on the active runs here" answer a failover exec active show state
+expect "(the primary's)" told '.this.unit == "primary"'
+expect "exec active on the standby runs there" answer b failover exec active show state
+expect "(the primary's)" told '.this.unit == "primary"'
+expect "exec standby on the standby runs here" answer b failover exec standby show state
+expect "(the secondary's)" told '.this.unit == "secondary"'
+asafo a failover exec mate show failover >"$files/words"
+expect "without --json it is the text that the mate would print" grep -q 'This host: Secondary - Standby Ready' "$files/words"
+refused "a failure there is a failure here, with its exit status" 3 'primary' asafo a failover exec mate write-standby
+refused "exec within exec is refused" 2 'expected|failover exec' asafo a failover exec mate failover exec mate show state
+refused "what needs a file is refused" 2 'that unit itself' asafo a failover exec mate import x y
+refused "so is what needs a terminal" 2 'that unit itself' asafo a failover exec mate pair
+refused "a removal on the standby is refused by its role" 3 'primary' asafo a failover exec standby remove vpn
+expect "a removal on the active works from the standby" asafo b failover exec active remove vpn --force
+expect "(it is gone)" has_not a vpn
+user=$(id -u nobody)
+refused "who may not look may not exec" 1 'may be called by' \
+	setpriv --reuid "$user" --regid "$user" --clear-groups env ASAFO_CONTROL="/run/asafo-lab-$LAB/a/run/control" \
+	"$ASAFO_BUILD/asafo" failover exec mate show state
+printf '{"method":"asafo.FailoverExec","parameters":{"unit":"mate","method":"asafo.FailoverExec"}}\0' |
+	socat - "UNIX-CONNECT:/run/asafo-lab-$LAB/a/run/control" 2>/dev/null | tr '\0' '\n' >"$files/raw" || :
+expect "the daemon refuses exec within exec by itself" grep -q 'asafo.Denied\|within failover exec' "$files/raw"
+
+# ---- maintenance ----
+expect "maintenance on on a standby" asafo b maintenance on
+expect "the other unit says so" until_true 5 field_is a .mate.maintenance true
+refused "it is not handed over to" 1 'mate is in maintenance' asafo a failover standby
+refused "nor may both be in maintenance" 1 'in maintenance, too' asafo a maintenance on
+expect "it is a line of the running-config" grep -q '^failover maintenance' <(asafo b show running-config)
+expect "of this unit's only" exits 1 line_of a '^failover maintenance' 
+expect "maintenance off" asafo b maintenance off
+until_true 5 field_is a .mate.maintenance false
+expect "maintenance on on the active hands over first" answer a maintenance on
+ready b a
+expect "and it is in maintenance" test "$(field a .maintenance)" = true
+expect "saved, it survives a restart" asafo a write-memory
+lab power a off && lab power a on
+wait_state a "Standby Ready"
+expect "(it did)" until_true 5 field_is a .maintenance true
+expect "maintenance off again" asafo a maintenance off
+asafo a write-memory >/dev/null
+asafo a failover active >/dev/null
+ready a b
+
+# ---- reload-standby ----
+boot=$(pid_of b asafo-engine) supervisor=$(pid_of b asafod)
+expect "reload-standby is answered when the standby is ready again" answer a failover reload-standby
+expect "with the time that it took" told '.state == "Standby Ready" and .ms > 0'
+same "the standby is ready at that moment" "$(field b .state)" "Standby Ready"
+expect "its engine is another" test "$(pid_of b asafo-engine)" != "$boot"
+same "its supervisor is the same process" "$(pid_of b asafod)" "$supervisor"
+refused "on the standby it is refused" 3 'active unit' asafo b failover reload-standby
+same "the active unit served all the time" "$(field a .state)" Active
+ready a b
+
+# ---- the lock of the standby's configuration ----
+refused "the standby refuses a change of the configuration" 3 'primary' asafo b configure 'hostname other'
+expect "the lock can be opened on the active" asafo a configure 'no failover standby config-lock'
+expect "the line reaches the standby" until_true 5 line_of b '^no failover standby config-lock' 
+asafo b configure 'hostname other' >"$files/words" 2>&1
+expect "then the standby takes one, with a warning" grep -q 'warning: this unit is the standby' "$files/words"
+same "(it did)" "$(field b .hostname)" other
+expect "the active's next lines replace it" asafo a configure 'failover standby config-lock'
+expect "(they did)" until_true 5 same_hostname
+refused "and the lock holds again" 3 'primary' asafo b configure 'hostname other'
+
+# ---- lines and counters ----
+expect "preemption is configured with a delay" asafo a configure 'failover preempt delay 1200'
+expect "and shown" grep -q '^failover preempt delay 1200' <(asafo a show running-config)
+expect "and taken back" asafo a configure 'no failover preempt'
+refused "a delay has a bound" 2 '1200' asafo a configure 'failover preempt delay 1201'
+expect "failover statistics begin anew" asafo a clear failover statistics
+done_testing
