@@ -8,6 +8,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "failover/engine/engine.h"
+#include "failover/engine/report.h"
 #include "failover/engine/health.h"
 
 void engine_monitor_check(struct engine *engine)
@@ -60,10 +61,10 @@ static void on_link(const struct linkmon_link *link, void *userdata)
 		const struct config_interface *interface = &engine->config->interfaces[i];
 
 		if (strcmp(interface->device, link->device) == 0 && interface->name[0])
-			log_message(LOG_ALERT, link->has_carrier ? 105006 : 105007,
-				    "(%s) Link status '%s' on interface %s",
-				    fo_unit_text(engine->config->failover.unit),
-				    link->has_carrier ? "Up" : "Down", interface->name);
+			report(engine, LOG_ALERT, link->has_carrier ? 105006 : 105007,
+			       &(struct report_about){.interface = interface->name},
+			       "Link status '%s' on interface %s",
+			       link->has_carrier ? "Up" : "Down", interface->name);
 	}
 	engine_monitor_check(engine);
 	if (link->is_present && !link->was_up)

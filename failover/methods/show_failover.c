@@ -240,7 +240,10 @@ static void add_timers(struct json_object *result, const struct config_failover 
 {
 	json_add_number(result, "poll_ms", failover->poll_ms);
 	json_add_number(result, "hold_ms", failover->hold_ms);
+	json_add_number(result, "interface_poll_ms", failover->interface_poll_ms);
+	json_add_number(result, "interface_hold_ms", failover->interface_hold_ms);
 	json_add_number(result, "interface_policy", failover->interface_policy);
+	json_add_number(result, "interface_policy_percent", failover->interface_policy_percent);
 }
 
 void method_show_failover(struct control_call *call, struct json_object *parameters, void *userdata)

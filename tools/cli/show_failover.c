@@ -71,8 +71,12 @@ static void print_head(const struct screen *screen, struct json_object *result)
 		screen_print(screen, "Interface Poll frequency %s, holdtime %s\n",
 			     frequency(view_number(result, "interface_poll_ms", 0), &poll),
 			     frequency(view_number(result, "interface_hold_ms", 0), &hold));
-	screen_print(screen, "Interface Policy %" PRId64 "\n",
-		     view_number(result, "interface_policy", 1));
+	if (view_number(result, "interface_policy_percent", 0) > 0)
+		screen_print(screen, "Interface Policy %" PRId64 "%%\n",
+			     view_number(result, "interface_policy_percent", 0));
+	else
+		screen_print(screen, "Interface Policy %" PRId64 "\n",
+			     view_number(result, "interface_policy", 1));
 	screen_print(screen, "Monitored Interfaces %zu of %d maximum\n", count_monitored(result),
 		     INTERFACES_MAX);
 	screen_print(screen, "Version: Ours %s, Mate %s\n", view_text(result, "version"),
