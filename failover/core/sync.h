@@ -67,10 +67,11 @@ enum sync_cause {
 	SYNC_CAUSE_NOT_RESUMED, /* the link did not come back in time */
 	SYNC_CAUSE_TIMEOUT,
 	SYNC_CAUSE_NOT_ACTIVE,
-	SYNC_CAUSE_ROLE,      /* this unit is (no longer) the active one */
-	SYNC_CAUSE_STOPPED,   /* the state machine wants none */
-	SYNC_CAUSE_DIFFERS,   /* the standby is not where the snapshot is */
-	SYNC_CAUSE_CONFIG,    /* ... its configuration is not this unit's */
+	SYNC_CAUSE_ROLE,    /* this unit is (no longer) the active one */
+	SYNC_CAUSE_STOPPED, /* the state machine wants none */
+	SYNC_CAUSE_DIFFERS, /* the standby is not where the snapshot is */
+	SYNC_CAUSE_CONFIG,  /* ... its configuration is not this unit's */
+	SYNC_CAUSE_NOT_STANDBY,
 	SYNC_CAUSE_REFUSED,   /* the active's configuration cannot be taken */
 	SYNC_CAUSE_HISTORY,   /* the active's store has another history */
 	SYNC_CAUSE_MALFORMED, /* what the mate sent is no session */
@@ -119,7 +120,7 @@ struct sync_message {
 	enum sync_event_type type; /* the event that it is at the mate */
 	uint32_t id;
 	int code;	  /* OFFER, RESULT: below 0: failed */
-	uint64_t session; /* REQUEST: to be resumed; OFFER: 0: cannot be */
+	uint64_t session; /* REQUEST, START: to be resumed; OFFER: 0: cannot be */
 	uint64_t items;	  /* REQUEST, PROGRESS: taken by the keeper; ITEMS: sent before these */
 	uint64_t n_items;
 	size_t bytes;
@@ -137,6 +138,7 @@ struct sync_event {
 	enum sync_event_type type;
 	struct monotime at;
 	bool is_active;	   /* this unit serves as the active one */
+	bool is_standby;   /* it has joined an active mate, with nothing of its own left to keep */
 	bool is_link_up;   /* ASK, STAGED, APPLIED */
 	bool is_congested; /* the link's queue is long: no more batches */
 	bool may_adopt;	   /* OFFER: a store of that lineage may take the place of ours */

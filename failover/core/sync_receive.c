@@ -153,7 +153,7 @@ static uint32_t next_id(const struct sync_receiver *receiver)
 	return (receiver->id + UINT32_C(0x10000)) | UINT32_C(0x80000000);
 }
 
-/* Batches that are on their way to the keeper are waited for: what it has taken is said exactly. */
+/* Batches under way to the keeper are waited for: what it has taken is said exactly. */
 static void paused_link_up(struct step *step)
 {
 	if (step->receiver->staging == 0)
@@ -302,6 +302,10 @@ static void commit(struct step *step)
 {
 	struct sync_receiver *receiver = step->receiver;
 
+	if (!step->event->is_standby) {
+		fail(step, ERR_NOT_READY, SYNC_CAUSE_NOT_STANDBY);
+		return;
+	}
 	receiver->state = SYNC_RECEIVE_COMMIT;
 	touch(step);
 	push(step, (struct sync_action){.type = SYNC_ACTION_COMMIT,
@@ -328,8 +332,7 @@ static void staging_items(struct step *step)
 	push(step, (struct sync_action){.type = SYNC_ACTION_STAGE,
 					.serial = receiver->serial,
 					.message = {.items = receiver->items}});
-	/* The disk is slower than the link: what the keeper has not taken waits on the active, not
-	 * here. */
+	/* The disk is slower than the link: what is too much waits on the active, not here. */
 	if (receiver->staging >= SYNC_AHEAD_MAX && !receiver->is_held) {
 		receiver->is_held = true;
 		push_type(step, SYNC_ACTION_HOLD_LINK);
@@ -500,10 +503,21 @@ static void commit_link_down(struct step *step)
 	step->receiver->is_link_lost = true;
 }
 
+/* Before it has joined, what only this unit accepted is not kept yet. */
 static void on_start(struct step *step)
 {
-	if (!step->event->is_active)
+	uint64_t session = step->event->message.session;
+
+	if (session != 0 && session == step->receiver->session)
+		return; /* it asks for that by itself */
+	if (step->event->is_standby)
 		start(step);
+	else if (!step->event->is_active)
+		push(step, (struct sync_action){.type = SYNC_ACTION_SEND,
+						.cause = SYNC_CAUSE_NOT_STANDBY,
+						.message = {.type = SYNC_EVENT_RESULT,
+							    .id = step->event->message.id,
+							    .code = ERR_NOT_READY}});
 }
 
 static void wanted_role(struct step *step)
@@ -574,11 +588,6 @@ static const handler_fn HANDLERS[SYNC_RECEIVE__MAX][SYNC_EVENT__MAX] = {
 		 [SYNC_EVENT_STAGED] = paused_staged, [SYNC_EVENT_LINK_UP] = paused_link_up},
 };
 
-void sync_receiver_init(struct sync_receiver *ret_receiver)
-{
-	*ret_receiver = (struct sync_receiver){.deadline = MONOTIME_NEVER};
-}
-
 void sync_receiver_step(struct sync_receiver *receiver, const struct sync_event *event,
 			struct sync_update *ret_update)
 {
@@ -588,9 +597,4 @@ void sync_receiver_step(struct sync_receiver *receiver, const struct sync_event 
 	ret_update->n_actions = 0;
 	if (handler)
 		handler(&step);
-}
-
-bool sync_receiver_expects_ack(const struct sync_receiver *receiver, uint32_t id)
-{
-	return receiver->state == SYNC_RECEIVE_ACKNOWLEDGE && receiver->id == id;
 }

@@ -403,6 +403,17 @@ static void on_tick(struct step *step)
 		fail(step, ERR_TIMEOUT, SYNC_CAUSE_TIMEOUT);
 }
 
+/* A standby that kept nothing need not ask by itself; one that did does. */
+static void paused_link_up(struct step *step)
+{
+	struct sync_sender *sender = step->sender;
+
+	send(step, (struct sync_message){.type = SYNC_EVENT_START,
+					 .id = sender->id,
+					 .session = sender->session,
+					 .is_quiet = sender->is_quiet});
+}
+
 static void paused_tick(struct step *step)
 {
 	if (monotime_reached(step->event->at, step->sender->deadline))
@@ -452,17 +463,13 @@ static const handler_fn HANDLERS[SYNC_SEND__MAX][SYNC_EVENT__MAX] = {
 		 [SYNC_EVENT_KEEPER_GONE] = on_keeper_gone},
 	[SYNC_SEND_COMMIT] = {BUSY_HANDLERS, [SYNC_EVENT_PROGRESS] = on_progress,
 			      [SYNC_EVENT_LINK_DOWN] = on_link_down, [SYNC_EVENT_TICK] = on_tick},
-	[SYNC_SEND_PAUSED] = {BUSY_HANDLERS, [SYNC_EVENT_TICK] = paused_tick,
-			      [SYNC_EVENT_KEEPER_GONE] = paused_keeper_gone},
+	[SYNC_SEND_PAUSED] =
+		{BUSY_HANDLERS, [SYNC_EVENT_LINK_UP] = paused_link_up,
+		 [SYNC_EVENT_TICK] = paused_tick, [SYNC_EVENT_KEEPER_GONE] = paused_keeper_gone},
 	[SYNC_SEND_RESUMING] = {BUSY_HANDLERS, [SYNC_EVENT_BATCH] = resuming_batch,
 				[SYNC_EVENT_LINK_DOWN] = on_link_down, [SYNC_EVENT_TICK] = on_tick,
 				[SYNC_EVENT_KEEPER_GONE] = on_keeper_gone},
 };
-
-void sync_sender_init(struct sync_sender *ret_sender)
-{
-	*ret_sender = (struct sync_sender){.deadline = MONOTIME_NEVER};
-}
 
 void sync_sender_step(struct sync_sender *sender, const struct sync_event *event,
 		      struct sync_update *ret_update)
@@ -473,11 +480,4 @@ void sync_sender_step(struct sync_sender *sender, const struct sync_event *event
 	ret_update->n_actions = 0;
 	if (handler)
 		handler(&step);
-}
-
-bool sync_place_equal(const struct sync_place *a, const struct sync_place *b)
-{
-	return a->term == b->term && a->seq == b->seq &&
-	       (a->lineage == b->lineage || a->lineage == 0 || b->lineage == 0) &&
-	       memcmp(a->digest, b->digest, sizeof(a->digest)) == 0;
 }

@@ -71,13 +71,16 @@ struct sync_event replication_event(const struct replication *replication,
 				    enum sync_event_type type)
 {
 	const struct link *link = replication->engine->pair.link;
+	enum fo_state state = replication->engine->fsm.state;
 
-	return (struct sync_event){.type = type,
-				   .at = monotime_now(),
-				   .is_active = engine_is_active(replication->engine),
-				   .is_link_up = link && link_is_up(link),
-				   .is_congested =
-					   link && link_queued(link) > REPLICATION_AHEAD_MAX};
+	return (struct sync_event){
+		.type = type,
+		.at = monotime_now(),
+		.is_active = engine_is_active(replication->engine),
+		.is_standby = state >= FO_STATE_COLD_STANDBY && state <= FO_STATE_STANDBY_READY &&
+			      replication->engine->store.orphans_term == 0,
+		.is_link_up = link && link_is_up(link),
+		.is_congested = link && link_queued(link) > REPLICATION_AHEAD_MAX};
 }
 
 struct sync_place replication_place(const struct engine_position *position)

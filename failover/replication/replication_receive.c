@@ -527,29 +527,15 @@ static void take_done(struct replication *replication, const Asafo__Wire__Link *
 	feed_message(replication, SYNC_EVENT_DONE, &message, link, NULL);
 }
 
-static void refuse_start(struct replication *replication, uint32_t id)
-{
-	Asafo__Wire__SyncResult result = ASAFO__WIRE__SYNC_RESULT__INIT;
-	char why[] = "it is putting aside what only it accepted while it was active: try again";
-
-	result.id = id;
-	result.code = ERR_NOT_READY;
-	result.why = why;
-	(void)replication_post(replication, ASAFO__WIRE__LINK__BODY_SYNC_RESULT, &result);
-}
-
 static void take_start(struct replication *replication, const Asafo__Wire__Link *link)
 {
 	const Asafo__Wire__SyncStart *start = link->sync_start;
 	bool is_ready = replication->engine->fsm.state == FO_STATE_STANDBY_READY;
-	struct sync_message message = {.id = start->id, .is_quiet = start->is_quiet && is_ready};
+	struct sync_message message = {.id = start->id,
+				       .session = start->session,
+				       .is_quiet = start->is_quiet && is_ready};
 
-	if (engine_is_active(replication->engine))
-		return; /* the machine settles who is active */
-	if (engine_keep_orphans(replication->engine)) {
-		refuse_start(replication, start->id);
-		return;
-	}
+	(void)engine_keep_orphans(replication->engine); /* again, where the keeper failed */
 	(void)snprintf(replication->receive.reason, sizeof(replication->receive.reason), "%s",
 		       start->reason);
 	feed_message(replication, SYNC_EVENT_START, &message, link, NULL);

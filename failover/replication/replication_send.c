@@ -199,7 +199,8 @@ static int send_start(struct replication *replication, const struct sync_message
 	Asafo__Wire__SyncStart start = ASAFO__WIRE__SYNC_START__INIT;
 
 	start.id = message->id;
-	start.reason = (char *)(uintptr_t)input->why;
+	start.reason = (char *)(uintptr_t)(input->why ? input->why : "");
+	start.session = message->session;
 	start.is_quiet = message->is_quiet;
 	return replication_post(replication, ASAFO__WIRE__LINK__BODY_SYNC_START, &start);
 }

@@ -139,6 +139,7 @@ static void transition(struct sim_world *world, struct sim_node *node,
 	sim_note(world, world->now);
 	if (action->to == FO_STATE_STANDBY_READY)
 		sim_check_ready(world, node);
+	sim_sync_role(world, node);
 	if (action->to == FO_STATE_ACTIVE)
 		sim_store_fallback(world, node);
 }
@@ -170,7 +171,7 @@ static void act(struct sim_world *world, struct sim_node *node, const struct fo_
 		sim_sync_start(world, node);
 		break;
 	case FO_ACTION_STOP_SYNC:
-		node->sync.is_running = false;
+		sim_sync_stop(world, node);
 		break;
 	case FO_ACTION_KEEP_ORPHANS:
 		sim_trace(world, node, "keeps its orphans of term %" PRIu64, action->term);
@@ -192,7 +193,7 @@ static void act(struct sim_world *world, struct sim_node *node, const struct fo_
 	}
 }
 
-void sim_node_feed(struct sim_world *world, struct sim_node *node, struct fo_event event)
+static void step(struct sim_world *world, struct sim_node *node, struct fo_event event)
 {
 	struct fo_update update;
 
@@ -210,6 +211,26 @@ void sim_node_feed(struct sim_world *world, struct sim_node *node, struct fo_eve
 	}
 	sim_check_step(world, node);
 	arm(world, node);
+}
+
+/* As the engine does: only when all actions of a step are done does the next one begin. */
+void sim_node_feed(struct sim_world *world, struct sim_node *node, struct fo_event event)
+{
+	struct sim_queue *queue = &node->queue;
+
+	if (queue->n == SIM_EVENTS_MAX) {
+		sim_fail(world, "the %s has more events than its queue holds",
+			 fo_unit_text(node->unit));
+		return;
+	}
+	queue->events[queue->n++] = event;
+	if (queue->is_running)
+		return;
+	queue->is_running = true;
+	for (size_t i = 0; i < queue->n && node->is_up; i++)
+		step(world, node, queue->events[i]);
+	queue->n = 0;
+	queue->is_running = false;
 }
 
 void sim_node_boot(struct sim_world *world, struct sim_node *node)
@@ -284,9 +305,7 @@ void sim_node_crash(struct sim_world *world, struct sim_node *node)
 	node->is_claimed = false;
 	node->epoch++;
 	node->crash_in_actions = -1;
-	node->sync.is_running = false;
-	node->sync.must_keep = false;
-	node->sync.is_keeping = false;
+	sim_sync_boot(node);
 	hello_codec_free(node->codec);
 	node->codec = NULL;
 }
@@ -382,8 +401,13 @@ void sim_node_take(struct sim_world *world, struct sim_node *node, const struct 
 		datagram(world, node, &item->datagram);
 		break;
 	case SIM_ITEM_TICK:
-		if (item->id == node->tick_id)
-			sim_node_feed(world, node, (struct fo_event){.type = FO_EVENT_TICK});
+		if (item->id != node->tick_id)
+			break;
+		sim_node_feed(world, node, (struct fo_event){.type = FO_EVENT_TICK});
+		if (node->is_up)
+			sim_sync_poll(world, node);
+		if (node->is_up)
+			sim_store_poll(world, node);
 		break;
 	case SIM_ITEM_PERSISTED:
 		persisted(world, node, item);
@@ -396,11 +420,12 @@ void sim_node_take(struct sim_world *world, struct sim_node *node, const struct 
 		sim_node_feed(world, node, (struct fo_event){.type = FO_EVENT_RELEASED});
 		break;
 	case SIM_ITEM_SYNC:
+	case SIM_ITEM_KEEPER:
+		sim_sync_item(world, node, item);
+		break;
 	case SIM_ITEM_ORPHANS:
 	case SIM_ITEM_FALLBACK:
 	case SIM_ITEM_WRITTEN:
-	case SIM_ITEM_REPLICATE:
-	case SIM_ITEM_CONFIRM:
 		sim_store_item(world, node, item);
 		break;
 	case SIM_ITEM_NONE:

@@ -59,7 +59,7 @@ static void write_standby(struct sim_world *world)
 		if (sim_link_is_up(world) && fo_fsm_is_active(&node->fsm) &&
 		    mate->fsm.state >= FO_STATE_COLD_STANDBY &&
 		    mate->fsm.state <= FO_STATE_STANDBY_READY)
-			sim_sync_start(world, mate);
+			sim_sync_push(world, node, false);
 	}
 }
 

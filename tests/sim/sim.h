@@ -7,6 +7,7 @@
 
 #include "core/fsm.h"
 #include "core/hello.h"
+#include "core/sync.h"
 
 /*
  * The pair in one process: two units with the real state machine and the real hello codec, their
@@ -14,7 +15,8 @@
  * it is replayed exactly.
  */
 
-#define SIM_PATHS 3 /* 0 is the failover link, on which replication runs, too */
+#define SIM_BATCH_MAX 4 /* items */
+#define SIM_PATHS 3	/* 0 is the failover link, on which replication runs, too */
 #define SIM_WRITES_MAX 256
 #define SIM_MS MONOTIME_NS_PER_MS
 #define SIM_RECORDS_MAX 64
@@ -44,16 +46,30 @@ struct sim_path {
 	uint64_t delay_ns; /* at most */
 };
 
-/* A bulk replication, at the unit that receives it. */
-struct sim_sync {
-	uint32_t id; /* of the latest */
-	bool is_running;
-	bool must_keep;	 /* orphans, before anything is taken from the mate */
-	bool is_keeping; /* ... under way */
-	uint32_t mate_epoch;
-	struct fo_position position; /* the snapshot */
+/* A store at one time. */
+struct sim_snapshot {
+	struct fo_position position;
 	struct sim_content content;
 	bool has_fallback;
+};
+
+/* Replication at one unit: the engine's own logic, and what its keeper and its end of the
+ * connection know. */
+struct sim_sync {
+	struct sync_sender sender;
+	struct sync_receiver receiver;
+	struct sim_snapshot snapshot, stage;
+	bool has_snapshot, has_stage, is_committing;
+	uint64_t next; /* item of the snapshot */
+	bool is_link_up;
+	uint32_t connection;		    /* which one it is */
+	uint64_t keeper_at, link_at;	    /* answers and messages keep their order */
+	bool must_keep;			    /* orphans, before anything is taken from the mate */
+	bool is_keeping;		    /* ... under way */
+	bool is_waited_for[SIM_WRITES_MAX]; /* imports that wait for the standby */
+	uint64_t waits_until;
+	struct fo_position position; /* that the active acknowledged, for the checks */
+	struct sim_content content;
 };
 
 /* The latest hello of the mate that this life believed. */
@@ -73,8 +89,17 @@ struct sim_watch {
 	struct sim_belief belief;
 };
 
+#define SIM_EVENTS_MAX 64
+
+struct sim_queue {
+	struct fo_event events[SIM_EVENTS_MAX];
+	size_t n;
+	bool is_running;
+};
+
 struct sim_node {
 	enum fo_unit unit;
+	struct sim_queue queue;
 	bool is_up;
 	uint32_t epoch; /* counts boots: what was meant for an earlier one is dropped */
 	struct sim_watch watch;
@@ -166,12 +191,11 @@ enum sim_item_type {
 	SIM_ITEM_PERSISTED,
 	SIM_ITEM_CLAIMED,
 	SIM_ITEM_RELEASED,
-	SIM_ITEM_SYNC,
-	SIM_ITEM_ORPHANS,   /* are kept */
-	SIM_ITEM_FALLBACK,  /* the self-signed certificate is on the active's disk */
-	SIM_ITEM_WRITTEN,   /* an import is on the active's disk */
-	SIM_ITEM_REPLICATE, /* ... and reaches the standby */
-	SIM_ITEM_CONFIRM,   /* ... and the active hears that it is durable there */
+	SIM_ITEM_SYNC,	   /* a message of a replication */
+	SIM_ITEM_KEEPER,   /* the keeper's answer to a replication */
+	SIM_ITEM_ORPHANS,  /* are kept */
+	SIM_ITEM_FALLBACK, /* the self-signed certificate is on the active's disk */
+	SIM_ITEM_WRITTEN,  /* an import is on the active's disk */
 	SIM_ITEM_OP,
 };
 
@@ -193,9 +217,10 @@ struct sim_item {
 	enum sim_item_type type;
 	enum fo_unit unit;
 	uint32_t epoch;
-	uint32_t from_epoch; /* of the unit that asked: its connection ended with it */
-	uint32_t id;	     /* tick, sync, import */
-	uint32_t step;
+	uint32_t id;   /* tick, import; of a replication: connection, serial */
+	uint32_t step; /* of a replication: the event that it is */
+	struct sync_message sync;
+	uint16_t batch[SIM_BATCH_MAX + 1];
 	uint64_t term;
 	bool is_activation;
 	struct fo_position position;
@@ -242,6 +267,11 @@ struct sim_world {
 	struct sim_path paths[SIM_PATHS];
 	struct sim_write writes[SIM_WRITES_MAX];
 	uint16_t n_writes;
+	bool is_connected; /* the units, for replication */
+	uint32_t connection;
+	uint64_t connect_at;
+	uint32_t n_sessions;
+	uint64_t n_resumed;
 	bool is_import_time; /* failover replication trustpoint sync */
 	uint64_t disk_ns;    /* at most, a write */
 	uint64_t kernel_ns;  /* a claim, a release */
@@ -319,10 +349,25 @@ void sim_store_fallback(struct sim_world *world, struct sim_node *node);
 /* A store as it is made: empty, with a history of its own. */
 void sim_store_make(struct sim_world *world, struct sim_node *node);
 bool sim_has_write(const struct sim_content *content, uint16_t id);
-void sim_sync_start(struct sim_world *world, struct sim_node *node);
+/* The active's replication ended; IS_AGAIN: something changed meanwhile. */
+void sim_store_replicated(struct sim_world *world, struct sim_node *node, bool is_done,
+			  bool is_again);
+/* Imports wait for the standby for no longer than that. */
+void sim_store_poll(struct sim_world *world, struct sim_node *node);
 void sim_orphans_keep(struct sim_world *world, struct sim_node *node);
 /* The power failed while ITEM was written: it was, or it was not. */
 void sim_store_tear(struct sim_world *world, struct sim_node *node, const struct sim_item *item);
+
+/* sync.c: replication */
+void sim_sync_boot(struct sim_node *node);
+void sim_sync_start(struct sim_world *world, struct sim_node *node);
+void sim_sync_push(struct sim_world *world, struct sim_node *node, bool is_quiet);
+bool sim_sync_is_sending(const struct sim_node *node);
+void sim_sync_stop(struct sim_world *world, struct sim_node *node);
+void sim_sync_role(struct sim_world *world, struct sim_node *node);
+void sim_sync_poll(struct sim_world *world, struct sim_node *node);
+void sim_sync_item(struct sim_world *world, struct sim_node *node, const struct sim_item *item);
+void sim_sync_tear(struct sim_world *world, struct sim_node *node, const struct sim_item *item);
 
 /* op.c */
 void sim_op_do(struct sim_world *world, const struct sim_op *op);

@@ -115,6 +115,7 @@ void sim_world_init(struct sim_world *world, uint64_t seed, bool has_trace)
 		world->nodes[i].unit = (enum fo_unit)i;
 		world->nodes[i].crash_in_actions = -1;
 		sim_store_make(world, &world->nodes[i]);
+		sim_sync_boot(&world->nodes[i]);
 		world->nodes[i].clock_offset = sim_random(world, 1000) * MONOTIME_NS_PER_SEC;
 		world->nodes[i].clock_ppm = (int64_t)sim_random(world, 2001) - 1000;
 	}

@@ -1,6 +1,30 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The words of a replication session. */
+/* What both ends of a replication session share: places, and their words. */
 #include "core/sync.h"
+
+#include <string.h>
+
+void sync_sender_init(struct sync_sender *ret_sender)
+{
+	*ret_sender = (struct sync_sender){.deadline = MONOTIME_NEVER};
+}
+
+void sync_receiver_init(struct sync_receiver *ret_receiver)
+{
+	*ret_receiver = (struct sync_receiver){.deadline = MONOTIME_NEVER};
+}
+
+bool sync_place_equal(const struct sync_place *a, const struct sync_place *b)
+{
+	return a->term == b->term && a->seq == b->seq &&
+	       (a->lineage == b->lineage || a->lineage == 0 || b->lineage == 0) &&
+	       memcmp(a->digest, b->digest, sizeof(a->digest)) == 0;
+}
+
+bool sync_receiver_expects_ack(const struct sync_receiver *receiver, uint32_t id)
+{
+	return receiver->state == SYNC_RECEIVE_ACKNOWLEDGE && receiver->id == id;
+}
 
 const char *sync_send_state_text(enum sync_send_state state)
 {
@@ -37,6 +61,9 @@ const char *sync_cause_text(enum sync_cause cause)
 			"the failover link went down in the middle and was not back in time",
 		[SYNC_CAUSE_TIMEOUT] = "the mate made no progress for 30 s: see its log, then "
 				       "`asafo write-standby` on the active",
+		[SYNC_CAUSE_NOT_STANDBY] =
+			"it has not joined this active yet, or is putting aside what only it "
+			"accepted while it was active: try again",
 		[SYNC_CAUSE_NOT_ACTIVE] = "the unit that was asked is not active",
 		[SYNC_CAUSE_ROLE] = "stopped: this unit's role changed",
 		[SYNC_CAUSE_STOPPED] = "stopped: this unit's role changed",
