@@ -150,16 +150,24 @@ void fo_order_maintenance(struct fo_step *step)
 {
 	struct fo_fsm *fsm = step->fsm;
 
-	if (fsm->flags.is_maintenance && fo_mate_is_level(fsm))
+	if (!fsm->flags.is_maintenance)
+		return;
+	if (fsm->stage == FO_STAGE_CLAIMED && fo_mate_is_level(fsm))
 		fo_hand_over(step, FO_STATE_STANDBY_READY, FO_REASON_CONFIG_COMMAND);
+	else if (fsm->stage == FO_STAGE_WAITING && fsm->reason != FO_REASON_CONFIG_COMMAND) {
+		fo_withdraw(step);
+		fo_negotiate(step, FO_REASON_CONFIG_COMMAND);
+	}
 }
 
 void fo_volunteer(struct fo_step *step, enum fo_reason reason)
 {
 	struct fo_fsm *fsm = step->fsm;
 
-	if (!fsm->flags.is_maintenance || fsm->flags.wants_active)
+	if (!fsm->flags.is_maintenance)
 		fo_activate(step, reason);
+	else if (fsm->flags.wants_active)
+		fo_activate(step, fsm->wish);
 	else if (fsm->state != FO_STATE_NEGOTIATION)
 		fo_negotiate(step, reason);
 	else

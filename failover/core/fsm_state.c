@@ -253,7 +253,7 @@ static void standby_hears_idle(struct fo_step *step)
 	if (fo_yield(step) || fo_take_up(step))
 		return;
 	if (is_mate_lost && fo_elects_me(fsm))
-		fo_activate(step, FO_REASON_STATE_CHECK);
+		fo_activate(step, fsm->flags.wants_active ? fsm->wish : FO_REASON_STATE_CHECK);
 }
 
 static void standby_hello(struct fo_step *step)
@@ -491,6 +491,7 @@ static const handler_fn HANDLERS[FO_STATE__MAX][FO_EVENT__MAX] = {
 	[FO_STATE_STANDBY_READY] = {STANDBY_HANDLERS},
 	[FO_STATE_JUST_ACTIVE] = {[FO_EVENT_HELLO] = waiting_hello,
 				  [FO_EVENT_TICK] = waiting_tick,
+				  [FO_EVENT_OPERATOR_MAINTENANCE] = fo_order_maintenance,
 				  [FO_EVENT_TERM_DURABLE] = on_progress,
 				  [FO_EVENT_RELEASED] = on_progress,
 				  [FO_EVENT_TERM_FAILED] = on_term_failed,

@@ -150,6 +150,11 @@ void sim_check_claim(struct sim_world *world, const struct sim_node *node, uint6
 	if (term % 2 != (node->unit == FO_UNIT_PRIMARY ? 0 : 1))
 		sim_fail(world, "term %" PRIu64 " is the mate's", term);
 	check_election(world, node);
+	if (node->fsm.flags.is_maintenance && node->fsm.params.is_enabled &&
+	    node->fsm.reason != FO_REASON_CONFIG_COMMAND &&
+	    node->fsm.reason != FO_REASON_MATE_EMPTY)
+		sim_fail(world, "%s is in maintenance and claims of itself",
+			 fo_unit_text(node->unit));
 	if (sim_holds(world, mate) && !node->watch.is_overridden &&
 	    world->calm_since != UINT64_MAX && world->now - world->calm_since > excuse_ns(world) &&
 	    node->fsm.reason != FO_REASON_STATE_CHECK && node->fsm.reason != FO_REASON_MATE_EMPTY)
