@@ -68,13 +68,20 @@ static void lacking_text(const struct engine *engine, char *ret_text, size_t siz
 
 /* ---- failover active ---- */
 
-static int refuse_active(const struct engine *engine, struct why *ret_why)
+static int refuse_active(const struct engine *engine, bool is_forced, struct why *ret_why)
 {
 	char since[32];
 
+	enum fo_answer answer = fo_fsm_ask(&engine->fsm, true, is_forced);
+
 	if (!engine->is_started)
 		return engine_refuse_standby(engine, ret_why);
-	if (!engine_hears_mate(engine) || !fo_state_is_active(engine->mate.view.state) ||
+	if (answer != FO_ANSWER_GO && answer != FO_ANSWER_NOT_READY &&
+	    answer != FO_ANSWER_NOT_LEVEL && answer != FO_ANSWER_ALREADY)
+		return why_set(ret_why, ERR_NOT_READY, "%s: see `asafo show failover`",
+			       fo_answer_text(answer));
+	if (is_forced || !engine_hears_mate(engine) ||
+	    !fo_state_is_active(engine->mate.view.state) ||
 	    engine->fsm.state == FO_STATE_STANDBY_READY)
 		return 0;
 	since_text(engine, since, sizeof(since));
@@ -93,11 +100,11 @@ void method_failover_active(struct control_call *call, struct json_object *param
 	struct engine *engine = userdata;
 	bool is_forced = parameter_flag(parameters, "force");
 	struct why why = {0};
-	int r = refuse_active(engine, &why);
+	int r = refuse_active(engine, is_forced, &why);
 
 	if (engine_is_active(engine))
 		reply_unchanged(engine, call);
-	else if (r < 0 && !(is_forced && engine->is_started))
+	else if (r < 0)
 		control_call_fail(call, r, why.text);
 	else
 		role_wait(engine, call, true, is_forced);
@@ -105,8 +112,9 @@ void method_failover_active(struct control_call *call, struct json_object *param
 
 /* ---- failover standby ---- */
 
-static int refuse_standby(const struct engine *engine, struct why *ret_why)
+static int refuse_standby(const struct engine *engine, bool is_forced, struct why *ret_why)
 {
+	enum fo_answer answer = fo_fsm_ask(&engine->fsm, false, is_forced);
 	const struct fo_mate_view *mate = &engine->mate.view;
 	char lacks[400];
 
@@ -114,12 +122,15 @@ static int refuse_standby(const struct engine *engine, struct why *ret_why)
 		return why_set(ret_why, ERR_NO_MATE,
 			       "the mate is not heard: nobody would be active; see `asafo show "
 			       "failover`");
-	if (mate->state == FO_STATE_STANDBY_READY && mate->may_activate && !mate->is_maintenance)
-		return 0;
 	if (mate->is_maintenance)
 		return why_set(ret_why, ERR_NOT_READY,
 			       "the mate is in maintenance: end that there (`asafo maintenance "
-			       "off`), or give --force");
+			       "off`)");
+	if (answer == FO_ANSWER_GO || answer == FO_ANSWER_NOT_LEVEL)
+		return 0;
+	if (answer != FO_ANSWER_NOT_READY)
+		return why_set(ret_why, ERR_NOT_READY, "%s: see `asafo show failover`",
+			       fo_answer_text(answer));
 	lacking_text(engine, lacks, sizeof(lacks));
 	return why_set(ret_why, ERR_NOT_READY,
 		       "the mate is %s, not Standby Ready%s%s: wait for it, run `asafo "
@@ -166,9 +177,8 @@ void method_failover_standby(struct control_call *call, struct json_object *para
 		reply_unchanged(engine, call);
 		return;
 	}
-	r = refuse_standby(engine, &why);
-	/* Without a mate there is nobody to hand over to, whatever is given up. */
-	if (r < 0 && (!is_forced || r == ERR_NO_MATE)) {
+	r = refuse_standby(engine, is_forced, &why);
+	if (r < 0) {
 		control_call_fail(call, r, why.text);
 		return;
 	}
@@ -192,7 +202,8 @@ void method_failover_check(struct control_call *call, struct json_object *parame
 	bool is_active = engine_is_active(engine);
 	struct why why = {0}, loss;
 	char lacks[400];
-	int r = is_active ? refuse_standby(engine, &why) : refuse_active(engine, &why);
+	int r = is_active ? refuse_standby(engine, false, &why)
+			  : refuse_active(engine, false, &why);
 
 	(void)parameters;
 	lacking_text(engine, lacks, sizeof(lacks));

@@ -87,6 +87,17 @@ ready b a
 asafo a failover active >/dev/null
 ready a b
 
+make_p12 corp late secret late.example.net
+expect "an import that only the active has" import a late late
+asafo a failover standby --force --yes >"$files/words" 2>&1
+expect "--force names what would be lost" grep -q 'would be lost: the standby lacks: late' "$files/words"
+expect "and hands over all the same" until_true 10 state_is b Active
+wait_state a "Standby Ready"
+expect "without it" has_not b late
+expect "the unit that gave it up says that it kept it aside" grep -q 'unit/orphans' "/run/asafo-lab-$LAB/a/log"
+asafo a failover active >/dev/null
+ready a b
+
 # ---- exec ----
 expect "exec mate shows the mate's state" answer a failover exec mate show state
 expect "(it is the secondary's)" told '.this.unit == "secondary" and .other.unit == "primary"'
