@@ -40,7 +40,7 @@ for unit in a b; do
 		[ "$(cat "/proc/$pid/comm" 2>/dev/null)" != probe ] || chrt -f -p 50 "$pid"
 	done
 done
-LAB=$LAB chrt -f 50 "$top/tools/lab" --name "$LAB" gap --interval-us 200 --seconds 3 --json >"$files/gap" 2>/dev/null &
+chrt -f 50 "$top/tools/lab" --name "$LAB" gap --interval-us 200 --seconds 3 --json >"$files/gap" 2>/dev/null &
 probe=$!
 until_true 5 grep -q . "$files/gap"
 answer a failover standby
