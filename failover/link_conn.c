@@ -17,8 +17,8 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/monotime.h"
+#include "failover/link_frame.h"
 
-#define LENGTH_SIZE 4u
 #define READ_PER_TURN (1024u * 1024)
 #define PAUSE_TRICKLE_MS 500u
 /* An idle queue gives memory back beyond this. */
@@ -41,8 +41,7 @@ struct link_conn {
 	sd_event_source *io, *kick, *limit, *trickle;
 	struct buf queue;
 	size_t queue_start;
-	uint8_t *frame;
-	size_t frame_have;
+	struct link_frame frame;
 	bool is_paused, is_finishing, is_freed, was_above;
 	unsigned depth; /* callbacks on the stack */
 	uint32_t events;
@@ -85,7 +84,7 @@ static void conn_stop(struct link_conn *conn)
 
 static void conn_destroy(struct link_conn *conn)
 {
-	free(conn->frame);
+	free(conn->frame.data);
 	free(conn);
 }
 
@@ -123,36 +122,6 @@ static void set_events(struct link_conn *conn)
 		conn->events = events;
 }
 
-static uint32_t frame_length(const uint8_t *frame)
-{
-	return (uint32_t)frame[0] << 24 | (uint32_t)frame[1] << 16 | (uint32_t)frame[2] << 8 |
-	       frame[3];
-}
-
-/* Takes what came towards the current frame. True when the frame is whole. Errors: ERR_MALFORMED.
- */
-static int frame_advance(struct link_conn *conn, size_t n, struct why *ret_why)
-{
-	size_t length;
-
-	conn->frame_have += n;
-	if (conn->frame_have < LENGTH_SIZE)
-		return 0;
-	length = frame_length(conn->frame);
-	if (length == 0 || length > LINK_MESSAGE_MAX)
-		return why_set(ret_why, ERR_MALFORMED,
-			       "the mate sent a message of %zu bytes (limit: %u)", length,
-			       LINK_MESSAGE_MAX);
-	return conn->frame_have == LENGTH_SIZE + length;
-}
-
-static size_t frame_missing(const struct link_conn *conn)
-{
-	if (conn->frame_have < LENGTH_SIZE)
-		return LENGTH_SIZE - conn->frame_have;
-	return LENGTH_SIZE + frame_length(conn->frame) - conn->frame_have;
-}
-
 /* Reads frames until the socket is empty (-EAGAIN), the budget is spent or FRAMES_MAX were
  * delivered (0), or it fails. */
 static int read_frames(struct link_conn *conn, unsigned frames_max, struct why *ret_why)
@@ -160,22 +129,22 @@ static int read_frames(struct link_conn *conn, unsigned frames_max, struct why *
 	size_t budget = READ_PER_TURN;
 
 	while (is_open(conn) && frames_max > 0 && budget > 0) {
-		ssize_t n = link_session_read(conn->session, conn->frame + conn->frame_have,
-					      frame_missing(conn), ret_why);
+		size_t room;
+		uint8_t *at = link_frame_room(&conn->frame, &room);
+		ssize_t n = link_session_read(conn->session, at, room, ret_why);
+		const uint8_t *message;
 		int r;
 
 		if (n < 0)
 			return (int)n;
 		budget = (size_t)n < budget ? budget - (size_t)n : 0;
-		r = frame_advance(conn, (size_t)n, ret_why);
+		r = link_frame_advance(&conn->frame, (size_t)n, ret_why);
 		if (r < 0)
 			return r;
 		if (r == 0)
 			continue;
-		r = (int)conn->frame_have;
-		conn->frame_have = 0;
-		conn->ops->on_frame(conn, conn->frame + LENGTH_SIZE, (size_t)r - LENGTH_SIZE,
-				    conn->userdata);
+		message = link_frame_take(&conn->frame, &room);
+		conn->ops->on_frame(conn, message, room, conn->userdata);
 		frames_max--;
 	}
 	return 0;
@@ -216,8 +185,8 @@ static int run_handshake(struct link_conn *conn, struct why *ret_why)
 
 	if (r < 0)
 		return r;
-	conn->frame = malloc(LENGTH_SIZE + LINK_MESSAGE_MAX);
-	if (!conn->frame)
+	conn->frame.data = malloc(LINK_FRAME_MAX);
+	if (!conn->frame.data)
 		return why_set(ret_why, -ENOMEM, "%s", err_text(-ENOMEM));
 	conn->phase = CONN_PHASE_OPEN;
 	conn->ops->on_ready(conn, conn->userdata);
@@ -424,18 +393,17 @@ int link_conn_send(struct link_conn *conn, const Asafo__Wire__Link *message)
 		return ERR_MALFORMED; /* no body: the mate would refuse it */
 	if (size > LINK_MESSAGE_MAX)
 		return ERR_TOO_LARGE;
-	if (link_conn_queued(conn) + LENGTH_SIZE + size > LINK_QUEUE_MAX) {
+	if (link_conn_queued(conn) + LINK_FRAME_LENGTH + size > LINK_QUEUE_MAX) {
 		conn->was_above = true;
 		return ERR_BUSY;
 	}
-	r = buf_reserve(&conn->queue, LENGTH_SIZE + size);
+	r = buf_reserve(&conn->queue, LINK_FRAME_LENGTH + size);
 	if (r < 0)
 		return r;
 	at = conn->queue.data + conn->queue.size;
-	for (unsigned i = 0; i < LENGTH_SIZE; i++)
-		at[i] = (uint8_t)(size >> (8 * (LENGTH_SIZE - 1 - i)));
-	(void)asafo__wire__link__pack(message, at + LENGTH_SIZE);
-	conn->queue.size += LENGTH_SIZE + size;
+	link_frame_write(size, at);
+	(void)asafo__wire__link__pack(message, at + LINK_FRAME_LENGTH);
+	conn->queue.size += LINK_FRAME_LENGTH + size;
 	if (link_conn_queued(conn) >= LINK_QUEUE_MAX / 2)
 		conn->was_above = true;
 	conn_kick(conn);

@@ -52,6 +52,23 @@ void engine_raise_devices(const struct engine *engine)
 	}
 }
 
+/* The failover link's own carrier. */
+static void report_carrier(const struct engine *engine, const struct linkmon_link *link)
+{
+	const struct config_link *carried = config_link_on(&engine->config->failover, link->device);
+	struct report_about about = {0};
+
+	if (!carried)
+		return;
+	about.interface = carried->name;
+	if (link->has_carrier)
+		report(engine, LOG_ALERT, 105031, &about, "Failover LAN interface is up: %s",
+		       carried->name);
+	else
+		report(engine, LOG_ALERT, 105032, &about, "LAN Failover interface is down: %s",
+		       carried->name);
+}
+
 static void on_link(const struct linkmon_link *link, void *userdata)
 {
 	struct engine *engine = userdata;
@@ -66,6 +83,7 @@ static void on_link(const struct linkmon_link *link, void *userdata)
 			       "Link status '%s' on interface %s",
 			       link->has_carrier ? "Up" : "Down", interface->name);
 	}
+	report_carrier(engine, link);
 	engine_monitor_check(engine);
 	if (link->is_present && !link->was_up)
 		engine_raise_devices(engine);

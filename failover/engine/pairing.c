@@ -20,6 +20,8 @@ struct pairing {
 	struct engine *engine;
 	bool is_offering, is_joining;
 	char code[64];
+	char identity[64]; /* of the offer, and its key: a link that is made anew takes them, too */
+	uint8_t psk[LINK_PSK_SIZE];
 	uint8_t sealed[256];
 	size_t sealed_size;
 	struct link *link; /* the joiner's own */
@@ -62,6 +64,8 @@ static void forget(struct pairing *pairing)
 	link_free(TAKE_PTR(pairing->link));
 	explicit_bzero(pairing->code, sizeof(pairing->code));
 	explicit_bzero(pairing->sealed, sizeof(pairing->sealed));
+	explicit_bzero(pairing->psk, sizeof(pairing->psk));
+	pairing->identity[0] = '\0';
 	pairing->is_offering = pairing->is_joining = false;
 	(void)sd_event_source_set_enabled(pairing->timeout, SD_EVENT_OFF);
 }
@@ -174,7 +178,6 @@ static void on_offer(int code, const ProtobufCMessage *body, bool has_more, void
 	struct pairing *pairing = userdata;
 	const Asafo__Ipc__PairOfferReply *reply = (const Asafo__Ipc__PairOfferReply *)body;
 	struct pairing_progress progress = {0};
-	char identity[64];
 	int r = code < 0 ? code : reply->status ? reply->status->code : 0;
 
 	(void)has_more;
@@ -185,8 +188,9 @@ static void on_offer(int code, const ProtobufCMessage *body, bool has_more, void
 	     reply->sealed.len > sizeof(pairing->sealed) || !pairing->engine->pair.link))
 		r = ERR_MALFORMED;
 	if (r == 0) {
-		identity_text(&reply->offer_id, identity);
-		r = link_offer_pairing(pairing->engine->pair.link, identity, reply->link_psk.data);
+		identity_text(&reply->offer_id, pairing->identity);
+		memcpy(pairing->psk, reply->link_psk.data, sizeof(pairing->psk));
+		r = link_offer_pairing(pairing->engine->pair.link, pairing->identity, pairing->psk);
 	}
 	if (r < 0) {
 		finish(pairing, r,
@@ -214,6 +218,15 @@ int pairing_offer(struct pairing *pairing, pairing_progress_fn on_progress, void
 		return why_set(ret_why, r, "the keeper is not there: see the log");
 	pairing->is_offering = true;
 	return 0;
+}
+
+void pairing_link_made(struct pairing *pairing)
+{
+	struct link *link = pairing->engine->pair.link;
+
+	if (pairing->is_offering && pairing->identity[0] && link &&
+	    link_offer_pairing(link, pairing->identity, pairing->psk) < 0)
+		finish(pairing, -ENOMEM, err_text(-ENOMEM));
 }
 
 bool pairing_message(struct pairing *pairing, const Asafo__Wire__Link *message)

@@ -37,5 +37,7 @@ int pairing_join(struct pairing *pairing, const char *code, pairing_progress_fn 
 		 void *userdata, struct why *ret_why);
 /* The caller went away: an offer is withdrawn, and on_progress told so from the loop. */
 void pairing_cancel(struct pairing *pairing);
+/* The engine's link was made anew: an open offer holds there, too. */
+void pairing_link_made(struct pairing *pairing);
 /* A pair_request on the failover link. Returns false for other messages. */
 bool pairing_message(struct pairing *pairing, const Asafo__Wire__Link *message);

@@ -167,6 +167,8 @@ static void build_link(struct engine *engine)
 	explicit_bzero(&config, sizeof(config));
 	if (r < 0)
 		log_line(LOG_ERR, "failover link: %s", err_text(r));
+	else
+		pairing_link_made(engine->pairing);
 }
 
 void engine_rebuild_pair(struct engine *engine)

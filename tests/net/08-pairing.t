@@ -41,7 +41,8 @@ refused "the primary cannot join" 1 'secondary' join a "$code"
 refused "what is no code is refused" 1 'code' join b 12345
 wrong=$(tr 0-9A-HJKMNP-TV-Z 1-9A-HJKMNP-TV-Z0 <<<"$code")
 refused "a wrong code is refused" 1 'code' join b "$wrong"
-expect "the code is taken" join b "$code"
+expect "(the primary's link is set up anew)" asafo a configure <<<'failover link fover'
+expect "the code is taken, all the same" join b "$code"
 expect "the offer ends well" wait $offer
 wait_state a Active
 wait_state b "Standby Ready"
