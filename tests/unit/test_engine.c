@@ -209,6 +209,24 @@ static void a_flush_ends_at_its_limit_and_says_at_once_when_there_is_no_mate(voi
 	assert_int_equal(alone.code, ERR_NO_MATE);
 }
 
+static void a_mate_whose_hellos_stopped_is_not_waited_for_though_its_link_looks_well(void **state)
+{
+	struct flushed flushed = {0};
+	int operator;
+
+	(void)state;
+	world_be_active("");
+	world.mate.is_silent = true;
+	WAIT_FOR(!engine_hears_mate(world.engine));
+	assert_true(link_is_up(world.engine->pair.link));
+	replication_flush(world.engine, 5000, on_flushed, &flushed);
+	assert_int_equal(flushed.n, 1);
+	assert_int_equal(flushed.code, ERR_NO_MATE);
+	operator= world_ask("{\"method\":\"asafo.WriteStandby\"}", -1);
+	assert_non_null(strstr(world_answer(operator), "no hello from it"));
+	(void)close(operator);
+}
+
 static void a_command_is_not_undone_by_a_bulk_that_began_before_it(void **state)
 {
 	(void)state;
@@ -485,6 +503,7 @@ int main(void)
 		TEST(a_planned_switchover_waits_for_the_standbys_hello),
 		TEST(a_flush_waits_for_what_the_one_under_way_does_not_bring),
 		TEST(a_flush_ends_at_its_limit_and_says_at_once_when_there_is_no_mate),
+		TEST(a_mate_whose_hellos_stopped_is_not_waited_for_though_its_link_looks_well),
 		TEST(a_command_is_not_undone_by_a_bulk_that_began_before_it),
 		TEST(a_bulk_brings_the_configuration),
 		TEST(a_command_about_interfaces_leaves_the_link_up),
