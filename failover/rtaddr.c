@@ -166,16 +166,15 @@ static ssize_t receive(int fd, uint8_t *buffer)
 	return n < 0 ? -errno : n;
 }
 
-/* One datagram of a dump: 1 when it is the last. -EINTR: the addresses changed meanwhile, ask
- * again. */
-static int take_dump(uint8_t *buffer, size_t size, uint32_t seq, struct rtaddr_list *list)
+/* One datagram of a dump: 1 when it is the last. -EINTR: something changed meanwhile, ask again. */
+static int take_dump(uint8_t *buffer, size_t size, uint32_t seq, rtaddr_message_fn on_message,
+		     void *userdata)
 {
 	struct nlmsghdr *header = (struct nlmsghdr *)(void *)buffer;
 	int left = (int)size;
 
 	for (; nlmsg_ok(header, left); header = nlmsg_next(header, &left)) {
-		struct rtaddr address;
-		int r = 0;
+		int r;
 
 		if (header->nlmsg_seq != seq)
 			continue;
@@ -185,8 +184,7 @@ static int take_dump(uint8_t *buffer, size_t size, uint32_t seq, struct rtaddr_l
 			return 1;
 		if (header->nlmsg_type == NLMSG_ERROR)
 			return parse_error(header);
-		if (parse_address(header, &address))
-			r = rtaddr_list_add(list, &address);
+		r = on_message(header, userdata);
 		if (r < 0)
 			return r;
 	}
@@ -200,17 +198,16 @@ static void drain(int fd, uint8_t *buffer)
 		;
 }
 
-static int dump_once(struct nl_sock *sock, uint8_t *buffer, struct rtaddr_list *list)
+int rtaddr_dump_with(struct nl_sock *sock, struct nl_msg *request, rtaddr_message_fn on_message,
+		     void *userdata)
 {
-	_cleanup_(nlmsg_free_p) struct nl_msg *message =
-		nlmsg_alloc_simple(RTM_GETADDR, NLM_F_REQUEST | NLM_F_DUMP);
-	struct ifaddrmsg head = {.ifa_family = AF_UNSPEC};
-	struct nlmsghdr *header;
+	_cleanup_free_ uint8_t *buffer = malloc(RECEIVE_SIZE);
+	struct nlmsghdr *header = nlmsg_hdr(request);
 	int r;
 
-	if (!message || nlmsg_append(message, &head, sizeof(head), NLMSG_ALIGNTO) < 0)
+	if (!buffer)
 		return -ENOMEM;
-	header = nlmsg_hdr(message);
+	drain(nl_socket_get_fd(sock), buffer);
 	header->nlmsg_seq = nl_socket_use_seq(sock);
 	header->nlmsg_pid = nl_socket_get_local_port(sock);
 	r = nl_sendto(sock, header, header->nlmsg_len);
@@ -221,23 +218,31 @@ static int dump_once(struct nl_sock *sock, uint8_t *buffer, struct rtaddr_list *
 
 		if (n < 0)
 			return (int)n;
-		r = take_dump(buffer, (size_t)n, header->nlmsg_seq, list);
+		r = take_dump(buffer, (size_t)n, header->nlmsg_seq, on_message, userdata);
 	} while (r == 0);
 	return r < 0 ? r : 0;
 }
 
+static int on_address(struct nlmsghdr *header, void *userdata)
+{
+	struct rtaddr address;
+
+	return parse_address(header, &address) ? rtaddr_list_add(userdata, &address) : 0;
+}
+
 int rtaddr_dump(struct nl_sock *sock, struct rtaddr_list *list)
 {
-	_cleanup_free_ uint8_t *buffer = malloc(RECEIVE_SIZE);
+	_cleanup_(nlmsg_free_p) struct nl_msg *message =
+		nlmsg_alloc_simple(RTM_GETADDR, NLM_F_REQUEST | NLM_F_DUMP);
+	struct ifaddrmsg head = {.ifa_family = AF_UNSPEC};
 	size_t n = list->n;
 	int r = -EINTR;
 
-	if (!buffer)
+	if (!message || nlmsg_append(message, &head, sizeof(head), NLMSG_ALIGNTO) < 0)
 		return -ENOMEM;
 	for (int i = 0; i < DUMP_TRIES && r == -EINTR; i++) {
 		list->n = n;
-		drain(nl_socket_get_fd(sock), buffer);
-		r = dump_once(sock, buffer, list);
+		r = rtaddr_dump_with(sock, message, on_address, list);
 	}
 	/* A table that never stands still is good enough as last read. */
 	return r == -EINTR ? 0 : r;
@@ -249,9 +254,9 @@ void rtaddr_batch_done(struct rtaddr_batch *batch)
 	batch->n = 0;
 }
 
-static int batch_append(struct rtaddr_batch *batch, struct nl_msg *message)
+int rtaddr_batch_append(struct rtaddr_batch *batch, const struct nl_msg *message)
 {
-	const struct nlmsghdr *header = nlmsg_hdr(message);
+	const struct nlmsghdr *header = nlmsg_hdr((struct nl_msg *)(uintptr_t)message);
 	static const uint8_t padding[NLMSG_ALIGNTO];
 	size_t size = NLMSG_ALIGN(header->nlmsg_len);
 	int r = buf_reserve(&batch->messages, size);
@@ -310,14 +315,14 @@ int rtaddr_batch_add(struct rtaddr_batch *batch, const struct rtaddr *address, e
 		return -ENOMEM;
 	if (address->protocol && nla_put_u8(message, IFA_PROTO, address->protocol) < 0)
 		return -ENOMEM;
-	return batch_append(batch, message);
+	return rtaddr_batch_append(batch, message);
 }
 
 int rtaddr_batch_delete(struct rtaddr_batch *batch, const struct rtaddr *address)
 {
 	_cleanup_(nlmsg_free_p) struct nl_msg *message = address_message(RTM_DELADDR, 0, address);
 
-	return message ? batch_append(batch, message) : -ENOMEM;
+	return message ? rtaddr_batch_append(batch, message) : -ENOMEM;
 }
 
 int rtaddr_batch_promote(struct rtaddr_batch *batch, unsigned index)
@@ -337,7 +342,7 @@ int rtaddr_batch_promote(struct rtaddr_batch *batch, unsigned index)
 	(void)nla_nest_end(message, values);
 	(void)nla_nest_end(message, inet);
 	(void)nla_nest_end(message, families);
-	return batch_append(batch, message);
+	return rtaddr_batch_append(batch, message);
 }
 
 int rtaddr_batch_raise(struct rtaddr_batch *batch, unsigned index)
@@ -351,7 +356,7 @@ int rtaddr_batch_raise(struct rtaddr_batch *batch, unsigned index)
 
 	if (!message || nlmsg_append(message, &head, sizeof(head), NLMSG_ALIGNTO) < 0)
 		return -ENOMEM;
-	return batch_append(batch, message);
+	return rtaddr_batch_append(batch, message);
 }
 
 /*

@@ -12,6 +12,8 @@
  * which the kernel has queued by then, so that nothing here waits. Internal to vip and withdraw.
  */
 struct nl_sock;
+struct nl_msg;
+struct nlmsghdr;
 
 struct rtaddr {
 	unsigned index; /* of the interface */
@@ -41,6 +43,14 @@ int rtaddr_open(struct nl_sock **ret_sock);
 int rtaddr_dump(struct nl_sock *sock, struct rtaddr_list *list);
 
 /*
+ * Sends a dump request and calls ON_MESSAGE for each message of the answer; it may stop that with a
+ * negative code. Errors: -errno; -EINTR: things changed meanwhile, the answer is not a whole one.
+ */
+typedef int (*rtaddr_message_fn)(struct nlmsghdr *header, void *userdata);
+int rtaddr_dump_with(struct nl_sock *sock, struct nl_msg *request, rtaddr_message_fn on_message,
+		     void *userdata);
+
+/*
  * Requests that wait to be sent together; zeroed is empty. The kernel needs a quarter of a
  * millisecond for some of them (an IPv6 address on a device with hundreds). With ON_PART a long
  * batch is sent in parts, and it is called between two of them.
@@ -61,6 +71,7 @@ enum rtaddr_how {
 };
 
 /* Errors of these: -ENOMEM. */
+int rtaddr_batch_append(struct rtaddr_batch *batch, const struct nl_msg *message);
 int rtaddr_batch_add(struct rtaddr_batch *batch, const struct rtaddr *address, enum rtaddr_how how);
 int rtaddr_batch_delete(struct rtaddr_batch *batch, const struct rtaddr *address);
 /*

@@ -410,8 +410,10 @@ int vip_new(sd_event *event, struct vip **ret_vip)
 	r = rtaddr_open(&vip->sock);
 	if (r == 0)
 		r = vip_withdraw_all();
-	if (r >= 0)
+	if (r >= 0) {
+		vip_routes_forget(vip);
 		r = vip_lease_start(vip, event);
+	}
 	if (r < 0) {
 		vip_free(vip);
 		return r;
@@ -432,6 +434,7 @@ void vip_free(struct vip *vip)
 	free(vip->leases);
 	free(vip->current);
 	free(vip->promoting);
+	free(vip->routes);
 	free(vip);
 }
 

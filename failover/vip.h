@@ -51,6 +51,21 @@ void vip_set_breath(struct vip *vip, void (*on_breath)(void *userdata), void *us
  */
 int vip_set(struct vip *vip, const struct vip_address *wanted, size_t n_wanted,
 	    struct why *ret_why);
+/* A route that follows the role. */
+struct vip_route {
+	char device[16];
+	struct config_address destination, gateway;
+	uint32_t metric;
+	bool is_active; /* goes with the active addresses when this process dies */
+};
+
+/*
+ * Makes exactly WANTED the routes that are ours, after the addresses that they need. One that is
+ * there already, whoever made it, is left as it is. What somebody removes is back within a second.
+ * Errors: -errno with the route in RET_WHY; what could be done is done.
+ */
+int vip_set_routes(struct vip *vip, const struct vip_route *wanted, size_t n_wanted,
+		   struct why *ret_why);
 /*
  * Renews all leases, and brings back what somebody removed. Its own timer does so within each
  * 250 ms, a few leases at a time where there are many, and for standby addresses each second. The
@@ -77,6 +92,6 @@ int vip_expel(struct vip *vip, const struct vip_address *unwanted, size_t n_unwa
 int vip_raise(const struct vip *vip, unsigned index);
 /* The ones that are ours now. Borrowed until the next call. */
 const struct vip_address *vip_current(const struct vip *vip, size_t *ret_n);
-/* For the supervisor: removes every address with VIP_PROTOCOL in this network namespace. Returns
- * how many, or -errno. */
+/* For the supervisor: removes every address and route with VIP_PROTOCOL in this network namespace,
+ * then sets down the devices with virtual MAC addresses. Returns how many addresses, or -errno. */
 int vip_withdraw_all(void);

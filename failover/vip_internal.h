@@ -7,6 +7,7 @@
 #include "failover/vip.h"
 
 struct nl_sock;
+struct rtroute;
 
 /* An address that is wanted. */
 struct vip_lease {
@@ -24,6 +25,8 @@ struct vip {
 	size_t n_leases;
 	size_t next; /* lease to be renewed */
 	struct vip_address *current;
+	struct rtroute *routes;
+	size_t n_routes;
 	unsigned *promoting; /* indices of interfaces with promote_secondaries */
 	size_t n_promoting;
 	struct monotime ticked;	 /* the timer ran */
@@ -40,5 +43,9 @@ bool vip_is_same(const struct rtaddr *a, const struct rtaddr *b);
 int vip_lease_start(struct vip *vip, sd_event *event);
 /* All leases begin at NOW. */
 void vip_lease_begin(struct vip *vip, struct monotime now);
+/* Asks for the routes again. */
+void vip_routes_check(struct vip *vip);
+/* Removes those that an earlier life left. */
+void vip_routes_forget(struct vip *vip);
 /* Takes all active addresses away, known or not. */
 void vip_lease_withdraw(struct vip *vip);

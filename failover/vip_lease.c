@@ -149,6 +149,8 @@ static bool renew_next(struct vip *vip, size_t n, struct monotime now)
 		vip->checked = now;
 	vip->next = (vip->next + n) % vip->n_leases;
 	(void)renewal_send(&renewal, vip);
+	if (with_permanent)
+		vip_routes_check(vip);
 	return true;
 }
 

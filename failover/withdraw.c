@@ -7,6 +7,8 @@
 
 #include "base/cleanup.h"
 #include "failover/rtaddr.h"
+#include "failover/rtroute.h"
+#include "failover/vmac.h"
 
 CLEANUP_DEFINE(struct nl_sock *, nl_socket_free)
 
@@ -30,5 +32,12 @@ int vip_withdraw_all(void)
 	}
 	if (r == 0)
 		r = rtaddr_batch_send(&batch, sock, NULL);
+	/* The rest is of no use without the addresses: it must not keep them waiting. */
+	if (r == 0)
+		r = rtroute_append_flush(&batch, sock, VIP_PROTOCOL);
+	if (r == 0)
+		r = rtaddr_batch_send(&batch, sock, NULL);
+	if (r == 0)
+		r = vmac_withdraw_all(sock);
 	return r < 0 ? r : n;
 }

@@ -4,6 +4,7 @@
  * the listener is bound to them already (the front binds ahead).
  */
 #include <inttypes.h>
+#include <net/if.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,6 +12,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "failover/engine/engine.h"
+#include "failover/vmac.h"
 
 #define ADDRESSES_MAX (CONFIG_INTERFACES_MAX * 2 + CONFIG_SECONDARIES_MAX + CONFIG_LINKS_MAX)
 
@@ -18,6 +20,19 @@ struct address_list {
 	struct vip_address items[ADDRESSES_MAX];
 	size_t n;
 };
+
+/* The device that carries the addresses of the role: the macvlan where it has a MAC address. */
+static void role_device(const struct config_interface *interface, bool is_active,
+			char ret_device[static IFNAMSIZ])
+{
+	const uint8_t *mac = is_active ? interface->active_mac : interface->standby_mac;
+	unsigned index = config_mac_is_set(mac) ? if_nametoindex(interface->device) : 0;
+
+	if (index != 0)
+		vmac_name(index, ret_device);
+	else
+		memcpy(ret_device, interface->device, IFNAMSIZ);
+}
 
 static void add_address(struct address_list *list, const struct config_interface *interface,
 			const struct config_address *address, bool is_active)
@@ -103,14 +118,127 @@ static void want_addresses(const struct engine *engine, struct address_list *lis
 		add_standby_addresses(config, list);
 }
 
+/* Addresses of an interface with a virtual MAC address are on that device. */
+static void move_to_role_devices(const struct config *config, struct address_list *list)
+{
+	for (size_t i = 0; i < config->n_interfaces; i++) {
+		const struct config_interface *interface = &config->interfaces[i];
+		char active[IFNAMSIZ], standby[IFNAMSIZ];
+
+		if (!config_mac_is_set(interface->active_mac))
+			continue;
+		role_device(interface, true, active);
+		role_device(interface, false, standby);
+		for (size_t j = 0; j < list->n; j++) {
+			struct vip_address *item = &list->items[j];
+
+			if (strcmp(item->device, interface->device) == 0)
+				memcpy(item->device, item->is_active ? active : standby, IFNAMSIZ);
+		}
+	}
+}
+
+/* The macvlan devices of the role. They are there in each role, so that a takeover need not make
+ * them. */
+static int set_macs(struct engine *engine, struct why *ret_why)
+{
+	const struct config *config = engine->config;
+	struct vmac wanted[CONFIG_INTERFACES_MAX] = {0};
+	size_t n = 0;
+	int r;
+
+	for (size_t i = 0; i < config->n_interfaces; i++) {
+		const struct config_interface *interface = &config->interfaces[i];
+		bool is_active = engine->addresses.is_claimed;
+		const uint8_t *mac = is_active ? interface->active_mac : interface->standby_mac;
+		struct vmac *vmac = &wanted[n];
+
+		if (interface->is_shutdown || !interface->name[0] ||
+		    !config_mac_is_set(interface->active_mac))
+			continue;
+		vmac->parent_index = if_nametoindex(interface->device);
+		memcpy(vmac->parent, interface->device, sizeof(vmac->parent));
+		memcpy(vmac->mac, mac, sizeof(vmac->mac));
+		vmac->is_up =
+			config_mac_is_set(mac) && (is_active || holds_standby_addresses(engine));
+		n += vmac->parent_index != 0;
+	}
+	/* Without any, and none left from before, the kernel need not be asked. */
+	if (n == 0 && !engine->addresses.may_have_macs)
+		return 0;
+	r = vmac_set(wanted, n, ret_why);
+	engine->addresses.may_have_macs = n > 0 || r < 0;
+	return r;
+}
+
+static int set_routes(struct engine *engine, struct why *ret_why)
+{
+	_cleanup_free_ struct vip_route *wanted = calloc(CONFIG_ROUTES_MAX, sizeof(*wanted));
+	const struct config *config = engine->config;
+	bool is_active = engine->addresses.is_claimed;
+	size_t n = 0;
+
+	if (!wanted)
+		return -ENOMEM;
+	for (size_t i = 0; i < config->n_routes; i++) {
+		const struct config_route *route = &config->routes[i];
+		const struct config_interface *interface =
+			config_interface_find(config, route->interface);
+		bool is_v6 = route->destination.family == AF_INET6;
+
+		if (!interface || interface->is_shutdown)
+			continue;
+		/* A standby without an address there has no way to the gateway. */
+		if (!is_active &&
+		    (route->is_active_only || !holds_standby_addresses(engine) ||
+		     (is_v6 ? interface->standby6.family : interface->standby4.family) == 0))
+			continue;
+		wanted[n] = (struct vip_route){.destination = route->destination,
+					       .gateway = route->gateway,
+					       .metric = route->metric,
+					       .is_active = route->is_active_only};
+		role_device(interface, is_active, wanted[n++].device);
+	}
+	return vip_set_routes(engine->addresses.vip, wanted, n, ret_why);
+}
+
+/* A device comes before what is on it, and goes after it. */
 int engine_set_addresses(struct engine *engine, struct why *ret_why)
 {
 	_cleanup_free_ struct address_list *list = calloc(1, sizeof(*list));
+	bool has_role = engine->addresses.is_claimed || holds_standby_addresses(engine);
+	struct why why = {0};
+	int first = 0;
+	int r;
 
 	if (!list)
 		return -ENOMEM;
 	want_addresses(engine, list);
-	return vip_set(engine->addresses.vip, list->items, list->n, ret_why);
+	move_to_role_devices(engine->config, list);
+	if (has_role)
+		first = set_macs(engine, ret_why);
+	r = vip_set(engine->addresses.vip, list->items, list->n, first < 0 ? &why : ret_why);
+	if (r == 0 && !has_role)
+		r = set_macs(engine, ret_why);
+	first = first < 0 ? first : r;
+	r = set_routes(engine, &why);
+	if (r < 0)
+		log_line(LOG_WARNING, "%s", why.text);
+	return first;
+}
+
+void engine_addresses_link(struct engine *engine, const struct linkmon_link *link)
+{
+	struct why why = {0};
+
+	if (!vmac_is_name(link->device) || !engine->addresses.vip ||
+	    vip_has_lapsed(engine->addresses.vip))
+		return;
+	/* Ours was set down or removed by somebody. */
+	if (engine_set_addresses(engine, &why) < 0)
+		log_line(LOG_ERR, "addresses: %s", why.text);
+	if (engine->addresses.is_claimed && link->has_carrier)
+		engine_announce(engine);
 }
 
 void engine_announce(struct engine *engine)
@@ -123,7 +251,10 @@ void engine_announce(struct engine *engine)
 
 void engine_reclaim(struct engine *engine)
 {
-	(void)vip_renew(engine->addresses.vip);
+	struct why why = {0};
+
+	if (engine_set_addresses(engine, &why) < 0)
+		log_line(LOG_ERR, "addresses: %s", why.text);
 	engine_announce(engine);
 }
 
@@ -173,11 +304,8 @@ void engine_addresses_news(struct engine *engine, const struct linkmon_address *
 		expel_active(engine);
 }
 
-/* Between the parts of a long change the mate must hear that we are here, and we must not take the
- * time for one in which we did not run. */
-static void on_breath(void *userdata)
+void engine_breathe(struct engine *engine)
 {
-	struct engine *engine = userdata;
 	struct monotime now = monotime_now();
 	uint64_t poll_ns = engine->config->failover.poll_ms * MONOTIME_NS_PER_MS;
 	uint64_t hold_ns = engine->config->failover.hold_ms * MONOTIME_NS_PER_MS;
@@ -190,12 +318,18 @@ static void on_breath(void *userdata)
 	engine_send_hello(engine);
 }
 
+static void on_breath(void *userdata)
+{
+	engine_breathe(userdata);
+}
+
 int engine_addresses_start(struct engine *engine)
 {
 	int r = vip_new(engine->event, &engine->addresses.vip);
 
 	if (r < 0)
 		return r;
+	engine->addresses.may_have_macs = true;
 	vip_set_breath(engine->addresses.vip, on_breath, engine);
 	return announcer_new(engine->event, &engine->addresses.announcer);
 }

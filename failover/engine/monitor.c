@@ -74,6 +74,7 @@ static void on_link(const struct linkmon_link *link, void *userdata)
 	struct engine *engine = userdata;
 	struct why why = {0};
 
+	engine_addresses_link(engine, link);
 	for (size_t i = 0; i < engine->config->n_interfaces; i++) {
 		const struct config_interface *interface = &engine->config->interfaces[i];
 

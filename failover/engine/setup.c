@@ -258,6 +258,7 @@ void engine_apply_config(struct engine *engine, struct config *config)
 	struct fo_params before = engine_params(old), after = engine_params(config);
 	struct why why = {0};
 
+	engine_breathe(engine); /* hundreds of lines were read and checked */
 	engine->config = config;
 	engine->config_generation++;
 	engine_raise_devices(engine);
@@ -265,7 +266,7 @@ void engine_apply_config(struct engine *engine, struct config *config)
 	if (engine->addresses.vip && engine_set_addresses(engine, &why) < 0)
 		log_line(LOG_ERR, "addresses: %s", why.text);
 	if (engine->addresses.is_claimed && !same_addresses(old, config))
-		engine_reclaim(engine); /* announces what is new */
+		engine_announce(engine);
 	if (!is_same_link)
 		engine_rebuild_pair(engine);
 	else if (!is_same_ways)

@@ -85,7 +85,7 @@ void config_address_format_mask(uint8_t prefix_length, char ret_text[static INET
 bool config_address_equal(const struct config_address *a, const struct config_address *b)
 {
 	return a->family == b->family &&
-	       (a->family == 0 || config_address_same_net(a, b, family_bits(a->family)));
+	       (a->family == 0 || memcmp(a->bytes, b->bytes, family_bits(a->family) / 8) == 0);
 }
 
 bool config_address_same_net(const struct config_address *a, const struct config_address *b,

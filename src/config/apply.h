@@ -24,6 +24,7 @@ apply_fn apply_interface_handler(enum command_id id);
 apply_fn apply_service_handler(enum command_id id);
 apply_fn apply_track_handler(enum command_id id);
 apply_fn apply_secondary_handler(enum command_id id);
+apply_fn apply_role_handler(enum command_id id);
 
 /* The value's text; "" where the line has none. */
 const char *apply_text(const struct grammar_match *match, const char *name);

@@ -291,6 +291,10 @@ int config_check(const struct config *config, struct why *ret_why)
 		r = check_tracks(config, ret_why);
 	if (r == 0)
 		r = check_secondaries(config, ret_why);
+	if (r == 0)
+		r = check_macs(config, ret_why);
+	if (r == 0)
+		r = check_routes(config, ret_why);
 	for (size_t i = 0; i < config->n_bindings && r == 0; i++)
 		r = check_binding(config, i, ret_why);
 	if (r == 0)

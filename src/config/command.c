@@ -149,6 +149,30 @@ static const struct command_row table[] = {
 	       "Leave the unit that is active active (the default)"),
 	CONFIG(CONFIG, REPLICATED, FAILOVER_CONFIG_LOCK, "[no] failover standby config-lock",
 	       "Refuse changes of the configuration on the standby (the default)"),
+	CONFIG(CONFIG, REPLICATED, FAILOVER_MAC,
+	       "failover mac address <device> <active-mac:mac> [<standby-mac:mac>]",
+	       "Give the active unit's addresses there a MAC address that moves with them, and the "
+	       "standby's another"),
+	CONFIG(CONFIG, REPLICATED, FAILOVER_MAC,
+	       "no failover mac address <device> [<active-mac:mac> [<standby-mac:mac>]]",
+	       "Use the MAC address of each unit's device"),
+	CONFIG(CONFIG, REPLICATED, ROUTE,
+	       "route <interface:name> <destination:ipv4> <mask:routemask> <gateway:ipv4>"
+	       " [<metric:number(1,255)>] [<role:{active}>]",
+	       "Have a route while this unit has an address on the interface; with active, on the "
+	       "active unit only"),
+	CONFIG(CONFIG, REPLICATED, ROUTE,
+	       "no route <interface:name> <destination:ipv4> <mask:routemask> [<gateway:ipv4>"
+	       " [<metric:number(1,255)>] [<role:{active}>]]",
+	       "Remove the route"),
+	CONFIG(CONFIG, REPLICATED, ROUTE,
+	       "ipv6 route <interface:name> <destination:routeprefix> <gateway:ipv6>"
+	       " [<metric:number(1,255)>] [<role:{active}>]",
+	       "Have an IPv6 route while this unit has an address on the interface"),
+	CONFIG(CONFIG, REPLICATED, ROUTE,
+	       "no ipv6 route <interface:name> <destination:routeprefix> [<gateway:ipv6>"
+	       " [<metric:number(1,255)>] [<role:{active}>]]",
+	       "Remove the route"),
 	CONFIG(CONFIG, REPLICATED, MONITOR_INTERFACE, "[no] monitor-interface <name>",
 	       "Let the interface's health count; named interfaces are monitored by default"),
 	CONFIG(CONFIG, REPLICATED, TRACK,

@@ -14,8 +14,8 @@
  * argument's value {a|b}       one of them      [x]  optional      (both may hold any sequence)
  *   [--word] [--word <name:type>]  an option: anywhere behind the first word; with `...` any number
  * of times A pattern that may begin with `no` ("[no] failover", "no nameif") undoes: the match says
- * is_negated. Types: name, host, device, ipv4, mask, ipv6, ipv6prefix, fqdn, number(min,max),
- * percent, secret, hexkey, text, file.
+ * is_negated. Types: name, host, device, ipv4, mask, routemask, mac, ipv6, ipv6prefix, routeprefix,
+ * fqdn, number(min,max), percent, secret, hexkey, text, file.
  */
 enum command_mode {
 	COMMAND_MODE_EXEC,	/* asafo VERB, the shell's prompt */

@@ -45,6 +45,13 @@ void config_free(struct config *config)
 	free(config);
 }
 
+bool config_mac_is_set(const uint8_t mac[static 6])
+{
+	static const uint8_t none[6] = {0};
+
+	return memcmp(mac, none, sizeof(none)) != 0;
+}
+
 const struct config_interface *config_interface_find(const struct config *config, const char *name)
 {
 	for (size_t i = 0; i < config->n_interfaces; i++) {

@@ -24,6 +24,7 @@
 #define CONFIG_BINDINGS_MAX 256
 #define CONFIG_TRACKS_MAX 64
 #define CONFIG_SECONDARIES_MAX 1000
+#define CONFIG_ROUTES_MAX 256
 #define CONFIG_DOMAIN_MAX 254
 #define CONFIG_TEXT_MAX (1024u * 1024) /* bytes of a configuration */
 #define CONFIG_LINE_MAX 1024	       /* bytes of a line */
@@ -33,6 +34,7 @@ struct config_interface {
 	char name[CONFIG_NAME_MAX]; /* `nameif outside`; empty: not named */
 	struct config_address active4, standby4;
 	struct config_address active6, standby6;
+	uint8_t active_mac[6], standby_mac[6]; /* `failover mac address`; all 0: the device's own */
 	bool is_monitored; /* `monitor-interface`; named interfaces are by default */
 	bool is_shutdown;
 };
@@ -51,6 +53,14 @@ struct config_link {
 	struct config_address active, standby;
 	bool is_failover; /* `failover lan interface NAME DEVICE` */
 	bool is_stateful; /* `failover link NAME [DEVICE]`; one link at most, may be both */
+};
+
+/* `route`, `ipv6 route`: a route that comes and goes with the address of its interface. */
+struct config_route {
+	char interface[CONFIG_NAME_MAX];
+	struct config_address destination, gateway;
+	uint32_t metric;     /* 1 to 255, default 1 */
+	bool is_active_only; /* not on the standby */
 };
 
 enum config_replication {
@@ -129,6 +139,8 @@ struct config {
 	size_t n_interfaces;
 	struct config_secondary secondaries[CONFIG_SECONDARIES_MAX]; /* in the order of the lines */
 	size_t n_secondaries;
+	struct config_route routes[CONFIG_ROUTES_MAX];
+	size_t n_routes;
 	struct config_track tracks[CONFIG_TRACKS_MAX]; /* by number */
 	size_t n_tracks;
 	struct config_trustpoint trustpoints[CONFIG_TRUSTPOINTS_MAX];
@@ -208,6 +220,9 @@ const struct config_address *config_link_mate(const struct config_failover *fail
 					      const struct config_link *link);
 /* What a sentence calls it: "failover link", "stateful link". */
 const char *config_link_kind(const struct config_link *link);
+
+/* `failover mac address` of an interface? */
+bool config_mac_is_set(const uint8_t mac[static 6]);
 
 /* The interface with this nameif, NULL if there is none. */
 const struct config_interface *config_interface_find(const struct config *config, const char *name);

@@ -16,6 +16,11 @@ void reference_rename(struct config *config, const char *old_name, const char *n
 			(void)snprintf(config->tracks[i].interface,
 				       sizeof(config->tracks[i].interface), "%s", new_name);
 	}
+	for (size_t i = 0; i < config->n_routes; i++) {
+		if (strcmp(config->routes[i].interface, old_name) == 0)
+			(void)snprintf(config->routes[i].interface,
+				       sizeof(config->routes[i].interface), "%s", new_name);
+	}
 	for (size_t i = 0; i < config->webvpn.n_enabled; i++) {
 		if (strcmp(config->webvpn.enabled_on[i], old_name) == 0)
 			(void)snprintf(config->webvpn.enabled_on[i],
@@ -36,6 +41,15 @@ void reference_remove(struct config *config, const char *name)
 		kept++;
 	}
 	config->n_bindings = kept;
+	kept = 0;
+	for (size_t i = 0; i < config->n_routes; i++) {
+		if (strcmp(config->routes[i].interface, name) == 0)
+			continue;
+		if (i != kept)
+			config->routes[kept] = config->routes[i];
+		kept++;
+	}
+	config->n_routes = kept;
 	kept = 0;
 	for (size_t i = 0; i < webvpn->n_enabled; i++) {
 		if (strcmp(webvpn->enabled_on[i], name) == 0)

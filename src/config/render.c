@@ -215,6 +215,42 @@ static void put_track(struct renderer *renderer, const struct config_track *trac
 		PUT(renderer, "failover track %u decrement %u\n", track->number, track->decrement);
 }
 
+static void put_mac(struct renderer *renderer, const uint8_t mac[static 6])
+{
+	if (config_mac_is_set(mac))
+		PUT(renderer, " %02x%02x.%02x%02x.%02x%02x", mac[0], mac[1], mac[2], mac[3], mac[4],
+		    mac[5]);
+}
+
+static void put_macs(struct renderer *renderer, const struct config_interface *interface)
+{
+	if (!config_mac_is_set(interface->active_mac))
+		return;
+	PUT(renderer, "failover mac address %s", interface->device);
+	put_mac(renderer, interface->active_mac);
+	put_mac(renderer, interface->standby_mac);
+	PUT(renderer, "\n");
+}
+
+static void put_route(struct renderer *renderer, const struct config_route *route)
+{
+	char destination[INET6_ADDRSTRLEN], gateway[INET6_ADDRSTRLEN], mask[INET_ADDRSTRLEN];
+	uint8_t length = route->destination.prefix_length;
+
+	config_address_format(&route->destination, destination);
+	config_address_format(&route->gateway, gateway);
+	if (route->destination.family == AF_INET6) {
+		PUT(renderer, "ipv6 route %s %s/%u %s", route->interface, destination, length,
+		    gateway);
+	} else {
+		config_address_format_mask(length, mask);
+		PUT(renderer, "route %s %s %s %s", route->interface, destination, mask, gateway);
+	}
+	if (route->metric != 1)
+		PUT(renderer, " %u", route->metric);
+	PUT(renderer, "%s\n", route->is_active_only ? " active" : "");
+}
+
 static void put_binding(struct renderer *renderer, const struct config_binding *binding)
 {
 	PUT(renderer, "ssl trust-point %s", binding->trustpoint);
@@ -261,6 +297,10 @@ int config_render(const struct config *config, enum config_part part, struct buf
 		if (interface->name[0] && !interface->is_monitored)
 			PUT(&renderer, "no monitor-interface %s\n", interface->name);
 	}
+	for (size_t i = 0; i < config->n_interfaces; i++)
+		put_macs(&renderer, &config->interfaces[i]);
+	for (size_t i = 0; i < config->n_routes; i++)
+		put_route(&renderer, &config->routes[i]);
 	for (size_t i = 0; i < config->n_tracks; i++)
 		put_track(&renderer, &config->tracks[i]);
 	PUT(&renderer, "!\n");

@@ -123,6 +123,35 @@ static bool accept_percent(const char *text, uint64_t *ret_number)
 	return accept_number(digits, 1, 100, ret_number);
 }
 
+static uint8_t nibble(char c)
+{
+	return (uint8_t)(is_digit(c) ? c - '0' : (c | 0x20) - 'a' + 10);
+}
+
+/* As an ASA writes it, and as everybody else does. */
+static bool accept_mac(const char *text, uint8_t ret_mac[static 6])
+{
+	bool is_dotted = strlen(text) == 14;
+	size_t group = is_dotted ? 5 : 3, n = 0;
+	uint8_t mac[6] = {0};
+
+	if (!is_dotted && strlen(text) != 17)
+		return false;
+	for (size_t i = 0; text[i]; i++) {
+		if (i % group == group - 1 && text[i] != (is_dotted ? '.' : ':'))
+			return false;
+		if (i % group == group - 1)
+			continue;
+		if (!is_hex(text[i]))
+			return false;
+		mac[n / 2] = (uint8_t)(mac[n / 2] << 4 | nibble(text[i]));
+		n++;
+	}
+	memcpy(ret_mac, mac, sizeof(mac));
+	/* Not a group's, not 0. */
+	return (mac[0] & 1) == 0 && (mac[0] | mac[1] | mac[2] | mac[3] | mac[4] | mac[5]) != 0;
+}
+
 static bool is_text_character(char c)
 {
 	return (unsigned char)c >= 0x20 && c != 0x7f;
@@ -145,10 +174,20 @@ bool value_accept(enum value_type type, uint64_t min, uint64_t max, const char *
 		return config_address_parse(text, AF_INET, &value->address);
 	case VALUE_MASK:
 		return config_address_parse_mask(text, &value->address.prefix_length);
+	case VALUE_ROUTEMASK:
+		value->address.prefix_length = 0;
+		return strcmp(text, "0.0.0.0") == 0 ||
+		       config_address_parse_mask(text, &value->address.prefix_length);
+	case VALUE_MAC:
+		return accept_mac(text, value->mac);
 	case VALUE_IPV6:
 		return config_address_parse(text, AF_INET6, &value->address);
 	case VALUE_IPV6PREFIX:
 		return config_address_parse_prefix(text, &value->address);
+	case VALUE_ROUTEPREFIX:
+		value->address = (struct config_address){.family = AF_INET6};
+		return strcmp(text, "::/0") == 0 ||
+		       config_address_parse_prefix(text, &value->address);
 	case VALUE_FQDN:
 		return accept_fqdn(text);
 	case VALUE_NUMBER:
@@ -180,9 +219,12 @@ static const struct {
 	[VALUE_DEVICE] = {"device", "a network device such as eth0"},
 	[VALUE_IPV4] = {"ipv4", "an IPv4 address such as 192.0.2.1"},
 	[VALUE_MASK] = {"mask", "a netmask such as 255.255.255.0"},
+	[VALUE_ROUTEMASK] = {"routemask", "a netmask such as 255.255.255.0, or 0.0.0.0"},
+	[VALUE_MAC] = {"mac", "a MAC address of one station such as 0200.5e00.0101"},
 	[VALUE_IPV6] = {"ipv6", "an IPv6 address such as 2001:db8::1"},
 	[VALUE_IPV6PREFIX] = {"ipv6prefix",
 			      "an IPv6 address with its prefix length such as 2001:db8::1/64"},
+	[VALUE_ROUTEPREFIX] = {"routeprefix", "an IPv6 network such as 2001:db8::/32, or ::/0"},
 	[VALUE_FQDN] = {"fqdn", "a domain name such as vpn.example.org or *.example.org"},
 	[VALUE_NUMBER] = {"number", "a number"},
 	[VALUE_PERCENT] = {"percent", "a percentage such as 50%"},

@@ -14,10 +14,13 @@ enum value_type {
 	VALUE_HOST,    /* host name: labels of letters, digits, '-'; at most 63 in all */
 	VALUE_DEVICE,  /* a network device of the kernel */
 	VALUE_IPV4,
-	VALUE_MASK, /* contiguous */
+	VALUE_MASK,	 /* contiguous */
+	VALUE_ROUTEMASK, /* ... or 0.0.0.0 */
+	VALUE_MAC,	 /* 0000.5e00.0101 or 00:00:5e:00:01:01; of one station */
 	VALUE_IPV6,
-	VALUE_IPV6PREFIX, /* 2001:db8::1/64 */
-	VALUE_FQDN,	  /* domain name, also *.example.org; in lower case afterwards */
+	VALUE_IPV6PREFIX,  /* 2001:db8::1/64 */
+	VALUE_ROUTEPREFIX, /* ... or ::/0 */
+	VALUE_FQDN,	   /* domain name, also *.example.org; in lower case afterwards */
 	VALUE_NUMBER,
 	VALUE_PERCENT, /* 1% to 100%: its number */
 	VALUE_SECRET,  /* 1 to 63 visible characters */
@@ -36,7 +39,8 @@ struct value {
 	size_t token;		       /* which word of the line, from 0 */
 	unsigned column;	       /* from 1 */
 	uint64_t number;	       /* NUMBER, PERCENT */
-	struct config_address address; /* IPV4, IPV6, IPV6PREFIX; of a MASK the prefix length */
+	struct config_address address; /* IPV4, IPV6, IPV6PREFIX; of a mask the prefix length */
+	uint8_t mac[6];		       /* MAC */
 };
 
 /* The type's name in a pattern ("ipv4"), VALUE__MAX if there is none. */

@@ -173,6 +173,91 @@ static void a_thousand_secondary_addresses_fit_and_one_more_does_not(void **stat
 	config_free(config);
 }
 
+static void virtual_mac_addresses_and_routes_read_back(void **state)
+{
+	static const char lines[] = "failover mac address eth0 0200.5e00.0101 0200.5e00.0102\n"
+				    "failover mac address eth1 0200.5e00.0103\n"
+				    "route outside 0.0.0.0 0.0.0.0 198.51.100.1\n"
+				    "route inside 10.9.0.0 255.255.0.0 192.0.2.254 7 active\n"
+				    "ipv6 route outside ::/0 fe80::1\n";
+	struct config *config = make(BASE), *again = make(BASE);
+	struct config_error error = {0};
+	struct buf text = {0};
+	struct why why = {0};
+
+	(void)state;
+	if (apply(config, lines, &error) < 0)
+		fail_msg("%u:%u: %s", error.line, error.column, error.why.text);
+	if (config_check(config, &why) < 0)
+		fail_msg("%s", why.text);
+	assert_true(renders(config, lines));
+	assert_int_equal(config_render(config, CONFIG_PART_REPLICATED, &text), 0);
+	assert_int_equal(apply(again, buf_text(&text), NULL), 0);
+	assert_memory_equal(config->routes, again->routes, sizeof(config->routes));
+	assert_memory_equal(config->interfaces, again->interfaces, sizeof(config->interfaces));
+	/* As others write it. */
+	assert_int_equal(apply(config, "failover mac address eth1 02:00:5E:00:01:04\n", NULL), 0);
+	assert_true(renders(config, "failover mac address eth1 0200.5e00.0104\n"));
+	/* A new name, then none. */
+	assert_int_equal(apply(config, "interface eth0\n nameif wan\n", NULL), 0);
+	assert_true(renders(config, "route wan 0.0.0.0 0.0.0.0 198.51.100.1\n"));
+	assert_int_equal(apply(config,
+			       "no failover mac address eth0\nno failover mac address eth1\n"
+			       "no route wan 0.0.0.0 0.0.0.0\nno route inside 10.9.0.0 255.255.0.0 "
+			       "192.0.2.254\ninterface eth0\n no nameif\n",
+			       &error),
+			 0);
+	assert_int_equal(config->n_routes, 0);
+	assert_false(renders(config, "mac address"));
+	buf_done(&text);
+	config_free(config);
+	config_free(again);
+}
+
+static void virtual_mac_addresses_and_routes_that_cannot_be_are_refused(void **state)
+{
+	static const struct {
+		const char *text, *sentence;
+	} cases[] = {
+		{"failover mac address eth9 0200.5e00.0101", "no interface above is this device"},
+		{"failover mac address eth0 0100.5e00.0101",
+		 "expected a MAC address of one station"},
+		{"failover mac address eth0 0000.0000.0000",
+		 "expected a MAC address of one station"},
+		{"failover mac address eth0 0200.5e00.01", "expected a MAC address"},
+		{"failover mac address eth0 02-00-5e-00-01-01", "expected a MAC address"},
+		{"failover mac address eth0 0200.5e00.0101 0200.5e00.0101", "must be another one"},
+		{"failover mac address eth0 0200.5e00.0101\n"
+		 "failover mac address eth1 0200.5e00.0102 0200.5e00.0101",
+		 "has the same one"},
+		{"route dmz 0.0.0.0 0.0.0.0 198.51.100.1", "no interface above has this name"},
+		{"route outside 10.1.0.0 255.0.0.0 198.51.100.1", "bits behind its mask"},
+		{"route outside 10.0.0.0 255.0.0.0 203.0.113.77", "in no network of the interface"},
+		{"route outside 10.0.0.0 255.0.0.0 198.51.100.10",
+		 "in no network of the interface"},
+		{"route outside 10.0.0.0 255.0.0.0 198.51.100.1 256", "expected"},
+		{"no route outside 10.0.0.0 255.0.0.0", "there is no such route"},
+		{"ipv6 route outside 2001:db8::1/64 fe80::1", "bits behind its mask"},
+		{"ipv6 route outside 2001:db8::/64 2001:db8:9::1",
+		 "in no network of the interface"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct config *config = make(BASE);
+		struct config_error error = {0};
+		struct why why = {0};
+
+		if (apply(config, cases[i].text, &error) == 0)
+			assert_true(config_check(config, &why) < 0);
+		else
+			why = error.why;
+		if (!strstr(why.text, cases[i].sentence))
+			fail_msg("%s: %s", cases[i].text, why.text);
+		config_free(config);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -180,6 +265,8 @@ int main(void)
 		cmocka_unit_test(one_secondary_address_goes_or_all_with_the_interface),
 		cmocka_unit_test(secondary_addresses_that_cannot_be_are_refused),
 		cmocka_unit_test(a_thousand_secondary_addresses_fit_and_one_more_does_not),
+		cmocka_unit_test(virtual_mac_addresses_and_routes_read_back),
+		cmocka_unit_test(virtual_mac_addresses_and_routes_that_cannot_be_are_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,152 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# The addresses of a role: secondary ones, virtual MAC addresses, routes; by hand, in hundreds, after a crash.
+# shellcheck source=lib.sh
+. "$(dirname "$0")/lib.sh"
+vip=198.51.100.10
+
+configure() { printf '%s\n' "$@" | asafo "$(active)" configure >/dev/null; }
+active() { if state_is a Active; then echo a; else echo b; fi; }
+mate_of() { if [ "$1" = a ]; then echo b; else echo a; fi; }
+holds() { lab exec "$1" ip -o addr show | grep -qF " $2/"; } # holds UNIT ADDRESS
+holds_not() { ! holds "$@"; }
+routes() { lab exec "$1" ip route show | grep -q "$2"; } # routes UNIT PATTERN
+routes_not() { ! routes "$@"; }
+answers() { lab exec client ping -c 1 -W 1 "$1"; }
+neighbour() { lab exec client ip neigh show "$1" | grep -o 'lladdr [^ ]*' | cut -d' ' -f2; } # neighbour ADDRESS
+neighbour_is() { [ "$(neighbour "$1")" = "$2" ]; }
+settled() { state_is "$1" Active && state_is "$2" "Standby Ready"; }
+switch() { # the other unit becomes the active one
+	local to
+	to=$(mate_of "$(active)")
+	expect "$to takes over" asafo "$to" failover active
+	expect "(the pair settles)" until_true 15 settled "$to" "$(mate_of "$to")"
+}
+
+pair_up
+make_ca corp && make_p12 corp vpn
+leaf=$(fingerprint_of "$files/vpn.pem")
+expect "a trustpoint to be served" import a vpn vpn
+expect "(on both units)" asafo a write-standby
+expect "(bound)" asafo a bind vpn
+
+# ---- secondary addresses ----
+expect "secondary addresses are configured" configure "interface eth0" "ip address 198.51.100.30 255.255.255.0 secondary" \
+	"ipv6 address 2001:db8:100::30/64 secondary"
+expect "the active has them" until_true 5 holds a 198.51.100.30
+expect "the standby has not" holds_not b 198.51.100.30
+expect "they answer" answers 198.51.100.30
+expect "they answer over IPv6" answers 2001:db8:100::30
+expect "they serve" until_true 10 serves 198.51.100.30 corp "$leaf"
+expect "the standby knows the line" until_true 5 grep -q 'address 198.51.100.30 255.255.255.0 secondary' <(asafo b show running-config)
+switch
+expect "they have moved" holds b 198.51.100.30
+expect "(from the old active)" holds_not a 198.51.100.30
+expect "they serve from there" until_true 10 serves 198.51.100.30 corp "$leaf"
+expect "they answer over IPv6 from there" answers 2001:db8:100::30
+switch
+
+# ---- by hand ----
+lab exec a ip addr del 198.51.100.30/24 dev eth0
+expect "one that somebody deleted is back" until_true 2 holds a 198.51.100.30
+lab exec a ip addr change $vip/24 dev eth0 valid_lft forever preferred_lft forever
+permanent() { lab exec a ip addr show dev eth0 | grep -A 1 "$vip/24" | grep -q 'valid_lft forever'; }
+leased() { ! permanent; }
+expect "one that somebody made permanent is a lease again" until_true 2 leased
+lab exec b ip addr add $vip/24 dev eth0
+expect "the active address that somebody gave the standby goes" until_true 2 holds_not b $vip
+lab exec b ip addr add 198.51.100.30/24 dev eth0
+expect "(a secondary one, too)" until_true 2 holds_not b 198.51.100.30
+
+# ---- routes ----
+expect "routes are configured" configure "route outside 10.77.0.0 255.255.0.0 198.51.100.20" \
+	"route inside 10.78.0.0 255.255.0.0 192.0.2.20 5 active" "ipv6 route outside 2001:db8:77::/48 2001:db8:100::20"
+expect "the active has the route" until_true 5 routes a '10.77.0.0/16 via 198.51.100.20'
+expect "the standby has it, too, by its own address" until_true 5 routes b '10.77.0.0/16 via 198.51.100.20'
+expect "the active has its own route, with its metric" routes a '10.78.0.0/16 via 192.0.2.20 .*metric 5'
+expect "the standby has not" routes_not b 10.78
+expect "the IPv6 route is there" grep -q 2001:db8:77::/48 <(lab exec a ip -6 route show)
+lab exec a ip route del 10.78.0.0/16
+expect "one that somebody deleted is back" until_true 4 routes a 10.78
+switch
+expect "the active's route has moved" routes b 10.78
+expect "(from the old active)" routes_not a 10.78
+expect "the pair's route is on both" routes a 10.77
+kill -STOP "$(pid_of b asafod)"
+kill -KILL "$(pid_of b asafo-engine)"
+kill -CONT "$(pid_of b asafod)"
+expect "the route goes with a killed engine" until_true 5 routes_not b 10.78
+expect "(a takes over)" until_true 15 state_is a Active
+expect "(with the route)" until_true 5 routes a 10.78
+expect "(the pair settles)" until_true 20 settled a b
+expect "routes are removed" configure "no route outside 10.77.0.0 255.255.0.0" "no route inside 10.78.0.0 255.255.0.0"
+expect "(here)" until_true 5 routes_not a 10.7
+expect "(and there)" until_true 5 routes_not b 10.7
+
+# ---- virtual MAC addresses ----
+mac=02:00:5e:00:01:01
+expect "a virtual MAC address is configured" configure "failover mac address eth0 0200.5e00.0101"
+lab exec client ip neigh flush all
+expect "the failover IP answers" until_true 5 answers $vip
+same "with that MAC address" "$(neighbour $vip)" $mac
+expect "the standby answers with its own" answers 198.51.100.11
+expect "(which is another)" exits 1 neighbour_is 198.51.100.11 $mac
+expect "IPv6 answers" until_true 5 answers 2001:db8:100::10
+same "with that MAC address, too" "$(neighbour 2001:db8:100::10)" $mac
+down_there() { lab exec b ip -o link show type macvlan | grep -q 'state DOWN'; }
+expect "the standby has the device, down" until_true 5 down_there
+lab exec client ip monitor neigh >"$files/neigh.log" 2>&1 &
+monitor=$!
+expect "TLS works" until_true 10 serves $vip corp "$leaf"
+switch
+expect "the failover IP answers from the other unit" answers $vip
+same "with the same MAC address" "$(neighbour $vip)" $mac
+expect "TLS works there" until_true 10 serves $vip corp "$leaf"
+expect "IPv6 answers from the other unit" answers 2001:db8:100::10
+same "with the same MAC address over IPv6" "$(neighbour 2001:db8:100::10)" $mac
+kill $monitor
+wait $monitor 2>/dev/null
+other_macs() { grep -E "^(Deleted )?($vip|2001:db8:100::10) .*lladdr" "$files/neigh.log" | grep -v "$mac"; }
+same "the client never saw another one for it" "$(other_macs)" ""
+up_there() { lab exec "$1" ip -o link show type macvlan | grep -q '[<,]UP[,>]'; }
+gone_there() { ! up_there "$1"; }
+kill -KILL "$(pid_of b asafo-engine)"
+expect "a killed engine's device goes down" until_true 5 gone_there b
+expect "the failover IP answers from the mate" until_true 15 answers $vip
+same "(with the same MAC address)" "$(neighbour $vip)" $mac
+expect "(the pair settles)" until_true 20 settled a b
+lab exec a ip link del "$(lab exec a ip -o link show type macvlan | grep -o 'afv-[0-9]*' | head -n 1)"
+expect "a device that somebody deleted is back, with the address" until_true 5 answers $vip
+expect "a virtual MAC address of the standby" configure "failover mac address eth0 0200.5e00.0101 0200.5e00.0102"
+standby_answers_with() { lab exec client ip neigh flush all; answers 198.51.100.11 && neighbour_is 198.51.100.11 "$1"; }
+expect "is what it answers with" until_true 10 standby_answers_with 02:00:5e:00:01:02
+expect "no virtual MAC address" configure "no failover mac address eth0"
+no_device() { [ -z "$(lab exec "$1" ip -o link show type macvlan)" ]; }
+expect "removes the device" until_true 5 no_device a
+expect "(on the standby, too)" until_true 5 no_device b
+expect "the failover IP answers without" until_true 5 answers $vip
+
+# ---- hundreds ----
+expect "a polltime of 10 ms" configure "failover polltime unit msec 10 holdtime msec 30"
+{
+	echo "interface eth0"
+	for i in $(seq 0 249); do
+		echo "ip address 10.100.0.$((i + 1)) 255.255.0.0 secondary"
+		printf 'ipv6 address 2001:db8:200::%x/64 secondary\n' $((i + 1))
+	done
+} >"$files/many"
+many() { lab exec "$1" ip -o addr show dev eth0 | grep -cE ' (10\.100\.|2001:db8:200:)'; }
+many_are() { [ "$(many "$1")" -eq "$2" ]; }
+asafo "$(active)" configure <"$files/many" >"$files/many.log" 2>&1
+expect "500 secondary addresses are set" until_true 15 many_are "$(active)" 500
+expect "(the pair settles)" until_true 20 settled "$(active)" "$(mate_of "$(active)")"
+rows() { asafo "$1" --json show failover history | jq '.rows | length'; }
+for i in 1 2; do
+	switch
+	expect "all are on the new active" many_are "$(active)" 500
+	expect "none is on the old" many_are "$(mate_of "$(active)")" 0
+done
+before="$(rows a) $(rows b)"
+until_true 3 false
+same "nothing else happens while they are held" "$(rows a) $(rows b)" "$before"
+done_testing
