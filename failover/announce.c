@@ -280,3 +280,15 @@ void announcer_stop(struct announcer *announcer)
 	announcer->n_packets = 0;
 	announcer->round = 0;
 }
+
+void announcer_once(const struct announcer *announcer, const struct vip_address *address)
+{
+	struct device device = {0};
+	struct packet packet;
+	ssize_t ignored = 0;
+
+	if (build(announcer->fd, address, &device, &packet))
+		ignored = sendto(announcer->fd, packet.bytes, packet.size, MSG_DONTWAIT,
+				 (const struct sockaddr *)&packet.to, sizeof(packet.to));
+	(void)ignored; /* the other one will say it again, and so shall we */
+}

@@ -18,5 +18,7 @@ void announcer_free(struct announcer *announcer);
  * were sent. */
 int announcer_start(struct announcer *announcer, const struct vip_address *addresses,
 		    size_t n_addresses);
+/* Says once that ADDRESS is ours, besides any series. */
+void announcer_once(const struct announcer *announcer, const struct vip_address *address);
 /* Ends a series: the addresses are no longer ours. */
 void announcer_stop(struct announcer *announcer);

@@ -518,3 +518,11 @@ void linkmon_get(const struct linkmon *linkmon, const char *device, struct linkm
 		if (strncmp(linkmon->links[i].link.device, device, sizeof(ret_link->device)) == 0)
 			*ret_link = linkmon->links[i].link;
 }
+
+bool linkmon_has_mac(const struct linkmon *linkmon, const unsigned char mac[6])
+{
+	for (size_t i = 0; i < linkmon->n_links; i++)
+		if (memcmp(linkmon->links[i].link.mac, mac, 6) == 0)
+			return true;
+	return false;
+}

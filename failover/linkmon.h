@@ -48,3 +48,5 @@ int linkmon_new(sd_event *event, const struct linkmon_ops *ops, void *userdata,
 void linkmon_free(struct linkmon *linkmon);
 /* The state as last heard; is_present false if there is no such device. */
 void linkmon_get(const struct linkmon *linkmon, const char *device, struct linkmon_link *ret_link);
+/* Is it the MAC address of a device here? */
+bool linkmon_has_mac(const struct linkmon *linkmon, const unsigned char mac[6]);

@@ -224,6 +224,7 @@ int engine_set_addresses(struct engine *engine, struct why *ret_why)
 	r = set_routes(engine, &why);
 	if (r < 0)
 		log_line(LOG_WARNING, "%s", why.text);
+	collision_watch(engine);
 	return first;
 }
 
@@ -331,7 +332,8 @@ int engine_addresses_start(struct engine *engine)
 		return r;
 	engine->addresses.may_have_macs = true;
 	vip_set_breath(engine->addresses.vip, on_breath, engine);
-	return announcer_new(engine->event, &engine->addresses.announcer);
+	r = announcer_new(engine->event, &engine->addresses.announcer);
+	return r < 0 ? r : collision_start(engine);
 }
 
 /* How many active addresses are ours in the kernel. */

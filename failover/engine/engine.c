@@ -20,6 +20,7 @@
 #include "base/log.h"
 #include "failover/engine/health.h"
 #include "failover/methods/exec.h"
+#include "failover/conflict.h"
 #include "failover/methods/methods.h"
 #include "failover/methods/reload.h"
 #include "failover/engine/hooks.h"
@@ -292,6 +293,7 @@ void engine_free(struct engine *engine)
 	hello_codec_free(engine->pair.codec);
 	engine->addresses.released_late =
 		sd_event_source_disable_unref(engine->addresses.released_late);
+	conflict_free(engine->collisions.conflict);
 	vip_free(engine->addresses.vip);
 	announcer_free(engine->addresses.announcer);
 	linkmon_free(engine->addresses.linkmon);

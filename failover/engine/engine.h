@@ -12,6 +12,7 @@
 #include "core/hello.h"
 #include "failover/announce.h"
 #include "failover/engine/clockwatch.h"
+#include "failover/engine/collision.h"
 #include "failover/engine/history.h"
 #include "failover/engine/traffic.h"
 #include "failover/link.h"
@@ -149,6 +150,7 @@ struct engine {
 	struct engine_rooms rooms;
 	struct engine_store store;
 	struct engine_addresses addresses;
+	struct collisions collisions;
 	struct replication *replication;
 	struct pairing *pairing;
 	struct methods *methods;

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A few are remembered, the latest ones: who claims everything is seen by any of them. */
+#include "failover/engine/collision.h"
+
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "base/log.h"
+#include "failover/conflict.h"
+#include "failover/engine/engine.h"
+
+#define SHOWN_MS 60000u
+#define LOG_MS 60000u
+#define DEFEND_MS 10000u /* DEFEND_INTERVAL */
+
+static bool has_passed(struct monotime since, uint64_t ms)
+{
+	return since.ns == 0 || monotime_since(monotime_now(), since) >= ms * MONOTIME_NS_PER_MS;
+}
+
+static struct collision *find(struct collisions *collisions, const struct vip_address *address,
+			      const uint8_t mac[static 6])
+{
+	struct collision *oldest = &collisions->items[0];
+
+	for (size_t i = 0; i < collisions->n; i++) {
+		struct collision *item = &collisions->items[i];
+
+		if (config_address_equal(&item->address.address, &address->address) &&
+		    memcmp(item->mac, mac, sizeof(item->mac)) == 0)
+			return item;
+		if (item->seen.ns < oldest->seen.ns)
+			oldest = item;
+	}
+	if (collisions->n < COLLISIONS_MAX)
+		oldest = &collisions->items[collisions->n++];
+	*oldest = (struct collision){.address = *address};
+	memcpy(oldest->mac, mac, sizeof(oldest->mac));
+	return oldest;
+}
+
+static const char *mac_text(const uint8_t mac[static 6], char ret_text[static 18])
+{
+	(void)snprintf(ret_text, 18, "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2],
+		       mac[3], mac[4], mac[5]);
+	return ret_text;
+}
+
+static void log_collision(const struct collision *item)
+{
+	char text[INET6_ADDRSTRLEN], mac[18];
+
+	config_address_format(&item->address.address, text);
+	log_message(LOG_WARNING, 405001,
+		    "Received ARP response collision from %s/%s on interface %s with existing ARP "
+		    "entry",
+		    text, mac_text(item->mac, mac), item->address.interface);
+}
+
+static void on_claim(const struct vip_address *address, const uint8_t mac[static 6], void *userdata)
+{
+	struct engine *engine = userdata;
+	struct collision *item;
+
+	if (linkmon_has_mac(engine->addresses.linkmon, mac))
+		return; /* our own words */
+	item = find(&engine->collisions, address, mac);
+	item->count++;
+	item->seen = monotime_now();
+	if (has_passed(item->logged, LOG_MS)) {
+		item->logged = item->seen;
+		log_collision(item);
+	}
+	if (has_passed(item->defended, DEFEND_MS)) {
+		item->defended = item->seen;
+		announcer_once(engine->addresses.announcer, address);
+	}
+}
+
+int collision_start(struct engine *engine)
+{
+	static const struct conflict_ops ops = {on_claim};
+
+	return conflict_new(engine->event, &ops, engine, &engine->collisions.conflict);
+}
+
+void collision_watch(struct engine *engine)
+{
+	size_t n;
+	const struct vip_address *held = vip_current(engine->addresses.vip, &n);
+	int r = engine->collisions.conflict ? conflict_watch(engine->collisions.conflict, held, n)
+					    : 0;
+
+	if (r < 0)
+		log_line(LOG_ERR, "listening for duplicate addresses: %s", err_text(r));
+}
+
+const struct collision *collision_get(const struct engine *engine, size_t index,
+				      struct why *ret_why)
+{
+	for (size_t i = 0; i < engine->collisions.n; i++) {
+		const struct collision *item = &engine->collisions.items[i];
+		char text[INET6_ADDRSTRLEN], mac[18];
+
+		if (has_passed(item->seen, SHOWN_MS) || index-- > 0)
+			continue;
+		config_address_format(&item->address.address, text);
+		(void)why_set(
+			ret_why, ERR_EXISTS,
+			"%s on interface %s is also claimed by %s: find that host, and give it "
+			"another address",
+			text, item->address.interface, mac_text(item->mac, mac));
+		return item;
+	}
+	return NULL;
+}

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/monotime.h"
+#include "base/why.h"
+#include "failover/vip.h"
+
+struct engine;
+
+/*
+ * Who else claims an address of this unit: logged (405001), shown under Trouble, and answered with
+ * an announcement of our own, at most one each 10 s for an address (RFC 5227 section 2.4 (c)).
+ */
+#define COLLISIONS_MAX 16
+
+struct collision {
+	struct vip_address address;
+	uint8_t mac[6];
+	uint64_t count;
+	struct monotime seen, logged, defended;
+};
+
+struct collisions {
+	struct conflict *conflict;
+	struct collision items[COLLISIONS_MAX];
+	size_t n;
+};
+
+/* Errors: -errno, -ENOMEM. */
+int collision_start(struct engine *engine);
+/* The addresses have changed. */
+void collision_watch(struct engine *engine);
+/* The INDEXth that was seen within the last minute, and a sentence. NULL: there are no more. */
+const struct collision *collision_get(const struct engine *engine, size_t index,
+				      struct why *ret_why);
