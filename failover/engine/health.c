@@ -5,6 +5,7 @@
  */
 #include "failover/engine/health.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -32,6 +33,8 @@ struct port {
 struct engine_health {
 	struct engine *engine;
 	struct tracks *tracks;
+	struct service service;
+	char trouble[WHY_TEXT_MAX]; /* of the service, as logged; empty: none */
 	sd_event_source *timer;
 	struct port *ports[CONFIG_INTERFACES_MAX]; /* in the order of the configuration */
 	size_t n_ports;
@@ -63,6 +66,18 @@ void engine_health_show_sum(const struct engine_health *health, struct health_su
 	for (size_t i = 0; i < health->n_ports; i++)
 		ret_sum->failed += health_word_is_failed(health->ports[i]->state.word);
 	tracks_sum(health->tracks, ret_sum);
+	ret_sum->is_service_failed = service_trouble(&health->service, health->engine) != NULL;
+}
+
+static void log_service(struct engine_health *health)
+{
+	const char *why = service_trouble(&health->service, health->engine);
+
+	if (why && !health->trouble[0])
+		log_line(LOG_CRIT, "this unit could not serve: %s", why);
+	if (!why && health->trouble[0])
+		log_line(LOG_NOTICE, "this unit could serve again");
+	(void)snprintf(health->trouble, sizeof(health->trouble), "%s", why ? why : "");
 }
 
 static void feed(struct engine_health *health)
@@ -75,6 +90,7 @@ static void feed(struct engine_health *health)
 
 	if (!health->engine->is_started)
 		return;
+	log_service(health);
 	engine_health_show_sum(health, &sum);
 	now = health_sum_score(&sum, &policy);
 	if (health->is_fed && now.score == health->fed.score &&
@@ -102,30 +118,40 @@ static void settle(struct engine_health *health)
 
 static void log_word(const struct port *port, enum health_word from)
 {
-	static const struct {
-		unsigned number;
-		const char *before, *after;
-	} texts[HEALTH__MAX] = {
-		[HEALTH_WAITING] = {105003, "Monitoring on interface", "waiting"},
-		[HEALTH_NORMAL] = {105004, "Monitoring on interface", "normal"},
-		[HEALTH_TESTING] = {105008, "Testing Interface", ""},
-		[HEALTH_FAILED] = {105009, "Testing on interface", "Failed"},
-		[HEALTH_UNKNOWN] = {105009, "Testing on interface",
-				    "Failed: not counted unless the mate hears others there"},
-	};
 	const struct engine *engine = port->health->engine;
 	const struct report_about about = {.interface = port->name};
-	enum health_word word = port->state.word;
-	bool was_tested = from == HEALTH_TESTING || from == HEALTH_UNKNOWN || from == HEALTH_FAILED;
+	const char *name = port->name;
 
-	if (word == HEALTH_NORMAL && was_tested)
-		report(engine, LOG_ALERT, 105009, &about, "Testing on interface %s Passed",
-		       port->name);
-	/* Of a lost link 105007 tells. */
-	if (texts[word].number)
-		report(engine, LOG_ALERT, texts[word].number, &about, "%s %s%s%s",
-		       texts[word].before, port->name, texts[word].after[0] ? " " : "",
-		       texts[word].after);
+	switch (port->state.word) {
+	case HEALTH_WAITING:
+		report(engine, LOG_ALERT, 105003, &about, "Monitoring on interface %s waiting",
+		       name);
+		return;
+	case HEALTH_NORMAL:
+		if (from == HEALTH_TESTING || from == HEALTH_UNKNOWN || from == HEALTH_FAILED)
+			report(engine, LOG_ALERT, 105009, &about, "Testing on interface %s Passed",
+			       name);
+		report(engine, LOG_ALERT, 105004, &about, "Monitoring on interface %s normal",
+		       name);
+		return;
+	case HEALTH_TESTING:
+		report(engine, LOG_ALERT, 105008, &about, "Testing Interface %s", name);
+		return;
+	case HEALTH_FAILED:
+		report(engine, LOG_ALERT, 105009, &about, "Testing on interface %s Failed", name);
+		return;
+	case HEALTH_UNKNOWN:
+		report(engine, LOG_ALERT, 105009, &about,
+		       "Testing on interface %s Failed: not counted unless the mate hears "
+		       "others there",
+		       name);
+		return;
+	case HEALTH_NO_LINK:
+	case HEALTH_LINK_DOWN:
+	case HEALTH_NOT_MONITORED:
+	case HEALTH__MAX:
+		return; /* 105007 tells of it */
+	}
 }
 
 static bool has_address4(const struct port *port)
@@ -492,6 +518,21 @@ void engine_health_show_interface(const struct engine_health *health,
 		health_monitoring_text(port->state.mate.word,
 				       is_told && port->state.mate.hears_mate),
 		health_word_is_failed(port->state.word)};
+}
+
+const char *engine_health_trouble(const struct engine_health *health)
+{
+	return health->trouble[0] ? health->trouble : NULL;
+}
+
+struct service *engine_health_service(struct engine_health *health)
+{
+	return &health->service;
+}
+
+void engine_health_check_service(struct engine_health *health)
+{
+	settle(health);
 }
 
 const struct tracks *engine_health_tracks(const struct engine_health *health)

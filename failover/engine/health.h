@@ -3,6 +3,7 @@
 
 #include "core/health.h"
 #include "failover/engine/engine.h"
+#include "failover/engine/service.h"
 #include "failover/engine/track.h"
 
 /*
@@ -38,3 +39,9 @@ void engine_health_show_interface(const struct engine_health *health,
 /* Monitored interfaces of this unit, and what failed of them and of the rest. */
 void engine_health_show_sum(const struct engine_health *health, struct health_sum *ret_sum);
 const struct tracks *engine_health_tracks(const struct engine_health *health);
+/* Why this unit could not serve a client; NULL: it could. Borrowed. */
+const char *engine_health_trouble(const struct engine_health *health);
+/* Where the fronts' words go. */
+struct service *engine_health_service(struct engine_health *health);
+/* What the service is may be different now. */
+void engine_health_check_service(struct engine_health *health);

@@ -10,6 +10,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "failover/engine/engine.h"
+#include "failover/engine/health.h"
 #include "failover/replication/replication.h"
 
 #define STORE_RETRY_MS 2000
@@ -252,17 +253,29 @@ void engine_keeper_attach(struct engine *engine, int fd)
 
 /* ---- fronts ---- */
 
+static unsigned front_instance(const struct engine *engine, const struct ipc_channel *channel)
+{
+	unsigned i = 0;
+
+	while (i < ENGINE_FRONTS_MAX && engine->rooms.fronts[i] != channel)
+		i++;
+	return i;
+}
+
 static void on_front_notice(struct ipc_channel *channel, struct ipc_frame *frame,
 			    const ProtobufCMessage *body, void *userdata)
 {
 	struct engine *engine = userdata;
+	unsigned instance = front_instance(engine, channel);
 	size_t size = protobuf_c_message_get_packed_size(body);
 	_cleanup_free_ uint8_t *packed = malloc(size ? size : 1);
 	Asafo__Ipc__FrontReport *copy;
 
-	(void)channel;
-	if (frame->type != IPC_FRONT_REPORT || !packed)
+	if (frame->type != IPC_FRONT_REPORT || !packed || instance == ENGINE_FRONTS_MAX)
 		return;
+	service_reported(engine_health_service(engine->health), instance,
+			 (const Asafo__Ipc__FrontReport *)body);
+	engine_health_check_service(engine->health);
 	(void)protobuf_c_message_pack(body, packed);
 	copy = asafo__ipc__front_report__unpack(NULL, size, packed);
 	if (!copy)
@@ -275,11 +288,12 @@ static void on_front_notice(struct ipc_channel *channel, struct ipc_frame *frame
 static void on_front_closed(struct ipc_channel *channel, int code, void *userdata)
 {
 	struct engine *engine = userdata;
+	unsigned instance = front_instance(engine, channel);
 
 	(void)code;
-	for (size_t i = 0; i < ENGINE_FRONTS_MAX; i++) {
-		if (engine->rooms.fronts[i] == channel)
-			engine->rooms.fronts[i] = NULL;
+	if (instance < ENGINE_FRONTS_MAX) {
+		engine->rooms.fronts[instance] = NULL;
+		service_gone(engine_health_service(engine->health), instance);
 	}
 	ipc_channel_free(channel);
 }
@@ -326,6 +340,7 @@ void engine_front_attach(struct engine *engine, unsigned instance, int fd)
 		log_line(LOG_ERR, "channel to front %u: %s", instance, err_text(r));
 		return;
 	}
+	service_attached(engine_health_service(engine->health), instance);
 	engine_fronts_configure(engine);
 	engine_fronts_role(engine);
 }

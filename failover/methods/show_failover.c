@@ -8,6 +8,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "failover/engine/hooks.h"
+#include "failover/engine/health.h"
 #include "failover/methods/methods_internal.h"
 #include "failover/engine/stranger.h"
 #include "failover/replication/replication.h"
@@ -32,6 +33,8 @@ static const char *trouble(const struct engine *engine)
 		return engine->store.why;
 	if (engine->config->failover.is_enabled && !engine->pair.has_keys)
 		return ENGINE_NO_KEY;
+	if (engine_health_trouble(engine->health))
+		return engine_health_trouble(engine->health);
 	return stranger_trouble(engine);
 }
 

@@ -34,6 +34,9 @@ void method_show_monitor_interface(struct control_call *call, struct json_object
 				     show_host(is_primary ? "secondary" : "primary", mate));
 	json_add_number(result, "score", engine->fsm.health.score);
 	json_add_flag(result, "failing", engine->fsm.health.is_failing);
+	json_add_text(result, "service",
+		      engine_health_trouble(engine->health) ? engine_health_trouble(engine->health)
+							    : "");
 	json_add_number(result, "mate_score", engine->mate.view.health.score);
 	(void)json_object_object_add(result, "interfaces", json_interfaces(engine));
 	control_call_reply(call, result);

@@ -17,9 +17,10 @@
 #include "base/err.h"
 #include "front/listeners.h"
 #include "front/report.h"
+#include "front/selftest.h"
 #include "front/site.h"
 
-#define REPORT_MS 5000
+#define REPORT_MS 1000
 #define PATIENCE_MS 2000 /* how long clients wait in the queue for the keeper's first answer */
 
 const struct front_limits front_limits_default = {
@@ -57,6 +58,7 @@ struct front {
 	struct sources *sources;
 	struct listeners *listeners;
 	struct snapshot *snapshot;
+	struct selftest *selftest;
 	struct unit_status unit;
 	struct session *newest, *oldest;
 	struct counters counters;
@@ -316,6 +318,8 @@ static int report_send(struct front *front)
 		r = listeners_report(front->listeners, report);
 	if (r == 0)
 		r = report_add_served(report, front->snapshot, front->cache, (int64_t)time(NULL));
+	if (r == 0)
+		r = selftest_report(front->selftest, report);
 	if (r < 0)
 		return r;
 	message = report_message(report);
@@ -358,8 +362,14 @@ static void on_certificates(void *userdata)
 {
 	struct front *front = userdata;
 
+	selftest_restart(front->selftest, front->snapshot);
 	gate_update(front);
 	report_request(front);
+}
+
+static void on_selftest(void *userdata)
+{
+	report_request(userdata);
 }
 
 /* ---- the engine ---------------------------------------------------------------------------------
@@ -393,6 +403,7 @@ static void config_apply(struct front *front, const Asafo__Ipc__FrontConfig *con
 	trustcache_sweep(front->cache);
 	snapshot_free(front->snapshot);
 	front->snapshot = snapshot;
+	selftest_restart(front->selftest, snapshot);
 	memcpy(front->unit.hostname, snapshot->hostname, sizeof(front->unit.hostname));
 	listeners_apply(front->listeners, snapshot);
 	gate_update(front);
@@ -522,6 +533,9 @@ int front_new(sd_event *event, const struct front_limits *limits, const struct f
 	if (r == 0)
 		r = trustcache_new(on_certificates, front, &front->cache);
 	if (r == 0)
+		r = selftest_new(event, front->tls, front->cache, on_selftest, front,
+				 &front->selftest);
+	if (r == 0)
 		r = listeners_new(event, &listeners_ops, front, &front->listeners);
 	if (r == 0)
 		r = timers_start(front);
@@ -552,6 +566,7 @@ void front_free(struct front *front)
 	front->report_soon = sd_event_source_disable_unref(front->report_soon);
 	front->report_tick = sd_event_source_disable_unref(front->report_tick);
 	front->gate.patience = sd_event_source_disable_unref(front->gate.patience);
+	selftest_free(front->selftest);
 	trustcache_free(front->cache);
 	sources_free(front->sources);
 	tls_free(front->tls);

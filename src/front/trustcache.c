@@ -30,6 +30,8 @@ struct trustcache {
 	struct ipc_channel *keeper;
 	struct entry *entries;
 	struct monotime stalled_until;
+	struct monotime silent_since; /* asked, or gone; MONOTIME_NEVER: neither */
+	bool is_probing;
 	struct credential_signer signer;
 	trustcache_change_fn on_change;
 	void *userdata;
@@ -182,6 +184,32 @@ static void keeper_drop(struct trustcache *cache)
 	cache->stalled_until = (struct monotime){0};
 }
 
+static void on_probe(int code, const ProtobufCMessage *body, bool has_more, void *userdata)
+{
+	struct trustcache *cache = userdata;
+
+	(void)body;
+	if (has_more)
+		return;
+	cache->is_probing = false;
+	/* One that went away is silent until its successor has answered. */
+	if (code == 0)
+		cache->silent_since = MONOTIME_NEVER;
+}
+
+uint64_t trustcache_probe(struct trustcache *cache)
+{
+	Asafo__Ipc__Certificate body = ASAFO__IPC__CERTIFICATE__INIT;
+	struct monotime now = monotime_now();
+
+	if (cache->silent_since.ns == MONOTIME_NEVER.ns)
+		cache->silent_since = now;
+	if (cache->keeper && !cache->is_probing)
+		cache->is_probing = ipc_channel_call(cache->keeper, IPC_CERTIFICATE, &body.base,
+						     NULL, 0, on_probe, cache) == 0;
+	return monotime_since(now, cache->silent_since) / MONOTIME_NS_PER_MS;
+}
+
 static void on_closed(struct ipc_channel *channel, int code, void *userdata)
 {
 	struct trustcache *cache = userdata;
@@ -236,6 +264,7 @@ int trustcache_new(trustcache_change_fn on_change, void *userdata, struct trustc
 		return -ENOMEM;
 	cache->on_change = on_change;
 	cache->userdata = userdata;
+	cache->silent_since = MONOTIME_NEVER;
 	cache->signer = (struct credential_signer){on_sign, cache};
 	*ret_cache = cache;
 	return 0;

@@ -29,6 +29,9 @@ bool trustcache_is_attached(const struct trustcache *cache);
 void trustcache_mark(struct trustcache *cache);
 int trustcache_want(struct trustcache *cache, const char *name);
 void trustcache_sweep(struct trustcache *cache);
+/* Asks the keeper for a sign of life, unless that is under way; returns for how many milliseconds
+ * it has not given one, or has been away. */
+uint64_t trustcache_probe(struct trustcache *cache);
 /* A name is wanted, is not known, and the keeper has been asked. */
 bool trustcache_is_loading(const struct trustcache *cache);
 /* Borrowed; NULL, and RET_WHY (may be NULL) says why: "not in the store". */

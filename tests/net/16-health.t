@@ -83,6 +83,24 @@ expect "a port that nobody listens on" asafo b configure "track 9 tcp 198.51.100
 expect "is down" until_true 5 test "$(until_true 3 false; asafo b --json show track 9 | jq -r '.tracks[0].state')" = Down
 expect "... and does not count unless failover tracks it" score_is b 1000
 
+make_ca corp && make_p12 corp vpn
+expect "a trustpoint is served" import b vpn vpn
+expect "(and is on the standby)" until_true 10 asafo b write-standby
+want=$(fingerprint_of "$files/vpn.pem")
+expect "a client gets it" until_true 5 serves 198.51.100.10 corp "$want"
+wait_state a "Standby Ready"
+kill -STOP "$(pid_of b asafo-keeper)"
+expect "a keeper that stands still is noticed within seconds" until_true 4 logged b 'this unit could not serve: .*the keeper does not answer'
+wait_state a Active 5
+expect "the unit that can serve does" until_true 5 serves 198.51.100.10 corp "$want"
+kill -CONT "$(pid_of b asafo-keeper)"
+expect "it goes on: the unit could serve again" until_true 10 logged b 'this unit could serve again'
+wait_state b "Standby Ready"
+expect "(full score)" until_true 5 score_is b 1000
+expect "nobody took the address back" state_is a Active
+asafo a failover standby >/dev/null 2>&1
+wait_state b Active
+
 lab exec b ip link set eth1 down
 expect "Link Down counts at once" until_true 3 status_is b inside "Link Down"
 wait_state a Active

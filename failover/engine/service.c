@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Connections are shared by all fronts, so one that cannot serve is reason enough. Who has just
+ * been started is given the time to come up, and a unit that has no state to serve yet (a standby
+ * that is still being filled) is not judged.
+ */
+#include "failover/engine/service.h"
+
+#include <stdio.h>
+
+#define SILENT_MS 3500 /* fronts report each second */
+#define START_MS 5000  /* ... but not before they have the certificates */
+
+void service_attached(struct service *service, unsigned instance)
+{
+	service->fronts[instance] =
+		(struct service_front){.is_attached = true, .at = monotime_now()};
+}
+
+void service_gone(struct service *service, unsigned instance)
+{
+	service->fronts[instance] = (struct service_front){0};
+	service->gone_at = monotime_now();
+}
+
+void service_reported(struct service *service, unsigned instance,
+		      const Asafo__Ipc__FrontReport *report)
+{
+	struct service_front *front = &service->fronts[instance];
+
+	front->is_attached = front->has_reported = true;
+	front->at = monotime_now();
+	front->code = report->self_test_code;
+	(void)snprintf(front->why, sizeof(front->why), "%s", report->self_test_why);
+}
+
+/* Only who serves, or would at once, is judged. */
+static bool is_judged(const struct engine *engine)
+{
+	return engine->config->webvpn.n_enabled > 0 &&
+	       (engine->fsm.state == FO_STATE_ACTIVE ||
+		engine->fsm.state == FO_STATE_STANDBY_READY ||
+		engine->fsm.state == FO_STATE_FAILED);
+}
+
+static const char *front_trouble(const struct service_front *front, struct monotime now)
+{
+	uint64_t ms = monotime_since(now, front->at) / MONOTIME_NS_PER_MS;
+
+	if (!front->has_reported)
+		return ms > START_MS ? "a listener process does not report" : NULL;
+	if (ms > SILENT_MS)
+		return "a listener process does not report any more";
+	return front->code < 0 ? front->why : NULL;
+}
+
+const char *service_trouble(const struct service *service, const struct engine *engine)
+{
+	struct monotime now = monotime_now();
+	struct monotime since = service->gone_at.ns ? service->gone_at : engine->started_at;
+	const char *why = NULL;
+	bool has_front = false;
+
+	if (!is_judged(engine))
+		return NULL;
+	for (size_t i = 0; i < ENGINE_FRONTS_MAX; i++) {
+		if (!service->fronts[i].is_attached)
+			continue;
+		has_front = true;
+		if (!why)
+			why = front_trouble(&service->fronts[i], now);
+	}
+	if (!has_front && monotime_since(now, since) > START_MS * MONOTIME_NS_PER_MS)
+		return "there is no listener process";
+	return why;
+}

@@ -1,0 +1,343 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Both ends of the handshake speak through two buffers, turn by turn, so it needs no socket and
+ * never waits but for the signature. A keeper that gave no sign of life is not asked for one: the
+ * loop would stand still.
+ */
+#include "front/selftest.h"
+
+#include <gnutls/crypto.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/cleanup.h"
+#include "base/err.h"
+
+#define TICK_MS 500
+#define KEEPER_MS 1400	   /* without a sign of life */
+#define TICKS_PER_TEST 4   /* while all is well */
+#define TESTS_PER_TICK 4   /* after a change */
+#define FAILURES 2	   /* in a row: a keeper that restarts is no reason yet */
+#define TURNS_MAX 64	   /* of the two ends in a handshake */
+#define BUFFER_MAX 131072u /* of bytes that wait for the other end */
+
+struct selftest {
+	sd_event_source *timer;
+	const struct tls *tls;
+	struct trustcache *cache;
+	const struct snapshot *snapshot;
+	selftest_change_fn on_change;
+	void *userdata;
+	size_t next;	/* target */
+	size_t pending; /* targets that were not tested since the last change */
+	uint64_t ticks, tests;
+	unsigned failures; /* in a row */
+	int code;
+	struct why why;
+};
+
+/* ---- a handshake ---- */
+
+struct end {
+	struct buf *in, *out;
+};
+
+struct target {
+	const struct selftest *selftest;
+	const char *interface, *domain;
+	struct serving serving;
+};
+
+static ssize_t on_push(gnutls_transport_ptr_t pointer, const void *data, size_t size)
+{
+	struct end *end = pointer;
+
+	if (end->out->size + size > BUFFER_MAX || buf_append(end->out, data, size) < 0)
+		return -1;
+	return (ssize_t)size;
+}
+
+static ssize_t on_pull(gnutls_transport_ptr_t pointer, void *data, size_t size)
+{
+	struct end *end = pointer;
+	size_t n = end->in->size < size ? end->in->size : size;
+
+	if (n == 0) {
+		errno = EAGAIN;
+		return -1;
+	}
+	memcpy(data, end->in->data, n);
+	buf_consume(end->in, n);
+	return (ssize_t)n;
+}
+
+static void speak_through(gnutls_session_t session, struct end *end)
+{
+	gnutls_transport_set_ptr(session, end);
+	gnutls_transport_set_push_function(session, on_push);
+	gnutls_transport_set_pull_function(session, on_pull);
+}
+
+static struct credential *on_select(const char *server_name, void *userdata)
+{
+	struct target *target = userdata;
+
+	serving_resolve(target->selftest->snapshot, target->selftest->cache, target->interface,
+			server_name, (int64_t)time(NULL), &target->serving);
+	return target->serving.credential;
+}
+
+static void client_done(gnutls_session_t *session)
+{
+	if (*session)
+		gnutls_deinit(*session);
+}
+
+static void credentials_done(gnutls_certificate_credentials_t *credentials)
+{
+	if (*credentials)
+		gnutls_certificate_free_credentials(*credentials);
+}
+
+static void peer_done(struct tls_peer *peer)
+{
+	tls_peer_done(peer);
+}
+
+/* What a client of this binding would ask for; of a wildcard some name. */
+static int ask_name(gnutls_session_t session, const char *domain)
+{
+	char name[SNAPSHOT_DOMAIN_MAX + 8];
+	int length;
+
+	if (!domain[0])
+		return 0;
+	length = snprintf(name, sizeof(name), "%s%s", domain[0] == '*' ? "asafo" : "",
+			  domain[0] == '*' ? domain + 1 : domain);
+	return gnutls_server_name_set(session, GNUTLS_NAME_DNS, name, (size_t)length);
+}
+
+static int client_init(gnutls_certificate_credentials_t *credentials, const char *domain,
+		       struct end *end, gnutls_session_t *ret_session)
+{
+	int r = gnutls_init(ret_session, GNUTLS_CLIENT | GNUTLS_NONBLOCK | GNUTLS_NO_SIGNAL);
+
+	if (r == 0)
+		r = gnutls_certificate_allocate_credentials(credentials);
+	if (r == 0)
+		r = gnutls_credentials_set(*ret_session, GNUTLS_CRD_CERTIFICATE, *credentials);
+	if (r == 0)
+		r = gnutls_set_default_priority(*ret_session);
+	if (r == 0)
+		r = ask_name(*ret_session, domain);
+	if (r < 0)
+		return ERR_CRYPTO;
+	gnutls_handshake_set_timeout(*ret_session, GNUTLS_INDEFINITE_TIMEOUT);
+	speak_through(*ret_session, end);
+	return 0;
+}
+
+static int compare_leaf(gnutls_session_t client, const struct target *target, struct why *ret_why)
+{
+	unsigned n = 0;
+	const gnutls_datum_t *chain = gnutls_certificate_get_peers(client, &n);
+	uint8_t digest[32];
+
+	if (!chain || n == 0 || !target->serving.credential ||
+	    gnutls_hash_fast(GNUTLS_DIG_SHA256, chain[0].data, chain[0].size, digest) < 0 ||
+	    memcmp(digest, credential_fingerprint(target->serving.credential), 32) != 0)
+		return why_set(ret_why, ERR_INTEGRITY, "another certificate than the bound one");
+	return 0;
+}
+
+static int shake_hands(struct tls_peer *server, gnutls_session_t client,
+		       const struct target *target, struct why *ret_why)
+{
+	bool is_client_done = false;
+
+	for (int i = 0; i < TURNS_MAX; i++) {
+		int r = is_client_done ? 0 : gnutls_handshake(client);
+		enum tls_result result;
+
+		if (r < 0 && r != GNUTLS_E_AGAIN && gnutls_error_is_fatal(r))
+			return why_set(ret_why, ERR_CRYPTO, "%s", gnutls_strerror(r));
+		is_client_done = r == 0;
+		result = tls_handshake(server);
+		if (result == TLS_REFUSED || result == TLS_CLOSED)
+			return why_set(ret_why, ERR_CRYPTO, "%s", tls_error_text(server));
+		if (result == TLS_DONE && is_client_done)
+			return compare_leaf(client, target, ret_why);
+	}
+	return why_set(ret_why, ERR_TIMEOUT, "the handshake comes to no end");
+}
+
+static int test(const struct selftest *selftest, struct target *target, struct why *ret_why)
+{
+	_cleanup_(buf_done) struct buf to_server = {0};
+	_cleanup_(buf_done) struct buf to_client = {0};
+	struct end server_end = {&to_server, &to_client}, client_end = {&to_client, &to_server};
+	_cleanup_(credentials_done) gnutls_certificate_credentials_t credentials = NULL;
+	_cleanup_(client_done) gnutls_session_t client = NULL;
+	_cleanup_(peer_done) struct tls_peer server = {.select = on_select, .userdata = target};
+	int r = tls_peer_init(&server, selftest->tls, selftest->snapshot->is_tls13_only, -1);
+
+	if (r == 0) {
+		speak_through(server.session, &server_end);
+		r = client_init(&credentials, target->domain, &client_end, &client);
+	}
+	return r == 0 ? shake_hands(&server, client, target, ret_why)
+		      : why_set(ret_why, r, "%s", err_text(r));
+}
+
+/* ---- which ---- */
+
+static size_t count_targets(const struct selftest *selftest)
+{
+	const struct snapshot *snapshot = selftest->snapshot;
+
+	return snapshot ? snapshot->n_listens * (snapshot->n_bindings + 1) : 0;
+}
+
+/* Of each interface: without a name, and with the domain of each binding that holds there. */
+static bool get_target(const struct selftest *selftest, size_t index, struct target *ret_target)
+{
+	const struct snapshot *snapshot = selftest->snapshot;
+	size_t listen = index / (snapshot->n_bindings + 1);
+	size_t binding = index % (snapshot->n_bindings + 1);
+	const char *interface = snapshot->listens[listen].interface;
+
+	for (size_t i = 0; i < listen; i++) {
+		if (strcmp(snapshot->listens[i].interface, interface) == 0)
+			return false;
+	}
+	*ret_target = (struct target){.selftest = selftest, .interface = interface, .domain = ""};
+	if (binding == 0)
+		return true;
+	ret_target->domain = snapshot->bindings[binding - 1].domain;
+	return ret_target->domain[0] &&
+	       (!snapshot->bindings[binding - 1].interface[0] ||
+		strcmp(snapshot->bindings[binding - 1].interface, interface) == 0);
+}
+
+static void set_result(struct selftest *selftest, int code, const char *text)
+{
+	bool is_new = (code < 0) != (selftest->code < 0);
+
+	selftest->code = code;
+	(void)why_set(&selftest->why, code, "%s", text);
+	if (is_new)
+		selftest->on_change(selftest->userdata);
+}
+
+/* A target that failed stays the next one. */
+static void test_next(struct selftest *selftest)
+{
+	struct target target;
+	struct why why = {""};
+	char text[WHY_TEXT_MAX];
+	int r = 0;
+
+	if (get_target(selftest, selftest->next, &target)) {
+		selftest->tests++;
+		r = test(selftest, &target, &why);
+	}
+	selftest->failures = r < 0 ? selftest->failures + 1 : 0;
+	if (r < 0 && selftest->failures < FAILURES)
+		return;
+	if (r < 0) {
+		(void)snprintf(text, sizeof(text), "interface %s, %s: the handshake failed: %.150s",
+			       target.interface, target.domain[0] ? target.domain : "any name",
+			       why.text);
+		set_result(selftest, r, text);
+		return;
+	}
+	if (selftest->tests > 0)
+		set_result(selftest, 0, "");
+	selftest->next = (selftest->next + 1) % count_targets(selftest);
+	selftest->pending -= selftest->pending > 0;
+}
+
+static void tick(struct selftest *selftest)
+{
+	uint64_t silent_ms = trustcache_probe(selftest->cache);
+	bool is_due = ++selftest->ticks % TICKS_PER_TEST == 0;
+
+	if (count_targets(selftest) == 0) {
+		set_result(selftest, 0, "");
+		return;
+	}
+	if (silent_ms >= KEEPER_MS) {
+		set_result(selftest, ERR_TIMEOUT, "the keeper does not answer");
+		return;
+	}
+	if (silent_ms >= TICK_MS || trustcache_is_loading(selftest->cache))
+		return;
+	for (int i = 0; i < TESTS_PER_TICK; i++) {
+		if (selftest->pending == 0 && selftest->code == 0 && selftest->failures == 0 &&
+		    !(is_due && i == 0))
+			return;
+		test_next(selftest);
+		if (selftest->code < 0 || selftest->failures > 0)
+			return;
+	}
+}
+
+static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
+{
+	(void)usec;
+	tick(userdata);
+	(void)sd_event_source_set_time_relative(source, TICK_MS * 1000u);
+	return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+}
+
+void selftest_restart(struct selftest *selftest, const struct snapshot *snapshot)
+{
+	selftest->snapshot = snapshot;
+	selftest->next = 0;
+	selftest->pending = count_targets(selftest);
+}
+
+int selftest_report(const struct selftest *selftest, struct report *report)
+{
+	Asafo__Ipc__FrontReport *message = report_message(report);
+
+	message->self_test_code = selftest->code;
+	message->self_tests = selftest->tests;
+	if (selftest->code == 0)
+		return 0;
+	message->self_test_why = strdup(selftest->why.text);
+	if (message->self_test_why)
+		return 0;
+	message->self_test_why = (char *)(uintptr_t)protobuf_c_empty_string;
+	return -ENOMEM;
+}
+
+int selftest_new(sd_event *event, const struct tls *tls, struct trustcache *cache,
+		 selftest_change_fn on_change, void *userdata, struct selftest **ret_selftest)
+{
+	struct selftest *selftest = calloc(1, sizeof(*selftest));
+	int r;
+
+	if (!selftest)
+		return -ENOMEM;
+	*selftest = (struct selftest){
+		.tls = tls, .cache = cache, .on_change = on_change, .userdata = userdata};
+	r = sd_event_add_time_relative(event, &selftest->timer, CLOCK_MONOTONIC, TICK_MS * 1000u,
+				       10000, on_timer, selftest);
+	if (r < 0) {
+		selftest_free(selftest);
+		return r;
+	}
+	*ret_selftest = selftest;
+	return 0;
+}
+
+void selftest_free(struct selftest *selftest)
+{
+	if (!selftest)
+		return;
+	selftest->timer = sd_event_source_disable_unref(selftest->timer);
+	free(selftest);
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include <systemd/sd-event.h>
+
+#include "front/report.h"
+#include "front/tls.h"
+
+/*
+ * Could a client be served? Again and again, and after each change, a whole TLS handshake with the
+ * certificate of each binding, the keeper's signature included; both ends are in this process, so
+ * it needs no address. Between those the keeper is asked for a sign of life.
+ */
+struct selftest;
+
+/* The result is another one. */
+typedef void (*selftest_change_fn)(void *userdata);
+
+int selftest_new(sd_event *event, const struct tls *tls, struct trustcache *cache,
+		 selftest_change_fn on_change, void *userdata, struct selftest **ret_selftest);
+void selftest_free(struct selftest *selftest);
+/* SNAPSHOT (borrowed until the next call; NULL: none) or the certificates changed: all are tested
+ * anew. */
+void selftest_restart(struct selftest *selftest, const struct snapshot *snapshot);
+/* Fills the report's fields. Errors: -ENOMEM. */
+int selftest_report(const struct selftest *selftest, struct report *report);

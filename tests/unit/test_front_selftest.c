@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The front's handshakes with itself, as its report tells of them. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "front_harness.h"
+
+static bool is_well(const Asafo__Ipc__FrontReport *report)
+{
+	return report->self_tests > 0 && report->self_test_code == 0;
+}
+
+static bool has_tried_both(const Asafo__Ipc__FrontReport *report)
+{
+	return report->self_tests >= 2 && report->self_test_code == 0;
+}
+
+static bool has_failed(const Asafo__Ipc__FrontReport *report)
+{
+	return report->self_test_code < 0 && strstr(report->self_test_why, "interface outside") &&
+	       strstr(report->self_test_why, "the handshake failed");
+}
+
+static void every_kind_of_key_shakes_hands_with_itself(void **state)
+{
+	static const gnutls_pk_algorithm_t algorithms[] = {GNUTLS_PK_RSA, GNUTLS_PK_ECDSA,
+							   GNUTLS_PK_EDDSA_ED25519};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(algorithms); i++) {
+		struct harness harness;
+
+		harness_start(&harness, NULL, &front_limits_default);
+		harness_trustpoint_make(&harness, "", GNUTLS_PK_ECDSA);
+		harness_trustpoint_make(&harness, "vpn", algorithms[i]);
+		harness_bind(&harness, "vpn");
+		harness_wait_report(&harness, is_well);
+		harness_stop(&harness);
+	}
+}
+
+static void each_domain_is_tried(void **state)
+{
+	struct harness harness;
+	struct harness_config config = {.interfaces = {"outside"},
+					.bindings = {{"vpn", "-", "*.example.net"}}};
+
+	(void)state;
+	harness_start(&harness, NULL, &front_limits_default);
+	harness_trustpoint_make(&harness, "", GNUTLS_PK_ECDSA);
+	harness_trustpoint_make(&harness, "vpn", GNUTLS_PK_ECDSA);
+	config.ports[0] = harness.port;
+	harness_configure(&harness, &config);
+	harness_wait_report(&harness, has_tried_both);
+	harness_stop(&harness);
+}
+
+static void
+a_keeper_that_does_not_sign_fails_the_test_and_one_that_does_again_passes_it(void **state)
+{
+	struct harness harness;
+
+	(void)state;
+	harness_start(&harness, NULL, &front_limits_default);
+	harness_trustpoint_make(&harness, "", GNUTLS_PK_ECDSA);
+	harness_trustpoint_make(&harness, "vpn", GNUTLS_PK_ECDSA);
+	harness_bind(&harness, "vpn");
+	harness_wait_report(&harness, is_well);
+	harness_keeper_mute(&harness, true);
+	harness_wait_report(&harness, has_failed);
+	harness_keeper_mute(&harness, false);
+	harness_wait_report(&harness, is_well);
+	harness_stop(&harness);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(every_kind_of_key_shakes_hands_with_itself),
+		cmocka_unit_test(each_domain_is_tried),
+		cmocka_unit_test(
+			a_keeper_that_does_not_sign_fails_the_test_and_one_that_does_again_passes_it),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
