@@ -29,6 +29,8 @@ refused "a name without a name" 2 'expected a name' "$top/tools/lab" --name
 refused "a name that is none" 2 'small letters' "$top/tools/lab" --name 'A b' up
 refused "a folder without programs" 1 'holds no built' lab --build "$files" up
 refused "a configuration that is not there" 1 'cannot read' lab up --config-a "$files/none"
+refused "a unit's folder without programs" 1 'holds no built' lab up --build-b "$files"
+refused "a unit's folder that is not said" 2 'expected a folder' lab up --build-a
 refused "a lab that is not up" 1 'no lab is up' lab power a off
 refused "anybody but root" 1 'needs root' setpriv --reuid 65534 --regid 65534 --clear-groups "$top/tools/lab" up
 expect "(nothing of it is left)" nothing_is_left
@@ -39,7 +41,7 @@ interrupted HUP 129 "$top/tools/lab" --name "$LAB" up
 
 pair_up
 for words in "power" "power a" "power c off" "power a off now" "cut a" "cut a moon" "loss inside 3" "loss fover 101" \
-	"wait a" "wait a Active soon" "freeze" "exec a" "status now" "heal now"; do
+	"power a on now" "power a on --build" "power a off --build x" "wait a" "wait a Active soon" "freeze" "exec a" "status now" "heal now"; do
 	# shellcheck disable=SC2086
 	refused "\"lab $words\"" 2 'expected|unexpected' lab $words
 done
@@ -50,6 +52,24 @@ expect "status says what is cut" grep -q 'cut.*b-fover' <(lab status)
 expect "status says what is lost" grep -q 'outside 7 %' <(lab status)
 lab heal
 expect "heal ends both" grep -qz 'cut *nothing.*outside 0 %' <(lab status)
+
+# Another build for one unit. The programs of a folder that the units' users cannot reach are copied.
+mkdir -m 0700 "$files/other" && cp "$ASAFO_BUILD"/asafo "$ASAFO_BUILD"/asafod "$ASAFO_BUILD"/asafo-* "$files/other/"
+program_of() { readlink "/proc/$(pid_of "$1" "$2")/exe"; }
+own=$(program_of b asafod)
+refused "other programs for a unit that is on" 1 'is on' lab power b on --build "$files/other"
+lab power b off
+refused "other programs that are none" 1 'holds no built' lab power b on --build "$files"
+expect "a unit boots with other programs" lab power b on --build "$files/other"
+wait_state b "Standby Ready"
+same "they are those of the folder" "$(program_of b asafod)" "$files/other/asafod"
+expect "so are its rooms'" test "$(dirname "$(program_of b asafo-keeper)")" != "$(dirname "$own")"
+lab power b off
+lab power b on
+wait_state b "Standby Ready"
+same "it keeps them when its power was off" "$(program_of b asafod)" "$files/other/asafod"
+same "the other unit has those that it had" "$(program_of a asafod)" "$own"
+expect "the CLI of the unit is that of the folder" lab asafo b show version
 
 # Beside it another, with configurations of its own.
 sed 's/^hostname .*/hostname other/' "/run/asafo-lab-$LAB/a/etc/startup-config" >"$files/a.cfg"
