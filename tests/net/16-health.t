@@ -79,6 +79,21 @@ wait_state b Active
 refused "a track object that is not there is refused" 1 'no such track object' asafo b configure "failover track 8"
 expect "it is forgotten" asafo b configure "no track 7"
 
+for unit in a b; do
+	install -m 0755 /dev/stdin "/run/asafo-lab-$LAB/$unit/etc/track.d/uplink" <<<$'#!/bin/sh\nexit 0'
+done
+expect "a script is tracked" asafo b configure "track 7 script uplink frequency msec 300 timeout 250 down 2 up 2" "failover track 7"
+expect "it ends with 0: up" until_true 5 track_is b Up
+install -m 0755 /dev/stdin "/run/asafo-lab-$LAB/b/etc/track.d/uplink" <<<$'#!/bin/sh\nexit 3'
+expect "it ends with another code: down" until_true 5 logged b 'track 7 is Down: exit code 3'
+wait_state a Active
+install -m 0755 /dev/stdin "/run/asafo-lab-$LAB/b/etc/track.d/uplink" <<<$'#!/bin/sh\nexit 0'
+wait_state b "Standby Ready"
+expect "and up again" until_true 5 track_is b Up
+expect "it is forgotten, too" asafo a configure "no track 7"
+asafo a failover standby >/dev/null 2>&1
+wait_state b Active
+
 expect "a port that nobody listens on" asafo b configure "track 9 tcp 198.51.100.20 9 frequency msec 200 timeout 150 down 2"
 expect "is down" until_true 5 test "$(until_true 3 false; asafo b --json show track 9 | jq -r '.tracks[0].state')" = Down
 expect "... and does not count unless failover tracks it" score_is b 1000
