@@ -221,6 +221,15 @@ static int append_prefix_changes(struct change *change)
 	return 0;
 }
 
+/* Somebody made it before us, and may keep it. */
+static bool is_anothers(const struct change *change, const struct vip_lease *lease)
+{
+	const struct rtaddr *there =
+		lease->address.is_left ? list_find(&change->before, &lease->kernel) : NULL;
+
+	return there && !is_ours(there);
+}
+
 static int append_additions(struct change *change)
 {
 	change->first_add = change->batch.n;
@@ -229,7 +238,9 @@ static int append_additions(struct change *change)
 
 		if (change->leases[i].kernel.index == 0)
 			continue;
-		r = rtaddr_batch_add(&change->batch, &change->leases[i].kernel, RTADDR_REPLACE);
+		r = rtaddr_batch_add(&change->batch, &change->leases[i].kernel,
+				     is_anothers(change, &change->leases[i]) ? RTADDR_MISSING
+									     : RTADDR_REPLACE);
 		if (r < 0)
 			return r;
 	}
@@ -271,6 +282,8 @@ static int change_send(struct change *change, struct nl_sock *sock, struct why *
 		struct vip_lease *lease = &change->leases[i];
 
 		r = lease->kernel.index != 0 ? results[request++] : -ENODEV;
+		if (r == -EEXIST && lease->address.is_left)
+			r = 0;
 		lease->is_held = r == 0;
 		if (r < 0 && first == 0)
 			first = why_address(ret_why, r, "set", &lease->address);

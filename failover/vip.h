@@ -27,6 +27,9 @@ struct vip_address {
 	struct config_address address;
 	/* An active address (leased), else a standby or link address (permanent until removed). */
 	bool is_active;
+	/* One that is there already stays its maker's: it is not removed in the end. For the
+	 * addresses of links to the mate, which never move. */
+	bool is_left;
 };
 
 struct vip;

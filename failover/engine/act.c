@@ -185,6 +185,7 @@ void engine_act(struct engine *engine, const struct fo_action *action)
 		break;
 	case FO_ACTION_STOPPED:
 		history_flush(engine);
+		engine_leave_addresses(engine);
 		(void)sd_event_exit(engine->event, 0);
 		break;
 	case FO_ACTION__MAX:

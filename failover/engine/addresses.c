@@ -111,6 +111,8 @@ static void want_addresses(const struct engine *engine, struct address_list *lis
 		memcpy(interface.device, link->device, sizeof(interface.device));
 		memcpy(interface.name, link->name, sizeof(interface.name));
 		add_address(list, &interface, config_link_own(failover, link), false);
+		if (list->n > 0)
+			list->items[list->n - 1].is_left = true;
 	}
 	if (engine->addresses.is_claimed)
 		add_active_addresses(config, list);
@@ -203,6 +205,15 @@ static int set_routes(struct engine *engine, struct why *ret_why)
 }
 
 /* A device comes before what is on it, and goes after it. */
+
+void engine_leave_addresses(struct engine *engine)
+{
+	struct why why = {0};
+
+	if (engine->addresses.vip && vip_set(engine->addresses.vip, NULL, 0, &why) < 0)
+		log_line(LOG_WARNING, "addresses of links to the mate stay behind: %s", why.text);
+}
+
 int engine_set_addresses(struct engine *engine, struct why *ret_why)
 {
 	_cleanup_free_ struct address_list *list = calloc(1, sizeof(*list));

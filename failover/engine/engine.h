@@ -225,6 +225,9 @@ void engine_addresses_follow(struct engine *engine);
 void engine_reclaim(struct engine *engine);
 /* The timer behind a RELEASE that the kernel refused. */
 int engine_release_timer(struct engine *engine);
+/* An orderly end: what this unit set goes, the addresses of its links to the mate, too, unless they
+ * were there before. */
+void engine_leave_addresses(struct engine *engine);
 /* Sets this unit's addresses to what its role wants. */
 int engine_set_addresses(struct engine *engine, struct why *ret_why);
 

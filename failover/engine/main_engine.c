@@ -96,8 +96,10 @@ static void on_shutdown(void *userdata)
 
 	if (engine->is_started)
 		engine_feed_type(engine, FO_EVENT_SHUTDOWN);
-	else
+	else {
+		engine_leave_addresses(engine);
 		(void)sd_event_exit(engine->event, 0);
+	}
 }
 
 /* Late by a page fault or behind a batch job is late for the mate. Both are best effort. */

@@ -8,7 +8,7 @@ config() { # config UNIT
 		hostname gw
 		interface eth0
 		 nameif outside
-		 ip address 198.51.100.10 255.255.255.0 standby 198.51.100.11
+		 ip address 198.51.100.10 255.255.255.0
 		failover lan unit $1
 		failover lan interface fover eth2
 		failover link state eth1
@@ -36,6 +36,18 @@ for path in fover state; do
 	expect "its latency is measured" until_true 5 eval '[ "$(path_field a '"$path"' rtt_median_us)" -gt 0 ]'
 done
 
+# The standby has no IPv4 address outside: what it sends there has none to come from.
+for unit in a b; do
+	for device in all eth0; do
+		lab exec $unit sysctl -qw "net.ipv4.conf.$device.rp_filter=1"
+	done
+done
+heard4() { field a '[.paths[] | select(.name == "outside" and .family == "ipv4")][0].received'; }
+heard=$(heard4)
+heard_more() { [ "$(heard4)" -gt $((heard + 10)) ]; }
+expect "strict reverse path filters let its hellos through" until_true 5 heard_more
+expect "(it says what it does)" grep -q 'sent from 0.0.0.0' <<<"$(field b '.paths[].error')"
+
 lab cut a fover
 expect "the link that is cut is lost" until_true 5 path_is a fover lost
 expect "... for both" until_true 5 path_is b fover lost
@@ -61,4 +73,10 @@ same "nobody took over" "$(field a .state)/$(field b .state)" "Active/Standby Re
 lab heal
 lab exec a ip link set eth2 down
 expect "a carrier that goes moves it at once" until_true 5 over_is b state
+lab exec a ip link set eth2 up
+has_address() { lab exec "$1" ip -o addr show dev eth2 | grep -q ' 203.0.113.'; }
+has_no_address() { ! has_address "$1"; }
+expect "(the second unit has its address on the link)" has_address b
+kill -TERM "$(pid_of b asafod)"
+expect "an orderly stop leaves no address of the link behind" until_true 10 has_no_address b
 done_testing

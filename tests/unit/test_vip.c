@@ -265,6 +265,27 @@ static void an_address_that_exists_becomes_ours(void **state)
 	vip_free(vip);
 }
 
+static void a_links_address_that_was_there_before_stays_when_we_go(void **state)
+{
+	struct vip_address wanted[] = {address_of("va", "203.0.113.1", 30, false),
+				       address_of("va", "198.51.100.11", 24, false)};
+	struct vip *vip = NULL;
+	struct why why;
+	size_t n;
+
+	(void)state;
+	wanted[0].is_left = wanted[1].is_left = true;
+	assert_int_equal(netns_run("ip addr add 203.0.113.1/30 dev va"), 0);
+	assert_int_equal(vip_new(event, &vip), 0);
+	assert_int_equal(vip_set(vip, wanted, 2, &why), 0);
+	(void)vip_current(vip, &n);
+	assert_int_equal(n, 2);
+	assert_int_equal(vip_set(vip, NULL, 0, &why), 0);
+	assert_true(has_address("203.0.113.1/30"));
+	assert_false(has_address("198.51.100.11/24"));
+	vip_free(vip);
+}
+
 static void a_missing_device_is_named_and_the_rest_is_done(void **state)
 {
 	struct vip_address wanted[] = {address_of("nowhere0", "192.0.2.1", 24, true),
@@ -473,6 +494,7 @@ int main(void)
 		TEST(a_swap_keeps_the_routes),
 		TEST(the_operators_own_addresses_survive),
 		TEST(an_address_that_exists_becomes_ours),
+		TEST(a_links_address_that_was_there_before_stays_when_we_go),
 		TEST(a_missing_device_is_named_and_the_rest_is_done),
 		TEST(a_lease_is_renewed_and_what_somebody_removed_comes_back),
 		TEST(a_loop_that_is_never_idle_renews_its_leases),
