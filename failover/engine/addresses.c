@@ -204,8 +204,6 @@ static int set_routes(struct engine *engine, struct why *ret_why)
 	return vip_set_routes(engine->addresses.vip, wanted, n, ret_why);
 }
 
-/* A device comes before what is on it, and goes after it. */
-
 void engine_leave_addresses(struct engine *engine)
 {
 	struct why why = {0};
@@ -214,6 +212,7 @@ void engine_leave_addresses(struct engine *engine)
 		log_line(LOG_WARNING, "addresses of links to the mate stay behind: %s", why.text);
 }
 
+/* A device comes before what is on it, and goes after it. */
 int engine_set_addresses(struct engine *engine, struct why *ret_why)
 {
 	_cleanup_free_ struct address_list *list = calloc(1, sizeof(*list));
