@@ -81,7 +81,7 @@ static void note_hello(struct fo_step *step)
 {
 	struct fo_fsm *fsm = step->fsm;
 
-	step->is_mate_back = !fsm->flags.is_mate_heard;
+	step->is_mate_back = !fsm->flags.is_mate_heard || step->event->mate.term > fsm->term;
 	/* A gap of half a holdtime is not yet a loss, but nothing to build upon. */
 	if (monotime_reached(step->event->at,
 			     monotime_add_ms(fsm->timers.mate_heard, fsm->params.hold_ms / 2 + 1)))

@@ -14,7 +14,8 @@ struct fo_step {
 	const struct fo_event *event;
 	struct fo_update *update;
 	bool has_moved;	   /* a transition since the last SEND_HELLO */
-	bool is_mate_back; /* this is its first hello after a silence of a holdtime */
+	bool is_mate_back; /* its first hello after a silence of a holdtime, or after an
+			      activation that was not heard of */
 };
 
 /* Terms beyond this are nobody's: adding to them cannot wrap. */

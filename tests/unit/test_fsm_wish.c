@@ -275,6 +275,24 @@ static void an_active_that_was_silent_for_longer_than_a_holdtime_steps_down_firs
 	assert_in(&late, FO_STATE_NEGOTIATION, FO_REASON_NOT_SCHEDULED);
 }
 
+/* It took over, and gave back, before its word of either came through. */
+static void an_active_announces_again_where_the_mate_had_a_later_term(void **state)
+{
+	struct unit unit = active();
+	struct fo_mate_view mate = READY_MATE;
+
+	(void)state;
+	hear(&unit, mate);
+	hear(&unit, mate);
+	assert_null(find(&unit, FO_ACTION_ANNOUNCE));
+	mate.term = 3;
+	hear(&unit, mate);
+	assert_non_null(find(&unit, FO_ACTION_ANNOUNCE));
+	assert_int_equal(unit.fsm.state, FO_STATE_ACTIVE);
+	hear(&unit, mate);
+	assert_null(find(&unit, FO_ACTION_ANNOUNCE));
+}
+
 static void a_hand_over_waits_for_no_tick(void **state)
 {
 	struct unit one = active(), two = ready();
@@ -367,6 +385,7 @@ int main(void)
 		cmocka_unit_test(
 			an_active_that_was_silent_for_longer_than_a_holdtime_steps_down_first),
 		cmocka_unit_test(a_hand_over_waits_for_no_tick),
+		cmocka_unit_test(an_active_announces_again_where_the_mate_had_a_later_term),
 		cmocka_unit_test(a_ready_standby_says_at_once_where_it_is),
 		cmocka_unit_test(all_rows_of_a_promotion_bear_its_reason),
 		cmocka_unit_test(a_unit_that_was_about_to_serve_when_failover_went_off_does_not),
