@@ -36,9 +36,13 @@ static void expect_announcement(struct sim_world *world)
 
 		const struct sim_node *mate = sim_mate(world, node);
 
-		/* Of a mate that died, or was cut off, nobody heard that it held them, too. */
+		/* Of a mate that died nobody heard that it held them, too; nor where what it said
+		 * was overtaken for lack of a path, but then the last word has to be the winner's.
+		 */
 		if (sim_holds(world, node) && !mate->holds && mate->is_up &&
-		    mate->watch.has_announced) {
+		    mate->watch.has_announced &&
+		    (world->calm_since != UINT64_MAX ||
+		     node->watch.announced_at <= mate->watch.announced_at)) {
 			world->is_announce_due = true;
 			world->winner = node->unit;
 			world->loser_epoch = mate->epoch;

@@ -295,7 +295,7 @@ int main(int argc, char **argv)
 		{"faults", required_argument, NULL, 'f'},
 		{NULL, 0, NULL, 0},
 	};
-	struct bounds bounds = {.depth = 1000, .states = 120000, .faults = 2};
+	struct bounds bounds = {.depth = 1000, .states = 300000, .faults = 2};
 
 	for (int c; (c = getopt_long(argc, argv, "", OPTIONS, NULL)) != -1;) {
 		if (c == 'd')

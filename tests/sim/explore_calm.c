@@ -124,6 +124,19 @@ static void relate(const struct x_pair *pair, struct fo_timers *timers)
 	memcpy(timers, all, sizeof(all));
 }
 
+/* Role changes are remembered for long; how long ago they were is all that counts. */
+static void relate_flap(const struct x_pair *pair, struct fo_flap *flap)
+{
+	uint64_t now_ns = pair->now * X_TICK_MS * MONOTIME_NS_PER_MS;
+
+	for (size_t i = 0; i < FO_FLAP_CHANGES; i++) {
+		if (flap->changes[i].ns)
+			flap->changes[i].ns -= now_ns;
+	}
+	if (flap->until.ns)
+		flap->until.ns -= now_ns;
+}
+
 uint64_t x_pair_hash(const struct x_pair *pair)
 {
 	uint64_t hash = pair->faults;
@@ -135,6 +148,7 @@ uint64_t x_pair_hash(const struct x_pair *pair)
 		/* For people only. */
 		node.fsm.reason = FO_REASON_NONE;
 		relate(pair, &node.fsm.timers);
+		relate_flap(pair, &node.fsm.flap);
 		mix_bytes(&hash, &node, sizeof(node));
 	}
 	return hash ? hash : 1;

@@ -379,11 +379,11 @@ static void claimed(struct sim_world *world, struct sim_node *node)
 {
 	struct fo_event event = {.type = FO_EVENT_CLAIMED};
 
-	/* A claim that fails has done some of its work. */
+	/* A claim that fails may have done some of its work. */
 	if (node->is_claim_failing)
 		event.type = FO_EVENT_CLAIM_FAILED;
 	node->is_claim_failing = false;
-	node->holds = true;
+	node->holds = event.type == FO_EVENT_CLAIMED || sim_random(world, 2);
 	if (event.type == FO_EVENT_CLAIMED) {
 		node->watch.announced_at = world->now;
 		node->watch.has_announced = true;

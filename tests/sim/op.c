@@ -107,7 +107,9 @@ static void set_params(struct sim_world *world, struct sim_node *node, const str
 	if (op->type == SIM_OP_POLLTIME) {
 		event.params.poll_ms = timing->poll_ms / (op->arg == 1 ? 2 : 1);
 		event.params.hold_ms = timing->hold_ms * (op->arg == 2 ? 2 : 1);
-	} else
+	} else if (op->type == SIM_OP_PREEMPT)
+		event.params.is_preempt = op->arg != 0;
+	else
 		event.params.is_enabled = op->type == SIM_OP_FAILOVER;
 	sim_node_feed(world, node, event);
 }
@@ -187,12 +189,13 @@ static const struct {
 	[SIM_OP_FAILOVER] = {"'s operator says `failover`", NULL},
 	[SIM_OP_POLLTIME] = {"gets other timers", ""},
 	[SIM_OP_MAINTENANCE] = {"'s operator says `maintenance`, on:", ""},
+	[SIM_OP_PREEMPT] = {"gets `preempt`, or loses it:", ""},
 	[SIM_OP_INTERFACES] = {"finds", "interfaces failed"},
 	[SIM_OP_FRONT] = {"'s front cannot serve, or can again:", ""},
 	[SIM_OP_STORE_FAIL] = {"'s disk is full", NULL},
 	[SIM_OP_STORE_TOLD] = {"finds out that its disk is full", NULL},
 	[SIM_OP_STORE_OK] = {"'s disk has room", NULL},
-	[SIM_OP_CLAIM_FAIL] = {"'s kernel will refuse the next claim", NULL},
+	[SIM_OP_CLAIM_FAIL] = {"'s kernel will refuse the next claim, or not:", ""},
 	[SIM_OP_WIPE] = {"is replaced by an empty unit", NULL},
 	[SIM_OP_SHUTDOWN] = {"is shut down", NULL},
 	[SIM_OP_REPLAY] = {"hears recordings", NULL},
@@ -285,6 +288,7 @@ void sim_op_do(struct sim_world *world, const struct sim_op *op)
 	case SIM_OP_NO_FAILOVER:
 	case SIM_OP_FAILOVER:
 	case SIM_OP_POLLTIME:
+	case SIM_OP_PREEMPT:
 		set_params(world, node, op);
 		break;
 	case SIM_OP_INTERFACES:
@@ -297,7 +301,7 @@ void sim_op_do(struct sim_world *world, const struct sim_op *op)
 		set_store(world, node, op);
 		break;
 	case SIM_OP_CLAIM_FAIL:
-		node->is_claim_failing = true;
+		node->is_claim_failing = op->arg != 0;
 		break;
 	case SIM_OP_REPLAY:
 		sim_replay(world, op->unit);

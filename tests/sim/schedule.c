@@ -82,7 +82,9 @@ static int64_t draw_arg(struct sim_world *world, enum sim_op_type type)
 		return (int64_t)sim_random(world, SIM_FORGERY__MAX);
 	if (type == SIM_OP_FAILOVER_ACTIVE || type == SIM_OP_NO_FAILOVER_ACTIVE)
 		return sim_random(world, 4) == 0;
-	if (type == SIM_OP_MAINTENANCE || type == SIM_OP_FRONT)
+	if (type == SIM_OP_CLAIM_FAIL)
+		return 1;
+	if (type == SIM_OP_MAINTENANCE || type == SIM_OP_FRONT || type == SIM_OP_PREEMPT)
 		return (int64_t)sim_random(world, 2);
 	return type == SIM_OP_INTERFACES ? (int64_t)sim_random(world, 3) : 0;
 }
@@ -126,7 +128,7 @@ static void plan_mending(struct sim_world *world, uint64_t at, uint64_t settle)
 {
 	static const enum sim_op_type MENDS[] = {
 		SIM_OP_POWER_ON,    SIM_OP_STORE_OK, SIM_OP_INTERFACES, SIM_OP_FRONT,
-		SIM_OP_MAINTENANCE, SIM_OP_POLLTIME, SIM_OP_FAILOVER};
+		SIM_OP_MAINTENANCE, SIM_OP_POLLTIME, SIM_OP_CLAIM_FAIL, SIM_OP_FAILOVER};
 
 	plan(world, at, (struct sim_op){.type = SIM_OP_HEAL_ALL});
 	for (unsigned unit = 0; unit < FO_UNIT__MAX; unit++) {
@@ -139,7 +141,7 @@ static void plan_mending(struct sim_world *world, uint64_t at, uint64_t settle)
 		op.type = SIM_OP_POWER_ON;
 		plan(world, at + settle / 5, op);
 	}
-	plan(world, at + settle * 3 / 4, (struct sim_op){.type = SIM_OP_WRITE_STANDBY});
+	plan(world, at + settle / 2, (struct sim_op){.type = SIM_OP_WRITE_STANDBY});
 }
 
 uint64_t sim_schedule_random(struct sim_world *world)

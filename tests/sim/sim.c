@@ -38,7 +38,7 @@ static int parse(int argc, char **argv, struct arguments *ret_arguments)
 		{"trace", no_argument, NULL, 't'},
 		{NULL, 0, NULL, 0},
 	};
-	struct arguments arguments = {.campaign = {.schedules = 5000, .first_seed = 1}};
+	struct arguments arguments = {.campaign = {.schedules = 10000, .first_seed = 1}};
 	struct sim_campaign *campaign = &arguments.campaign;
 
 	for (int c; (c = getopt_long(argc, argv, "", OPTIONS, NULL)) != -1;) {

@@ -151,12 +151,13 @@ enum sim_op_type {
 	SIM_OP_POLLTIME,    /* arg: 0 the pair's own; 1 half the polltime, 2 twice the holdtime, on
 			       both   units, a little apart */
 	SIM_OP_MAINTENANCE, /* arg: on */
+	SIM_OP_PREEMPT,	    /* arg: `preempt` is configured; on both units */
 	SIM_OP_INTERFACES,  /* arg: failed ones */
 	SIM_OP_FRONT,	    /* arg: the front cannot serve */
 	SIM_OP_STORE_FAIL,  /* arg: units until the machine is told */
 	SIM_OP_STORE_TOLD,
 	SIM_OP_STORE_OK,
-	SIM_OP_CLAIM_FAIL,  /* the kernel refuses the next claim */
+	SIM_OP_CLAIM_FAIL,  /* arg: the kernel refuses the next claim */
 	SIM_OP_WIPE,	    /* another, empty unit takes the place (powered off) */
 	SIM_OP_SHUTDOWN,    /* orderly */
 	SIM_OP_REPLAY,	    /* somebody plays recorded hellos to UNIT */
