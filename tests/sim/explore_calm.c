@@ -124,14 +124,18 @@ static void relate(const struct x_pair *pair, struct fo_timers *timers)
 	memcpy(timers, all, sizeof(all));
 }
 
-/* Role changes are remembered for long; how long ago they were is all that counts. */
+/* Role changes are remembered for long; how long ago they were is all that counts, and up to when.
+ */
 static void relate_flap(const struct x_pair *pair, struct fo_flap *flap)
 {
 	uint64_t now_ns = pair->now * X_TICK_MS * MONOTIME_NS_PER_MS;
 
 	for (size_t i = 0; i < FO_FLAP_CHANGES; i++) {
+		uint64_t ago_ns = now_ns - flap->changes[i].ns;
+
 		if (flap->changes[i].ns)
-			flap->changes[i].ns -= now_ns;
+			flap->changes[i].ns =
+				ago_ns > FO_FLAP_WITHIN_MS * MONOTIME_NS_PER_MS ? 1 : ago_ns + 2;
 	}
 	if (flap->until.ns)
 		flap->until.ns -= now_ns;
