@@ -80,11 +80,21 @@ static void transition(struct engine *engine, const struct fo_action *action)
 	}
 	/* Standby addresses come and go with the state; the active ones with CLAIM and RELEASE. */
 	if (!fo_state_is_active(action->to) && action->to != FO_STATE_DISABLED)
-		engine_addresses_follow(engine);
-	engine_fronts_role(engine);
+		engine->addresses.is_follow_due = true;
+	engine->is_role_due = true;
 	hooks_on_transition(engine->hooks, action->to, action->reason);
 	methods_on_transition(engine->methods);
-	child_notify(engine->rooms.child, fo_state_text(action->to));
+}
+
+void engine_settle(struct engine *engine)
+{
+	if (engine->addresses.is_follow_due)
+		engine_addresses_follow(engine);
+	if (!engine->is_role_due)
+		return;
+	engine->is_role_due = false;
+	engine_fronts_role(engine);
+	child_notify(engine->rooms.child, fo_state_text(engine->fsm.state));
 }
 
 /* The mate's state comes after this, or what is not kept would be gone. */

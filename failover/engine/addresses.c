@@ -212,8 +212,8 @@ void engine_leave_addresses(struct engine *engine)
 		log_line(LOG_WARNING, "addresses of links to the mate stay behind: %s", why.text);
 }
 
-/* A device comes before what is on it, and goes after it. */
-int engine_set_addresses(struct engine *engine, struct why *ret_why)
+/* What a takeover waits for. A device comes before what is on it, and goes after it. */
+static int move_addresses(struct engine *engine, struct why *ret_why)
 {
 	_cleanup_free_ struct address_list *list = calloc(1, sizeof(*list));
 	bool has_role = engine->addresses.is_claimed || holds_standby_addresses(engine);
@@ -230,12 +230,18 @@ int engine_set_addresses(struct engine *engine, struct why *ret_why)
 	r = vip_set(engine->addresses.vip, list->items, list->n, first < 0 ? &why : ret_why);
 	if (r == 0 && !has_role)
 		r = set_macs(engine, ret_why);
-	first = first < 0 ? first : r;
-	r = set_routes(engine, &why);
-	if (r < 0)
+	return first < 0 ? first : r;
+}
+
+int engine_set_addresses(struct engine *engine, struct why *ret_why)
+{
+	struct why why = {0};
+	int r = move_addresses(engine, ret_why);
+
+	if (set_routes(engine, &why) < 0)
 		log_line(LOG_WARNING, "%s", why.text);
 	collision_watch(engine);
-	return first;
+	return r;
 }
 
 void engine_addresses_link(struct engine *engine, const struct linkmon_link *link)
@@ -363,7 +369,8 @@ void engine_claim(struct engine *engine, uint64_t term)
 	int r;
 
 	engine->addresses.is_claimed = true;
-	r = engine_set_addresses(engine, &why);
+	engine->addresses.is_follow_due = true;
+	r = move_addresses(engine, &why);
 	if (r < 0) {
 		/* A device that is missing costs its own addresses only: the rest is served. */
 		log_line(LOG_ERR, "not every active address could be set in term %" PRIu64 ": %s",
@@ -406,7 +413,8 @@ void engine_release(struct engine *engine)
 
 	announcer_stop(engine->addresses.announcer);
 	engine->addresses.is_claimed = false;
-	r = engine_set_addresses(engine, &why);
+	engine->addresses.is_follow_due = true;
+	r = move_addresses(engine, &why);
 	if (r < 0)
 		log_line(LOG_ERR, "releasing the active addresses: %s",
 			 why.text[0] ? why.text : err_text(r));
@@ -424,8 +432,9 @@ void engine_addresses_follow(struct engine *engine)
 {
 	struct why why = {0};
 
+	engine->addresses.is_follow_due = false;
 	if (engine_set_addresses(engine, &why) < 0)
-		log_line(LOG_ERR, "standby addresses: %s", why.text);
+		log_line(LOG_ERR, "addresses: %s", why.text);
 	if (holds_standby_addresses(engine))
 		expel_active(engine);
 }

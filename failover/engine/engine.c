@@ -83,14 +83,17 @@ static void run_queue(struct engine *engine)
 
 	queue->is_running = true;
 	check_schedule(engine, monotime_now());
-	while (queue->n > 0) {
-		struct fo_event next = queue->events[queue->head];
+	do {
+		while (queue->n > 0) {
+			struct fo_event next = queue->events[queue->head];
 
-		queue->head = (queue->head + 1) % ENGINE_EVENTS_MAX;
-		queue->n--;
-		next.at = monotime_now();
-		step(engine, &next);
-	}
+			queue->head = (queue->head + 1) % ENGINE_EVENTS_MAX;
+			queue->n--;
+			next.at = monotime_now();
+			step(engine, &next);
+		}
+		engine_settle(engine);
+	} while (queue->n > 0);
 	queue->is_running = false;
 	arm_timer(engine);
 }

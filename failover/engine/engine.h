@@ -121,6 +121,7 @@ struct engine_addresses {
 	sd_event_source *released_late; /* what the kernel would not take away runs out */
 	bool is_claimed;		/* between CLAIM and RELEASE */
 	bool may_have_macs;		/* devices of virtual MAC addresses may be there */
+	bool is_follow_due;		/* routes and the rest, once the addresses have moved */
 };
 
 /* Names of trustpoints that changed here since the mate had everything. */
@@ -170,6 +171,7 @@ struct engine {
 	struct monotime alive_at; /* the loop was seen turning */
 	struct monotime active_since, started_at;
 	uint64_t config_generation;
+	bool is_role_due;	 /* fronts and supervisor are to be told of the state */
 	bool has_config;	 /* the startup-config was applied */
 	struct buf startup_text; /* the startup-config as last read or written, secrets masked */
 };
@@ -230,6 +232,9 @@ int engine_release_timer(struct engine *engine);
 void engine_leave_addresses(struct engine *engine);
 /* Sets this unit's addresses to what its role wants. */
 int engine_set_addresses(struct engine *engine, struct why *ret_why);
+
+/* What neither a release nor a takeover waits for: called when the queue of events is empty. */
+void engine_settle(struct engine *engine);
 
 /* ---- setup.c: configuration into sockets ---- */
 /* Takes CONFIG over and rebuilds what depends on it. */
