@@ -29,7 +29,9 @@ struct fo_params engine_params(const struct config *config)
 	return (struct fo_params){.unit = config->failover.unit,
 				  .is_enabled = config->failover.is_enabled,
 				  .poll_ms = config->failover.poll_ms,
-				  .hold_ms = config->failover.hold_ms};
+				  .hold_ms = config->failover.hold_ms,
+				  .is_preempt = config->failover.is_preempt,
+				  .preempt_delay_ms = config->failover.preempt_delay_s * 1000};
 }
 
 int engine_config_digest(const struct engine *engine, struct buf *text,

@@ -172,5 +172,11 @@ expect "preemption is configured with a delay" asafo a configure 'failover preem
 expect "and shown" grep -q '^failover preempt delay 1200' <(asafo a show running-config)
 expect "and taken back" asafo a configure 'no failover preempt'
 refused "a delay has a bound" 2 '1200' asafo a configure 'failover preempt delay 1201'
+expect "an operator's switchover comes before the wish" asafo b failover active
+ready b a
+expect "the active takes the line for both" asafo b configure 'failover preempt'
+expect "failover reset ends what the operator ordered" asafo a failover reset
+expect "and the primary is active again" ready a b
+same "by its own wish" "$(asafo a --json show failover history | jq -r '[.rows[] | select(.to == "Active")][-1].reason')" Preempt
 expect "failover statistics begin anew" asafo a clear failover statistics
 done_testing

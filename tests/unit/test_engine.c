@@ -250,6 +250,25 @@ static void a_bulk_brings_the_configuration(void **state)
 	assert_int_equal(world.engine->fsm.position.seq, 5);
 }
 
+/* The mate stays the active one: it grants nothing. */
+static void a_primary_asks_for_its_role_where_the_configuration_says_preempt(void **state)
+{
+	(void)state;
+	world_be_staging("");
+	mate_commits();
+	WAIT_FOR(WORLD_GOT(SYNC_RESULT) == 1);
+	mate_has(WORLD_LAST_ID(SYNC_RESULT), &world.keeper.position);
+	WAIT_FOR(world.engine->fsm.state == FO_STATE_STANDBY_READY);
+	world.mate.says.view.position = world.engine->fsm.position;
+	WAIT_FOR(world.mate.heard.view.state == FO_STATE_STANDBY_READY);
+	assert_false(world.mate.heard.view.wants_active);
+	mate_commands("failover preempt delay 1\n");
+	assert_int_equal(world.engine->fsm.params.preempt_delay_ms, 1000);
+	WAIT_FOR(world.mate.heard.view.wants_active);
+	mate_commands("no failover preempt\n");
+	WAIT_FOR(!world.mate.heard.view.wants_active);
+}
+
 static void a_command_about_interfaces_leaves_the_link_up(void **state)
 {
 	unsigned downs;
@@ -506,6 +525,7 @@ int main(void)
 		TEST(a_mate_whose_hellos_stopped_is_not_waited_for_though_its_link_looks_well),
 		TEST(a_command_is_not_undone_by_a_bulk_that_began_before_it),
 		TEST(a_bulk_brings_the_configuration),
+		TEST(a_primary_asks_for_its_role_where_the_configuration_says_preempt),
 		TEST(a_command_about_interfaces_leaves_the_link_up),
 		TEST(a_link_that_is_set_up_anew_ends_the_bulk_at_once),
 		TEST(items_on_their_way_to_the_keeper_outlive_the_link),
