@@ -184,7 +184,7 @@ static const struct script SCRIPTS[] = {
 	 {{0, SIM_OP_FRONT, P, 1},
 	  {0, SIM_OP_POWER_ON, P, 0},
 	  {0, SIM_OP_POWER_ON, S, 0},
-	  {300, SIM_OP_EXPECT, S, FO_STATE_ACTIVE},
+	  {250, SIM_OP_EXPECT, S, FO_STATE_ACTIVE},
 	  {1000, SIM_OP_EXPECT, S, FO_STATE_ACTIVE},
 	  {1500, SIM_OP_FRONT, P, 0},
 	  {4000, SIM_OP_WRITE_STANDBY, P, 0}},
