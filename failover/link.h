@@ -17,8 +17,10 @@
  * blocks. Version and unit are checked in the first message.
  */
 #define LINK_PORT 5105
-#define LINK_VERSION 1
+#define LINK_VERSION 2
 #define LINK_VERSION_OLDEST 1
+#define LINK_VERSION_EXEC 2    /* from it on a mate answers Exec */
+#define LINK_VERSION_HISTORY 2 /* ... and HistoryRequest; an older one is silent to both */
 #define LINK_MESSAGE_MAX (256u * 1024)
 #define LINK_PSK_SIZE 32
 #define LINK_WAYS_MAX 5

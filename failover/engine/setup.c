@@ -34,20 +34,6 @@ struct fo_params engine_params(const struct config *config)
 				  .preempt_delay_ms = config->failover.preempt_delay_s * 1000};
 }
 
-int engine_config_digest(const struct engine *engine, struct buf *text,
-			 uint8_t ret_digest[static ENGINE_DIGEST_SIZE])
-{
-	_cleanup_(buf_done) struct buf own = {0};
-	struct buf *into = text ? text : &own;
-	int r = config_render(engine->config, CONFIG_PART_REPLICATED, into);
-
-	if (r < 0)
-		return r;
-	return gnutls_hash_fast(GNUTLS_DIG_SHA256, into->data, into->size, ret_digest) < 0
-		       ? ERR_CRYPTO
-		       : 0;
-}
-
 void engine_link_config(const struct engine *engine, struct link_config *ret_config)
 {
 	const struct config_failover *failover = &engine->config->failover;
@@ -283,5 +269,6 @@ void engine_apply_config(struct engine *engine, struct config *config)
 		engine_feed(engine, (struct fo_event){.type = FO_EVENT_PARAMS, .params = after});
 	engine_health_configure(engine->health);
 	engine_try_start(engine);
+	replication_compare_versions(engine->replication);
 	config_free(old);
 }

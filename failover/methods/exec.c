@@ -7,6 +7,7 @@
 #include "failover/methods/exec.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -313,6 +314,12 @@ static int ask_mate(struct exec *exec, struct control_call *call, const char *me
 		return why_set(ret_why, ERR_NO_MATE, "the mate cannot be asked: %s",
 			       engine->pair.link_why[0] ? engine->pair.link_why
 							: "the failover link is down");
+	if (link_mate_version(engine->pair.link) < LINK_VERSION_EXEC)
+		return why_set(ret_why, ERR_UNSUPPORTED,
+			       "the mate (asafo %s, failover link version %" PRIu32 ") is older "
+			       "than failover exec: run the command on that unit, or upgrade it",
+			       link_mate_software(engine->pair.link),
+			       link_mate_version(engine->pair.link));
 	if (exec->n_questions >= EXEC_MAX)
 		return why_set(ret_why, ERR_BUSY, "too many of them wait for the mate");
 	question = calloc(1, sizeof(*question));

@@ -70,6 +70,8 @@ static struct json_object *show_troubles(const struct engine *engine)
 	if (engine_hears_mate(engine) && engine->mate.view.is_maintenance)
 		add_sentence(array, "the other unit is in maintenance: it takes over only when "
 				    "asked to");
+	if (replication_version_trouble(engine->replication, &why))
+		add_sentence(array, why.text);
 	for (size_t i = 0; collision_get(engine, i, &why); i++)
 		add_sentence(array, why.text);
 	for (size_t i = 0; clockwatch_trouble(engine, i, &why); i++)

@@ -153,8 +153,21 @@ static int on_timeout(sd_event_source *source, uint64_t usec, void *userdata)
 	(void)source;
 	(void)usec;
 	asked_free(asked);
-	answer(waiting, NULL, "the mate did not tell its history (an older release does not)");
+	answer(waiting, NULL, "the mate did not tell its history in time");
 	return 0;
+}
+
+/* Why the mate is not asked at all; NULL: it is. */
+static const char *refusal(const struct engine *engine)
+{
+	const struct link *link = engine->pair.link;
+
+	if (!link || !link_is_up(link))
+		return "the failover link is down: only this unit's rows";
+	if (link_mate_version(link) < LINK_VERSION_HISTORY)
+		return "the mate's release is older and does not tell its history: only this "
+		       "unit's rows";
+	return NULL;
 }
 
 static int ask(struct waiting *waiting)
@@ -233,16 +246,18 @@ void method_show_history(struct control_call *call, struct json_object *paramete
 	struct engine *engine = userdata;
 	struct waiting *waiting = waiting_new(engine, call);
 	struct json_object *rows;
+	const char *why;
 	int r;
 
 	if (!waiting)
 		return;
 	if (parameter_flag(parameters, "details")) {
-		r = ask(waiting);
+		why = refusal(engine);
+		r = why ? 0 : ask(waiting);
 		if (r < 0)
-			answer(waiting, NULL,
-			       r == -ENOMEM ? "out of memory"
-					    : "the failover link is down: only this unit's rows");
+			why = err_text(r);
+		if (why)
+			answer(waiting, NULL, why);
 		return;
 	}
 	rows = json_object_new_array();

@@ -204,6 +204,7 @@ void replication_free(struct replication *replication)
 	replication->wait_timeout = sd_event_source_disable_unref(replication->wait_timeout);
 	answer_all(replication);
 	free(replication->receive.config_text);
+	buf_done(&replication->unknown);
 	free(replication);
 }
 
@@ -295,6 +296,7 @@ void replication_on_role(struct replication *replication)
 
 void replication_link_up(struct replication *replication)
 {
+	replication_compare_versions(replication);
 	/* The lines first: a session that goes on does not send them again. */
 	if (engine_is_active(replication->engine))
 		replication_send_config(replication);
@@ -325,9 +327,13 @@ static int merge(const struct replication *replication, const char *text, size_t
 	int r = config_merge_replicated(replication->engine->config, text, size, &merged, &error);
 
 	if (r < 0)
-		return why_set(ret_why, r, "the active's configuration, line %u, column %u: %s",
-			       error.line, error.column, error.why.text);
-	r = config_check(merged, ret_why);
+		return why_set(ret_why, r,
+			       "the configuration of the active (asafo %s), line %u, column %u: %s",
+			       link_mate_software(replication->engine->pair.link), error.line,
+			       error.column, error.why.text);
+	r = replication_keep_newer(replication, &merged);
+	if (r == 0)
+		r = config_check(merged, ret_why);
 	if (r < 0) {
 		config_free(merged);
 		return r;

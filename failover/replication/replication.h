@@ -48,6 +48,12 @@ void replication_free(struct replication *replication);
  * Ready).
  */
 void replication_request(struct replication *replication, const char *reason, bool is_quiet);
+/*
+ * After a change of the configuration or of the mate: says once, in the log, which lines a mate of
+ * an older version does not know. The same sentence for `show`; false: there are none.
+ */
+void replication_compare_versions(struct replication *replication);
+bool replication_version_trouble(const struct replication *replication, struct why *ret_why);
 /* Forgets what is under way, on either end. */
 void replication_stop(struct replication *replication);
 

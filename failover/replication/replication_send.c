@@ -486,6 +486,7 @@ static bool is_config_level(const struct replication *replication,
 	return result->config_digest.len == 0 ||
 	       is_config_ours(replication, &result->config_digest) ||
 	       replication->send.config_generation != engine->config_generation ||
+	       link_mate_version(engine->pair.link) != LINK_VERSION ||
 	       strcmp(link_mate_software(engine->pair.link), PACKAGE_VERSION) != 0;
 }
 

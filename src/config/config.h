@@ -28,6 +28,9 @@
 #define CONFIG_DOMAIN_MAX 254
 #define CONFIG_TEXT_MAX (1024u * 1024) /* bytes of a configuration */
 #define CONFIG_LINE_MAX 1024	       /* bytes of a line */
+/* Grows with a release that has new replicated lines (older.c); a unit says it as the version of
+ * the failover link that it speaks. */
+#define CONFIG_VERSION 2
 
 struct config_interface {
 	char device[IFNAMSIZ];	    /* kernel name: `interface ens3` */
@@ -197,6 +200,19 @@ int config_render(const struct config *config, enum config_part part, struct buf
  */
 int config_merge_replicated(const struct config *local, const char *text, size_t size,
 			    struct config **ret_config, struct config_error *ret_error);
+
+/*
+ * A pair of two versions, while it is upgraded. Of the replicated lines, those that a unit of
+ * VERSION understands; those that it does not, each ended, a line of an interface behind the
+ * interface's ("interface eth0: ip address ..."). Errors: -ENOMEM.
+ */
+int config_render_for(const struct config *config, uint32_t version, struct buf *text);
+int config_newer_lines(const struct config *config, uint32_t version, struct buf *lines);
+/*
+ * CONFIG, merged from the lines of a unit of VERSION, gets from LOCAL what that one cannot say, as
+ * far as its interfaces are there. The caller asks config_check().
+ */
+void config_keep_newer(struct config *config, const struct config *local, uint32_t version);
 
 /*
  * Rules that need the whole: holdtime >= 3 polltimes, addresses in the same net, bound interfaces

@@ -280,12 +280,10 @@ static void on_mate_down(struct link *link, int code, const char *why, void *use
 }
 
 /* Nearly every message begins with its id. */
-static void on_mate_message(struct link *link, const Asafo__Wire__Link *message, void *userdata)
+void world_mate_takes(const Asafo__Wire__Link *message)
 {
 	struct world_mate *mate = &world.mate;
 
-	(void)link;
-	(void)userdata;
 	if (message->body_case == ASAFO__WIRE__LINK__BODY_HISTORY) {
 		mate->histories++;
 		mate->history_id = message->history->id;
@@ -308,6 +306,13 @@ static void on_mate_message(struct link *link, const Asafo__Wire__Link *message,
 		(void)snprintf(mate->last_text, sizeof(mate->last_text), "%.*s",
 			       (int)message->command->text.len,
 			       (const char *)message->command->text.data);
+}
+
+static void on_mate_message(struct link *link, const Asafo__Wire__Link *message, void *userdata)
+{
+	(void)link;
+	(void)userdata;
+	world_mate_takes(message);
 }
 
 static void on_mate_writable(struct link *link, void *userdata)
@@ -367,7 +372,11 @@ static void open_mate(void)
 	assert_int_equal(hello_codec_new(key, FO_UNIT_SECONDARY, 99, &world.mate.codec), 0);
 	assert_int_equal(
 		path_set_new(world.event, &path, 1, on_mate_datagram, NULL, &world.mate.paths), 0);
-	assert_int_equal(link_new(world.event, &config, &ops, NULL, &world.mate.link), 0);
+	world.mate.config = config;
+	if (world.mate.version)
+		world_older_connect();
+	else
+		assert_int_equal(link_new(world.event, &config, &ops, NULL, &world.mate.link), 0);
 }
 
 void world_mate_appears(enum fo_state state)
@@ -390,7 +399,9 @@ void world_mate_send(Asafo__Wire__Link__BodyCase kind, void *body)
 
 	message.body_case = kind;
 	message.sync_start = body;
-	assert_int_equal(link_send(world.mate.link, &message), 0);
+	assert_int_equal(world.mate.older ? link_conn_send(world.mate.older, &message)
+					  : link_send(world.mate.link, &message),
+			 0);
 }
 
 /* ---- the engine ---- */
@@ -467,6 +478,7 @@ int world_teardown(void **state)
 {
 	(void)state;
 	link_free(world.mate.link);
+	world_older_go();
 	path_set_free(world.mate.paths);
 	hello_codec_free(world.mate.codec);
 	engine_free(world.engine);

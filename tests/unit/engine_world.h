@@ -3,6 +3,8 @@
 
 #include "failover/core/hello.h"
 #include "failover/engine/engine.h"
+#include "failover/link_conn.h"
+#include "failover/link_tls.h"
 
 /*
  * A whole engine in this process, in a network namespace of its own. Its keeper and its mate are
@@ -34,6 +36,11 @@ struct world_keeper {
 
 struct world_mate {
 	struct link *link;
+	/* Not 0, before it appears: it speaks this version of the link's protocol, by hand. */
+	uint32_t version;
+	struct link_config config;
+	struct link_conn *older;
+	struct link_keys *older_keys;
 	struct hello_codec *codec;
 	struct path_set *paths;
 	struct hello says;  /* with each hello */
@@ -90,6 +97,11 @@ bool world_keeper_has(enum ipc_type type);
 void world_keeper_moves(uint64_t term, uint64_t seq);
 /* The mate begins to speak: as STATE, at the engine's position, its link up. */
 void world_mate_appears(enum fo_state state);
+/* A message of the engine's that came to the mate. */
+void world_mate_takes(const Asafo__Wire__Link *message);
+/* A mate of world.mate.version at the link's other end (engine_older.c), and its end. */
+void world_older_connect(void);
+void world_older_go(void);
 void world_mate_send(Asafo__Wire__Link__BodyCase kind, void *body);
 #define WORLD_GOT(kind) (world.mate.n_messages[ASAFO__WIRE__LINK__BODY_##kind])
 #define WORLD_LAST_ID(kind) (world.mate.last_id[ASAFO__WIRE__LINK__BODY_##kind])

@@ -167,7 +167,7 @@ static void another_protocol_version_is_named(void **state)
 	foreigner_meets(&newer, &a);
 	assert_int_equal(a.code, ERR_VERSION);
 	assert_non_null(strstr(a.why, "7 to 9"));
-	assert_non_null(strstr(a.why, "1 to 1"));
+	assert_non_null(strstr(a.why, "1 to 2"));
 	assert_int_equal(a.ups, 0);
 	stop(&a);
 }

@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Two versions side by side. Each setting that came with a version is named in one function, which
+ * takes all of them from one configuration into another: from the defaults, so that a text holds
+ * nothing that an older unit would refuse; from one's own, so that a text of an older unit, which
+ * cannot hold them, does not undo them.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "config/config.h"
+
+CLEANUP_DEFINE(struct config *, config_free)
+
+static const struct config_interface *find_device(const struct config *config, const char *device)
+{
+	for (size_t i = 0; i < config->n_interfaces; i++)
+		if (strcmp(config->interfaces[i].device, device) == 0)
+			return &config->interfaces[i];
+	return NULL;
+}
+
+/* Of what refers to an interface only that stays whose interface is there. */
+static bool has_interface(const struct config *config, const char *name)
+{
+	return name[0] == '\0' || config_interface_find(config, name);
+}
+
+static void take_macs(struct config *config, const struct config *from)
+{
+	for (size_t i = 0; i < config->n_interfaces; i++) {
+		struct config_interface *interface = &config->interfaces[i];
+		const struct config_interface *other = find_device(from, interface->device);
+		static const struct config_interface none = {0};
+
+		if (!other)
+			other = &none;
+		memcpy(interface->active_mac, other->active_mac, sizeof(interface->active_mac));
+		memcpy(interface->standby_mac, other->standby_mac, sizeof(interface->standby_mac));
+	}
+}
+
+static void take_tables(struct config *config, const struct config *from)
+{
+	config->n_secondaries = 0;
+	for (size_t i = 0; i < from->n_secondaries; i++)
+		if (find_device(config, from->secondaries[i].device))
+			config->secondaries[config->n_secondaries++] = from->secondaries[i];
+	config->n_routes = 0;
+	for (size_t i = 0; i < from->n_routes; i++)
+		if (has_interface(config, from->routes[i].interface))
+			config->routes[config->n_routes++] = from->routes[i];
+	config->n_tracks = 0;
+	for (size_t i = 0; i < from->n_tracks; i++)
+		if (has_interface(config, from->tracks[i].interface))
+			config->tracks[config->n_tracks++] = from->tracks[i];
+}
+
+/* A share of the interfaces, where CONFIG has no number of its own. */
+static void take_policy(struct config_failover *failover, const struct config_failover *from)
+{
+	if (failover->interface_policy_percent)
+		failover->interface_policy = 1;
+	failover->interface_policy_percent =
+		failover->interface_policy == 1 ? from->interface_policy_percent : 0;
+}
+
+/* What version 2 has and version 1 had not. */
+static void take_newer(struct config *config, const struct config *from)
+{
+	config->failover.interface_poll_ms = from->failover.interface_poll_ms;
+	config->failover.interface_hold_ms = from->failover.interface_hold_ms;
+	take_policy(&config->failover, &from->failover);
+	config->failover.is_preempt = from->failover.is_preempt;
+	config->failover.preempt_delay_s = from->failover.preempt_delay_s;
+	config->failover.is_config_open = from->failover.is_config_open;
+	take_macs(config, from);
+	take_tables(config, from);
+}
+
+void config_keep_newer(struct config *config, const struct config *local, uint32_t version)
+{
+	if (version < CONFIG_VERSION)
+		take_newer(config, local);
+}
+
+int config_render_for(const struct config *config, uint32_t version, struct buf *text)
+{
+	_cleanup_(config_free_p) struct config *reduced = NULL, *defaults = NULL;
+	int r;
+
+	if (version >= CONFIG_VERSION)
+		return config_render(config, CONFIG_PART_REPLICATED, text);
+	r = config_copy(config, &reduced);
+	if (r == 0)
+		r = config_new(&defaults);
+	if (r < 0)
+		return r;
+	take_newer(reduced, defaults);
+	return config_render(reduced, CONFIG_PART_REPLICATED, text);
+}
+
+/* The line at *AT, without its end; moves *AT behind it. */
+static size_t next_line(const struct buf *text, size_t *at, const char **ret_line)
+{
+	const char *line = (const char *)text->data + *at;
+	const char *end = memchr(line, '\n', text->size - *at);
+	size_t length = end ? (size_t)(end - line) : text->size - *at;
+
+	*at += end ? length + 1 : length;
+	*ret_line = line;
+	return length;
+}
+
+static int append_line(struct buf *lines, const char *mode, size_t mode_length, const char *line,
+		       size_t length)
+{
+	if (line[0] != ' ')
+		return buf_append_format(lines, "%.*s\n", (int)length, line);
+	return buf_append_format(lines, "%.*s:%.*s\n", (int)mode_length, mode, (int)length, line);
+}
+
+int config_newer_lines(const struct config *config, uint32_t version, struct buf *lines)
+{
+	_cleanup_(buf_done) struct buf whole = {0}, reduced = {0};
+	const char *line, *other = NULL, *mode = "";
+	size_t at = 0, at_other = 0, other_length = 0, mode_length = 0;
+	int r = config_render(config, CONFIG_PART_REPLICATED, &whole);
+
+	if (r == 0)
+		r = config_render_for(config, version, &reduced);
+	/* The reduced text is the whole one less some of its lines. */
+	while (r == 0 && at < whole.size) {
+		size_t length = next_line(&whole, &at, &line);
+
+		if (!other && at_other < reduced.size)
+			other_length = next_line(&reduced, &at_other, &other);
+		if (length > 0 && line[0] != ' ') {
+			mode = line;
+			mode_length = length;
+		}
+		if (other && length == other_length && memcmp(line, other, length) == 0)
+			other = NULL;
+		else
+			r = append_line(lines, mode, mode_length, line, length);
+	}
+	return r;
+}
