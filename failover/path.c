@@ -575,5 +575,6 @@ void path_set_clear_statistics(struct path_set *set)
 	for (struct path *path = set->paths; path < set->paths + set->n_paths; path++) {
 		path->sent = path->send_errors = 0;
 		path->uncounted = path->stats.received;
+		path_stats_clear_losses(&path->stats);
 	}
 }

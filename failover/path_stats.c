@@ -87,6 +87,12 @@ uint64_t path_stats_lost(const struct path_stats *stats, uint64_t newest)
 	       (stats->received > 0 && newest > stats->newest ? newest - stats->newest : 0);
 }
 
+void path_stats_clear_losses(struct path_stats *stats)
+{
+	stats->first = stats->newest;
+	stats->lost = 0;
+}
+
 /* ---- latency ---- */
 
 void path_stats_round_trip(struct path_stats *stats, uint32_t rtt_us)

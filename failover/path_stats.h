@@ -34,6 +34,9 @@ void path_stats_heard(struct path_stats *stats, uint64_t boot, uint64_t counter,
 unsigned path_stats_recent_loss(const struct path_stats *stats, uint64_t newest);
 uint64_t path_stats_lost(const struct path_stats *stats, uint64_t newest);
 
+/* Forgets the losses; when the path was last heard, and its round trips, stay. */
+void path_stats_clear_losses(struct path_stats *stats);
+
 void path_stats_round_trip(struct path_stats *stats, uint32_t rtt_us);
 /* Of the last PATH_RTTS, the last one, and the shortest ever; 0: none was measured. */
 uint32_t path_stats_median_us(const struct path_stats *stats);

@@ -59,6 +59,7 @@ struct hello {
 	size_t n_interfaces;
 	uint32_t gap_us;   /* so long nobody served before ... */
 	uint64_t gap_term; /* ... the receiver's activation; 0: nothing was measured */
+	uint64_t active_s; /* seconds as the active unit since it started, and 1; 0: not told */
 	/* from the header */
 	uint64_t boot;
 	uint64_t counter;

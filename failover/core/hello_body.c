@@ -74,6 +74,7 @@ int hello_body_pack(const struct hello *hello, size_t max, uint8_t *ret_data, si
 	message.forced = hello->view.is_forced;
 	message.gap_us = hello->gap_us;
 	message.gap_term = hello->gap_term;
+	message.active_s = hello->active_s;
 	message.may_activate = hello->view.may_activate;
 	message.serving = hello->view.is_serving;
 	message.lineage = hello->view.position.lineage;
@@ -152,6 +153,7 @@ int hello_body_unpack(const uint8_t *data, size_t size, struct hello *ret_hello)
 	}
 	ret_hello->gap_us = message->gap_us;
 	ret_hello->gap_term = message->gap_term;
+	ret_hello->active_s = message->active_s;
 	copy_printable(message->software, sizeof(ret_hello->software), ret_hello->software);
 	return 0;
 }

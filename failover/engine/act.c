@@ -60,6 +60,18 @@ static void persist_term(struct engine *engine, uint64_t term, bool is_activatio
 	}
 }
 
+/* An ASA counts all times together. Who turns failover off goes on to serve. */
+static void count_active_time(struct engine *engine)
+{
+	bool is_counted = engine->active_since.ns != MONOTIME_NEVER.ns;
+
+	if (engine_is_active(engine) == is_counted)
+		return;
+	if (is_counted)
+		engine->active_ns += monotime_since(monotime_now(), engine->active_since);
+	engine->active_since = is_counted ? MONOTIME_NEVER : monotime_now();
+}
+
 static void transition(struct engine *engine, const struct fo_action *action)
 {
 	struct timespec ts;
@@ -74,10 +86,9 @@ static void transition(struct engine *engine, const struct fo_action *action)
 	history_changed(engine);
 	report_transition(engine, action);
 	replication_on_role(engine->replication);
-	if (action->to == FO_STATE_ACTIVE) {
-		engine->active_since = monotime_now();
+	count_active_time(engine);
+	if (action->to == FO_STATE_ACTIVE)
 		replication_on_active(engine->replication);
-	}
 	/* Standby addresses come and go with the state; the active ones with CLAIM and RELEASE. */
 	if (!fo_state_is_active(action->to) && action->to != FO_STATE_DISABLED)
 		engine->addresses.is_follow_due = true;

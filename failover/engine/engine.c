@@ -143,6 +143,15 @@ bool engine_is_active(const struct engine *engine)
 	return engine->is_started && fo_fsm_is_active(&engine->fsm);
 }
 
+uint64_t engine_active_s(const struct engine *engine)
+{
+	uint64_t ns = engine->active_ns;
+
+	if (engine->active_since.ns != MONOTIME_NEVER.ns)
+		ns += monotime_since(monotime_now(), engine->active_since);
+	return ns / MONOTIME_NS_PER_SEC;
+}
+
 bool engine_hears_mate(const struct engine *engine)
 {
 	uint64_t hold_ns = engine->config->failover.hold_ms * MONOTIME_NS_PER_MS;
@@ -206,6 +215,7 @@ void engine_send_hello(struct engine *engine)
 			      .hold_ms = engine->config->failover.hold_ms,
 			      .gap_us = engine->switchover.gap_us,
 			      .gap_term = engine->switchover.term,
+			      .active_s = engine_active_s(engine) + 1,
 			      .software = PACKAGE_VERSION};
 	uint8_t data[HELLO_SIZE_MAX];
 	size_t size;
@@ -237,6 +247,7 @@ int engine_new(sd_event *event, const struct child_options *options, struct engi
 	engine->options = *options;
 	engine->rooms.control_fd = -1;
 	engine->alive_at = engine->started_at = monotime_now();
+	engine->active_since = MONOTIME_NEVER;
 	fo_fsm_init(&engine->fsm);
 	r = getrandom(&engine->pair.boot, sizeof(engine->pair.boot), 0) < 0 ? -errno : 0;
 	if (r == 0)

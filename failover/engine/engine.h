@@ -56,6 +56,7 @@ struct engine_mate {
 	struct engine_position position; /* count is not in a hello */
 	struct monotime heard_at;
 	char software[32];
+	uint64_t active_s; /* as hello.h has it */
 	int64_t lost_at;   /* seconds since 1970, when its hellos last stopped unannounced; 0: never
 			    */
 	char reported[32]; /* the release that the log was told of */
@@ -168,8 +169,9 @@ struct engine {
 	struct clockwatch clockwatch;
 	struct traffic traffic;
 	sd_event_source *timer;
-	struct monotime alive_at; /* the loop was seen turning */
-	struct monotime active_since, started_at;
+	struct monotime alive_at;		  /* the loop was seen turning */
+	struct monotime active_since, started_at; /* NEVER: does not serve */
+	uint64_t active_ns;			  /* in this life, up to active_since */
 	uint64_t config_generation;
 	bool is_role_due;	 /* fronts and supervisor are to be told of the state */
 	bool has_config;	 /* the startup-config was applied */
@@ -187,6 +189,8 @@ void engine_feed_type(struct engine *engine, enum fo_event_type type);
 void engine_send_hello(struct engine *engine);
 /* True where this unit serves as the active one. */
 bool engine_is_active(const struct engine *engine);
+/* So many seconds was it active in this life, all times together. */
+uint64_t engine_active_s(const struct engine *engine);
 /* True while the mate was heard within its holdtime. */
 bool engine_hears_mate(const struct engine *engine);
 /* The sentence that refuses a change on a unit that is not active: says where to do it. */

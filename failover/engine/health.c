@@ -495,9 +495,13 @@ static void show_unmonitored(const struct engine_health *health,
 		word = HEALTH_LINK_DOWN;
 	else if (!link.has_carrier)
 		word = HEALTH_NO_LINK;
-	*ret_shown = (struct engine_health_shown){
-		health_word_text(word), health_monitoring_text(HEALTH_NOT_MONITORED, false),
-		"Unknown", health_monitoring_text(HEALTH_NOT_MONITORED, false), false};
+	*ret_shown =
+		(struct engine_health_shown){health_word_text(word),
+					     health_monitoring_text(HEALTH_NOT_MONITORED, false),
+					     "Unknown",
+					     health_monitoring_text(HEALTH_NOT_MONITORED, false),
+					     false,
+					     false};
 }
 
 void engine_health_show_interface(const struct engine_health *health,
@@ -517,7 +521,8 @@ void engine_health_show_interface(const struct engine_health *health,
 		is_told ? health_word_text(port->state.mate.word) : "Unknown",
 		health_monitoring_text(port->state.mate.word,
 				       is_told && port->state.mate.hears_mate),
-		health_word_is_failed(port->state.word)};
+		health_word_is_failed(port->state.word),
+		is_told && health_word_is_failed(port->state.mate.word)};
 }
 
 const char *engine_health_trouble(const struct engine_health *health)

@@ -32,6 +32,7 @@ struct engine_health_shown {
 	const char *status, *monitoring;	   /* "Normal", "Monitored" */
 	const char *mate_status, *mate_monitoring; /* "Unknown" where the mate does not say */
 	bool is_failed;				   /* monitored, and counts against this unit */
+	bool is_mate_failed;			   /* ... against the mate */
 };
 void engine_health_show_interface(const struct engine_health *health,
 				  const struct config_interface *interface,

@@ -70,6 +70,7 @@ static void take_hello(struct engine *engine, const struct hello *hello)
 	mate->boot = hello->boot;
 	mate->counter = hello->counter;
 	mate->view = hello->view;
+	mate->active_s = hello->active_s;
 	mate->heard_at = monotime_now();
 	mate->position.term = hello->view.position.term;
 	mate->position.seq = hello->view.position.seq;

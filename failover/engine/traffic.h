@@ -21,7 +21,8 @@ struct traffic_count {
 
 struct traffic {
 	struct traffic_count counts[TRAFFIC__MAX];
-	size_t queued_max; /* bytes that waited at once */
+	size_t queued_max;	  /* bytes that waited at once */
+	uint64_t bytes_uncounted; /* that the link had sent when the counts were cleared */
 };
 
 /* KIND is wire.Link's case. CODE: what link_send said; QUEUED: what waits now. */

@@ -118,7 +118,8 @@ void method_clear_statistics(struct control_call *call, struct json_object *para
 	struct engine *engine = userdata;
 
 	(void)parameters;
-	memset(&engine->traffic, 0, sizeof(engine->traffic));
+	engine->traffic = (struct traffic){
+		.bytes_uncounted = engine->pair.link ? link_bytes_sent(engine->pair.link) : 0};
 	if (engine->pair.paths)
 		path_set_clear_statistics(engine->pair.paths);
 	hooks_clear_counts(engine->hooks);

@@ -4,6 +4,8 @@
 
 #include <errno.h>
 #include <grp.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -194,6 +196,16 @@ void json_add_number(struct json_object *object, const char *key, int64_t value)
 void json_add_flag(struct json_object *object, const char *key, bool value)
 {
 	(void)json_object_object_add(object, key, json_object_new_boolean(value));
+}
+
+void json_add_thousandths(struct json_object *object, const char *key, uint64_t thousandths)
+{
+	char text[32];
+
+	(void)snprintf(text, sizeof(text), "%" PRIu64 ".%03u", thousandths / 1000,
+		       (unsigned)(thousandths % 1000));
+	(void)json_object_object_add(object, key,
+				     json_object_new_double_s((double)thousandths / 1000, text));
 }
 
 void json_add_hex(struct json_object *object, const char *key, const uint8_t *data, size_t size)

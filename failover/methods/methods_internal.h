@@ -35,10 +35,16 @@ bool require_active(struct engine *engine, struct control_call *call);
 void json_add_text(struct json_object *object, const char *key, const char *value);
 void json_add_number(struct json_object *object, const char *key, int64_t value);
 void json_add_flag(struct json_object *object, const char *key, bool value);
+/* A number with three decimals, and no more. */
+void json_add_thousandths(struct json_object *object, const char *key, uint64_t thousandths);
 void json_add_hex(struct json_object *object, const char *key, const uint8_t *data, size_t size);
 void json_add_address(struct json_object *object, const char *key,
 		      const struct config_address *address);
 struct json_object *json_interfaces(const struct engine *engine);
+/* Why this unit is where it is, in words beyond the machine's reason; empty: nothing. Borrowed. */
+const char *engine_trouble(const struct engine *engine);
+/* All that somebody should mend, the most pressing first. */
+struct json_object *json_troubles(const struct engine *engine);
 /* "inside: Failed", of each monitored interface that does not work. */
 void json_add_failed_interfaces(const struct engine *engine, struct json_object *array);
 /* The ways that hellos take. */

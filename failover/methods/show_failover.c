@@ -26,57 +26,9 @@ static const char *role_text(const struct engine *engine)
 	return engine_is_active(engine) ? "active" : "standby";
 }
 
-/* Why this unit is where it is, in words beyond the machine's reason. */
-static const char *trouble(const struct engine *engine)
-{
-	if (engine->store.why[0])
-		return engine->store.why;
-	if (engine->config->failover.is_enabled && !engine->pair.has_keys)
-		return ENGINE_NO_KEY;
-	if (engine_health_trouble(engine->health))
-		return engine_health_trouble(engine->health);
-	return stranger_trouble(engine);
-}
-
-static void add_sentence(struct json_object *array, const char *sentence)
-{
-	if (sentence[0])
-		(void)json_object_array_add(array, json_object_new_string(sentence));
-}
-
 static uint64_t suspended_s(const struct engine *engine)
 {
 	return monotime_since(engine->fsm.flap.until, monotime_now()) / MONOTIME_NS_PER_SEC;
-}
-
-/* Everything that somebody should mend, the most pressing first. */
-static struct json_object *show_troubles(const struct engine *engine)
-{
-	struct json_object *array = json_object_new_array();
-	struct why why;
-
-	add_sentence(array, trouble(engine));
-	if (fo_fsm_is_suspended(&engine->fsm, monotime_now())) {
-		(void)why_set(&why, 0,
-			      "the units switched back and forth: this one makes no change of its "
-			      "own will for %" PRIu64 " s more; show failover history details has "
-			      "the reasons",
-			      suspended_s(engine));
-		add_sentence(array, why.text);
-	}
-	if (engine->fsm.flags.is_maintenance)
-		add_sentence(array,
-			     "this unit is in maintenance: it takes over only when asked to");
-	if (engine_hears_mate(engine) && engine->mate.view.is_maintenance)
-		add_sentence(array, "the other unit is in maintenance: it takes over only when "
-				    "asked to");
-	if (replication_version_trouble(engine->replication, &why))
-		add_sentence(array, why.text);
-	for (size_t i = 0; collision_get(engine, i, &why); i++)
-		add_sentence(array, why.text);
-	for (size_t i = 0; clockwatch_trouble(engine, i, &why); i++)
-		add_sentence(array, why.text);
-	return array;
 }
 
 static struct json_object *show_health(const struct fo_health *health)
@@ -115,7 +67,8 @@ static struct json_object *show_lacking(const struct engine *engine)
 	struct json_object *array = json_object_new_array();
 
 	for (size_t i = 0; i < engine->lacking.n; i++)
-		add_sentence(array, engine->lacking.names[i]);
+		(void)json_object_array_add(array,
+					    json_object_new_string(engine->lacking.names[i]));
 	return array;
 }
 
@@ -166,6 +119,8 @@ static struct json_object *show_mate(const struct engine *engine)
 	json_add_text(object, "reason", is_heard ? "None" : "Comm Failure");
 	json_add_number(object, "last_heard_ms",
 			mate->was_heard ? (int64_t)(ago / MONOTIME_NS_PER_MS) : -1);
+	if (mate->active_s > 0)
+		json_add_number(object, "active_seconds", (int64_t)mate->active_s - 1);
 	json_add_text(object, "software", mate->software);
 	json_add_number(object, "term", (int64_t)mate->view.term);
 	(void)json_object_object_add(object, "position", show_mate_position(engine));
@@ -218,7 +173,9 @@ static struct json_object *show_last_failover(const struct engine *engine)
 	for (size_t i = 0; i < engine->history.n_rows; i++) {
 		const struct history_row *row = history_get(&engine->history, i);
 
-		if (fo_state_is_active(row->from) == fo_state_is_active(row->to))
+		/* Who turns failover off goes on to serve. */
+		if (fo_state_is_active(row->from) == fo_state_is_active(row->to) ||
+		    row->from == FO_STATE_DISABLED || row->to == FO_STATE_DISABLED)
 			continue;
 		at = (int64_t)(row->realtime_ns / MONOTIME_NS_PER_SEC);
 		reason = fo_reason_text(row->reason);
@@ -257,8 +214,6 @@ void method_show_failover(struct control_call *call, struct json_object *paramet
 {
 	const struct engine *engine = userdata;
 	struct json_object *result = json_object_new_object();
-	bool is_active = engine_is_active(engine);
-	uint64_t active_ns = is_active ? monotime_since(monotime_now(), engine->active_since) : 0;
 
 	(void)parameters;
 	json_add_flag(result, "enabled", engine->config->failover.is_enabled);
@@ -267,8 +222,8 @@ void method_show_failover(struct control_call *call, struct json_object *paramet
 	json_add_text(result, "role", role_text(engine));
 	json_add_text(result, "state", fo_state_text(engine->fsm.state));
 	json_add_text(result, "reason", fo_reason_text(engine->fsm.reason));
-	json_add_text(result, "trouble", trouble(engine));
-	(void)json_object_object_add(result, "troubles", show_troubles(engine));
+	json_add_text(result, "trouble", engine_trouble(engine));
+	(void)json_object_object_add(result, "troubles", json_troubles(engine));
 	(void)json_object_object_add(result, "health", show_health(&engine->fsm.health));
 	json_add_flag(result, "maintenance", engine->fsm.flags.is_maintenance);
 	json_add_number(result, "suspended_seconds", (int64_t)suspended_s(engine));
@@ -281,7 +236,7 @@ void method_show_failover(struct control_call *call, struct json_object *paramet
 	(void)json_object_object_add(result, "failover_link", json_failover_link(engine));
 	(void)json_object_object_add(result, "links", json_links(engine));
 	(void)json_object_object_add(result, "link", show_link(engine));
-	json_add_number(result, "active_seconds", (int64_t)(active_ns / MONOTIME_NS_PER_SEC));
+	json_add_number(result, "active_seconds", (int64_t)engine_active_s(engine));
 	(void)json_object_object_add(result, "last_failover", show_last_failover(engine));
 	(void)json_object_object_add(result, "mate", show_mate(engine));
 	(void)json_object_object_add(result, "interfaces", json_interfaces(engine));

@@ -37,9 +37,9 @@ static const char *mate_unit(const struct engine *engine)
 static struct json_object *json_row(const char *unit, int64_t realtime_ns, uint64_t term)
 {
 	struct json_object *object = json_object_new_object();
-	double ms = (double)(realtime_ns / (int64_t)MONOTIME_NS_PER_MS);
+	uint64_t ns = realtime_ns > 0 ? (uint64_t)realtime_ns : 0;
 
-	(void)json_object_object_add(object, "at", json_object_new_double(ms / 1000.0));
+	json_add_thousandths(object, "at", ns / MONOTIME_NS_PER_MS);
 	json_add_text(object, "unit", unit);
 	json_add_number(object, "term", (int64_t)term);
 	return object;

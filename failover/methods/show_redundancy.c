@@ -46,6 +46,8 @@ static const char *manual_switchover(const struct engine *engine, bool is_duplex
 		return "disabled (system is simplex (no peer unit))";
 	if (!engine_is_active(engine))
 		return "cannot be initiated from this the standby unit";
+	if (engine->mate.view.is_maintenance)
+		return "disabled (peer unit is in maintenance mode)";
 	if (engine->mate.view.state != FO_STATE_STANDBY_READY)
 		return "disabled (peer unit not yet in terminal standby state)";
 	return "enabled";

@@ -76,16 +76,13 @@ static struct json_object *show_other(const struct engine *engine)
 			       mate->lost_at);
 }
 
-/* Of the latest replication since the start, as on an ASA; whether the units are level now, `show
- * failover` says. */
-static const char *configuration_state(const struct engine *engine)
+/* NULL: there was none. Done is: both stores and both configurations were equal when it ended. */
+static const char *configuration_state(const struct engine *engine, bool is_active)
 {
-	const struct replication_result *last = replication_last(engine->replication);
-	bool is_active = engine_is_active(engine);
+	const struct replication_result *last = replication_last_as(engine->replication, is_active);
 
-	if (replication_is_busy(engine->replication))
+	if (engine_is_active(engine) == is_active && replication_is_busy(engine->replication))
 		return is_active ? "Config Syncing" : "Config Syncing - STANDBY";
-	/* Done is: both stores and both configurations were equal when it ended. */
 	if (last->at == 0 || last->code < 0)
 		return NULL;
 	if (last->mode && strcmp(last->mode, "equal") == 0)
@@ -93,18 +90,32 @@ static const char *configuration_state(const struct engine *engine)
 	return is_active ? "Sync Done" : "Sync Done - STANDBY";
 }
 
+/* Of the latest replication since the start in each role that this unit had, as on an ASA; whether
+ * the units are level now, `show failover` says. */
+static struct json_object *show_configuration_states(const struct engine *engine)
+{
+	static const bool roles[] = {true, false};
+	struct json_object *lines = json_object_new_array();
+
+	for (size_t i = 0; i < ARRAY_SIZE(roles); i++) {
+		const char *state = configuration_state(engine, roles[i]);
+
+		if (state)
+			(void)json_object_array_add(lines, json_object_new_string(state));
+	}
+	return lines;
+}
+
 void method_show_state(struct control_call *call, struct json_object *parameters, void *userdata)
 {
 	const struct engine *engine = userdata;
-	struct json_object *result = json_object_new_object(), *lines = json_object_new_array();
-	const char *state = configuration_state(engine);
+	struct json_object *result = json_object_new_object();
 
 	(void)parameters;
 	(void)json_object_object_add(result, "this", show_this(engine));
 	(void)json_object_object_add(result, "other", show_other(engine));
-	if (state)
-		(void)json_object_array_add(lines, json_object_new_string(state));
-	(void)json_object_object_add(result, "configuration_state", lines);
+	(void)json_object_object_add(result, "configuration_state",
+				     show_configuration_states(engine));
 	json_add_text(result, "communication_state", engine_hears_mate(engine) ? "Mac set" : "");
 	(void)json_object_object_add(result, "clock", json_clock(engine));
 	control_call_reply(call, result);

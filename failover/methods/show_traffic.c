@@ -15,9 +15,7 @@ struct json_object *json_clock(const struct engine *engine)
 
 	json_add_text(object, "class", fo_clock_text(clock->class));
 	json_add_number(object, "skew_ms", clock->skew_ns / (int64_t)MONOTIME_NS_PER_MS);
-	(void)json_object_object_add(
-		object, "uncertainty_ms",
-		json_object_new_double((double)(clock->uncertainty_ns / 1000) / 1000.0));
+	json_add_thousandths(object, "uncertainty_ms", (uint64_t)clock->uncertainty_ns / 1000);
 	for (size_t i = 0; i < watch->n_misfits; i++)
 		(void)json_object_array_add(names, json_object_new_string(watch->misfits[i].name));
 	(void)json_object_object_add(object, "not_valid_on_both", names);
@@ -46,6 +44,15 @@ static struct json_object *show_queue(uint64_t current, uint64_t max, uint64_t t
 	return object;
 }
 
+/* A link that was made anew counts from 0. */
+static uint64_t bytes_sent(const struct engine *engine)
+{
+	uint64_t sent = engine->pair.link ? link_bytes_sent(engine->pair.link) : 0;
+	uint64_t before = engine->traffic.bytes_uncounted;
+
+	return sent > before ? sent - before : 0;
+}
+
 struct json_object *json_logical_update(const struct engine *engine)
 {
 	const struct traffic *traffic = &engine->traffic;
@@ -68,9 +75,9 @@ struct json_object *json_logical_update(const struct engine *engine)
 	(void)json_object_object_add(object, "objects", rows);
 	/* A message is worked off when it comes. */
 	(void)json_object_object_add(object, "receive_queue", show_queue(0, 0, all.received));
-	(void)json_object_object_add(object, "transmit_queue_bytes",
-				     show_queue(link ? link_queued(link) : 0, traffic->queued_max,
-						link ? link_bytes_sent(link) : 0));
+	(void)json_object_object_add(
+		object, "transmit_queue_bytes",
+		show_queue(link ? link_queued(link) : 0, traffic->queued_max, bytes_sent(engine)));
 	return object;
 }
 

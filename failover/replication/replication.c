@@ -143,6 +143,11 @@ const char *replication_mode_text(enum sync_mode mode)
 	return (unsigned)mode < SYNC_MODE__MAX ? texts[mode] : "";
 }
 
+bool replication_is_given_up(enum sync_cause cause)
+{
+	return cause == SYNC_CAUSE_ROLE || cause == SYNC_CAUSE_STOPPED;
+}
+
 void replication_cause(enum sync_cause cause, int code, const struct replication_input *input,
 		       struct why *ret_why)
 {
@@ -252,6 +257,12 @@ void replication_position_fill(const struct engine_position *position,
 const struct replication_result *replication_last(const struct replication *replication)
 {
 	return &replication->last;
+}
+
+const struct replication_result *replication_last_as(const struct replication *replication,
+						     bool is_active)
+{
+	return is_active ? &replication->last_sent : &replication->last_received;
 }
 
 bool replication_is_busy(const struct replication *replication)

@@ -112,6 +112,9 @@ bool replication_message(struct replication *replication, const Asafo__Wire__Lin
 
 /* The latest finished one (code, figures); at is 0 when there was none since the start. */
 const struct replication_result *replication_last(const struct replication *replication);
+/* ... that it sent as the active unit, or received as the standby; never: its time is 0. */
+const struct replication_result *replication_last_as(const struct replication *replication,
+						     bool is_active);
 bool replication_is_busy(const struct replication *replication);
 /* A session waits for the link to come back. */
 bool replication_is_paused(const struct replication *replication);

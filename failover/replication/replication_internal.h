@@ -63,7 +63,7 @@ struct replication {
 	struct engine *engine;
 	struct replication_send send;
 	struct replication_receive receive;
-	struct replication_result last;
+	struct replication_result last, last_sent, last_received;
 	sd_event_source *timeout;
 	uint32_t next_id;
 	struct monotime ended_at; /* the latest that this unit sent */
@@ -107,6 +107,8 @@ const char *replication_mode_text(enum sync_mode mode);
 /* The sentence for the end of a session. */
 void replication_cause(enum sync_cause cause, int code, const struct replication_input *input,
 		       struct why *ret_why);
+/* It ended because this unit has another role now, which is no failure. */
+bool replication_is_given_up(enum sync_cause cause);
 struct sync_place replication_place(const struct engine_position *position);
 struct engine_position replication_position(const struct sync_place *place);
 bool replication_send_message(struct replication *replication, const Asafo__Wire__Link *message);

@@ -294,6 +294,13 @@ static int send_message(struct replication *replication, const struct sync_actio
 
 /* ---- the steps ---- */
 
+static void forget(struct replication_receive *receive)
+{
+	free(TAKE_PTR(receive->config_text));
+	receive->config_size = 0;
+	receive->result = (struct replication_result){0};
+}
+
 static void finish(struct replication *replication, const struct sync_action *action,
 		   const struct replication_input *input)
 {
@@ -305,6 +312,13 @@ static void finish(struct replication *replication, const struct sync_action *ac
 	result.at = time(NULL);
 	result.ms = monotime_since(monotime_now(), receive->started_at) / MONOTIME_NS_PER_MS;
 	replication_cause(action->cause, action->code, input, &result.why);
+	if (replication_is_given_up(action->cause)) {
+		/* With each planned switchover: nothing failed, and what was last received is so
+		 * still. */
+		log_line(LOG_INFO, "the replication from the mate: %s", result.why.text);
+		forget(receive);
+		return;
+	}
 	if (action->code < 0) {
 		report(replication->engine, LOG_CRIT, 709007, NULL,
 		       "Configuration replication failed: %s", result.why.text);
@@ -324,10 +338,8 @@ static void finish(struct replication *replication, const struct sync_action *ac
 			report(replication->engine, LOG_INFO, 709011, NULL,
 			       "Total time to sync the config time %" PRIu64 " ms", result.ms);
 	}
-	replication->last = result;
-	free(TAKE_PTR(receive->config_text));
-	receive->config_size = 0;
-	receive->result = (struct replication_result){0};
+	replication->last = replication->last_received = result;
+	forget(receive);
 }
 
 static void tell(struct replication *replication, const struct sync_action *action)

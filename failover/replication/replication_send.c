@@ -62,8 +62,13 @@ static void go_on(struct replication *replication, bool is_again)
 		replication_answer_waiters(replication, &result);
 }
 
-static void tell_end(struct replication *replication, const struct replication_result *result)
+static void tell_end(struct replication *replication, const struct replication_result *result,
+		     enum sync_cause cause)
 {
+	if (replication_is_given_up(cause)) {
+		log_line(LOG_INFO, "the replication to the mate: %s", result->why.text);
+		return;
+	}
 	if (result->code < 0) {
 		report(replication->engine, LOG_CRIT, 709007, NULL,
 		       "Configuration replication failed for command write standby: %s",
@@ -71,8 +76,8 @@ static void tell_end(struct replication *replication, const struct replication_r
 		return;
 	}
 	report(replication->engine, LOG_ALERT, 709004, NULL,
-	       "End Configuration Replication (ACT): %" PRIu64 " items, %" PRIu64 " bytes, %s",
-	       result->items, result->bytes, result->mode);
+	       "End Configuration Replication (ACT): %" PRIu64 " item%s, %" PRIu64 " bytes, %s",
+	       result->items, result->items == 1 ? "" : "s", result->bytes, result->mode);
 	report(replication->engine, LOG_INFO, 709011, NULL,
 	       "Total time to sync the config time %" PRIu64 " ms", result->ms);
 	engine_mate_is_complete(replication->engine);
@@ -97,7 +102,7 @@ static void finish(struct replication *replication, const struct sync_action *ac
 		memcpy(result.digest, send->machine.target.digest, sizeof(result.digest));
 	}
 	replication_cause(action->cause, action->code, input, &result.why);
-	replication->last = result;
+	replication->last = replication->last_sent = result;
 	replication->ended_at = monotime_now();
 	replication->catch_up_ms =
 		action->code == 0 ? CATCH_UP_FIRST_MS : 2 * replication->catch_up_ms;
@@ -105,7 +110,7 @@ static void finish(struct replication *replication, const struct sync_action *ac
 		replication->catch_up_ms = CATCH_UP_MAX_MS;
 	send->on_progress = NULL;
 	send->result = (struct replication_result){0};
-	tell_end(replication, &result);
+	tell_end(replication, &result, action->cause);
 	if (on_progress)
 		on_progress(&result, true, userdata);
 	replication_answer_waiters(replication, &result);

@@ -48,12 +48,28 @@ expect "names what the standby lacks" says a 'The standby lacks: 1 item \(vpn\):
 expect "and makes a check warn" exits 1 asafo a check
 expect "until it has it" asafo a write-standby
 expect "(the check is well again)" until_true 5 exits 0 asafo a check
+expect "a switchover that is asked for" asafo b failover active
+until_true 5 exits 0 asafo a check
+expect "is no failed replication" not_logged a '709007'
+expect "nor on the other unit" not_logged b '709007'
+expect "who was both roles shows the replication of both" says b '^        Sync (Done|Skipped) - STANDBY$' show failover state
+expect "an ASA counts the active time of all times" until_true 3 says a '^                Active time: [1-9][0-9]* \(sec\)$' show failover
+expect "back again" asafo a failover active
+until_true 5 exits 0 asafo a check
+lab cut a fover
+expect "a failover link that carries nothing makes a check warn" until_true 5 exits 1 asafo b check
+expect "and is named" says b '^Trouble: no hello of the mate comes on the failover link fover \(eth2\)' show failover
+lab heal
+expect "until it is repaired" until_true 5 exits 0 asafo b check
+expect "the statistics begin anew" asafo b clear failover statistics
+same "losses, too" "$(asafo b --json show failover statistics | jq '[.paths[].lost] | add')" 0
 
 lab power a off
 wait_state b Active
 expect "the loss of the mate has its number" logged b '%ASAFO-1-103001: \(Secondary\) No response from other firewall \(reason code = [0-9]\)'
 expect "the takeover has its number" logged b '%ASAFO-1-104001: \(Secondary\) Switching to ACTIVE - HELLO not heard from mate'
 expect "the mate is shown as failed" says b '^               Failed         Comm Failure             [0-9:]{8} ' show failover state
+expect "in each view" says b '^        Other host: Primary - Failed$' show failover
 expect "the redundancy is gone" says b '^Communications = Down      Reason: Simplex mode$' show redundancy state
 expect "a check warns" exits 1 asafo b check
 expect "details without a mate are this unit's" says b '^Only this unit.s rows: ' show failover history details

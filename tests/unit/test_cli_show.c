@@ -167,6 +167,18 @@ static void a_fresh_unit_shows_what_is_missing(void **state)
 	assert_null(strstr(output, "Last Failover"));
 }
 
+/* As `show failover state` has it: who was heard and is not any more has failed. */
+static void a_mate_that_fell_silent_is_shown_as_failed(void **state)
+{
+	(void)state;
+	shown(render_failover,
+	      "{\"enabled\":true,\"unit\":\"primary\",\"role\":\"active\",\"state\":\"Active\","
+	      "\"active_seconds\":7,\"mate\":{\"heard\":false,\"unit\":\"secondary\",\"state\":"
+	      "\"Failed\",\"active_seconds\":5},\"interfaces\":[],\"paths\":[]}");
+	contains(output, "        Other host: Secondary - Failed\n"
+			 "                Active time: 5 (sec)\n");
+}
+
 static void set_long_names(struct json_object *result)
 {
 	struct json_object *list, *item;
@@ -264,6 +276,7 @@ int main(void)
 		cmocka_unit_test(a_history_has_a_line_for_the_time_and_one_for_the_states),
 		cmocka_unit_test(details_say_which_unit_and_why_the_other_is_missing),
 		cmocka_unit_test(a_fresh_unit_shows_what_is_missing),
+		cmocka_unit_test(a_mate_that_fell_silent_is_shown_as_failed),
 		cmocka_unit_test(long_names_do_not_break_the_table),
 		cmocka_unit_test(nothing_from_outside_steers_the_terminal),
 		cmocka_unit_test(colour_is_only_where_it_is_wanted),

@@ -68,6 +68,22 @@ static void a_silent_path_loses_what_comes_on_the_others(void **state)
 	assert_int_equal(path_stats_lost(&stats, 200), 0);
 }
 
+static void losses_that_were_cleared_are_not_counted_again(void **state)
+{
+	struct path_stats stats = {0};
+
+	(void)state;
+	hear(&stats, 1, 100);
+	hear(&stats, 111, 120);
+	assert_int_equal(path_stats_lost(&stats, stats.newest), 10);
+	path_stats_clear_losses(&stats);
+	assert_int_equal(path_stats_lost(&stats, stats.newest), 0);
+	assert_int_equal(path_stats_recent_loss(&stats, stats.newest), 0);
+	hear(&stats, 105, 105); /* late, and of before */
+	hear(&stats, 122, 122);
+	assert_int_equal(path_stats_lost(&stats, stats.newest), 1);
+}
+
 static void the_recent_loss_forgets(void **state)
 {
 	struct path_stats stats = {0};
@@ -164,6 +180,7 @@ int main(void)
 		cmocka_unit_test(what_does_not_come_is_lost),
 		cmocka_unit_test(what_comes_late_or_twice_is_counted_once),
 		cmocka_unit_test(a_silent_path_loses_what_comes_on_the_others),
+		cmocka_unit_test(losses_that_were_cleared_are_not_counted_again),
 		cmocka_unit_test(the_recent_loss_forgets),
 		cmocka_unit_test(a_new_boot_of_the_mate_begins_to_count_anew),
 		cmocka_unit_test(any_order_of_arrival_adds_up),

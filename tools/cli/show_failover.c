@@ -150,9 +150,8 @@ static void print_hosts(const struct screen *screen, struct json_object *result)
 		     view_number(result, "active_seconds", 0));
 	print_health(screen, view_object(result, "health"), "score");
 	print_interfaces(screen, result, false);
-	if (!view_flag(mate, "heard"))
-		mate_state = "Not Detected";
-	print_host(screen, "Other host", *mate_unit ? mate_unit : unit_other(unit), mate_state);
+	print_host(screen, "Other host", *mate_unit ? mate_unit : unit_other(unit),
+		   *mate_state ? mate_state : "Not Detected");
 	if (view_has(mate, "active_seconds"))
 		screen_print(screen, "                Active time: %" PRId64 " (sec)\n",
 			     view_number(mate, "active_seconds", 0));
@@ -190,9 +189,9 @@ static void print_last_replication(const struct screen *screen, struct json_obje
 	screen_print(screen, "        Last: ");
 	screen_style(screen, view_flag(last, "ok") ? SCREEN_GOOD : SCREEN_BAD, "%s",
 		     view_flag(last, "ok") ? "ok" : "failed");
-	screen_print(screen, " at %s, %s, %" PRId64 " items, %s in %s\n",
+	screen_print(screen, " at %s, %s, %" PRId64 " item%s, %s in %s\n",
 		     format_time(view_number(last, "at", 0), &at), view_text(last, "mode"),
-		     view_number(last, "items", 0),
+		     view_number(last, "items", 0), view_number(last, "items", 0) == 1 ? "" : "s",
 		     format_bytes(view_number(last, "bytes", 0), &bytes),
 		     format_ms(view_number(last, "ms", 0), &ms));
 }

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What somebody should mend, in sentences: `show failover` lists them under Trouble, and `asafo
+ * check` warns of each. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "failover/engine/health.h"
+#include "failover/engine/stranger.h"
+#include "failover/methods/methods_internal.h"
+#include "failover/replication/replication.h"
+
+static void add_sentence(struct json_object *array, const char *sentence)
+{
+	if (sentence[0])
+		(void)json_object_array_add(array, json_object_new_string(sentence));
+}
+
+const char *engine_trouble(const struct engine *engine)
+{
+	if (engine->store.why[0])
+		return engine->store.why;
+	if (engine->config->failover.is_enabled && !engine->pair.has_keys)
+		return ENGINE_NO_KEY;
+	if (engine_health_trouble(engine->health))
+		return engine_health_trouble(engine->health);
+	return stranger_trouble(engine);
+}
+
+static void add_suspension(const struct engine *engine, struct json_object *array)
+{
+	struct monotime now = monotime_now();
+	struct why why;
+
+	if (!fo_fsm_is_suspended(&engine->fsm, now))
+		return;
+	(void)why_set(&why, 0,
+		      "the units switched back and forth: this one makes no change of its own will "
+		      "for %" PRIu64 " s more; show failover history details has the reasons",
+		      monotime_since(engine->fsm.flap.until, now) / MONOTIME_NS_PER_SEC);
+	add_sentence(array, why.text);
+}
+
+/* Where the mate is not heard at all, that is what is said. */
+static void add_links(const struct engine *engine, struct json_object *array)
+{
+	size_t n = engine->pair.paths ? path_set_count(engine->pair.paths) : 0;
+	struct why why;
+
+	if (!engine_hears_mate(engine))
+		return;
+	for (size_t i = 0; i < n; i++) {
+		struct path_statistics path;
+
+		path_set_statistics(engine->pair.paths, i, &path);
+		if (!path.is_failover_link || path.state == PATH_STATE_UP)
+			continue;
+		(void)why_set(&why, 0,
+			      "no hello of the mate comes on the failover link %s (%s): repair it, "
+			      "nobody fails over for that alone",
+			      path.name, path.device);
+		add_sentence(array, why.text);
+	}
+}
+
+static void add_interface(struct json_object *array, const char *name, const char *whose,
+			  const char *status)
+{
+	struct why why;
+
+	(void)why_set(&why, 0, "interface %s of %s unit: %s", name, whose, status);
+	add_sentence(array, why.text);
+}
+
+static void add_interfaces(const struct engine *engine, struct json_object *array)
+{
+	for (size_t i = 0; i < engine->config->n_interfaces; i++) {
+		const struct config_interface *interface = &engine->config->interfaces[i];
+		struct engine_health_shown shown;
+
+		engine_health_show_interface(engine->health, interface, &shown);
+		if (shown.is_failed)
+			add_interface(array, interface->name, "this", shown.status);
+		if (shown.is_mate_failed)
+			add_interface(array, interface->name, "the other", shown.mate_status);
+	}
+}
+
+static void add_tracks(const struct engine *engine, struct json_object *array)
+{
+	const struct tracks *tracks = engine_health_tracks(engine->health);
+	struct why why;
+
+	for (size_t i = 0; i < tracks_count(tracks); i++) {
+		struct track_shown shown;
+
+		tracks_show(tracks, i, &shown);
+		if (shown.state != HEALTH_TRACK_DOWN || shown.config->decrement == 0)
+			continue;
+		(void)why_set(&why, 0, "track %u is Down: %s", (unsigned)shown.config->number,
+			      shown.result);
+		add_sentence(array, why.text);
+	}
+}
+
+struct json_object *json_troubles(const struct engine *engine)
+{
+	struct json_object *array = json_object_new_array();
+	struct why why;
+
+	add_sentence(array, engine_trouble(engine));
+	add_suspension(engine, array);
+	if (engine->fsm.flags.is_maintenance)
+		add_sentence(array,
+			     "this unit is in maintenance: it takes over only when asked to");
+	if (engine_hears_mate(engine) && engine->mate.view.is_maintenance)
+		add_sentence(array, "the other unit is in maintenance: it takes over only when "
+				    "asked to");
+	if (replication_version_trouble(engine->replication, &why))
+		add_sentence(array, why.text);
+	add_links(engine, array);
+	add_interfaces(engine, array);
+	add_tracks(engine, array);
+	for (size_t i = 0; collision_get(engine, i, &why); i++)
+		add_sentence(array, why.text);
+	for (size_t i = 0; clockwatch_trouble(engine, i, &why); i++)
+		add_sentence(array, why.text);
+	return array;
+}
