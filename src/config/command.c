@@ -157,12 +157,12 @@ static const struct command_row table[] = {
 	       "no failover mac address <device> [<active-mac:mac> [<standby-mac:mac>]]",
 	       "Use the MAC address of each unit's device"),
 	CONFIG(CONFIG, REPLICATED, ROUTE,
-	       "route <interface:name> <destination:ipv4> <mask:routemask> <gateway:ipv4>"
+	       "route <interface:name> <destination:routenet> <mask:routemask> <gateway:ipv4>"
 	       " [<metric:number(1,255)>] [<role:{active}>]",
 	       "Have a route while this unit has an address on the interface; with active, on the "
 	       "active unit only"),
 	CONFIG(CONFIG, REPLICATED, ROUTE,
-	       "no route <interface:name> <destination:ipv4> <mask:routemask> [<gateway:ipv4>"
+	       "no route <interface:name> <destination:routenet> <mask:routemask> [<gateway:ipv4>"
 	       " [<metric:number(1,255)>] [<role:{active}>]]",
 	       "Remove the route"),
 	CONFIG(CONFIG, REPLICATED, ROUTE,

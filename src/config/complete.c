@@ -48,6 +48,7 @@ static void argument_add(const struct completer *completer, const char *label, e
 		[VALUE_DEVICE] = "A network device",
 		[VALUE_IPV4] = "An IPv4 address",
 		[VALUE_MASK] = "A netmask",
+		[VALUE_ROUTENET] = "A network, or 0",
 		[VALUE_ROUTEMASK] = "A netmask",
 		[VALUE_MAC] = "A MAC address",
 		[VALUE_ROUTEPREFIX] = "An IPv6 network with its prefix length",

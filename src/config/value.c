@@ -172,11 +172,14 @@ bool value_accept(enum value_type type, uint64_t min, uint64_t max, const char *
 		return accept_device(text);
 	case VALUE_IPV4:
 		return config_address_parse(text, AF_INET, &value->address);
+	case VALUE_ROUTENET: /* the ASA's way to write the default route: 0 0 */
+		return config_address_parse(strcmp(text, "0") == 0 ? "0.0.0.0" : text, AF_INET,
+					    &value->address);
 	case VALUE_MASK:
 		return config_address_parse_mask(text, &value->address.prefix_length);
 	case VALUE_ROUTEMASK:
 		value->address.prefix_length = 0;
-		return strcmp(text, "0.0.0.0") == 0 ||
+		return strcmp(text, "0.0.0.0") == 0 || strcmp(text, "0") == 0 ||
 		       config_address_parse_mask(text, &value->address.prefix_length);
 	case VALUE_MAC:
 		return accept_mac(text, value->mac);
@@ -219,7 +222,8 @@ static const struct {
 	[VALUE_DEVICE] = {"device", "a network device such as eth0"},
 	[VALUE_IPV4] = {"ipv4", "an IPv4 address such as 192.0.2.1"},
 	[VALUE_MASK] = {"mask", "a netmask such as 255.255.255.0"},
-	[VALUE_ROUTEMASK] = {"routemask", "a netmask such as 255.255.255.0, or 0.0.0.0"},
+	[VALUE_ROUTENET] = {"routenet", "an IPv4 network such as 10.0.0.0, or 0"},
+	[VALUE_ROUTEMASK] = {"routemask", "a netmask such as 255.0.0.0, or 0"},
 	[VALUE_MAC] = {"mac", "a MAC address of one station such as 0200.5e00.0101"},
 	[VALUE_IPV6] = {"ipv6", "an IPv6 address such as 2001:db8::1"},
 	[VALUE_IPV6PREFIX] = {"ipv6prefix",

@@ -15,7 +15,8 @@ enum value_type {
 	VALUE_DEVICE,  /* a network device of the kernel */
 	VALUE_IPV4,
 	VALUE_MASK,	 /* contiguous */
-	VALUE_ROUTEMASK, /* ... or 0.0.0.0 */
+	VALUE_ROUTENET,	 /* a network, or 0 */
+	VALUE_ROUTEMASK, /* a netmask, 0.0.0.0 or 0 */
 	VALUE_MAC,	 /* 0000.5e00.0101 or 00:00:5e:00:01:01; of one station */
 	VALUE_IPV6,
 	VALUE_IPV6PREFIX,  /* 2001:db8::1/64 */

@@ -99,6 +99,8 @@ asafo a failover active >/dev/null
 ready a b
 
 # ---- exec ----
+has_line() { asafo "$1" show running-config | grep -qx "$2"; }
+says_already() { asafo "$1" failover active --force </dev/null | grep -q 'active already: nothing was changed'; }
 expect "exec mate shows the mate's state" answer a failover exec mate show state
 expect "(it is the secondary's)" told '.this.unit == "secondary" and .other.unit == "primary"'
 expect "exec active on the active runs here" answer a failover exec active show state
@@ -116,6 +118,11 @@ refused "so is what needs a terminal" 2 'that unit itself' asafo a failover exec
 refused "a removal on the standby is refused by its role" 3 'primary' asafo a failover exec standby remove vpn
 expect "a removal on the active works from the standby" asafo b failover exec active remove vpn --force
 expect "(it is gone)" has_not a vpn
+expect "lines of the configuration can be typed on the standby for the active" asafo b failover exec active configure "hostname far" "monitor-interface inside"
+expect "and are taken there" has_line a 'hostname far'
+refused "not the other way round" 3 'Primary' asafo a failover exec standby configure "hostname near"
+expect "the name is as it was" asafo a configure "hostname gw"
+expect "force in the role that it has asks for nothing" says_already a
 user=$(id -u nobody)
 refused "who may not look may not exec" 1 'may be called by' \
 	setpriv --reuid "$user" --regid "$user" --clear-groups env ASAFO_CONTROL="/run/asafo-lab-$LAB/a/run/control" \

@@ -275,6 +275,13 @@ static void a_key_is_refused_as_an_argument(void **state)
 {
 	struct cli_world *w = *state;
 
+	assert_int_equal(RUN(w, "no", "failover"), CLI_USAGE);
+	contains(w->err, "this is a line of the configuration: asafo configure");
+	assert_int_equal(RUN(w, "failover", "key", "s3cret"), CLI_USAGE);
+	contains(w->err, "this is a line of the configuration");
+	assert_null(strstr(w->err, "s3cret"));
+	assert_int_equal(RUN(w, "configure", "term"), CLI_USAGE);
+	contains(w->err, "there is no mode to enter");
 	assert_int_equal(RUN(w, "configure", "failover key s3cret"), CLI_USAGE);
 	assert_int_equal(RUN(w, "configure", "hostname fw", " FAIL  k s3cret"), CLI_USAGE);
 	assert_null(strstr(w->err, "s3cret"));
@@ -321,6 +328,10 @@ static void help_and_completion_come_from_the_command_table(void **state)
 	assert_int_equal(RUN(w, "help", "write"), CLI_OK);
 	contains(w->out, "write standby");
 	assert_int_equal(RUN(w, "help", "nonsense"), CLI_USAGE);
+	assert_int_equal(RUN(w, "help", "track"), CLI_OK);
+	contains(w->out, "Lines of the configuration, for asafo configure:\n");
+	assert_int_equal(RUN(w, "help", "failover", "preempt"), CLI_OK);
+	contains(w->out, "failover preempt [delay <delay>]");
 	assert_int_equal(RUN(w, "complete", "--", "show", "st"), CLI_OK);
 	contains(w->out, "startup-config\t");
 	contains(w->out, "state\t");

@@ -203,7 +203,7 @@ static void virtual_mac_addresses_and_routes_read_back(void **state)
 	assert_true(renders(config, "route wan 0.0.0.0 0.0.0.0 198.51.100.1\n"));
 	assert_int_equal(apply(config,
 			       "no failover mac address eth0\nno failover mac address eth1\n"
-			       "no route wan 0.0.0.0 0.0.0.0\nno route inside 10.9.0.0 255.255.0.0 "
+			       "no route wan 0 0\nno route inside 10.9.0.0 255.255.0.0 "
 			       "192.0.2.254\ninterface eth0\n no nameif\n",
 			       &error),
 			 0);

@@ -109,8 +109,9 @@ int verb_check(struct cli *cli, const struct grammar_match *match)
 		enum check_code known = code == CLI_UNREACHABLE ? CHECK_CRITICAL : CHECK_UNKNOWN;
 
 		if (!cli->is_json)
-			screen_print(&cli->screen, "ASAFO %s - asafod does not answer here\n",
-				     code_names[known]);
+			screen_print(&cli->screen, "ASAFO %s - %s\n", code_names[known],
+				     cli->exec_unit ? "the unit cannot be asked from here"
+						    : "asafod does not answer here");
 		return (int)known;
 	}
 	findings.sentences = sentences = json_object_new_array();

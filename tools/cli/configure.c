@@ -62,6 +62,10 @@ int verb_configure(struct cli *cli, int n, char **arguments)
 
 	if (code)
 		return code;
+	if (n == 1 && *arguments[0] && strncmp("terminal", arguments[0], strlen(arguments[0])) == 0)
+		return cli_fail(cli, CLI_USAGE,
+				"there is no mode to enter: each argument is a line, or stdin has "
+				"them, as in: asafo configure \"hostname gw\"");
 	lines = buf_text(&text);
 	code = cli_call(
 		cli,

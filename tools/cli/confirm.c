@@ -46,6 +46,13 @@ static bool asks_yes(struct cli *cli)
 	return n > 0 && strncmp(answer, "yes\n", 4) == 0;
 }
 
+/* Nothing will be done, and that is what the command answers. */
+static bool is_there_already(const struct grammar_match *match, const char *role)
+{
+	return (match->row->id == COMMAND_FAILOVER_ACTIVE && strcmp(role, "active") == 0) ||
+	       (match->row->id == COMMAND_FAILOVER_STANDBY && strcmp(role, "standby") == 0);
+}
+
 int confirm_force(struct cli *cli, const struct grammar_match *match)
 {
 	_cleanup_(json_put) struct json_object *here = NULL, *there = NULL;
@@ -57,6 +64,8 @@ int confirm_force(struct cli *cli, const struct grammar_match *match)
 	code = cli_call(cli, &(struct cli_request){.method = "asafo.FailoverCheck"}, &here);
 	if (code)
 		return code;
+	if (is_there_already(match, view_text(here, "role")))
+		return CLI_OK;
 	n = print_losses(cli, here);
 	if (strcmp(view_text(here, "role"), "active") != 0 && !cli->exec_unit) {
 		there = ask_mate(cli);

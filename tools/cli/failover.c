@@ -68,7 +68,7 @@ static int render_reload(const struct screen *screen, struct json_object *result
 {
 	struct format_text ms;
 
-	screen_print(screen, "The standby began anew and is %s again, after %s\n",
+	screen_print(screen, "The standby restarted and is %s again, after %s\n",
 		     view_text(result, "state"), format_ms(view_number(result, "ms", 0), &ms));
 	return 0;
 }

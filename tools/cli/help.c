@@ -14,7 +14,9 @@ static const char options[] =
 	"/control\n"
 	"  --timeout S      give up when the daemon is silent for S seconds; 0: never\n"
 	"  --version        the version of this command\n"
-	"\nA `?` as the last word shows what may follow.\n"
+	"\nA `?` as the last word shows what may follow; asafo help WORD shows commands and lines "
+	"of the\n"
+	"configuration that begin so; man asafo and man startup-config explain them.\n"
 	"\nExit codes: 0 done, 1 failed, 2 wrong command line, 3 to be done on the other unit,\n"
 	"4 no daemon, 5 done here but not on the mate.\n";
 
@@ -23,6 +25,8 @@ static bool row_begins(const struct command_row *row, int n, char **words)
 {
 	const char *at = row->syntax;
 
+	if (strncmp(at, "[no] ", 5) == 0)
+		at += 5;
 	for (int i = 0; i < n; i++) {
 		size_t length = strlen(words[i]);
 
@@ -67,22 +71,34 @@ static void print_syntax(const struct screen *screen, const char *syntax)
 	screen_style(screen, SCREEN_BOLD, "  %s\n", text);
 }
 
-int verb_help(struct cli *cli, int n, char **words)
+static size_t print_rows(const struct screen *screen, bool is_configuration, int n, char **words)
 {
 	size_t n_rows, shown = 0;
 	const struct command_row *rows = command_table(&n_rows);
 
+	for (size_t i = 0; i < n_rows; i++) {
+		if ((rows[i].mode != COMMAND_MODE_EXEC) != is_configuration ||
+		    (rows[i].is_alias && n == 0) || !row_begins(&rows[i], n, words))
+			continue;
+		if (is_configuration && shown == 0)
+			screen_print(screen, "Lines of the configuration, for asafo configure:\n");
+		print_syntax(screen, rows[i].syntax);
+		screen_print(screen, "      %s\n", rows[i].help);
+		shown++;
+	}
+	return shown;
+}
+
+int verb_help(struct cli *cli, int n, char **words)
+{
+	size_t shown;
+
 	if (n == 0)
 		screen_print(&cli->screen, "asafo [--json] [--control PATH] COMMAND: runs and "
 					   "shows the failover pair\n\n");
-	for (size_t i = 0; i < n_rows; i++) {
-		if (rows[i].mode != COMMAND_MODE_EXEC || (rows[i].is_alias && n == 0) ||
-		    !row_begins(&rows[i], n, words))
-			continue;
-		print_syntax(&cli->screen, rows[i].syntax);
-		screen_print(&cli->screen, "      %s\n", rows[i].help);
-		shown++;
-	}
+	shown = print_rows(&cli->screen, false, n, words);
+	if (n > 0)
+		shown += print_rows(&cli->screen, true, n, words);
 	if (shown == 0)
 		return cli_fail(cli, CLI_USAGE, "no command begins so; asafo help shows all");
 	if (n == 0)

@@ -164,8 +164,8 @@ static bool is_for_here(enum command_id id)
 {
 	return id == COMMAND_IMPORT || id == COMMAND_EXPORT || id == COMMAND_PAIR_OFFER ||
 	       id == COMMAND_PAIR_JOIN || id == COMMAND_PAIR_KEY || id == COMMAND_LOCALCA_CREATE ||
-	       id == COMMAND_LOCALCA_ISSUE || id == COMMAND_CONFIGURE ||
-	       id == COMMAND_CHECK_CONFIG || id == COMMAND_HELP || id == COMMAND_FAILOVER_EXEC;
+	       id == COMMAND_LOCALCA_ISSUE || id == COMMAND_CHECK_CONFIG || id == COMMAND_HELP ||
+	       id == COMMAND_FAILOVER_EXEC;
 }
 
 static int run_row(struct cli *cli, const struct grammar_match *match, int n, char **words)
@@ -187,6 +187,17 @@ static int run_row(struct cli *cli, const struct grammar_match *match, int n, ch
 	return cli_fail(cli, CLI_USAGE, "this command has no meaning here");
 }
 
+/* Is it rather a line of the configuration? It is not repeated: there may be a key in it. */
+static bool is_configuration(const struct grammar *grammar, const struct line *line,
+			     const struct grammar_failure *failure)
+{
+	_cleanup_free_ struct grammar_match *match = calloc(1, sizeof(*match));
+	struct grammar_failure other = {0};
+
+	return match && (grammar_match(grammar, COMMAND_MODE_CONFIG, line, match, &other) == 0 ||
+			 other.word > failure->word);
+}
+
 static int run_line(struct cli *cli, const struct grammar *grammar, int n, char **words)
 {
 	_cleanup_(line_done) struct line line = {0};
@@ -206,6 +217,9 @@ static int run_line(struct cli *cli, const struct grammar *grammar, int n, char 
 		error = grammar_match(grammar, COMMAND_MODE_EXEC, &line, match, &failure);
 	if (error == -ENOMEM)
 		return cli_fail(cli, CLI_FAILED, "out of memory");
+	if (error && is_configuration(grammar, &line, &failure))
+		return usage(cli, "this is a line of the configuration: asafo configure \"LINE\" "
+				  "takes it");
 	if (error)
 		return usage(cli, *failure.why.text ? failure.why.text : err_text(error));
 	return run_row(cli, match, n, words);
@@ -272,11 +286,11 @@ static int run_words(struct cli *cli, const struct grammar *grammar, int n, char
 	}
 	if (strcmp(words[0], "help") == 0)
 		return verb_help(cli, n - 1, words + 1);
-	if (strcmp(words[0], "configure") == 0) {
-		(void)snprintf(cli->verb, sizeof(cli->verb), "configure");
-		return verb_configure(cli, n - 1, words + 1);
-	}
 	at = exec_words(cli, n, words);
+	if (strcmp(words[at], "configure") == 0) {
+		(void)snprintf(cli->verb, sizeof(cli->verb), "configure");
+		return verb_configure(cli, n - at - 1, words + at + 1);
+	}
 	return run_line(cli, grammar, n - at, words + at);
 }
 
