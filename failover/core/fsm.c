@@ -113,8 +113,10 @@ static void note_stranger(struct fo_step *step)
 	fsm->timers.stranger_heard = step->event->at;
 }
 
-static void note_durable(struct fo_fsm *fsm, uint64_t term)
+static void note_durable(struct fo_step *step)
 {
+	struct fo_fsm *fsm = step->fsm;
+	uint64_t term = step->event->term;
 	bool is_asked = term != 0 && term == fsm->terms.asked;
 
 	fsm->terms.promised = max_term(fsm->terms.promised, is_asked ? term : clamp_term(term));
@@ -122,6 +124,8 @@ static void note_durable(struct fo_fsm *fsm, uint64_t term)
 		return;
 	fsm->terms.asked = 0;
 	fsm->terms.ready = term;
+	/* The active may be waiting for that (fo_mate_is_prompt). */
+	step->has_moved = step->has_moved || fo_is_standby_state(fsm->state);
 }
 
 static void note_term_failed(struct fo_step *step)
@@ -220,7 +224,7 @@ static void note(struct fo_step *step)
 	else if (event->type == FO_EVENT_TICK)
 		note_tick(step);
 	else if (event->type == FO_EVENT_TERM_DURABLE)
-		note_durable(fsm, event->term);
+		note_durable(step);
 	else if (event->type == FO_EVENT_TERM_FAILED)
 		note_term_failed(step);
 	else if (event->type == FO_EVENT_POSITION || event->type == FO_EVENT_SYNC_DONE)
@@ -402,6 +406,7 @@ struct fo_mate_view fo_fsm_view(const struct fo_fsm *fsm)
 		.may_activate = fo_may_activate(fsm),
 		.is_leaving = fsm->flags.is_stopping && fsm->flags.is_released,
 		.is_maintenance = fsm->flags.is_maintenance,
+		.is_term_pending = fo_is_standby_state(fsm->state) && fsm->terms.ready <= fsm->term,
 		.wants_active = fsm->flags.wants_active,
 		.wants_mate_active = fsm->flags.wants_mate_active && fsm->flags.is_released,
 		.is_forced = fsm->flags.is_forced,

@@ -126,6 +126,7 @@ struct fo_mate_view {
 	bool may_activate;
 	bool is_leaving;
 	bool is_maintenance;
+	bool is_term_pending; /* a standby whose next term is not durable yet */
 	bool wants_active;
 	bool is_forced; /* with one of the two: although the standby is not ready, or not level */
 	bool wants_mate_active;

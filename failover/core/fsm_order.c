@@ -142,6 +142,9 @@ void fo_order_standby(struct fo_step *step)
 
 	if (fo_fsm_ask(fsm, false, step->event->is_forced) != FO_ANSWER_GO)
 		return;
+	/* The command is said again with the next hello. */
+	if (!step->event->is_forced && !fo_mate_is_prompt(fsm))
+		return;
 	fo_hand_over(step, waiting_state(fsm), FO_REASON_CONFIG_COMMAND);
 	fsm->flags.is_forced = is_forced;
 }
@@ -180,6 +183,8 @@ bool fo_grant(struct fo_step *step)
 	bool is_level = fo_mate_is_level(fsm);
 
 	if (!fsm->mate.wants_active)
+		return false;
+	if (!fsm->mate.is_forced && !fo_mate_is_prompt(fsm))
 		return false;
 	/* By force only from this activation: the wish is not left over from before it. */
 	if (!is_level &&

@@ -374,7 +374,7 @@ static void active_check(struct fo_step *step)
 {
 	struct fo_fsm *fsm = step->fsm;
 
-	if (!fo_mate_is_ready(fsm))
+	if (!fo_mate_is_prompt(fsm))
 		return;
 	if (fsm->flags.is_store_failed)
 		fo_hand_over(step, FO_STATE_FAILED, FO_REASON_STORE_FAILED);

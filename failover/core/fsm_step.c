@@ -376,6 +376,11 @@ bool fo_mate_is_ready(const struct fo_fsm *fsm)
 	       fsm->mate.may_activate && !fsm->mate.is_serving;
 }
 
+bool fo_mate_is_prompt(const struct fo_fsm *fsm)
+{
+	return fo_mate_is_ready(fsm) && !fsm->mate.is_term_pending;
+}
+
 bool fo_mate_is_level(const struct fo_fsm *fsm)
 {
 	return fo_mate_is_ready(fsm) && fo_is_level(fsm);

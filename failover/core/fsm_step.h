@@ -82,7 +82,9 @@ bool fo_elects_me(const struct fo_fsm *fsm);
 bool fo_mate_serves(const struct fo_fsm *fsm);
 /* Heard, and it waits for nothing but our word. */
 bool fo_mate_is_ready(const struct fo_fsm *fsm);
-/* ... and what was acknowledged here is there, too. */
+/* ... and its activation would wait for no disk. */
+bool fo_mate_is_prompt(const struct fo_fsm *fsm);
+/* Ready, and what was acknowledged here is there, too. */
 bool fo_mate_is_level(const struct fo_fsm *fsm);
 /* This unit would become active if it were its turn. */
 bool fo_may_activate(const struct fo_fsm *fsm);

@@ -71,6 +71,7 @@ int hello_body_pack(const struct hello *hello, size_t max, uint8_t *ret_data, si
 	message.score = hello->view.health.score + 1;
 	message.failing = hello->view.health.is_failing;
 	message.maintenance = hello->view.is_maintenance;
+	message.term_pending = hello->view.is_term_pending;
 	message.forced = hello->view.is_forced;
 	message.gap_us = hello->gap_us;
 	message.gap_term = hello->gap_term;
@@ -129,6 +130,7 @@ int hello_body_unpack(const uint8_t *data, size_t size, struct hello *ret_hello)
 			     .has_data = message->has_data},
 		.health = unpack_health(message),
 		.is_maintenance = message->maintenance,
+		.is_term_pending = message->term_pending,
 		.is_forced = message->forced,
 		.may_activate = message->may_activate,
 		.is_leaving = message->leaving,

@@ -12,6 +12,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "failover/engine/collision.h"
 #include "failover/engine/engine.h"
 #include "failover/engine/hooks.h"
 #include "failover/engine/report.h"
@@ -82,6 +83,7 @@ static void transition(struct engine *engine, const struct fo_action *action)
 
 	(void)clock_gettime(CLOCK_REALTIME, &ts);
 	row.realtime_ns = (uint64_t)ts.tv_sec * MONOTIME_NS_PER_SEC + (uint64_t)ts.tv_nsec;
+	collision_moved(engine);
 	history_add(&engine->history, &row);
 	history_changed(engine);
 	report_transition(engine, action);

@@ -14,6 +14,11 @@
 #define SHOWN_MS 60000u
 #define LOG_MS 60000u
 #define DEFEND_MS 10000u /* DEFEND_INTERVAL */
+/*
+ * While the roles change the two units speak for the same addresses in turn, and what was said
+ * before is read after: to defend one then would take it from the mate.
+ */
+#define SETTLE_MS 1000u
 
 static bool has_passed(struct monotime since, uint64_t ms)
 {
@@ -59,6 +64,24 @@ static void log_collision(const struct collision *item)
 		    text, mac_text(item->mac, mac), item->address.interface);
 }
 
+/* The filter is changed after the addresses. */
+static bool holds(const struct engine *engine, const struct vip_address *address)
+{
+	size_t n;
+	const struct vip_address *held = vip_current(engine->addresses.vip, &n);
+
+	for (size_t i = 0; i < n; i++) {
+		if (config_address_equal(&held[i].address, &address->address))
+			return true;
+	}
+	return false;
+}
+
+void collision_moved(struct engine *engine)
+{
+	engine->collisions.moved = monotime_now();
+}
+
 static void on_claim(const struct vip_address *address, const uint8_t mac[static 6], void *userdata)
 {
 	struct engine *engine = userdata;
@@ -66,6 +89,8 @@ static void on_claim(const struct vip_address *address, const uint8_t mac[static
 
 	if (linkmon_has_mac(engine->addresses.linkmon, mac))
 		return; /* our own words */
+	if (!has_passed(engine->collisions.moved, SETTLE_MS) || !holds(engine, address))
+		return;
 	item = find(&engine->collisions, address, mac);
 	item->count++;
 	item->seen = monotime_now();

@@ -28,12 +28,15 @@ struct collisions {
 	struct conflict *conflict;
 	struct collision items[COLLISIONS_MAX];
 	size_t n;
+	struct monotime moved; /* when a unit last changed its state */
 };
 
 /* Errors: -errno, -ENOMEM. */
 int collision_start(struct engine *engine);
 /* The addresses have changed. */
 void collision_watch(struct engine *engine);
+/* This unit or its mate changed its state: addresses move now. */
+void collision_moved(struct engine *engine);
 /* The INDEXth that was seen within the last minute, and a sentence. NULL: there are no more. */
 const struct collision *collision_get(const struct engine *engine, size_t index,
 				      struct why *ret_why);

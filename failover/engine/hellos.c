@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "failover/engine/switchover.h"
 #include "failover/engine/clockwatch.h"
+#include "failover/engine/collision.h"
 #include "failover/engine/engine.h"
 #include "failover/engine/health.h"
 #include "failover/engine/report.h"
@@ -65,6 +66,9 @@ static void take_hello(struct engine *engine, const struct hello *hello)
 		return; /* came faster on another path */
 	if (engine->pair.link && mate->was_heard && mate->boot != hello->boot)
 		link_expect_boot(engine->pair.link, hello->boot);
+	if (mate->view.state != hello->view.state ||
+	    mate->view.is_serving != hello->view.is_serving)
+		collision_moved(engine);
 	mate->was_heard = true;
 	mate->refused[0] = 0;
 	mate->boot = hello->boot;

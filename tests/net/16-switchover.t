@@ -186,4 +186,7 @@ expect "failover reset ends what the operator ordered" asafo a failover reset
 expect "and the primary is active again" ready a b
 same "by its own wish" "$(asafo a --json show failover history | jq -r '[.rows[] | select(.to == "Active")][-1].reason')" Preempt
 expect "failover statistics begin anew" asafo a clear failover statistics
+
+# ---- the neighbours ----
+same "in all this nobody took the mate's word for a duplicate address" "$({ lab log a; lab log b; } | grep -c 405001)" 0
 done_testing
