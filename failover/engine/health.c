@@ -3,7 +3,6 @@
  * Each monitored interface has a pure machine (core/health) and a probe that obeys it. A link that
  * goes is stepped at once from the kernel's event; the timer is for silences and tests only.
  */
-#include "failover/engine/health.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,40 +12,15 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "core/health.h"
+#include "failover/engine/health_internal.h"
 #include "failover/engine/report.h"
-#include "failover/ifprobe.h"
+
+/* So long an interface that was just configured does not count against the active unit unless the
+ * mate has it, too. */
+#define NEW_PORT_MS 5000u
 
 /* Behind what the sockets brought in the same turn. */
 #define TIMER_PRIORITY (SD_EVENT_PRIORITY_NORMAL + 5)
-
-struct port {
-	struct engine_health *health;
-	char name[CONFIG_NAME_MAX];
-	char device[16];
-	struct health_interface state;
-	struct ifprobe *probe;
-	bool has_path; /* hellos travel there: there is something to miss */
-	bool is_kept;  /* in the new configuration */
-	bool is_probe_broken;
-};
-
-struct engine_health {
-	struct engine *engine;
-	struct tracks *tracks;
-	struct service service;
-	char trouble[WHY_TEXT_MAX]; /* of the service, as logged; empty: none */
-	sd_event_source *timer;
-	struct port *ports[CONFIG_INTERFACES_MAX]; /* in the order of the configuration */
-	size_t n_ports;
-	struct port *port_of_path[HELLO_PATHS_MAX];
-	uint32_t names; /* their hash */
-	struct health_times times;
-	struct monotime due; /* the timer */
-	struct fo_health fed;
-	bool is_fed;
-	bool is_stepping; /* several steps make one result */
-	bool wants_hello; /* a word changed that the mate waits for */
-};
 
 static unsigned device_index(const struct port *port)
 {
@@ -60,11 +34,25 @@ static unsigned device_index(const struct port *port)
 
 /* ---- the sum ---- */
 
+/*
+ * Scores are compared, so both units must count the same interfaces: else a line that names a
+ * device which neither has would make the active hand over to a mate that has not read it yet.
+ */
+static bool counts(const struct port *port)
+{
+	const struct engine *engine = port->health->engine;
+
+	if (!health_word_is_failed(port->state.word))
+		return false;
+	return !port->is_new || !engine_is_active(engine) || !engine_hears_mate(engine) ||
+	       monotime_reached(monotime_now(), monotime_add_ms(port->since, NEW_PORT_MS));
+}
+
 void engine_health_show_sum(const struct engine_health *health, struct health_sum *ret_sum)
 {
 	*ret_sum = (struct health_sum){.monitored = (uint32_t)health->n_ports};
 	for (size_t i = 0; i < health->n_ports; i++)
-		ret_sum->failed += health_word_is_failed(health->ports[i]->state.word);
+		ret_sum->failed += counts(health->ports[i]);
 	tracks_sum(health->tracks, ret_sum);
 	ret_sum->is_service_failed = service_trouble(&health->service, health->engine) != NULL;
 }
@@ -221,6 +209,8 @@ static struct port *port_new(struct engine_health *health, const struct config_i
 	port->health = health;
 	memcpy(port->name, interface->name, sizeof(port->name));
 	memcpy(port->device, interface->device, sizeof(port->device));
+	port->is_new = true;
+	port->since = monotime_now();
 	health_interface_init(&port->state);
 	if (ifprobe_new(health->engine->event, on_packet, port, &port->probe) < 0) {
 		free(port);
@@ -259,15 +249,6 @@ void engine_health_check_links(struct engine_health *health)
 	settle(health);
 }
 
-static struct port *port_find(const struct engine_health *health, const char *name)
-{
-	for (size_t i = 0; i < health->n_ports; i++) {
-		if (strcmp(health->ports[i]->name, name) == 0)
-			return health->ports[i];
-	}
-	return NULL;
-}
-
 void engine_health_path_heard(struct engine_health *health, size_t path)
 {
 	if (path < HELLO_PATHS_MAX && health->port_of_path[path])
@@ -304,6 +285,16 @@ static void tell_mate(struct port *port, const struct health_view *view)
 		log_mate(port, before);
 }
 
+/* Its words and its score are of one moment: just after a change of lines they are not. */
+static bool is_consistent(const struct hello *hello)
+{
+	uint32_t failed = 0;
+
+	for (size_t i = 0; i < hello->n_interfaces; i++)
+		failed += health_word_is_failed(health_view_unpack(hello->interface_words[i]).word);
+	return failed == hello->view.health.failed_interfaces;
+}
+
 void engine_health_mate(struct engine_health *health, const struct hello *hello)
 {
 	bool is_ours =
@@ -315,6 +306,7 @@ void engine_health_mate(struct engine_health *health, const struct hello *hello)
 		struct health_view view =
 			is_ours ? health_view_unpack(hello->interface_words[i]) : unknown;
 
+		health->ports[i]->is_new &= !is_ours || !is_consistent(hello);
 		tell_mate(health->ports[i], &view);
 	}
 	health->is_stepping = false;
@@ -421,7 +413,8 @@ static void find_paths(struct engine_health *health)
 		struct port *port;
 
 		path_set_statistics(paths, i, &statistics);
-		port = statistics.is_failover_link ? NULL : port_find(health, statistics.name);
+		port = statistics.is_failover_link ? NULL
+						   : health_port_find(health, statistics.name);
 		if (port)
 			port->has_path = true;
 		health->port_of_path[i] = port;
@@ -481,68 +474,9 @@ void engine_health_started(struct engine_health *health)
 	engine_health_check_links(health);
 }
 
-/* ---- what is shown ---- */
-
-static void show_unmonitored(const struct engine_health *health,
-			     const struct config_interface *interface,
-			     struct engine_health_shown *ret_shown)
-{
-	struct linkmon_link link = {0};
-	enum health_word word = HEALTH_NORMAL;
-
-	linkmon_get(health->engine->addresses.linkmon, interface->device, &link);
-	if (link.is_present && !link.is_admin_up)
-		word = HEALTH_LINK_DOWN;
-	else if (!link.has_carrier)
-		word = HEALTH_NO_LINK;
-	*ret_shown =
-		(struct engine_health_shown){health_word_text(word),
-					     health_monitoring_text(HEALTH_NOT_MONITORED, false),
-					     "Unknown",
-					     health_monitoring_text(HEALTH_NOT_MONITORED, false),
-					     false,
-					     false};
-}
-
-void engine_health_show_interface(const struct engine_health *health,
-				  const struct config_interface *interface,
-				  struct engine_health_shown *ret_shown)
-{
-	const struct port *port = interface->name[0] ? port_find(health, interface->name) : NULL;
-	bool is_told = engine_hears_mate(health->engine);
-
-	if (!port) {
-		show_unmonitored(health, interface, ret_shown);
-		return;
-	}
-	*ret_shown = (struct engine_health_shown){
-		health_word_text(port->state.word),
-		health_monitoring_text(port->state.word, port->state.hears_mate),
-		is_told ? health_word_text(port->state.mate.word) : "Unknown",
-		health_monitoring_text(port->state.mate.word,
-				       is_told && port->state.mate.hears_mate),
-		health_word_is_failed(port->state.word),
-		is_told && health_word_is_failed(port->state.mate.word)};
-}
-
-const char *engine_health_trouble(const struct engine_health *health)
-{
-	return health->trouble[0] ? health->trouble : NULL;
-}
-
-struct service *engine_health_service(struct engine_health *health)
-{
-	return &health->service;
-}
-
 void engine_health_check_service(struct engine_health *health)
 {
 	settle(health);
-}
-
-const struct tracks *engine_health_tracks(const struct engine_health *health)
-{
-	return health->tracks;
 }
 
 /* ---- life ---- */

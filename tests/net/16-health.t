@@ -66,6 +66,17 @@ expect "(and the mate has the line)" grep -q "policy 50%" <(asafo a show running
 lab heal
 wait_state b "Standby Ready"
 
+# A line that names a device which neither unit has costs both the same.
+terms="$(field a .term) $(field b .term)"
+expect "an interface on a device that nobody has is configured" asafo a configure "interface x0" "nameif nowhere" \
+	"ip address 10.9.9.1 255.255.255.0 standby 10.9.9.2"
+expect "it is No Link on both" until_true 5 eval 'status_is a nowhere "No Link" && status_is b nowhere "No Link"'
+wait_state b "Standby Ready"
+expect "both lost as much" until_true 5 eval 'score_is a 990 && score_is b 990'
+same "nobody handed over to a unit that had not read the line yet" "$(field a .term) $(field b .term)" "$terms"
+expect "(and it is taken away)" asafo a configure "no interface x0"
+wait_state b "Standby Ready"
+
 expect "a track object" asafo a configure "track 7 ping 192.0.2.20 interface inside frequency msec 100 timeout 90 down 3 up 2" \
 	"failover track 7 decrement 30"
 expect "is up on the active" until_true 5 track_is a Up
