@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A few are remembered, the latest ones: who claims everything is seen by any of them. */
+/*
+ * A few are remembered, the latest ones: who claims everything is seen by any of them. One that is
+ * forgotten leaves the times of its line in the log and of its announcement to the one that takes
+ * its place, so that a flood of claims, each with a MAC address of its own, costs no more of either
+ * than so many claims do.
+ */
 #include "failover/engine/collision.h"
 
 #include <arpa/inet.h>
@@ -41,9 +46,23 @@ static struct collision *find(struct collisions *collisions, const struct vip_ad
 	}
 	if (collisions->n < COLLISIONS_MAX)
 		oldest = &collisions->items[collisions->n++];
-	*oldest = (struct collision){.address = *address};
+	*oldest = (struct collision){
+		.address = *address, .logged = oldest->logged, .defended = oldest->defended};
 	memcpy(oldest->mac, mac, sizeof(oldest->mac));
 	return oldest;
+}
+
+/* By whomever it was claimed. */
+static bool was_defended(const struct collisions *collisions, const struct vip_address *address)
+{
+	for (size_t i = 0; i < collisions->n; i++) {
+		const struct collision *item = &collisions->items[i];
+
+		if (config_address_equal(&item->address.address, &address->address) &&
+		    !has_passed(item->defended, DEFEND_MS))
+			return true;
+	}
+	return false;
 }
 
 static const char *mac_text(const uint8_t mac[static 6], char ret_text[static 18])
@@ -98,7 +117,7 @@ static void on_claim(const struct vip_address *address, const uint8_t mac[static
 		item->logged = item->seen;
 		log_collision(item);
 	}
-	if (has_passed(item->defended, DEFEND_MS)) {
+	if (has_passed(item->defended, DEFEND_MS) && !was_defended(&engine->collisions, address)) {
 		item->defended = item->seen;
 		announcer_once(engine->addresses.announcer, address);
 	}

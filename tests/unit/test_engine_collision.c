@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Somebody on the segment claims an address of the engine's. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <arpa/inet.h>
+#include <linux/if_packet.h>
+#include <net/ethernet.h>
+#include <net/if.h>
+#include <net/if_arp.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "engine_world.h"
+#include "netns.h"
+
+#define CLAIMS 300
+#define CLAIMS_AT_ONCE 20 /* what a receive buffer holds in any case */
+
+static const uint8_t claimed[4] = {198, 51, 100, 10};
+
+/* The other end of the cable; hears all ARP that comes through it. */
+static int open_segment(void)
+{
+	struct sockaddr_ll local = {.sll_family = AF_PACKET,
+				    .sll_protocol = htons(ETH_P_ARP),
+				    .sll_ifindex = (int)if_nametoindex("vb")};
+	int size = 4 * 1024 * 1024;
+	int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	assert_true(fd >= 0);
+	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size)), 0);
+	assert_int_equal(bind(fd, (struct sockaddr *)&local, sizeof(local)), 0);
+	return fd;
+}
+
+static void mac_of(unsigned claim, uint8_t ret_mac[static 6])
+{
+	memcpy(ret_mac, (uint8_t[6]){2, 0, 0, 0, (uint8_t)(claim >> 8), (uint8_t)claim}, 6);
+}
+
+/* "It is at MAC", to everybody. */
+static void send_claim(int segment, const uint8_t *mac)
+{
+	static const uint8_t head[8] = {0, 1, 8, 0, 6, 4, 0, ARPOP_REPLY};
+	uint8_t frame[60] = {0};
+
+	memset(frame, 0xff, 6);
+	memcpy(frame + 6, mac, 6);
+	frame[12] = 8;
+	frame[13] = 6;
+	memcpy(frame + 14, head, sizeof(head));
+	memcpy(frame + 22, mac, 6);
+	memcpy(frame + 28, claimed, sizeof(claimed));
+	memset(frame + 32, 0xff, 6);
+	memcpy(frame + 38, claimed, sizeof(claimed));
+	assert_int_equal(send(segment, frame, sizeof(frame), 0), (ssize_t)sizeof(frame));
+}
+
+/* Announcements of the address that came from the engine's end. */
+static unsigned count_announcements(int segment)
+{
+	uint8_t frame[128];
+	unsigned n = 0;
+	ssize_t size;
+
+	while ((size = recv(segment, frame, sizeof(frame), MSG_DONTWAIT)) > 0)
+		n += size >= 42 && memcmp(frame + 28, claimed, sizeof(claimed)) == 0 &&
+		     frame[22] != 2;
+	return n;
+}
+
+static bool is_remembered(const uint8_t *mac)
+{
+	const struct collisions *collisions = &world.engine->collisions;
+
+	for (size_t i = 0; i < collisions->n; i++)
+		if (memcmp(collisions->items[i].mac, mac, 6) == 0)
+			return true;
+	return false;
+}
+
+static void a_flood_of_claims_is_answered_once_and_logged_a_few_times(void **state)
+{
+	_cleanup_close_ int segment = -1;
+	unsigned logged = 0;
+	uint8_t mac[6];
+
+	(void)state;
+	/* None of the engine's own begins like those of the claims. */
+	assert_int_equal(netns_run("ip link set va address 52:54:00:00:00:01 up"), 0);
+	assert_int_equal(netns_run("ip link set vb up"), 0);
+	world_be_active("interface va\n nameif outside\n"
+			" ip address 198.51.100.10 255.255.255.0\n");
+	announcer_stop(world.engine->addresses.announcer);
+	segment = open_segment();
+	for (unsigned claim = 0; claim < CLAIMS; claim++) {
+		mac_of(claim, mac);
+		send_claim(segment, mac);
+		if (claim % CLAIMS_AT_ONCE == CLAIMS_AT_ONCE - 1)
+			WAIT_FOR(is_remembered(mac));
+	}
+	assert_int_equal(world.engine->collisions.n, COLLISIONS_MAX);
+	assert_int_equal(count_announcements(segment), 1);
+	/* Whoever was remembered later has the place, and the line, of one of the first. */
+	for (size_t i = 0; i < COLLISIONS_MAX; i++)
+		logged += world.engine->collisions.items[i].logged.ns ==
+			  world.engine->collisions.items[i].seen.ns;
+	assert_int_equal(logged, 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(
+			a_flood_of_claims_is_answered_once_and_logged_a_few_times, world_setup,
+			world_teardown),
+	};
+
+	world_enter();
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
