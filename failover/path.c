@@ -58,6 +58,7 @@ struct path_set {
 	void *userdata;
 	struct path *paths;
 	size_t n_paths;
+	int raw_fd; /* of all paths: path_socket_init */
 	size_t next_report;
 	uint32_t hold_ms;
 	uint64_t newest; /* of the mate's boot, on any path */
@@ -126,17 +127,6 @@ static void set_muted(struct path *path, bool is_muted)
 		(void)sd_event_source_set_enabled(path->io, is_muted ? SD_EVENT_OFF : SD_EVENT_ON);
 }
 
-/* How many may be read in one call; 0: the path has brought too much. */
-static unsigned take_tokens(struct path *path)
-{
-	struct monotime now = monotime_now();
-	unsigned n = 0;
-
-	while (n < BATCH && path_bucket_take(&path->reads, now))
-		n++;
-	return n;
-}
-
 /* One call. Returns true where more may wait. */
 static bool read_batch(struct path *path, unsigned max)
 {
@@ -170,8 +160,8 @@ static bool path_read(struct path *path)
 
 	if (path->set->depth > 1 || path->set->is_freed || path->sock.fd < 0)
 		return false;
-	max = take_tokens(path);
-	if (max == 0) {
+	max = path_bucket_take_some(&path->reads, BATCH, monotime_now());
+	if (max == 0) { /* it has brought too much */
 		set_muted(path, true);
 		return false;
 	}
@@ -280,17 +270,20 @@ static void path_init(struct path_set *set, size_t index, const struct path_conf
 	path_bucket_init(&path->strangers,
 			 config->is_failover_link ? PATH_LINK_STRANGER_RATE : PATH_STRANGER_RATE,
 			 PATH_STRANGER_BURST, now);
-	path_socket_init(&path->sock);
+	path_socket_init(&path->sock, &set->raw_fd);
 	path_open(path);
 }
 
-int path_set_new(sd_event *event, const struct path_config *paths, size_t n_paths,
-		 path_datagram_fn on_datagram, void *userdata, struct path_set **ret_set)
+/* RAW_FD is taken over, but on failure. */
+static int set_make(sd_event *event, const struct path_config *paths, size_t n_paths,
+		    path_datagram_fn on_datagram, void *userdata, int raw_fd,
+		    struct path_set **ret_set)
 {
 	struct path_set *set = calloc(1, sizeof(*set));
 
 	if (!set)
 		return -ENOMEM;
+	set->raw_fd = raw_fd;
 	set->event = event;
 	set->on_datagram = on_datagram;
 	set->userdata = userdata;
@@ -306,6 +299,12 @@ int path_set_new(sd_event *event, const struct path_config *paths, size_t n_path
 	return 0;
 }
 
+int path_set_new(sd_event *event, const struct path_config *paths, size_t n_paths,
+		 path_datagram_fn on_datagram, void *userdata, struct path_set **ret_set)
+{
+	return set_make(event, paths, n_paths, on_datagram, userdata, -1, ret_set);
+}
+
 void path_set_free(struct path_set *set)
 {
 	if (!set || set->is_freed)
@@ -314,6 +313,8 @@ void path_set_free(struct path_set *set)
 	set->depth++;
 	for (size_t i = 0; i < set->n_paths; i++)
 		path_close(&set->paths[i]);
+	if (set->raw_fd >= 0)
+		(void)close(TAKE_FD(set->raw_fd));
 	set_leave(set);
 }
 
@@ -322,7 +323,7 @@ void path_set_watch(struct path_set *set, path_state_fn on_state)
 	set->on_state = on_state;
 }
 
-void path_set_inherit(struct path_set *set, const struct path_set *old)
+static void inherit(struct path_set *set, const struct path_set *old)
 {
 	set->newest = old->newest;
 	set->boot = old->boot;
@@ -345,6 +346,23 @@ void path_set_inherit(struct path_set *set, const struct path_set *old)
 			path->datagrams = before->datagrams;
 		}
 	}
+}
+
+int path_set_follow(struct path_set *old, const struct path_config *paths, size_t n_paths,
+		    struct path_set **ret_set)
+{
+	struct path_set *set;
+	int r = set_make(old->event, paths, n_paths, old->on_datagram, old->userdata, old->raw_fd,
+			 &set);
+
+	if (r < 0)
+		return r;
+	old->raw_fd = -1;
+	set->on_state = old->on_state;
+	inherit(set, old);
+	path_set_free(old);
+	*ret_set = set;
+	return 0;
 }
 
 void path_set_refresh(struct path_set *set)

@@ -60,8 +60,12 @@ int path_set_new(sd_event *event, const struct path_config *paths, size_t n_path
 void path_set_free(struct path_set *set);
 /* ON_STATE is told of each change from now on. */
 void path_set_watch(struct path_set *set, path_state_fn on_state);
-/* What OLD knows of paths that are in SET, too: its counters go on, and no state changes. */
-void path_set_inherit(struct path_set *set, const struct path_set *old);
+/*
+ * A set in place of OLD, which is freed, with its callbacks. What OLD knows of paths that are in
+ * both goes on, and no state changes. Errors: -ENOMEM, and OLD stays.
+ */
+int path_set_follow(struct path_set *old, const struct path_config *paths, size_t n_paths,
+		    struct path_set **ret_set);
 
 /* Sends the hello with this counter on every path; returns how many took it. Never blocks. */
 size_t path_set_send(struct path_set *set, uint64_t counter, const uint8_t *data, size_t size);

@@ -177,13 +177,13 @@ static int open_group6(const struct path_config *config, struct path_socket *soc
 }
 
 /* Sends only: without a protocol nothing is received. */
-static void open_raw(struct path_socket *sock)
+static void open_raw(const struct path_socket *sock)
 {
-	if (sock->raw_fd >= 0)
+	if (*sock->raw_fd >= 0)
 		return;
-	sock->raw_fd = socket(AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (sock->raw_fd >= 0)
-		set_priority(sock->raw_fd, AF_PACKET);
+	*sock->raw_fd = socket(AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (*sock->raw_fd >= 0)
+		set_priority(*sock->raw_fd, AF_PACKET);
 }
 
 static void look_at_addresses(struct path_socket *sock, const struct path_config *config)
@@ -199,9 +199,9 @@ static void look_at_addresses(struct path_socket *sock, const struct path_config
 		open_raw(sock);
 }
 
-void path_socket_init(struct path_socket *sock)
+void path_socket_init(struct path_socket *sock, int *raw_fd)
 {
-	*sock = (struct path_socket){.fd = -1, .raw_fd = -1};
+	*sock = (struct path_socket){.fd = -1, .raw_fd = raw_fd};
 }
 
 int path_socket_open(struct path_socket *sock, const struct path_config *config, unsigned index)
@@ -225,9 +225,7 @@ void path_socket_close(struct path_socket *sock)
 {
 	if (sock->fd >= 0)
 		(void)close(TAKE_FD(sock->fd));
-	if (sock->raw_fd >= 0)
-		(void)close(TAKE_FD(sock->raw_fd));
-	path_socket_init(sock);
+	path_socket_init(sock, sock->raw_fd);
 }
 
 void path_socket_refresh(struct path_socket *sock, const struct path_config *config, bool is_deaf)
@@ -302,7 +300,7 @@ static int send_raw(const struct path_socket *sock, const uint8_t *data, size_t 
 		return -EMSGSIZE;
 	memcpy(to.sll_addr, group, sizeof(group));
 	size = build_packet(data, size, packet);
-	return sendto(sock->raw_fd, packet, size, MSG_DONTWAIT | MSG_NOSIGNAL,
+	return sendto(*sock->raw_fd, packet, size, MSG_DONTWAIT | MSG_NOSIGNAL,
 		      (const struct sockaddr *)&to, sizeof(to)) < 0
 		       ? -errno
 		       : 0;
@@ -312,7 +310,7 @@ int path_socket_send(struct path_socket *sock, const uint8_t *data, size_t size)
 {
 	if (sock->fd < 0)
 		return -ENOTCONN;
-	if (sock->lacks_address && sock->raw_fd >= 0)
+	if (sock->lacks_address && *sock->raw_fd >= 0)
 		return send_raw(sock, data, size);
 	return sendto(sock->fd, data, size, MSG_DONTWAIT | MSG_NOSIGNAL,
 		      (const struct sockaddr *)&sock->to, sock->to_size) < 0

@@ -10,15 +10,20 @@
 
 /* The sockets of one path. Internal to path.c. */
 struct path_socket {
-	int fd;	    /* -1: not open */
-	int raw_fd; /* sends IPv4 where the device has no IPv4 address; -1: not needed yet */
+	int fd;	     /* -1: not open */
+	int *raw_fd; /* of all paths: see path_socket_init */
 	unsigned device_index;
 	bool lacks_address; /* IPv4 multicast, and the device has no IPv4 address */
 	struct sockaddr_storage to;
 	socklen_t to_size;
 };
 
-void path_socket_init(struct path_socket *sock);
+/*
+ * RAW_FD, the caller's, sends IPv4 where a device has no IPv4 address. It is opened here when it is
+ * first needed (before that it is -1), and stays: to close a packet socket costs a grace period of
+ * the kernel, tens of milliseconds.
+ */
+void path_socket_init(struct path_socket *sock, int *raw_fd);
 /* INDEX is the device's. Errors: -errno. */
 int path_socket_open(struct path_socket *sock, const struct path_config *config, unsigned index);
 void path_socket_close(struct path_socket *sock);

@@ -157,6 +157,15 @@ bool path_bucket_take(struct path_bucket *bucket, struct monotime now)
 	return true;
 }
 
+uint32_t path_bucket_take_some(struct path_bucket *bucket, uint32_t max, struct monotime now)
+{
+	uint32_t n = 0;
+
+	while (n < max && path_bucket_take(bucket, now))
+		n++;
+	return n;
+}
+
 uint32_t path_bucket_level(struct path_bucket *bucket, struct monotime now)
 {
 	refill(bucket, now);

@@ -55,4 +55,6 @@ struct path_bucket {
 void path_bucket_init(struct path_bucket *bucket, uint32_t rate, uint32_t burst,
 		      struct monotime now);
 bool path_bucket_take(struct path_bucket *bucket, struct monotime now);
+/* As many as there are, at most MAX. */
+uint32_t path_bucket_take_some(struct path_bucket *bucket, uint32_t max, struct monotime now);
 uint32_t path_bucket_level(struct path_bucket *bucket, struct monotime now);

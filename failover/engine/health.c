@@ -445,12 +445,15 @@ static void rebuild_ports(struct engine_health *health)
 		port->has_path = false;
 		health->ports[health->n_ports++] = port;
 	}
-	for (size_t i = 0; i < n_old; i++) {
-		if (!old[i]->is_kept)
-			port_free(old[i]);
-	}
 	health->names = hash_names(health);
 	find_paths(health);
+	/* The kernel takes its time to close what listened there. */
+	for (size_t i = 0; i < n_old; i++) {
+		if (old[i]->is_kept)
+			continue;
+		port_free(old[i]);
+		engine_breathe(health->engine);
+	}
 }
 
 void engine_health_configure(struct engine_health *health)

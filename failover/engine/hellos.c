@@ -244,22 +244,20 @@ int engine_rebuild_paths(struct engine *engine)
 {
 	struct path_config paths[HELLO_PATHS_MAX] = {0};
 	size_t n = fill_paths(engine->config, paths);
-	struct path_set *set = NULL, *old = engine->pair.paths;
-	int r;
+	int r = engine->pair.paths
+			? path_set_follow(engine->pair.paths, paths, n, &engine->pair.paths)
+			: path_set_new(engine->event, paths, n, on_datagram, engine,
+				       &engine->pair.paths);
 
-	r = path_set_new(engine->event, paths, n, on_datagram, engine, &set);
 	if (r < 0) {
 		log_line(LOG_ERR, "paths to the mate: %s", err_text(r));
 		return r;
 	}
-	path_set_watch(set, on_path_state);
-	if (old)
-		path_set_inherit(set, old);
-	engine->pair.paths = set;
-	path_set_free(old);
+	path_set_watch(engine->pair.paths, on_path_state);
 	engine_health_configure(engine->health);
 	return 0;
 }
+
 bool engine_same_paths(const struct config *a, const struct config *b)
 {
 	struct path_config paths_a[HELLO_PATHS_MAX] = {0}, paths_b[HELLO_PATHS_MAX] = {0};

@@ -5,6 +5,7 @@
 #include "failover/engine/engine.h"
 #include "failover/link_conn.h"
 #include "failover/link_tls.h"
+#include "wait.h"
 
 /*
  * A whole engine in this process, in a network namespace of its own. Its keeper and its mate are
@@ -12,7 +13,6 @@
  * speaks hello and the failover link. The engine is the primary at 203.0.113.1, the mate the
  * secondary at 203.0.113.2, both on the loopback device. All of it asserts.
  */
-#define WORLD_WAIT_MS 8000
 #define WORLD_HELD_MAX 256
 
 /* A verb that the keeper took and has not answered. */
@@ -69,16 +69,7 @@ struct world {
 
 extern struct world world;
 
-/* Runs the loop until CONDITION. */
-#define WAIT_FOR(condition)                                                                        \
-	do {                                                                                       \
-		struct monotime until_ = monotime_add_ms(monotime_now(), WORLD_WAIT_MS);           \
-		while (!(condition)) {                                                             \
-			if (monotime_reached(monotime_now(), until_))                              \
-				fail_msg("did not come: %s", #condition);                          \
-			assert_true(sd_event_run(world.event, 20000) >= 0);                        \
-		}                                                                                  \
-	} while (0)
+#define WAIT_FOR(condition) WAIT_ON(world.event, condition)
 
 /* Once: the namespace and the supervisor's end. */
 void world_enter(void);

@@ -9,9 +9,9 @@
 #include "base/monotime.h"
 #include "base/why.h"
 #include "failover/link.h"
+#include "wait.h"
 
 /* Two ends of the failover link in one process and one loop, over loopback. All of it asserts. */
-#define WAIT_MS 8000
 #define BULK_MESSAGES 360u
 #define BULK_SIZE (128u * 1024)
 
@@ -31,16 +31,7 @@ struct end {
 extern sd_event *event;
 extern uint16_t port;
 
-/* Runs the loop until CONDITION. */
-#define WAIT_FOR(condition)                                                                        \
-	do {                                                                                       \
-		struct monotime until_ = monotime_add_ms(monotime_now(), WAIT_MS);                 \
-		while (!(condition)) {                                                             \
-			if (monotime_reached(monotime_now(), until_))                              \
-				fail_msg("did not come: %s", #condition);                          \
-			assert_true(sd_event_run(event, 50000) >= 0);                              \
-		}                                                                                  \
-	} while (0)
+#define WAIT_FOR(condition) WAIT_ON(event, condition)
 
 /* Fixture: a loop, and a port that is free now, so that two tests at once do not meet. */
 int link_setup(void **state);

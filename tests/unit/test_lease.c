@@ -16,8 +16,9 @@
 #include "failover/rtaddr.h"
 #include "failover/vip.h"
 #include "netns.h"
+#include "vip_address.h"
+#include "wait.h"
 
-#define WAIT_MS 8000
 #define MANY 500
 
 struct world {
@@ -27,28 +28,6 @@ struct world {
 	unsigned came, went;
 	struct monotime gone_at, back_at;
 };
-
-#define WAIT_FOR(world, condition)                                                                 \
-	do {                                                                                       \
-		struct monotime until_ = monotime_add_ms(monotime_now(), WAIT_MS);                 \
-		while (!(condition)) {                                                             \
-			if (monotime_reached(monotime_now(), until_))                              \
-				fail_msg("did not come: %s", #condition);                          \
-			assert_true(sd_event_run((world)->event, 20000) >= 0);                     \
-		}                                                                                  \
-	} while (0)
-
-static struct vip_address address_of(const char *text, unsigned prefix_length, bool is_active)
-{
-	struct vip_address address = {
-		.device = "va", .interface = "outside", .is_active = is_active};
-	int family = strchr(text, ':') ? AF_INET6 : AF_INET;
-
-	address.address.family = (uint8_t)family;
-	address.address.prefix_length = (uint8_t)prefix_length;
-	assert_int_equal(inet_pton(family, text, address.address.bytes), 1);
-	return address;
-}
 
 static void on_link(const struct linkmon_link *link, void *userdata)
 {
@@ -121,8 +100,9 @@ static const char V4[] = "198.51.100.10", V6[] = "2001:db8:100::10";
 static void an_address_that_somebody_deleted_is_back_at_once(void **state)
 {
 	struct world *world = *state;
-	struct vip_address wanted[] = {address_of(V4, 24, true), address_of(V6, 64, true),
-				       address_of("203.0.113.1", 30, false)};
+	struct vip_address wanted[] = {vip_address_of("va", V4, 24, true),
+				       vip_address_of("va", V6, 64, true),
+				       vip_address_of("va", "203.0.113.1", 30, false)};
 	static const char *const commands[] = {"ip addr del 198.51.100.10/24 dev va",
 					       "ip addr del 2001:db8:100::10/64 dev va",
 					       "ip addr del 203.0.113.1/30 dev va"};
@@ -130,13 +110,13 @@ static void an_address_that_somebody_deleted_is_back_at_once(void **state)
 	struct why why;
 
 	assert_int_equal(vip_set(world->vip, wanted, 3, &why), 0);
-	WAIT_FOR(world, world->came == 3);
+	WAIT_ON(world->event, world->came == 3);
 	for (unsigned i = 0; i < 30; i++) {
 		uint64_t took;
 
 		world->came = world->went = 0;
 		assert_int_equal(netns_run(commands[i % 3]), 0);
-		WAIT_FOR(world, world->went == 1 && world->came == 1);
+		WAIT_ON(world->event, world->went == 1 && world->came == 1);
 		took = monotime_since(world->back_at, world->gone_at);
 		shortest = took < shortest ? took : shortest;
 	}
@@ -149,7 +129,8 @@ static void an_address_that_somebody_deleted_is_back_at_once(void **state)
 static void a_lease_that_somebody_made_permanent_is_a_lease_again(void **state)
 {
 	struct world *world = *state;
-	struct vip_address wanted[] = {address_of(V4, 24, true), address_of(V6, 64, true)};
+	struct vip_address wanted[] = {vip_address_of("va", V4, 24, true),
+				       vip_address_of("va", V6, 64, true)};
 	struct why why;
 
 	assert_int_equal(vip_set(world->vip, wanted, 2, &why), 0);
@@ -160,12 +141,12 @@ static void a_lease_that_somebody_made_permanent_is_a_lease_again(void **state)
 	assert_int_equal(netns_run("ip addr change 2001:db8:100::10/64 dev va valid_lft forever "
 				   "preferred_lft forever"),
 			 0);
-	WAIT_FOR(world, count(VIP_PROTOCOL, false) == 2);
+	WAIT_ON(world->event, count(VIP_PROTOCOL, false) == 2);
 	assert_int_equal(count(VIP_PROTOCOL, true), 0);
 	assert_int_equal(netns_run("ip addr change 198.51.100.10/24 dev va valid_lft 3600 "
 				   "preferred_lft 3600"),
 			 0);
-	WAIT_FOR(world, count(VIP_PROTOCOL, false) == 2);
+	WAIT_ON(world->event, count(VIP_PROTOCOL, false) == 2);
 	/* It is the supervisor's to withdraw, too: it has its tag. */
 	assert_int_equal(vip_withdraw_all(), 2);
 }
@@ -179,7 +160,7 @@ static void fill_many(struct vip_address addresses[static MANY])
 			(void)snprintf(text, sizeof(text), "2001:db8:100::%x", i + 1);
 		else
 			(void)snprintf(text, sizeof(text), "10.100.%u.%u", i / 250, 1 + i % 250);
-		addresses[i] = address_of(text, i % 2 ? 64 : 16, true);
+		addresses[i] = vip_address_of("va", text, i % 2 ? 64 : 16, true);
 	}
 }
 
@@ -239,7 +220,7 @@ static void five_hundred_leases_are_renewed_a_few_at_a_time(void **state)
 
 	fill_many(wanted);
 	assert_int_equal(vip_set(world->vip, wanted, MANY, &why), 0);
-	WAIT_FOR(world, world->came == MANY);
+	WAIT_ON(world->event, world->came == MANY);
 	until = monotime_add_ms(monotime_now(), 2500);
 	for (; !monotime_reached(monotime_now(), until); turns++)
 		assert_true(sd_event_run(world->event, 20000) >= 0);
@@ -260,11 +241,11 @@ static void all_that_somebody_flushed_is_back(void **state)
 
 	fill_many(wanted);
 	assert_int_equal(vip_set(world->vip, wanted, MANY, &why), 0);
-	WAIT_FOR(world, world->came == MANY);
+	WAIT_ON(world->event, world->came == MANY);
 	assert_int_equal(netns_run("ip addr flush dev va"), 0);
 	/* Events may have been lost in the flood: what counts is what is there. */
-	WAIT_FOR(world, vip_has_lapsed(world->vip) ||
-				(world->went > 0 && count(VIP_PROTOCOL, false) == MANY));
+	WAIT_ON(world->event, vip_has_lapsed(world->vip) ||
+				      (world->went > 0 && count(VIP_PROTOCOL, false) == MANY));
 	if (vip_has_lapsed(world->vip))
 		skip();
 }

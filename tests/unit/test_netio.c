@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Announcements, hello paths and the link monitor, over a veth pair between two network namespaces.
+/* Announcements, the link monitor and the failover link, over a veth pair between two network
+ * namespaces.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -19,72 +20,8 @@
 #include "failover/announce.h"
 #include "failover/link.h"
 #include "failover/linkmon.h"
-#include "failover/path.h"
-#include "netns.h"
-
-#define WAIT_MS 8000
-
-static sd_event *event;
-static pid_t holder;
-static int here, there; /* the two namespaces: va is here, vb is there */
-
-#define WAIT_FOR(condition)                                                                        \
-	do {                                                                                       \
-		struct monotime until_ = monotime_add_ms(monotime_now(), WAIT_MS);                 \
-		while (!(condition)) {                                                             \
-			if (monotime_reached(monotime_now(), until_))                              \
-				fail_msg("did not come: %s", #condition);                          \
-			assert_true(sd_event_run(event, 20000) >= 0);                              \
-		}                                                                                  \
-	} while (0)
-
-static void go(int namespace)
-{
-	assert_int_equal(setns(namespace, CLONE_NEWNET), 0);
-}
-
-/* A new veth pair in place of the one that may be there. */
-static void make_pair(void)
-{
-	char move[64];
-
-	go(here);
-	if (if_nametoindex("va") > 0)
-		assert_int_equal(netns_run("ip link del va"), 0);
-	assert_int_equal(netns_run("ip link add va type veth peer name vb"), 0);
-	(void)snprintf(move, sizeof(move), "ip link set vb netns %d", (int)holder);
-	assert_int_equal(netns_run(move), 0);
-	go(there);
-	assert_int_equal(netns_run("ip link set vb up"), 0);
-	go(here);
-	assert_int_equal(netns_run("ip link set va up"), 0);
-}
-
-static int setup(void **state)
-{
-	(void)state;
-	make_pair();
-	return sd_event_new(&event);
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	go(here);
-	event = sd_event_unref(event);
-	return 0;
-}
-
-static struct vip_address address_of(const char *device, const char *text)
-{
-	struct vip_address address = {.is_active = true};
-	int family = strchr(text, ':') ? AF_INET6 : AF_INET;
-
-	(void)snprintf(address.device, sizeof(address.device), "%s", device);
-	address.address.family = (uint8_t)family;
-	assert_int_equal(inet_pton(family, text, address.address.bytes), 1);
-	return address;
-}
+#include "net_pair.h"
+#include "vip_address.h"
 
 struct seen {
 	int fd;
@@ -140,9 +77,9 @@ static unsigned checksum_of(const uint8_t *frame)
 
 static void an_announcement_is_out_at_once_and_repeated(void **state)
 {
-	struct vip_address addresses[] = {address_of("va", "198.51.100.10"),
-					  address_of("va", "2001:db8:100::10"),
-					  address_of("nowhere0", "192.0.2.1")};
+	struct vip_address addresses[] = {vip_address_of("va", "198.51.100.10", 0, true),
+					  vip_address_of("va", "2001:db8:100::10", 0, true),
+					  vip_address_of("nowhere0", "192.0.2.1", 0, true)};
 	struct announcer *announcer = NULL;
 	struct seen seen = {.fd = sniff()};
 	struct monotime begin;
@@ -176,7 +113,7 @@ static void an_announcement_is_out_at_once_and_repeated(void **state)
 
 static void a_series_that_is_stopped_says_no_more(void **state)
 {
-	struct vip_address addresses[] = {address_of("va", "198.51.100.10")};
+	struct vip_address addresses[] = {vip_address_of("va", "198.51.100.10", 0, true)};
 	struct announcer *announcer = NULL;
 	struct seen seen = {.fd = sniff()};
 	struct monotime until = monotime_add_ms(monotime_now(), 400);
@@ -204,7 +141,7 @@ static void five_hundred_addresses_are_announced_before_it_returns(void **state)
 	(void)state;
 	for (unsigned i = 0; i < ARRAY_SIZE(addresses); i++) {
 		(void)snprintf(text, sizeof(text), "10.1.%u.%u", i / 250, 1 + i % 250);
-		addresses[i] = address_of("va", text);
+		addresses[i] = vip_address_of("va", text, 0, true);
 	}
 	assert_int_equal(announcer_new(event, &announcer), 0);
 	begin = monotime_now();
@@ -215,171 +152,6 @@ static void five_hundred_addresses_are_announced_before_it_returns(void **state)
 	assert_int_equal(seen.arps, 500);
 	announcer_free(announcer);
 	(void)close(seen.fd);
-}
-
-#define HELLO_HEAD 32
-
-struct inbox {
-	unsigned count[2];
-	char last[64];
-	struct path_set *drains, *frees;
-};
-
-static void on_datagram(size_t index, const uint8_t *data, size_t size, void *userdata)
-{
-	struct inbox *inbox = userdata;
-
-	inbox->count[index]++;
-	assert_true(size >= HELLO_HEAD);
-	(void)snprintf(inbox->last, sizeof(inbox->last), "%.*s", (int)(size - HELLO_HEAD),
-		       (const char *)data + HELLO_HEAD);
-	if (inbox->drains)
-		path_set_drain(inbox->drains);
-	if (inbox->frees)
-		path_set_free(TAKE_PTR(inbox->frees));
-}
-
-static struct path_config interface_path(const char *device)
-{
-	struct path_config config = {.name = "outside", .family = AF_INET};
-
-	(void)snprintf(config.device, sizeof(config.device), "%s", device);
-	return config;
-}
-
-static void set_address(struct sockaddr_storage *address, const char *text)
-{
-	struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons(HELLO_PORT)};
-
-	assert_int_equal(inet_pton(AF_INET, text, &in.sin_addr), 1);
-	memcpy(address, &in, sizeof(in));
-}
-
-static struct path_config link_path(const char *device, const char *local, const char *remote)
-{
-	struct path_config config = interface_path(device);
-
-	config.is_failover_link = true;
-	(void)snprintf(config.name, sizeof(config.name), "fover");
-	set_address(&config.local, local);
-	set_address(&config.remote, remote);
-	return config;
-}
-
-/* What the kernel's filter takes for a hello. */
-static size_t send_text(struct path_set *set, const char *text)
-{
-	static uint64_t counter;
-	uint8_t data[HELLO_HEAD + 64] = "AFHO";
-	size_t size = strlen(text);
-
-	memcpy(data + HELLO_HEAD, text, size);
-	return path_set_send(set, ++counter, data, HELLO_HEAD + size);
-}
-
-static void hellos_cross_interfaces_that_have_no_address(void **state)
-{
-	struct path_config a = interface_path("va"), b = interface_path("vb");
-	struct inbox inbox_a = {0}, inbox_b = {0};
-	struct path_set *set_a = NULL, *set_b = NULL;
-	struct path_statistics statistics;
-
-	(void)state;
-	assert_int_equal(netns_run("ip addr flush dev va"), 0);
-	assert_int_equal(path_set_new(event, &a, 1, on_datagram, &inbox_a, &set_a), 0);
-	go(there);
-	assert_int_equal(netns_run("ip addr flush dev vb"), 0);
-	assert_int_equal(path_set_new(event, &b, 1, on_datagram, &inbox_b, &set_b), 0);
-	go(here);
-	assert_int_equal(send_text(set_a, "hello"), 1);
-	WAIT_FOR(inbox_b.count[0] > 0);
-	assert_string_equal(inbox_b.last, "hello");
-	assert_int_equal(inbox_a.count[0], 0); /* not our own */
-	assert_int_equal(send_text(set_b, "hello yourself"), 1);
-	path_set_drain(set_a);
-	assert_string_equal(inbox_a.last, "hello yourself");
-	path_set_statistics(set_a, 0, &statistics);
-	assert_true(statistics.is_open);
-	assert_int_equal(statistics.sent, 1);
-	assert_true(statistics.datagrams >= 1);
-	assert_string_equal(statistics.name, "outside");
-	path_set_free(set_a);
-	path_set_free(set_b);
-}
-
-static void hellos_cross_the_failover_link_when_it_has_its_addresses(void **state)
-{
-	struct path_config a = link_path("va", "203.0.113.1", "203.0.113.2");
-	struct path_config b = link_path("vb", "203.0.113.2", "203.0.113.1");
-	struct inbox inbox_a = {0}, inbox_b = {0};
-	struct path_set *set_a = NULL, *set_b = NULL;
-
-	(void)state;
-	assert_int_equal(path_set_new(event, &a, 1, on_datagram, &inbox_a, &set_a), 0);
-	assert_int_equal(send_text(set_a, "too early"), 0);
-	assert_int_equal(netns_run("ip addr add 203.0.113.1/30 dev va"), 0);
-	go(there);
-	assert_int_equal(netns_run("ip addr add 203.0.113.2/30 dev vb"), 0);
-	assert_int_equal(path_set_new(event, &b, 1, on_datagram, &inbox_b, &set_b), 0);
-	go(here);
-	assert_int_equal(send_text(set_a, "one"), 1);
-	assert_int_equal(send_text(set_b, "two"), 1);
-	WAIT_FOR(inbox_b.count[0] == 1 && inbox_a.count[0] == 1);
-	assert_string_equal(inbox_b.last, "one");
-	assert_string_equal(inbox_a.last, "two");
-	path_set_free(set_a);
-	path_set_free(set_b);
-}
-
-static void a_path_whose_device_is_made_anew_is_opened_again(void **state)
-{
-	struct path_config a[] = {interface_path("va"), interface_path("nowhere0")};
-	struct path_config b = interface_path("vb");
-	struct inbox inbox_a = {0}, inbox_b = {0};
-	struct path_set *set_a = NULL, *set_b = NULL;
-	struct path_statistics statistics;
-
-	(void)state;
-	assert_int_equal(path_set_new(event, a, 2, on_datagram, &inbox_a, &set_a), 0);
-	assert_int_equal(path_set_count(set_a), 2);
-	path_set_statistics(set_a, 1, &statistics);
-	assert_false(statistics.is_open);
-	assert_int_equal(statistics.last_error, -ENODEV);
-	make_pair();
-	go(there);
-	assert_int_equal(path_set_new(event, &b, 1, on_datagram, &inbox_b, &set_b), 0);
-	go(here);
-	assert_int_equal(send_text(set_a, "lost"), 0);
-	path_set_refresh(set_a);
-	assert_int_equal(send_text(set_a, "found"), 1);
-	WAIT_FOR(inbox_b.count[0] > 0);
-	assert_string_equal(inbox_b.last, "found");
-	path_set_free(set_a);
-	path_set_free(set_b);
-}
-
-static void draining_and_freeing_inside_the_callback_are_safe(void **state)
-{
-	struct path_config a = interface_path("va"), b = interface_path("vb");
-	struct inbox inbox_a = {0}, inbox_b = {0};
-	struct path_set *set_a = NULL, *set_b = NULL;
-
-	(void)state;
-	assert_int_equal(path_set_new(event, &a, 1, on_datagram, &inbox_a, &set_a), 0);
-	go(there);
-	assert_int_equal(path_set_new(event, &b, 1, on_datagram, &inbox_b, &set_b), 0);
-	go(here);
-	for (int i = 0; i < 40; i++)
-		assert_int_equal(send_text(set_a, "x"), 1);
-	inbox_b.drains = set_b;
-	path_set_drain(set_b);
-	assert_true(inbox_b.count[0] >= 40);
-	for (int i = 0; i < 40; i++)
-		assert_int_equal(send_text(set_a, "y"), 1);
-	inbox_b = (struct inbox){.frees = set_b};
-	path_set_drain(set_b);
-	assert_int_equal(inbox_b.count[0], 1);
-	path_set_free(set_a);
 }
 
 struct told {
@@ -528,8 +300,8 @@ static struct link_config tie_config(bool is_listener)
 				     .unit = is_listener ? 1 : 2,
 				     .psk_identity = "asafo-link"};
 
-	set_address(&config.ways[0].local, is_listener ? "203.0.113.1" : "203.0.113.2");
-	set_address(&config.ways[0].remote, is_listener ? "203.0.113.2" : "203.0.113.1");
+	set_address(&config.ways[0].local, is_listener ? "203.0.113.1" : "203.0.113.2", LINK_PORT);
+	set_address(&config.ways[0].remote, is_listener ? "203.0.113.2" : "203.0.113.1", LINK_PORT);
 	config.n_ways = 1;
 	(void)snprintf(config.ways[0].device, sizeof(config.ways[0].device),
 		       is_listener ? "va" : "vb");
@@ -577,23 +349,16 @@ static void a_mate_without_power_is_noticed_and_the_device_may_come_anew(void **
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, net_pair_setup, net_pair_teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(an_announcement_is_out_at_once_and_repeated),
 		TEST(a_series_that_is_stopped_says_no_more),
 		TEST(five_hundred_addresses_are_announced_before_it_returns),
-		TEST(hellos_cross_interfaces_that_have_no_address),
-		TEST(hellos_cross_the_failover_link_when_it_has_its_addresses),
-		TEST(a_path_whose_device_is_made_anew_is_opened_again),
-		TEST(draining_and_freeing_inside_the_callback_are_safe),
 		TEST(links_and_addresses_are_told),
 		TEST(a_monitor_that_was_overrun_asks_again),
 		TEST(a_mate_without_power_is_noticed_and_the_device_may_come_anew),
 	};
 
-	netns_enter_or_skip();
-	here = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
-	holder = netns_hold(&there);
-	assert_true(holder > 0);
+	net_pair_enter();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -17,34 +17,13 @@
 #include "failover/rtaddr.h"
 #include "failover/vip.h"
 #include "netns.h"
-
-#define WAIT_MS 8000
+#include "vip_address.h"
+#include "wait.h"
 
 static sd_event *event;
 static unsigned added, removed;
 
-#define WAIT_FOR(condition)                                                                        \
-	do {                                                                                       \
-		struct monotime until_ = monotime_add_ms(monotime_now(), WAIT_MS);                 \
-		while (!(condition)) {                                                             \
-			if (monotime_reached(monotime_now(), until_))                              \
-				fail_msg("did not come: %s", #condition);                          \
-			assert_true(sd_event_run(event, 20000) >= 0);                              \
-		}                                                                                  \
-	} while (0)
-
-static struct vip_address address_of(const char *device, const char *text, unsigned prefix_length,
-				     bool is_active)
-{
-	struct vip_address address = {.interface = "outside", .is_active = is_active};
-	int family = strchr(text, ':') ? AF_INET6 : AF_INET;
-
-	(void)snprintf(address.device, sizeof(address.device), "%s", device);
-	address.address.family = (uint8_t)family;
-	address.address.prefix_length = (uint8_t)prefix_length;
-	assert_int_equal(inet_pton(family, text, address.address.bytes), 1);
-	return address;
-}
+#define WAIT_FOR(condition) WAIT_ON(event, condition)
 
 /* What `ip` says about va's addresses or routes. */
 static bool shows(const char *command, const char *what)
@@ -159,9 +138,9 @@ static const char V6[] = "2001:db8:100::10", V6_STANDBY[] = "2001:db8:100::11";
 
 static void addresses_come_with_their_tags_and_go(void **state)
 {
-	struct vip_address wanted[] = {address_of("va", V4, 24, true),
-				       address_of("va", V6, 64, true),
-				       address_of("va", "203.0.113.1", 30, false)};
+	struct vip_address wanted[] = {vip_address_of("va", V4, 24, true),
+				       vip_address_of("va", V6, 64, true),
+				       vip_address_of("va", "203.0.113.1", 30, false)};
 	struct vip *vip = NULL;
 	struct why why;
 	size_t n;
@@ -187,10 +166,10 @@ static void addresses_come_with_their_tags_and_go(void **state)
 
 static void a_swap_keeps_the_routes(void **state)
 {
-	struct vip_address active[] = {address_of("va", V4, 24, true),
-				       address_of("va", V6, 64, true)};
-	struct vip_address standby[] = {address_of("va", V4_STANDBY, 24, false),
-					address_of("va", V6_STANDBY, 64, false)};
+	struct vip_address active[] = {vip_address_of("va", V4, 24, true),
+				       vip_address_of("va", V6, 64, true)};
+	struct vip_address standby[] = {vip_address_of("va", V4_STANDBY, 24, false),
+					vip_address_of("va", V6_STANDBY, 64, false)};
 	struct vip *vip = NULL;
 	struct why why;
 
@@ -222,8 +201,8 @@ static void a_swap_keeps_the_routes(void **state)
 
 static void the_operators_own_addresses_survive(void **state)
 {
-	struct vip_address active[] = {address_of("va", V4, 24, true),
-				       address_of("va", V6, 64, true)};
+	struct vip_address active[] = {vip_address_of("va", V4, 24, true),
+				       vip_address_of("va", V6, 64, true)};
 	struct vip *vip = NULL;
 	struct why why;
 
@@ -244,8 +223,8 @@ static void the_operators_own_addresses_survive(void **state)
 
 static void an_address_that_exists_becomes_ours(void **state)
 {
-	struct vip_address active[] = {address_of("va", V4, 24, true),
-				       address_of("va", V6, 64, true)};
+	struct vip_address active[] = {vip_address_of("va", V4, 24, true),
+				       vip_address_of("va", V6, 64, true)};
 	struct vip *vip = NULL;
 	struct why why;
 
@@ -267,8 +246,8 @@ static void an_address_that_exists_becomes_ours(void **state)
 
 static void a_links_address_that_was_there_before_stays_when_we_go(void **state)
 {
-	struct vip_address wanted[] = {address_of("va", "203.0.113.1", 30, false),
-				       address_of("va", "198.51.100.11", 24, false)};
+	struct vip_address wanted[] = {vip_address_of("va", "203.0.113.1", 30, false),
+				       vip_address_of("va", "198.51.100.11", 24, false)};
 	struct vip *vip = NULL;
 	struct why why;
 	size_t n;
@@ -288,8 +267,8 @@ static void a_links_address_that_was_there_before_stays_when_we_go(void **state)
 
 static void a_missing_device_is_named_and_the_rest_is_done(void **state)
 {
-	struct vip_address wanted[] = {address_of("nowhere0", "192.0.2.1", 24, true),
-				       address_of("va", V4, 24, true)};
+	struct vip_address wanted[] = {vip_address_of("nowhere0", "192.0.2.1", 24, true),
+				       vip_address_of("va", V4, 24, true)};
 	struct vip *vip = NULL;
 	struct why why;
 	size_t n;
@@ -311,9 +290,9 @@ static void a_missing_device_is_named_and_the_rest_is_done(void **state)
 
 static void a_lease_is_renewed_and_what_somebody_removed_comes_back(void **state)
 {
-	struct vip_address wanted[] = {address_of("va", V4, 24, true),
-				       address_of("va", V6, 64, true),
-				       address_of("va", "203.0.113.1", 30, false)};
+	struct vip_address wanted[] = {vip_address_of("va", V4, 24, true),
+				       vip_address_of("va", V6, 64, true),
+				       vip_address_of("va", "203.0.113.1", 30, false)};
 	struct linkmon *linkmon = NULL;
 	struct vip *vip = NULL;
 
@@ -341,7 +320,7 @@ static int on_always(sd_event_source *source, void *userdata)
 
 static void a_loop_that_is_never_idle_renews_its_leases(void **state)
 {
-	struct vip_address wanted[] = {address_of("va", V4, 24, true)};
+	struct vip_address wanted[] = {vip_address_of("va", V4, 24, true)};
 	sd_event_source *busy = NULL;
 	struct vip *vip = NULL;
 	unsigned n = 0;
@@ -359,8 +338,8 @@ static void a_loop_that_is_never_idle_renews_its_leases(void **state)
 
 static void a_killed_process_loses_its_addresses(void **state)
 {
-	struct vip_address wanted[] = {address_of("va", V4, 24, true),
-				       address_of("va", V6, 64, true)};
+	struct vip_address wanted[] = {vip_address_of("va", V4, 24, true),
+				       vip_address_of("va", V6, 64, true)};
 	struct linkmon *linkmon = NULL;
 	struct monotime killed;
 	pid_t pid;
@@ -394,7 +373,7 @@ static void a_killed_process_loses_its_addresses(void **state)
 
 static void a_process_that_was_stopped_does_not_take_its_leases_back(void **state)
 {
-	struct vip_address wanted[] = {address_of("va", V4, 24, true)};
+	struct vip_address wanted[] = {vip_address_of("va", V4, 24, true)};
 	struct linkmon *linkmon = NULL;
 	struct vip *vip = NULL;
 	struct why why;
@@ -430,9 +409,9 @@ static void withdrawing_all_is_quick_and_leaves_the_standbys(void **state)
 	for (unsigned i = 0; i < ARRAY_SIZE(wanted); i++) {
 		(void)snprintf(text, sizeof(text), i % 2 ? "2001:db8:100::%x" : "198.51.100.%u",
 			       i + 1);
-		wanted[i] = address_of("va", text, i % 2 ? 64 : 24, true);
+		wanted[i] = vip_address_of("va", text, i % 2 ? 64 : 24, true);
 	}
-	wanted[0] = address_of("va", "203.0.113.1", 30, false);
+	wanted[0] = vip_address_of("va", "203.0.113.1", 30, false);
 	assert_int_equal(vip_new(event, &vip), 0);
 	begin = monotime_now();
 	assert_int_equal(vip_set(vip, wanted, ARRAY_SIZE(wanted), &why), 0);
@@ -453,8 +432,8 @@ static void withdrawing_all_is_quick_and_leaves_the_standbys(void **state)
 
 static void what_an_earlier_life_left_is_withdrawn(void **state)
 {
-	struct vip_address wanted[] = {address_of("va", V4, 24, true),
-				       address_of("va", "203.0.113.1", 30, false)};
+	struct vip_address wanted[] = {vip_address_of("va", V4, 24, true),
+				       vip_address_of("va", "203.0.113.1", 30, false)};
 	struct vip *earlier = NULL, *vip = NULL;
 	struct why why;
 

@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The paths of hellos, over a veth pair between two network namespaces. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "failover/path.h"
+#include "net_pair.h"
+
+#define HELLO_HEAD 32
+
+struct inbox {
+	unsigned count[2];
+	char last[64];
+	struct path_set *drains, *frees;
+};
+
+static void on_datagram(size_t index, const uint8_t *data, size_t size, void *userdata)
+{
+	struct inbox *inbox = userdata;
+
+	inbox->count[index]++;
+	assert_true(size >= HELLO_HEAD);
+	(void)snprintf(inbox->last, sizeof(inbox->last), "%.*s", (int)(size - HELLO_HEAD),
+		       (const char *)data + HELLO_HEAD);
+	if (inbox->drains)
+		path_set_drain(inbox->drains);
+	if (inbox->frees)
+		path_set_free(TAKE_PTR(inbox->frees));
+}
+
+static struct path_config interface_path(const char *device)
+{
+	struct path_config config = {.name = "outside", .family = AF_INET};
+
+	(void)snprintf(config.device, sizeof(config.device), "%s", device);
+	return config;
+}
+
+static struct path_config link_path(const char *device, const char *local, const char *remote)
+{
+	struct path_config config = interface_path(device);
+
+	config.is_failover_link = true;
+	(void)snprintf(config.name, sizeof(config.name), "fover");
+	set_address(&config.local, local, HELLO_PORT);
+	set_address(&config.remote, remote, HELLO_PORT);
+	return config;
+}
+
+/* What the kernel's filter takes for a hello. */
+static size_t send_text(struct path_set *set, const char *text)
+{
+	static uint64_t counter;
+	uint8_t data[HELLO_HEAD + 64] = "AFHO";
+	size_t size = strlen(text);
+
+	memcpy(data + HELLO_HEAD, text, size);
+	return path_set_send(set, ++counter, data, HELLO_HEAD + size);
+}
+
+static void hellos_cross_interfaces_that_have_no_address(void **state)
+{
+	struct path_config a = interface_path("va"), b = interface_path("vb");
+	struct inbox inbox_a = {0}, inbox_b = {0};
+	struct path_set *set_a = NULL, *set_b = NULL;
+	struct path_statistics statistics;
+
+	(void)state;
+	assert_int_equal(netns_run("ip addr flush dev va"), 0);
+	assert_int_equal(path_set_new(event, &a, 1, on_datagram, &inbox_a, &set_a), 0);
+	go(there);
+	assert_int_equal(netns_run("ip addr flush dev vb"), 0);
+	assert_int_equal(path_set_new(event, &b, 1, on_datagram, &inbox_b, &set_b), 0);
+	go(here);
+	assert_int_equal(send_text(set_a, "hello"), 1);
+	WAIT_FOR(inbox_b.count[0] > 0);
+	assert_string_equal(inbox_b.last, "hello");
+	assert_int_equal(inbox_a.count[0], 0); /* not our own */
+	assert_int_equal(send_text(set_b, "hello yourself"), 1);
+	path_set_drain(set_a);
+	assert_string_equal(inbox_a.last, "hello yourself");
+	path_set_statistics(set_a, 0, &statistics);
+	assert_true(statistics.is_open);
+	assert_int_equal(statistics.sent, 1);
+	assert_true(statistics.datagrams >= 1);
+	assert_string_equal(statistics.name, "outside");
+	path_set_free(set_a);
+	path_set_free(set_b);
+}
+
+static void hellos_cross_the_failover_link_when_it_has_its_addresses(void **state)
+{
+	struct path_config a = link_path("va", "203.0.113.1", "203.0.113.2");
+	struct path_config b = link_path("vb", "203.0.113.2", "203.0.113.1");
+	struct inbox inbox_a = {0}, inbox_b = {0};
+	struct path_set *set_a = NULL, *set_b = NULL;
+
+	(void)state;
+	assert_int_equal(path_set_new(event, &a, 1, on_datagram, &inbox_a, &set_a), 0);
+	assert_int_equal(send_text(set_a, "too early"), 0);
+	assert_int_equal(netns_run("ip addr add 203.0.113.1/30 dev va"), 0);
+	go(there);
+	assert_int_equal(netns_run("ip addr add 203.0.113.2/30 dev vb"), 0);
+	assert_int_equal(path_set_new(event, &b, 1, on_datagram, &inbox_b, &set_b), 0);
+	go(here);
+	assert_int_equal(send_text(set_a, "one"), 1);
+	assert_int_equal(send_text(set_b, "two"), 1);
+	WAIT_FOR(inbox_b.count[0] == 1 && inbox_a.count[0] == 1);
+	assert_string_equal(inbox_b.last, "one");
+	assert_string_equal(inbox_a.last, "two");
+	path_set_free(set_a);
+	path_set_free(set_b);
+}
+
+static void a_path_whose_device_is_made_anew_is_opened_again(void **state)
+{
+	struct path_config a[] = {interface_path("va"), interface_path("nowhere0")};
+	struct path_config b = interface_path("vb");
+	struct inbox inbox_a = {0}, inbox_b = {0};
+	struct path_set *set_a = NULL, *set_b = NULL;
+	struct path_statistics statistics;
+
+	(void)state;
+	assert_int_equal(path_set_new(event, a, 2, on_datagram, &inbox_a, &set_a), 0);
+	assert_int_equal(path_set_count(set_a), 2);
+	path_set_statistics(set_a, 1, &statistics);
+	assert_false(statistics.is_open);
+	assert_int_equal(statistics.last_error, -ENODEV);
+	make_pair();
+	go(there);
+	assert_int_equal(path_set_new(event, &b, 1, on_datagram, &inbox_b, &set_b), 0);
+	go(here);
+	assert_int_equal(send_text(set_a, "lost"), 0);
+	path_set_refresh(set_a);
+	assert_int_equal(send_text(set_a, "found"), 1);
+	WAIT_FOR(inbox_b.count[0] > 0);
+	assert_string_equal(inbox_b.last, "found");
+	path_set_free(set_a);
+	path_set_free(set_b);
+}
+
+static void draining_and_freeing_inside_the_callback_are_safe(void **state)
+{
+	struct path_config a = interface_path("va"), b = interface_path("vb");
+	struct inbox inbox_a = {0}, inbox_b = {0};
+	struct path_set *set_a = NULL, *set_b = NULL;
+
+	(void)state;
+	assert_int_equal(path_set_new(event, &a, 1, on_datagram, &inbox_a, &set_a), 0);
+	go(there);
+	assert_int_equal(path_set_new(event, &b, 1, on_datagram, &inbox_b, &set_b), 0);
+	go(here);
+	for (int i = 0; i < 40; i++)
+		assert_int_equal(send_text(set_a, "x"), 1);
+	inbox_b.drains = set_b;
+	path_set_drain(set_b);
+	assert_true(inbox_b.count[0] >= 40);
+	for (int i = 0; i < 40; i++)
+		assert_int_equal(send_text(set_a, "y"), 1);
+	inbox_b = (struct inbox){.frees = set_b};
+	path_set_drain(set_b);
+	assert_int_equal(inbox_b.count[0], 1);
+	path_set_free(set_a);
+}
+
+/* The kernel's list of packet sockets in this namespace, as "how many, and the last one's inode".
+ */
+struct packet_sockets {
+	unsigned n;
+	unsigned long inode;
+};
+
+static struct packet_sockets packet_sockets(void)
+{
+	struct packet_sockets found = {0};
+	FILE *file = fopen("/proc/thread-self/net/packet", "re");
+	char line[256];
+
+	assert_non_null(file);
+	assert_non_null(fgets(line, sizeof(line), file)); /* the heads of the columns */
+	while (fgets(line, sizeof(line), file)) {
+		assert_int_equal(sscanf(line, "%*s %*s %*s %*s %*s %*s %*s %*s %lu", &found.inode),
+				 1);
+		found.n++;
+	}
+	(void)fclose(file);
+	return found;
+}
+
+/* To close one stops the process for a grace period of the kernel. */
+static void
+paths_without_an_address_share_a_packet_socket_that_a_change_does_not_close(void **state)
+{
+	struct path_config paths[] = {interface_path("va"), interface_path("lo"),
+				      interface_path("va")};
+	struct packet_sockets before, after;
+	struct inbox inbox = {0};
+	struct path_set *set = NULL;
+	struct path_statistics statistics;
+
+	(void)state;
+	(void)snprintf(paths[1].name, sizeof(paths[1].name), "inside");
+	(void)snprintf(paths[2].name, sizeof(paths[2].name), "dmz");
+	assert_int_equal(netns_run("ip addr flush dev lo"), 0);
+	assert_int_equal(path_set_new(event, paths, 3, on_datagram, &inbox, &set), 0);
+	before = packet_sockets();
+	assert_int_equal(before.n, 1);
+	assert_true(send_text(set, "before") > 0);
+	assert_int_equal(path_set_follow(set, paths, 2, &set), 0);
+	after = packet_sockets();
+	assert_int_equal(after.n, 1);
+	assert_int_equal(after.inode, before.inode);
+	assert_true(send_text(set, "after") > 0);
+	path_set_statistics(set, 0, &statistics);
+	assert_int_equal(statistics.sent, 2);
+	path_set_free(set);
+	assert_int_equal(packet_sockets().n, 0);
+	assert_int_equal(netns_run("ip addr add 127.0.0.1/8 dev lo"), 0);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, net_pair_setup, net_pair_teardown)
+	const struct CMUnitTest tests[] = {
+		TEST(hellos_cross_interfaces_that_have_no_address),
+		TEST(hellos_cross_the_failover_link_when_it_has_its_addresses),
+		TEST(a_path_whose_device_is_made_anew_is_opened_again),
+		TEST(draining_and_freeing_inside_the_callback_are_safe),
+		TEST(paths_without_an_address_share_a_packet_socket_that_a_change_does_not_close),
+	};
+
+	net_pair_enter();
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
