@@ -436,18 +436,24 @@ static bool report_has(const Asafo__Ipc__FrontReport *report, const char *interf
 void harness_wait_served(struct harness *harness, const char *interface, const char *domain,
 			 const uint8_t fingerprint[static 32])
 {
-	do
+	struct monotime until = monotime_add_ms(monotime_now(), HARNESS_WAIT_MS);
+
+	do {
+		assert_false(monotime_reached(monotime_now(), until));
 		report_receive(harness);
-	while (harness->report->generation != harness->generation ||
-	       !report_has(harness->report, interface, domain, fingerprint));
+	} while (harness->report->generation != harness->generation ||
+		 !report_has(harness->report, interface, domain, fingerprint));
 }
 
 void harness_wait_report(struct harness *harness,
 			 bool (*test)(const Asafo__Ipc__FrontReport *report))
 {
-	do
+	struct monotime until = monotime_add_ms(monotime_now(), HARNESS_WAIT_MS);
+
+	do {
+		assert_false(monotime_reached(monotime_now(), until));
 		report_receive(harness);
-	while (harness->report->generation != harness->generation || !test(harness->report));
+	} while (harness->report->generation != harness->generation || !test(harness->report));
 }
 
 void harness_engine_leave(struct harness *harness)

@@ -21,6 +21,11 @@ static bool has_tried_both(const Asafo__Ipc__FrontReport *report)
 	return report->self_tests >= 2 && report->self_test_code == 0;
 }
 
+static bool has_tried_both_twice(const Asafo__Ipc__FrontReport *report)
+{
+	return report->self_tests >= 4 && report->self_test_code == 0;
+}
+
 static bool has_failed(const Asafo__Ipc__FrontReport *report)
 {
 	return report->self_test_code < 0 && strstr(report->self_test_why, "interface outside") &&
@@ -61,6 +66,26 @@ static void each_domain_is_tried(void **state)
 	harness_stop(&harness);
 }
 
+/* An address a turn, in turns of two seconds, would take more than a minute. */
+static void many_addresses_and_bindings_do_not_put_off_the_next_test(void **state)
+{
+	struct harness harness;
+	struct harness_config config = {.interfaces = {"outside", "outside", "outside", "inside"}};
+
+	(void)state;
+	harness_start(&harness, NULL, &front_limits_default);
+	harness_trustpoint_make(&harness, "", GNUTLS_PK_ECDSA);
+	harness_trustpoint_make(&harness, "vpn", GNUTLS_PK_ECDSA);
+	for (size_t i = 0; i < ARRAY_SIZE(config.bindings); i++)
+		memcpy(config.bindings[i], ((const char *[3]){"vpn", "elsewhere", "example.net"}),
+		       sizeof(config.bindings[i]));
+	for (size_t i = 0; i < ARRAY_SIZE(config.ports); i++)
+		config.ports[i] = i == 0 ? harness.port : harness_free_port();
+	harness_configure(&harness, &config);
+	harness_wait_report(&harness, has_tried_both_twice);
+	harness_stop(&harness);
+}
+
 static void
 a_keeper_that_does_not_sign_fails_the_test_and_one_that_does_again_passes_it(void **state)
 {
@@ -84,6 +109,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_kind_of_key_shakes_hands_with_itself),
 		cmocka_unit_test(each_domain_is_tried),
+		cmocka_unit_test(many_addresses_and_bindings_do_not_put_off_the_next_test),
 		cmocka_unit_test(
 			a_keeper_that_does_not_sign_fails_the_test_and_one_that_does_again_passes_it),
 	};
