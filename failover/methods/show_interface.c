@@ -38,6 +38,8 @@ struct json_object *json_interfaces(const struct engine *engine)
 				 is_active ? &interface->active6 : &interface->standby6);
 		json_add_address(object, "mate_address",
 				 is_active ? &interface->standby4 : &interface->active4);
+		json_add_address(object, "mate_address6",
+				 is_active ? &interface->standby6 : &interface->active6);
 		engine_health_show_interface(engine->health, interface, &shown);
 		json_add_text(object, "status", shown.status);
 		json_add_text(object, "monitoring", shown.monitoring);
@@ -59,7 +61,7 @@ void json_add_failed_interfaces(const struct engine *engine, struct json_object 
 		engine_health_show_interface(engine->health, interface, &shown);
 		if (!shown.is_failed)
 			continue;
-		(void)snprintf(text, sizeof(text), "%s: Failed", interface->name);
+		(void)snprintf(text, sizeof(text), "%s: %s", interface->name, shown.status);
 		(void)json_object_array_add(array, json_object_new_string(text));
 	}
 }

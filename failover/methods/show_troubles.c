@@ -10,6 +10,8 @@
 #include "failover/methods/methods_internal.h"
 #include "failover/replication/replication.h"
 
+#define NAMED_MAX 3 /* names may be long; the rest is counted */
+
 static void add_sentence(struct json_object *array, const char *sentence)
 {
 	if (sentence[0])
@@ -63,27 +65,32 @@ static void add_links(const struct engine *engine, struct json_object *array)
 	}
 }
 
-static void add_interface(struct json_object *array, const char *name, const char *whose,
-			  const char *status)
+/* Of one unit, in one sentence: "interfaces of this unit: dmz1 No Link, dmz2 Failed". */
+static void add_interfaces(const struct engine *engine, bool is_mate, struct json_object *array)
 {
-	struct why why;
+	struct why why = {0}, list = {0};
+	size_t n = 0;
 
-	(void)why_set(&why, 0, "interface %s of %s unit: %s", name, whose, status);
-	add_sentence(array, why.text);
-}
-
-static void add_interfaces(const struct engine *engine, struct json_object *array)
-{
 	for (size_t i = 0; i < engine->config->n_interfaces; i++) {
 		const struct config_interface *interface = &engine->config->interfaces[i];
 		struct engine_health_shown shown;
 
 		engine_health_show_interface(engine->health, interface, &shown);
-		if (shown.is_failed)
-			add_interface(array, interface->name, "this", shown.status);
-		if (shown.is_mate_failed)
-			add_interface(array, interface->name, "the other", shown.mate_status);
+		if (!(is_mate ? shown.is_mate_failed : shown.is_failed) || n++ >= NAMED_MAX)
+			continue;
+		(void)why_set(&why, 0, "%s%s%s %s", list.text, n == 1 ? "" : ", ", interface->name,
+			      is_mate ? shown.mate_status : shown.status);
+		list = why;
 	}
+	if (n == 0)
+		return;
+	(void)why_set(&why, 0, "interface%s of %s unit: %s", n == 1 ? "" : "s",
+		      is_mate ? "the other" : "this", list.text);
+	if (n > NAMED_MAX) {
+		list = why;
+		(void)why_set(&why, 0, "%s and %zu more", list.text, n - NAMED_MAX);
+	}
+	add_sentence(array, why.text);
 }
 
 static void add_tracks(const struct engine *engine, struct json_object *array)
@@ -119,7 +126,8 @@ struct json_object *json_troubles(const struct engine *engine)
 	if (replication_version_trouble(engine->replication, &why))
 		add_sentence(array, why.text);
 	add_links(engine, array);
-	add_interfaces(engine, array);
+	add_interfaces(engine, false, array);
+	add_interfaces(engine, true, array);
 	add_tracks(engine, array);
 	for (size_t i = 0; collision_get(engine, i, &why); i++)
 		add_sentence(array, why.text);

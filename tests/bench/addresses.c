@@ -214,6 +214,10 @@ int main(int argc, char **argv)
 	size_t runs = number(argc, argv, 2, 30, RUNS_MAX);
 	int r = 0;
 
+	if (argc > 4 || (argc > 1 && strspn(argv[1], "0123456789") != strlen(argv[1]))) {
+		(void)fputs("usage: addresses [ADDRESSES (500) [RUNS (30) [4|6]]]\n", stderr);
+		return 2;
+	}
 	bench.n = number(argc, argv, 1, 500, ADDRESSES_MAX);
 	if (argc > 3)
 		bench.family = strcmp(argv[3], "6") == 0 ? AF_INET6 : AF_INET;

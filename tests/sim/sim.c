@@ -14,16 +14,20 @@ struct arguments {
 	struct sim_campaign campaign;
 	bool is_single;
 	bool has_trace;
+	bool is_help;
 	const char *script;
 };
 
-static int usage(void)
+static int usage(FILE *to)
 {
 	(void)fputs("usage: sim [--schedules N | --budget SECONDS] [--from SEED] [--jobs N]\n"
 		    "       sim --seed N [--trace]\n"
-		    "       sim --script NAME [--trace]\n",
-		    stderr);
-	return 2;
+		    "       sim --script NAME [--trace]\n"
+		    "The pair under a simulated clock and a seeded adversary. A seed that breaks a "
+		    "promise "
+		    "is named;\n--seed runs it again, --trace tells what happened in it.\n",
+		    to);
+	return to == stderr ? 2 : 0;
 }
 
 static int parse(int argc, char **argv, struct arguments *ret_arguments)
@@ -36,6 +40,7 @@ static int parse(int argc, char **argv, struct arguments *ret_arguments)
 		{"seed", required_argument, NULL, 'S'},
 		{"script", required_argument, NULL, 'x'},
 		{"trace", no_argument, NULL, 't'},
+		{"help", no_argument, NULL, 'h'},
 		{NULL, 0, NULL, 0},
 	};
 	struct arguments arguments = {.campaign = {.schedules = 10000, .first_seed = 1}};
@@ -57,6 +62,8 @@ static int parse(int argc, char **argv, struct arguments *ret_arguments)
 			arguments.script = optarg;
 		else if (c == 't')
 			arguments.has_trace = true;
+		else if (c == 'h')
+			arguments.is_help = true;
 		else
 			return -1;
 	}
@@ -83,7 +90,9 @@ int main(int argc, char **argv)
 	if (!world)
 		return 1;
 	if (parse(argc, argv, &arguments) < 0)
-		return usage();
+		return usage(stderr);
+	if (arguments.is_help)
+		return usage(stdout);
 	if (arguments.is_single)
 		return run_one(world, &arguments);
 	if (sim_scripts_run(world, arguments.script, arguments.has_trace) > 0)

@@ -179,6 +179,20 @@ static void a_mate_that_fell_silent_is_shown_as_failed(void **state)
 			 "                Active time: 5 (sec)\n");
 }
 
+static void an_interface_without_ipv4_is_shown_by_its_ipv6_addresses(void **state)
+{
+	static const char json[] =
+		"{\"mate\":{},\"interfaces\":[{\"name\":\"six\",\"address\":\"\",\"address6\":"
+		"\"2001:db8::1\",\"mate_address\":\"\",\"mate_address6\":\"2001:db8::2\","
+		"\"status\":\"Normal\",\"mate_status\":\"Normal\"}],\"this\":{},\"other\":{}}";
+
+	(void)state;
+	contains(shown(render_failover, json), "Interface six (2001:db8::1): Normal");
+	contains(output, "Interface six (2001:db8::2): Normal");
+	contains(shown(render_monitor_interface, json), "Interface six (2001:db8::1): Normal");
+	contains(output, "Interface six (2001:db8::2): Normal");
+}
+
 static void set_long_names(struct json_object *result)
 {
 	struct json_object *list, *item;
@@ -277,6 +291,7 @@ int main(void)
 		cmocka_unit_test(details_say_which_unit_and_why_the_other_is_missing),
 		cmocka_unit_test(a_fresh_unit_shows_what_is_missing),
 		cmocka_unit_test(a_mate_that_fell_silent_is_shown_as_failed),
+		cmocka_unit_test(an_interface_without_ipv4_is_shown_by_its_ipv6_addresses),
 		cmocka_unit_test(long_names_do_not_break_the_table),
 		cmocka_unit_test(nothing_from_outside_steers_the_terminal),
 		cmocka_unit_test(colour_is_only_where_it_is_wanted),

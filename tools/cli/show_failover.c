@@ -107,8 +107,8 @@ static void print_interfaces(const struct screen *screen, struct json_object *re
 
 		const char *how = view_text(interface, is_mate ? "mate_monitoring" : "monitoring");
 
-		if (!is_mate && !*address)
-			address = view_text(interface, "address6");
+		if (!*address)
+			address = view_text(interface, is_mate ? "mate_address6" : "address6");
 		if (!*status)
 			status = "Unknown";
 		if (!*how)

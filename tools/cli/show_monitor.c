@@ -23,8 +23,8 @@ static void print_interface(const struct screen *screen, struct json_object *int
 
 	if (!*view_text(interface, "name"))
 		return;
-	if (!is_mate && !*address)
-		address = view_text(interface, "address6");
+	if (!*address)
+		address = view_text(interface, is_mate ? "mate_address6" : "address6");
 	screen_print(screen, "                Interface %s (%s): ", view_text(interface, "name"),
 		     *address ? address : "0.0.0.0");
 	screen_style(screen, status_style(status), "%s", *status ? status : "Unknown");

@@ -37,7 +37,11 @@ static void print_path(struct table *table, struct json_object *path)
 		table_cell(table, SCREEN_PLAIN, "%" PRId64 " ms", heard_ms);
 	else
 		table_cell(table, SCREEN_PLAIN, "never");
-	table_cell(table, SCREEN_BAD, "%s", view_text(path, "error"));
+	table_cell(table,
+		   !*view_text(path, "error") ? SCREEN_PLAIN
+		   : strcmp(state, "up") == 0 ? SCREEN_WARN
+					      : SCREEN_BAD,
+		   "%s", view_text(path, "error"));
 }
 
 int traffic_print_paths(const struct screen *screen, struct json_object *result)
