@@ -397,16 +397,16 @@ static bool is_proof(const struct hello_codec *codec, const struct hello *hello)
 
 static void believe(struct hello_codec *codec, struct peer *peer, const struct hello *hello)
 {
-	bool is_another = codec->proven && codec->proven != peer;
+	bool is_another = codec->proven != peer;
 
-	if (is_another) {
+	if (codec->proven && is_another) {
 		if (codec->heard == codec->proven)
 			codec->heard = NULL;
 		peer_clear(codec->proven);
 	}
 	codec->proven = peer;
-	/* What the boot before said last may still be under way, and echo more than this one did
-	 * so far; but nothing that is sent from now on. */
+	/* What the boot before said last may still be under way, whether it was ever believed or
+	 * not, and echo more than this one did so far; but nothing that is sent from now on. */
 	if (is_another)
 		codec->echo_floor = codec->counter;
 	else if (is_proof(codec, hello))

@@ -373,6 +373,25 @@ static void a_boot_that_a_later_one_replaced_is_never_believed_again(void **stat
 	hello_codec_free(restarted);
 }
 
+static void the_last_words_of_a_boot_never_believed_do_not_displace_the_next_one(void **state)
+{
+	struct pair *pair = *state;
+	struct hello_codec *restarted = codec_of(FO_UNIT_SECONDARY, BOOT_B2);
+	struct datagram early = seal(pair->a), later = seal(pair->a), last, first;
+	struct hello hello;
+	bool is_current;
+
+	assert_int_equal(take_code(pair->b, 0, &later), 0);
+	last = seal(pair->b);
+	assert_int_equal(take_code(restarted, 0, &early), 0);
+	first = seal(restarted);
+	assert_int_equal(take(pair->a, 0, &first, &hello, &is_current), 0);
+	assert_true(is_current);
+	assert_int_equal(take(pair->a, 0, &last, &hello, &is_current), 0);
+	assert_false(is_current);
+	hello_codec_free(restarted);
+}
+
 static void replayed_candidates_do_not_displace_the_proven_mate(void **state)
 {
 	struct pair *pair = *state;
@@ -488,6 +507,7 @@ int main(void)
 		TEST(a_rebooted_mate_is_believed_again_after_one_exchange),
 		TEST(a_boot_that_a_later_one_replaced_is_never_believed_again),
 		TEST(the_last_words_of_a_boot_do_not_displace_the_next_one),
+		TEST(the_last_words_of_a_boot_never_believed_do_not_displace_the_next_one),
 		TEST(replayed_candidates_do_not_displace_the_proven_mate),
 		TEST(random_bytes_are_refused),
 		TEST(a_body_outside_its_ranges_is_malformed),
