@@ -253,6 +253,18 @@ static bool is_wanted(const struct found *found, const struct vmac *wanted, size
 	return false;
 }
 
+/* A kernel without macvlan loads its module by itself, where it has one. */
+static const char *what_to_do(int code)
+{
+	if (code == -EOPNOTSUPP)
+		return "; the kernel has no macvlan devices: try `modprobe macvlan`, install a "
+		       "kernel that has the module, or remove the line `failover mac address`";
+	if (code == -EBUSY || code == -EINVAL)
+		return "; it is in a bridge or bond, or no Ethernet device: remove the line "
+		       "`failover mac address`, or take it out there";
+	return "";
+}
+
 /* Sends the requests for one device, so that an error has its name. */
 static int send_for(struct rtaddr_batch *batch, struct nl_sock *sock, const char *device,
 		    struct why *ret_why)
@@ -263,7 +275,11 @@ static int send_for(struct rtaddr_batch *batch, struct nl_sock *sock, const char
 
 	for (size_t i = 0; i < n && i < ARRAY_SIZE(results) && r == 0; i++)
 		r = results[i];
-	return r < 0 ? why_set(ret_why, r, "virtual MAC address on %.15s: %s", device, err_text(r))
+	return r < 0 ? why_set(ret_why, r,
+			       "the virtual MAC address of %.15s cannot be set (%s), and its own "
+			       "is "
+			       "used%s",
+			       device, err_text(r), what_to_do(r))
 		     : 0;
 }
 

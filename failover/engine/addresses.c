@@ -21,7 +21,8 @@ struct address_list {
 	size_t n;
 };
 
-/* The device that carries the addresses of the role: the macvlan where it has a MAC address. */
+/* The device that carries the addresses of the role: the macvlan where it has a MAC address. One
+ * that the kernel does not make costs the MAC address, but not the address. */
 static void role_device(const struct config_interface *interface, bool is_active,
 			char ret_device[static IFNAMSIZ])
 {
@@ -30,7 +31,7 @@ static void role_device(const struct config_interface *interface, bool is_active
 
 	if (index != 0)
 		vmac_name(index, ret_device);
-	else
+	if (index == 0 || if_nametoindex(ret_device) == 0)
 		memcpy(ret_device, interface->device, IFNAMSIZ);
 }
 
@@ -140,10 +141,25 @@ static void move_to_role_devices(const struct config *config, struct address_lis
 	}
 }
 
+/* Said once, and shown until it is mended. */
+static void note_macs(struct engine *engine, const char *why)
+{
+	char *noted = engine->addresses.macs_why;
+
+	if (strcmp(noted, why) == 0)
+		return;
+	if (why[0])
+		log_line(LOG_ERR, "%s", why);
+	else
+		log_line(LOG_NOTICE, "the virtual MAC addresses are set");
+	(void)snprintf(noted, sizeof(engine->addresses.macs_why), "%s", why);
+}
+
 /* The macvlan devices of the role. They are there in each role, so that a takeover need not make
  * them. */
-static int set_macs(struct engine *engine, struct why *ret_why)
+static void set_macs(struct engine *engine)
 {
+	struct why why = {0};
 	const struct config *config = engine->config;
 	struct vmac wanted[CONFIG_INTERFACES_MAX] = {0};
 	size_t n = 0;
@@ -167,10 +183,10 @@ static int set_macs(struct engine *engine, struct why *ret_why)
 	}
 	/* Without any, and none left from before, the kernel need not be asked. */
 	if (n == 0 && !engine->addresses.may_have_macs)
-		return 0;
-	r = vmac_set(wanted, n, ret_why);
+		return;
+	r = vmac_set(wanted, n, &why);
 	engine->addresses.may_have_macs = n > 0 || r < 0;
-	return r;
+	note_macs(engine, r < 0 ? why.text : "");
 }
 
 static int set_routes(struct engine *engine, struct why *ret_why)
@@ -217,20 +233,18 @@ static int move_addresses(struct engine *engine, struct why *ret_why)
 {
 	_cleanup_free_ struct address_list *list = calloc(1, sizeof(*list));
 	bool has_role = engine->addresses.is_claimed || holds_standby_addresses(engine);
-	struct why why = {0};
-	int first = 0;
 	int r;
 
 	if (!list)
 		return -ENOMEM;
 	want_addresses(engine, list);
-	move_to_role_devices(engine->config, list);
 	if (has_role)
-		first = set_macs(engine, ret_why);
-	r = vip_set(engine->addresses.vip, list->items, list->n, first < 0 ? &why : ret_why);
+		set_macs(engine);
+	move_to_role_devices(engine->config, list);
+	r = vip_set(engine->addresses.vip, list->items, list->n, ret_why);
 	if (r == 0 && !has_role)
-		r = set_macs(engine, ret_why);
-	return first < 0 ? first : r;
+		set_macs(engine);
+	return r;
 }
 
 int engine_set_addresses(struct engine *engine, struct why *ret_why)

@@ -122,6 +122,7 @@ struct engine_addresses {
 	sd_event_source *released_late; /* what the kernel would not take away runs out */
 	bool is_claimed;		/* between CLAIM and RELEASE */
 	bool may_have_macs;		/* devices of virtual MAC addresses may be there */
+	char macs_why[WHY_TEXT_MAX];	/* a virtual MAC address could not be set; empty: all are */
 	bool is_follow_due;		/* routes and the rest, once the addresses have moved */
 };
 

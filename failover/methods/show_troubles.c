@@ -129,6 +129,7 @@ struct json_object *json_troubles(const struct engine *engine)
 	add_interfaces(engine, false, array);
 	add_interfaces(engine, true, array);
 	add_tracks(engine, array);
+	add_sentence(array, engine->addresses.macs_why);
 	for (size_t i = 0; collision_get(engine, i, &why); i++)
 		add_sentence(array, why.text);
 	for (size_t i = 0; clockwatch_trouble(engine, i, &why); i++)

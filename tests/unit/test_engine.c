@@ -13,6 +13,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "engine_world.h"
+#include "netns.h"
 #include "failover/methods/methods.h"
 #include "failover/replication/replication.h"
 
@@ -485,6 +486,32 @@ static void a_removal_that_fails_keeps_the_bindings(void **state)
 	assert_int_equal(world.engine->config->n_bindings, 0);
 }
 
+/* A port of a bridge carries no macvlan. */
+static void a_mac_address_that_the_kernel_refuses_costs_no_address(void **state)
+{
+	const struct vip_address *held;
+	bool is_there = false;
+	size_t n;
+	int fd;
+
+	(void)state;
+	assert_int_equal(netns_run("ip link add port0 type veth peer name port1"), 0);
+	assert_int_equal(netns_run("ip link add bridge0 type bridge"), 0);
+	assert_int_equal(netns_run("ip link set port0 master bridge0 up"), 0);
+	world_start("interface port0\n nameif test\n ip address 198.51.100.10 255.255.255.0\n"
+		    "failover mac address port0 0200.0000.0001 0200.0000.0002\n");
+	WAIT_FOR(world.engine->fsm.state == FO_STATE_ACTIVE);
+	held = vip_current(world.engine->addresses.vip, &n);
+	for (size_t i = 0; i < n; i++)
+		is_there |= held[i].is_active && strcmp(held[i].device, "port0") == 0;
+	assert_true(is_there);
+	fd = world_ask("{\"method\":\"asafo.ShowFailover\"}", -1);
+	assert_non_null(strstr(world_answer(fd), "the virtual MAC address of port0 cannot be set"));
+	(void)close(fd);
+	assert_int_equal(netns_run("ip link delete bridge0"), 0);
+	assert_int_equal(netns_run("ip link delete port0"), 0);
+}
+
 static void an_engine_may_end_whatever_is_under_way(void **state)
 {
 	int file[2], fds[4];
@@ -537,6 +564,7 @@ int main(void)
 		TEST(a_configuration_is_saved_on_the_mate_when_the_mate_says_so),
 		TEST(a_standby_says_saved_when_it_is_on_its_disk),
 		TEST(a_removal_that_fails_keeps_the_bindings),
+		TEST(a_mac_address_that_the_kernel_refuses_costs_no_address),
 		TEST(an_engine_may_end_whatever_is_under_way),
 	};
 

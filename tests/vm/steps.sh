@@ -209,6 +209,120 @@ step_70_journal() {
 	expect "what a front says arrives" a 'journalctl -u asafo | grep "front: interface outside.*serves vpn"'
 }
 
+step_71_fields() {
+	expect "a change of role has its reason as a field" a \
+		'journalctl -u asafo ASAFO_ID=104001 -o json | grep "\"ASAFO_REASON\":\"No Active unit found\""'
+	expect "the unit, its state and its term, too" a 'journalctl -u asafo ASAFO_ID=104001 -o json |
+		grep "\"ASAFO_UNIT\":\"Primary\"" | grep "\"ASAFO_STATE\":\"" | grep "\"ASAFO_TERM\":\"[0-9]"'
+	expect "it is found by its message's identity" a \
+		'journalctl MESSAGE_ID=6f1d0a7c54e94b3aa5af0c0de0104001 -o cat | grep "Switching to ACTIVE"'
+	expect "what is said of an interface has its name" a 'journalctl -u asafo ASAFO_INTERFACE=outside -o cat | grep .'
+}
+
+step_72_hooks() {
+	local unit
+	for unit in a b; do
+		set_up $unit 'cat >/etc/asafo/hooks.d/10-note <<"END"
+#!/bin/sh
+echo "$1 $2 $ASAFO_UNIT" >>/run/note
+END
+cat >/etc/asafo/hooks.d/20-route <<"END"
+#!/bin/sh
+case $1 in
+active) ip route replace 203.0.113.128/25 via 198.51.100.20 dev ens3 ;;
+*) ip route delete 203.0.113.128/25 || true ;;
+esac
+END
+cat >/etc/asafo/hooks.d/30-service <<"END"
+#!/bin/sh
+exec systemctl start --no-block asafo-note-$1.service
+END
+chmod 0755 /etc/asafo/hooks.d/[123]0-*
+for role in active standby; do
+	printf "[Service]\nType=oneshot\nExecStart=/usr/bin/touch /run/service-%s\n" $role \
+		>/etc/systemd/system/asafo-note-$role.service
+done
+systemctl daemon-reload'
+	done
+	expect "a switchover" a 'asafo failover standby'
+	becomes b Active
+	becomes a 'Standby Ready'
+	soon "a hook writes a file in /run" b 20 'grep -x "active standby secondary" /run/note'
+	soon "on the other unit, too" a 20 'grep -x "standby active primary" /run/note'
+	soon "a hook sets a route" b 20 'ip route show 203.0.113.128/25 | grep "via 198.51.100.20"'
+	soon "a hook starts a service" b 20 'ls /run/service-active'
+	soon "on the other unit, too" a 20 'ls /run/service-standby'
+	for unit in a b; do
+		expect "no hook failed on $unit" $unit '! journalctl -b -u asafo -o cat | grep -i "hook.*\(exit\|fail\|limit\|refused\)"'
+	done
+	set_up a 'asafo failover active'
+	becomes a Active
+	becomes b 'Standby Ready'
+	for unit in a b; do
+		set_up $unit 'rm /etc/asafo/hooks.d/[123]0-*'
+	done
+}
+
+step_73_reload() {
+	set_up b 'systemctl show asafo -p MainPID --value >pid; pidof asafo-engine >engine'
+	expect "failover reload-standby is answered when the standby is ready again" a 'asafo failover reload-standby'
+	expect "its engine is another one" b '[ "$(pidof asafo-engine)" != "$(cat engine)" ]'
+	expect "its supervisor has the same number" b '[ "$(systemctl show asafo -p MainPID --value)" = "$(cat pid)" ]'
+	becomes b 'Standby Ready'
+	expect "systemd takes it for running, and had nothing to do" b \
+		'[ "$(systemctl show asafo -p ActiveState -p SubState -p NRestarts --value | sort | xargs)" = "0 active running" ]'
+	expect "the active unit went on" a "[ \"\$($status_text)\" = Active ]"
+	expect "it can be stopped and started as before" b 'systemctl restart asafo'
+	becomes b 'Standby Ready'
+}
+
+step_74_maintenance() {
+	expect "maintenance on for the standby" b 'asafo maintenance on'
+	expect "the active unit knows" a 'asafo show failover | grep "other unit is in maintenance"'
+	set_up a 'systemctl stop asafo'
+	soon "it sees its mate go" b 20 'asafo show failover | grep "Other host: Primary - "'
+	expect "and does not take over" b 'timeout 3 tail -f /dev/null; ! ip address show ens3 | grep 198.51.100.10/'
+	expect "until it is told to" b 'asafo failover active --force --yes'
+	serves "it serves"
+	set_up a 'systemctl start asafo'
+	becomes a 'Standby Ready'
+	expect "maintenance off" b 'asafo maintenance off'
+	set_up a 'asafo failover active'
+	becomes a Active
+	becomes b 'Standby Ready'
+}
+
+neighbour_is() { # neighbour_is MAC: whom this host, a client, takes for the failover IP
+	https "$vip" 200 && ip neighbour show "$vip" dev outside | grep -q "lladdr $1"
+}
+step_75_mac() {
+	local unit
+	expect "failover mac address" a 'asafo configure "failover mac address ens3 0200.5e00.0001 0200.5e00.0002"'
+	client "the failover IP has the virtual MAC address" neighbour_is 02:00:5e:00:00:01
+	expect "a switchover" a 'asafo failover standby'
+	becomes b Active
+	client "it moves with the address" neighbour_is 02:00:5e:00:00:01
+	set_up a 'asafo failover active'
+	becomes a Active
+	becomes b 'Standby Ready'
+	client "and back" neighbour_is 02:00:5e:00:00:01
+	expect "no failover mac address" a 'asafo configure "no failover mac address ens3"'
+	client "the device's own is used again" neighbour_is 52:54:00:00:01:01
+	for unit in a b; do
+		soon "its devices are gone from $unit" $unit 10 '! ip link show type macvlan | grep afv-'
+		set_up $unit 'echo "install macvlan /bin/false" >/etc/modprobe.d/none.conf; rmmod macvlan'
+	done
+	set_up a 'asafo configure "failover mac address ens3 0200.5e00.0001"'
+	soon "without the kernel's macvlan it says what to do" a 10 'journalctl -u asafo -o cat | grep "modprobe macvlan"'
+	client "and somebody serves" https "$vip" 200
+	set_up a 'asafo configure "no failover mac address ens3"'
+	becomes a Active
+	becomes b 'Standby Ready'
+	for unit in a b; do
+		set_up $unit 'rm /etc/modprobe.d/none.conf'
+	done
+}
+
 step_80_stop() {
 	local began
 	began=$(date +%s%N)
