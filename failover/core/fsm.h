@@ -86,6 +86,7 @@ struct fo_position {
 	uint64_t term;
 	uint64_t seq;
 	uint64_t lineage; /* 0: not known, counts as the other's */
+	uint64_t config;  /* hash of the lines that the pair shares; 0: not told, counts as equal */
 	bool has_data;	  /* more than the fallback certificate */
 };
 

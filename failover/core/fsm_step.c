@@ -42,7 +42,9 @@ bool fo_is_at_odds(const struct fo_fsm *fsm)
 
 bool fo_is_level(const struct fo_fsm *fsm)
 {
-	return !is_other_history(fsm) &&
+	uint64_t ours = fsm->position.config, theirs = fsm->mate.position.config;
+
+	return !is_other_history(fsm) && (ours == theirs || ours == 0 || theirs == 0) &&
 	       fo_position_compare(fsm->position, fsm->mate.position) == 0;
 }
 

@@ -80,6 +80,7 @@ int hello_body_pack(const struct hello *hello, size_t max, uint8_t *ret_data, si
 	message.serving = hello->view.is_serving;
 	message.lineage = hello->view.position.lineage;
 	message.has_data = hello->view.position.has_data;
+	message.config = hello->view.position.config;
 	pack_reports(hello, &message, items, pointers);
 	message.interface_names = hello->interface_names;
 	message.interface_words = (ProtobufCBinaryData){
@@ -127,6 +128,7 @@ int hello_body_unpack(const uint8_t *data, size_t size, struct hello *ret_hello)
 		.position = {.term = message->position_term,
 			     .seq = message->seq,
 			     .lineage = message->lineage,
+			     .config = message->config,
 			     .has_data = message->has_data},
 		.health = unpack_health(message),
 		.is_maintenance = message->maintenance,

@@ -104,6 +104,8 @@ void engine_feed(struct engine *engine, struct fo_event event)
 
 	if (!engine->is_started && event.type != FO_EVENT_START)
 		return;
+	/* Whoever tells of the store need not know of the lines. */
+	event.position.config = event.boot.position.config = engine->config_hash;
 	if (queue->n == ENGINE_EVENTS_MAX) {
 		log_line(LOG_CRIT, "event queue full, event %d dropped", (int)event.type);
 		return;

@@ -174,6 +174,7 @@ struct engine {
 	struct monotime active_since, started_at; /* NEVER: does not serve */
 	uint64_t active_ns;			  /* in this life, up to active_since */
 	uint64_t config_generation;
+	uint64_t config_hash;	 /* of the lines that the pair shares */
 	bool is_role_due;	 /* fronts and supervisor are to be told of the state */
 	bool has_config;	 /* the startup-config was applied */
 	struct buf startup_text; /* the startup-config as last read or written, secrets masked */
@@ -252,6 +253,8 @@ struct fo_params engine_params(const struct config *config);
 /* SHA-256 of the replicated lines, and their text (may be NULL). */
 int engine_config_digest(const struct engine *engine, struct buf *text,
 			 uint8_t ret_digest[static ENGINE_DIGEST_SIZE]);
+/* The mate is not known to have other ones. */
+bool engine_shares_lines(const struct engine *engine);
 /* Device, addresses and role of the failover link; the PSK is not filled. */
 void engine_link_config(const struct engine *engine, struct link_config *ret_config);
 /* ---- hellos.c: the paths to the mate ---- */

@@ -3,6 +3,8 @@
  * The hellos: which paths they travel, what comes in on them, and what is said when a path goes or
  * comes back. A hello that came before on another path counts for its path only.
  */
+#include <config.h>
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
@@ -84,7 +86,10 @@ static void take_hello(struct engine *engine, const struct hello *hello)
 	memcpy(mate->software, hello->software, sizeof(mate->software));
 	report_version(engine, hello);
 	clockwatch_heard(engine, hello);
-	engine_feed(engine, (struct fo_event){.type = FO_EVENT_HELLO, .mate = hello->view});
+	/* Of another release the lines may read differently where they mean the same. */
+	if (strcmp(hello->software, PACKAGE_VERSION) != 0)
+		mate->view.position.config = 0;
+	engine_feed(engine, (struct fo_event){.type = FO_EVENT_HELLO, .mate = mate->view});
 	if (memcmp(hello->digest, engine->store.position.digest, sizeof(hello->digest)) == 0)
 		engine_mate_is_complete(engine);
 	if (engine_is_active(engine) && hello->view.state == FO_STATE_STANDBY_READY &&

@@ -34,6 +34,29 @@ struct fo_params engine_params(const struct config *config)
 				  .preempt_delay_ms = config->failover.preempt_delay_s * 1000};
 }
 
+/* Zero is for a version that does not tell it. */
+static void note_lines(struct engine *engine)
+{
+	uint8_t digest[ENGINE_DIGEST_SIZE];
+	uint64_t hash = 0;
+
+	if (engine_config_digest(engine, NULL, digest) == 0)
+		memcpy(&hash, digest, sizeof(hash));
+	if (hash == engine->config_hash)
+		return;
+	engine->config_hash = hash;
+	engine_feed(engine,
+		    (struct fo_event){.type = FO_EVENT_POSITION,
+				      .position = engine_position_brief(&engine->store.position)});
+}
+
+bool engine_shares_lines(const struct engine *engine)
+{
+	uint64_t theirs = engine->mate.view.position.config;
+
+	return engine->config_hash == 0 || theirs == 0 || engine->config_hash == theirs;
+}
+
 void engine_link_config(const struct engine *engine, struct link_config *ret_config)
 {
 	const struct config_failover *failover = &engine->config->failover;
@@ -268,6 +291,7 @@ void engine_apply_config(struct engine *engine, struct config *config)
 	if (memcmp(&before, &after, sizeof(before)) != 0)
 		engine_feed(engine, (struct fo_event){.type = FO_EVENT_PARAMS, .params = after});
 	engine_health_configure(engine->health);
+	note_lines(engine);
 	engine_try_start(engine);
 	replication_compare_versions(engine->replication);
 	config_free(old);

@@ -66,6 +66,17 @@ static void lacking_text(const struct engine *engine, char *ret_text, size_t siz
 	}
 }
 
+/* Other lines that will not be the same in a moment: there is no way to send them. */
+static int refuse_lines(const struct engine *engine, struct why *ret_why)
+{
+	if (engine_shares_lines(engine) || (engine->pair.link && link_is_up(engine->pair.link)))
+		return 0;
+	return why_set(ret_why, ERR_NOT_READY,
+		       "the units have different running-configs, and the failover link is down: "
+		       "what was configured last would be lost. Mend the link (`asafo show "
+		       "failover`), or give --force and lose it");
+}
+
 /* ---- failover active ---- */
 
 static int refuse_active(const struct engine *engine, bool is_forced, struct why *ret_why)
@@ -80,10 +91,10 @@ static int refuse_active(const struct engine *engine, bool is_forced, struct why
 	    answer != FO_ANSWER_NOT_LEVEL && answer != FO_ANSWER_ALREADY)
 		return why_set(ret_why, ERR_NOT_READY, "%s: see `asafo show failover`",
 			       fo_answer_text(answer));
-	if (is_forced || !engine_hears_mate(engine) ||
-	    !fo_state_is_active(engine->mate.view.state) ||
-	    engine->fsm.state == FO_STATE_STANDBY_READY)
+	if (is_forced || !engine_hears_mate(engine) || !fo_state_is_active(engine->mate.view.state))
 		return 0;
+	if (engine->fsm.state == FO_STATE_STANDBY_READY)
+		return refuse_lines(engine, ret_why);
 	since_text(engine, since, sizeof(since));
 	return why_set(
 		ret_why, ERR_NOT_READY,
@@ -127,7 +138,7 @@ static int refuse_standby(const struct engine *engine, bool is_forced, struct wh
 			       "the mate is in maintenance: end that there (`asafo maintenance "
 			       "off`)");
 	if (answer == FO_ANSWER_GO || answer == FO_ANSWER_NOT_LEVEL)
-		return 0;
+		return is_forced ? 0 : refuse_lines(engine, ret_why);
 	if (answer != FO_ANSWER_NOT_READY)
 		return why_set(ret_why, ERR_NOT_READY, "%s: see `asafo show failover`",
 			       fo_answer_text(answer));
@@ -214,6 +225,11 @@ void method_failover_check(struct control_call *call, struct json_object *parame
 			      lacks);
 		(void)json_object_array_add(losses, json_object_new_string(loss.text));
 	}
+	if (engine_hears_mate(engine) && !engine_shares_lines(engine))
+		(void)json_object_array_add(
+			losses, json_object_new_string(
+					"the units have different running-configs: those of the "
+					"unit that is active now"));
 	json_add_text(result, "role", is_active ? "active" : "standby");
 	json_add_flag(result, "ready", r == 0);
 	json_add_text(result, "why", why.text);

@@ -120,9 +120,12 @@ static int on_timeout(sd_event_source *source, uint64_t usec, void *userdata)
 	(void)source;
 	(void)usec;
 	(void)why_set(&why, ERR_TIMEOUT,
-		      "the change of role did not happen within %d s; this unit is %s: see "
+		      "the change of role did not happen within %d s; this unit is %s%s: see "
 		      "`asafo show failover history` on both units",
-		      ROLE_TIMEOUT_MS / 1000, fo_state_text(methods->engine->fsm.state));
+		      ROLE_TIMEOUT_MS / 1000, fo_state_text(methods->engine->fsm.state),
+		      engine_shares_lines(methods->engine)
+			      ? ""
+			      : ", and the units have different running-configs");
 	while (*at) {
 		struct role_waiter *waiter = *at;
 

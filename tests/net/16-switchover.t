@@ -189,4 +189,20 @@ expect "failover statistics begin anew" asafo a clear failover statistics
 
 # ---- the neighbours ----
 same "in all this nobody took the mate's word for a duplicate address" "$({ lab log a; lab log b; } | grep -c 405001)" 0
+
+# ---- lines that the standby never got ----
+asafo a failover active >/dev/null 2>&1
+wait_state a Active
+wait_state b "Standby Ready"
+lab exec a ip link set eth2 down
+expect "the link goes" until_true 20 eval '! asafo a failover exec mate show state'
+expect "(on both units)" until_true 20 eval '! asafo b failover exec mate show state'
+expect "a line is taken while the failover link is down" asafo a configure "hostname alone"
+refused "the standby is refused the role: it would serve without the line" 1 'different running-configs' asafo b failover active
+refused "the active does not hand over, either" 1 'different running-configs' asafo a failover standby
+expect "(it is active)" state_is a Active
+lab exec a ip link set eth2 up
+expect "the line is sent when the link is back" until_true 10 eval 'asafo b show running-config | grep -q "hostname alone"'
+expect "and the standby takes over" until_true 10 asafo b failover active
+expect "(with the line)" grep -q "hostname alone" <(asafo b show running-config)
 done_testing
