@@ -50,12 +50,13 @@ void report_transition(const struct engine *engine, const struct fo_action *acti
 	if (action->to == FO_STATE_JUST_ACTIVE)
 		report(engine, LOG_ALERT, 104001, &about, "Switching to ACTIVE - %s", reason);
 	else if (fo_state_is_active(action->from) && !fo_state_is_active(action->to) &&
-		 action->to != FO_STATE_FAILED)
+		 action->to != FO_STATE_FAILED && !engine_is_active(engine))
 		report(engine, LOG_ALERT, 104002, &about, "Switching to STANDBY - %s", reason);
 	if (action->to == FO_STATE_FAILED)
-		report(engine, LOG_ALERT, 104003, &about, "Switching to FAILED - %s", reason);
+		report(engine, LOG_ALERT, 104003, &about, "Switching to FAILED. Reason: %s",
+		       reason);
 	else if (action->from == FO_STATE_FAILED)
-		report(engine, LOG_ALERT, 104004, &about, "Switching to OK - %s", reason);
+		report(engine, LOG_ALERT, 104004, &about, "Switching to OK. Reason: %s", reason);
 	if (action->from == FO_STATE_DISABLED)
 		report(engine, LOG_ALERT, 105002, &about, "Enabling failover.");
 	else if (action->to == FO_STATE_DISABLED)

@@ -100,10 +100,12 @@ static void say_link_down(const struct engine *engine, int code, const char *why
 	const char *name = engine->pair.link_over[0] ? engine->pair.link_over
 						     : engine->config->failover.links[0].name;
 	const struct report_about about = {.reason = why, .interface = name};
+	const char *software = engine->mate.software[0] ? engine->mate.software : "unknown";
 
 	if (code == ERR_VERSION)
 		report(engine, LOG_ALERT, 103006, &about,
-		       "Mate version is not compatible with ours %s: %s", PACKAGE_VERSION, why);
+		       "Mate version %s is not compatible with ours %s: %s", software,
+		       PACKAGE_VERSION, why);
 	else if (engine->pair.was_up && has_others)
 		log_line(LOG_NOTICE, "failover link down over %s: %s", name, why);
 	else if (engine->pair.was_up)

@@ -99,7 +99,8 @@ void stranger_refused(struct engine *engine, size_t index, int code, const uint8
 		engine->pair.told[index] |= (uint8_t)(1u << reason);
 		if (reason == REASON_VERSION)
 			report(engine, LOG_ALERT, 103006, NULL,
-			       "Mate version is not compatible with ours %s: %s", PACKAGE_VERSION,
+			       "Mate version %s is not compatible with ours %s: %s",
+			       mate->software[0] ? mate->software : "unknown", PACKAGE_VERSION,
 			       why.text);
 		else
 			log_line(LOG_WARNING, "hello refused: %s", why.text);
