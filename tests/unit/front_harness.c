@@ -34,6 +34,14 @@ static void frame_send(int fd, enum ipc_type type, bool is_reply, uint32_t id,
 	assert_int_equal(ipc_frame_send(fd, &frame, body), 0);
 }
 
+/* From the keeper's thread: who asked may have ended meanwhile. */
+static void frame_answer(int fd, enum ipc_type type, uint32_t id, const ProtobufCMessage *body)
+{
+	struct ipc_frame frame = {.type = type, .is_reply = true, .id = id};
+
+	(void)ipc_frame_send(fd, &frame, body);
+}
+
 /* ---- the front's process ---- */
 
 static void on_note(int priority, const char *text, void *userdata)
@@ -141,7 +149,7 @@ static void certificate_answer(struct harness_keeper *keeper, const struct ipc_f
 	if (trustpoint)
 		reply.public_part =
 			(ProtobufCBinaryData){trustpoint->record.size, trustpoint->record.data};
-	frame_send(keeper->fd, frame->type, true, frame->id, &reply.base, -1);
+	frame_answer(keeper->fd, frame->type, frame->id, &reply.base);
 }
 
 /* As certstore/signer.h says: a plain algorithm over a plain digest; the message itself only for
@@ -180,7 +188,7 @@ static void sign_answer(struct harness_keeper *keeper, const struct ipc_frame *f
 	reply.status = &status;
 	status.code = signature_make(keeper, question, &signature);
 	reply.signature = (ProtobufCBinaryData){signature.size, signature.data};
-	frame_send(keeper->fd, frame->type, true, frame->id, &reply.base, -1);
+	frame_answer(keeper->fd, frame->type, frame->id, &reply.base);
 	gnutls_free(signature.data);
 }
 
