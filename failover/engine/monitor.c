@@ -69,12 +69,17 @@ static void report_carrier(const struct engine *engine, const struct linkmon_lin
 		       carried->name);
 }
 
-static void on_link(const struct linkmon_link *link, void *userdata)
+/* The device of an interface or of a link to the mate; a router may have many others. */
+static bool is_configured(const struct config *config, const char *device)
 {
-	struct engine *engine = userdata;
-	struct why why = {0};
+	for (size_t i = 0; i < config->n_interfaces; i++)
+		if (strcmp(config->interfaces[i].device, device) == 0)
+			return true;
+	return config_link_on(&config->failover, device) != NULL;
+}
 
-	engine_addresses_link(engine, link);
+static void report_link(const struct engine *engine, const struct linkmon_link *link)
+{
 	for (size_t i = 0; i < engine->config->n_interfaces; i++) {
 		const struct config_interface *interface = &engine->config->interfaces[i];
 
@@ -85,20 +90,37 @@ static void on_link(const struct linkmon_link *link, void *userdata)
 			       link->has_carrier ? "Up" : "Down", interface->name);
 	}
 	report_carrier(engine, link);
+}
+
+/* It may have come, or come again: what was on it is put back. */
+static void take_up(struct engine *engine, const struct linkmon_link *link)
+{
+	struct why why = {0};
+
+	if (engine->pair.paths)
+		path_set_refresh(engine->pair.paths);
+	if (engine->pair.link)
+		link_retry(engine->pair.link);
+	/* The neighbours behind it may have another MAC address of ours, or none. */
+	if (engine->addresses.is_claimed && link->has_carrier)
+		engine_reclaim(engine);
+	else if (engine->addresses.vip && engine_set_addresses(engine, &why) < 0)
+		log_line(LOG_ERR, "addresses: %s", why.text);
+}
+
+static void on_link(const struct linkmon_link *link, void *userdata)
+{
+	struct engine *engine = userdata;
+	bool is_ours = is_configured(engine->config, link->device);
+
+	engine_addresses_link(engine, link);
+	if (is_ours)
+		report_link(engine, link);
 	engine_monitor_check(engine);
-	if (link->is_present && !link->was_up)
+	if (is_ours && link->is_present && !link->was_up)
 		engine_raise_devices(engine);
-	if (link->is_present && link->is_admin_up) {
-		if (engine->pair.paths)
-			path_set_refresh(engine->pair.paths);
-		if (engine->pair.link)
-			link_retry(engine->pair.link);
-		if (engine->addresses.vip && engine_set_addresses(engine, &why) < 0)
-			log_line(LOG_ERR, "addresses: %s", why.text);
-		/* The neighbours behind it may have another MAC address of ours, or none. */
-		if (engine->addresses.is_claimed && link->has_carrier)
-			engine_reclaim(engine);
-	}
+	if (is_ours && link->is_present && link->is_admin_up)
+		take_up(engine, link);
 	engine_check_ways(engine);
 }
 

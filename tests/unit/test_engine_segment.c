@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Somebody on the segment claims an address of the engine's. */
+/* What an active engine says on a segment. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -86,6 +86,47 @@ static bool is_remembered(const uint8_t *mac)
 	return false;
 }
 
+/* An active engine with the address; nothing of the series that it begins with is heard. */
+static int be_active_on_the_segment(void)
+{
+	/* None of the engine's own begins like those of the claims. */
+	assert_int_equal(netns_run("ip link set va address 52:54:00:00:00:01 up"), 0);
+	assert_int_equal(netns_run("ip link set vb up"), 0);
+	world_be_active("interface va\n nameif outside\n"
+			" ip address 198.51.100.10 255.255.255.0\n");
+	announcer_stop(world.engine->addresses.announcer);
+	/* Long after it became active. */
+	world.engine->collisions.moved = (struct monotime){0};
+	return open_segment();
+}
+
+static bool is_known(const char *device)
+{
+	struct linkmon_link link;
+
+	linkmon_get(world.engine->addresses.linkmon, device, &link);
+	return link.is_present && link.has_carrier;
+}
+
+static void a_device_of_somebody_else_is_no_reason_to_announce(void **state)
+{
+	_cleanup_close_ int segment = -1;
+
+	(void)state;
+	segment = be_active_on_the_segment();
+	assert_int_equal(netns_run("ip link add other0 type veth peer name other1"), 0);
+	assert_int_equal(netns_run("ip link set other0 up"), 0);
+	assert_int_equal(netns_run("ip link set other1 up"), 0);
+	WAIT_FOR(is_known("other0"));
+	assert_int_equal(netns_run("ip link del other0"), 0);
+	WAIT_FOR(!is_known("other0"));
+	assert_int_equal(count_announcements(segment), 0);
+	/* Its own is. */
+	assert_int_equal(netns_run("ip link set va down"), 0);
+	assert_int_equal(netns_run("ip link set va up"), 0);
+	WAIT_FOR(count_announcements(segment) > 0);
+}
+
 static void a_flood_of_claims_is_answered_once_and_logged_a_few_times(void **state)
 {
 	_cleanup_close_ int segment = -1;
@@ -93,13 +134,7 @@ static void a_flood_of_claims_is_answered_once_and_logged_a_few_times(void **sta
 	uint8_t mac[6];
 
 	(void)state;
-	/* None of the engine's own begins like those of the claims. */
-	assert_int_equal(netns_run("ip link set va address 52:54:00:00:00:01 up"), 0);
-	assert_int_equal(netns_run("ip link set vb up"), 0);
-	world_be_active("interface va\n nameif outside\n"
-			" ip address 198.51.100.10 255.255.255.0\n");
-	announcer_stop(world.engine->addresses.announcer);
-	segment = open_segment();
+	segment = be_active_on_the_segment();
 	for (unsigned claim = 0; claim < CLAIMS; claim++) {
 		mac_of(claim, mac);
 		send_claim(segment, mac);
@@ -121,6 +156,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			a_flood_of_claims_is_answered_once_and_logged_a_few_times, world_setup,
 			world_teardown),
+		cmocka_unit_test_setup_teardown(a_device_of_somebody_else_is_no_reason_to_announce,
+						world_setup, world_teardown),
 	};
 
 	world_enter();
