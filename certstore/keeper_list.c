@@ -4,6 +4,7 @@
  * as the other end takes it.
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/monotime.h"
@@ -13,7 +14,8 @@
 #define STEP_MS 2
 #define ENTRIES_MAX 512
 #define PREFIX "trustpoint/"
-#define LOOKED_MAX 256 /* records a step, where most of them are left out */
+#define ORPHAN_PREFIX "orphan/" /* then the term, then the key that it had */
+#define LOOKED_MAX 256		/* records a step, where most of them are left out */
 
 /* The next trustpoint of one family. */
 struct head {
@@ -26,7 +28,7 @@ struct keeper_listing {
 	struct keeper_listing *next;
 	struct keeper *keeper;
 	struct keeper_ticket ticket;
-	bool with_generations;
+	bool with_generations, is_orphans;
 	int64_t valid_at, mate_valid_at; /* 0: all; otherwise what is valid at one of them only */
 	uint32_t left;			 /* ... and so many of them */
 	sd_event_source *timer;
@@ -34,6 +36,7 @@ struct keeper_listing {
 	/* the frame that is being filled: packed public parts */
 	ProtobufCBinaryData parts[ENTRIES_MAX];
 	protobuf_c_boolean is_replicated[ENTRIES_MAX];
+	uint64_t terms[ENTRIES_MAX];
 	size_t n, bytes;
 };
 
@@ -75,6 +78,8 @@ static void frame_send(struct keeper_listing *listing, bool has_more)
 	message.n_public_parts = listing->n;
 	message.is_replicated = listing->is_replicated;
 	message.n_is_replicated = listing->n;
+	message.terms = listing->terms;
+	message.n_terms = listing->n;
 	keeper_reply(listing->keeper, &listing->ticket, &message.base, has_more);
 	frame_clear(listing);
 }
@@ -94,6 +99,10 @@ static int frame_add(struct keeper_listing *listing, bool is_unit, const uint8_t
 	*part = message->public_part;
 	message->public_part = (ProtobufCBinaryData){0};
 	listing->is_replicated[listing->n] = !is_unit;
+	listing->terms[listing->n] =
+		listing->is_orphans
+			? strtoull(listing->heads[1].key + sizeof(ORPHAN_PREFIX) - 1, NULL, 10)
+			: 0;
 	listing->n++;
 	listing->bytes += part->len + 8;
 	asafo__record__record__free_unpacked(message, NULL);
@@ -148,7 +157,8 @@ static int fill_head(struct keeper_listing *listing, bool is_unit)
 
 	if (head->is_filled || head->is_at_end)
 		return 0;
-	r = keeper_each(listing->keeper, is_unit, PREFIX, head->key, take_first, head);
+	r = keeper_each(listing->keeper, is_unit, listing->is_orphans ? ORPHAN_PREFIX : PREFIX,
+			head->key, take_first, head);
 	head->is_at_end = r == 0;
 	return r == -ECANCELED ? 0 : r;
 }
@@ -257,7 +267,9 @@ void keeper_on_list(struct keeper *keeper, const struct keeper_ticket *ticket,
 	}
 	listing->keeper = keeper;
 	listing->ticket = *ticket;
-	listing->with_generations = request->with_generations;
+	listing->is_orphans = request->orphans;
+	listing->heads[0].is_at_end = request->orphans; /* they are this unit's own */
+	listing->with_generations = request->with_generations && !request->orphans;
 	if (request->valid_at != 0 && request->mate_valid_at != 0 && request->max > 0) {
 		listing->valid_at = request->valid_at;
 		listing->mate_valid_at = request->mate_valid_at;

@@ -132,11 +132,11 @@ static void on_orphans_kept(int code, const ProtobufCMessage *body, bool has_mor
 	if (engine->store.is_everything_orphaned)
 		log_line(LOG_WARNING,
 			 "the certificate stores of the two units have different histories; every "
-			 "trustpoint of this one is kept under unit/orphans");
+			 "trustpoint of this one is kept under unit/orphans: asafo show orphans");
 	else
 		log_line(LOG_WARNING,
 			 "this unit was active in an older term; what only it accepted is kept "
-			 "under unit/orphans");
+			 "under unit/orphans: asafo show orphans");
 	engine->store.is_everything_orphaned = false;
 	if (engine->fsm.state == FO_STATE_COLD_STANDBY)
 		replication_request(engine->replication, fo_reason_text(engine->fsm.reason), false);

@@ -25,6 +25,7 @@ static const struct control_method methods_table[] = {
 	{"asafo.ShowRedundancy", CONTROL_ACCESS_LOOK, method_show_redundancy},
 	{"asafo.ShowTrustpoints", CONTROL_ACCESS_LOOK, method_show_trustpoints},
 	{"asafo.ShowCertificates", CONTROL_ACCESS_LOOK, method_show_certificates},
+	{"asafo.ShowOrphans", CONTROL_ACCESS_LOOK, method_show_orphans},
 	{"asafo.ShowSsl", CONTROL_ACCESS_LOOK, method_show_ssl},
 	{"asafo.ShowRunningConfig", CONTROL_ACCESS_LOOK, method_show_running_config},
 	{"asafo.ShowStartupConfig", CONTROL_ACCESS_LOOK, method_show_startup_config},

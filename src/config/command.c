@@ -283,6 +283,8 @@ static const struct command_row table[] = {
 	     "Show trustpoints: what each holds, whether the mate has it, where it is bound"),
 	EXEC(LOOK, SHOW_CERTIFICATES, "show certificates [<name>] [--json]",
 	     "asafo.ShowCertificates", "Show the certificates of trustpoints in full"),
+	EXEC(LOOK, SHOW_ORPHANS, "show orphans [--json]", "asafo.ShowOrphans",
+	     "Show what only this unit accepted, and gave up for a mate with a newer term"),
 	EXEC(LOOK, SHOW_SSL, "show ssl [--json]", "asafo.ShowSsl",
 	     "Show which certificate is served where"),
 	EXEC(LOOK, SHOW_RUNNING_CONFIG, "show running-config [--json]", "asafo.ShowRunningConfig",

@@ -94,6 +94,8 @@ expect "--force names what would be lost" grep -q 'would be lost: the standby la
 expect "and hands over all the same" until_true 10 state_is b Active
 wait_state a "Standby Ready"
 expect "without it" has_not b late
+expect "the unit that gave it up lists it" test "$(asafo a --json show orphans | jq -r '.orphans[] | "\(.name) \(.term > 0)"')" = "late true"
+same "the other gave nothing up" "$(asafo b show orphans)" "No orphans: this unit gave nothing up"
 expect "the unit that gave it up says that it kept it aside" grep -q 'unit/orphans' "/run/asafo-lab-$LAB/a/log"
 asafo a failover active >/dev/null
 ready a b

@@ -193,6 +193,19 @@ static void an_interface_without_ipv4_is_shown_by_its_ipv6_addresses(void **stat
 	contains(output, "Interface six (2001:db8::2): Normal");
 }
 
+static void orphans_have_the_term_in_which_they_were_accepted(void **state)
+{
+	(void)state;
+	contains(shown(render_orphans,
+		       "{\"orphans\":[{\"name\":\"vpn\",\"term\":7,\"generation\":2,\"subject\":"
+		       "\"CN=vpn\",\"not_after\":4102444800,\"fingerprint\":"
+		       "\"00112233445566778899\"}],"
+		       "\"more\":3}"),
+		 "vpn            7    2  CN=vpn   2100-01-01 (");
+	contains(output, "\nand 3 more\n");
+	contains(shown(render_orphans, "{\"orphans\":[],\"more\":0}"), "No orphans");
+}
+
 static void set_long_names(struct json_object *result)
 {
 	struct json_object *list, *item;
@@ -291,6 +304,7 @@ int main(void)
 		cmocka_unit_test(details_say_which_unit_and_why_the_other_is_missing),
 		cmocka_unit_test(a_fresh_unit_shows_what_is_missing),
 		cmocka_unit_test(a_mate_that_fell_silent_is_shown_as_failed),
+		cmocka_unit_test(orphans_have_the_term_in_which_they_were_accepted),
 		cmocka_unit_test(an_interface_without_ipv4_is_shown_by_its_ipv6_addresses),
 		cmocka_unit_test(long_names_do_not_break_the_table),
 		cmocka_unit_test(nothing_from_outside_steers_the_terminal),

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* `show orphans`: what a unit accepted alone. */
+#include <errno.h>
+#include <inttypes.h>
+
+#include "base/cleanup.h"
+#include "tools/cli/format.h"
+#include "tools/cli/identity.h"
+#include "tools/cli/table.h"
+#include "tools/cli/verb.h"
+
+CLEANUP_DEFINE(struct table *, table_free)
+
+static void add_row(struct table *table, const struct screen *screen, struct json_object *orphan)
+{
+	struct identity_expiry expiry;
+	struct format_text fingerprint;
+
+	identity_expiry(orphan, screen->now, &expiry);
+	table_cell(table, SCREEN_BOLD, "%s", view_text(orphan, "name"));
+	table_cell(table, SCREEN_PLAIN, "%" PRId64, view_number(orphan, "term", 0));
+	table_cell(table, SCREEN_PLAIN, "%" PRId64, view_number(orphan, "generation", 0));
+	table_cell(table, SCREEN_PLAIN, "%s", view_text(orphan, "subject"));
+	table_cell(table, expiry.style, "%s", expiry.text);
+	table_cell(table, SCREEN_PLAIN, "%s",
+		   format_digest(view_text(orphan, "fingerprint"), 16, &fingerprint));
+}
+
+int render_orphans(const struct screen *screen, struct json_object *result)
+{
+	static const struct table_column columns[] = {
+		{"TRUSTPOINT", false, false, 0},  {"TERM", true, false, 0},
+		{"GEN", true, false, 1},	  {"SUBJECT", false, true, 2},
+		{"VALID UNTIL", false, false, 0}, {"SHA-256", false, true, 3}};
+	_cleanup_(table_free_p) struct table *table = NULL;
+	int64_t more = view_number(result, "more", 0);
+	int error;
+
+	if (view_count(result, "orphans") == 0) {
+		screen_print(screen, "No orphans: this unit gave nothing up\n");
+		return 0;
+	}
+	error = table_new(columns, ARRAY_SIZE(columns), &table);
+	for (size_t i = 0; !error && i < view_count(result, "orphans"); i++)
+		add_row(table, screen, view_item(result, "orphans", i));
+	if (!error)
+		error = table_print(table, screen);
+	if (error)
+		return error;
+	if (more > 0)
+		screen_print(screen, "and %" PRId64 " more\n", more);
+	screen_print(screen,
+		     "This unit accepted these in the terms that are shown, and gave them up for a "
+		     "mate with a newer term.\nImport again, on the active unit, what the pair "
+		     "should have.\n");
+	return 0;
+}
+
+int verb_show_orphans(struct cli *cli, const struct grammar_match *match)
+{
+	return cli_show(cli, match->row->method, NULL, render_orphans);
+}
