@@ -39,6 +39,7 @@ void method_show_monitor_interface(struct control_call *call, struct json_object
 							    : "");
 	json_add_number(result, "mate_score", engine->mate.view.health.score);
 	(void)json_object_object_add(result, "interfaces", json_interfaces(engine));
+	(void)json_object_object_add(result, "clock", json_clock(engine));
 	control_call_reply(call, result);
 }
 

@@ -206,6 +206,20 @@ static void orphans_have_the_term_in_which_they_were_accepted(void **state)
 	contains(shown(render_orphans, "{\"orphans\":[],\"more\":0}"), "No orphans");
 }
 
+static void clocks_that_are_the_same_are_neither_ahead_nor_behind(void **state)
+{
+	static const char json[] =
+		"{\"clock\":{\"class\":\"same\",\"skew_ms\":0,\"uncertainty_ms\":"
+		"0.2},\"links\":[],\"interfaces\":[]}";
+	int (*const renders[])(const struct screen *screen, struct json_object *result) = {
+		render_state, render_statistics, render_redundancy, render_monitor_interface,
+		render_failover_interface};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(renders); i++)
+		contains(shown(renders[i], json), "Clocks: the same (uncertain by 1 ms)\n");
+}
+
 static void set_long_names(struct json_object *result)
 {
 	struct json_object *list, *item;
@@ -305,6 +319,7 @@ int main(void)
 		cmocka_unit_test(a_fresh_unit_shows_what_is_missing),
 		cmocka_unit_test(a_mate_that_fell_silent_is_shown_as_failed),
 		cmocka_unit_test(orphans_have_the_term_in_which_they_were_accepted),
+		cmocka_unit_test(clocks_that_are_the_same_are_neither_ahead_nor_behind),
 		cmocka_unit_test(an_interface_without_ipv4_is_shown_by_its_ipv6_addresses),
 		cmocka_unit_test(long_names_do_not_break_the_table),
 		cmocka_unit_test(nothing_from_outside_steers_the_terminal),

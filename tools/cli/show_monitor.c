@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "tools/cli/unit.h"
 #include "tools/cli/verb.h"
 
 static enum screen_style status_style(const char *status)
@@ -54,6 +55,7 @@ int render_monitor_interface(const struct screen *screen, struct json_object *re
 	if (*view_text(result, "service"))
 		screen_style(screen, SCREEN_BAD, "        This host could not serve: %s\n",
 			     view_text(result, "service"));
+	unit_print_clock(screen, "        ", view_object(result, "clock"));
 	return 0;
 }
 

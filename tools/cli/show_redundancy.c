@@ -2,6 +2,7 @@
 /* `show redundancy state` as IOS prints it. */
 #include <inttypes.h>
 
+#include "tools/cli/unit.h"
 #include "tools/cli/verb.h"
 
 int render_redundancy(const struct screen *screen, struct json_object *result)
@@ -28,6 +29,7 @@ int render_redundancy(const struct screen *screen, struct json_object *result)
 	screen_print(screen, "client_notification_TMR = %" PRId64 " milliseconds\n",
 		     view_number(result, "notification_timer_ms", 0));
 	screen_print(screen, "RF debug mask = 0x0\n");
+	unit_print_clock(screen, "", view_object(result, "clock"));
 	return 0;
 }
 

@@ -150,6 +150,7 @@ int render_failover_interface(const struct screen *screen, struct json_object *r
 		screen_print(screen, "                Other IP Address : %s\n",
 			     view_text(link, "mate_address"));
 	}
+	unit_print_clock(screen, "        ", view_object(result, "clock"));
 	return 0;
 }
 

@@ -38,6 +38,11 @@ void unit_print_clock(const struct screen *screen, const char *indent, struct js
 	if (!*class || strcmp(class, "unknown") == 0)
 		return;
 	screen_print(screen, "%s", indent);
+	if (is_same && skew == 0) {
+		screen_print(screen, "Clocks: the same (uncertain by %s)\n",
+			     format_ms(uncertainty + 1, &around));
+		return;
+	}
 	screen_style(screen, is_same ? SCREEN_PLAIN : SCREEN_WARN,
 		     "Clocks: %s, the other unit's is %s %s (uncertain by %s)\n",
 		     is_same ? "the same" : "they differ",
