@@ -37,7 +37,8 @@ void method_show_monitor_interface(struct control_call *call, struct json_object
 	json_add_text(result, "service",
 		      engine_health_trouble(engine->health) ? engine_health_trouble(engine->health)
 							    : "");
-	json_add_number(result, "mate_score", engine->mate.view.health.score);
+	json_add_number(result, "mate_score",
+			engine_hears_mate(engine) ? (int64_t)engine->mate.view.health.score : -1);
 	(void)json_object_object_add(result, "interfaces", json_interfaces(engine));
 	(void)json_object_object_add(result, "clock", json_clock(engine));
 	control_call_reply(call, result);

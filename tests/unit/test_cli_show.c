@@ -162,6 +162,7 @@ static void a_fresh_unit_shows_what_is_missing(void **state)
 			 "Version: Ours 0.1.0, Mate Unknown\nTrouble: no failover key\n");
 	contains(output, "        This host: Secondary - Disabled\n");
 	contains(output, "        Other host: Primary - Not Detected\n");
+	contains(output, "        Other host: unknown\n");
 	assert_null(strstr(output, "Clocks:"));
 	assert_null(strstr(output, "HELLO PATH"));
 	assert_null(strstr(output, "Last Failover"));
@@ -218,6 +219,31 @@ static void clocks_that_are_the_same_are_neither_ahead_nor_behind(void **state)
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(renders); i++)
 		contains(shown(renders[i], json), "Clocks: the same (uncertain by 1 ms)\n");
+}
+
+static void the_health_of_a_mate_that_is_not_heard_is_unknown(void **state)
+{
+	(void)state;
+	contains(shown(render_monitor_interface,
+		       "{\"score\":1000,\"mate_score\":-1,\"interfaces\":[]}"),
+		 "Health score: this host 1000, other host unknown, of 1000\n");
+}
+
+static void each_failover_link_and_the_stateful_link_have_a_line(void **state)
+{
+	static const char json[] =
+		"{\"failover_link\":{\"name\":\"fover\",\"device\":\"eth2\",\"up\":true},\"links\":"
+		"["
+		"{\"name\":\"fover\",\"device\":\"eth2\",\"up\":true,\"failover\":true},"
+		"{\"name\":\"second\",\"device\":\"eth3\",\"up\":false,\"failover\":true},"
+		"{\"name\":\"state\",\"device\":\"eth4\",\"up\":true,\"stateful\":true}],"
+		"\"mate\":{},\"logical_update\":{\"objects\":[]}}";
+
+	(void)state;
+	contains(shown(render_failover, json), "Failover LAN Interface: fover eth2 (up)\n"
+					       "Failover LAN Interface: second eth3 (down)\n"
+					       "Unit Poll");
+	contains(output, "        Link : state eth4 (up)\n");
 }
 
 static void set_long_names(struct json_object *result)
@@ -320,6 +346,8 @@ int main(void)
 		cmocka_unit_test(a_mate_that_fell_silent_is_shown_as_failed),
 		cmocka_unit_test(orphans_have_the_term_in_which_they_were_accepted),
 		cmocka_unit_test(clocks_that_are_the_same_are_neither_ahead_nor_behind),
+		cmocka_unit_test(each_failover_link_and_the_stateful_link_have_a_line),
+		cmocka_unit_test(the_health_of_a_mate_that_is_not_heard_is_unknown),
 		cmocka_unit_test(an_interface_without_ipv4_is_shown_by_its_ipv6_addresses),
 		cmocka_unit_test(long_names_do_not_break_the_table),
 		cmocka_unit_test(nothing_from_outside_steers_the_terminal),

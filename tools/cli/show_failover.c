@@ -47,9 +47,28 @@ static void print_preemption(const struct screen *screen, struct json_object *pr
 		screen_print(screen, "%s%s\n", *state ? ", " : "", state);
 }
 
+static void print_lan_link(const struct screen *screen, struct json_object *link)
+{
+	screen_print(screen, "Failover LAN Interface: %s %s (%s)\n", view_text(link, "name"),
+		     view_text(link, "device"), view_flag(link, "up") ? "up" : "down");
+}
+
+/* An ASA has one; the others stand below it in its words. */
+static void print_links(const struct screen *screen, struct json_object *result)
+{
+	struct json_object *first = view_object(result, "failover_link");
+
+	if (!*view_text(first, "device"))
+		screen_print(screen, "Failover LAN Interface: not Configured\n");
+	else
+		print_lan_link(screen, first);
+	for (size_t i = 1; i < view_count(result, "links"); i++)
+		if (view_flag(view_item(result, "links", i), "failover"))
+			print_lan_link(screen, view_item(result, "links", i));
+}
+
 static void print_head(const struct screen *screen, struct json_object *result)
 {
-	struct json_object *link = view_object(result, "failover_link");
 	struct json_object *mate = view_object(result, "mate");
 	struct json_object *last = view_object(result, "last_failover");
 	const char *software = view_text(mate, "software");
@@ -58,12 +77,7 @@ static void print_head(const struct screen *screen, struct json_object *result)
 	screen_style(screen, SCREEN_BOLD, "Failover %s\n",
 		     view_flag(result, "enabled") ? "On" : "Off");
 	screen_print(screen, "Failover unit %s\n", unit_name(view_text(result, "unit")));
-	if (*view_text(link, "device"))
-		screen_print(screen, "Failover LAN Interface: %s %s (%s)\n",
-			     view_text(link, "name"), view_text(link, "device"),
-			     view_flag(link, "up") ? "up" : "down");
-	else
-		screen_print(screen, "Failover LAN Interface: not Configured\n");
+	print_links(screen, result);
 	screen_print(screen, "Unit Poll frequency %s, holdtime %s\n",
 		     frequency(view_number(result, "poll_ms", 0), &poll),
 		     frequency(view_number(result, "hold_ms", 0), &hold));
@@ -242,7 +256,10 @@ static void print_replication(const struct screen *screen, struct json_object *r
 	screen_print(screen, "        This host:  ");
 	identity_print_position(screen, view_object(result, "position"));
 	screen_print(screen, "\n        Other host: ");
-	identity_print_position(screen, view_object(mate, "position"));
+	if (!view_flag(mate, "heard") && view_number(mate, "last_heard_ms", -1) < 0)
+		screen_print(screen, "unknown");
+	else
+		identity_print_position(screen, view_object(mate, "position"));
 	screen_print(screen, "\n");
 	unit_print_clock(screen, "        ", view_object(mate, "clock"));
 }

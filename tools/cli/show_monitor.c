@@ -46,12 +46,16 @@ static void print_host(const struct screen *screen, struct json_object *result, 
 
 int render_monitor_interface(const struct screen *screen, struct json_object *result)
 {
+	int64_t mate_score = view_number(result, "mate_score", -1);
+
 	print_host(screen, result, false);
 	print_host(screen, result, true);
-	screen_print(screen,
-		     "        Health score: this host %" PRId64 ", other host %" PRId64
-		     " of 1000\n",
-		     view_number(result, "score", 0), view_number(result, "mate_score", 0));
+	screen_print(screen, "        Health score: this host %" PRId64 ", other host ",
+		     view_number(result, "score", 0));
+	if (mate_score < 0)
+		screen_print(screen, "unknown, of 1000\n");
+	else
+		screen_print(screen, "%" PRId64 " of 1000\n", mate_score);
 	if (*view_text(result, "service"))
 		screen_style(screen, SCREEN_BAD, "        This host could not serve: %s\n",
 			     view_text(result, "service"));

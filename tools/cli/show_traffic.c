@@ -70,10 +70,19 @@ static void print_queue(const struct screen *screen, const char *name, struct js
 		     view_number(queue, "total", 0));
 }
 
+/* The stateful link, or else the failover link, which carries the same. */
+static struct json_object *stateful_link(struct json_object *result)
+{
+	for (size_t i = 0; i < view_count(result, "links"); i++)
+		if (view_flag(view_item(result, "links", i), "stateful"))
+			return view_item(result, "links", i);
+	return view_object(result, "failover_link");
+}
+
 void traffic_print_logical(const struct screen *screen, struct json_object *result)
 {
 	struct json_object *update = view_object(result, "logical_update");
-	struct json_object *link = view_object(result, "failover_link");
+	struct json_object *link = stateful_link(result);
 
 	if (!update)
 		return;
