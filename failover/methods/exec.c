@@ -153,6 +153,14 @@ static void errand_unlink(struct exec *exec, const struct errand *errand)
 	}
 }
 
+/* Half of the link's queue is for answers: a refusal always finds room behind them. */
+static bool has_room(const struct exec *exec, size_t size)
+{
+	const struct link *link = exec->engine->pair.link;
+
+	return link && link_queued(link) + size <= LINK_QUEUE_MAX / 2;
+}
+
 static void on_errand_done(const char *text, size_t size, void *userdata)
 {
 	_cleanup_free_ struct errand *errand = userdata;
@@ -161,19 +169,28 @@ static void on_errand_done(const char *text, size_t size, void *userdata)
 	if (!exec)
 		return;
 	errand_unlink(exec, errand);
-	if (errand->epoch == exec->epoch && !exec->engine->is_exiting)
+	if (errand->epoch != exec->epoch || exec->engine->is_exiting)
+		return;
+	/* A part of it would be waited for in vain. */
+	if (has_room(exec, size))
 		send_reply(exec, errand->id, text, size);
+	else
+		send_refusal(exec, errand->id, ERR_BUSY,
+			     "the failover link has more to send than it can take: try again");
 }
 
 static int parse(const ProtobufCBinaryData *bytes, struct json_object **ret_object)
 {
-	_cleanup_free_ char *text = strndup((const char *)bytes->data, bytes->len);
-	struct json_tokener *tokener = text ? json_tokener_new_ex(CONTROL_DEPTH) : NULL;
+	struct json_tokener *tokener;
 	struct json_object *object;
 
+	if (bytes->len == 0)
+		return ERR_MALFORMED;
+	tokener = json_tokener_new_ex(CONTROL_DEPTH);
 	if (!tokener)
 		return -ENOMEM;
-	object = json_tokener_parse_ex(tokener, text, (int)strlen(text) + 1);
+	/* An object ends by itself. */
+	object = json_tokener_parse_ex(tokener, (const char *)bytes->data, (int)bytes->len);
 	json_tokener_free(tokener);
 	if (!object || !json_object_is_type(object, json_type_object)) {
 		(void)json_object_put(object);

@@ -96,6 +96,10 @@ void method_maintenance(struct control_call *call, struct json_object *parameter
 	struct why why = {0};
 	int r;
 
+	if (wanted[0] && !is_on && strcmp(wanted, "off") != 0) {
+		control_call_fail(call, ERR_SYNTAX, "the state is on or off");
+		return;
+	}
 	if (!wanted[0] || is_on == engine->config->failover.is_maintenance) {
 		reply_state(engine, call, false);
 		return;

@@ -280,6 +280,19 @@ static void on_mate_down(struct link *link, int code, const char *why, void *use
 }
 
 /* Nearly every message begins with its id. */
+static void take_answer(struct world_mate *mate, const Asafo__Wire__ExecReply *reply)
+{
+	static const char error[] = "{\"error\"";
+
+	if (reply->has_more)
+		return;
+	mate->answers++;
+	mate->refusals += reply->text.len > strlen(error) &&
+			  memcmp(reply->text.data, error, strlen(error)) == 0;
+	(void)snprintf(mate->answer, sizeof(mate->answer), "%.*s", (int)reply->text.len,
+		       (const char *)reply->text.data);
+}
+
 void world_mate_takes(const Asafo__Wire__Link *message)
 {
 	struct world_mate *mate = &world.mate;
@@ -293,6 +306,10 @@ void world_mate_takes(const Asafo__Wire__Link *message)
 	if (message->body_case == ASAFO__WIRE__LINK__BODY_HISTORY_REQUEST) {
 		mate->history_requests++;
 		mate->history_id = message->history_request->id;
+		return;
+	}
+	if (message->body_case == ASAFO__WIRE__LINK__BODY_EXEC_REPLY) {
+		take_answer(mate, message->exec_reply);
 		return;
 	}
 	assert_true((size_t)message->body_case < ARRAY_SIZE(mate->n_messages));

@@ -50,6 +50,8 @@ struct world_mate {
 	unsigned histories, history_requests;
 	uint32_t history_id; /* of the latest of either */
 	size_t history_rows;
+	unsigned answers, refusals; /* to what it asked to be done; whole ones */
+	char answer[256];	    /* the beginning of the latest one */
 	unsigned n_ups, n_downs;
 	unsigned n_messages[16]; /* by body case */
 	uint32_t last_id[16];
