@@ -380,6 +380,20 @@ int vip_set(struct vip *vip, const struct vip_address *wanted, size_t n_wanted, 
 	return failed;
 }
 
+/* With whatever prefix somebody gave it: it answers ARP all the same. */
+static bool is_among(const struct vip_lease *leases, size_t n, const struct rtaddr *address)
+{
+	for (size_t i = 0; i < n; i++) {
+		const struct rtaddr *lease = &leases[i].kernel;
+
+		if (lease->index != 0 && lease->index == address->index &&
+		    lease->family == address->family &&
+		    memcmp(lease->bytes, address->bytes, sizeof(lease->bytes)) == 0)
+			return true;
+	}
+	return false;
+}
+
 int vip_expel(struct vip *vip, const struct vip_address *unwanted, size_t n_unwanted)
 {
 	_cleanup_(change_done) struct change change = {0};
@@ -391,7 +405,7 @@ int vip_expel(struct vip *vip, const struct vip_address *unwanted, size_t n_unwa
 	for (size_t i = 0; i < change.before.n && r == 0; i++) {
 		const struct rtaddr *address = &change.before.items[i];
 
-		if (!lease_find(change.leases, change.n_leases, address) ||
+		if (!is_among(change.leases, change.n_leases, address) ||
 		    lease_find(vip->leases, vip->n_leases, address))
 			continue;
 		r = rtaddr_batch_delete(&change.batch, address);

@@ -86,9 +86,9 @@ bool vip_has_lapsed(const struct vip *vip);
  */
 void vip_take_news(struct vip *vip, const struct linkmon_address *news);
 /*
- * Removes those of UNWANTED that exist although they are not in the last WANTED, whoever made them:
- * a standby unit on which an operator configured the active address by hand. Returns how many, or
- * -errno.
+ * Removes those of UNWANTED that exist, with any prefix, although they are not in the last WANTED,
+ * whoever made them: a unit on which an operator configured its mate's address by hand. Returns how
+ * many, or -errno.
  */
 int vip_expel(struct vip *vip, const struct vip_address *unwanted, size_t n_unwanted);
 /* Sets the interface with this index administratively up. Errors: -errno, -ENODEV. */

@@ -289,30 +289,39 @@ void engine_reclaim(struct engine *engine)
 	engine_announce(engine);
 }
 
-/* A standby on which somebody configured an active address by hand gives it up. */
-static void expel_active(struct engine *engine)
+/* The addresses that are the mate's while this unit has its role. */
+static void add_mates_addresses(const struct engine *engine, struct address_list *list)
+{
+	if (!engine->addresses.is_claimed)
+		add_active_addresses(engine->config, list);
+	else if (engine->config->failover.is_enabled)
+		add_standby_addresses(engine->config, list);
+}
+
+/* A unit on which somebody configured its mate's address by hand gives it up. */
+static void expel(struct engine *engine)
 {
 	_cleanup_free_ struct address_list *list = calloc(1, sizeof(*list));
 	int n;
 
 	if (!list)
 		return;
-	add_active_addresses(engine->config, list);
+	add_mates_addresses(engine, list);
 	n = vip_expel(engine->addresses.vip, list->items, list->n);
 	if (n > 0)
-		log_line(
-			LOG_WARNING,
-			"removed %d active address(es) that were configured by hand on the standby",
-			n);
+		log_line(LOG_WARNING,
+			 "removed %d %s address(es) that were configured by hand on the %s", n,
+			 engine->addresses.is_claimed ? "standby" : "active",
+			 engine->addresses.is_claimed ? "active" : "standby");
 }
 
-static bool is_active_address(const struct config *config, const struct linkmon_address *news)
+static bool is_mates_address(const struct engine *engine, const struct linkmon_address *news)
 {
 	_cleanup_free_ struct address_list *list = calloc(1, sizeof(*list));
 
 	if (!list)
 		return false;
-	add_active_addresses(config, list);
+	add_mates_addresses(engine, list);
 	for (size_t i = 0; i < list->n; i++) {
 		const struct vip_address *address = &list->items[i];
 
@@ -330,9 +339,9 @@ void engine_addresses_news(struct engine *engine, const struct linkmon_address *
 	if (!engine->addresses.vip)
 		return;
 	vip_take_news(engine->addresses.vip, news);
-	if (news->is_new && !engine->addresses.is_claimed && holds_standby_addresses(engine) &&
-	    is_active_address(engine->config, news))
-		expel_active(engine);
+	if (news->is_new && (engine->addresses.is_claimed || holds_standby_addresses(engine)) &&
+	    is_mates_address(engine, news))
+		expel(engine);
 }
 
 void engine_breathe(struct engine *engine)
@@ -450,5 +459,5 @@ void engine_addresses_follow(struct engine *engine)
 	if (engine_set_addresses(engine, &why) < 0)
 		log_line(LOG_ERR, "addresses: %s", why.text);
 	if (holds_standby_addresses(engine))
-		expel_active(engine);
+		expel(engine);
 }

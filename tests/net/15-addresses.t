@@ -47,6 +47,14 @@ expect "they answer over IPv6 from there" answers 2001:db8:100::30
 switch
 
 # ---- by hand ----
+by_hand() { lab exec "$1" ip addr add "$2" dev eth0; }
+by_hand b $vip/32
+expect "the active address on the standby goes, whatever its prefix" until_true 2 holds_not b $vip
+by_hand b 198.51.100.30/25
+expect "so does a secondary one" until_true 2 holds_not b 198.51.100.30
+by_hand a 198.51.100.11/32
+expect "so does the standby's on the active" until_true 2 holds_not a 198.51.100.11
+expect "(the standby has it)" holds b 198.51.100.11
 lab exec a ip addr del 198.51.100.30/24 dev eth0
 expect "one that somebody deleted is back" until_true 2 holds a 198.51.100.30
 lab exec a ip addr change $vip/24 dev eth0 valid_lft forever preferred_lft forever
