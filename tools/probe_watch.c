@@ -18,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -72,13 +73,15 @@ static int on_message(const struct nlmsghdr *message, void *userdata)
 	return MNL_CB_OK;
 }
 
+/* All that waits: what one namespace said before another must not be told after it. */
 static void receive(struct watch *watch, struct watched *watched)
 {
 	struct visit visit = {watch, watched};
 	char bytes[DUMP_SIZE];
-	ssize_t n = mnl_socket_recvfrom(watched->socket, bytes, sizeof(bytes));
+	ssize_t n;
 
-	if (n > 0)
+	while ((n = recv(mnl_socket_get_fd(watched->socket), bytes, sizeof(bytes), MSG_DONTWAIT)) >
+	       0)
 		(void)mnl_cb_run(bytes, (size_t)n, 0, 0, on_message, &visit);
 }
 
