@@ -83,11 +83,20 @@ static bool is_reached(const struct engine *engine, const struct role_waiter *wa
 		       : !fo_state_is_active(state) && fo_state_is_active(engine->mate.view.state);
 }
 
+/* A mate that released, and whose version does not tell the gap. */
+static bool is_gap_untold(const struct engine *engine, const struct role_waiter *waiter)
+{
+	const struct link *link = engine->pair.link;
+
+	return waiter->wants_active && link && link_is_up(link) &&
+	       link_mate_version(link) < LINK_VERSION_GAP;
+}
+
 static bool is_answerable(const struct engine *engine, const struct role_waiter *waiter)
 {
-	return waiter->is_done &&
-	       (!waiter->is_handed_over || switchover_gap_us(engine, engine->fsm.term) != 0 ||
-		monotime_reached(monotime_now(), deadline(waiter)));
+	return waiter->is_done && (!waiter->is_handed_over || is_gap_untold(engine, waiter) ||
+				   switchover_gap_us(engine, engine->fsm.term) != 0 ||
+				   monotime_reached(monotime_now(), deadline(waiter)));
 }
 
 static void check(struct methods *methods)

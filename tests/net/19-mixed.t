@@ -134,7 +134,9 @@ expect "a line of its, as the active" asafo a configure "hostname again"
 expect "(it came)" until_true 5 line_of b "hostname again"
 expect "the newer standby keeps what the older cannot say" line_of b "failover preempt delay 600"
 expect "(all of it)" line_of b "track 7 interface inside line-protocol"
+start=${EPOCHREALTIME/./}
 expect "and back" asafo b failover active
+expect "(it does not wait for a gap that nobody tells)" test $(((${EPOCHREALTIME/./} - start) / 1000)) -lt $((800 * slow))
 ready b a
 
 # ---- the other one ----
