@@ -24,6 +24,17 @@
 #include "base/monotime.h"
 #include "ipc/child.h"
 
+const struct front_limits harness_patient = {
+	.session = {.handshake_ms = 10000,
+		    .head_ms = 10000,
+		    .idle_ms = 10000,
+		    .body_ms = 10000,
+		    .response_ms = 10000,
+		    .close_ms = 1000},
+	.connections = 100,
+	.handshakes = 100,
+};
+
 static void frame_send(int fd, enum ipc_type type, bool is_reply, uint32_t id,
 		       const ProtobufCMessage *body, int passed_fd)
 {

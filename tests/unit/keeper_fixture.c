@@ -243,3 +243,25 @@ int text_fd(const char *text)
 	assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
 	return fd;
 }
+
+int keepers_setup(void **state)
+{
+	struct unit *units = calloc(2, sizeof(*units));
+
+	for (int i = 0; i < 2; i++) {
+		unit_init(&units[i]);
+		unit_start(&units[i]);
+	}
+	*state = units;
+	return 0;
+}
+
+int keepers_teardown(void **state)
+{
+	struct unit *units = *state;
+
+	for (int i = 0; i < 2; i++)
+		unit_done(&units[i]);
+	free(units);
+	return 0;
+}

@@ -48,3 +48,6 @@ void make_pkcs12(const char *directory, const char *name, const char *algorithm)
 bool run(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* An open file with these contents. */
 int text_fd(const char *text);
+/* Fixture: two of them, started. */
+int keepers_setup(void **state);
+int keepers_teardown(void **state);

@@ -136,3 +136,27 @@ void fixture_assert_same(struct store *a, struct store *b, int is_exact)
 	assert_int_equal(store_each(a, "", compare_one, &comparison), 0);
 	assert_int_equal(comparison.n, pb.count);
 }
+
+int fixture_setup(void **state)
+{
+	struct fixture_stores *world = calloc(1, sizeof(*world));
+
+	for (int i = 0; i < 2; i++)
+		world->directories[i] = fixture_directory();
+	assert_int_equal(store_open(world->directories[0], &world->a, NULL), 0);
+	assert_int_equal(store_open(world->directories[1], &world->b, NULL), 0);
+	*state = world;
+	return 0;
+}
+
+int fixture_teardown(void **state)
+{
+	struct fixture_stores *world = *state;
+
+	store_close(world->a);
+	store_close(world->b);
+	for (int i = 0; i < 2; i++)
+		fixture_remove(world->directories[i]);
+	free(world);
+	return 0;
+}

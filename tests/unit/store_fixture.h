@@ -26,3 +26,11 @@ void fixture_assert_same(struct store *a, struct store *b, int is_exact);
 void fixture_assert_at(const struct store_position *a, const struct store_position *b);
 /* xorshift: the same numbers for the same seed. */
 uint64_t fixture_random(uint64_t *state);
+
+/* Fixture: two stores that know nothing of each other. */
+struct fixture_stores {
+	char *directories[2];
+	struct store *a, *b;
+};
+int fixture_setup(void **state);
+int fixture_teardown(void **state);

@@ -26,18 +26,6 @@ static const struct front_limits limits = {
 	.handshakes = 4,
 };
 
-/* For tests whose point is not a deadline: a machine under load must not fail them. */
-static const struct front_limits patient = {
-	.session = {.handshake_ms = 10000,
-		    .head_ms = 10000,
-		    .idle_ms = 10000,
-		    .body_ms = 10000,
-		    .response_ms = 10000,
-		    .close_ms = 1000},
-	.connections = 100,
-	.handshakes = 100,
-};
-
 static char answer[32768];
 
 static int ask(struct client *client, const char *request)
@@ -75,7 +63,7 @@ static void the_bound_certificate_is_served_for_every_kind_of_key(void **state)
 	struct harness harness;
 
 	(void)state;
-	harness_start(&harness, NULL, &patient);
+	harness_start(&harness, NULL, &harness_patient);
 	for (size_t i = 0; i < 3; i++) {
 		char name[8];
 
@@ -103,7 +91,7 @@ static void the_server_name_selects_the_binding(void **state)
 						     {"wild", "outside", "*.example.net"}}};
 
 	(void)state;
-	harness_start(&harness, NULL, &patient);
+	harness_start(&harness, NULL, &harness_patient);
 	harness_trustpoint_make(&harness, "web", GNUTLS_PK_ECDSA);
 	harness_trustpoint_make(&harness, "wild", GNUTLS_PK_ECDSA);
 	config.ports[0] = harness.port;
@@ -125,7 +113,7 @@ static void another_binding_does_not_drop_an_open_connection(void **state)
 	struct client client;
 
 	(void)state;
-	harness_start(&harness, NULL, &patient);
+	harness_start(&harness, NULL, &harness_patient);
 	harness_trustpoint_make(&harness, "new", GNUTLS_PK_ECDSA);
 	harness_bind(&harness, "vpn");
 	client_open(&client, harness.port, NULL, NULL);
@@ -145,7 +133,7 @@ static void a_renewed_trustpoint_is_served_as_soon_as_the_keeper_says_so(void **
 	struct client client;
 
 	(void)state;
-	harness_start(&harness, NULL, &patient);
+	harness_start(&harness, NULL, &harness_patient);
 	harness_bind(&harness, "vpn");
 	client_open(&client, harness.port, NULL, NULL);
 	assert_int_equal(get(&client, "/"), 200);
@@ -172,7 +160,7 @@ a_bound_trustpoint_that_is_gone_leads_to_the_fallback_and_the_report_says_why(vo
 	struct client client;
 
 	(void)state;
-	harness_start(&harness, NULL, &patient);
+	harness_start(&harness, NULL, &harness_patient);
 	harness_bind(&harness, "vpn");
 	harness_trustpoint_remove(&harness, "vpn");
 	harness_keeper_changed(&harness);
@@ -190,7 +178,7 @@ static void without_a_binding_the_fallback_is_served_and_reported(void **state)
 	struct harness harness;
 
 	(void)state;
-	harness_start(&harness, NULL, &patient);
+	harness_start(&harness, NULL, &harness_patient);
 	harness_bind(&harness, NULL);
 	assert_true(harness.report->served[0]->is_fallback);
 	assert_string_equal(harness.report->served[0]->why, "no trustpoint is bound here");
@@ -204,7 +192,7 @@ static void without_a_keeper_handshakes_fail_with_an_alert_and_open_connections_
 	struct client client, late;
 
 	(void)state;
-	harness_start(&harness, NULL, &patient);
+	harness_start(&harness, NULL, &harness_patient);
 	harness_bind(&harness, "vpn");
 	client_open(&client, harness.port, NULL, NULL);
 	assert_int_equal(get(&client, "/"), 200);
@@ -231,7 +219,7 @@ a_keeper_that_does_not_answer_costs_one_handshake_its_time_and_not_the_next(void
 	struct monotime before;
 
 	(void)state;
-	harness_start(&harness, NULL, &patient);
+	harness_start(&harness, NULL, &harness_patient);
 	harness_bind(&harness, "vpn");
 	harness_keeper_mute(&harness, true);
 	client_open(&client, harness.port, NULL, NULL);
@@ -265,7 +253,7 @@ static void without_an_engine_connections_are_served_but_the_role_is_unknown(voi
 	struct client client;
 
 	(void)state;
-	harness_start(&harness, NULL, &patient);
+	harness_start(&harness, NULL, &harness_patient);
 	harness_bind(&harness, "vpn");
 	client_open(&client, harness.port, NULL, NULL);
 	assert_int_equal(get(&client, "/healthz"), 503);
@@ -312,7 +300,7 @@ static void weak_clients_are_refused_with_an_alert(void **state)
 	struct client client;
 
 	(void)state;
-	harness_start(&harness, NULL, &patient);
+	harness_start(&harness, NULL, &harness_patient);
 	harness_bind(&harness, "vpn");
 	for (size_t i = 0; i < sizeof(weak) / sizeof(weak[0]); i++) {
 		client_open(&client, harness.port, NULL, weak[i]);
@@ -337,7 +325,7 @@ static void garbage_on_the_port_is_refused_and_the_next_client_is_served(void **
 	struct harness harness;
 
 	(void)state;
-	harness_start(&harness, NULL, &patient);
+	harness_start(&harness, NULL, &harness_patient);
 	harness_bind(&harness, "vpn");
 	for (size_t i = 0; i < 4; i++) {
 		int fd = client_tcp(harness.port);
@@ -384,7 +372,7 @@ static void who_does_not_go_on_is_let_go(void **state)
 static void one_address_cannot_take_all_handshakes(void **state)
 {
 	struct harness harness;
-	struct front_limits narrow = patient;
+	struct front_limits narrow = harness_patient;
 	int fds[4];
 	char byte;
 	int fd;
@@ -450,7 +438,7 @@ static void a_new_configuration_touches_only_what_changed(void **state)
 	int taken = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 	(void)state;
-	harness_start(&harness, NULL, &patient);
+	harness_start(&harness, NULL, &harness_patient);
 	harness_bind(&harness, "vpn");
 	client_open(&client, harness.port, NULL, NULL);
 	config.ports[0] = harness.port;

@@ -11,24 +11,13 @@
 
 #include "front_harness.h"
 
-static const struct front_limits limits = {
-	.session = {.handshake_ms = 10000,
-		    .head_ms = 10000,
-		    .idle_ms = 10000,
-		    .body_ms = 10000,
-		    .response_ms = 10000,
-		    .close_ms = 1000},
-	.connections = 100,
-	.handshakes = 100,
-};
-
 static struct harness harness;
 static char answer[65536];
 
 static int start(void **state)
 {
 	(void)state;
-	harness_start(&harness, NULL, &limits);
+	harness_start(&harness, NULL, &harness_patient);
 	harness_bind(&harness, "vpn");
 	return 0;
 }

@@ -20,28 +20,6 @@
 #include "base/io.h"
 #include "tests/unit/keeper_verbs.h"
 
-static int setup(void **state)
-{
-	struct unit *units = calloc(2, sizeof(*units));
-
-	for (int i = 0; i < 2; i++) {
-		unit_init(&units[i]);
-		unit_start(&units[i]);
-	}
-	*state = units;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct unit *units = *state;
-
-	for (int i = 0; i < 2; i++)
-		unit_done(&units[i]);
-	free(units);
-	return 0;
-}
-
 static void a_fresh_unit_says_that_it_holds_nothing(void **state)
 {
 	struct unit *unit = *state;
@@ -510,7 +488,7 @@ static void a_private_key_never_lies_in_clear_on_the_disk(void **state)
 			unit->directory));
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, keepers_setup, keepers_teardown)
 
 int main(void)
 {

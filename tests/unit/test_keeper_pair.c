@@ -20,28 +20,6 @@
 #include "base/io.h"
 #include "tests/unit/keeper_verbs.h"
 
-static int setup(void **state)
-{
-	struct unit *units = calloc(2, sizeof(*units));
-
-	for (int i = 0; i < 2; i++) {
-		unit_init(&units[i]);
-		unit_start(&units[i]);
-	}
-	*state = units;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct unit *units = *state;
-
-	for (int i = 0; i < 2; i++)
-		unit_done(&units[i]);
-	free(units);
-	return 0;
-}
-
 static void make_fallback(struct unit *unit)
 {
 	Asafo__Ipc__FallbackMake request = ASAFO__IPC__FALLBACK_MAKE__INIT;
@@ -303,7 +281,7 @@ static void pairing_gives_both_units_the_same_link_keys(void **state)
 	asafo__ipc__pair_join_reply__free_unpacked(joined, NULL);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, keepers_setup, keepers_teardown)
 
 int main(void)
 {

@@ -15,35 +15,6 @@
 #include "certstore/store.h"
 #include "tests/unit/store_fixture.h"
 
-struct world {
-	char *directories[2];
-	struct store *a, *b;
-};
-
-static int setup(void **state)
-{
-	struct world *world = calloc(1, sizeof(*world));
-
-	for (int i = 0; i < 2; i++)
-		world->directories[i] = fixture_directory();
-	assert_int_equal(store_open(world->directories[0], &world->a, NULL), 0);
-	assert_int_equal(store_open(world->directories[1], &world->b, NULL), 0);
-	*state = world;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct world *world = *state;
-
-	store_close(world->a);
-	store_close(world->b);
-	for (int i = 0; i < 2; i++)
-		fixture_remove(world->directories[i]);
-	free(world);
-	return 0;
-}
-
 static struct store_position position_of(struct store *store)
 {
 	struct store_position position;
@@ -52,7 +23,7 @@ static struct store_position position_of(struct store *store)
 	return position;
 }
 
-static void reopen(struct world *world)
+static void reopen(struct fixture_stores *world)
 {
 	store_close(world->a);
 	world->a = NULL;
@@ -133,7 +104,7 @@ static enum replica_mode synchronise(struct store *a, struct store *b,
 
 static void a_store_is_born_with_a_lineage_and_keeps_it(void **state)
 {
-	struct world *world = *state;
+	struct fixture_stores *world = *state;
 	struct store_position born = position_of(world->a), now;
 
 	assert_true(born.lineage != 0);
@@ -148,7 +119,7 @@ static void a_store_is_born_with_a_lineage_and_keeps_it(void **state)
 
 static void the_fallback_alone_is_no_data(void **state)
 {
-	struct world *world = *state;
+	struct fixture_stores *world = *state;
 
 	put_fallback(world->a, 2);
 	assert_false(position_of(world->a).has_data);
@@ -162,7 +133,7 @@ static void the_fallback_alone_is_no_data(void **state)
 
 static void a_store_of_an_older_version_gets_a_lineage_when_it_is_opened(void **state)
 {
-	struct world *world = *state;
+	struct fixture_stores *world = *state;
 	struct store_position before, first, second;
 
 	fixture_put(world->a, 2, "vpn", 300, 1);
@@ -183,7 +154,7 @@ static void a_store_of_an_older_version_gets_a_lineage_when_it_is_opened(void **
 static void of_a_pair_of_an_older_version_both_get_the_same_lineage(void **state)
 {
 	static const uint8_t ID[STORE_KEK_ID_SIZE] = {1, 2, 3, 4, 5, 6, 7, 8};
-	struct world *world = *state;
+	struct fixture_stores *world = *state;
 	struct store **stores[] = {&world->a, &world->b};
 
 	for (int i = 0; i < 2; i++) {
@@ -199,7 +170,7 @@ static void of_a_pair_of_an_older_version_both_get_the_same_lineage(void **state
 
 static void a_standby_takes_the_lineage_of_its_active(void **state)
 {
-	struct world *world = *state;
+	struct fixture_stores *world = *state;
 	size_t n;
 
 	fixture_put(world->b, 2, "vpn", 300, 1);
@@ -218,7 +189,7 @@ static void a_standby_takes_the_lineage_of_its_active(void **state)
 
 static void the_same_place_in_another_history_is_no_place_to_go_on_from(void **state)
 {
-	struct world *world = *state;
+	struct fixture_stores *world = *state;
 	size_t n;
 
 	fixture_put(world->a, 2, "vpn", 300, 1);
@@ -231,7 +202,7 @@ static void the_same_place_in_another_history_is_no_place_to_go_on_from(void **s
 
 static void equal_contents_of_another_lineage_end_with_its_adoption(void **state)
 {
-	struct world *world = *state;
+	struct fixture_stores *world = *state;
 	struct store_position other;
 	bool is_whole;
 	size_t n;
@@ -249,7 +220,7 @@ static void equal_contents_of_another_lineage_end_with_its_adoption(void **state
 
 static void a_mate_of_an_older_version_counts_as_the_same_lineage(void **state)
 {
-	struct world *world = *state;
+	struct fixture_stores *world = *state;
 	struct store_position mate, own;
 	struct replica_stage *stage = NULL;
 	size_t n;
@@ -273,7 +244,7 @@ static void a_mate_of_an_older_version_counts_as_the_same_lineage(void **state)
 	fixture_assert_at(&own, &mate);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 
 int main(void)
 {

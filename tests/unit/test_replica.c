@@ -20,35 +20,6 @@
 #include "certstore/store.h"
 #include "tests/unit/store_fixture.h"
 
-struct world {
-	char *directories[2];
-	struct store *a, *b;
-};
-
-static int setup(void **state)
-{
-	struct world *world = calloc(1, sizeof(*world));
-
-	for (int i = 0; i < 2; i++)
-		world->directories[i] = fixture_directory();
-	assert_int_equal(store_open(world->directories[0], &world->a, NULL), 0);
-	assert_int_equal(store_open(world->directories[1], &world->b, NULL), 0);
-	*state = world;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct world *world = *state;
-
-	store_close(world->a);
-	store_close(world->b);
-	for (int i = 0; i < 2; i++)
-		fixture_remove(world->directories[i]);
-	free(world);
-	return 0;
-}
-
 static void feed_manifest(struct replica_sender *sender, struct store *from, size_t max_bytes)
 {
 	char after[STORE_KEY_MAX + 1] = "";
@@ -142,7 +113,7 @@ static void put_many(struct store *store, uint64_t term, unsigned n, size_t size
 
 static void an_empty_mate_gets_everything_and_then_nothing(void **state)
 {
-	struct world *world = *state;
+	struct fixture_stores *world = *state;
 	size_t n;
 
 	put_many(world->a, 2, 50, 3000, 1);
@@ -154,7 +125,7 @@ static void an_empty_mate_gets_everything_and_then_nothing(void **state)
 
 static void a_mate_at_a_known_place_gets_only_what_changed_since(void **state)
 {
-	struct world *world = *state;
+	struct fixture_stores *world = *state;
 	size_t n;
 
 	put_many(world->a, 2, 50, 300, 1);
@@ -174,7 +145,7 @@ static void a_mate_at_a_known_place_gets_only_what_changed_since(void **state)
 
 static void a_commit_of_nothing_new_leaves_the_journal_whole(void **state)
 {
-	struct world *world = *state;
+	struct fixture_stores *world = *state;
 	struct replica_stage *stage = NULL;
 	struct store_position position;
 	uint8_t kek_id[STORE_KEK_ID_SIZE] = {5}, read_id[STORE_KEK_ID_SIZE];
@@ -195,7 +166,7 @@ static void a_commit_of_nothing_new_leaves_the_journal_whole(void **state)
 
 static void a_mate_with_another_history_ends_with_exactly_what_the_active_has(void **state)
 {
-	struct world *world = *state;
+	struct fixture_stores *world = *state;
 	size_t n;
 
 	put_many(world->a, 2, 40, 300, 1);
@@ -210,7 +181,7 @@ static void a_mate_with_another_history_ends_with_exactly_what_the_active_has(vo
 
 static void an_older_position_overwrites_a_newer_one_when_told_so(void **state)
 {
-	struct world *world = *state;
+	struct fixture_stores *world = *state;
 	size_t n;
 
 	fixture_put(world->a, 2, "a", 300, 1);
@@ -224,7 +195,7 @@ static void an_older_position_overwrites_a_newer_one_when_told_so(void **state)
 
 static void the_same_contents_under_another_position_cost_no_item(void **state)
 {
-	struct world *world = *state;
+	struct fixture_stores *world = *state;
 	size_t n;
 
 	fixture_put(world->a, 2, "a", 300, 1);
@@ -235,7 +206,7 @@ static void the_same_contents_under_another_position_cost_no_item(void **state)
 
 static void a_snapshot_is_not_moved_by_imports_during_the_send(void **state)
 {
-	struct world *world = *state;
+	struct fixture_stores *world = *state;
 	struct store_position position;
 	struct sync sync;
 
@@ -265,7 +236,7 @@ static void a_snapshot_is_not_moved_by_imports_during_the_send(void **state)
 
 static void a_commit_that_does_not_add_up_changes_nothing(void **state)
 {
-	struct world *world = *state;
+	struct fixture_stores *world = *state;
 	struct store_position before, after;
 	uint8_t kek_id[STORE_KEK_ID_SIZE] = {7};
 	struct why why = {0};
@@ -309,7 +280,7 @@ static int stage_one(struct store *store, const char *key, const struct buf *val
 
 static void what_a_mate_may_not_send_is_refused(void **state)
 {
-	struct world *world = *state;
+	struct fixture_stores *world = *state;
 	struct replica_stage *stage = NULL;
 	struct buf record = {0}, none = {0}, huge = {0};
 
@@ -338,7 +309,7 @@ static void what_a_mate_may_not_send_is_refused(void **state)
 
 static void a_manifest_out_of_order_is_refused(void **state)
 {
-	struct world *world = *state;
+	struct fixture_stores *world = *state;
 	struct store_position mate = {.term = 1, .seq = 1, .count = 1, .digest = {1}};
 	struct buf manifest = {0}, batch = {0};
 	char after[STORE_KEY_MAX + 1] = "";
@@ -401,7 +372,7 @@ static void stage_and_crash(struct store *from, struct store *to)
  * commit. */
 static void after_any_history_a_sync_makes_both_the_same(void **state)
 {
-	struct world *world = *state;
+	struct fixture_stores *world = *state;
 	uint64_t random = 20240611, term = 1;
 	unsigned modes[3] = {0};
 
@@ -473,7 +444,7 @@ static uint64_t kill_after(const char *from, const char *to, long delay_ns)
 
 static void a_kill_during_the_commit_leaves_old_or_new_and_never_between(void **state)
 {
-	struct world *world = *state;
+	struct fixture_stores *world = *state;
 	struct store_position old, new, now;
 	unsigned n_old = 0, n_new = 0;
 	uint64_t span;
@@ -513,7 +484,7 @@ static void a_kill_during_the_commit_leaves_old_or_new_and_never_between(void **
 	assert_true(n_new > 0);
 }
 
-static void stage_then_measure(struct world *world, unsigned n)
+static void stage_then_measure(struct fixture_stores *world, unsigned n)
 {
 	struct monotime start, committed;
 	struct sync sync;
@@ -535,7 +506,7 @@ static void stage_then_measure(struct world *world, unsigned n)
 static void ten_thousand_items_are_staged_and_committed(void **state)
 {
 	enum { N = 10000 };
-	struct world *world = *state;
+	struct fixture_stores *world = *state;
 	static struct store_change changes[N];
 	static struct buf records[N];
 	static char keys[N][32];
@@ -558,7 +529,7 @@ static void ten_thousand_items_are_staged_and_committed(void **state)
 		buf_done(&records[i]);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 
 int main(void)
 {
