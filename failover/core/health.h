@@ -137,8 +137,8 @@ struct health_policy {
 
 struct health_sum {
 	uint32_t monitored, failed; /* interfaces */
-	uint32_t tracks_down;	    /* that count */
-	uint32_t decrements;	    /* of those */
+	uint32_t tracks_down;	    /* that count, and are a reason to hand over */
+	uint32_t decrements;	    /* of all that count */
 	bool is_service_failed;	    /* this unit's own listener could not serve a client */
 };
 /* What interfaces and track objects take never reaches what a service that failed takes: who can

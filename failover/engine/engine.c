@@ -167,6 +167,9 @@ int engine_refuse_standby(const struct engine *engine, struct why *ret_why)
 	enum fo_unit mate = engine->config->failover.unit == FO_UNIT_PRIMARY ? FO_UNIT_SECONDARY
 									     : FO_UNIT_PRIMARY;
 
+	if (!engine->is_started && !engine->store.why[0] && !engine->pair.has_keys)
+		return why_set(ret_why, ERR_NOT_READY, "this unit is not in service: %s",
+			       ENGINE_NO_KEY);
 	if (!engine->is_started)
 		return why_set(ret_why, ERR_NOT_READY, "this unit is not in service yet%s%s",
 			       engine->store.why[0] ? ": " : "", engine->store.why);

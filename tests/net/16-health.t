@@ -77,11 +77,26 @@ same "nobody handed over to a unit that had not read the line yet" "$(field a .t
 expect "(and it is taken away)" asafo a configure "no interface x0"
 wait_state b "Standby Ready"
 
+named() { asafo "$1" --json show failover | jq -e --arg t "$2" '.troubles | any(startswith($t))' >/dev/null; }
 expect "a track object" asafo a configure "track 7 ping 192.0.2.20 interface inside frequency msec 100 timeout 90 down 3 up 2" \
 	"failover track 7 decrement 30"
 expect "is up on the active" until_true 5 track_is a Up
 expect "... and on the standby" until_true 5 track_is b Up
 expect "(show track, as IOS)" test "$(asafo a show track 7 | grep -c 'Reachability is Up')" -eq 1
+# A target that dies for both is seen by each in its own turn, and so is its return: that is no reason to change roles.
+terms=$(field a .term)
+for turn in 1 2 3; do
+	lab exec inside ip link set eth0 down
+	expect "a target that both lose is down on the active (time $turn)" until_true 5 track_is a Down
+	expect "... and on the standby" until_true 5 track_is b Down
+	expect "it is named" named b 'track 7 is Down'
+	lab exec inside ip link set eth0 up
+	expect "it is back on the active" until_true 5 track_is a Up
+	expect "... and on the standby" until_true 5 track_is b Up
+done
+same "no unit gave way for it" "$(field a .term) $(field a .state)" "$terms Active"
+wait_state b "Standby Ready"
+lab exec inside ip route replace default via 192.0.2.1
 # The target is lost for one unit only.
 lab exec inside iptables -A OUTPUT -p icmp -d 192.0.2.1 -j DROP 2>/dev/null ||
 	lab exec inside nft -f - <<<'table ip drop1 { chain out { type filter hook output priority 0; ip daddr 192.0.2.1 icmp type echo-reply drop; }; }'
