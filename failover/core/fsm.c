@@ -77,11 +77,22 @@ static void note_reset(struct fo_fsm *fsm)
 	fsm->flags.is_set_aside = false;
 }
 
+/* A standby that starts over: what it was in between may have been lost on the way. */
+static bool has_begun_anew(const struct fo_fsm *fsm, enum fo_state state)
+{
+	enum fo_state before = fsm->mate.state;
+
+	return fo_is_standby_state(state) &&
+	       (!fo_is_standby_state(before) ||
+		(before == FO_STATE_STANDBY_READY && state != FO_STATE_STANDBY_READY));
+}
+
 static void note_hello(struct fo_step *step)
 {
 	struct fo_fsm *fsm = step->fsm;
 
-	step->is_mate_back = !fsm->flags.is_mate_heard || step->event->mate.term > fsm->term;
+	step->is_mate_back = !fsm->flags.is_mate_heard || step->event->mate.term > fsm->term ||
+			     has_begun_anew(fsm, step->event->mate.state);
 	/* A gap of half a holdtime is not yet a loss, but nothing to build upon. */
 	if (monotime_reached(step->event->at,
 			     monotime_add_ms(fsm->timers.mate_heard, fsm->params.hold_ms / 2 + 1)))

@@ -281,6 +281,26 @@ static void a_mate_that_comes_back_makes_the_active_announce_again(void **state)
 	assert_null(find(&unit, FO_ACTION_ANNOUNCE));
 }
 
+static void a_mate_that_begins_anew_makes_the_active_announce_again(void **state)
+{
+	struct unit unit = active();
+	struct fo_mate_view mate = {.state = FO_STATE_NEGOTIATION, .term = 2, .may_activate = true};
+
+	(void)state;
+	hear(&unit, mate);
+	hear(&unit, mate);
+	assert_null(find(&unit, FO_ACTION_ANNOUNCE));
+	mate.state = FO_STATE_COLD_STANDBY;
+	hear(&unit, mate);
+	assert_non_null(find(&unit, FO_ACTION_ANNOUNCE));
+	mate.state = FO_STATE_STANDBY_READY;
+	hear(&unit, mate);
+	assert_null(find(&unit, FO_ACTION_ANNOUNCE));
+	mate.state = FO_STATE_BULK_SYNC;
+	hear(&unit, mate);
+	assert_non_null(find(&unit, FO_ACTION_ANNOUNCE));
+}
+
 static void of_two_actives_the_newer_term_announces_again(void **state)
 {
 	struct unit unit = active();
@@ -355,6 +375,7 @@ int main(void)
 		cmocka_unit_test(a_failed_replication_is_tried_again_after_a_second),
 		cmocka_unit_test(of_two_actives_the_older_term_gives_way_and_keeps_its_orphans),
 		cmocka_unit_test(a_mate_that_comes_back_makes_the_active_announce_again),
+		cmocka_unit_test(a_mate_that_begins_anew_makes_the_active_announce_again),
 		cmocka_unit_test(of_two_actives_the_newer_term_announces_again),
 		cmocka_unit_test(a_silent_standby_does_not_disturb_the_active),
 		cmocka_unit_test(an_active_that_stood_still_releases_before_anything_else),
