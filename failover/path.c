@@ -525,11 +525,9 @@ bool path_set_is_usable(const struct path_set *set, size_t index)
 	       (path->state == PATH_STATE_UP && !is_mate_deaf(path));
 }
 
-const char *path_set_link_device(const struct path_set *set, size_t index)
+const struct path_config *path_set_config(const struct path_set *set, size_t index)
 {
-	const struct path_config *config = &set->paths[index].config;
-
-	return config->is_failover_link ? config->device : NULL;
+	return &set->paths[index].config;
 }
 
 /* The first thing that is wrong with it, in words. */

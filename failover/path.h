@@ -92,8 +92,8 @@ size_t path_set_count(const struct path_set *set);
 /* False for a link to the mate on which nothing comes any more, one way or the other; where nothing
  * came yet it may work: the other end may be starting. */
 bool path_set_is_usable(const struct path_set *set, size_t index);
-/* The device of a link to the mate; NULL: path INDEX is an interface. */
-const char *path_set_link_device(const struct path_set *set, size_t index);
+/* What path INDEX is. */
+const struct path_config *path_set_config(const struct path_set *set, size_t index);
 
 struct path_statistics {
 	char name[64], device[16];

@@ -195,16 +195,16 @@ void engine_check_ways(struct engine *engine)
 {
 	struct engine_pair *pair = &engine->pair;
 	struct linkmon_link link = {.has_carrier = true};
-	const char *device;
 
 	if (!pair->link || !pair->paths)
 		return;
 	for (size_t i = 0; i < path_set_count(pair->paths); i++) {
-		device = path_set_link_device(pair->paths, i);
-		if (!device)
+		const struct path_config *path = path_set_config(pair->paths, i);
+
+		if (!path->is_failover_link)
 			return;
 		if (engine->addresses.linkmon)
-			linkmon_get(engine->addresses.linkmon, device, &link);
+			linkmon_get(engine->addresses.linkmon, path->device, &link);
 		link_set_way(pair->link, i, link.has_carrier && path_set_is_usable(pair->paths, i));
 	}
 }

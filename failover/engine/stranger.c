@@ -28,23 +28,21 @@ static enum reason reason_of(int code)
 	return code == ERR_IN_USE ? REASON_TWIN : REASON__NONE;
 }
 
-static void describe_sender(const struct engine *engine, size_t index, char *text, size_t size)
+static void describe_sender(const struct engine *engine, const struct path_config *path, char *text,
+			    size_t size)
 {
 	const struct config_failover *failover = &engine->config->failover;
-	const struct config_link *link;
+	const struct config_link *link = config_link_find(failover, path->name);
 	const struct config_address *mate;
 	char address[INET6_ADDRSTRLEN] = "";
-	struct path_statistics statistics;
 
-	path_set_statistics(engine->pair.paths, index, &statistics);
-	link = config_link_find(failover, statistics.name);
 	mate = link ? config_link_mate(failover, link) : NULL;
 	if (mate && mate->family != 0 &&
 	    inet_ntop(mate->family, mate->bytes, address, sizeof(address)))
 		(void)snprintf(text, size, "the mate (%s)", address);
 	else
 		(void)snprintf(text, size, "a unit on interface %.32s (the mate, or another pair)",
-			       statistics.name);
+			       path->name);
 }
 
 static void describe(const struct engine *engine, enum reason reason, const char *sender,
@@ -85,15 +83,14 @@ void stranger_refused(struct engine *engine, size_t index, int code, const uint8
 {
 	enum reason reason = reason_of(code);
 	struct engine_mate *mate = &engine->mate;
-	struct path_statistics statistics;
+	const struct path_config *path = path_set_config(engine->pair.paths, index);
 	struct hello_outside outside;
 	char sender[128];
 	struct why why;
 
 	if (reason == REASON__NONE || hello_peek(data, size, &outside) < 0)
 		return;
-	path_set_statistics(engine->pair.paths, index, &statistics);
-	describe_sender(engine, index, sender, sizeof(sender));
+	describe_sender(engine, path, sender, sizeof(sender));
 	describe(engine, reason, sender, &outside, &why);
 	if ((engine->pair.told[index] & 1u << reason) == 0) {
 		engine->pair.told[index] |= (uint8_t)(1u << reason);
@@ -105,12 +102,12 @@ void stranger_refused(struct engine *engine, size_t index, int code, const uint8
 		else
 			log_line(LOG_WARNING, "hello refused: %s", why.text);
 	}
-	if (!statistics.is_failover_link && engine_hears_mate(engine))
+	if (!path->is_failover_link && engine_hears_mate(engine))
 		return;
 	(void)snprintf(mate->refused, sizeof(mate->refused), "%s%s", why.text,
-		       statistics.is_failover_link ? consequence(engine, &outside) : "");
+		       path->is_failover_link ? consequence(engine, &outside) : "");
 	mate->refused_at = monotime_now();
-	if (statistics.is_failover_link && reason != REASON_TWIN &&
+	if (path->is_failover_link && reason != REASON_TWIN &&
 	    outside.unit != engine->config->failover.unit)
 		engine_feed(engine, (struct fo_event){.type = FO_EVENT_STRANGER,
 						      .is_stranger_serving = outside.is_serving});
