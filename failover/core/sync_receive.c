@@ -160,17 +160,25 @@ static void paused_link_up(struct step *step)
 		ask(step, next_id(step->receiver));
 }
 
+/* False: the keeper's answer is of another session, or it refused. */
+static bool is_granted(struct step *step)
+{
+	const struct sync_event *event = step->event;
+
+	if (event->serial != step->receiver->serial)
+		return false;
+	if (event->code < 0)
+		fail(step, event->code, SYNC_CAUSE_KEEPER);
+	return event->code >= 0;
+}
+
 static void asking_position(struct step *step)
 {
 	const struct sync_event *event = step->event;
 	struct sync_receiver *receiver = step->receiver;
 
-	if (event->serial != receiver->serial)
+	if (!is_granted(step))
 		return;
-	if (event->code < 0) {
-		fail(step, event->code, SYNC_CAUSE_KEEPER);
-		return;
-	}
 	receiver->state = SYNC_RECEIVE_ASKED;
 	touch(step);
 	send(step, (struct sync_message){.type = SYNC_EVENT_REQUEST,
@@ -254,8 +262,7 @@ static void staging_offer(struct step *step)
 
 static void on_stage_opened(struct step *step)
 {
-	if (step->event->serial == step->receiver->serial && step->event->code < 0)
-		fail(step, step->event->code, SYNC_CAUSE_KEEPER);
+	(void)is_granted(step);
 }
 
 static void staging_manifest_read(struct step *step)
@@ -263,12 +270,8 @@ static void staging_manifest_read(struct step *step)
 	const struct sync_event *event = step->event;
 	struct sync_receiver *receiver = step->receiver;
 
-	if (event->serial != receiver->serial)
+	if (!is_granted(step))
 		return;
-	if (event->code < 0) {
-		fail(step, event->code, SYNC_CAUSE_KEEPER);
-		return;
-	}
 	touch(step);
 	send(step, (struct sync_message){.type = SYNC_EVENT_MANIFEST,
 					 .id = receiver->id,
@@ -339,18 +342,13 @@ static void staging_items(struct step *step)
 	}
 }
 
-/* False: the answer is of another session, or the keeper refused. */
+/* False as of is_granted. */
 static bool take_staged(struct step *step)
 {
-	const struct sync_event *event = step->event;
 	struct sync_receiver *receiver = step->receiver;
 
-	if (event->serial != receiver->serial || receiver->staging == 0)
+	if (receiver->staging == 0 || !is_granted(step))
 		return false;
-	if (event->code < 0) {
-		fail(step, event->code, SYNC_CAUSE_KEEPER);
-		return false;
-	}
 	receiver->staging--;
 	if (receiver->is_held && receiver->staging <= SYNC_AHEAD_MAX / 2) {
 		receiver->is_held = false;
