@@ -489,6 +489,45 @@ static void control_characters_of_a_mate_do_not_reach_a_terminal(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
+/* A hello that does not fit is not sent at all: who adds a field learns it here. */
+static void the_largest_hello_fits(void **state)
+{
+	struct pair *pair = *state;
+	struct hello largest, opened;
+	struct datagram datagram;
+	bool is_current;
+
+	/* Integers are longest where every bit is set. */
+	memset(&largest, 0xff, sizeof(largest));
+	largest.view = (struct fo_mate_view){
+		.state = FO_STATE__MAX - 1,
+		.term = UINT64_MAX,
+		.position = {UINT64_MAX, UINT64_MAX, UINT64_MAX, true},
+		.health = {UINT32_MAX - 1, UINT32_MAX, true},
+		.may_activate = true,
+		.is_leaving = true,
+		.is_maintenance = true,
+		.is_term_pending = true,
+		.wants_active = true,
+		.is_forced = true,
+		.wants_mate_active = true,
+		.is_serving = true,
+	};
+	largest.n_reports = HELLO_REPORTS_MAX;
+	largest.n_interfaces = HELLO_INTERFACES_MAX;
+	memset(largest.software, 'v', sizeof(largest.software));
+	datagram = seal(pair->b);
+	assert_int_equal(hello_open(pair->a, 0, datagram.data, datagram.size, &opened, &is_current),
+			 0);
+	assert_int_equal(hello_seal(pair->a, &largest, datagram.data, &datagram.size), 0);
+	/* The counter that it echoes may be as long as ten bytes, too. */
+	assert_true(datagram.size + 10 <= HELLO_SIZE_MAX);
+	assert_int_equal(hello_open(pair->b, 0, datagram.data, datagram.size, &opened, &is_current),
+			 0);
+	assert_int_equal(opened.n_reports, HELLO_REPORTS_MAX);
+	assert_int_equal(opened.n_interfaces, HELLO_INTERFACES_MAX);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest TESTS[] = {
@@ -513,6 +552,7 @@ int main(void)
 		TEST(a_body_outside_its_ranges_is_malformed),
 		TEST(control_characters_of_a_mate_do_not_reach_a_terminal),
 		TEST(fields_of_a_newer_version_are_ignored),
+		TEST(the_largest_hello_fits),
 	};
 
 	return cmocka_run_group_tests(TESTS, NULL, NULL);
