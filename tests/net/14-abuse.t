@@ -30,8 +30,29 @@ install -m 0755 "$ASAFO_BUILD/asafo" /tmp/asafo-"$LAB"
 as_nobody() { ASAFO_CONTROL=$control setpriv --reuid 65534 --regid 65534 --clear-groups /tmp/asafo-"$LAB" "$@"; }
 refused "nobody may not look" 1 'group|root' as_nobody show failover
 refused "nor change" 1 'group|root' as_nobody remove vpn
-rm -f /tmp/asafo-"$LAB"
 expect "(it is there)" has a vpn
+
+# Who may look may not change anything on the mate by way of exec, either. The group is made for unit b alone.
+looks=62999
+cp /etc/group "$files/group" && printf 'asafo:x:%s:\n' $looks >>"$files/group"
+lab power b off
+unshare -m bash -c 'mount --bind "$1" /etc/group && shift && exec "$@"' - "$files/group" \
+	"$top/tools/lab" --name "$LAB" power b on >/dev/null
+wait_state b "Standby Ready"
+as_looker() {
+	ASAFO_CONTROL=/run/asafo-lab-$LAB/b/run/control setpriv --reuid 65534 --regid $looks --clear-groups \
+		/tmp/asafo-"$LAB" "$@"
+}
+expect "who may look may look" as_looker show state
+expect "at the mate, too" as_looker failover exec mate show state
+for command in "failover standby --force --yes" "maintenance on" "failover reload-standby" "clear failover statistics" \
+	"write-standby" "write-memory" "remove vpn --force" "bind more"; do
+	# shellcheck disable=SC2086
+	refused "but not change by exec: $command" 1 'may be called by' as_looker failover exec mate $command
+done
+expect "(nothing happened)" has a vpn
+expect "(a serves)" state_is a Active
+rm -f /tmp/asafo-"$LAB"
 
 cat >"$files/abuse.py" <<'PYTHON'
 import json, os, random, socket, struct, sys
@@ -120,6 +141,16 @@ for n in 1 2 3 4 5 6 7 8 9 10; do
 	expect "import $n with --replace" import a loop "$([ $((n % 2)) -eq 0 ] && echo vpn || echo more)" --replace
 done >"$files/loop.log"
 expect "imports in a row" test "$(grep -c '^ok' "$files/loop.log")" -eq 10
+switchovers() {
+	local unit
+	for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15; do
+		for unit in b a; do
+			until_true 10 state_is "$unit" "Standby Ready" && asafo "$unit" failover active || return 1
+		done
+	done
+}
+expect "thirty switchovers" switchovers
+until_true 10 state_is b "Standby Ready"
 for port in 443 5105; do
 	lab exec client timeout 20 python3 - $port >/dev/null 2>&1 <<'PYTHON'
 import os, socket, sys
