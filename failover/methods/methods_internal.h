@@ -45,8 +45,8 @@ struct json_object *json_interfaces(const struct engine *engine);
 const char *engine_trouble(const struct engine *engine);
 /* All that somebody should mend, the most pressing first. */
 struct json_object *json_troubles(const struct engine *engine);
-/* "inside: Failed", of each monitored interface that does not work. */
-void json_add_failed_interfaces(const struct engine *engine, struct json_object *array);
+/* "inside: Failed", of each monitored interface that does not work; "track 2: Down". */
+void json_add_failures(const struct engine *engine, struct json_object *array);
 /* The ways that hellos take. */
 struct json_object *json_paths(const struct engine *engine);
 /* The preferred link to the mate; all of them. */

@@ -51,7 +51,24 @@ struct json_object *json_interfaces(const struct engine *engine)
 	return array;
 }
 
-void json_add_failed_interfaces(const struct engine *engine, struct json_object *array)
+static void add_tracks_down(const struct engine *engine, struct json_object *array)
+{
+	const struct tracks *tracks = engine_health_tracks(engine->health);
+
+	for (size_t i = 0; i < tracks_count(tracks); i++) {
+		struct track_shown shown;
+		char text[32];
+
+		tracks_show(tracks, i, &shown);
+		if (shown.state != HEALTH_TRACK_DOWN || shown.config->decrement == 0)
+			continue;
+		(void)snprintf(text, sizeof(text), "track %u: Down",
+			       (unsigned)shown.config->number);
+		(void)json_object_array_add(array, json_object_new_string(text));
+	}
+}
+
+void json_add_failures(const struct engine *engine, struct json_object *array)
 {
 	for (size_t i = 0; i < engine->config->n_interfaces; i++) {
 		const struct config_interface *interface = &engine->config->interfaces[i];
@@ -64,6 +81,7 @@ void json_add_failed_interfaces(const struct engine *engine, struct json_object 
 		(void)snprintf(text, sizeof(text), "%s: %s", interface->name, shown.status);
 		(void)json_object_array_add(array, json_object_new_string(text));
 	}
+	add_tracks_down(engine, array);
 }
 
 static void add_path(struct json_object *object, const struct path_statistics *path)

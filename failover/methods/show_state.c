@@ -54,7 +54,7 @@ static struct json_object *show_this(const struct engine *engine)
 	object = show_unit_state(unit, fo_state_text(engine->fsm.state),
 				 row ? failure_text(row) : "None",
 				 row ? (int64_t)(row->realtime_ns / MONOTIME_NS_PER_SEC) : 0);
-	json_add_failed_interfaces(engine, detail);
+	json_add_failures(engine, detail);
 	(void)json_object_object_add(object, "detail", detail);
 	return object;
 }

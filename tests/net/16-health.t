@@ -90,6 +90,7 @@ for turn in 1 2 3; do
 	expect "a target that both lose is down on the active (time $turn)" until_true 5 track_is a Down
 	expect "... and on the standby" until_true 5 track_is b Down
 	expect "it is named" named b 'track 7 is Down'
+	expect "... by the state, too" test "$(asafo b --json show state | jq -r '.this.detail[]')" = "track 7: Down"
 	lab exec inside ip link set eth0 up
 	expect "it is back on the active" until_true 5 track_is a Up
 	expect "... and on the standby" until_true 5 track_is b Up

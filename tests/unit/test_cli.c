@@ -335,6 +335,11 @@ static void help_and_completion_come_from_the_command_table(void **state)
 	assert_int_equal(RUN(w, "complete", "--", "show", "st"), CLI_OK);
 	contains(w->out, "startup-config\t");
 	contains(w->out, "state\t");
+	assert_int_equal(RUN(w, "complete", "--", "failover", "exec", "mate", "show", "st"),
+			 CLI_OK);
+	contains(w->out, "startup-config\t");
+	assert_int_equal(RUN(w, "failover", "exec", "active", "write", "?"), CLI_OK);
+	contains(w->out, "memory");
 	assert_int_equal(RUN(w, "write", "?"), CLI_OK);
 	contains(w->out, "memory");
 	assert_int_equal(RUN(w, "nonsense", "?"), CLI_USAGE);

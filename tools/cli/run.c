@@ -235,22 +235,6 @@ static bool is_question(int n, char **words)
 	       strncmp(words[0], "configure", 10) != 0;
 }
 
-/* The options before the command are no grammar's. */
-static int complete_words(struct cli *cli, const struct grammar *grammar, int n, char **words)
-{
-	int at = 0;
-
-	while (at < n - 1 && strncmp(words[at], "--", 2) == 0)
-		at += strcmp(words[at], "--control") == 0 || strcmp(words[at], "--timeout") == 0
-			      ? 2
-			      : 1;
-	if (at >= n && n > 0)
-		return strcmp(words[n - 2], "--control") == 0 ? verb_complete_file(cli) : CLI_OK;
-	if (at == n - 1 && words[at][0] == '-')
-		return verb_complete_options(cli, words[at]);
-	return verb_complete(cli, grammar, n - at, words + at);
-}
-
 /* `failover exec UNIT COMMAND...`: the words of the command are its own. Returns how many words
  * stand before them, 0: it is another command. */
 static int exec_words(struct cli *cli, int n, char **words)
@@ -269,6 +253,23 @@ static int exec_words(struct cli *cli, int n, char **words)
 	return cli->exec_unit ? 3 : 0;
 }
 
+/* The options before the command are no grammar's. */
+static int complete_words(struct cli *cli, const struct grammar *grammar, int n, char **words)
+{
+	int at = 0;
+
+	while (at < n - 1 && strncmp(words[at], "--", 2) == 0)
+		at += strcmp(words[at], "--control") == 0 || strcmp(words[at], "--timeout") == 0
+			      ? 2
+			      : 1;
+	if (at >= n && n > 0)
+		return strcmp(words[n - 2], "--control") == 0 ? verb_complete_file(cli) : CLI_OK;
+	if (at == n - 1 && words[at][0] == '-')
+		return verb_complete_options(cli, words[at]);
+	at += exec_words(cli, n - at, words + at);
+	return verb_complete(cli, grammar, n - at, words + at);
+}
+
 static int run_words(struct cli *cli, const struct grammar *grammar, int n, char **words)
 {
 	int at;
@@ -283,7 +284,8 @@ static int run_words(struct cli *cli, const struct grammar *grammar, int n, char
 		return usage(cli, "no command is given");
 	if (is_question(n, words)) {
 		words[n - 1][strlen(words[n - 1]) - 1] = '\0';
-		return verb_what_next(cli, grammar, n, words);
+		at = exec_words(cli, n, words);
+		return verb_what_next(cli, grammar, n - at, words + at);
 	}
 	if (strcmp(words[0], "help") == 0)
 		return verb_help(cli, n - 1, words + 1);
