@@ -78,6 +78,7 @@ static void feed(struct engine_health *health)
 
 	if (!health->engine->is_started)
 		return;
+	service_watch(&health->service, health->engine);
 	log_service(health);
 	engine_health_show_sum(health, &sum);
 	now = health_sum_score(&sum, &policy);

@@ -10,6 +10,7 @@
 
 #define SILENT_MS 3500 /* fronts report each second */
 #define START_MS 5000  /* ... but not before they have the certificates */
+#define SETTLE_MS 2000 /* the certificates of a bulk are there, and the fronts have tried them */
 
 void service_attached(struct service *service, unsigned instance)
 {
@@ -43,7 +44,24 @@ static bool is_judged(const struct engine *engine)
 		engine->fsm.state == FO_STATE_FAILED);
 }
 
-static const char *front_trouble(const struct service_front *front, struct monotime now)
+void service_watch(struct service *service, const struct engine *engine)
+{
+	if (!is_judged(engine))
+		service->judged_since = (struct monotime){0};
+	else if (service->judged_since.ns == 0)
+		service->judged_since = monotime_now();
+}
+
+/* What a front said of itself when there was no certificate yet is no news of a standby that has
+ * just become ready. */
+static bool is_settled(const struct service *service, const struct service_front *front)
+{
+	return service->judged_since.ns != 0 &&
+	       monotime_since(front->at, service->judged_since) >= SETTLE_MS * MONOTIME_NS_PER_MS;
+}
+
+static const char *front_trouble(const struct service *service, const struct service_front *front,
+				 struct monotime now)
 {
 	uint64_t ms = monotime_since(now, front->at) / MONOTIME_NS_PER_MS;
 
@@ -51,7 +69,7 @@ static const char *front_trouble(const struct service_front *front, struct monot
 		return ms > START_MS ? "a listener process does not report" : NULL;
 	if (ms > SILENT_MS)
 		return "a listener process does not report any more";
-	return front->code < 0 ? front->why : NULL;
+	return front->code < 0 && is_settled(service, front) ? front->why : NULL;
 }
 
 const char *service_trouble(const struct service *service, const struct engine *engine)
@@ -68,7 +86,7 @@ const char *service_trouble(const struct service *service, const struct engine *
 			continue;
 		has_front = true;
 		if (!why)
-			why = front_trouble(&service->fronts[i], now);
+			why = front_trouble(service, &service->fronts[i], now);
 	}
 	if (!has_front && monotime_since(now, since) > START_MS * MONOTIME_NS_PER_MS)
 		return "there is no listener process";

@@ -13,13 +13,16 @@ struct service_front {
 
 struct service {
 	struct service_front fronts[ENGINE_FRONTS_MAX];
-	struct monotime gone_at; /* since when there is none */
+	struct monotime gone_at;      /* since when there is none */
+	struct monotime judged_since; /* 0: it is not */
 };
 
 void service_attached(struct service *service, unsigned instance);
 void service_gone(struct service *service, unsigned instance);
 void service_reported(struct service *service, unsigned instance,
 		      const Asafo__Ipc__FrontReport *report);
+/* Before service_trouble is asked after a change of anything. */
+void service_watch(struct service *service, const struct engine *engine);
 /* A sentence why a client could not be served here; NULL: it could, or nothing is to be served, or
  * nothing is known yet. Borrowed. */
 const char *service_trouble(const struct service *service, const struct engine *engine);
