@@ -5,6 +5,8 @@
 #include "base/err.h"
 #include "config/check.h"
 
+#define SECONDARIES_PER_MS 10u
+
 static bool overlaps(const struct config_address *a, const struct config_address *b)
 {
 	uint8_t length = a->prefix_length < b->prefix_length ? a->prefix_length : b->prefix_length;
@@ -85,9 +87,24 @@ static int check_alone(const struct config *config, const struct config_secondar
 	return 0;
 }
 
+/*
+ * To move an address costs the kernel some 30 us, four times that on a busy machine. Units that
+ * cannot move theirs within a holdtime take each other for lost with each change, without end.
+ */
+static int check_pace(const struct config *config, struct why *ret_why)
+{
+	if (config->n_secondaries <= config->failover.hold_ms * (uint64_t)SECONDARIES_PER_MS)
+		return 0;
+	return why_set(ret_why, ERR_TOO_LARGE,
+		       "%zu secondary addresses are not moved within the holdtime of %u ms: set "
+		       "\"failover polltime\" with a holdtime of at least %zu ms",
+		       config->n_secondaries, config->failover.hold_ms,
+		       (config->n_secondaries + SECONDARIES_PER_MS - 1) / SECONDARIES_PER_MS);
+}
+
 int check_secondaries(const struct config *config, struct why *ret_why)
 {
-	int r = 0;
+	int r = check_pace(config, ret_why);
 
 	for (size_t i = 0; i < config->n_secondaries && r == 0; i++) {
 		r = check_alone(config, &config->secondaries[i], ret_why);

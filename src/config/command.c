@@ -72,7 +72,8 @@ static const struct command_row table[] = {
 	       "no ipv6 address [<address:ipv6prefix> [standby <standby:ipv6>]]",
 	       "Have no IPv6 address"),
 	CONFIG(INTERFACE, REPLICATED, SECONDARY, "[no] ip address <address:ipv4> <mask> secondary",
-	       "Have one more IPv4 address, which the active unit holds; any number, 1000 in all"),
+	       "Have one more IPv4 address, which the active unit holds; any number, 1000 in all, "
+	       "and no more than ten for each ms of the holdtime"),
 	CONFIG(INTERFACE, REPLICATED, SECONDARY, "[no] ipv6 address <address:ipv6prefix> secondary",
 	       "Have one more IPv6 address, which the active unit holds"),
 	CONFIG(INTERFACE, REPLICATED, SHUTDOWN, "[no] shutdown", "Leave the interface unused"),

@@ -70,6 +70,26 @@ static void secondary_addresses_are_kept_in_their_order(void **state)
 	config_free(config);
 }
 
+static void more_addresses_than_a_holdtime_can_move_are_refused(void **state)
+{
+	struct config *config = make(BASE "failover polltime msec 2 holdtime msec 6\n");
+	struct why why = {0};
+	char line[100];
+
+	(void)state;
+	for (int i = 1; i <= 61; i++) {
+		assert_int_equal(config_check(config, &why), 0);
+		(void)snprintf(line, sizeof(line),
+			       "interface eth0\n ip address 10.0.0.%d 255.0.0.0 secondary\n", i);
+		assert_int_equal(apply(config, line, NULL), 0);
+	}
+	assert_true(config_check(config, &why) < 0);
+	assert_non_null(strstr(why.text, "at least 7 ms"));
+	assert_int_equal(apply(config, "failover polltime msec 2 holdtime msec 7\n", NULL), 0);
+	assert_int_equal(config_check(config, &why), 0);
+	config_free(config);
+}
+
 static void one_secondary_address_goes_or_all_with_the_interface(void **state)
 {
 	static const char lines[] =
@@ -262,6 +282,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(secondary_addresses_are_kept_in_their_order),
+		cmocka_unit_test(more_addresses_than_a_holdtime_can_move_are_refused),
 		cmocka_unit_test(one_secondary_address_goes_or_all_with_the_interface),
 		cmocka_unit_test(secondary_addresses_that_cannot_be_are_refused),
 		cmocka_unit_test(a_thousand_secondary_addresses_fit_and_one_more_does_not),
