@@ -81,6 +81,16 @@ static void send_hello(struct sim_world *world, struct sim_node *node)
 	sim_send(world, &datagram);
 }
 
+uint64_t sim_keeper_delay(struct sim_world *world, struct sim_node *node)
+{
+	uint64_t at = world->now + sim_random(world, world->disk_ns);
+
+	if (at < node->keeper_at)
+		at = node->keeper_at;
+	node->keeper_at = at;
+	return at - world->now;
+}
+
 static void persist(struct sim_world *world, struct sim_node *node, const struct fo_action *action)
 {
 	struct sim_item item = {.type = SIM_ITEM_PERSISTED,
@@ -88,12 +98,8 @@ static void persist(struct sim_world *world, struct sim_node *node, const struct
 				.epoch = node->epoch,
 				.term = action->term,
 				.is_activation = action->is_activation};
-	uint64_t at = world->now + sim_random(world, world->disk_ns);
 
-	if (at < node->last_persist_at)
-		at = node->last_persist_at;
-	node->last_persist_at = at;
-	sim_push(world, &item, at - world->now);
+	sim_push(world, &item, sim_keeper_delay(world, node));
 }
 
 static void write_term(struct sim_node *node, const struct sim_item *item)

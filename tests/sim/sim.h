@@ -118,8 +118,8 @@ struct sim_node {
 	int64_t clock_ppm;
 	int64_t realtime_offset; /* the wall clock's */
 	uint32_t tick_id;
-	uint64_t last_persist_at; /* writes are done in order */
-	int crash_in_actions;	  /* the plug is pulled at that action; -1: not planned */
+	uint64_t keeper_at;   /* when it has done what it was asked for so far */
+	int crash_in_actions; /* the plug is pulled at that action; -1: not planned */
 	bool is_disk_failing;
 	bool is_store_failed;  /* ... and the machine was told */
 	bool is_claim_failing; /* the next one */
@@ -328,6 +328,8 @@ void sim_forge(struct sim_world *world, enum fo_unit unit, enum sim_forgery forg
 bool sim_link_is_up(const struct sim_world *world);
 
 /* node.c */
+/* How long the keeper takes for the next thing: it does one after the other. */
+uint64_t sim_keeper_delay(struct sim_world *world, struct sim_node *node);
 struct fo_health sim_health(const struct sim_node *node);
 /* A lease runs out while its unit stands still. */
 bool sim_holds(const struct sim_world *world, const struct sim_node *node);

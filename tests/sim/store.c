@@ -36,7 +36,7 @@ void sim_orphans_keep(struct sim_world *world, struct sim_node *node)
 	if (node->sync.is_keeping)
 		return;
 	node->sync.is_keeping = true;
-	sim_push(world, &item, sim_random(world, world->disk_ns));
+	sim_push(world, &item, sim_keeper_delay(world, node));
 }
 
 static void write_orphans(struct sim_node *node)
@@ -85,7 +85,7 @@ void sim_store_fallback(struct sim_world *world, struct sim_node *node)
 				.term = node->watch.claimed_term};
 
 	if (!node->disk.has_fallback)
-		sim_push(world, &item, sim_random(world, world->disk_ns));
+		sim_push(world, &item, sim_keeper_delay(world, node));
 }
 
 static void made_fallback(struct sim_world *world, struct sim_node *node, uint64_t term)
@@ -110,7 +110,7 @@ void sim_store_import(struct sim_world *world)
 		    !fo_fsm_is_active(&node->fsm) || world->n_writes == SIM_WRITES_MAX)
 			continue;
 		item.id = world->n_writes++;
-		sim_push(world, &item, sim_random(world, world->disk_ns));
+		sim_push(world, &item, sim_keeper_delay(world, node));
 	}
 }
 

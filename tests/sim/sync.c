@@ -62,13 +62,8 @@ static void answer(struct sim_world *world, struct sim_node *node, enum sync_eve
 				.id = action->serial,
 				.step = type,
 				.sync = *message};
-	uint64_t at = world->now + sim_random(world, world->disk_ns + 1);
 
-	/* The keeper does one thing after the other. */
-	if (at < node->sync.keeper_at)
-		at = node->sync.keeper_at;
-	node->sync.keeper_at = at;
-	sim_push(world, &item, at - world->now);
+	sim_push(world, &item, sim_keeper_delay(world, node));
 }
 
 static bool is_connected(const struct sim_world *world, const struct sim_node *node)
