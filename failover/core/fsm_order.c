@@ -47,8 +47,10 @@ static bool am_hollow(const struct fo_fsm *fsm)
 
 static enum fo_answer ask_active(const struct fo_fsm *fsm, bool is_forced)
 {
+	/* Frozen roles stay what they are while the mate serves; where nobody does, the operator
+	 * says who. */
 	if (!fsm->params.is_enabled)
-		return FO_ANSWER_GO;
+		return fo_mate_serves(fsm) ? FO_ANSWER_OFF : FO_ANSWER_GO;
 	if (fsm->flags.is_store_failed)
 		return FO_ANSWER_STORE_FAILED;
 	if (fsm->flags.is_mate_heard && am_hollow(fsm))

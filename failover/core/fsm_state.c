@@ -108,7 +108,7 @@ static void disabled_tick(struct fo_step *step)
 
 static void disabled_operator_active(struct fo_step *step)
 {
-	if (step->fsm->stage == FO_STAGE_NONE)
+	if (fo_fsm_ask(step->fsm, true, step->event->is_forced) == FO_ANSWER_GO)
 		fo_activate(step, FO_REASON_CONFIG_COMMAND);
 }
 

@@ -53,6 +53,23 @@ static void a_command_for_the_role_that_a_unit_has_is_answered_and_does_nothing(
 	assert_int_equal(two.update.n_actions, 0);
 }
 
+static void frozen_roles_stay_while_the_mate_serves(void **state)
+{
+	struct unit unit = ready();
+	struct fo_event off = {.type = FO_EVENT_PARAMS, .params = unit.fsm.params};
+
+	(void)state;
+	off.params.is_enabled = false;
+	feed(&unit, off);
+	assert_int_equal(unit.fsm.state, FO_STATE_DISABLED);
+	assert_int_equal(fo_fsm_ask(&unit.fsm, true, true), FO_ANSWER_OFF);
+	order(&unit, FO_EVENT_OPERATOR_ACTIVE, true);
+	assert_null(find(&unit, FO_ACTION_CLAIM));
+	pass_ms(&unit, HOLD_MS);
+	order(&unit, FO_EVENT_OPERATOR_ACTIVE, false);
+	assert_non_null(find(&unit, FO_ACTION_CLAIM));
+}
+
 static void what_speaks_against_a_hand_over_is_named(void **state)
 {
 	struct unit unit = active_with_data();
@@ -320,6 +337,7 @@ int main(void)
 	static const struct CMUnitTest TESTS[] = {
 		cmocka_unit_test(
 			a_command_for_the_role_that_a_unit_has_is_answered_and_does_nothing),
+		cmocka_unit_test(frozen_roles_stay_while_the_mate_serves),
 		cmocka_unit_test(what_speaks_against_a_hand_over_is_named),
 		cmocka_unit_test(an_empty_unit_is_not_made_active_beside_data_not_even_by_force),
 		cmocka_unit_test(a_standby_that_is_not_ready_asks_by_force_only),
