@@ -252,7 +252,9 @@ static void standby_hears_idle(struct fo_step *step)
 
 	if (fo_yield(step) || fo_take_up(step))
 		return;
-	if (is_mate_lost && fo_elects_me(fsm))
+	/* What it said before it heard that it should take over decides nothing: a holdtime is its
+	 * own. */
+	if (is_mate_lost && !fsm->flags.wants_mate_active && fo_elects_me(fsm))
 		fo_activate(step, fsm->flags.wants_active ? fsm->wish : FO_REASON_STATE_CHECK);
 }
 

@@ -137,7 +137,7 @@ static void on_link_message(struct link *link, const Asafo__Wire__Link *message,
 	is_taken = pairing_message(engine->pairing, message) ||
 		   replication_message(engine->replication, message) ||
 		   history_message(engine, message) || exec_message(engine->exec, message);
-	traffic_received(&engine->traffic, message->body_case, is_taken);
+	traffic_received(&engine->traffic, (int)message->body_case, is_taken);
 }
 
 static void on_link_writable(struct link *link, void *userdata)

@@ -45,7 +45,7 @@ done)
 same "the private key lies in clear in no file of either unit" "$found" ""
 
 # Not ready before it has a configuration that it can work with: systemd must not believe a broken start.
-mapfile -t programs <"/run/asafo-lab-$LAB/programs"
+mapfile -t programs <"/run/asafo-lab-$LAB/programs-a"
 place=$(mktemp -d /run/asafo-net.XXXXXX) && chmod 755 "$place" && mkdir "$place/run" "$place/state"
 trap 'rm -rf "$place"; cleanup' EXIT
 started() { # started CONFIG: asafod alone, in the inside host's namespace

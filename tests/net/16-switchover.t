@@ -126,9 +126,12 @@ refused "not the other way round" 3 'Primary' asafo a failover exec standby conf
 expect "the name is as it was" asafo a configure "hostname gw"
 expect "force in the role that it has asks for nothing" says_already a
 user=$(id -u nobody)
+# The build folder may be nobody's to enter.
+place=$(mktemp -d /run/asafo-net.XXXXXX) && chmod 755 "$place" && install -m 755 "$ASAFO_BUILD/asafo" "$place/asafo"
+trap 'rm -rf "$place"; cleanup' EXIT
 refused "who may not look may not exec" 1 'may be called by' \
 	setpriv --reuid "$user" --regid "$user" --clear-groups env ASAFO_CONTROL="/run/asafo-lab-$LAB/a/run/control" \
-	"$ASAFO_BUILD/asafo" failover exec mate show state
+	"$place/asafo" failover exec mate show state
 printf '{"method":"asafo.FailoverExec","parameters":{"unit":"mate","method":"asafo.FailoverExec"}}\0' |
 	socat - "UNIX-CONNECT:/run/asafo-lab-$LAB/a/run/control" 2>/dev/null | tr '\0' '\n' >"$files/raw" || :
 expect "the daemon refuses exec within exec by itself" grep -q 'asafo.Denied\|within failover exec' "$files/raw"

@@ -502,7 +502,7 @@ static void the_largest_hello_fits(void **state)
 	largest.view = (struct fo_mate_view){
 		.state = FO_STATE__MAX - 1,
 		.term = UINT64_MAX,
-		.position = {UINT64_MAX, UINT64_MAX, UINT64_MAX, true},
+		.position = {UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, true},
 		.health = {UINT32_MAX - 1, UINT32_MAX, true},
 		.may_activate = true,
 		.is_leaving = true,
