@@ -150,7 +150,8 @@ int hello_body_unpack(const uint8_t *data, size_t size, struct hello *ret_hello)
 	ret_hello->n_interfaces = 0;
 	ret_hello->interface_names = message->interface_names;
 	/* More than fit are a later version's: none is told, rather than a part. */
-	if (message->interface_words.len <= sizeof(ret_hello->interface_words)) {
+	if (message->interface_words.len > 0 &&
+	    message->interface_words.len <= sizeof(ret_hello->interface_words)) {
 		ret_hello->n_interfaces = message->interface_words.len;
 		memcpy(ret_hello->interface_words, message->interface_words.data,
 		       ret_hello->n_interfaces);
