@@ -43,7 +43,9 @@ wrong=$(tr 0-9A-HJKMNP-TV-Z 1-9A-HJKMNP-TV-Z0 <<<"$code")
 refused "a wrong code is refused" 1 'code' join b "$wrong"
 expect "(the primary's link is set up anew)" asafo a configure <<<'failover link fover'
 expect "the code is taken, all the same" join b "$code"
-expect "the offer ends well" wait $offer
+offered=0
+wait $offer || offered=$?
+same "the offer ends well" "$offered $(grep -iE 'error|cannot|lost|asafo:' "$files/offer.log" || :)" "0 "
 wait_state a Active
 wait_state b "Standby Ready"
 make_ca corp && make_p12 corp vpn
