@@ -28,21 +28,30 @@ static bool is_good(const struct sim_world *world, const struct sim_path *path)
 	       path->delay_ns <= sim_delay_good(world);
 }
 
-/* They met, and WINNER goes on: the neighbours' caches may hold what the other announced last. */
+/*
+ * The neighbours' caches hold what was announced last, or what answered them last. Of a mate that
+ * died nobody heard that it held the addresses, too. A claim that ends the other's within a
+ * polltime is announcement enough.
+ */
+static bool is_cache_stale(const struct sim_world *world, const struct sim_node *winner,
+			   const struct sim_node *loser)
+{
+	uint64_t announced_at = winner->watch.announced_at;
+	uint64_t since = announced_at > world->split_since ? announced_at : world->split_since;
+
+	if (!loser->is_up || !loser->watch.has_announced)
+		return false;
+	return announced_at <= loser->watch.announced_at || world->now - since > world->poll_ns;
+}
+
+/* They met, and one goes on. */
 static void expect_announcement(struct sim_world *world)
 {
 	for (unsigned i = 0; i < FO_UNIT__MAX; i++) {
 		const struct sim_node *node = &world->nodes[i];
-
 		const struct sim_node *mate = sim_mate(world, node);
 
-		/* Of a mate that died nobody heard that it held them, too; nor where what it said
-		 * was overtaken for lack of a path, but then the last word has to be the winner's.
-		 */
-		if (sim_holds(world, node) && !mate->holds && mate->is_up &&
-		    mate->watch.has_announced &&
-		    (world->calm_since != UINT64_MAX ||
-		     node->watch.announced_at <= mate->watch.announced_at)) {
+		if (sim_holds(world, node) && !mate->holds && is_cache_stale(world, node, mate)) {
 			world->is_announce_due = true;
 			world->winner = node->unit;
 			world->loser_epoch = mate->epoch;
@@ -133,7 +142,9 @@ static void check_election(struct sim_world *world, const struct sim_node *node)
 	if (ours.lineage != theirs.lineage && ours.has_data != theirs.has_data)
 		is_older = theirs.has_data;
 
-	/* A unit in maintenance does not stand for election. */
+	/* Force is a decision, too; a unit in maintenance does not stand for election. */
+	if (world->has_given_up && node->fsm.reason == FO_REASON_CONFIG_COMMAND)
+		return;
 	if (is_older && mate->fsm.state == FO_STATE_NEGOTIATION &&
 	    !mate->fsm.flags.is_maintenance && mate->fsm.reason != FO_REASON_NOT_SCHEDULED &&
 	    world->calm_since != UINT64_MAX && world->now - world->calm_since > excuse_ns(world))

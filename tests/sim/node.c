@@ -165,6 +165,7 @@ static void act(struct sim_world *world, struct sim_node *node, const struct fo_
 	case FO_ACTION_CLAIM:
 		sim_check_claim(world, node, action->term);
 		node->watch.has_announced = false;
+		node->watch.is_overridden = false;
 		node->watch.claimed_term = action->term;
 		node->is_claimed = true;
 		change_addresses(world, node, SIM_ITEM_CLAIMED, action->term);
