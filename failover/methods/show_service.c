@@ -6,17 +6,38 @@
 #include "base/err.h"
 #include "failover/methods/methods_internal.h"
 
+static int render_running(const struct config *config, struct json_object *parameters,
+			  struct buf *text, struct why *ret_why)
+{
+	bool is_all = parameter_flag(parameters, "all");
+	enum config_part part = is_all ? CONFIG_PART_DEFAULTS : CONFIG_PART_ALL;
+	const char *section = parameter_text(parameters, "section");
+	const char *device = parameter_text(parameters, "device");
+	int r = *section ? config_render_section(config, part, section, *device ? device : NULL,
+						 text)
+			 : config_render(config, part, text);
+
+	if (r == ERR_NOT_FOUND && !config_section_exists(section))
+		return why_set(ret_why, r, "the configuration has no section \"%.64s\"", section);
+	if (r == ERR_NOT_FOUND)
+		return why_set(ret_why, r,
+			       "the configuration has no interface \"%.64s\": give its device or "
+			       "its name",
+			       device);
+	return r < 0 ? why_set(ret_why, r, "%s", err_text(r)) : 0;
+}
+
 void method_show_running_config(struct control_call *call, struct json_object *parameters,
 				void *userdata)
 {
 	const struct engine *engine = userdata;
 	_cleanup_(buf_done) struct buf text = {0};
 	struct json_object *result;
-	int r = config_render(engine->config, CONFIG_PART_ALL, &text);
+	struct why why;
+	int r = render_running(engine->config, parameters, &text, &why);
 
-	(void)parameters;
 	if (r < 0) {
-		control_call_fail(call, r, err_text(r));
+		control_call_fail(call, r, why.text);
 		return;
 	}
 	result = json_object_new_object();

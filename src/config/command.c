@@ -288,8 +288,13 @@ static const struct command_row table[] = {
 	     "Show what only this unit accepted, and gave up for a mate with a newer term"),
 	EXEC(LOOK, SHOW_SSL, "show ssl [--json]", "asafo.ShowSsl",
 	     "Show which certificate is served where"),
-	EXEC(LOOK, SHOW_RUNNING_CONFIG, "show running-config [--json]", "asafo.ShowRunningConfig",
-	     "Show the configuration in use"),
+	EXEC(LOOK, SHOW_RUNNING_CONFIG,
+	     "show running-config [<all:{all}>] [{<section:{crypto|failover|hostname"
+	     "|monitor-interface|route|ssl|track|webvpn}>|<section:{interface}> [<device:text>]}] "
+	     "[--json]",
+	     "asafo.ShowRunningConfig",
+	     "Show the configuration in use, or a section of it; with all, what is at its default, "
+	     "too"),
 	EXEC(LOOK, SHOW_STARTUP_CONFIG, "show startup-config [--json]", "asafo.ShowStartupConfig",
 	     "Show the saved configuration"),
 	EXEC(LOOK, SHOW_VERSION, "show version [--json]", "asafo.ShowVersion",
@@ -357,6 +362,7 @@ static const struct {
 	{"--replace", "Renew the trustpoint of this name: a new generation"},
 	{"--yes", "With --force: do not ask"},
 	{"ca", "Certification authorities and trustpoints"},
+	{"all", "What is at its default, too"},
 	{"clear", "Begin to count anew"},
 	{"copy", "Copy a configuration"},
 	{"crypto", "Certificates and keys"},

@@ -186,11 +186,20 @@ int config_apply_text(struct config *config, const char *source, const char *tex
 enum config_part {
 	CONFIG_PART_ALL,	/* show running-config, write memory */
 	CONFIG_PART_REPLICATED, /* what the pair shares: everything but the unit-local lines */
+	CONFIG_PART_DEFAULTS,	/* show running-config all: ALL, and what is at its default */
 };
 
 /* Renders in the ASA's order; applying it to the defaults gives the same configuration. Errors:
  * -ENOMEM. */
 int config_render(const struct config *config, enum config_part part, struct buf *text);
+/*
+ * The lines of a section only ("failover", "interface", "crypto"...: config_section_exists());
+ * DEVICE: of this interface, by its device or its name, NULL for all. An empty section is none of
+ * the errors. Errors: ERR_NOT_FOUND (no such section, or interface), -ENOMEM.
+ */
+int config_render_section(const struct config *config, enum config_part part, const char *section,
+			  const char *device, struct buf *text);
+bool config_section_exists(const char *section);
 
 /*
  * What a standby does with the active's replicated lines: a configuration of those, with the

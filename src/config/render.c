@@ -8,6 +8,7 @@
 /* Keeps the first error, so that a rendering reads as the text it makes. */
 struct renderer {
 	struct buf *text;
+	bool is_all; /* what is at its default, too */
 	int error;
 };
 
@@ -73,6 +74,8 @@ static void put_interface(struct renderer *renderer, const struct config *config
 	PUT(renderer, "interface %s\n", interface->device);
 	if (interface->is_shutdown)
 		PUT(renderer, " shutdown\n");
+	else if (renderer->is_all)
+		PUT(renderer, " no shutdown\n");
 	if (interface->name[0])
 		PUT(renderer, " nameif %s\n", interface->name);
 	if (interface->active4.family) {
@@ -118,6 +121,8 @@ static void put_failover_local(struct renderer *renderer, const struct config_fa
 		put_link_addresses(renderer, &failover->links[i]);
 	if (failover->is_maintenance)
 		PUT(renderer, "failover maintenance\n");
+	else if (renderer->is_all)
+		PUT(renderer, "no failover maintenance\n");
 }
 
 static void put_time(struct renderer *renderer, const char *before, uint32_t ms)
@@ -144,12 +149,13 @@ static const char *replication_word(enum config_replication replication)
 
 static void put_failover_shared(struct renderer *renderer, const struct config_failover *failover)
 {
-	if (failover->poll_ms != 100 || failover->hold_ms != 500) {
+	if (renderer->is_all || failover->poll_ms != 100 || failover->hold_ms != 500) {
 		put_time(renderer, "failover polltime unit", failover->poll_ms);
 		put_time(renderer, " holdtime", failover->hold_ms);
 		PUT(renderer, "\n");
 	}
-	if (failover->interface_poll_ms != 200 || failover->interface_hold_ms != 1000) {
+	if (renderer->is_all || failover->interface_poll_ms != 200 ||
+	    failover->interface_hold_ms != 1000) {
 		put_time(renderer, "failover polltime interface", failover->interface_poll_ms);
 		put_time(renderer, " holdtime", failover->interface_hold_ms);
 		PUT(renderer, "\n");
@@ -157,7 +163,7 @@ static void put_failover_shared(struct renderer *renderer, const struct config_f
 	if (failover->interface_policy_percent)
 		PUT(renderer, "failover interface-policy %u%%\n",
 		    failover->interface_policy_percent);
-	else if (failover->interface_policy != 1)
+	else if (renderer->is_all || failover->interface_policy != 1)
 		PUT(renderer, "failover interface-policy %u\n", failover->interface_policy);
 	PUT(renderer, "failover replication trustpoint %s\n",
 	    replication_word(failover->replication));
@@ -165,8 +171,12 @@ static void put_failover_shared(struct renderer *renderer, const struct config_f
 		PUT(renderer, "failover preempt delay %u\n", failover->preempt_delay_s);
 	else if (failover->is_preempt)
 		PUT(renderer, "failover preempt\n");
+	else if (renderer->is_all)
+		PUT(renderer, "no failover preempt\n");
 	if (failover->is_config_open)
 		PUT(renderer, "no failover standby config-lock\n");
+	else if (renderer->is_all)
+		PUT(renderer, "failover standby config-lock\n");
 }
 
 static void put_track_target(struct renderer *renderer, const struct config_track *track)
@@ -192,9 +202,9 @@ static void put_track_target(struct renderer *renderer, const struct config_trac
 	}
 	if (track->interface[0])
 		PUT(renderer, " interface %s", track->interface);
-	if (track->frequency_ms != 1000)
+	if (renderer->is_all || track->frequency_ms != 1000)
 		put_time(renderer, " frequency", track->frequency_ms);
-	if (track->timeout_ms != 500)
+	if (renderer->is_all || track->timeout_ms != 500)
 		PUT(renderer, " timeout %u", track->timeout_ms);
 }
 
@@ -204,12 +214,12 @@ static void put_track(struct renderer *renderer, const struct config_track *trac
 
 	PUT(renderer, "track %u", track->number);
 	put_track_target(renderer, track);
-	if (track->down != otherwise)
+	if (renderer->is_all || track->down != otherwise)
 		PUT(renderer, " down %u", track->down);
-	if (track->up != otherwise)
+	if (renderer->is_all || track->up != otherwise)
 		PUT(renderer, " up %u", track->up);
 	PUT(renderer, "\n");
-	if (track->decrement == 10)
+	if (track->decrement == 10 && !renderer->is_all)
 		PUT(renderer, "failover track %u\n", track->number);
 	else if (track->decrement)
 		PUT(renderer, "failover track %u decrement %u\n", track->number, track->decrement);
@@ -246,7 +256,7 @@ static void put_route(struct renderer *renderer, const struct config_route *rout
 		config_address_format_mask(length, mask);
 		PUT(renderer, "route %s %s %s %s", route->interface, destination, mask, gateway);
 	}
-	if (route->metric != 1)
+	if (renderer->is_all || route->metric != 1)
 		PUT(renderer, " %u", route->metric);
 	PUT(renderer, "%s\n", route->is_active_only ? " active" : "");
 }
@@ -267,14 +277,14 @@ static void put_services(struct renderer *renderer, const struct config *config)
 		PUT(renderer, "crypto ca trustpoint %s\n", config->trustpoints[i].name);
 	if (config->n_trustpoints > 0)
 		PUT(renderer, "!\n");
-	if (strcmp(config->minimum_tls, "tlsv1.2") != 0)
+	if (renderer->is_all || strcmp(config->minimum_tls, "tlsv1.2") != 0)
 		PUT(renderer, "ssl server-version %s\n", config->minimum_tls);
 	for (size_t i = 0; i < config->n_bindings; i++)
 		put_binding(renderer, &config->bindings[i]);
-	if (config->webvpn.n_enabled == 0 && config->webvpn.port == 443)
+	if (config->webvpn.n_enabled == 0 && config->webvpn.port == 443 && !renderer->is_all)
 		return;
 	PUT(renderer, "webvpn\n");
-	if (config->webvpn.port != 443)
+	if (renderer->is_all || config->webvpn.port != 443)
 		PUT(renderer, " port %u\n", config->webvpn.port);
 	for (size_t i = 0; i < config->webvpn.n_enabled; i++)
 		PUT(renderer, " enable %s\n", config->webvpn.enabled_on[i]);
@@ -283,19 +293,20 @@ static void put_services(struct renderer *renderer, const struct config *config)
 
 int config_render(const struct config *config, enum config_part part, struct buf *text)
 {
-	struct renderer renderer = {.text = text};
+	struct renderer renderer = {.text = text, .is_all = part == CONFIG_PART_DEFAULTS};
 
 	PUT(&renderer, "hostname %s\n!\n", config->hostname);
 	for (size_t i = 0; i < config->n_interfaces; i++)
 		put_interface(&renderer, config, &config->interfaces[i]);
-	if (part == CONFIG_PART_ALL)
+	if (part != CONFIG_PART_REPLICATED)
 		put_failover_local(&renderer, &config->failover);
 	put_failover_shared(&renderer, &config->failover);
 	for (size_t i = 0; i < config->n_interfaces; i++) {
 		const struct config_interface *interface = &config->interfaces[i];
 
-		if (interface->name[0] && !interface->is_monitored)
-			PUT(&renderer, "no monitor-interface %s\n", interface->name);
+		if (interface->name[0] && (renderer.is_all || !interface->is_monitored))
+			PUT(&renderer, "%smonitor-interface %s\n",
+			    interface->is_monitored ? "" : "no ", interface->name);
 	}
 	for (size_t i = 0; i < config->n_interfaces; i++)
 		put_macs(&renderer, &config->interfaces[i]);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* show running-config, show startup-config: the text, line by line as it is. */
+#include "base/cleanup.h"
 #include "tools/cli/verb.h"
 
 static int render_text(const struct screen *screen, struct json_object *result)
@@ -10,5 +11,18 @@ static int render_text(const struct screen *screen, struct json_object *result)
 
 int verb_show_config(struct cli *cli, const struct grammar_match *match)
 {
-	return cli_show(cli, match->row->method, NULL, render_text);
+	static const char *const words[] = {"section", "device"};
+	_cleanup_(json_put) struct json_object *parameters = json_object_new_object();
+	bool is_good = parameters &&
+		       cli_set(parameters, "all", json_object_new_boolean(cli_has(match, "all")));
+
+	for (size_t i = 0; i < ARRAY_SIZE(words) && is_good; i++) {
+		const char *word = cli_word(match, words[i]);
+
+		if (word)
+			is_good = cli_set(parameters, words[i], json_object_new_string(word));
+	}
+	if (!is_good)
+		return cli_fail(cli, CLI_FAILED, "out of memory");
+	return cli_show(cli, match->row->method, TAKE_PTR(parameters), render_text);
 }
