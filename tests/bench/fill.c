@@ -78,6 +78,14 @@ static void party_make(struct party *party, const char *name, const struct party
 	gnutls_free(out.data);
 }
 
+static void party_done(struct party *party)
+{
+	gnutls_x509_privkey_deinit(party->key);
+	gnutls_x509_crt_deinit(party->certificate);
+	buf_done(&party->der);
+	secret_done(&party->pkcs8);
+}
+
 static void seal_one(struct keyring *ring, const struct party *leaf, const struct party *chain,
 		     const char *name, struct buf *ret_record)
 {
@@ -136,6 +144,12 @@ static void fill(struct store *store, struct keyring *ring, unsigned count, cons
 		check(store_change(store, 2, changes, n, &why), why.text);
 		done += n;
 	}
+	for (unsigned i = 0; i < BATCH; i++)
+		buf_done(&records[i]);
+	for (unsigned i = 0; i < LEAVES; i++)
+		party_done(&leaves[i]);
+	party_done(&chain[0]);
+	party_done(&chain[1]);
 }
 
 int main(int argc, char **argv)

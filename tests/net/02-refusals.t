@@ -11,8 +11,13 @@ before=$(digest a)
 head -c 200 "$files/good.p12" >"$files/truncated.p12"
 : >"$files/empty.p12"
 head -c 1100000 /dev/zero >"$files/huge.p12"
-head -c 3000 /dev/urandom >"$files/random.p12"
-for f in truncated empty huge random; do cp "$files/good.pass" "$files/$f.pass"; done
+# The same bytes each time: what they begin with decides what is said of them.
+random() { openssl enc -aes-128-ctr -nosalt -K 00 -iv "$1" -in /dev/zero 2>/dev/null | head -c "$2"; }
+random 1 3000 >"$files/random.p12"
+{ printf '\060\052' && random 2 2998; } >"$files/followed.p12" # a SEQUENCE of 42 bytes
+{ printf '\060\202\017\377' && random 3 2996; } >"$files/longer.p12" # ... of 4095
+{ printf 'M' && random 4 2999; } >"$files/digits.p12" # as base64 begins
+for f in truncated empty huge random followed longer digits; do cp "$files/good.pass" "$files/$f.pass"; done
 cp "$files/good.p12" "$files/wrong.p12" && echo nope >"$files/wrong.pass"
 openssl pkcs12 -export -nokeys -in "$files/good.pem" -passout pass:secret -out "$files/keyless.p12"
 cp "$files/good.pass" "$files/keyless.pass"
@@ -36,6 +41,9 @@ refused "a truncated file" 1 'cut off|damaged|truncated|not a PKCS#12|malformed'
 refused "an empty file" 1 'empty|not a PKCS#12|malformed' import a x empty
 refused "a file over 1 MiB" 1 'larger|limit|1 MiB' import a x huge
 refused "random bytes" 1 'not a PKCS#12|malformed' import a x random
+refused "random bytes that begin like a shorter one" 1 '2956 bytes follow the end' import a x followed
+refused "random bytes that begin like a longer one" 1 'cut off: it holds 3000 of its 4099 bytes' import a x longer
+refused "random bytes that begin like its text" 1 'not a PKCS#12' import a x digits
 refused "a wrong passphrase" 1 'passphrase' import a x wrong
 refused "a file without a key" 1 'no private key' import a x keyless
 refused "a file without a certificate" 1 'no certificate' import a x certless

@@ -37,7 +37,7 @@ lab up >"$files/up.log" 2>&1 || not_ok "the lab comes up"
 lab power b off
 lab power a off
 owner=$(stat -c %u:%g "$state/a/state/keeper/store")
-"$ASAFO_BUILD/tests/bench/fill" --state "$state/a/state/keeper" --count $count
+expect "a store of $count trustpoints" "$ASAFO_BUILD/tests/bench/fill" --state "$state/a/state/keeper" --count $count
 chown -R "$owner" "$state/a/state/keeper"
 lab power a on
 wait_state a Active

@@ -10,21 +10,63 @@ LAB=${LAB:-t$$}
 files=$(mktemp -d "${TMPDIR:-/tmp}/asafo-net.XXXXXX")
 n_ok=0 n_bad=0
 
-lab() { "$top/tools/lab" --name "$LAB" "$@"; }
+# A sanitizer's report on any program of a test goes to a file of its own, also where nobody looks at its output or its
+# status. The units' own go to their logs: behind their walls they make no file.
+found=$(mktemp -d "${TMPDIR:-/tmp}/asafo-found.XXXXXX") && chmod 1777 "$found"
+units_asan_options=${ASAN_OPTIONS-}
+export ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}log_path=$found/report:log_exe_name=1
+
+lab() {
+	local ASAN_OPTIONS=$ASAN_OPTIONS
+
+	case ${1-} in up | power) ASAN_OPTIONS=$units_asan_options ;; esac
+	"$top/tools/lab" --name "$LAB" "$@"
+}
 asafo() { lab asafo "$@"; }
 
-# What the units had to say, where that explains a failure.
-reports() { cat "/run/asafo-lab-$LAB"/[ab]/log 2>/dev/null | grep -aE -A 24 'runtime error: |ERROR: (Address|Leak|Undefined)'; }
+# The sanitizers' reports, each whole, under the name of its process.
+reports() {
+	local file unit
+	for unit in a b; do
+		file=/run/asafo-lab-$LAB/$unit/log
+		[ ! -r "$file" ] || awk -v "unit=$unit" '
+			/runtime error: |ERROR: [A-Z][A-Za-z]*Sanitizer|ERROR: Can.t open file/ {
+				if (!inside)
+					print "a process of unit " unit " says:"
+				inside = 1
+			}
+			inside { print }
+			/^SUMMARY: |ABORTING/ { inside = 0 }' "$file"
+	done
+	for file in "$found"/*; do
+		[ ! -f "$file" ] || {
+			echo "${file##*/report.} (program, process) says:"
+			cat "$file"
+		}
+	done
+}
+# ASAFO_KEEP=DIR: what a failed test leaves behind is put there.
+keep_files() {
+	local kept unit
+	kept=$ASAFO_KEEP/$(basename "$0" .t)-$LAB
+	mkdir -p "$kept"
+	for unit in a b; do
+		cp "/run/asafo-lab-$LAB/$unit/log" "$kept/$unit.log" 2>/dev/null
+	done
+	cp -r "$files" "$kept/files"
+	echo "# kept: $kept"
+}
 cleanup() {
 	local unit
 	for unit in a b; do
 		[ "$n_bad" -eq 0 ] || [ ! -s "/run/asafo-lab-$LAB/$unit/log" ] || {
 			echo "# the log of unit $unit ends"
-			tail -n 25 "/run/asafo-lab-$LAB/$unit/log" | sed 's/^/#   /'
+			tail -n 60 "/run/asafo-lab-$LAB/$unit/log" | sed 's/^/#   /'
 		}
 	done
+	[ "$n_bad" -eq 0 ] || [ -z "${ASAFO_KEEP-}" ] || keep_files
 	lab down >/dev/null 2>&1
-	rm -rf "$files"
+	rm -rf "$files" "$found"
 }
 trap 'cleanup; exit 1' INT TERM HUP
 trap cleanup EXIT
@@ -143,8 +185,8 @@ pid_of() { # pid_of UNIT PROCESS: asafod, asafo-engine, asafo-keeper, asafo-fron
 }
 done_testing() {
 	[ -z "$(reports)" ] || {
-		not_ok "no process broke the language's rules"
-		reports | head -n 60 | sed 's/^/#   /'
+		not_ok "no process broke the language's rules, and none left memory behind"
+		reports | head -n 400 | sed 's/^/#   /'
 	}
 	echo "# $n_ok ok, $n_bad not ok"
 	[ "$n_bad" -eq 0 ]
