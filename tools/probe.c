@@ -5,7 +5,8 @@
  * which no answer came: what a client of the failover IP notices of a failover. Answers carry the
  * number of the question, so that a late one is not taken for a sign of life of another run; one
  * that is answered twice was answered by two units. `probe watch` tells when an address comes and
- * goes in which network namespace, and `probe signal` when it sent a signal: the same clock.
+ * goes and when a carrier is lost in which network namespace, and `probe signal` when it sent a
+ * signal: the same clock.
  */
 #include <arpa/inet.h>
 #include <errno.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * When does an address come, and when does it go? A netlink socket in each network namespace, read
- * in one loop.
+ * When does an address come and go, and when did the kernel say that a device lost its carrier? A
+ * netlink socket in each network namespace, read in one loop.
  */
 #include "tools/probe.h"
 
@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <libmnl/libmnl.h>
+#include <linux/if.h>
 #include <linux/rtnetlink.h>
 #include <poll.h>
 #include <sched.h>
@@ -55,11 +56,29 @@ static int on_attribute(const struct nlattr *attribute, void *userdata)
 	return MNL_CB_OK;
 }
 
+static void tell(const struct visit *visit, char sign)
+{
+	(void)printf("%" PRIu64 " %s %c\n", visit->watch->now.ns, visit->watched->name, sign);
+	(void)fflush(stdout);
+}
+
+/* Only devices that are still wanted: what is taken down by hand is another thing. */
+static void on_link(const struct visit *visit, const struct nlmsghdr *message)
+{
+	const struct ifinfomsg *link = mnl_nlmsg_get_payload(message);
+
+	if ((link->ifi_flags & (IFF_UP | IFF_RUNNING)) == IFF_UP)
+		tell(visit, '!');
+}
+
 static int on_message(const struct nlmsghdr *message, void *userdata)
 {
 	const struct visit *visit = userdata;
 	struct in_addr address = {0};
 	bool is_held = message->nlmsg_type == RTM_NEWADDR;
+
+	if (message->nlmsg_type == RTM_NEWLINK)
+		on_link(visit, message);
 
 	if (!is_held && message->nlmsg_type != RTM_DELADDR)
 		return MNL_CB_OK;
@@ -67,9 +86,7 @@ static int on_message(const struct nlmsghdr *message, void *userdata)
 	if (address.s_addr != visit->watch->address.s_addr || is_held == visit->watched->is_held)
 		return MNL_CB_OK;
 	visit->watched->is_held = is_held;
-	(void)printf("%" PRIu64 " %s %c\n", visit->watch->now.ns, visit->watched->name,
-		     is_held ? '+' : '-');
-	(void)fflush(stdout);
+	tell(visit, is_held ? '+' : '-');
 	return MNL_CB_OK;
 }
 
@@ -111,7 +128,7 @@ static int open_in(const char *name, struct mnl_socket **ret_socket)
 	*ret_socket = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
 	if (!*ret_socket)
 		return -errno;
-	if (mnl_socket_bind(*ret_socket, RTMGRP_IPV4_IFADDR, MNL_SOCKET_AUTOPID) < 0)
+	if (mnl_socket_bind(*ret_socket, RTMGRP_IPV4_IFADDR | RTMGRP_LINK, MNL_SOCKET_AUTOPID) < 0)
 		return -errno;
 	return dump(*ret_socket);
 }
