@@ -14,6 +14,7 @@
 #define RSA_BITS_MIN 2048
 #define RSA_BITS_MAX 8192 /* a larger one takes the keeper tens of milliseconds a signature */
 #define EC_BITS_MIN 256
+#define STEPS_MAX 256
 
 static bool is_in_chain(const struct chain *chain, const X509 *certificate)
 {
@@ -32,52 +33,92 @@ static int preference(X509 *issuer, int64_t now)
 	return (is_valid ? 2 : 0) + (x509_is_self_signed(issuer) ? 1 : 0);
 }
 
-static X509 *find_issuer(const struct chain *chain, X509 *const *certificates, size_t n,
-			 int64_t now)
+static bool is_issuer(const struct chain *chain, X509 *issuer)
 {
-	X509 *last = chain->links[chain->n_links - 1], *best = NULL;
-	int best_preference = -1;
+	X509 *last = chain->links[chain->n_links - 1];
 
-	for (size_t i = 0; i < n; i++) {
-		X509 *issuer = certificates[i];
-		int candidate;
+	return X509_NAME_cmp(X509_get_subject_name(issuer), X509_get_issuer_name(last)) == 0 &&
+	       !is_in_chain(chain, issuer) && x509_is_signed_by(last, X509_get0_pubkey(issuer));
+}
 
-		if (X509_NAME_cmp(X509_get_subject_name(issuer), X509_get_issuer_name(last)) != 0 ||
-		    is_in_chain(chain, issuer) ||
-		    !x509_is_signed_by(last, X509_get0_pubkey(issuer)))
-			continue;
-		candidate = preference(issuer, now);
-		if (candidate > best_preference) {
-			best = issuer;
-			best_preference = candidate;
+/* Cross-signed certificates make several ways up; one that ends in a root is looked for. */
+struct search {
+	X509 *const *certificates;
+	size_t n;
+	int64_t now;
+	unsigned steps_left; /* the file decides how many ways there are */
+	struct chain best;
+	bool is_too_long;
+};
+
+static bool is_valid(const struct chain *chain, int64_t now)
+{
+	for (size_t i = 1; i < chain->n_links; i++) {
+		if (preference(chain->links[i], now) < 2)
+			return false;
+	}
+	return true;
+}
+
+static bool is_better(const struct search *search, const struct chain *chain)
+{
+	const struct chain *best = &search->best;
+
+	if (chain->is_complete != best->is_complete)
+		return chain->is_complete;
+	if (is_valid(chain, search->now) != is_valid(best, search->now))
+		return is_valid(chain, search->now);
+	return chain->is_complete ? chain->n_links < best->n_links : chain->n_links > best->n_links;
+}
+
+static void climb(struct search *search, struct chain *chain)
+{
+	X509 *issuers[P12_CERTIFICATES_MAX];
+	size_t n = 0;
+
+	chain->is_complete = x509_is_self_signed(chain->links[chain->n_links - 1]);
+	if (search->best.n_links == 0 || is_better(search, chain))
+		search->best = *chain;
+	for (size_t i = 0; i < search->n && !chain->is_complete; i++) {
+		if (is_issuer(chain, search->certificates[i]))
+			issuers[n++] = search->certificates[i];
+	}
+	if (n > 0 && chain->n_links == 1 + IDENTITY_CHAIN_MAX) {
+		search->is_too_long = true;
+		return;
+	}
+	for (int wanted = 3; wanted >= 0; wanted--) {
+		for (size_t i = 0; i < n && search->steps_left > 0; i++) {
+			if (preference(issuers[i], search->now) != wanted)
+				continue;
+			search->steps_left--;
+			chain->links[chain->n_links++] = issuers[i];
+			climb(search, chain);
+			chain->n_links--;
 		}
 	}
-	return best;
+	chain->is_complete = false;
 }
 
 int chain_build(X509 *leaf, X509 *const *certificates, size_t n_certificates, int64_t now,
 		struct chain *ret_chain, struct why *ret_why)
 {
 	struct chain chain = {.links = {leaf}, .n_links = 1};
+	struct search search = {
+		.certificates = certificates,
+		.n = n_certificates < P12_CERTIFICATES_MAX ? n_certificates : P12_CERTIFICATES_MAX,
+		.now = now,
+		.steps_left = STEPS_MAX,
+	};
 
-	for (;;) {
-		X509 *last = chain.links[chain.n_links - 1], *issuer;
-
-		chain.is_complete = x509_is_self_signed(last);
-		if (chain.is_complete)
-			break;
-		issuer = find_issuer(&chain, certificates, n_certificates, now);
-		if (!issuer)
-			break;
-		if (chain.n_links == 1 + IDENTITY_CHAIN_MAX)
-			return why_set(ret_why, ERR_TOO_LARGE,
-				       "the certificate chain in the PKCS#12 file is longer than "
-				       "%u: export it with the "
-				       "intermediate certificates that are needed",
-				       (unsigned)IDENTITY_CHAIN_MAX);
-		chain.links[chain.n_links++] = issuer;
-	}
-	for (size_t i = 0; i < n_certificates && i < P12_CERTIFICATES_MAX; i++) {
+	climb(&search, &chain);
+	if (search.is_too_long && !search.best.is_complete)
+		return why_set(ret_why, ERR_TOO_LARGE,
+			       "the certificate chain in the file is longer than %u: export it "
+			       "with the intermediate certificates that are needed",
+			       (unsigned)IDENTITY_CHAIN_MAX);
+	chain = search.best;
+	for (size_t i = 0; i < search.n; i++) {
 		if (!is_in_chain(&chain, certificates[i]))
 			chain.strangers[chain.n_strangers++] = certificates[i];
 	}

@@ -18,7 +18,8 @@ struct chain {
 /*
  * Follows issuers from LEAF through CERTIFICATES (which may hold LEAF, at most
  * P12_CERTIFICATES_MAX). An issuer is who has the issuer's name AND whose key verifies the
- * signature; of several, one that is valid at NOW and self-signed is preferred. Errors:
+ * signature. Of several ways up, the shortest to a self-signed end whose certificates are valid at
+ * NOW. Errors:
  * ERR_TOO_LARGE with a sentence (more than IDENTITY_CHAIN_MAX issuers).
  */
 int chain_build(X509 *leaf, X509 *const *certificates, size_t n_certificates, int64_t now,

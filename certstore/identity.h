@@ -39,6 +39,7 @@ struct identity_policy {
 	int64_t now; /* seconds since 1970 */
 	bool allow_no_mac;
 	bool allow_expired;
+	const char *friendly_name; /* which identity of several; NULL or empty: the only one */
 	const struct buf
 		*local_cas; /* DER certificates of this unit's local CA(s), for is_local_ca */
 	size_t n_local_cas;
@@ -49,14 +50,15 @@ struct identity_policy {
 
 /*
  * A libcrypto context of its own with the default and, where the machine has it, the legacy
- * provider (RC2, RC4, ...), for identity_from_pkcs12. It opens files: before a sandbox. Errors:
+ * provider (RC2, RC4, ...), for identity_from_file. It opens files: before a sandbox. Errors:
  * ERR_CRYPTO, -ENOMEM.
  */
 int identity_library_new(struct ossl_lib_ctx_st **ret_library);
 void identity_library_free(struct ossl_lib_ctx_st *library);
 
 /*
- * Reads a PKCS#12 file (DER, or base64 with or without PEM armour) and checks everything: MAC,
+ * Reads a PKCS#12 file (DER, or base64 with or without PEM armour) or a PEM file (key, certificate
+ * and chain in any order) and checks everything: MAC,
  * contents, key matches leaf, chain built and ordered from what the file holds (strangers become a
  * warning), dates, key and signature strength. PASSPHRASE NULL or empty: both the empty and the
  * NULL password are tried. Errors: ERR_BAD_PASSPHRASE, ERR_MALFORMED, ERR_TOO_LARGE, ERR_NO_KEY,
@@ -65,9 +67,9 @@ void identity_library_free(struct ossl_lib_ctx_st *library);
  * says that the file asks for more key-derivation rounds than are spent on one. Runs in the
  * parser's child; it blocks for as long as the file's iteration count says (capped).
  */
-int identity_from_pkcs12(const uint8_t *data, size_t size, const struct secret *passphrase,
-			 const struct identity_policy *policy, struct identity *ret_identity,
-			 struct why *ret_why);
+int identity_from_file(const uint8_t *data, size_t size, const struct secret *passphrase,
+		       const struct identity_policy *policy, struct identity *ret_identity,
+		       struct why *ret_why);
 /*
  * Fills a TrustpointPublic (protobuf-c allocated, free with
  * asafo__record__trustpoint_public__free_unpacked) from DER certificates, leaf first. Errors:

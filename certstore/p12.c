@@ -14,13 +14,12 @@ int p12_job_spend(struct p12_job *job, uint64_t rounds)
 {
 	if (rounds > job->rounds_left) {
 		job->rounds_left = 0;
-		return why_set(
-			job->why, ERR_WEAK,
-			"the PKCS#12 file asks for more than the %u key-derivation rounds that are "
-			"spent on one file: export it again with fewer, e.g. openssl pkcs12 "
-			"-export "
-			"-iter 100000",
-			(unsigned)P12_ROUNDS_MAX);
+		return why_set(job->why, ERR_WEAK,
+			       "the file asks for more than the %u key-derivation rounds that are "
+			       "spent on one file: export it again with fewer, e.g. openssl pkcs12 "
+			       "-export "
+			       "-iter 100000",
+			       (unsigned)P12_ROUNDS_MAX);
 	}
 	job->rounds_left -= rounds;
 	return 0;
@@ -40,6 +39,15 @@ static bool is_empty(const struct p12_passphrases *passphrases)
 
 int p12_job_wrong_passphrase(const struct p12_job *job)
 {
+	if (job->is_pem && is_empty(job->input->passphrases))
+		return why_set(job->why, ERR_BAD_PASSPHRASE,
+			       "the private key in the PEM file is encrypted: give its passphrase");
+	if (job->is_pem)
+		return why_set(
+			job->why, ERR_BAD_PASSPHRASE,
+			"wrong passphrase for the private key in the PEM file, or the key is "
+			"damaged (PEM cannot tell which): give the passphrase it was "
+			"encrypted with");
 	if (job->has_mac && is_empty(job->input->passphrases))
 		return why_set(job->why, ERR_BAD_PASSPHRASE,
 			       "the PKCS#12 file wants a passphrase (its MAC does not verify with "
@@ -58,14 +66,27 @@ int p12_job_wrong_passphrase(const struct p12_job *job)
 
 static int too_many(struct p12_job *job, const char *what, unsigned limit)
 {
-	return why_set(
-		job->why, ERR_TOO_LARGE,
-		"the PKCS#12 file holds more than %u %s: export one identity with its chain alone",
-		limit, what);
+	return why_set(job->why, ERR_TOO_LARGE,
+		       "the file holds more than %u %s: export one identity with its chain alone",
+		       limit, what);
+}
+
+void p12_label_done(struct p12_label *label)
+{
+	buf_done(&label->local_key_id);
+	*label = (struct p12_label){0};
+}
+
+static void take_label(struct p12_label *to, struct p12_label *from)
+{
+	if (!from)
+		return;
+	*to = *from;
+	*from = (struct p12_label){0};
 }
 
 int p12_job_add_certificate(struct p12_job *job, const uint8_t *data, size_t size,
-			    const uint8_t *id, size_t id_size)
+			    struct p12_label *label)
 {
 	struct p12_contents *contents = job->contents;
 	struct p12_certificate *certificate;
@@ -75,11 +96,11 @@ int p12_job_add_certificate(struct p12_job *job, const uint8_t *data, size_t siz
 		return too_many(job, "certificates", P12_CERTIFICATES_MAX);
 	certificate = &contents->certificates[contents->n_certificates++];
 	r = buf_append(&certificate->der, data, size);
-	return r < 0 ? r : buf_append(&certificate->local_key_id, id, id_size);
+	take_label(&certificate->label, label);
+	return r;
 }
 
-int p12_job_add_key(struct p12_job *job, const uint8_t *data, size_t size, const uint8_t *id,
-		    size_t id_size)
+int p12_job_add_key(struct p12_job *job, const uint8_t *data, size_t size, struct p12_label *label)
 {
 	struct p12_contents *contents = job->contents;
 	struct p12_key *key;
@@ -89,20 +110,65 @@ int p12_job_add_key(struct p12_job *job, const uint8_t *data, size_t size, const
 		return too_many(job, "private keys", P12_KEYS_MAX);
 	key = &contents->keys[contents->n_keys++];
 	r = secret_init_copy(&key->pkcs8, data, size);
-	return r < 0 ? r : buf_append(&key->local_key_id, id, id_size);
+	take_label(&key->label, label);
+	return r;
 }
 
 void p12_contents_done(struct p12_contents *contents)
 {
 	for (size_t i = 0; i < contents->n_certificates; i++) {
 		buf_done(&contents->certificates[i].der);
-		buf_done(&contents->certificates[i].local_key_id);
+		p12_label_done(&contents->certificates[i].label);
 	}
 	for (size_t i = 0; i < contents->n_keys; i++) {
 		secret_done(&contents->keys[i].pkcs8);
-		buf_done(&contents->keys[i].local_key_id);
+		p12_label_done(&contents->keys[i].label);
 	}
 	*contents = (struct p12_contents){0};
+}
+
+static size_t utf8_put(uint32_t c, char *at)
+{
+	if (c < 0x80) {
+		at[0] = (char)c;
+		return 1;
+	}
+	if (c < 0x800) {
+		at[0] = (char)(0xc0 | c >> 6);
+		at[1] = (char)(0x80 | (c & 0x3f));
+		return 2;
+	}
+	if (c < 0x10000) {
+		at[0] = (char)(0xe0 | c >> 12);
+		at[1] = (char)(0x80 | (c >> 6 & 0x3f));
+		at[2] = (char)(0x80 | (c & 0x3f));
+		return 3;
+	}
+	at[0] = (char)(0xf0 | c >> 18);
+	at[1] = (char)(0x80 | (c >> 12 & 0x3f));
+	at[2] = (char)(0x80 | (c >> 6 & 0x3f));
+	at[3] = (char)(0x80 | (c & 0x3f));
+	return 4;
+}
+
+/* By hand: libcrypto's own conversion writes beyond its end (CVE-2025-69419). */
+void p12_name_from_bmp(const uint8_t *data, size_t size, char ret_name[static P12_NAME_MAX + 1])
+{
+	size_t length = 0;
+
+	for (size_t i = 0; i + 1 < size && length + 4 <= P12_NAME_MAX; i += 2) {
+		uint32_t c = (uint32_t)data[i] << 8 | data[i + 1];
+		uint32_t low = i + 3 < size ? (uint32_t)data[i + 2] << 8 | data[i + 3] : 0;
+
+		if (c >= 0xd800 && c < 0xdc00 && low >= 0xdc00 && low < 0xe000) {
+			c = 0x10000 + ((c - 0xd800) << 10) + (low - 0xdc00);
+			i += 2;
+		} else if ((c >= 0xd800 && c < 0xe000) || c < 0x20 || (c >= 0x7f && c < 0xa0)) {
+			c = '?';
+		}
+		length += utf8_put(c, ret_name + length);
+	}
+	ret_name[length] = 0;
 }
 
 /* Each byte as the character of the same number, in UTF-8: what programs did that took the

@@ -16,14 +16,22 @@
 #define P12_ROUNDS_MAX 5000000
 #endif
 
+#define P12_NAME_MAX 255
+
+/* What a file says of a certificate or a key: an id that joins the two, and a name for people. */
+struct p12_label {
+	struct buf local_key_id;
+	char friendly_name[P12_NAME_MAX + 1]; /* UTF-8; empty: none */
+};
+
 struct p12_certificate {
 	struct buf der;
-	struct buf local_key_id;
+	struct p12_label label;
 };
 
 struct p12_key {
 	struct secret pkcs8; /* PKCS#8 DER as decrypted */
-	struct buf local_key_id;
+	struct p12_label label;
 };
 
 struct p12_contents {
@@ -56,6 +64,7 @@ struct p12_job {
 	uint64_t rounds_left;
 	size_t i_passphrase; /* the spelling that verified the MAC: tried first for the contents */
 	bool has_mac;
+	bool is_pem; /* not PKCS#12: nothing has a MAC there */
 	struct why *why;
 };
 
@@ -84,11 +93,17 @@ const char *p12_job_passphrase(const struct p12_job *job, size_t trial);
 /* "Wrong passphrase", in the words that fit what is known. Returns ERR_BAD_PASSPHRASE. */
 int p12_job_wrong_passphrase(const struct p12_job *job);
 
-/* DATA is copied. Errors: ERR_TOO_LARGE with a sentence, -ENOMEM. */
+/* DATA is copied, and LABEL's contents are taken (NULL: none). Errors: ERR_TOO_LARGE with a
+ * sentence, -ENOMEM. */
 int p12_job_add_certificate(struct p12_job *job, const uint8_t *data, size_t size,
-			    const uint8_t *id, size_t id_size);
-int p12_job_add_key(struct p12_job *job, const uint8_t *data, size_t size, const uint8_t *id,
-		    size_t id_size);
+			    struct p12_label *label);
+int p12_job_add_key(struct p12_job *job, const uint8_t *data, size_t size, struct p12_label *label);
+void p12_label_done(struct p12_label *label);
+/*
+ * A BMPString's bytes as UTF-8: cut where it is too long, '?' for halves of surrogate pairs and
+ * for control characters. An odd last byte is none.
+ */
+void p12_name_from_bmp(const uint8_t *data, size_t size, char ret_name[static P12_NAME_MAX + 1]);
 void p12_contents_done(struct p12_contents *contents);
 
 /*
@@ -97,3 +112,11 @@ void p12_contents_done(struct p12_contents *contents);
  */
 int p12_read_gnutls(struct p12_job *job);
 int p12_read_libcrypto(struct p12_job *job);
+
+/* Whether DATA is PEM of anything but PKCS#12: certificates, keys. */
+bool p12_is_pem(const uint8_t *data, size_t size);
+/* Certificates and keys of a PEM text, whatever else stands in it. Errors as of the others. */
+int p12_read_pem(struct p12_job *job);
+struct X509_algor_st; /* libcrypto's X509_ALGOR */
+/* Pays for the key derivation of an encryption's parameters. */
+int p12_job_spend_pbe(struct p12_job *job, const struct X509_algor_st *algorithm);

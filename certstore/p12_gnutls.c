@@ -7,6 +7,7 @@
 #include "certstore/p12.h"
 
 #include <gnutls/pkcs12.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/cleanup.h"
@@ -47,7 +48,7 @@ static int verify_mac(struct p12_job *job, gnutls_pkcs12_t p12)
 		return why_set(job->why, ERR_NO_MAC,
 			       "the PKCS#12 file has no MAC, so that nobody can tell whether it "
 			       "was changed: export it "
-			       "again with one, or allow it explicitly");
+			       "again with one, or take it as it is with --no-mac");
 	}
 	if (r < 0)
 		return translate(r);
@@ -83,7 +84,7 @@ static int import_key(struct p12_job *job, gnutls_x509_privkey_t key, const gnut
 }
 
 static int add_encrypted_key(struct p12_job *job, const gnutls_datum_t *data,
-			     const gnutls_datum_t *id)
+			     struct p12_label *label)
 {
 	_cleanup_(gnutls_x509_privkey_deinit_p) gnutls_x509_privkey_t key = NULL;
 	_cleanup_free_ char *oid = NULL;
@@ -101,16 +102,32 @@ static int add_encrypted_key(struct p12_job *job, const gnutls_datum_t *data,
 								GNUTLS_PKCS_PLAIN, &plain));
 	if (r < 0)
 		return r;
-	r = p12_job_add_key(job, plain.data, plain.size, id->data, id->size);
+	r = p12_job_add_key(job, plain.data, plain.size, label);
 	explicit_bzero(plain.data, plain.size);
 	gnutls_free(plain.data);
 	return r;
 }
 
+/* Both are optional, and what cannot be read of them is not there. */
+static int read_label(gnutls_pkcs12_bag_t bag, unsigned index, struct p12_label *ret_label)
+{
+	gnutls_datum_t id = {0};
+	char *name = NULL;
+	int r = 0;
+
+	if (gnutls_pkcs12_bag_get_key_id(bag, index, &id) == 0 && id.size > 0)
+		r = buf_append(&ret_label->local_key_id, id.data, id.size);
+	if (r == 0 && gnutls_pkcs12_bag_get_friendly_name(bag, index, &name) == 0 && name)
+		(void)snprintf(ret_label->friendly_name, sizeof(ret_label->friendly_name), "%s",
+			       name);
+	return r;
+}
+
 static int add_element(struct p12_job *job, gnutls_pkcs12_bag_t bag, unsigned index)
 {
+	_cleanup_(p12_label_done) struct p12_label label = {0};
 	int type = gnutls_pkcs12_bag_get_type(bag, index);
-	gnutls_datum_t data = {0}, id = {0};
+	gnutls_datum_t data = {0};
 	int r;
 
 	if (type < 0)
@@ -118,14 +135,16 @@ static int add_element(struct p12_job *job, gnutls_pkcs12_bag_t bag, unsigned in
 	r = gnutls_pkcs12_bag_get_data(bag, index, &data);
 	if (r < 0)
 		return translate(r);
-	(void)gnutls_pkcs12_bag_get_key_id(bag, index, &id); /* optional; ID stays empty */
+	r = read_label(bag, index, &label);
+	if (r < 0)
+		return r;
 	switch (type) {
 	case GNUTLS_BAG_CERTIFICATE:
-		return p12_job_add_certificate(job, data.data, data.size, id.data, id.size);
+		return p12_job_add_certificate(job, data.data, data.size, &label);
 	case GNUTLS_BAG_PKCS8_KEY:
-		return p12_job_add_key(job, data.data, data.size, id.data, id.size);
+		return p12_job_add_key(job, data.data, data.size, &label);
 	case GNUTLS_BAG_PKCS8_ENCRYPTED_KEY:
-		return add_encrypted_key(job, &data, &id);
+		return add_encrypted_key(job, &data, &label);
 	case GNUTLS_BAG_ENCRYPTED:
 		return ERR_UNSUPPORTED; /* an encrypted safe within a safe */
 	default:

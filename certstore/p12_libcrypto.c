@@ -100,7 +100,7 @@ static int spend_kdf(struct p12_job *job, const X509_ALGOR *kdf)
 	return unsupported(job, "the key derivation", kdf->algorithm);
 }
 
-static int spend_pbe(struct p12_job *job, const X509_ALGOR *algorithm)
+int p12_job_spend_pbe(struct p12_job *job, const X509_ALGOR *algorithm)
 {
 	_cleanup_(PBE2PARAM_free_p) PBE2PARAM *pbes2 = NULL;
 	_cleanup_(PBEPARAM_free_p) PBEPARAM *pbes1 = NULL;
@@ -121,7 +121,7 @@ static int no_mac(struct p12_job *job)
 	return why_set(job->why, ERR_NO_MAC,
 		       "the PKCS#12 file has no MAC, so that nobody can tell whether it was "
 		       "changed: export it "
-		       "again with one, or allow it explicitly");
+		       "again with one, or take it as it is with --no-mac");
 }
 
 /* PKCS12_verify_mac returns 0 for a wrong MAC as well as for one that it cannot compute; the error
@@ -201,23 +201,25 @@ static int decrypt_failed(struct p12_job *job, const X509_ALGOR *algorithm)
 	return undecipherable(job);
 }
 
-static void local_key_id(const PKCS12_SAFEBAG *bag, const uint8_t **ret_id, size_t *ret_size)
+static int read_label(const PKCS12_SAFEBAG *bag, struct p12_label *ret_label)
 {
-	const ASN1_TYPE *type = PKCS12_SAFEBAG_get0_attr(bag, NID_localKeyID);
+	const ASN1_TYPE *name = PKCS12_SAFEBAG_get0_attr(bag, NID_friendlyName);
+	const ASN1_TYPE *id = PKCS12_SAFEBAG_get0_attr(bag, NID_localKeyID);
 
-	*ret_id = NULL;
-	*ret_size = 0;
-	if (!type || ASN1_TYPE_get(type) != V_ASN1_OCTET_STRING)
-		return;
-	*ret_id = ASN1_STRING_get0_data(type->value.octet_string);
-	*ret_size = (size_t)ASN1_STRING_length(type->value.octet_string);
+	if (name && ASN1_TYPE_get(name) == V_ASN1_BMPSTRING)
+		p12_name_from_bmp(ASN1_STRING_get0_data(name->value.bmpstring),
+				  (size_t)ASN1_STRING_length(name->value.bmpstring),
+				  ret_label->friendly_name);
+	if (!id || ASN1_TYPE_get(id) != V_ASN1_OCTET_STRING)
+		return 0;
+	return buf_append(&ret_label->local_key_id, ASN1_STRING_get0_data(id->value.octet_string),
+			  (size_t)ASN1_STRING_length(id->value.octet_string));
 }
 
 static int add_certificate(struct p12_job *job, const PKCS12_SAFEBAG *bag)
 {
 	_cleanup_(X509_free_p) X509 *certificate = NULL;
-	const uint8_t *id;
-	size_t id_size;
+	_cleanup_(p12_label_done) struct p12_label label = {0};
 	uint8_t *der = NULL;
 	int size, r;
 
@@ -229,23 +231,24 @@ static int add_certificate(struct p12_job *job, const PKCS12_SAFEBAG *bag)
 	size = certificate ? i2d_X509(certificate, &der) : -1;
 	if (size <= 0)
 		return damaged(job, "a certificate cannot be read");
-	local_key_id(bag, &id, &id_size);
-	r = p12_job_add_certificate(job, der, (size_t)size, id, id_size);
+	r = read_label(bag, &label);
+	if (r == 0)
+		r = p12_job_add_certificate(job, der, (size_t)size, &label);
 	OPENSSL_free(der);
 	return r;
 }
 
 static int add_key(struct p12_job *job, const PKCS12_SAFEBAG *bag, const PKCS8_PRIV_KEY_INFO *info)
 {
-	const uint8_t *id;
-	size_t id_size;
+	_cleanup_(p12_label_done) struct p12_label label = {0};
 	uint8_t *der = NULL;
 	int r, size = info ? i2d_PKCS8_PRIV_KEY_INFO(info, &der) : -1;
 
 	if (size <= 0)
 		return damaged(job, "a private key cannot be read");
-	local_key_id(bag, &id, &id_size);
-	r = p12_job_add_key(job, der, (size_t)size, id, id_size);
+	r = read_label(bag, &label);
+	if (r == 0)
+		r = p12_job_add_key(job, der, (size_t)size, &label);
 	OPENSSL_clear_free(der, (size_t)size);
 	return r;
 }
@@ -262,7 +265,7 @@ static int add_shrouded_key(struct p12_job *job, const PKCS12_SAFEBAG *bag)
 	ERR_clear_error();
 	for (size_t i = 0; i < job->input->passphrases->n && !info; i++) {
 		const char *text = p12_job_passphrase(job, i);
-		int r = spend_pbe(job, algorithm);
+		int r = p12_job_spend_pbe(job, algorithm);
 
 		if (r < 0)
 			return r;
@@ -313,7 +316,7 @@ static int decrypt_safe(struct p12_job *job, PKCS7 *safe, STACK_OF(PKCS12_SAFEBA
 	ERR_clear_error();
 	for (size_t i = 0; i < job->input->passphrases->n && !bags; i++) {
 		const char *text = p12_job_passphrase(job, i);
-		int r = spend_pbe(job, algorithm);
+		int r = p12_job_spend_pbe(job, algorithm);
 
 		if (r < 0)
 			return r;

@@ -190,7 +190,7 @@ static int on_timeout(sd_event_source *source, uint64_t now, void *userdata)
 	(void)source;
 	(void)now;
 	(void)why_set(&why, 0,
-		      "the PKCS#12 file was not parsed within %d s: nothing was imported; look for "
+		      "the file was not parsed within %d s: nothing was imported; look for "
 		      "a passphrase that nobody "
 		      "gives, or a machine under load",
 		      PARSER_WALL_SECONDS);

@@ -115,16 +115,16 @@ static int parse(const struct parser_job *job, struct identity *ret_identity, st
 	r = read_file(job->file_fd, IDENTITY_FILE_MAX, &file);
 	if (r == ERR_TOO_LARGE)
 		return why_set(why, r,
-			       "the PKCS#12 file is larger than %u bytes: export one identity with "
+			       "the file is larger than %u bytes: export one identity with "
 			       "its chain alone",
 			       IDENTITY_FILE_MAX);
 	if (r < 0)
-		return why_set(why, r, "the PKCS#12 file cannot be read: %s", err_text(r));
+		return why_set(why, r, "the file cannot be read: %s", err_text(r));
 	r = read_passphrase(job->passphrase_fd, &passphrase, why);
 	if (r < 0)
 		return r;
-	return identity_from_pkcs12(file.data, file.size, &passphrase, &job->policy, ret_identity,
-				    why);
+	return identity_from_file(file.data, file.size, &passphrase, &job->policy, ret_identity,
+				  why);
 }
 
 static int answer(int fd, const Asafo__Record__ParsedIdentity *message)

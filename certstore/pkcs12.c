@@ -71,8 +71,14 @@ static int read_file(const uint8_t *data, size_t size, const struct p12_passphra
 		.rounds_left = P12_ROUNDS_MAX,
 		.why = why,
 	};
-	int r = p12_unwrap(data, size, &der, why);
+	int r;
 
+	if (p12_is_pem(data, size)) {
+		input.der = data;
+		input.size = size;
+		return p12_read_pem(&job);
+	}
+	r = p12_unwrap(data, size, &der, why);
 	if (r < 0)
 		return r;
 	input.der = der.data;
@@ -125,8 +131,8 @@ static int check_dates(struct identity *identity, const struct identity_policy *
 	if (public->not_after < policy->now && !policy->allow_expired)
 		return why_set(why, ERR_EXPIRED,
 			       "the certificate %.120s expired on %s (this unit's clock says %s): "
-			       "renew it, or import it "
-			       "with expired certificates allowed",
+			       "renew it and import "
+			       "the new one",
 			       public->subject, date, now);
 	if (public->not_after < policy->now)
 		warn(identity, "the certificate expired on %s: clients will refuse it", date);
@@ -214,7 +220,7 @@ static int describe(const struct chain *chain, struct identity *identity, struct
 		buf_done(&certificates[i]);
 	if (r == ERR_MALFORMED)
 		return why_set(why, r,
-			       "a certificate in the PKCS#12 file breaks the rules of X.509: have "
+			       "a certificate in the file breaks the rules of X.509: have "
 			       "it issued again");
 	if (r == 0)
 		identity->public_part->chain_complete = chain->is_complete;
@@ -240,7 +246,7 @@ static int key_is_broken(const X509 *leaf, struct why *why)
 	char name[X509_TEXT_MAX];
 
 	return why_set(why, ERR_KEY_MISMATCH,
-		       "the private key in the PKCS#12 file is damaged (what it signs, %s does not "
+		       "the private key in the file is damaged (what it signs, %s does not "
 		       "verify): export it again",
 		       subject_text(leaf, name));
 }
@@ -281,7 +287,7 @@ static int import_contents(const struct p12_contents *contents,
 	int r = p12_objects_init(contents, policy->library, &objects, why);
 
 	if (r == 0)
-		r = p12_select(&objects, &choice, why);
+		r = p12_select(&objects, policy->friendly_name, &choice, why);
 	if (r == 0)
 		r = chain_build(choice.leaf, objects.certificates, objects.n_certificates,
 				policy->now, &chain, why);
@@ -306,7 +312,7 @@ static int import_file(const uint8_t *data, size_t size, const struct secret *pa
 
 	if (size > IDENTITY_FILE_MAX)
 		return why_set(why, ERR_TOO_LARGE,
-			       "the PKCS#12 file is larger than %u bytes: export one identity with "
+			       "the file is larger than %u bytes: export one identity with "
 			       "its chain alone",
 			       IDENTITY_FILE_MAX);
 	r = p12_passphrases_init(&passphrases, passphrase, why);
@@ -315,9 +321,9 @@ static int import_file(const uint8_t *data, size_t size, const struct secret *pa
 	return r < 0 ? r : import_contents(&contents, policy, identity, why);
 }
 
-int identity_from_pkcs12(const uint8_t *data, size_t size, const struct secret *passphrase,
-			 const struct identity_policy *policy, struct identity *ret_identity,
-			 struct why *ret_why)
+int identity_from_file(const uint8_t *data, size_t size, const struct secret *passphrase,
+		       const struct identity_policy *policy, struct identity *ret_identity,
+		       struct why *ret_why)
 {
 	_cleanup_(identity_done) struct identity identity = {0};
 	struct why why = {0};

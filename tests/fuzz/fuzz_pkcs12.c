@@ -50,7 +50,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	policy.allow_expired = data[0] & 8;
 	if (secret_init_copy(&passphrase, text, strlen(text)) < 0)
 		return 0;
-	if (identity_from_pkcs12(data + 1, size - 1, &passphrase, &policy, &identity, &why) == 0)
+	if (identity_from_file(data + 1, size - 1, &passphrase, &policy, &identity, &why) == 0)
 		check(&identity);
 	else if (!*why.text || identity.public_part)
 		abort();

@@ -90,7 +90,16 @@ openssl pkcs12 -export -nokeys -in p256.crt -passout "pass:$pass" -out keyless.p
 openssl pkcs12 -export -nocerts -inkey p256.key -passout "pass:$pass" -out certless.p12 2>/dev/null
 openssl pkcs12 -export -inkey p256.key -in p256.crt -passout "pass:$pass" -out bare.p12
 openssl x509 -in p256.crt -outform DER -out certificate.p12
-cat p256.crt p256.key >pem.p12
+openssl pkcs8 -topk8 -in rsa.key -passout "pass:$pass" -out pem_pkcs8.key
+openssl rsa -in rsa.key -traditional -out pem_rsa.key 2>/dev/null
+openssl rsa -in rsa.key -traditional -aes256 -passout "pass:$pass" -out pem_rsa_aes.key 2>/dev/null
+openssl rsa -in rsa.key -traditional -des3 -passout "pass:$pass" -out pem_rsa_des3.key 2>/dev/null
+openssl ec -in p256.key -out pem_ec.key 2>/dev/null
+{ echo '-----BEGIN OPENSSH PRIVATE KEY-----'; openssl base64 -in p256.p12; echo '-----END OPENSSH PRIVATE KEY-----'; } >pem_openssh.key
+# The rounds are changed where they stand: nobody waits until a tool has done so many.
+openssl pkcs8 -topk8 -in rsa.key -iter 100000 -passout "pass:$pass" -outform DER |
+	xxd -p -c 100000 | sed 's/0203\(0186a0\)/02037fffff/' | xxd -r -p |
+	{ echo '-----BEGIN ENCRYPTED PRIVATE KEY-----'; openssl base64; echo '-----END ENCRYPTED PRIVATE KEY-----'; } >pem_rounds.key
 openssl base64 -in p256.p12 -out base64.p12
 openssl base64 -A -in p256.p12 -out oneline.p12
 { echo '-----BEGIN PKCS12-----'; openssl base64 -in p256.p12; echo '-----END PKCS12-----'; } >armoured.p12

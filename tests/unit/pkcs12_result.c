@@ -25,7 +25,7 @@ struct result import_bytes(const struct buf *file, const char *passphrase,
 
 	if (passphrase)
 		secret = world_secret(passphrase);
-	result.code = identity_from_pkcs12(file->data, file->size, passphrase ? &secret : NULL,
+	result.code = identity_from_file(file->data, file->size, passphrase ? &secret : NULL,
 					   policy, &result.identity, &result.why);
 	return result;
 }

@@ -172,7 +172,7 @@ static struct identity reimport(const struct identity *identity, const char *nam
 
 	named.name = (char *)(uintptr_t)name;
 	assert_int_equal(identity_to_pkcs12(&named, &identity->key, &secret, &file, &why), 0);
-	if (identity_from_pkcs12(file.data, file.size, &secret, &policy, &result, &why) != 0)
+	if (identity_from_file(file.data, file.size, &secret, &policy, &result, &why) != 0)
 		fail_msg("%s", why.text);
 	return result;
 }

@@ -159,13 +159,13 @@ static void a_passphrase_with_a_nul_or_without_end_is_refused(void **state)
 
 	world_read(world, "p256.p12", &file);
 	assert_int_equal(secret_init_copy(&secret, "a\0b", 3), 0);
-	result.code = identity_from_pkcs12(file.data, file.size, &secret, &world->policy,
+	result.code = identity_from_file(file.data, file.size, &secret, &world->policy,
 					   &result.identity, &result.why);
 	assert_refused(result, ERR_BAD_PASSPHRASE, "NUL byte");
 	secret_done(&secret);
 	assert_int_equal(secret_init(&secret, 2000), 0);
 	memset(secret.data, 'a', 2000);
-	result.code = identity_from_pkcs12(file.data, file.size, &secret, &world->policy,
+	result.code = identity_from_file(file.data, file.size, &secret, &world->policy,
 					   &result.identity, &result.why);
 	assert_refused(result, ERR_BAD_PASSPHRASE, "longer than 1024");
 }
@@ -251,7 +251,7 @@ static void of_several_keys_the_joined_one_is_taken_or_none(void **state)
 	assert_string_equal(result.identity.public_part->subject, "CN=p256,O=Test");
 	result_done(&result);
 	pack.certificates = pack.keys = both_joined;
-	assert_refused(import_pack(world, &pack), ERR_UNSUPPORTED, "2 private keys");
+	assert_refused(import_pack(world, &pack), ERR_UNSUPPORTED, "holds 2 identities");
 	pack.certificates = certificates;
 	pack.keys = spare_key;
 	result = import_pack(world, &pack);

@@ -38,8 +38,6 @@ static void other_kinds_of_files_are_named(void **state)
 	struct world *world = *state;
 	struct buf file = {.data = (uint8_t *)(uintptr_t)text, .size = sizeof(text) - 1};
 
-	assert_refused(import_name(world, "pem", WORLD_PASSPHRASE, &world->policy), ERR_MALFORMED,
-		       "PEM file (CERTIFICATE)");
 	assert_refused(import_name(world, "certificate", WORLD_PASSPHRASE, &world->policy),
 		       ERR_MALFORMED, "not a PKCS#12 file");
 	assert_refused(import_bytes(&file, "x", &world->policy), ERR_MALFORMED,
