@@ -26,7 +26,7 @@ struct result import_bytes(const struct buf *file, const char *passphrase,
 	if (passphrase)
 		secret = world_secret(passphrase);
 	result.code = identity_from_file(file->data, file->size, passphrase ? &secret : NULL,
-					   policy, &result.identity, &result.why);
+					 policy, &result.identity, &result.why);
 	return result;
 }
 

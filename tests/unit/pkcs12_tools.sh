@@ -10,7 +10,6 @@ cd "$work"
 pass=swordfish
 wide='Пароль-€-日本'
 beyond='schlüssel-🔑'
-from='-not_before 20250101000000Z'
 
 key() { # NAME ALGORITHM [OPTION...]
 	local name=$1 algorithm=$2
@@ -24,9 +23,11 @@ issue() { # NAME ISSUER EXTENSIONS [SUBJECT]: signs NAME.key's request
 	printf '[p]\norganizationName=optional\ncommonName=optional\n[x]\n%s\n' "$extensions" >>ca.cnf
 	: >index
 	openssl req -new -key "$name.key" -subj "$subject" -utf8 -out "$name.csr"
+	local signer=(-cert "$issuer.crt" -keyfile "$issuer.key")
+	[ "$issuer" != self ] || signer=(-selfsign -keyfile "$name.key")
 	openssl ca -batch -notext -config ca.cnf -extensions x -startdate 20250101000000Z -enddate 20491231000000Z \
 		-in "$name.csr" -out "$name.crt" \
-		$([ "$issuer" = self ] && echo "-selfsign -keyfile $name.key" || echo "-cert $issuer.crt -keyfile $issuer.key") 2>/dev/null
+		"${signer[@]}" 2>/dev/null
 }
 ossl() { # FILE NAME [OPTION...]
 	local file=$1 name=$2

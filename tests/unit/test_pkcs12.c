@@ -160,13 +160,13 @@ static void a_passphrase_with_a_nul_or_without_end_is_refused(void **state)
 	world_read(world, "p256.p12", &file);
 	assert_int_equal(secret_init_copy(&secret, "a\0b", 3), 0);
 	result.code = identity_from_file(file.data, file.size, &secret, &world->policy,
-					   &result.identity, &result.why);
+					 &result.identity, &result.why);
 	assert_refused(result, ERR_BAD_PASSPHRASE, "NUL byte");
 	secret_done(&secret);
 	assert_int_equal(secret_init(&secret, 2000), 0);
 	memset(secret.data, 'a', 2000);
 	result.code = identity_from_file(file.data, file.size, &secret, &world->policy,
-					   &result.identity, &result.why);
+					 &result.identity, &result.why);
 	assert_refused(result, ERR_BAD_PASSPHRASE, "longer than 1024");
 }
 
