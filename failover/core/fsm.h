@@ -68,6 +68,9 @@ enum fo_reason {
 	FO_REASON_MATE_EMPTY,		 /* Active mate was replaced and holds no trustpoint */
 	FO_REASON_OTHER_HISTORY,	 /* Certificate stores have different histories */
 	FO_REASON_PREEMPT,		 /* Preempt */
+	FO_REASON_TRACK_DOWN,		 /* Tracked object is down */
+	FO_REASON_SERVICE_FAILED,	 /* Listener cannot serve clients */
+	FO_REASON_HEALTH_OK,		 /* Health is restored: after one of these two */
 	FO_REASON__MAX,
 };
 
@@ -100,10 +103,18 @@ struct fo_position {
 #define FO_HEALTH_INTERFACE 10u
 #define FO_HEALTH_FRONT 500u
 
+enum fo_cause {
+	FO_CAUSE_INTERFACES, /* what an older version means */
+	FO_CAUSE_TRACK,
+	FO_CAUSE_SERVICE,
+	FO_CAUSE__MAX,
+};
+
 struct fo_health {
 	uint32_t score; /* FO_HEALTH_FULL: nothing is wrong */
 	uint32_t failed_interfaces;
-	bool is_failing; /* reason enough to hand over to a mate with a higher score */
+	bool is_failing;     /* reason enough to hand over to a mate with a higher score */
+	enum fo_cause cause; /* ... above all by this */
 };
 
 /* Of a unit that knows nothing of itself but how many monitored interfaces failed. */

@@ -214,12 +214,24 @@ static void negotiation_not_scheduled(struct fo_step *step)
 
 /* ---- Cold Standby to Standby Ready ---- */
 
+static enum fo_reason failing_reason(const struct fo_fsm *fsm)
+{
+	static const enum fo_reason REASONS[FO_CAUSE__MAX] = {
+		[FO_CAUSE_INTERFACES] = FO_REASON_INTERFACE_CHECK,
+		[FO_CAUSE_TRACK] = FO_REASON_TRACK_DOWN,
+		[FO_CAUSE_SERVICE] = FO_REASON_SERVICE_FAILED,
+	};
+	enum fo_cause cause = fsm->health.cause;
+
+	return (unsigned)cause < FO_CAUSE__MAX ? REASONS[cause] : FO_REASON_INTERFACE_CHECK;
+}
+
 static void standby_check_health(struct fo_step *step)
 {
 	struct fo_fsm *fsm = step->fsm;
 
 	if (fo_mate_serves(fsm) && fo_is_worse(fsm))
-		fo_fail(step, FO_REASON_INTERFACE_CHECK);
+		fo_fail(step, failing_reason(fsm));
 }
 
 static void standby_hears_active(struct fo_step *step)
@@ -384,7 +396,7 @@ static void active_check(struct fo_step *step)
 		 !fo_fsm_is_suspended(fsm, step->event->at))
 		fo_hand_over(step,
 			     fo_is_level(fsm) ? FO_STATE_STANDBY_READY : FO_STATE_COLD_STANDBY,
-			     FO_REASON_INTERFACE_CHECK);
+			     failing_reason(fsm));
 }
 
 static void active_hello(struct fo_step *step)
@@ -408,11 +420,13 @@ static void active_tick(struct fo_step *step)
 static void failed_check(struct fo_step *step)
 {
 	struct fo_fsm *fsm = step->fsm;
+	bool is_interface =
+		fsm->reason != FO_REASON_TRACK_DOWN && fsm->reason != FO_REASON_SERVICE_FAILED;
 
 	if (fsm->flags.is_store_failed || fo_is_retry_pending(fsm) || fo_is_worse(fsm))
 		return;
 	if (fo_mate_serves(fsm) && fo_should_join(fsm))
-		fo_join(step, FO_REASON_INTERFACE_OK);
+		fo_join(step, is_interface ? FO_REASON_INTERFACE_OK : FO_REASON_HEALTH_OK);
 	else if (fo_mate_serves(fsm))
 		fo_negotiate(step, FO_REASON_STATE_CHECK);
 }

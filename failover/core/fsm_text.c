@@ -45,6 +45,9 @@ static const char *const REASON_TEXTS[FO_REASON__MAX] = {
 	[FO_REASON_MATE_EMPTY] = "Active mate was replaced and holds no trustpoint",
 	[FO_REASON_OTHER_HISTORY] = "Certificate stores have different histories",
 	[FO_REASON_PREEMPT] = "Preempt",
+	[FO_REASON_TRACK_DOWN] = "Tracked object is down",
+	[FO_REASON_SERVICE_FAILED] = "Listener cannot serve clients",
+	[FO_REASON_HEALTH_OK] = "Health is restored",
 };
 
 const char *fo_state_text(enum fo_state state)

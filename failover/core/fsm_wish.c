@@ -21,6 +21,12 @@ static bool is_quiet(const struct fo_flap *flap, struct monotime now)
 	return monotime_reached(now, monotime_add_ms(flap->until, FO_FLAP_MAX_MS));
 }
 
+static bool is_of_health(enum fo_reason reason)
+{
+	return reason == FO_REASON_INTERFACE_CHECK || reason == FO_REASON_TRACK_DOWN ||
+	       reason == FO_REASON_SERVICE_FAILED;
+}
+
 void fo_count_change(struct fo_step *step, enum fo_reason reason)
 {
 	struct fo_flap *flap = &step->fsm->flap;
@@ -28,7 +34,7 @@ void fo_count_change(struct fo_step *step, enum fo_reason reason)
 	struct monotime *oldest = &flap->changes[flap->n % FO_FLAP_CHANGES];
 	bool is_too_many;
 
-	if (reason != FO_REASON_INTERFACE_CHECK && reason != FO_REASON_PREEMPT)
+	if (!is_of_health(reason) && reason != FO_REASON_PREEMPT)
 		return;
 	is_too_many = flap->n >= FO_FLAP_CHANGES &&
 		      !monotime_reached(now, monotime_add_ms(*oldest, FO_FLAP_WITHIN_MS));

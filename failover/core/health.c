@@ -359,6 +359,14 @@ static bool reaches_policy(const struct health_sum *sum, const struct health_pol
 	return sum->failed >= policy->count;
 }
 
+static enum fo_cause failing_cause(const struct health_sum *sum, const struct health_policy *policy)
+{
+	if (sum->is_service_failed)
+		return FO_CAUSE_SERVICE;
+	return sum->tracks_down > 0 && !reaches_policy(sum, policy) ? FO_CAUSE_TRACK
+								    : FO_CAUSE_INTERFACES;
+}
+
 struct fo_health health_sum_score(const struct health_sum *sum, const struct health_policy *policy)
 {
 	uint64_t lost = (uint64_t)sum->failed * FO_HEALTH_INTERFACE + sum->decrements;
@@ -370,5 +378,6 @@ struct fo_health health_sum_score(const struct health_sum *sum, const struct hea
 		.failed_interfaces = sum->failed,
 		.is_failing = sum->is_service_failed || sum->tracks_down > 0 ||
 			      reaches_policy(sum, policy),
+		.cause = failing_cause(sum, policy),
 	};
 }

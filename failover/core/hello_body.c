@@ -70,6 +70,7 @@ int hello_body_pack(const struct hello *hello, size_t max, uint8_t *ret_data, si
 	message.failed_interfaces = hello->view.health.failed_interfaces;
 	message.score = hello->view.health.score + 1;
 	message.failing = hello->view.health.is_failing;
+	message.failing_cause = hello->view.health.cause;
 	message.maintenance = hello->view.is_maintenance;
 	message.term_pending = hello->view.is_term_pending;
 	message.forced = hello->view.is_forced;
@@ -105,12 +106,15 @@ static void copy_printable(const char *text, size_t size, char *ret_text)
 static struct fo_health unpack_health(const Asafo__Wire__Hello *message)
 {
 	uint32_t score = message->score - 1;
+	bool is_known = message->failing_cause < FO_CAUSE__MAX;
 
 	if (message->score == 0)
 		return fo_health_of_interfaces(message->failed_interfaces, 1);
 	return (struct fo_health){.score = score < FO_HEALTH_FULL ? score : FO_HEALTH_FULL,
 				  .failed_interfaces = message->failed_interfaces,
-				  .is_failing = message->failing};
+				  .is_failing = message->failing,
+				  .cause = is_known ? (enum fo_cause)message->failing_cause
+						    : FO_CAUSE_INTERFACES};
 }
 
 int hello_body_unpack(const uint8_t *data, size_t size, struct hello *ret_hello)

@@ -190,6 +190,11 @@ void engine_mate_is_complete(struct engine *engine)
 	engine->lacking.is_complete = true;
 }
 
+bool engine_knows_lacking(const struct engine *engine)
+{
+	return engine->lacking.is_complete && engine_hears_mate(engine);
+}
+
 void engine_mate_lacks(struct engine *engine, const char *name)
 {
 	struct engine_lacking *lacking = &engine->lacking;

@@ -200,6 +200,10 @@ int engine_refuse_standby(const struct engine *engine, struct why *ret_why);
 
 /* The mate has everything: positions are equal, or a replication ended well. */
 void engine_mate_is_complete(struct engine *engine);
+/* The list is all that the mate lacks. Of one that is lost nothing is known: it may come back
+ * empty.
+ */
+bool engine_knows_lacking(const struct engine *engine);
 /* NAME changed here and the mate does not have it yet. */
 void engine_mate_lacks(struct engine *engine, const char *name);
 

@@ -84,7 +84,7 @@ static void feed(struct engine_health *health)
 	now = health_sum_score(&sum, &policy);
 	if (health->is_fed && now.score == health->fed.score &&
 	    now.failed_interfaces == health->fed.failed_interfaces &&
-	    now.is_failing == health->fed.is_failing)
+	    now.is_failing == health->fed.is_failing && now.cause == health->fed.cause)
 		return;
 	health->fed = now;
 	health->is_fed = true;

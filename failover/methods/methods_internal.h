@@ -60,6 +60,10 @@ struct json_object *json_position(const struct engine_position *position);
 struct json_object *json_trustpoint(const struct engine *engine,
 				    const ProtobufCBinaryData *public_part, bool is_replicated);
 
+/* That the mate is lost, or never came, and what that means; false: it is heard, or not looked for.
+ */
+bool mate_trouble(const struct engine *engine, struct why *ret_why);
+
 /* Handlers, by file. */
 void method_show_failover(struct control_call *call, struct json_object *parameters,
 			  void *userdata);

@@ -22,7 +22,7 @@ static const char *on_mate(const struct engine *engine, const char *name, bool i
 		if (strcmp(engine->lacking.names[i], name) == 0)
 			return "no";
 	}
-	return engine->lacking.is_complete ? "yes" : "unknown";
+	return engine_knows_lacking(engine) ? "yes" : "unknown";
 }
 
 static struct json_object *bound_to(const struct config *config, const char *name)

@@ -76,10 +76,13 @@ static struct json_object *show_link(const struct engine *engine)
 {
 	struct json_object *object = json_object_new_object();
 	struct link *link = engine->pair.link;
+	bool is_up = link && link_is_up(link);
+	bool is_mute = is_up && !engine_hears_mate(engine);
 
-	json_add_flag(object, "up", link && link_is_up(link));
+	/* What the kernel still holds open to a mate that is lost carries nothing. */
+	json_add_flag(object, "up", is_up && !is_mute);
 	json_add_text(object, "over", link ? link_way_name(link) : "");
-	json_add_text(object, "why", engine->pair.link_why);
+	json_add_text(object, "why", is_mute ? "the mate is not heard" : engine->pair.link_why);
 	json_add_number(object, "bytes_sent", link ? (int64_t)link_bytes_sent(link) : 0);
 	json_add_number(object, "bytes_received", link ? (int64_t)link_bytes_received(link) : 0);
 	json_add_text(object, "mate_software", link ? link_mate_software(link) : "");
@@ -109,8 +112,10 @@ static struct json_object *show_mate(const struct engine *engine)
 	bool is_primary = engine->config->failover.unit == FO_UNIT_PRIMARY;
 	struct json_object *object = json_object_new_object();
 	uint64_t ago = mate->was_heard ? monotime_since(monotime_now(), mate->heard_at) : 0;
+	struct why why;
 
 	json_add_flag(object, "heard", is_heard);
+	json_add_text(object, "trouble", mate_trouble(engine, &why) ? why.text : "");
 	json_add_text(object, "unit", is_primary ? "secondary" : "primary");
 	json_add_text(object, "state",
 		      is_heard		? fo_state_text(mate->view.state)
@@ -125,7 +130,7 @@ static struct json_object *show_mate(const struct engine *engine)
 	json_add_number(object, "term", (int64_t)mate->view.term);
 	(void)json_object_object_add(object, "position", show_mate_position(engine));
 	json_add_number(object, "lacks",
-			engine->lacking.is_complete ? (int64_t)engine->lacking.n : -1);
+			engine_knows_lacking(engine) ? (int64_t)engine->lacking.n : -1);
 	(void)json_object_object_add(object, "lacking", show_lacking(engine));
 	json_add_flag(object, "maintenance", is_heard && mate->view.is_maintenance);
 	json_add_flag(object, "failing", mate->view.health.is_failing);

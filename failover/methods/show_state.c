@@ -20,11 +20,27 @@ static struct json_object *show_unit_state(const char *unit, const char *state, 
 	return object;
 }
 
+/* The first is the ASA's; the others it does not have, and says nothing of interfaces. */
+static const char *cause_text(enum fo_cause cause)
+{
+	static const char *const texts[FO_CAUSE__MAX] = {
+		[FO_CAUSE_INTERFACES] = "Ifc Failure",
+		[FO_CAUSE_TRACK] = "Track Failure",
+		[FO_CAUSE_SERVICE] = "Service Failure",
+	};
+
+	return texts[cause < FO_CAUSE__MAX ? cause : FO_CAUSE_INTERFACES];
+}
+
 /* The words of an ASA for what made a unit fail; NULL: it was no failure. */
 static const char *failure_text(const struct history_row *row)
 {
 	if (row->reason == FO_REASON_INTERFACE_CHECK)
-		return "Ifc Failure";
+		return cause_text(FO_CAUSE_INTERFACES);
+	if (row->reason == FO_REASON_TRACK_DOWN)
+		return cause_text(FO_CAUSE_TRACK);
+	if (row->reason == FO_REASON_SERVICE_FAILED)
+		return cause_text(FO_CAUSE_SERVICE);
 	if (row->reason == FO_REASON_COMMUNICATION_FAILURE)
 		return "Comm Failure";
 	if (row->to == FO_STATE_FAILED || row->reason == FO_REASON_NOT_SCHEDULED ||
@@ -70,7 +86,8 @@ static struct json_object *show_other(const struct engine *engine)
 		return show_unit_state(unit, fo_state_text(FO_STATE_NOT_DETECTED), "Comm Failure",
 				       0);
 	if (is_heard && mate->view.health.is_failing)
-		return show_unit_state(unit, fo_state_text(mate->view.state), "Ifc Failure", 0);
+		return show_unit_state(unit, fo_state_text(mate->view.state),
+				       cause_text(mate->view.health.cause), 0);
 	return show_unit_state(unit, fo_state_text(is_heard ? mate->view.state : FO_STATE_FAILED),
 			       is_heard && mate->lost_at == 0 ? "None" : "Comm Failure",
 			       mate->lost_at);

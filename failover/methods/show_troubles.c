@@ -29,6 +29,37 @@ const char *engine_trouble(const struct engine *engine)
 	return stranger_trouble(engine);
 }
 
+bool mate_trouble(const struct engine *engine, struct why *ret_why)
+{
+	const struct engine_mate *mate = &engine->mate;
+	uint64_t ago_s;
+
+	if (!engine->is_started || !engine->config->failover.is_enabled ||
+	    engine_hears_mate(engine) || *engine_trouble(engine))
+		return false;
+	if (!mate->was_heard) {
+		if (engine->fsm.state == FO_STATE_NEGOTIATION)
+			return false; /* it is being listened for */
+		(void)why_set(ret_why, 0,
+			      "no hello of the other unit came since this one started: is it up, "
+			      "and the failover link connected?");
+		return true;
+	}
+	ago_s = monotime_since(monotime_now(), mate->heard_at) / MONOTIME_NS_PER_SEC;
+	if (mate->view.is_leaving)
+		(void)why_set(ret_why, 0,
+			      "the other unit stopped its service %" PRIu64
+			      " s ago: it cannot take "
+			      "over, and what it lacks is unknown",
+			      ago_s);
+	else
+		(void)why_set(ret_why, 0,
+			      "the other unit is lost, no hello for %" PRIu64 " s: it cannot take "
+			      "over, and what it lacks is unknown; look at it, then at the links",
+			      ago_s);
+	return true;
+}
+
 static void add_suspension(const struct engine *engine, struct json_object *array)
 {
 	struct monotime now = monotime_now();
@@ -116,6 +147,8 @@ struct json_object *json_troubles(const struct engine *engine)
 	struct why why;
 
 	add_sentence(array, engine_trouble(engine));
+	if (mate_trouble(engine, &why))
+		add_sentence(array, why.text);
 	add_suspension(engine, array);
 	if (engine->fsm.flags.is_maintenance)
 		add_sentence(array,

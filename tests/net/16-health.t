@@ -9,6 +9,7 @@ mate_status_is() { [ "$(field "$1" ".interfaces[] | select(.name == \"$2\") | .m
 logged() { lab log "$1" | grep -q -- "$2"; }
 reason_is() { [ "$(field "$1" .reason)" = "$2" ]; }
 score_is() { [ "$(asafo "$1" --json show monitor-interface | jq .score)" = "$2" ]; }
+failure_is() { [ "$(asafo "$1" --json show state | jq -r ".$2.last_failure_reason")" = "$3" ]; }
 track_is() { [ "$(asafo "$1" --json show track 7 | jq -r '.tracks[0].state')" = "$2" ]; }
 # Who is silent has nothing to say in the tests of others, either.
 mute() { lab exec "$1" ip link set eth0 down; }
@@ -103,6 +104,7 @@ lab exec inside iptables -A OUTPUT -p icmp -d 192.0.2.1 -j DROP 2>/dev/null ||
 	lab exec inside nft -f - <<<'table ip drop1 { chain out { type filter hook output priority 0; ip daddr 192.0.2.1 icmp type echo-reply drop; }; }'
 expect "lost on the active: down" until_true 5 logged a 'track 7 is Down: Timeout'
 wait_state b Active
+expect "the track object is the reason, not an interface" logged a '104002: .*Switching to STANDBY - Tracked object is down'
 refused "a track object that is not there is refused" 1 'no such track object' asafo b configure "failover track 8"
 expect "it is forgotten" asafo b configure "no track 7"
 
@@ -114,6 +116,8 @@ expect "it ends with 0: up" until_true 5 track_is b Up
 install -m 0755 /dev/stdin "/run/asafo-lab-$LAB/b/etc/track.d/uplink" <<<$'#!/bin/sh\nexit 3'
 expect "it ends with another code: down" until_true 5 logged b 'track 7 is Down: exit code 3'
 wait_state a Active
+expect "the state tells of a track failure" until_true 5 failure_is b this "Track Failure"
+expect "on the other unit, too" until_true 5 failure_is a other "Track Failure"
 install -m 0755 /dev/stdin "/run/asafo-lab-$LAB/b/etc/track.d/uplink" <<<$'#!/bin/sh\nexit 0'
 wait_state b "Standby Ready"
 expect "and up again" until_true 5 track_is b Up

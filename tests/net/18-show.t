@@ -65,7 +65,17 @@ expect "the statistics begin anew" asafo b clear failover statistics
 same "losses, too" "$(asafo b --json show failover statistics | jq '[.paths[].lost] | add')" 0
 
 lab power a off
+lost() { asafo b --json show failover | jq -e '.mate.heard == false'; }
+until_true 5 lost
+asafo b --json show failover >"$files/lost.json"
+same "from the first moment the session is down, and what the mate lacks is unknown" \
+	"$(jq -c '[.link.up, .mate.lacks, .mate.state]' "$files/lost.json")" '[false,-1,"Failed"]'
+same "and the loss is the trouble" "$(jq -r '.troubles[0]' "$files/lost.json" | cut -d, -f1)" "the other unit is lost"
 wait_state b Active
+expect "the screen has it, too" says b '^Trouble: the other unit is lost, no hello for [0-9]+ s: ' show failover
+expect "what it lacks is unknown" says b '^        The standby lacks: unknown$' show failover
+expect "a session to nobody is down" says b '^Failover link session: down' show failover
+same "no trustpoint is said to be there" "$(asafo b --json show trustpoints | jq -r '.trustpoints[] | select(.name == "vpn") | .on_mate')" unknown
 expect "the loss of the mate has its number" logged b '%ASAFO-1-103001: \(Secondary\) No response from other firewall \(reason code = [0-9]\)'
 expect "the takeover has its number" logged b '%ASAFO-1-104001: \(Secondary\) Switching to ACTIVE - HELLO not heard from mate'
 expect "the mate is shown as failed" says b '^               Failed         Comm Failure             [0-9:]{8} ' show failover state

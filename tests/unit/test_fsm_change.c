@@ -140,6 +140,39 @@ static void a_standby_with_failed_interfaces_fails_and_recovers(void **state)
 	assert_non_null(find(&unit, FO_ACTION_START_SYNC));
 }
 
+static void fail_by(struct unit *unit, uint32_t score, enum fo_cause cause)
+{
+	feed(unit, (struct fo_event){.type = FO_EVENT_HEALTH,
+				     .health = {.score = score,
+						.is_failing = score < FO_HEALTH_FULL,
+						.cause = cause}});
+}
+
+static void what_is_no_interface_has_a_reason_of_its_own(void **state)
+{
+	static const struct {
+		enum fo_cause cause;
+		enum fo_reason reason;
+	} CASES[] = {{FO_CAUSE_TRACK, FO_REASON_TRACK_DOWN},
+		     {FO_CAUSE_SERVICE, FO_REASON_SERVICE_FAILED}};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(CASES) / sizeof(CASES[0]); i++) {
+		struct unit unit = ready(), serving = active();
+
+		fail_by(&unit, 500, CASES[i].cause);
+		assert_in(&unit, FO_STATE_FAILED, CASES[i].reason);
+		fail_by(&unit, FO_HEALTH_FULL, FO_CAUSE_INTERFACES);
+		assert_in(&unit, FO_STATE_COLD_STANDBY, FO_REASON_HEALTH_OK);
+		fail_by(&serving, 500, CASES[i].cause);
+		hear(&serving, (struct fo_mate_view){.state = FO_STATE_STANDBY_READY,
+						     .term = 2,
+						     .health = fo_health_of_interfaces(0, 1),
+						     .may_activate = true});
+		assert_in(&serving, FO_STATE_STANDBY_READY, CASES[i].reason);
+	}
+}
+
 static void a_bad_active_is_better_than_none(void **state)
 {
 	struct unit unit = ready();
@@ -277,6 +310,7 @@ int main(void)
 		cmocka_unit_test(a_mate_that_does_not_take_the_hand_over_is_not_waited_for),
 		cmocka_unit_test(a_unit_with_failed_interfaces_hands_over_to_a_healthier_one),
 		cmocka_unit_test(a_standby_with_failed_interfaces_fails_and_recovers),
+		cmocka_unit_test(what_is_no_interface_has_a_reason_of_its_own),
 		cmocka_unit_test(a_bad_active_is_better_than_none),
 		cmocka_unit_test(failover_reset_brings_a_failed_unit_back),
 		cmocka_unit_test(a_standby_without_a_store_is_not_eligible_until_it_is_back),

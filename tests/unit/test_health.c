@@ -380,6 +380,19 @@ static void the_score_and_the_policy_are_arithmetic(void **state)
 	}
 }
 
+static void the_cause_is_what_weighs_most(void **state)
+{
+	struct health_policy policy = {.count = 2};
+	struct health_sum sum = {.monitored = 2, .failed = 1, .tracks_down = 1, .decrements = 10};
+
+	(void)state;
+	assert_int_equal(health_sum_score(&sum, &policy).cause, FO_CAUSE_TRACK);
+	sum.failed = 2;
+	assert_int_equal(health_sum_score(&sum, &policy).cause, FO_CAUSE_INTERFACES);
+	sum.is_service_failed = true;
+	assert_int_equal(health_sum_score(&sum, &policy).cause, FO_CAUSE_SERVICE);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -396,6 +409,7 @@ int main(void)
 		cmocka_unit_test(what_a_hello_carries_is_read_back_and_the_rest_is_unknown),
 		cmocka_unit_test(a_track_object_changes_after_so_many_results_in_a_row),
 		cmocka_unit_test(the_score_and_the_policy_are_arithmetic),
+		cmocka_unit_test(the_cause_is_what_weighs_most),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

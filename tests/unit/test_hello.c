@@ -62,7 +62,10 @@ static struct hello sample(void)
 			 .term = 41,
 			 .position =
 				 {.term = 40, .seq = 1234, .lineage = UINT64_MAX, .has_data = true},
-			 .health = {.score = 980, .failed_interfaces = 2, .is_failing = true},
+			 .health = {.score = 980,
+				    .failed_interfaces = 2,
+				    .is_failing = true,
+				    .cause = FO_CAUSE_TRACK},
 			 .is_maintenance = true,
 			 .is_forced = true,
 			 .may_activate = true,
@@ -143,6 +146,7 @@ static void what_is_sealed_is_what_is_opened(void **state)
 	assert_int_equal(hello.view.health.failed_interfaces, 2);
 	assert_int_equal(hello.view.health.score, 980);
 	assert_true(hello.view.health.is_failing);
+	assert_int_equal(hello.view.health.cause, FO_CAUSE_TRACK);
 	assert_true(hello.view.is_maintenance && hello.view.is_forced);
 	assert_true(hello.view.may_activate && hello.view.wants_active && hello.view.is_serving);
 	assert_false(hello.view.is_leaving || hello.view.wants_mate_active);
@@ -174,6 +178,23 @@ static void a_version_without_a_score_is_judged_by_its_failed_interfaces(void **
 		assert_int_equal(hello.view.health.score, CASES[i].score);
 		assert_int_equal(hello.view.health.is_failing, CASES[i].is_failing);
 	}
+}
+
+static void a_cause_of_a_later_version_reads_as_an_interface(void **state)
+{
+	Asafo__Wire__Hello message = ASAFO__WIRE__HELLO__INIT;
+	uint8_t digest[32] = {0}, data[HELLO_SIZE_MAX];
+	struct hello hello;
+
+	(void)state;
+	message.digest = (ProtobufCBinaryData){sizeof(digest), digest};
+	message.score = 971;
+	message.failing = true;
+	message.failing_cause = FO_CAUSE__MAX;
+	assert_int_equal(hello_body_unpack(data, asafo__wire__hello__pack(&message, data), &hello),
+			 0);
+	assert_int_equal(hello.view.health.cause, FO_CAUSE_INTERFACES);
+	assert_true(hello.view.health.is_failing);
 }
 
 static void the_contents_are_not_readable_on_the_wire(void **state)
@@ -503,7 +524,7 @@ static void the_largest_hello_fits(void **state)
 		.state = FO_STATE__MAX - 1,
 		.term = UINT64_MAX,
 		.position = {UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, true},
-		.health = {UINT32_MAX - 1, UINT32_MAX, true},
+		.health = {UINT32_MAX - 1, UINT32_MAX, true, FO_CAUSE__MAX - 1},
 		.may_activate = true,
 		.is_leaving = true,
 		.is_maintenance = true,
@@ -532,6 +553,7 @@ int main(void)
 {
 	static const struct CMUnitTest TESTS[] = {
 		TEST(a_version_without_a_score_is_judged_by_its_failed_interfaces),
+		TEST(a_cause_of_a_later_version_reads_as_an_interface),
 		TEST(what_is_sealed_is_what_is_opened),
 		TEST(the_contents_are_not_readable_on_the_wire),
 		TEST(another_key_is_an_integrity_error),

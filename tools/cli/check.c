@@ -25,6 +25,12 @@ static void find(struct findings *findings, enum check_code code, const char *se
 {
 	if (code > findings->code)
 		findings->code = code;
+	for (size_t i = 0; i < json_object_array_length(findings->sentences); i++) {
+		struct json_object *said = json_object_array_get_idx(findings->sentences, i);
+
+		if (strcmp(json_object_get_string(said), sentence) == 0)
+			return;
+	}
 	(void)json_object_array_add(findings->sentences, json_object_new_string(sentence));
 }
 
@@ -45,6 +51,7 @@ static void judge(struct findings *findings, struct json_object *result)
 {
 	struct json_object *mate = view_object(result, "mate");
 	const char *state = view_text(result, "state"), *mate_state = view_text(mate, "state");
+	const char *trouble = view_text(mate, "trouble");
 	bool is_heard = view_flag(mate, "heard");
 	bool is_served = strcmp(view_text(result, "role"), "active") == 0 ||
 			 (is_heard && strcmp(mate_state, "Active") == 0);
@@ -58,7 +65,7 @@ static void judge(struct findings *findings, struct json_object *result)
 	else if (strcmp(state, "Active") != 0 && strcmp(state, "Standby Ready") != 0)
 		find(findings, CHECK_WARNING, "this unit could not take over");
 	if (!is_heard)
-		find(findings, CHECK_WARNING, "the other unit is not heard");
+		find(findings, CHECK_WARNING, *trouble ? trouble : "the other unit is not heard");
 	else if (strcmp(mate_state, "Active") != 0 && strcmp(mate_state, "Standby Ready") != 0)
 		find(findings, CHECK_WARNING, "the other unit could not take over");
 	judge_replication(findings, result);

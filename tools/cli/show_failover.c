@@ -211,17 +211,32 @@ static void print_last_replication(const struct screen *screen, struct json_obje
 }
 
 /* The first names; the rest is counted. */
-static void print_lacking(const struct screen *screen, struct json_object *mate, int64_t lacks)
+static void print_names(const struct screen *screen, struct json_object *mate, const char *before,
+			const char *after)
 {
 	size_t n = view_count(mate, "lacking");
 
-	screen_style(screen, SCREEN_BAD, "%" PRId64 " item%s", lacks, lacks == 1 ? "" : "s");
 	for (size_t i = 0; i < n && i < NAMES_SHOWN; i++)
-		screen_print(screen, "%s%s", i == 0 ? " (" : ", ",
+		screen_print(screen, "%s%s", i == 0 ? before : ", ",
 			     view_item_text(mate, "lacking", i));
 	if (n > NAMES_SHOWN)
 		screen_print(screen, " and %zu more", n - NAMES_SHOWN);
-	screen_print(screen, "%s: run asafo write-standby\n", n > 0 ? ")" : "");
+	screen_print(screen, "%s", n > 0 ? after : "");
+}
+
+static void print_lacking(const struct screen *screen, struct json_object *mate, int64_t lacks)
+{
+	screen_style(screen, SCREEN_BAD, "%" PRId64 " item%s", lacks, lacks == 1 ? "" : "s");
+	print_names(screen, mate, " (", ")");
+	screen_print(screen, ": run asafo write-standby\n");
+}
+
+/* What it is known to lack from before, at least. */
+static void print_unknown(const struct screen *screen, struct json_object *mate)
+{
+	screen_style(screen, SCREEN_WARN, "unknown");
+	print_names(screen, mate, ", at least ", "");
+	screen_print(screen, "\n");
 }
 
 /* What the standby lacks is the sentence that this program exists for. */
@@ -234,7 +249,7 @@ static void print_lacks(const struct screen *screen, struct json_object *result)
 		return;
 	screen_print(screen, "        The standby lacks: ");
 	if (lacks < 0)
-		screen_style(screen, SCREEN_WARN, "unknown\n");
+		print_unknown(screen, mate);
 	else if (lacks == 0)
 		screen_style(screen, SCREEN_GOOD, "nothing\n");
 	else
@@ -246,6 +261,8 @@ static void print_replication(const struct screen *screen, struct json_object *r
 	struct json_object *replication = view_object(result, "replication");
 	struct json_object *mate = view_object(result, "mate");
 	const char *why = view_text(replication, "why");
+	bool was_heard = view_number(mate, "last_heard_ms", -1) >= 0;
+	bool is_lost = was_heard && !view_flag(mate, "heard");
 
 	screen_print(screen, "\nTrustpoint Replication\n");
 	screen_print(screen, "        At import: %s, state: %s%s%s%s, queue: %" PRId64 "\n",
@@ -256,11 +273,11 @@ static void print_replication(const struct screen *screen, struct json_object *r
 	screen_print(screen, "        This host:  ");
 	identity_print_position(screen, view_object(result, "position"));
 	screen_print(screen, "\n        Other host: ");
-	if (!view_flag(mate, "heard") && view_number(mate, "last_heard_ms", -1) < 0)
+	if (!view_flag(mate, "heard") && !was_heard)
 		screen_print(screen, "unknown");
 	else
 		identity_print_position(screen, view_object(mate, "position"));
-	screen_print(screen, "\n");
+	screen_print(screen, "%s\n", is_lost ? " (when last heard)" : "");
 	unit_print_clock(screen, "        ", view_object(mate, "clock"));
 }
 
