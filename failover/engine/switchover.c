@@ -24,7 +24,8 @@ static void keep(struct engine *engine, uint64_t term, uint32_t gap_us)
 	engine->switchover.term = term;
 	engine->switchover.gap_us = gap_us;
 	log_line(LOG_NOTICE,
-		 "nobody served for at most %" PRIu32 ".%03" PRIu32 " ms before term %" PRIu64,
+		 "the active addresses moved within %" PRIu32 ".%03" PRIu32
+		 " ms, from the release to the announcement in term %" PRIu64,
 		 gap_us / 1000, gap_us % 1000, term);
 }
 

@@ -4,10 +4,12 @@
 #include "failover/engine/engine.h"
 
 /*
- * How long nobody served in a change of role that both units took part in, measured on one clock:
- * from the moment at which this unit began to release its active addresses to the first hello in
- * which the mate says that it has them. That is longer than the truth by the way of one hello. The
- * unit that released tells the other in its own hellos.
+ * How long the active addresses were nobody's in a change of role that both units took part in,
+ * measured on one clock: from the moment at which this unit began to release them to the first
+ * hello in which the mate says that it is Active, which it says after its announcements went to the
+ * devices. That is longer than the truth by the way of one hello. What a client sees is not in it:
+ * when its own packets and the announcement got through, and that the new unit may have to ask for
+ * the client's address first. The unit that released tells the other in its own hellos.
  */
 
 /* RELEASE begins now. */

@@ -23,6 +23,7 @@ static void reply_state(const struct engine *engine, struct control_call *call, 
 		      engine_hears_mate(engine) && engine->mate.view.is_maintenance);
 	json_add_text(result, "role", engine_is_active(engine) ? "active" : "standby");
 	json_add_flag(result, "changed", is_changed);
+	json_add_text(result, "trouble", maintenance_trouble(engine));
 	control_call_reply(call, result);
 }
 

@@ -51,14 +51,34 @@ static int edit(const struct engine *engine, const char *text, struct config **r
 	return 0;
 }
 
+/* A unit's addresses on its links, its terms and its keys follow from which one it is. */
+static int check_unit(const struct engine *engine, const struct config *edited, struct why *ret_why)
+{
+	const struct config_failover *now = &engine->config->failover;
+
+	if (edited->failover.unit == now->unit || !now->is_enabled || !engine->is_started)
+		return 0;
+	return why_set(
+		ret_why, ERR_BUSY,
+		"failover is on, and this unit is the %s: its addresses on the failover link "
+		"and the order of its terms follow from that. Give \"no failover\" first, "
+		"then this line, in a command of its own, then \"failover\"; and the other "
+		"way round on the other unit",
+		now->unit == FO_UNIT_PRIMARY ? "primary" : "secondary");
+}
+
 int configure_text(struct engine *engine, const char *text, bool *ret_is_lost, struct why *ret_why)
 {
 	struct config *edited = NULL;
 	bool is_shared = false, is_lost;
 	int r = edit(engine, text, &edited, &is_shared, ret_why);
 
-	if (r < 0)
+	if (r == 0)
+		r = check_unit(engine, edited, ret_why);
+	if (r < 0) {
+		config_free(edited);
 		return r;
+	}
 	is_lost = is_shared && engine->is_started && !engine_is_active(engine);
 	if (is_lost && !(ret_is_lost && engine->config->failover.is_config_open)) {
 		config_free(edited);
@@ -72,10 +92,24 @@ int configure_text(struct engine *engine, const char *text, bool *ret_is_lost, s
 	return 0;
 }
 
+static void add_unit_warning(enum fo_unit unit, struct json_object *warnings)
+{
+	bool is_primary = unit == FO_UNIT_PRIMARY;
+	struct why why;
+
+	(void)why_set(&why, 0,
+		      "this unit is the %s now: the other one has to be the %s before failover is "
+		      "turned on, or neither understands the other",
+		      is_primary ? "primary" : "secondary", is_primary ? "secondary" : "primary");
+	(void)json_object_array_add(warnings, json_object_new_string(why.text));
+}
+
 void method_configure(struct control_call *call, struct json_object *parameters, void *userdata)
 {
 	struct why why = {0};
 	struct json_object *result, *warnings;
+	const struct engine *engine = userdata;
+	enum fo_unit unit = engine->config->failover.unit;
 	bool is_lost = false;
 	int r = configure_text(userdata, parameter_text(parameters, "text"), &is_lost, &why);
 
@@ -95,6 +129,8 @@ void method_configure(struct control_call *call, struct json_object *parameters,
 					       "replaced by the active unit's lines at the next "
 					       "replication of the configuration"));
 	}
+	if (engine->config->failover.unit != unit)
+		add_unit_warning(engine->config->failover.unit, warnings);
 	(void)json_object_object_add(result, "warnings", warnings);
 	control_call_reply(call, result);
 }

@@ -64,6 +64,9 @@ struct json_object *json_trustpoint(const struct engine *engine,
  */
 bool mate_trouble(const struct engine *engine, struct why *ret_why);
 
+/* What maintenance, of either unit or of both, comes to; "": none is. */
+const char *maintenance_trouble(const struct engine *engine);
+
 /* Handlers, by file. */
 void method_show_failover(struct control_call *call, struct json_object *parameters,
 			  void *userdata);

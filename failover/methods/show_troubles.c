@@ -141,6 +141,26 @@ static void add_tracks(const struct engine *engine, struct json_object *array)
 	}
 }
 
+const char *maintenance_trouble(const struct engine *engine)
+{
+	bool is_ours = engine->fsm.flags.is_maintenance;
+	bool is_mates = engine_hears_mate(engine) && engine->mate.view.is_maintenance;
+	bool is_served = engine_is_active(engine) ||
+			 (engine_hears_mate(engine) && engine->mate.view.is_serving);
+
+	if (is_ours && is_mates)
+		return is_served ? "both units are in maintenance: if the active one is lost, "
+				   "nobody serves; end it on one (asafo maintenance off)"
+				 : "both units are in maintenance, and neither serves: asafo "
+				   "failover active, or asafo maintenance off, on one of them";
+	if (is_ours && engine_is_active(engine))
+		return "this unit is in maintenance, and serves: asafo failover standby hands over "
+		       "once the other unit is ready";
+	if (is_ours)
+		return "this unit is in maintenance: it takes over only when asked to";
+	return is_mates ? "the other unit is in maintenance: it takes over only when asked to" : "";
+}
+
 struct json_object *json_troubles(const struct engine *engine)
 {
 	struct json_object *array = json_object_new_array();
@@ -150,12 +170,7 @@ struct json_object *json_troubles(const struct engine *engine)
 	if (mate_trouble(engine, &why))
 		add_sentence(array, why.text);
 	add_suspension(engine, array);
-	if (engine->fsm.flags.is_maintenance)
-		add_sentence(array,
-			     "this unit is in maintenance: it takes over only when asked to");
-	if (engine_hears_mate(engine) && engine->mate.view.is_maintenance)
-		add_sentence(array, "the other unit is in maintenance: it takes over only when "
-				    "asked to");
+	add_sentence(array, maintenance_trouble(engine));
 	if (replication_version_trouble(engine->replication, &why))
 		add_sentence(array, why.text);
 	add_links(engine, array);

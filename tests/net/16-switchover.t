@@ -30,7 +30,7 @@ expect "no failover active does the same as failover standby" answer a no failov
 expect "(with a gap)" told '.role == "standby" and .gap_us > 0'
 ready b a
 asafo a failover active >"$files/words"
-expect "the words tell the gap, too" grep -qE 'This unit is active, after .*; nobody served for at most [0-9.]+ ms' "$files/words"
+expect "the words tell the gap, too" grep -qE 'This unit is active, after .*; the addresses moved within [0-9.]+ ms' "$files/words"
 ready a b
 
 # What the command says agrees with what a client of the failover IP sees. Two clocks' ends: the client may see less.
@@ -143,6 +143,16 @@ refused "it is not handed over to" 1 'mate is in maintenance' asafo a failover s
 refused "nor may both be in maintenance" 1 'in maintenance, too' asafo a maintenance on
 expect "it is a line of the running-config" grep -q '^failover maintenance' <(asafo b show running-config)
 expect "of this unit's only" exits 1 line_of a '^failover maintenance' 
+expect "by force they may" asafo a maintenance on --force --yes
+same "the active goes on to serve" "$(field a .state)" Active
+both_told() { asafo "$1" --json show failover | jq -e '.troubles | any(startswith("both units are in maintenance: if the active one is lost, nobody serves"))'; }
+expect "what that means is said on the active" until_true 5 both_told a
+expect "and on the standby" until_true 5 both_told b
+expect "and asked again, too" grep -q '^Note: both units are in maintenance' <(asafo a maintenance)
+expect "(the active's ends)" asafo a maintenance off
+refused "which unit it is cannot be changed while failover is on" 1 'failover is on, and this unit is the secondary' asafo b configure "failover lan unit primary"
+same "(nothing was changed)" "$(field b .unit)" secondary
+expect "the same line again is no change" asafo b configure "failover lan unit secondary"
 expect "maintenance off" asafo b maintenance off
 until_true 5 field_is a .mate.maintenance false
 expect "maintenance on on the active hands over first" answer a maintenance on

@@ -20,7 +20,7 @@ static void print_role(const struct screen *screen, struct json_object *result)
 	screen_print(screen, "This unit is %s, after %s", view_text(result, "role"),
 		     format_ms(view_number(result, "ms", 0), &ms));
 	if (gap_us > 0)
-		screen_print(screen, "; nobody served for at most %" PRId64 ".%02" PRId64 " ms",
+		screen_print(screen, "; the addresses moved within %" PRId64 ".%02" PRId64 " ms",
 			     gap_us / 1000, gap_us % 1000 / 10);
 	screen_print(screen, "\n");
 }

@@ -14,7 +14,7 @@ static int render_maintenance(const struct screen *screen, struct json_object *r
 		screen_print(screen, "This unit handed over");
 		if (gap_us > 0)
 			screen_print(screen,
-				     " (nobody served for at most %" PRId64 ".%02" PRId64 " ms)",
+				     " (the addresses moved within %" PRId64 ".%02" PRId64 " ms)",
 				     gap_us / 1000, gap_us % 1000 / 10);
 		screen_print(screen, " and is in maintenance\n");
 	} else {
@@ -22,6 +22,9 @@ static int render_maintenance(const struct screen *screen, struct json_object *r
 			     view_flag(result, "maintenance") ? "" : "not ");
 		if (view_flag(result, "mate_maintenance"))
 			screen_style(screen, SCREEN_WARN, "The other unit is in maintenance\n");
+		if (view_flag(result, "maintenance") && *view_text(result, "trouble"))
+			screen_style(screen, SCREEN_WARN, "Note: %s\n",
+				     view_text(result, "trouble"));
 	}
 	if (view_flag(result, "changed"))
 		screen_print(screen, "`asafo write-memory` keeps this beyond a restart\n");
