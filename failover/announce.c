@@ -25,6 +25,7 @@
 #define BATCH 64
 #define ARP_SIZE 28
 #define NA_SIZE 32 /* with the target's link-layer address */
+#define NS_SIZE 24 /* without: nobody's address has none */
 #define PACKET_MAX (ETH_HLEN + sizeof(struct ip6_hdr) + NA_SIZE)
 #define ETHERNET_SIZE_MIN 60
 
@@ -61,9 +62,10 @@ static void put_ethernet(struct packet *packet, const uint8_t *to, const uint8_t
 	memcpy(packet->to.sll_addr, to, ETH_ALEN);
 }
 
-/* RFC 826; RFC 5227 section 2.3: an ARP announcement is a request whose sender and target addresses
- * are one. */
-static void build_arp(struct packet *packet, const uint8_t *mac, const uint8_t *address)
+/* RFC 826. RFC 5227 section 2.3: an ARP announcement is a request whose sender and target addresses
+ * are one; a probe (section 1.1) is one that has no sender. */
+static void build_arp(struct packet *packet, const uint8_t *mac, const uint8_t *address,
+		      bool is_probe)
 {
 	static const uint8_t everyone[ETH_ALEN] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
 	uint8_t *arp = packet->bytes + ETH_HLEN;
@@ -75,7 +77,8 @@ static void build_arp(struct packet *packet, const uint8_t *mac, const uint8_t *
 	arp[5] = 4;
 	put16(arp + 6, ARPOP_REQUEST);
 	memcpy(arp + 8, mac, ETH_ALEN);
-	memcpy(arp + 14, address, 4);
+	if (!is_probe)
+		memcpy(arp + 14, address, 4);
 	memcpy(arp + 24, address, 4);
 	packet->size = ETHERNET_SIZE_MIN; /* padded with zeros */
 }
@@ -122,6 +125,32 @@ static void build_na(struct packet *packet, const uint8_t *mac, const uint8_t *a
 	packet->size = PACKET_MAX;
 }
 
+/* RFC 4861 section 4.3, RFC 4862 section 5.4.2: from ::, to the solicited-node address. */
+static void build_ns(struct packet *packet, const uint8_t *mac, const uint8_t *address)
+{
+	const uint8_t to_mac[ETH_ALEN] = {0x33, 0x33, 0xff, address[13], address[14], address[15]};
+	const uint8_t to[16] = {0xff,
+				0x02,
+				[11] = 1,
+				[12] = 0xff,
+				[13] = address[13],
+				[14] = address[14],
+				[15] = address[15]};
+	uint8_t *ip = packet->bytes + ETH_HLEN;
+	uint8_t *ns = ip + sizeof(struct ip6_hdr);
+
+	put_ethernet(packet, to_mac, mac, ETHERTYPE_IPV6);
+	ip[0] = 0x60;
+	put16(ip + 4, NS_SIZE);
+	ip[6] = IPPROTO_ICMPV6;
+	ip[7] = 255;
+	memcpy(ip + 24, to, 16);
+	ns[0] = ND_NEIGHBOR_SOLICIT;
+	memcpy(ns + 8, address, 16);
+	put16(ns + 2, icmp6_checksum(ip, ns, NS_SIZE));
+	packet->size = ETH_HLEN + sizeof(struct ip6_hdr) + NS_SIZE;
+}
+
 /* The device's index and MAC address. False if there is none, or it is not an Ethernet. */
 static bool find_device(int fd, const char *device, unsigned *ret_index, uint8_t ret_mac[ETH_ALEN])
 {
@@ -145,8 +174,8 @@ struct device {
 	bool is_usable;
 };
 
-static bool build(int fd, const struct vip_address *address, struct device *device,
-		  struct packet *ret_packet)
+static bool build(int fd, const struct vip_address *address, bool is_question,
+		  struct device *device, struct packet *ret_packet)
 {
 	if (strcmp(device->name, address->device) != 0) {
 		memcpy(device->name, address->device, sizeof(device->name));
@@ -158,7 +187,9 @@ static bool build(int fd, const struct vip_address *address, struct device *devi
 					     .sll_ifindex = (int)device->index,
 					     .sll_halen = ETH_ALEN}};
 	if (address->address.family == AF_INET)
-		build_arp(ret_packet, device->mac, address->address.bytes);
+		build_arp(ret_packet, device->mac, address->address.bytes, is_question);
+	else if (address->address.family == AF_INET6 && is_question)
+		build_ns(ret_packet, device->mac, address->address.bytes);
 	else if (address->address.family == AF_INET6)
 		build_na(ret_packet, device->mac, address->address.bytes);
 	return ret_packet->size > 0;
@@ -261,7 +292,7 @@ int announcer_start(struct announcer *announcer, const struct vip_address *addre
 	if (!announcer->packets)
 		return -ENOMEM;
 	for (size_t i = 0; i < n_addresses; i++)
-		if (build(announcer->fd, &addresses[i], &device,
+		if (build(announcer->fd, &addresses[i], false, &device,
 			  &announcer->packets[announcer->n_packets]))
 			announcer->n_packets++;
 	sent = send_all(announcer);
@@ -281,14 +312,29 @@ void announcer_stop(struct announcer *announcer)
 	announcer->round = 0;
 }
 
-void announcer_once(const struct announcer *announcer, const struct vip_address *address)
+static void send_one(const struct announcer *announcer, const struct vip_address *address,
+		     bool is_question, struct device *device)
 {
-	struct device device = {0};
 	struct packet packet;
 	ssize_t ignored = 0;
 
-	if (build(announcer->fd, address, &device, &packet))
+	if (build(announcer->fd, address, is_question, device, &packet))
 		ignored = sendto(announcer->fd, packet.bytes, packet.size, MSG_DONTWAIT,
 				 (const struct sockaddr *)&packet.to, sizeof(packet.to));
-	(void)ignored; /* the other one will say it again, and so shall we */
+	(void)ignored; /* it is said, and asked, again */
+}
+
+void announcer_once(const struct announcer *announcer, const struct vip_address *address)
+{
+	struct device device = {0};
+
+	send_one(announcer, address, false, &device);
+}
+
+void announcer_ask(const struct announcer *announcer, const struct vip_address *addresses, size_t n)
+{
+	struct device device = {0};
+
+	for (size_t i = 0; i < n; i++)
+		send_one(announcer, &addresses[i], true, &device);
 }

@@ -20,5 +20,12 @@ int announcer_start(struct announcer *announcer, const struct vip_address *addre
 		    size_t n_addresses);
 /* Says once that ADDRESS is ours, besides any series. */
 void announcer_once(const struct announcer *announcer, const struct vip_address *address);
+/*
+ * Asks once who else has these addresses of ours, in the name of nobody, so that no neighbour
+ * learns anything from it: an ARP probe (RFC 5227 section 1.1), a Neighbor Solicitation from ::
+ * (RFC 4862 section 5.4.2). Who has one says so.
+ */
+void announcer_ask(const struct announcer *announcer, const struct vip_address *addresses,
+		   size_t n);
 /* Ends a series: the addresses are no longer ours. */
 void announcer_stop(struct announcer *announcer);

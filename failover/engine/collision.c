@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/cleanup.h"
 #include "base/err.h"
 #include "base/log.h"
 #include "failover/conflict.h"
@@ -19,6 +20,11 @@
 #define SHOWN_MS 60000u
 #define LOG_MS 60000u
 #define DEFEND_MS 10000u /* DEFEND_INTERVAL */
+/* An IPv6 host answers to everybody. So it must be longer than DEFEND_MS, or the neighbours would
+ * believe it until the next time. */
+#define ASK_ROUND_S 15u
+#define ASK_MS 1000u
+#define ASK_MAX 32u /* in one turn; it goes round before SHOWN_MS is over */
 /*
  * While the roles change the two units speak for the same addresses in turn, and what was said
  * before is read after: to defend one then would take it from the mate.
@@ -123,11 +129,48 @@ static void on_claim(const struct vip_address *address, const uint8_t mac[static
 	}
 }
 
+/* The next few of the addresses, so that each has its turn within ASK_ROUND_S. */
+static void ask_next(struct engine *engine)
+{
+	struct collisions *collisions = &engine->collisions;
+	size_t n, turn;
+	const struct vip_address *held = vip_current(engine->addresses.vip, &n);
+	/* With fewer of them some turns are nobody's. */
+	size_t turns = n < ASK_ROUND_S ? ASK_ROUND_S : n;
+	size_t first = collisions->asked < turns ? collisions->asked : 0;
+
+	if (n == 0 || !has_passed(collisions->moved, SETTLE_MS))
+		return;
+	turn = (n + ASK_ROUND_S - 1) / ASK_ROUND_S;
+	turn = turn > ASK_MAX ? ASK_MAX : turn;
+	collisions->asked = first + turn;
+	for (size_t i = first; i < first + turn && i < n; i++)
+		announcer_ask(engine->addresses.announcer, &held[i], 1);
+}
+
+static int on_ask(sd_event_source *source, uint64_t usec, void *userdata)
+{
+	(void)usec;
+	ask_next(userdata);
+	return sd_event_source_set_time_relative(source, ASK_MS * 1000);
+}
+
 int collision_start(struct engine *engine)
 {
 	static const struct conflict_ops ops = {on_claim};
+	struct collisions *collisions = &engine->collisions;
+	int r = conflict_new(engine->event, &ops, engine, &collisions->conflict);
 
-	return conflict_new(engine->event, &ops, engine, &engine->collisions.conflict);
+	if (r == 0)
+		r = sd_event_add_time_relative(engine->event, &collisions->ask, CLOCK_MONOTONIC,
+					       ASK_MS * 1000, 0, on_ask, engine);
+	return r < 0 ? r : sd_event_source_set_enabled(collisions->ask, SD_EVENT_ON);
+}
+
+void collision_stop(struct engine *engine)
+{
+	engine->collisions.ask = sd_event_source_disable_unref(engine->collisions.ask);
+	conflict_free(TAKE_PTR(engine->collisions.conflict));
 }
 
 void collision_watch(struct engine *engine)

@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <systemd/sd-event.h>
 
 #include "base/monotime.h"
 #include "base/why.h"
@@ -13,7 +14,9 @@ struct engine;
 
 /*
  * Who else claims an address of this unit: logged (405001), shown under Trouble, and answered with
- * an announcement of our own, at most one each 10 s for an address (RFC 5227 section 2.4 (c)).
+ * an announcement of our own, at most one each 10 s for an address (RFC 5227 section 2.4 (c)). A
+ * host says so when it takes the address, once, and perhaps while nobody hears it; so each address
+ * is also asked for each 15 s (where there are hundreds, 32 of them each second).
  */
 #define COLLISIONS_MAX 16
 
@@ -26,6 +29,8 @@ struct collision {
 
 struct collisions {
 	struct conflict *conflict;
+	sd_event_source *ask;
+	size_t asked; /* the next one, of the addresses that are held */
 	struct collision items[COLLISIONS_MAX];
 	size_t n;
 	struct monotime moved; /* when a unit last changed its state */
@@ -33,6 +38,7 @@ struct collisions {
 
 /* Errors: -errno, -ENOMEM. */
 int collision_start(struct engine *engine);
+void collision_stop(struct engine *engine);
 /* The addresses have changed. */
 void collision_watch(struct engine *engine);
 /* This unit or its mate changed its state: addresses move now. */

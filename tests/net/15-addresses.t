@@ -135,26 +135,26 @@ expect "(on the standby, too)" until_true 5 no_device b
 expect "the failover IP answers without" until_true 5 answers $vip
 
 # ---- somebody else with the same address ----
-claim() { # claim ADDRESS: the client says that it is its own
-	lab exec client ip addr add "$1" dev eth0 nodad
-	lab exec client ip addr show dev eth0 >/dev/null
+claim() { # claim ADDRESS: the client has it, too, and says nothing
+	case $1 in *:*) lab exec client ip addr add "$1" dev eth0 nodad ;; *) lab exec client ip addr add "$1" dev eth0 ;; esac
 }
 unclaim() { lab exec client ip addr del "$1" dev eth0; }
 troubled() { asafo "$1" --json show failover | jq -e --arg t "$2 on interface outside is also claimed by $3" '.troubles | any(startswith($t))'; }
 client_mac=$(lab exec client cat /sys/class/net/eth0/address)
 unit=$(active)
-lab exec client sysctl -qw net.ipv4.conf.eth0.arp_notify=1 net.ipv6.conf.eth0.ndisc_notify=1
-for address in $vip/24 2001:db8:100::10/64; do
-	claim $address
-	lab exec client ip link set eth0 address "$client_mac" # the kernel announces what it has
-	expect "a host that claims ${address%/*} is named" until_true 10 troubled "$unit" "${address%/*}" "$client_mac"
-	unclaim $address
+lab exec client sysctl -qw net.ipv4.conf.eth0.arp_notify=0 net.ipv6.conf.eth0.ndisc_notify=0
+addresses=("$vip/24" 2001:db8:100::10/64)
+for address in "${addresses[@]}"; do claim "$address"; done
+for address in "${addresses[@]}"; do
+	expect "a host that has ${address%/*} is named, although it keeps silent" until_true 40 troubled "$unit" "${address%/*}" "$client_mac"
+	unclaim "$address"
 done
 expect "in the log, too" grep -q "ASAFO-4-405001: Received ARP response collision from $vip/$client_mac on interface outside" \
 	"/run/asafo-lab-$LAB/$unit/log"
+lab exec client sysctl -qw net.ipv4.conf.eth0.arp_notify=1
 claim 198.51.100.11/24
-lab exec client ip link set eth0 address "$client_mac"
-expect "the standby names who claims its address" until_true 10 troubled "$(mate_of "$unit")" 198.51.100.11 "$client_mac"
+lab exec client ip link set eth0 address "$client_mac" # the kernel announces what it has
+expect "the standby names who claims its address" until_true 40 troubled "$(mate_of "$unit")" 198.51.100.11 "$client_mac"
 unclaim 198.51.100.11/24
 expect "the failover IP answers again" until_true 10 answers $vip
 none_is_ours() { [ "$(asafo "$1" --json show failover | jq '[.troubles[] | select(test("is also claimed by"))] | length')" = "$2" ]; }

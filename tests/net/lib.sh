@@ -111,12 +111,15 @@ same() { # same SENTENCE A B
 		printf '#   have %s\n#   want %s\n' "$2" "$3"
 	fi
 }
-# until_true SECONDS COMMAND...: polls until it succeeds; the seconds are a bound, not a wait.
+# until_true SECONDS COMMAND...: polls until it succeeds; the seconds are a bound, not a wait. Says what the last try said.
 until_true() {
-	local end=$((SECONDS + $1 * slow))
+	local end=$((SECONDS + $1 * slow)) said
 	shift
-	while ! "$@" >/dev/null 2>&1; do
-		[ "$SECONDS" -lt "$end" ] || return 1
+	while ! said=$("$@" 2>&1); do
+		[ "$SECONDS" -lt "$end" ] || {
+			[ -z "$said" ] || printf '%s\n' "$said"
+			return 1
+		}
 		pause_short
 	done
 }

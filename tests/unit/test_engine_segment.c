@@ -76,6 +76,22 @@ static unsigned count_announcements(int segment)
 	return n;
 }
 
+/* "Who has it?", asked by nobody: RFC 5227's probe. */
+static bool was_asked(int segment)
+{
+	static const uint8_t nobody[4] = {0};
+	uint8_t frame[128];
+	ssize_t size;
+	bool found = false;
+
+	while ((size = recv(segment, frame, sizeof(frame), MSG_DONTWAIT)) > 0)
+		found = found ||
+			(size >= 42 && frame[21] == ARPOP_REQUEST &&
+			 memcmp(frame + 28, nobody, sizeof(nobody)) == 0 &&
+			 memcmp(frame + 38, claimed, sizeof(claimed)) == 0 && frame[22] != 2);
+	return found;
+}
+
 static bool is_remembered(const uint8_t *mac)
 {
 	const struct collisions *collisions = &world.engine->collisions;
@@ -150,12 +166,33 @@ static void a_flood_of_claims_is_answered_once_and_logged_a_few_times(void **sta
 	assert_int_equal(logged, 0);
 }
 
+/* A host that took the address while nobody listened, and has said nothing since. */
+static void who_else_has_an_address_is_asked_again_and_again(void **state)
+{
+	_cleanup_close_ int segment = -1;
+	uint8_t mac[6];
+
+	(void)state;
+	segment = be_active_on_the_segment();
+	mac_of(7, mac);
+	for (unsigned round = 0; round < 2; round++) {
+		/* Its turn is the first of a round; the rest of the round is not waited for. */
+		world.engine->collisions.asked = 0;
+		(void)sd_event_source_set_time_relative(world.engine->collisions.ask, 0);
+		WAIT_FOR(was_asked(segment));
+	}
+	send_claim(segment, mac);
+	WAIT_FOR(is_remembered(mac));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(
 			a_flood_of_claims_is_answered_once_and_logged_a_few_times, world_setup,
 			world_teardown),
+		cmocka_unit_test_setup_teardown(who_else_has_an_address_is_asked_again_and_again,
+						world_setup, world_teardown),
 		cmocka_unit_test_setup_teardown(a_device_of_somebody_else_is_no_reason_to_announce,
 						world_setup, world_teardown),
 	};
