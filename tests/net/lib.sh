@@ -12,9 +12,10 @@ n_ok=0 n_bad=0
 
 # A sanitizer's report on any program of a test goes to a file of its own, also where nobody looks at its output or its
 # status. The units' own go to their logs: behind their walls they make no file.
-found=$(mktemp -d "${TMPDIR:-/tmp}/asafo-found.XXXXXX") && chmod 1777 "$found"
+sanitizer_reports=$(mktemp -d "${TMPDIR:-/tmp}/asafo-reports.XXXXXX") && chmod 1777 "$sanitizer_reports" || exit 1
+readonly sanitizer_reports
 units_asan_options=${ASAN_OPTIONS-}
-export ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}log_path=$found/report:log_exe_name=1
+export ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}log_path=$sanitizer_reports/report:log_exe_name=1
 
 lab() {
 	local ASAN_OPTIONS=$ASAN_OPTIONS
@@ -38,7 +39,7 @@ reports() {
 			inside { print }
 			/^SUMMARY: |ABORTING/ { inside = 0 }' "$file"
 	done
-	for file in "$found"/*; do
+	for file in "$sanitizer_reports"/report.*; do
 		[ ! -f "$file" ] || {
 			echo "${file##*/report.} (program, process) says:"
 			cat "$file"
@@ -66,7 +67,7 @@ cleanup() {
 	done
 	[ "$n_bad" -eq 0 ] || [ -z "${ASAFO_KEEP-}" ] || keep_files
 	lab down >/dev/null 2>&1
-	rm -rf "$files" "$found"
+	rm -rf "$files" "$sanitizer_reports"
 }
 trap 'cleanup; exit 1' INT TERM HUP
 trap cleanup EXIT
