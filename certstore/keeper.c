@@ -51,6 +51,7 @@ static const struct {
 	[IPC_LOCALCA_LIST] = {keeper_on_localca_list, .is_engines = true},
 	[IPC_HISTORY_KEEP] = {keeper_on_history_keep, .is_engines = true},
 	[IPC_HISTORY_GET] = {keeper_on_history_get, .is_engines = true},
+	[IPC_PROVE] = {keeper_on_prove, .is_engines = true},
 	/* Public, and what a check of a binding needs. */
 	[IPC_CERTIFICATE] = {keeper_on_certificate, .is_engines = true, .is_fronts = true},
 	[IPC_SIGN] = {keeper_on_sign, .is_fronts = true},
@@ -87,6 +88,7 @@ static const bool engine_permitted[IPC_TYPE__MAX] = {
 	[IPC_LOCALCA_LIST] = true,
 	[IPC_HISTORY_KEEP] = true,
 	[IPC_HISTORY_GET] = true,
+	[IPC_PROVE] = true,
 	[IPC_CERTIFICATE] = true,
 };
 static const bool front_permitted[IPC_TYPE__MAX] = {[IPC_CERTIFICATE] = true, [IPC_SIGN] = true};

@@ -164,6 +164,9 @@ void keeper_on_fallback_make(struct keeper *, const struct keeper_ticket *, stru
 /* keeper_list.c */
 void keeper_on_list(struct keeper *, const struct keeper_ticket *, struct ipc_frame *,
 		    const ProtobufCMessage *);
+/* keeper_prove.c */
+void keeper_on_prove(struct keeper *, const struct keeper_ticket *, struct ipc_frame *,
+		     const ProtobufCMessage *);
 /* keeper_keys.c */
 void keeper_on_sign(struct keeper *, const struct keeper_ticket *, struct ipc_frame *,
 		    const ProtobufCMessage *);

@@ -10,6 +10,7 @@
 #include <gnutls/gnutls.h>
 #include <openssl/core_names.h>
 #include <openssl/err.h>
+#include <openssl/rand.h>
 #include <openssl/rsa.h>
 #include <string.h>
 
@@ -18,6 +19,7 @@
 
 #define SIGNATURE_MAX 2048
 #define DIGEST_INFO_SIZE 19
+#define NONCE_SIZE 32
 
 struct algorithm {
 	gnutls_sign_algorithm_t id;
@@ -263,4 +265,50 @@ int signer_sign(struct signer *signer, const uint8_t key_id[static 32], unsigned
 		is_signed = sign_message(signer, key, how, data, size, signature, &signature_size);
 	ERR_clear_error();
 	return is_signed ? buf_append(ret_signature, signature, signature_size) : ERR_CRYPTO;
+}
+
+/* ---- proof ---- */
+
+/* What a key of this kind signs with where nobody says; NULL: the message itself. */
+static const char *digest_of(EVP_PKEY *key, char name[static 32])
+{
+	if (EVP_PKEY_get_default_digest_name(key, name, 32) <= 0 || !name[0] ||
+	    strcmp(name, "UNDEF") == 0)
+		return NULL;
+	return name;
+}
+
+static int sign_and_verify(struct signer *signer, EVP_PKEY *key, EVP_PKEY *public_key)
+{
+	_cleanup_(EVP_MD_CTX_free_p) EVP_MD_CTX *sign = EVP_MD_CTX_new();
+	_cleanup_(EVP_MD_CTX_free_p) EVP_MD_CTX *verify = EVP_MD_CTX_new();
+	uint8_t nonce[NONCE_SIZE], signature[SIGNATURE_MAX];
+	size_t size = sizeof(signature);
+	char name[32];
+	const char *digest = digest_of(key, name);
+
+	if (!sign || !verify || RAND_bytes_ex(signer->library, nonce, sizeof(nonce), 0) != 1 ||
+	    EVP_DigestSignInit_ex(sign, NULL, digest, signer->library, NULL, key, NULL) != 1 ||
+	    EVP_DigestSign(sign, signature, &size, nonce, sizeof(nonce)) != 1 ||
+	    EVP_DigestVerifyInit_ex(verify, NULL, digest, signer->library, NULL, public_key,
+				    NULL) != 1)
+		return ERR_CRYPTO;
+	return EVP_DigestVerify(verify, signature, size, nonce, sizeof(nonce)) == 1
+		       ? 0
+		       : ERR_KEY_MISMATCH;
+}
+
+int signer_prove(struct signer *signer, const struct secret *pkcs8, const uint8_t *leaf,
+		 size_t leaf_size)
+{
+	_cleanup_(X509_free_p) X509 *certificate = x509_from_der(signer->library, leaf, leaf_size);
+	_cleanup_(EVP_PKEY_free_p) EVP_PKEY *key =
+		x509_key_from_pkcs8(signer->library, pkcs8->data, pkcs8->size);
+	int r = ERR_INTEGRITY;
+
+	/* The certificate's own public key judges: one that is another's proves nothing. */
+	if (key && certificate)
+		r = sign_and_verify(signer, key, X509_get0_pubkey(certificate));
+	ERR_clear_error();
+	return r;
 }

@@ -33,3 +33,10 @@ void signer_flush(struct signer *signer);
  */
 int signer_sign(struct signer *signer, const uint8_t key_id[static 32], unsigned algorithm,
 		bool is_digest, const uint8_t *data, size_t size, struct buf *ret_signature);
+/*
+ * Proof that a key is usable: signs something random with PKCS8, just unsealed and not the cache's,
+ * and verifies it with the public key of LEAF (DER). Errors: ERR_INTEGRITY (one of them is none),
+ * ERR_KEY_MISMATCH, ERR_CRYPTO.
+ */
+int signer_prove(struct signer *signer, const struct secret *pkcs8, const uint8_t *leaf,
+		 size_t leaf_size);

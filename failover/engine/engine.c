@@ -19,6 +19,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "failover/engine/health.h"
+#include "failover/methods/proof.h"
 #include "failover/methods/exec.h"
 #include "failover/conflict.h"
 #include "failover/methods/methods.h"
@@ -275,6 +276,8 @@ int engine_new(sd_event *event, const struct child_options *options, struct engi
 	if (r == 0)
 		r = methods_new(engine, &engine->methods);
 	if (r == 0)
+		r = proof_new(engine, &engine->proof);
+	if (r == 0)
 		r = engine_health_new(engine, &engine->health);
 	if (r == 0)
 		r = sd_event_add_time(event, &engine->timer, CLOCK_MONOTONIC, 0, 1, on_timer,
@@ -302,6 +305,7 @@ void engine_free(struct engine *engine)
 	ipc_channel_free(TAKE_PTR(engine->rooms.keeper));
 	reload_free(TAKE_PTR(engine->reload));
 	exec_free(engine->exec);
+	proof_free(TAKE_PTR(engine->proof));
 	hooks_free(engine->hooks);
 	pairing_free(engine->pairing);
 	replication_free(engine->replication);
@@ -322,9 +326,7 @@ void engine_free(struct engine *engine)
 	announcer_free(engine->addresses.announcer);
 	linkmon_free(engine->addresses.linkmon);
 	for (size_t i = 0; i < ENGINE_FRONTS_MAX; i++)
-		ipc_channel_free(engine->rooms.fronts[i]);
-	if (engine->rooms.report)
-		asafo__ipc__front_report__free_unpacked(engine->rooms.report, NULL);
+		engine_front_drop(engine, i);
 	child_free(engine->rooms.child);
 	config_free(engine->config);
 	buf_done(&engine->startup_text);

@@ -38,6 +38,7 @@ struct methods;
 struct hooks;
 struct engine_health;
 struct exec;
+struct proof;
 struct reload;
 
 /* A place in the replicated store's history; two equal ones are equal contents. */
@@ -88,7 +89,8 @@ struct engine_rooms {
 	struct child *child;
 	struct ipc_channel *keeper;
 	struct ipc_channel *fronts[ENGINE_FRONTS_MAX];
-	Asafo__Ipc__FrontReport *report; /* the latest of any front */
+	Asafo__Ipc__FrontReport *reports[ENGINE_FRONTS_MAX];
+	const Asafo__Ipc__FrontReport *report; /* the latest of them, or NULL */
 	struct control_server *control;
 	int control_fd; /* until the server runs */
 };
@@ -160,6 +162,7 @@ struct engine {
 	struct hooks *hooks;
 	struct engine_health *health;
 	struct exec *exec;
+	struct proof *proof; /* methods/proof.h */
 	struct reload *reload;
 	struct engine_switchover switchover;
 	struct engine_lacking lacking;
@@ -282,6 +285,10 @@ void engine_keeper_attach(struct engine *engine, int fd);
 void engine_front_attach(struct engine *engine, unsigned instance, int fd);
 void engine_fronts_configure(struct engine *engine);
 void engine_fronts_role(struct engine *engine);
+/* Forgets front INSTANCE, its channel and what it said. */
+void engine_front_drop(struct engine *engine, size_t instance);
+/* Has them shake hands with themselves anew. */
+void engine_fronts_test(struct engine *engine);
 /* Asks the keeper for its status again. */
 void engine_store_refresh(struct engine *engine);
 /* The same where the store was not usable a while ago. */

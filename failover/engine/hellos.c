@@ -20,6 +20,7 @@
 #include "failover/engine/report.h"
 #include "failover/engine/stranger.h"
 #include "failover/methods/methods.h"
+#include "failover/methods/proof.h"
 #include "failover/replication/replication.h"
 
 static void fill_sockaddr(const struct config_address *address, uint16_t port,
@@ -82,6 +83,8 @@ static void take_hello(struct engine *engine, const struct hello *hello)
 	mate->position.seq = hello->view.position.seq;
 	mate->position.lineage = hello->view.position.lineage;
 	mate->position.has_data = hello->view.position.has_data;
+	if (memcmp(mate->position.digest, hello->digest, sizeof(mate->position.digest)) != 0)
+		proof_kick(engine->proof);
 	memcpy(mate->position.digest, hello->digest, sizeof(mate->position.digest));
 	memcpy(mate->software, hello->software, sizeof(mate->software));
 	report_version(engine, hello);

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "failover/engine/engine.h"
 #include "failover/engine/health.h"
+#include "failover/methods/proof.h"
 #include "failover/replication/replication.h"
 
 #define STORE_RETRY_MS 2000
@@ -65,6 +66,7 @@ void engine_store_moved(struct engine *engine, const Asafo__Record__Position *po
 
 	engine->store.position = taken;
 	if (is_changed) {
+		proof_kick(engine->proof);
 		engine_fronts_role(engine);
 		engine_feed(engine, (struct fo_event){.type = FO_EVENT_POSITION,
 						      .position = engine_position_brief(&taken)});
@@ -262,6 +264,20 @@ static unsigned front_instance(const struct engine *engine, const struct ipc_cha
 	return i;
 }
 
+/* What is shown of a front that is gone is another's, or nothing. */
+static void forget_report(struct engine *engine, size_t instance)
+{
+	Asafo__Ipc__FrontReport *report = TAKE_PTR(engine->rooms.reports[instance]);
+
+	if (!report)
+		return;
+	if (engine->rooms.report == report)
+		engine->rooms.report = NULL;
+	for (size_t i = 0; i < ENGINE_FRONTS_MAX && !engine->rooms.report; i++)
+		engine->rooms.report = engine->rooms.reports[i];
+	asafo__ipc__front_report__free_unpacked(report, NULL);
+}
+
 static void on_front_notice(struct ipc_channel *channel, struct ipc_frame *frame,
 			    const ProtobufCMessage *body, void *userdata)
 {
@@ -280,9 +296,16 @@ static void on_front_notice(struct ipc_channel *channel, struct ipc_frame *frame
 	copy = asafo__ipc__front_report__unpack(NULL, size, packed);
 	if (!copy)
 		return;
-	if (engine->rooms.report)
-		asafo__ipc__front_report__free_unpacked(engine->rooms.report, NULL);
+	forget_report(engine, instance);
+	engine->rooms.reports[instance] = copy;
 	engine->rooms.report = copy;
+	proof_reported(engine->proof);
+}
+
+void engine_front_drop(struct engine *engine, size_t instance)
+{
+	ipc_channel_free(TAKE_PTR(engine->rooms.fronts[instance]));
+	forget_report(engine, instance);
 }
 
 static void on_front_closed(struct ipc_channel *channel, int code, void *userdata)
@@ -293,6 +316,7 @@ static void on_front_closed(struct ipc_channel *channel, int code, void *userdat
 	(void)code;
 	if (instance < ENGINE_FRONTS_MAX) {
 		engine->rooms.fronts[instance] = NULL;
+		forget_report(engine, instance);
 		service_gone(engine_health_service(engine->health), instance);
 	}
 	ipc_channel_free(channel);
@@ -334,7 +358,7 @@ void engine_front_attach(struct engine *engine, unsigned instance, int fd)
 		(void)close(fd);
 		return;
 	}
-	ipc_channel_free(TAKE_PTR(engine->rooms.fronts[instance]));
+	engine_front_drop(engine, instance);
 	r = ipc_channel_new(engine->event, fd, &ops, engine, &engine->rooms.fronts[instance]);
 	if (r < 0) {
 		log_line(LOG_ERR, "channel to front %u: %s", instance, err_text(r));
@@ -343,6 +367,11 @@ void engine_front_attach(struct engine *engine, unsigned instance, int fd)
 	service_attached(engine_health_service(engine->health), instance);
 	engine_fronts_configure(engine);
 	engine_fronts_role(engine);
+}
+
+void engine_fronts_test(struct engine *engine)
+{
+	to_fronts(engine, IPC_FRONT_TEST, NULL);
 }
 
 /* ---- the fronts' configuration ---- */

@@ -21,6 +21,7 @@
 #include "failover/engine/health.h"
 #include "failover/engine/pairing.h"
 #include "failover/engine/report.h"
+#include "failover/methods/proof.h"
 #include "failover/replication/replication.h"
 #include "failover/engine/stranger.h"
 
@@ -91,6 +92,7 @@ static void on_link_up(struct link *link, void *userdata)
 	log_line(LOG_INFO, "failover link up over %s: mate runs %s", link_way_name(link),
 		 link_mate_software(link));
 	replication_link_up(engine->replication);
+	proof_kick(engine->proof);
 }
 
 /* Lost is what was there: a unit that waits for its mate, or for its key, has lost nothing. */
@@ -296,5 +298,6 @@ void engine_apply_config(struct engine *engine, struct config *config)
 	note_lines(engine);
 	engine_try_start(engine);
 	replication_compare_versions(engine->replication);
+	proof_kick(engine->proof);
 	config_free(old);
 }

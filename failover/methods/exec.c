@@ -366,10 +366,10 @@ static int ask_mate(struct exec *exec, struct control_call *call, const char *me
 	return 0;
 }
 
-int exec_ask(struct exec *exec, const char *method, const char *peer, control_answer_fn on_answer,
-	     void *userdata, struct why *ret_why)
+int exec_ask_with(struct exec *exec, const char *method, struct json_object *parameters,
+		  const char *peer, control_answer_fn on_answer, void *userdata,
+		  struct why *ret_why)
 {
-	struct json_object *parameters = json_object_new_object();
 	struct control_call *call = NULL;
 	int r = control_call_new(json_object_get(parameters), peer, on_answer, userdata, &call);
 
@@ -378,6 +378,15 @@ int exec_ask(struct exec *exec, const char *method, const char *peer, control_an
 		if (r < 0)
 			control_call_drop(call);
 	}
+	return r;
+}
+
+int exec_ask(struct exec *exec, const char *method, const char *peer, control_answer_fn on_answer,
+	     void *userdata, struct why *ret_why)
+{
+	struct json_object *parameters = json_object_new_object();
+	int r = exec_ask_with(exec, method, parameters, peer, on_answer, userdata, ret_why);
+
 	(void)json_object_put(parameters);
 	return r;
 }

@@ -25,6 +25,10 @@ void exec_free(struct exec *exec);
  */
 int exec_ask(struct exec *exec, const char *method, const char *peer, control_answer_fn on_answer,
 	     void *userdata, struct why *ret_why);
+/* The same with PARAMETERS, an object, borrowed. */
+int exec_ask_with(struct exec *exec, const char *method, struct json_object *parameters,
+		  const char *peer, control_answer_fn on_answer, void *userdata,
+		  struct why *ret_why);
 /* The code and sentence of an answer that is an error; 0: it is none. */
 int exec_answer_error(const char *text, size_t size, struct why *ret_why);
 /* Returns false for a message that is no exec. */

@@ -29,6 +29,8 @@ static const struct control_method methods_table[] = {
 	{"asafo.ShowSsl", CONTROL_ACCESS_LOOK, method_show_ssl},
 	{"asafo.ShowRunningConfig", CONTROL_ACCESS_LOOK, method_show_running_config},
 	{"asafo.ShowStartupConfig", CONTROL_ACCESS_LOOK, method_show_startup_config},
+	{"asafo.Verify", CONTROL_ACCESS_LOOK, method_verify},
+	{"asafo.Prove", CONTROL_ACCESS_LOOK, method_prove},
 	{"asafo.ShowVersion", CONTROL_ACCESS_LOOK, method_show_version},
 	{"asafo.Healthz", CONTROL_ACCESS_LOOK, method_healthz},
 	{"asafo.Configure", CONTROL_ACCESS_CHANGE, method_configure},

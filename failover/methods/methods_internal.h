@@ -67,7 +67,12 @@ bool mate_trouble(const struct engine *engine, struct why *ret_why);
 /* What maintenance, of either unit or of both, comes to; "": none is. */
 const char *maintenance_trouble(const struct engine *engine);
 
+/* Where NAME is bound. */
+struct json_object *json_bound_to(const struct config *config, const char *name);
+
 /* Handlers, by file. */
+void method_verify(struct control_call *call, struct json_object *parameters, void *userdata);
+void method_prove(struct control_call *call, struct json_object *parameters, void *userdata);
 void method_show_failover(struct control_call *call, struct json_object *parameters,
 			  void *userdata);
 void method_show_state(struct control_call *call, struct json_object *parameters, void *userdata);

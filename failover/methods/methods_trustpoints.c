@@ -8,6 +8,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "failover/methods/methods_internal.h"
+#include "failover/methods/proof.h"
 
 /* Entries in one answer: with their PEM texts it stays well below what a reply may hold. */
 #define PAGE_SIZE 250
@@ -25,7 +26,7 @@ static const char *on_mate(const struct engine *engine, const char *name, bool i
 	return engine_knows_lacking(engine) ? "yes" : "unknown";
 }
 
-static struct json_object *bound_to(const struct config *config, const char *name)
+struct json_object *json_bound_to(const struct config *config, const char *name)
 {
 	struct json_object *array = json_object_new_array();
 
@@ -106,7 +107,8 @@ struct json_object *json_trustpoint(const struct engine *engine,
 	json_add_flag(object, "exportable", trustpoint->exportable);
 	json_add_number(object, "imported_at", trustpoint->imported_at);
 	json_add_text(object, "on_mate", on_mate(engine, trustpoint->name, is_replicated));
-	(void)json_object_object_add(object, "bound", bound_to(engine->config, trustpoint->name));
+	(void)json_object_object_add(object, "bound",
+				     json_bound_to(engine->config, trustpoint->name));
 	add_pem(object, trustpoint);
 	asafo__record__trustpoint_public__free_unpacked(trustpoint, NULL);
 	return object;
@@ -136,6 +138,7 @@ static void take_entry(struct waiting *waiting, struct json_object *array,
 	}
 	if (!waiting->is_changing)
 		json_object_object_del(entry, "pem");
+	proof_add_verdicts(waiting->engine, entry);
 	(void)json_object_array_add(array, entry);
 }
 

@@ -10,6 +10,7 @@
 #include "failover/engine/hooks.h"
 #include "failover/engine/health.h"
 #include "failover/methods/methods_internal.h"
+#include "failover/methods/proof.h"
 #include "failover/engine/stranger.h"
 #include "failover/replication/replication.h"
 
@@ -247,6 +248,7 @@ void method_show_failover(struct control_call *call, struct json_object *paramet
 	(void)json_object_object_add(result, "interfaces", json_interfaces(engine));
 	(void)json_object_object_add(result, "paths", json_paths(engine));
 	(void)json_object_object_add(result, "replication", show_replication(engine));
+	(void)json_object_object_add(result, "proof", proof_summary(engine));
 	(void)json_object_object_add(result, "hooks", show_hooks(engine));
 	(void)json_object_object_add(result, "logical_update", json_logical_update(engine));
 	control_call_reply(call, result);

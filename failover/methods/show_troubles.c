@@ -8,6 +8,7 @@
 #include "failover/engine/health.h"
 #include "failover/engine/stranger.h"
 #include "failover/methods/methods_internal.h"
+#include "failover/methods/proof.h"
 #include "failover/replication/replication.h"
 
 #define NAMED_MAX 3 /* names may be long; the rest is counted */
@@ -178,6 +179,7 @@ struct json_object *json_troubles(const struct engine *engine)
 	add_interfaces(engine, true, array);
 	add_tracks(engine, array);
 	add_sentence(array, engine->addresses.macs_why);
+	proof_add_troubles(engine, array);
 	for (size_t i = 0; collision_get(engine, i, &why); i++)
 		add_sentence(array, why.text);
 	for (size_t i = 0; clockwatch_trouble(engine, i, &why); i++)

@@ -44,6 +44,9 @@
 	" [frequency {msec <frequency-ms:number(100,60000)>|<frequency-s:number(1,3600)>}]"        \
 	" [timeout <timeout:number(10,60000)>]"
 #define TRACK_COUNTS " [down <down:number(1,100)>] [up <up:number(1,100)>]"
+#define NAMES                                                                                      \
+	" [<name> [<name2:name> [<name3:name> [<name4:name> [<name5:name> [<name6:name>"           \
+	" [<name7:name> [<name8:name>]]]]]]]]"
 #define BINDING "<trustpoint:name> [<interface:name>] [domain <domain:fqdn>]"
 
 static const struct command_row table[] = {
@@ -276,6 +279,9 @@ static const struct command_row table[] = {
 	     "Show the state of both units in the words of IOS"),
 	EXEC(LOOK, CHECK, "check [--json]", "asafo.ShowFailover",
 	     "Say in one line, and by the exit code, whether the pair is well: for monitoring"),
+	EXEC(LOOK, VERIFY, "verify" NAMES " [--json]", "asafo.Verify",
+	     "Prove now, on both units, that trustpoints are there, that their keys sign, and that "
+	     "clients get them: for cron; all of them where none is named"),
 	EXEC(LOOK, SHOW_MONITOR_INTERFACE, "show monitor-interface [--json]",
 	     "asafo.ShowMonitorInterface", "Show the interfaces of both units and how they are"),
 	EXEC(LOOK, SHOW_TRACK, "show track [<number:number(1,500)>] [--json]", "asafo.ShowTrack",

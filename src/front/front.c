@@ -318,16 +318,18 @@ static int report_send(struct front *front)
 		r = listeners_report(front->listeners, report);
 	if (r == 0)
 		r = report_add_served(report, front->snapshot, front->cache, (int64_t)time(NULL));
-	if (r == 0)
-		r = selftest_report(front->selftest, report);
 	if (r < 0)
 		return r;
 	message = report_message(report);
+	/* Without the times of tests, which are never the same twice. */
+	served_log(front, message);
+	r = selftest_report(front->selftest, report);
+	if (r < 0)
+		return r;
 	message->generation = front->snapshot->generation;
 	message->connections = front->counters.connections;
 	message->handshakes = front->counters.handshakes;
 	message->handshake_failures = front->counters.handshake_failures;
-	served_log(front, message);
 	return front->engine
 		       ? ipc_channel_send(front->engine, IPC_FRONT_REPORT, &message->base, NULL, 0)
 		       : 0;
@@ -443,6 +445,13 @@ static void role_forget(struct front *front)
 	text_take(front->unit.state, sizeof(front->unit.state), "");
 }
 
+/* Somebody wants to know now. */
+static void test_anew(struct front *front)
+{
+	if (front->snapshot)
+		selftest_restart(front->selftest, front->snapshot);
+}
+
 static void on_engine_request(struct ipc_channel *channel, struct ipc_frame *frame,
 			      const ProtobufCMessage *body, void *userdata)
 {
@@ -451,6 +460,8 @@ static void on_engine_request(struct ipc_channel *channel, struct ipc_frame *fra
 		config_apply(userdata, (const Asafo__Ipc__FrontConfig *)body);
 	else if (frame->type == IPC_FRONT_ROLE)
 		role_apply(userdata, (const Asafo__Ipc__FrontRole *)body);
+	else if (frame->type == IPC_FRONT_TEST)
+		test_anew(userdata);
 }
 
 static void on_engine_closed(struct ipc_channel *channel, int code, void *userdata)
@@ -468,7 +479,7 @@ static void on_engine_closed(struct ipc_channel *channel, int code, void *userda
 int front_peer_set(struct front *front, enum ipc_peer peer, int fd)
 {
 	static const bool permitted[IPC_TYPE__MAX] = {
-		[IPC_FRONT_CONFIG] = true, [IPC_FRONT_ROLE] = true};
+		[IPC_FRONT_CONFIG] = true, [IPC_FRONT_ROLE] = true, [IPC_FRONT_TEST] = true};
 	static const struct ipc_channel_ops ops = {permitted, on_engine_request, on_engine_closed};
 	int r;
 

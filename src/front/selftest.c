@@ -14,12 +14,15 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "base/monotime.h"
 
 #define TICK_MS 500
-#define KEEPER_MS 1400	   /* without a sign of life */
-#define TICKS_PER_TEST 4   /* while all is well */
-#define TESTS_PER_TICK 4   /* after a change */
-#define FAILURES 2	   /* in a row: a keeper that restarts is no reason yet */
+#define KEEPER_MS 1400	 /* without a sign of life */
+#define TICKS_PER_TEST 4 /* while all is well */
+#define TESTS_PER_TICK 4 /* after a change */
+#define TURN_MS 100	 /* no further test in this turn */
+#define FAILURES 2	 /* in a row: a keeper that restarts is no reason yet */
+#define NONE SIZE_MAX
 #define TURNS_MAX 64	   /* of the two ends in a handshake */
 #define BUFFER_MAX 131072u /* of bytes that wait for the other end */
 
@@ -32,7 +35,18 @@ struct selftest {
 	void *userdata;
 	size_t next;	/* target */
 	size_t pending; /* targets that were not tested since the last change */
+	size_t failing; /* target that failed, tried first until it is well; NONE */
 	uint64_t ticks, tests;
+	int code;
+	struct why why;
+	struct outcome *outcomes; /* of each target that was tested since the last change */
+	size_t n_outcomes, n_allocated;
+};
+
+/* What the last test of a target came to. */
+struct outcome {
+	size_t target;
+	int64_t at;	   /* seconds since 1970 */
 	unsigned failures; /* in a row */
 	int code;
 	struct why why;
@@ -258,31 +272,104 @@ static void set_result(struct selftest *selftest, int code, const char *text)
 		selftest->on_change(selftest->userdata);
 }
 
-/* A target that failed stays the next one. */
-static void test_next(struct selftest *selftest)
+static struct outcome *outcome_find(const struct selftest *selftest, size_t index)
+{
+	for (size_t i = 0; i < selftest->n_outcomes; i++) {
+		if (selftest->outcomes[i].target == index)
+			return &selftest->outcomes[i];
+	}
+	return NULL;
+}
+
+/* NULL without memory, or beyond what a report holds. */
+static struct outcome *outcome_get(struct selftest *selftest, size_t index)
+{
+	struct outcome *outcome = outcome_find(selftest, index), *more;
+	size_t n = selftest->n_allocated ? 2 * selftest->n_allocated : 8;
+
+	if (outcome)
+		return outcome;
+	if (selftest->n_outcomes == REPORT_SERVED_MAX)
+		return NULL;
+	if (selftest->n_outcomes == selftest->n_allocated) {
+		more = reallocarray(selftest->outcomes, n, sizeof(*more));
+		if (!more)
+			return NULL;
+		selftest->outcomes = more;
+		selftest->n_allocated = n;
+	}
+	outcome = &selftest->outcomes[selftest->n_outcomes++];
+	*outcome = (struct outcome){.target = index};
+	return outcome;
+}
+
+/* Whoever waits for the proof of a binding is told of its first one, and of each other end. */
+static void note_outcome(struct selftest *selftest, size_t index, int code, const struct why *why)
+{
+	struct outcome *outcome = outcome_get(selftest, index);
+	bool is_news = !outcome || outcome->at == 0 || (code < 0) != (outcome->code < 0);
+
+	if (!outcome)
+		return;
+	outcome->at = (int64_t)time(NULL);
+	outcome->failures = code < 0 ? outcome->failures + 1 : 0;
+	outcome->code = code;
+	outcome->why = *why;
+	if (is_news)
+		selftest->on_change(selftest->userdata);
+}
+
+/* Another target that failed, when this one is well; NONE. */
+static size_t find_failing(const struct selftest *selftest)
+{
+	for (size_t i = 0; i < selftest->n_outcomes; i++) {
+		if (selftest->outcomes[i].code < 0)
+			return selftest->outcomes[i].target;
+	}
+	return NONE;
+}
+
+static void judge(struct selftest *selftest, const struct target *target, int code,
+		  const struct why *why, unsigned failures)
+{
+	char text[WHY_TEXT_MAX];
+
+	if (selftest->failing == NONE) {
+		if (selftest->tests > 0)
+			set_result(selftest, 0, "");
+	} else if (code < 0 && failures >= FAILURES) {
+		(void)snprintf(text, sizeof(text), "interface %s, %s: the handshake failed: %.150s",
+			       target->interface, target->domain[0] ? target->domain : "any name",
+			       why->text);
+		set_result(selftest, code, text);
+	}
+}
+
+/* Returns false where INDEX is no target. */
+static bool test_target(struct selftest *selftest, size_t index)
 {
 	struct target target;
 	struct why why = {""};
-	char text[WHY_TEXT_MAX];
-	int r = 0;
+	const struct outcome *outcome;
+	int r;
 
+	if (!get_target(selftest, index, &target))
+		return false;
+	selftest->tests++;
+	r = test(selftest, &target, &why);
+	note_outcome(selftest, index, r, &why);
+	outcome = outcome_find(selftest, index);
+	selftest->failing = r < 0 && selftest->failing == NONE ? index : selftest->failing;
+	if (r == 0 && selftest->failing == index)
+		selftest->failing = find_failing(selftest);
+	judge(selftest, &target, r, &why, outcome ? outcome->failures : FAILURES);
+	return true;
+}
+
+static void test_next(struct selftest *selftest)
+{
 	skip(selftest);
-	if (get_target(selftest, selftest->next, &target)) {
-		selftest->tests++;
-		r = test(selftest, &target, &why);
-	}
-	selftest->failures = r < 0 ? selftest->failures + 1 : 0;
-	if (r < 0 && selftest->failures < FAILURES)
-		return;
-	if (r < 0) {
-		(void)snprintf(text, sizeof(text), "interface %s, %s: the handshake failed: %.150s",
-			       target.interface, target.domain[0] ? target.domain : "any name",
-			       why.text);
-		set_result(selftest, r, text);
-		return;
-	}
-	if (selftest->tests > 0)
-		set_result(selftest, 0, "");
+	(void)test_target(selftest, selftest->next);
 	selftest->next = (selftest->next + 1) % count_targets(selftest);
 	selftest->pending -= selftest->pending > 0;
 }
@@ -291,6 +378,7 @@ static void tick(struct selftest *selftest)
 {
 	uint64_t silent_ms = trustcache_probe(selftest->cache);
 	bool is_due = ++selftest->ticks % TICKS_PER_TEST == 0;
+	struct monotime begun_at = monotime_now();
 
 	if (count_targets(selftest) == 0) {
 		set_result(selftest, 0, "");
@@ -302,13 +390,17 @@ static void tick(struct selftest *selftest)
 	}
 	if (silent_ms >= TICK_MS || trustcache_is_loading(selftest->cache))
 		return;
+	/* One that failed is tried in each turn; the others are not put off for it, unless it
+	 * keeps the loop waiting. */
+	if (selftest->failing != NONE && !test_target(selftest, selftest->failing))
+		selftest->failing = find_failing(selftest);
 	for (int i = 0; i < TESTS_PER_TICK; i++) {
-		if (selftest->pending == 0 && selftest->code == 0 && selftest->failures == 0 &&
+		if (monotime_since(monotime_now(), begun_at) >= TURN_MS * MONOTIME_NS_PER_MS)
+			return;
+		if (selftest->pending == 0 && !(selftest->code < 0 && selftest->failing == NONE) &&
 		    !(is_due && i == 0))
 			return;
 		test_next(selftest);
-		if (selftest->code < 0 || selftest->failures > 0)
-			return;
 	}
 }
 
@@ -324,17 +416,54 @@ void selftest_restart(struct selftest *selftest, const struct snapshot *snapshot
 {
 	selftest->snapshot = snapshot;
 	selftest->next = 0;
+	selftest->failing = NONE;
+	selftest->n_outcomes = 0;
 	selftest->pending = count_targets(selftest);
+}
+
+/* Of this interface and domain. */
+static const struct outcome *outcome_of(const struct selftest *selftest,
+					const Asafo__Ipc__FrontServed *served)
+{
+	struct target target;
+
+	for (size_t i = 0; i < selftest->n_outcomes; i++) {
+		if (get_target(selftest, selftest->outcomes[i].target, &target) &&
+		    strcmp(target.interface, served->interface) == 0 &&
+		    strcmp(target.domain, served->domain) == 0)
+			return &selftest->outcomes[i];
+	}
+	return NULL;
+}
+
+static int report_outcomes(const struct selftest *selftest, Asafo__Ipc__FrontReport *message)
+{
+	for (size_t i = 0; i < message->n_served; i++) {
+		const struct outcome *outcome = outcome_of(selftest, message->served[i]);
+		char *why = outcome && outcome->code < 0 ? strdup(outcome->why.text) : NULL;
+
+		if (!outcome)
+			continue;
+		if (outcome->code < 0 && !why)
+			return -ENOMEM;
+		message->served[i]->tested_at = outcome->at;
+		message->served[i]->test_code = outcome->code;
+		if (why)
+			message->served[i]->test_why = why;
+	}
+	return 0;
 }
 
 int selftest_report(const struct selftest *selftest, struct report *report)
 {
 	Asafo__Ipc__FrontReport *message = report_message(report);
 
+	int r = report_outcomes(selftest, message);
+
 	message->self_test_code = selftest->code;
 	message->self_tests = selftest->tests;
-	if (selftest->code == 0)
-		return 0;
+	if (r < 0 || selftest->code == 0)
+		return r;
 	message->self_test_why = strdup(selftest->why.text);
 	if (message->self_test_why)
 		return 0;
@@ -350,8 +479,11 @@ int selftest_new(sd_event *event, const struct tls *tls, struct trustcache *cach
 
 	if (!selftest)
 		return -ENOMEM;
-	*selftest = (struct selftest){
-		.tls = tls, .cache = cache, .on_change = on_change, .userdata = userdata};
+	*selftest = (struct selftest){.tls = tls,
+				      .cache = cache,
+				      .failing = NONE,
+				      .on_change = on_change,
+				      .userdata = userdata};
 	r = sd_event_add_time_relative(event, &selftest->timer, CLOCK_MONOTONIC, TICK_MS * 1000u,
 				       10000, on_timer, selftest);
 	if (r < 0) {
@@ -367,5 +499,6 @@ void selftest_free(struct selftest *selftest)
 	if (!selftest)
 		return;
 	selftest->timer = sd_event_source_disable_unref(selftest->timer);
+	free(selftest->outcomes);
 	free(selftest);
 }

@@ -57,6 +57,8 @@ static const struct {
 	[IPC_FRONT_ROLE] = {"front-role", BODY(front_role), NULL},
 	[IPC_FRONT_REPORT] = {"front-report", BODY(front_report), NULL},
 	[IPC_RELOAD] = {"reload", NULL, NULL},
+	[IPC_PROVE] = {"prove", BODY(prove), BODY(prove_reply)},
+	[IPC_FRONT_TEST] = {"front-test", NULL, NULL},
 	[IPC_RUNNER_EXEC] = {"runner-exec", BODY(runner_exec), BODY(runner_result)},
 };
 

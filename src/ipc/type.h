@@ -59,6 +59,10 @@ enum ipc_type {
 	IPC_RUNNER_EXEC,
 	/* engine -> supervisor */
 	IPC_RELOAD, /* stop in an orderly way, then begin again */
+	/* engine -> keeper */
+	IPC_PROVE,
+	/* engine -> front */
+	IPC_FRONT_TEST,
 	IPC_TYPE__MAX,
 };
 

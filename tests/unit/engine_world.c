@@ -126,6 +126,16 @@ static void reply_list(const struct world_held *held, Asafo__Ipc__Status *status
 	reply(held, &message.base);
 }
 
+/* It holds nothing that could be proven. */
+static void reply_prove(const struct world_held *held, Asafo__Ipc__Status *status)
+{
+	Asafo__Ipc__ProveReply message = ASAFO__IPC__PROVE_REPLY__INIT;
+
+	message.status = status;
+	message.is_last = true;
+	reply(held, &message.base);
+}
+
 static void answer(const struct world_held *held, int code)
 {
 	Asafo__Ipc__StatusReply plain = ASAFO__IPC__STATUS_REPLY__INIT;
@@ -149,6 +159,8 @@ static void answer(const struct world_held *held, int code)
 		reply_list(held, &status);
 	else if (held->type == IPC_IMPORT)
 		reply_import(held, &status);
+	else if (held->type == IPC_PROVE)
+		reply_prove(held, &status);
 	else
 		reply(held, &plain.base);
 }
@@ -277,52 +289,6 @@ static void on_mate_down(struct link *link, int code, const char *why, void *use
 	(void)why;
 	(void)userdata;
 	world.mate.n_downs++;
-}
-
-/* Nearly every message begins with its id. */
-static void take_answer(struct world_mate *mate, const Asafo__Wire__ExecReply *reply)
-{
-	static const char error[] = "{\"error\"";
-
-	if (reply->has_more)
-		return;
-	mate->answers++;
-	mate->refusals += reply->text.len > strlen(error) &&
-			  memcmp(reply->text.data, error, strlen(error)) == 0;
-	(void)snprintf(mate->answer, sizeof(mate->answer), "%.*s", (int)reply->text.len,
-		       (const char *)reply->text.data);
-}
-
-void world_mate_takes(const Asafo__Wire__Link *message)
-{
-	struct world_mate *mate = &world.mate;
-
-	if (message->body_case == ASAFO__WIRE__LINK__BODY_HISTORY) {
-		mate->histories++;
-		mate->history_id = message->history->id;
-		mate->history_rows = message->history->n_rows;
-		return;
-	}
-	if (message->body_case == ASAFO__WIRE__LINK__BODY_HISTORY_REQUEST) {
-		mate->history_requests++;
-		mate->history_id = message->history_request->id;
-		return;
-	}
-	if (message->body_case == ASAFO__WIRE__LINK__BODY_EXEC_REPLY) {
-		take_answer(mate, message->exec_reply);
-		return;
-	}
-	assert_true((size_t)message->body_case < ARRAY_SIZE(mate->n_messages));
-	mate->n_messages[message->body_case]++;
-	mate->last_id[message->body_case] = message->sync_start->id;
-	if (message->body_case == ASAFO__WIRE__LINK__BODY_SYNC_RESULT)
-		mate->last_code = message->sync_result->code;
-	if (message->body_case == ASAFO__WIRE__LINK__BODY_COMMAND_RESULT)
-		mate->last_code = message->command_result->code;
-	if (message->body_case == ASAFO__WIRE__LINK__BODY_COMMAND)
-		(void)snprintf(mate->last_text, sizeof(mate->last_text), "%.*s",
-			       (int)message->command->text.len,
-			       (const char *)message->command->text.data);
 }
 
 static void on_mate_message(struct link *link, const Asafo__Wire__Link *message, void *userdata)

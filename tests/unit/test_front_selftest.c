@@ -32,6 +32,46 @@ static bool has_failed(const Asafo__Ipc__FrontReport *report)
 	       strstr(report->self_test_why, "the handshake failed");
 }
 
+static bool is_each_proven(const Asafo__Ipc__FrontReport *report)
+{
+	for (size_t i = 0; i < report->n_served; i++) {
+		if (report->served[i]->tested_at == 0 || report->served[i]->test_code < 0)
+			return false;
+	}
+	return report->n_served == 2;
+}
+
+static bool is_nothing_proven(const Asafo__Ipc__FrontReport *report)
+{
+	for (size_t i = 0; i < report->n_served; i++) {
+		if (report->served[i]->test_code == 0)
+			return false;
+	}
+	return report->n_served == 2;
+}
+
+static void each_binding_has_its_own_proof_and_its_time(void **state)
+{
+	struct harness harness;
+	struct harness_config config = {
+		.interfaces = {"outside"},
+		.bindings = {{"vpn", "outside", ""}, {"vpn", "", "*.example.net"}}};
+
+	(void)state;
+	harness_start(&harness, NULL, &front_limits_default);
+	harness_trustpoint_make(&harness, "", GNUTLS_PK_ECDSA);
+	harness_trustpoint_make(&harness, "vpn", GNUTLS_PK_ECDSA);
+	config.ports[0] = harness.port;
+	harness_configure(&harness, &config);
+	harness_wait_report(&harness, is_each_proven);
+	/* One that fails does not put off the other. */
+	harness_keeper_mute(&harness, true);
+	harness_wait_report(&harness, is_nothing_proven);
+	harness_keeper_mute(&harness, false);
+	harness_wait_report(&harness, is_each_proven);
+	harness_stop(&harness);
+}
+
 static void every_kind_of_key_shakes_hands_with_itself(void **state)
 {
 	static const gnutls_pk_algorithm_t algorithms[] = {GNUTLS_PK_RSA, GNUTLS_PK_ECDSA,
@@ -109,6 +149,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_kind_of_key_shakes_hands_with_itself),
 		cmocka_unit_test(each_domain_is_tried),
+		cmocka_unit_test(each_binding_has_its_own_proof_and_its_time),
 		cmocka_unit_test(many_addresses_and_bindings_do_not_put_off_the_next_test),
 		cmocka_unit_test(
 			a_keeper_that_does_not_sign_fails_the_test_and_one_that_does_again_passes_it),

@@ -29,31 +29,34 @@ static bool append(struct json_object *whole, struct json_object *page, const ch
 	return true;
 }
 
-static struct json_object *parameters_of(const struct grammar_match *match, const char *after)
+/* What is asked for of each page, and where this one begins. */
+static struct json_object *parameters_of(struct json_object *base, const char *after)
 {
 	_cleanup_(json_put) struct json_object *parameters = json_object_new_object();
-	const char *name = cli_word(match, "name");
 
-	if (name && !cli_set(parameters, "name", json_object_new_string(name)))
-		return NULL;
+	json_object_object_foreach(base, name, value)
+	{
+		if (!cli_set(parameters, name, json_object_get(value)))
+			return NULL;
+	}
 	if (after && !cli_set(parameters, "after", json_object_new_string(after)))
 		return NULL;
 	return TAKE_PTR(parameters);
 }
 
-static int collect(struct cli *cli, const struct grammar_match *match, const char *list,
-		   struct json_object **ret_whole)
+int pages_collect(struct cli *cli, const char *method, struct json_object *parameters,
+		  const char *list, struct json_object **ret_whole)
 {
 	_cleanup_(json_put) struct json_object *whole = NULL;
 	_cleanup_free_ char *after = NULL;
 
 	do {
 		_cleanup_(json_put) struct json_object *page = NULL;
-		int code =
-			cli_call(cli,
-				 &(struct cli_request){.method = match->row->method,
-						       .parameters = parameters_of(match, after)},
-				 &page);
+		int code = cli_call(
+			cli,
+			&(struct cli_request){.method = method,
+					      .parameters = parameters_of(parameters, after)},
+			&page);
 		const char *next = view_text(page, "next");
 
 		if (code)
@@ -70,6 +73,7 @@ static int collect(struct cli *cli, const struct grammar_match *match, const cha
 			whole = TAKE_PTR(page);
 		else if (!append(whole, page, list))
 			return cli_fail(cli, CLI_FAILED, "out of memory");
+		json_object_object_del(parameters, "now");
 	} while (after);
 	*ret_whole = TAKE_PTR(whole);
 	return CLI_OK;
@@ -79,8 +83,13 @@ int pages_show(struct cli *cli, const struct grammar_match *match, const char *l
 	       int (*render)(const struct screen *screen, struct json_object *result))
 {
 	_cleanup_(json_put) struct json_object *whole = NULL;
-	int code = collect(cli, match, list, &whole);
+	_cleanup_(json_put) struct json_object *parameters = json_object_new_object();
+	const char *name = cli_word(match, "name");
+	int code;
 
+	if (name && !cli_set(parameters, "name", json_object_new_string(name)))
+		return cli_fail(cli, CLI_FAILED, "out of memory");
+	code = pages_collect(cli, match->row->method, parameters, list, &whole);
 	if (code)
 		return code;
 	if (cli->is_json)

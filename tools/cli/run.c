@@ -40,6 +40,7 @@ static const struct {
 	{COMMAND_SHOW_STATISTICS, verb_show_statistics},
 	{COMMAND_SHOW_REDUNDANCY, verb_show_redundancy},
 	{COMMAND_CHECK, verb_check},
+	{COMMAND_VERIFY, verb_verify},
 	{COMMAND_SHOW_MONITOR_INTERFACE, verb_show_monitor_interface},
 	{COMMAND_SHOW_TRACK, verb_show_track},
 	{COMMAND_SHOW_TRUSTPOINTS, verb_show_trustpoints},

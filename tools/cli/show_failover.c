@@ -256,6 +256,36 @@ static void print_lacks(const struct screen *screen, struct json_object *result)
 		print_lacking(screen, mate, lacks);
 }
 
+/* Whether keys open and sign, on both units; of which time that is. */
+static void print_proof(const struct screen *screen, struct json_object *proof)
+{
+	int64_t n = view_number(proof, "trustpoints", 0);
+	int64_t replicated = view_number(proof, "replicated", 0);
+	int64_t ended_at = view_number(proof, "ended_at", 0);
+	struct format_text at;
+
+	if (!proof || (n == 0 && ended_at > 0))
+		return;
+	screen_print(screen, "        Proof: ");
+	if (ended_at <= 0) {
+		screen_style(screen, SCREEN_WARN, "not over everything yet\n");
+		return;
+	}
+	screen_style(screen, view_number(proof, "usable", 0) == n ? SCREEN_GOOD : SCREEN_BAD,
+		     "%" PRId64 " of %" PRId64 " usable here", view_number(proof, "usable", 0), n);
+	if (view_flag(proof, "mate_asked"))
+		screen_style(screen,
+			     view_number(proof, "mate_usable", 0) == replicated ? SCREEN_GOOD
+										: SCREEN_BAD,
+			     "; on the other host %" PRId64 " of %" PRId64 " present, %" PRId64
+			     " usable",
+			     view_number(proof, "mate_present", 0), replicated,
+			     view_number(proof, "mate_usable", 0));
+	else
+		screen_style(screen, SCREEN_WARN, "; the other host could not be asked");
+	screen_print(screen, " (%s)\n", format_time(ended_at, &at));
+}
+
 static void print_replication(const struct screen *screen, struct json_object *result)
 {
 	struct json_object *replication = view_object(result, "replication");
@@ -270,6 +300,7 @@ static void print_replication(const struct screen *screen, struct json_object *r
 		     *why ? " (" : "", why, *why ? ")" : "", view_number(replication, "queue", 0));
 	print_lacks(screen, result);
 	print_last_replication(screen, view_object(replication, "last"));
+	print_proof(screen, view_object(result, "proof"));
 	screen_print(screen, "        This host:  ");
 	identity_print_position(screen, view_object(result, "position"));
 	screen_print(screen, "\n        Other host: ");

@@ -21,6 +21,26 @@ static enum screen_style mate_style(const char *on_mate)
 	return strcmp(on_mate, "no") == 0 ? SCREEN_BAD : SCREEN_WARN;
 }
 
+/* "yes/yes": this unit's verdict and the mate's. A daemon that tells none has none. */
+static void add_proof(struct table *table, struct json_object *trustpoint, const char *what)
+{
+	const char *here = view_text(view_object(view_object(trustpoint, "this"), what), "state");
+	const char *mate = view_text(view_object(view_object(trustpoint, "mate"), what), "state");
+	bool is_none = strcmp(here, "none") == 0 && strcmp(mate, "none") == 0;
+	bool is_bad = strcmp(here, "no") == 0 || strcmp(mate, "no") == 0;
+	bool is_known = strcmp(here, "unknown") != 0 && strcmp(mate, "unknown") != 0;
+
+	if (!*here || is_none)
+		table_cell(table, SCREEN_PLAIN, "%s", "");
+	else
+		table_cell(table,
+			   is_bad     ? SCREEN_BAD
+			   : is_known ? SCREEN_GOOD
+				      : SCREEN_WARN,
+			   "%s/%s", strcmp(here, "none") == 0 ? "-" : here,
+			   strcmp(mate, "none") == 0 ? "-" : mate);
+}
+
 /* "CN=vpn.example.org,O=Example" -> "vpn.example.org": a table has room for the name only. */
 static const char *common_name(const char *subject, struct format_text *ret_text)
 {
@@ -53,6 +73,8 @@ static int add_row(struct table *table, const struct screen *screen, struct json
 	table_cell(table, SCREEN_PLAIN, "%s", identity_origin(trustpoint));
 	table_cell(table, is_home ? SCREEN_PLAIN : mate_style(on_mate), "%s",
 		   is_home ? "kept here" : on_mate);
+	add_proof(table, trustpoint, "usable");
+	add_proof(table, trustpoint, "served");
 	table_cell(table, SCREEN_PLAIN, "%s", buf_text(&bound));
 	return 0;
 }
@@ -79,7 +101,8 @@ int render_trustpoints(const struct screen *screen, struct json_object *result)
 		{"TRUSTPOINT", false, false, 0}, {"GEN", true, false, 1},
 		{"SUBJECT", false, true, 2},	 {"VALID UNTIL", false, false, 0},
 		{"SHA-256", false, true, 4},	 {"ORIGIN", false, true, 3},
-		{"ON MATE", false, false, 0},	 {"BOUND", false, true, 0}};
+		{"ON MATE", false, false, 0},	 {"USABLE", false, false, 5},
+		{"SERVED", false, false, 6},	 {"BOUND", false, true, 0}};
 	_cleanup_(table_free_p) struct table *table = NULL;
 	int error;
 

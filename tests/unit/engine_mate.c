@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the test's mate remembers of the messages that the engine sends it. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/cleanup.h"
+#include "tests/unit/engine_world.h"
+
+/* Nearly every message begins with its id. */
+static void take_answer(struct world_mate *mate, const Asafo__Wire__ExecReply *reply)
+{
+	static const char error[] = "{\"error\"";
+
+	if (reply->has_more)
+		return;
+	mate->answers++;
+	mate->refusals += reply->text.len > strlen(error) &&
+			  memcmp(reply->text.data, error, strlen(error)) == 0;
+	(void)snprintf(mate->answer, sizeof(mate->answer), "%.*s", (int)reply->text.len,
+		       (const char *)reply->text.data);
+}
+
+void world_mate_takes(const Asafo__Wire__Link *message)
+{
+	struct world_mate *mate = &world.mate;
+
+	if (message->body_case == ASAFO__WIRE__LINK__BODY_HISTORY) {
+		mate->histories++;
+		mate->history_id = message->history->id;
+		mate->history_rows = message->history->n_rows;
+		return;
+	}
+	if (message->body_case == ASAFO__WIRE__LINK__BODY_HISTORY_REQUEST) {
+		mate->history_requests++;
+		mate->history_id = message->history_request->id;
+		return;
+	}
+	if (message->body_case == ASAFO__WIRE__LINK__BODY_EXEC_REPLY) {
+		take_answer(mate, message->exec_reply);
+		return;
+	}
+	/* The proof's, which this mate does not know of. */
+	if (message->body_case == ASAFO__WIRE__LINK__BODY_EXEC)
+		return;
+	assert_true((size_t)message->body_case < ARRAY_SIZE(mate->n_messages));
+	mate->n_messages[message->body_case]++;
+	mate->last_id[message->body_case] = message->sync_start->id;
+	if (message->body_case == ASAFO__WIRE__LINK__BODY_SYNC_RESULT)
+		mate->last_code = message->sync_result->code;
+	if (message->body_case == ASAFO__WIRE__LINK__BODY_COMMAND_RESULT)
+		mate->last_code = message->command_result->code;
+	if (message->body_case == ASAFO__WIRE__LINK__BODY_COMMAND)
+		(void)snprintf(mate->last_text, sizeof(mate->last_text), "%.*s",
+			       (int)message->command->text.len,
+			       (const char *)message->command->text.data);
+}
