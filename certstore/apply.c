@@ -31,8 +31,10 @@ int apply_begin(struct store_replica *replica, struct apply *ret_apply)
 	struct apply *apply = ret_apply;
 	int r;
 
-	*apply = (struct apply){.replica = replica, .position = replica->position};
-	r = store_code(mdb_txn_begin(replica->env, NULL, 0, &apply->txn));
+	*apply = (struct apply){.replica = replica,
+				.position = replica->position,
+				.trustpoints = replica->trustpoints};
+	r = store_write_begin(replica, &apply->txn);
 	if (r < 0) {
 		apply->txn = NULL;
 		return r;
@@ -106,6 +108,7 @@ static int forget_old(struct apply *apply, MDB_val *key, bool *ret_is_present)
 		return ERR_STORE;
 	digest_subtract(apply->position.digest, old.mv_data);
 	apply->position.count--;
+	apply->trustpoints -= store_key_is_trustpoint(key->mv_data, key->mv_size);
 	return 0;
 }
 
@@ -153,6 +156,7 @@ int apply_item(struct apply *apply, const char *key, size_t key_size, const uint
 	if (value) {
 		digest_add(apply->position.digest, digest);
 		apply->position.count++;
+		apply->trustpoints += store_key_is_trustpoint(key, key_size);
 	}
 	return remember_key(apply, key, key_size);
 }
@@ -178,10 +182,12 @@ int apply_commit(struct apply *apply, uint64_t term, uint64_t seq, uint64_t line
 	/* Cursors of a write transaction end with it. */
 	apply->items = NULL;
 	apply->digests = NULL;
-	r = store_write_code(apply->replica, mdb_txn_commit(TAKE_PTR(apply->txn)));
-	if (r == 0)
-		apply->replica->position = apply->position;
-	return r;
+	r = store_write_commit(apply->replica, TAKE_PTR(apply->txn));
+	if (r < 0)
+		return r;
+	apply->replica->position = apply->position;
+	apply->replica->trustpoints = apply->trustpoints;
+	return 0;
 }
 
 void apply_done(struct apply *apply)

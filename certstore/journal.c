@@ -33,13 +33,14 @@ static int key_decode(const MDB_val *key, uint64_t *ret_term, uint64_t *ret_seq)
 	return 0;
 }
 
-int journal_drop(const struct store_replica *replica, MDB_txn *txn)
+int journal_drop(struct store_replica *replica, MDB_txn *txn)
 {
+	memset(replica->check.journal, 0, sizeof(replica->check.journal));
 	return store_code(mdb_drop(txn, replica->journal, 0));
 }
 
 /* Drops everything if the history does not go on from its last entry. */
-static int make_order(const struct store_replica *replica, MDB_txn *txn, const uint8_t *new_key,
+static int make_order(struct store_replica *replica, MDB_txn *txn, const uint8_t *new_key,
 		      bool *ret_is_broken)
 {
 	_cleanup_cursor_ MDB_cursor *cursor = NULL;
@@ -58,7 +59,7 @@ static int make_order(const struct store_replica *replica, MDB_txn *txn, const u
 	return journal_drop(replica, txn);
 }
 
-static int trim(const struct store_replica *replica, MDB_txn *txn)
+static int trim(struct store_replica *replica, MDB_txn *txn)
 {
 	_cleanup_cursor_ MDB_cursor *cursor = NULL;
 	MDB_val key, value;
@@ -71,23 +72,26 @@ static int trim(const struct store_replica *replica, MDB_txn *txn)
 	for (size_t n = stat.ms_entries; r == 0 && n > STORE_JOURNAL_KEPT; n--) {
 		r = store_code(mdb_cursor_get(cursor, &key, &value, MDB_FIRST));
 		if (r == 0)
+			r = store_sum_add(replica->check.journal, &key, &value, true);
+		if (r == 0)
 			r = store_code(mdb_cursor_del(cursor, 0));
 	}
 	return r;
 }
 
-static int put_entry(const struct store_replica *replica, MDB_txn *txn, MDB_val *key,
+static int put_entry(struct store_replica *replica, MDB_txn *txn, MDB_val *key,
 		     const Asafo__Record__JournalEntry *entry)
 {
 	MDB_val value = {.mv_size = asafo__record__journal_entry__get_packed_size(entry)};
 	int r = store_code(mdb_put(txn, replica->journal, key, &value, MDB_RESERVE | MDB_APPEND));
 
-	if (r == 0)
-		(void)asafo__record__journal_entry__pack(entry, value.mv_data);
-	return r;
+	if (r < 0)
+		return r;
+	(void)asafo__record__journal_entry__pack(entry, value.mv_data);
+	return store_sum_add(replica->check.journal, key, &value, false);
 }
 
-int journal_append(const struct store_replica *replica, MDB_txn *txn,
+int journal_append(struct store_replica *replica, MDB_txn *txn,
 		   const struct store_position *position, char **keys, size_t n_keys,
 		   bool is_barrier)
 {

@@ -46,6 +46,7 @@ static const struct {
 	[IPC_STAGE_COMMIT] = {keeper_on_stage_commit, .is_engines = true},
 	[IPC_STAGE_CLOSE] = {keeper_on_stage_close, .is_engines = true},
 	[IPC_ORPHAN_KEEP] = {keeper_on_orphan_keep, .is_engines = true},
+	[IPC_STORE_ACCEPT] = {keeper_on_store_accept, .is_engines = true},
 	[IPC_LOCALCA_CREATE] = {keeper_on_localca_create, .is_engines = true},
 	[IPC_LOCALCA_ISSUE] = {keeper_on_localca_issue, .is_engines = true},
 	[IPC_LOCALCA_LIST] = {keeper_on_localca_list, .is_engines = true},
@@ -83,6 +84,7 @@ static const bool engine_permitted[IPC_TYPE__MAX] = {
 	[IPC_STAGE_COMMIT] = true,
 	[IPC_STAGE_CLOSE] = true,
 	[IPC_ORPHAN_KEEP] = true,
+	[IPC_STORE_ACCEPT] = true,
 	[IPC_LOCALCA_CREATE] = true,
 	[IPC_LOCALCA_ISSUE] = true,
 	[IPC_LOCALCA_LIST] = true,
@@ -159,7 +161,6 @@ void keeper_changed(struct keeper *keeper)
 	Asafo__Record__Position position;
 	struct store_position now;
 
-	keeper->counts.is_valid = false;
 	signer_flush(keeper->signer);
 	store_position(keeper->store, &now);
 	store_position_pack(&now, &position);
@@ -350,6 +351,11 @@ const char *keeper_failure(const struct keeper *keeper)
 bool keeper_parser_is_gone(const struct keeper *keeper)
 {
 	return keeper->parser && parser_is_gone(keeper->parser);
+}
+
+bool keeper_store_is_damage_seen(const struct keeper *keeper)
+{
+	return keeper->store && keeper->failure == 0 && store_is_damage_seen(keeper->store);
 }
 
 bool keeper_store_is_stuck(const struct keeper *keeper)

@@ -32,6 +32,9 @@ void keeper_free(struct keeper *keeper);
 const char *keeper_failure(const struct keeper *keeper);
 /* True where no import is possible until the keeper is started anew. */
 bool keeper_parser_is_gone(const struct keeper *keeper);
+/* True where an item of the store was read that is damaged: what else is, the next start finds out.
+ */
+bool keeper_store_is_damage_seen(const struct keeper *keeper);
 /* True where the store has to be opened anew: a write to it failed half-way. */
 bool keeper_store_is_stuck(const struct keeper *keeper);
 /*

@@ -44,8 +44,8 @@ struct keeper_replication {
 };
 
 struct keeper_counts {
-	bool is_valid;
-	uint64_t trustpoints, unit_trustpoints, orphans;
+	uint64_t unit_changes; /* store_unit_changes when these were counted; 0: not yet */
+	uint64_t unit_trustpoints, orphans;
 	bool has_fallback;
 };
 
@@ -146,6 +146,8 @@ void keeper_on_history_get(struct keeper *, const struct keeper_ticket *, struct
 			   const ProtobufCMessage *);
 void keeper_on_orphan_keep(struct keeper *, const struct keeper_ticket *, struct ipc_frame *,
 			   const ProtobufCMessage *);
+void keeper_on_store_accept(struct keeper *, const struct keeper_ticket *, struct ipc_frame *,
+			    const ProtobufCMessage *);
 void keeper_on_file_write(struct keeper *, const struct keeper_ticket *, struct ipc_frame *,
 			  const ProtobufCMessage *);
 /* keeper_import.c */

@@ -296,14 +296,12 @@ static int index_staged(const char *key, const uint8_t *value, size_t size, void
 
 static void index_stage(struct keeper *keeper)
 {
-	struct keeper_counts *counts = &keeper->counts;
+	uint64_t trustpoints = store_trustpoints(keeper->store) + keeper->counts.unit_trustpoints;
 	int r = replica_stage_each(keeper->replication.stage, index_staged, keeper);
 
 	/* Entries of what is gone are left behind; now and then that is too many. */
-	if (r == 0 && counts->is_valid &&
-	    keyindex_count(keeper->index) > 4 * (counts->trustpoints + counts->unit_trustpoints) *
-							    (1 + STORE_GENERATIONS_KEPT) +
-						    1024)
+	if (r == 0 &&
+	    keyindex_count(keeper->index) > 4 * trustpoints * (1 + STORE_GENERATIONS_KEPT) + 1024)
 		r = keeper_index_rebuild(keeper);
 	if (r < 0)
 		log_line(LOG_ERR, "the index of keys is not complete: %s", err_text(r));

@@ -88,17 +88,16 @@ static int count(struct keeper *keeper)
 	uint64_t fallbacks = 0;
 	int r;
 
-	if (counts->is_valid)
-		return 0;
-	r = store_count(keeper->store, "trustpoint/", &counts->trustpoints);
-	if (r == 0)
-		r = store_count(keeper->store, "fallback/", &fallbacks);
+	r = store_count(keeper->store, "fallback/", &fallbacks);
+	counts->has_fallback = fallbacks > 0;
+	if (r < 0 || counts->unit_changes == store_unit_changes(keeper->store))
+		return r;
 	if (r == 0)
 		r = store_unit_count(keeper->store, "trustpoint/", &counts->unit_trustpoints);
 	if (r == 0)
 		r = store_unit_count(keeper->store, "orphan/", &counts->orphans);
-	counts->has_fallback = fallbacks > 0;
-	counts->is_valid = r == 0;
+	if (r == 0)
+		counts->unit_changes = store_unit_changes(keeper->store);
 	return r;
 }
 
@@ -124,9 +123,11 @@ void keeper_on_status(struct keeper *keeper, const struct keeper_ticket *ticket,
 	store_position_pack(&now, &position);
 	message.status = &status;
 	message.position = &position;
-	message.trustpoints = keeper->counts.trustpoints;
+	message.trustpoints = store_trustpoints(keeper->store);
 	message.unit_trustpoints = keeper->counts.unit_trustpoints;
 	message.orphans = keeper->counts.orphans;
+	if (store_incomplete(keeper->store))
+		message.incomplete = (char *)(uintptr_t)store_incomplete(keeper->store);
 	message.has_fallback = keeper->counts.has_fallback;
 	message.has_failover_key = keyring_has_failover_key(keeper->ring);
 	keeper_reply(keeper, ticket, &message.base, false);
@@ -239,8 +240,22 @@ void keeper_on_orphan_keep(struct keeper *keeper, const struct keeper_ticket *ti
 	int r = keep_orphans(keeper, request->term, request->is_everything, &why);
 
 	(void)frame;
-	keeper->counts.is_valid = false;
 	keeper_reply_status(keeper, ticket, r, &why);
+}
+
+/* ---- a store that lost something ---- */
+
+void keeper_on_store_accept(struct keeper *keeper, const struct keeper_ticket *ticket,
+			    struct ipc_frame *frame, const ProtobufCMessage *body)
+{
+	const Asafo__Ipc__StoreAccept *request = (const Asafo__Ipc__StoreAccept *)body;
+	struct why why = {0};
+	int r = store_accept(keeper->store, request->term, &why);
+
+	(void)frame;
+	keeper_reply_status(keeper, ticket, r, &why);
+	if (r == 0)
+		keeper_changed(keeper);
 }
 
 /* ---- the startup-config ---- */

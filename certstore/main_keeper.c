@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "certstore/keeper.h"
 #include "certstore/recovery.h"
+#include "certstore/rescue.h"
 #include "certstore/store.h"
 #include "ipc/child.h"
 #include "sandbox/sandbox.h"
@@ -60,6 +61,22 @@ static void on_shutdown(void *userdata)
 
 static const struct child_ops child_ops = {on_peer, on_credential, on_shutdown};
 
+/* What can be saved of it is a store again; the rest is fetched from the mate, or said to be gone.
+ */
+static void rescue_store(struct program *program, const char *path)
+{
+	struct why saved = {""};
+
+	if (store_rescue(path, &saved) < 0) {
+		log_line(LOG_CRIT, "the damaged certificate store cannot be mended: %s",
+			 saved.text);
+		return;
+	}
+	log_line(LOG_CRIT, "the certificate store in %s was damaged: %s", path, saved.text);
+	program->failure = 0;
+	program->failure_why = (struct why){""};
+}
+
 /* While this process may still fork. */
 static void probe_store(struct program *program)
 {
@@ -74,6 +91,8 @@ static void probe_store(struct program *program)
 	if (snprintf(path, sizeof(path), "%s/store", program->options.state_dir) <
 	    (int)sizeof(path))
 		program->failure = store_probe(path, &program->failure_why);
+	if (program->failure == ERR_STORE)
+		rescue_store(program, path);
 }
 
 static int enter_sandbox(const struct program *program)

@@ -79,6 +79,12 @@ static int on_check(sd_event_source *source, uint64_t usec, void *userdata)
 				   "anew");
 		return sd_event_exit(recovery->event, 0);
 	}
+	if (monotime_since(monotime_now(), recovery->started) > SETTLED_MS * MONOTIME_NS_PER_MS &&
+	    keeper_store_is_damage_seen(recovery->keeper)) {
+		log_line(LOG_CRIT, "an item of the certificate store is damaged: starting anew, to "
+				   "save what is well and fetch the rest from the mate");
+		return sd_event_exit(recovery->event, 0);
+	}
 	if (keeper_failure(recovery->keeper)) {
 		look(recovery->state_dir, &now);
 		if (recovery->is_failed && is_better(&now, &recovery->before)) {

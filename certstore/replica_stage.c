@@ -295,11 +295,22 @@ static bool is_same_place(const struct store_position *a, const struct store_pos
 static int commit_at(struct replica_stage *stage, struct apply *apply,
 		     const struct store_position *position)
 {
-	if (!is_same_place(&stage->replica->position, position))
-		return apply_commit(apply, position->term, position->seq, position->lineage);
-	apply->items = NULL;
-	apply->digests = NULL;
-	return store_code(mdb_txn_commit(TAKE_PTR(apply->txn)));
+	struct store_replica *replica = stage->replica;
+	/* Whoever has what the active has lacks nothing any more. */
+	int r = replica->incomplete[0] ? store_incomplete_write(replica, apply->txn, "") : 0;
+
+	if (r < 0)
+		return r;
+	if (is_same_place(&apply->replica->position, position)) {
+		apply->items = NULL;
+		apply->digests = NULL;
+		r = store_write_commit(replica, TAKE_PTR(apply->txn));
+	} else {
+		r = apply_commit(apply, position->term, position->seq, position->lineage);
+	}
+	if (r == 0)
+		replica->incomplete[0] = 0;
+	return r;
 }
 
 int replica_stage_commit(struct replica_stage *stage, const struct store_position *position,

@@ -141,6 +141,8 @@ void store_close(struct store *store)
 		return;
 	if (store->replica.env)
 		mdb_env_close(store->replica.env);
+	if (store->replica.stamp_fd >= 0)
+		(void)close(store->replica.stamp_fd);
 	if (store->replica.directory_fd >= 0)
 		(void)close(store->replica.directory_fd);
 	free(store);
@@ -246,31 +248,34 @@ int store_change(struct store *store, uint64_t term, const struct store_change *
 	return explain_write(r, ret_why);
 }
 
-static int get(struct store *store, MDB_txn *txn, MDB_dbi dbi, const char *name,
+static int get(struct store *store, MDB_txn *txn, bool is_unit, const char *name,
 	       struct buf *ret_value)
 {
-	MDB_val key = store_val(name, strlen(name)), value;
+	MDB_dbi items = is_unit ? store->unit : store->replica.items;
+	MDB_dbi digests = is_unit ? store->unit_digests : store->replica.digests;
+	MDB_val key = store_val(name, strlen(name)), value, known;
+	uint8_t digest[STORE_DIGEST_SIZE];
 	int r;
 
 	if (key.mv_size == 0 || key.mv_size > STORE_KEY_MAX)
 		return ERR_NOT_FOUND;
-	r = store_code(mdb_get(txn, dbi, &key, &value));
+	r = store_code(mdb_get(txn, items, &key, &value));
 	if (r < 0)
 		return r;
-	if (dbi == store->replica.items) {
-		uint8_t digest[STORE_DIGEST_SIZE];
-		MDB_val known;
+	r = digest_item(name, key.mv_size, value.mv_data, value.mv_size, digest);
+	if (r == 0)
+		r = store_code(mdb_get(txn, digests, &key, &known));
+	if (r == ERR_NOT_FOUND || (r == 0 && (known.mv_size != sizeof(digest) ||
+					      memcmp(known.mv_data, digest, sizeof(digest)) != 0)))
+		r = ERR_STORE;
+	if (r == ERR_STORE)
+		store->is_damage_seen = true;
+	return r < 0 ? r : buf_append(ret_value, value.mv_data, value.mv_size);
+}
 
-		r = digest_item(name, key.mv_size, value.mv_data, value.mv_size, digest);
-		if (r == 0)
-			r = store_code(mdb_get(txn, store->replica.digests, &key, &known));
-		if (r < 0)
-			return r == ERR_NOT_FOUND ? ERR_STORE : r;
-		if (known.mv_size != sizeof(digest) ||
-		    memcmp(known.mv_data, digest, sizeof(digest)) != 0)
-			return ERR_STORE;
-	}
-	return buf_append(ret_value, value.mv_data, value.mv_size);
+bool store_is_damage_seen(const struct store *store)
+{
+	return store->is_damage_seen;
 }
 
 int store_get(struct store *store, const char *key, struct buf *ret_value)
@@ -278,7 +283,7 @@ int store_get(struct store *store, const char *key, struct buf *ret_value)
 	_cleanup_txn_ MDB_txn *txn = NULL;
 	int r = store_code(mdb_txn_begin(store->replica.env, NULL, MDB_RDONLY, &txn));
 
-	return r < 0 ? r : get(store, txn, store->replica.items, key, ret_value);
+	return r < 0 ? r : get(store, txn, false, key, ret_value);
 }
 
 int store_unit_get(struct store *store, const char *key, struct buf *ret_value)
@@ -286,7 +291,7 @@ int store_unit_get(struct store *store, const char *key, struct buf *ret_value)
 	_cleanup_txn_ MDB_txn *txn = NULL;
 	int r = store_code(mdb_txn_begin(store->replica.env, NULL, MDB_RDONLY, &txn));
 
-	return r < 0 ? r : get(store, txn, store->unit, key, ret_value);
+	return r < 0 ? r : get(store, txn, true, key, ret_value);
 }
 
 typedef int (*each_fn)(const char *key, const uint8_t *value, size_t size, void *userdata);
@@ -378,6 +383,16 @@ int store_count(struct store *store, const char *prefix, uint64_t *ret_count)
 	return store_each(store, prefix, count_one, ret_count);
 }
 
+uint64_t store_trustpoints(const struct store *store)
+{
+	return store->replica.trustpoints;
+}
+
+uint64_t store_unit_changes(const struct store *store)
+{
+	return store->unit_changes;
+}
+
 int store_unit_count(struct store *store, const char *prefix, uint64_t *ret_count)
 {
 	*ret_count = 0;
@@ -392,7 +407,7 @@ int store_unit_change(struct store *store, const struct store_change *changes, s
 
 	if (r < 0)
 		return r;
-	r = store_code(mdb_txn_begin(store->replica.env, NULL, 0, &txn));
+	r = store_write_begin(&store->replica, &txn);
 	for (size_t i = 0; r == 0 && i < n_changes; i++) {
 		MDB_val key = store_val(changes[i].key, strlen(changes[i].key));
 		MDB_val value = store_val(changes[i].value, changes[i].value_size);
@@ -400,14 +415,13 @@ int store_unit_change(struct store *store, const struct store_change *changes, s
 		if (key.mv_size > STORE_KEY_MAX)
 			r = ERR_TOO_LARGE;
 		else if (changes[i].value)
-			r = store_code(mdb_put(txn, store->unit, &key, &value, 0));
+			r = store_unit_put(store, txn, &key, &value);
 		else
-			r = store_code(mdb_del(txn, store->unit, &key, NULL));
-		if (r == ERR_NOT_FOUND)
-			r = 0;
+			r = store_unit_delete(store, txn, &key);
 	}
 	if (r == 0)
-		r = store_write_code(&store->replica, mdb_txn_commit(TAKE_PTR(txn)));
+		r = store_write_commit(&store->replica, TAKE_PTR(txn));
+	store->unit_changes++;
 	return explain_write(r, ret_why);
 }
 
@@ -429,11 +443,11 @@ int store_kek_id(struct store *store, uint8_t ret_id[static STORE_KEK_ID_SIZE])
 int store_kek_id_set(struct store *store, const uint8_t id[static STORE_KEK_ID_SIZE])
 {
 	_cleanup_txn_ MDB_txn *txn = NULL;
-	int r = store_code(mdb_txn_begin(store->replica.env, NULL, 0, &txn));
+	int r = store_write_begin(&store->replica, &txn);
 
 	if (r == 0)
 		r = store_meta_kek_write(&store->replica, txn, id);
-	return r < 0 ? r : store_write_code(&store->replica, mdb_txn_commit(TAKE_PTR(txn)));
+	return r < 0 ? r : store_write_commit(&store->replica, TAKE_PTR(txn));
 }
 
 int store_journal_each(struct store *store, uint64_t term,

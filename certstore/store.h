@@ -53,6 +53,16 @@ struct store_replica;
  */
 int store_open(const char *directory, struct store **ret_store, struct why *ret_why);
 void store_close(struct store *store);
+/* True once an item was read that is not what its digest says: store_probe finds out what else. */
+bool store_is_damage_seen(const struct store *store);
+/*
+ * What this store lost, in a sentence, and has not got back from a mate; NULL: nothing. Such a
+ * store has fewer records than its position says.
+ */
+const char *store_incomplete(const struct store *store);
+/* The operator goes on without what was lost: from here on this is a history of its own (LINEAGE),
+ * so that no mate that has more loses it to this store. */
+int store_accept(struct store *store, uint64_t term, struct why *ret_why);
 /* True after a write that failed half-way: nothing works until the store is opened anew. */
 bool store_is_stuck(struct store *store);
 /*
@@ -93,6 +103,8 @@ int store_each_after(struct store *store, const char *prefix, const char *after,
 		     void *userdata);
 /* How many keys begin with PREFIX: O(that many). */
 int store_count(struct store *store, const char *prefix, uint64_t *ret_count);
+/* How many keys begin with "trustpoint/": O(1). */
+uint64_t store_trustpoints(const struct store *store);
 /*
  * Which key-encryption key the items are sealed under. Kept with them, so that a stage's commit
  * changes both in one transaction. ERR_NOT_FOUND: none yet.
@@ -121,3 +133,5 @@ int store_unit_each_after(struct store *store, const char *prefix, const char *a
 				    void *userdata),
 			  void *userdata);
 int store_unit_count(struct store *store, const char *prefix, uint64_t *ret_count);
+/* Another number after each change of unit/. */
+uint64_t store_unit_changes(const struct store *store);

@@ -93,7 +93,7 @@ static const char *const file_names[] = {"data.mdb", "lock.mdb"};
 
 /* A store that is made where there is no room would be half a store, which reads as a damaged one.
  */
-static int check_room(int directory_fd, bool *ret_is_new)
+static int check_room(int directory_fd, bool *ret_is_new, struct why *ret_why)
 {
 	struct stat data;
 	struct statvfs disk;
@@ -101,6 +101,11 @@ static int check_room(int directory_fd, bool *ret_is_new)
 	*ret_is_new = fstatat(directory_fd, file_names[0], &data, 0) < 0 || data.st_size == 0;
 	if (!*ret_is_new)
 		return 0;
+	/* There was one: a new one would be taken for that of a replaced unit. */
+	if (store_stamp_is_there(directory_fd)) {
+		*ret_is_new = false;
+		return why_set(ret_why, ERR_STORE, "%s is gone or empty", file_names[0]);
+	}
 	if (fstatvfs(directory_fd, &disk) < 0)
 		return -errno;
 	if ((disk.f_flag & ST_RDONLY) != 0)
@@ -120,7 +125,7 @@ static void remove_new(struct store *store)
  * A new store, or one of a version that did not know of it: there the id of the encryption key is
  * taken, which a standby adopted from its active just so, and which both units of a pair know.
  */
-static int make_lineage(const struct store_replica *replica, MDB_txn *txn)
+static int make_lineage(const struct store_replica *replica, MDB_txn *txn, bool *ret_is_changed)
 {
 	struct store_position position;
 	MDB_val key = store_val("kek", 3), value;
@@ -137,6 +142,7 @@ static int make_lineage(const struct store_replica *replica, MDB_txn *txn)
 		if (getrandom(&position.lineage, sizeof(position.lineage), 0) < 0 && errno != EINTR)
 			return -errno;
 	}
+	*ret_is_changed = true;
 	return store_meta_write(replica, txn, &position);
 }
 
@@ -153,36 +159,51 @@ static int open_databases(struct store *store)
 		{"replicated/journal", &replica->journal},
 		{"replicated/meta", &replica->meta},
 		{"unit/items", &store->unit},
+		{"unit/digests", &store->unit_digests},
 	};
+	bool is_changed = false;
 	int r = store_code(mdb_txn_begin(replica->env, NULL, 0, &txn));
 
 	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(databases); i++)
 		r = store_code(mdb_dbi_open(txn, databases[i].name, MDB_CREATE, databases[i].dbi));
 	if (r == 0)
-		r = make_lineage(replica, txn);
+		r = store_check_adopt(store, txn, &is_changed);
+	if (r == 0)
+		r = make_lineage(replica, txn, &is_changed);
 	if (r < 0)
 		return r;
-	return store_write_code(replica, mdb_txn_commit(TAKE_PTR(txn)));
+	return is_changed ? store_write_commit(replica, TAKE_PTR(txn))
+			  : store_write_code(replica, mdb_txn_commit(TAKE_PTR(txn)));
 }
 
 /* Counts of three places must agree; the root of nothing is zero. */
-static int check_counts(struct store_replica *replica)
+static int check_counts(struct store *store, struct why *ret_why)
 {
 	static const uint8_t zero[STORE_DIGEST_SIZE];
+	struct store_replica *replica = &store->replica;
 	_cleanup_txn_ MDB_txn *txn = NULL;
-	MDB_stat items, digests;
+	MDB_stat items, digests, unit, unit_digests;
 	int r = store_code(mdb_txn_begin(replica->env, NULL, MDB_RDONLY, &txn));
 
 	if (r == 0)
+		r = store_stamp_check(replica, txn, ret_why);
+	if (r == 0)
 		r = store_meta_read(replica, txn, &replica->position);
+	if (r == 0)
+		r = store_incomplete_read(replica, txn, replica->incomplete);
 	if (r == 0)
 		r = store_code(mdb_stat(txn, replica->items, &items));
 	if (r == 0)
 		r = store_code(mdb_stat(txn, replica->digests, &digests));
+	if (r == 0)
+		r = store_code(mdb_stat(txn, store->unit, &unit));
+	if (r == 0)
+		r = store_code(mdb_stat(txn, store->unit_digests, &unit_digests));
 	if (r < 0)
 		return r;
 	if (items.ms_entries != replica->position.count ||
-	    digests.ms_entries != replica->position.count)
+	    digests.ms_entries != replica->position.count ||
+	    unit.ms_entries != unit_digests.ms_entries)
 		return ERR_STORE;
 	if (replica->position.count == 0 &&
 	    memcmp(replica->position.digest, zero, STORE_DIGEST_SIZE) != 0)
@@ -190,7 +211,7 @@ static int check_counts(struct store_replica *replica)
 	return 0;
 }
 
-static int explain_open(int code, const char *directory, struct why *ret_why)
+static int explain_open(int code, const char *directory, const char *what, struct why *ret_why)
 {
 	if (code == -ENOSPC)
 		return why_set(ret_why, code,
@@ -205,10 +226,10 @@ static int explain_open(int code, const char *directory, struct why *ret_why)
 	if (code == ERR_STORE)
 		return why_set(
 			ret_why, code,
-			"the certificate store in %s is damaged: move the folder away, restart and "
-			"pair this unit again (`asafo pair`), then the mate fills it; without a "
-			"mate import the trustpoints again",
-			directory);
+			"the certificate store in %s is damaged%s%s: move the folder away, restart "
+			"and pair this unit again (`asafo pair`), then the mate fills it; without "
+			"a mate restore a backup (`asafo restore`)",
+			directory, what[0] ? ": " : "", what);
 	return why_set(ret_why, code, "cannot open the certificate store in %s: %s", directory,
 		       err_text(code));
 }
@@ -218,19 +239,22 @@ static inline void store_close_p(struct store **store)
 	store_close(*store);
 }
 
-int store_open(const char *directory, struct store **ret_store, struct why *ret_why)
+int store_open_raw(const char *directory, struct store **ret_store, struct why *ret_what,
+		   struct why *ret_why)
 {
 	_cleanup_(store_close_p) struct store *store = calloc(1, sizeof(*store));
 	bool is_new;
 	int r;
 
+	ret_what->text[0] = 0;
 	if (!store)
 		return why_set(ret_why, -ENOMEM, "out of memory");
-	store->replica.directory_fd = -1;
+	store->replica.directory_fd = store->replica.stamp_fd = -1;
+	store->unit_changes = 1;
 	r = make_directory(directory, &store->replica.directory_fd, ret_why);
 	if (r < 0)
 		return r;
-	r = check_room(store->replica.directory_fd, &is_new);
+	r = check_room(store->replica.directory_fd, &is_new, ret_what);
 	if (r == 0)
 		r = open_environment(directory, store);
 	if (r == 0)
@@ -238,7 +262,11 @@ int store_open(const char *directory, struct store **ret_store, struct why *ret_
 	if (r < 0 && is_new)
 		remove_new(store);
 	if (r == 0)
-		r = check_counts(&store->replica);
+		r = store_stamp_open(&store->replica);
+	if (r == 0)
+		r = check_counts(store, ret_what);
+	if (r == 0)
+		r = store_count(store, "trustpoint/", &store->replica.trustpoints);
 	/* The files' names are durable, too. */
 	if (r == 0 && fsync(store->replica.directory_fd) < 0)
 		r = -errno;
@@ -246,7 +274,14 @@ int store_open(const char *directory, struct store **ret_store, struct why *ret_
 	if (r == ERR_NOT_FOUND)
 		r = ERR_STORE;
 	if (r < 0)
-		return explain_open(r, directory, ret_why);
+		return explain_open(r, directory, ret_what->text, ret_why);
 	*ret_store = TAKE_PTR(store);
 	return 0;
+}
+
+int store_open(const char *directory, struct store **ret_store, struct why *ret_why)
+{
+	struct why what;
+
+	return store_open_raw(directory, ret_store, &what, ret_why);
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <lmdb.h>
+#include <string.h>
 
 #include "base/cleanup.h"
 #include "certstore/record.pb-c.h"
@@ -12,17 +13,30 @@
 #define JOURNAL_KEY_SIZE 16
 #define JOURNAL_ENTRY_KEYS_MAX 4096
 
+/* Sums over what has no digest of its own, as of the change with the number TXN. */
+struct store_check {
+	uint64_t txn;
+	uint8_t meta[STORE_DIGEST_SIZE], journal[STORE_DIGEST_SIZE];
+};
+
+#define STORE_INCOMPLETE_MAX 160
+
 /* Knows the databases of replicated/ and no other. */
 struct store_replica {
 	MDB_env *env;
 	MDB_dbi items, digests, journal, meta;
-	int directory_fd;
-	struct store_position position; /* of the last commit */
+	int directory_fd, stamp_fd;
+	struct store_position position;	       /* of the last commit */
+	struct store_check check;	       /* of the last commit, or of the change under way */
+	char incomplete[STORE_INCOMPLETE_MAX]; /* what is missing; empty: nothing */
+	uint64_t trustpoints;
 };
 
 struct store {
 	struct store_replica replica;
-	MDB_dbi unit;
+	MDB_dbi unit, unit_digests;
+	uint64_t unit_changes;
+	bool is_damage_seen;
 };
 
 /* Less room than this, in bytes, is a full disk. */
@@ -65,6 +79,38 @@ int store_meta_kek_write(const struct store_replica *replica, MDB_txn *txn,
 /* Is there more than the fallback among the items? */
 int store_data_check(const struct store_replica *replica, MDB_txn *txn, bool *ret_has_data);
 
+/* A store that lost records says so until it has them again. TEXT empty: it has. */
+int store_incomplete_write(const struct store_replica *replica, MDB_txn *txn, const char *text);
+int store_incomplete_read(const struct store_replica *replica, MDB_txn *txn,
+			  char ret_text[static STORE_INCOMPLETE_MAX]);
+
+/*
+ * store_check.c. Every change of the store begins and ends with these two; the second one commits
+ * TXN or aborts it.
+ */
+int store_write_begin(struct store_replica *replica, MDB_txn **ret_txn);
+int store_write_commit(struct store_replica *replica, MDB_txn *txn);
+/* Takes an item into, or out of, a sum. */
+int store_sum_add(uint8_t sum[static STORE_DIGEST_SIZE], const MDB_val *key, const MDB_val *value,
+		  bool is_gone);
+/* ERR_NOT_FOUND: a store of a version that did not know of it. */
+int store_check_read(const struct store_replica *replica, MDB_txn *txn,
+		     struct store_check *ret_check);
+/* Do the sums fit what is there? ERR_STORE. */
+int store_check_verify(const struct store_replica *replica, MDB_txn *txn, struct why *ret_why);
+int store_check_verify_meta(const struct store_replica *replica, MDB_txn *txn,
+			    const struct store_check *check);
+/* In the first write transaction: makes the sums and digests of a store that an older version wrote
+ * last, or that is new. */
+int store_check_adopt(struct store *store, MDB_txn *txn, bool *ret_is_changed);
+int store_unit_put(struct store *store, MDB_txn *txn, MDB_val *key, MDB_val *value);
+/* What is not there is gone, too. */
+int store_unit_delete(struct store *store, MDB_txn *txn, MDB_val *key);
+bool store_stamp_is_there(int directory_fd);
+int store_stamp_open(struct store_replica *replica);
+/* ERR_STORE: the store is older than the stamp. */
+int store_stamp_check(struct store_replica *replica, MDB_txn *txn, struct why *ret_why);
+
 /*
  * apply.c: the one place that changes replicated/. Items, digests and root together in a write
  * transaction; the journal and meta at its end.
@@ -74,6 +120,7 @@ struct apply {
 	MDB_txn *txn;
 	MDB_cursor *items, *digests;
 	struct store_position position;
+	uint64_t trustpoints;
 	char last_key[STORE_KEY_MAX]; /* the highest there is: what comes after it is appended */
 	size_t last_key_size;
 	char **keys; /* what changed */
@@ -92,8 +139,8 @@ int apply_commit(struct apply *apply, uint64_t term, uint64_t seq, uint64_t line
 void apply_done(struct apply *apply);
 
 /* journal.c */
-int journal_drop(const struct store_replica *replica, MDB_txn *txn);
-int journal_append(const struct store_replica *replica, MDB_txn *txn,
+int journal_drop(struct store_replica *replica, MDB_txn *txn);
+int journal_append(struct store_replica *replica, MDB_txn *txn,
 		   const struct store_position *position, char **keys, size_t n_keys,
 		   bool is_barrier);
 /* Is there an entry for exactly this position? */
@@ -109,6 +156,22 @@ int journal_each_after(const struct store_replica *replica, MDB_txn *txn,
 int journal_each_of_term(const struct store_replica *replica, MDB_txn *txn, uint64_t term,
 			 int (*fn)(const char *key, void *userdata), void *userdata,
 			 bool *ret_is_whole);
+
+/* store_open; RET_WHAT is what is damaged, for another sentence. */
+int store_open_raw(const char *directory, struct store **ret_store, struct why *ret_what,
+		   struct why *ret_why);
+
+/* In a child that reads what may be damaged: it dies of it, soon and silently. */
+void store_child_begin(void);
+
+/* store_pages.c: is every page where it belongs? Errors: ERR_STORE, -errno. */
+int store_pages_verify(MDB_env *env, struct why *ret_why);
+
+/* Does the key begin with "trustpoint/"? */
+static inline bool store_key_is_trustpoint(const char *key, size_t size)
+{
+	return size > 11 && memcmp(key, "trustpoint/", 11) == 0;
+}
 
 /* Is this a key that replicated/ takes? */
 bool store_key_is_replicated(const char *key);

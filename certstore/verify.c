@@ -3,7 +3,9 @@
  * digest. */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -12,47 +14,18 @@
 #include "certstore/digest.h"
 #include "certstore/store_private.h"
 
-static int walk_database(MDB_txn *txn, MDB_dbi dbi)
-{
-	_cleanup_cursor_ MDB_cursor *cursor = NULL;
-	MDB_val key, value;
-	int r = store_code(mdb_cursor_open(txn, dbi, &cursor));
-
-	while (r == 0)
-		r = store_code(mdb_cursor_get(cursor, &key, &value, MDB_NEXT));
-	return r == ERR_NOT_FOUND ? 0 : r;
-}
-
-static int nothing(const char *key, const uint8_t *value, size_t size, void *userdata)
-{
-	(void)key;
-	(void)value;
-	(void)size;
-	(void)userdata;
-	return 0;
-}
+#define CHILD_CPU_SECONDS 120
 
 static int walk(const char *directory, struct why *why)
 {
 	struct store *store = NULL;
 	const struct store_replica *replica;
-	MDB_txn *txn = NULL;
-	int r = store_open(directory, &store, NULL);
+	int r = store_open_raw(directory, &store, why, NULL);
 
 	if (r < 0)
 		return r;
 	replica = store_replica(store);
-	r = store_code(mdb_txn_begin(replica->env, NULL, MDB_RDONLY, &txn));
-	if (r == 0)
-		r = walk_database(txn, replica->items);
-	if (r == 0)
-		r = walk_database(txn, replica->digests);
-	if (r == 0)
-		r = walk_database(txn, replica->journal);
-	if (txn)
-		mdb_txn_abort(txn);
-	if (r == 0)
-		r = store_unit_each(store, "", nothing, NULL);
+	r = store_pages_verify(replica->env, why);
 	/* A bit that turned over is found before anybody is told that the units hold the same. */
 	if (r == 0)
 		r = store_verify(store, why);
@@ -60,12 +33,27 @@ static int walk(const char *directory, struct why *why)
 	return r;
 }
 
+/* Whatever reads a damaged file may die of it, or go round in circles; nobody catches that here. */
+void store_child_begin(void)
+{
+	static const int signals[] = {SIGSEGV, SIGBUS, SIGABRT, SIGFPE, SIGILL};
+	struct rlimit cpu = {CHILD_CPU_SECONDS, CHILD_CPU_SECONDS}, core = {0, 0};
+
+	for (size_t i = 0; i < ARRAY_SIZE(signals); i++)
+		(void)signal(signals[i], SIG_DFL);
+	(void)setrlimit(RLIMIT_CPU, &cpu);
+	(void)setrlimit(RLIMIT_CORE, &core);
+}
+
 /* In the child. Only damage is told here; other errors are store_open's, with their own sentence.
  */
 static _Noreturn void probe(const char *directory, int fd)
 {
 	struct why why = {""};
-	bool is_damaged = walk(directory, &why) == ERR_STORE;
+	bool is_damaged;
+
+	store_child_begin();
+	is_damaged = walk(directory, &why) == ERR_STORE;
 
 	if (is_damaged)
 		(void)io_write_full(fd, why.text, strlen(why.text));
@@ -77,7 +65,7 @@ static int explain_probe(const char *directory, const char *what, struct why *re
 	return why_set(ret_why, ERR_STORE,
 		       "the certificate store in %s is damaged%s%s: move the folder away and "
 		       "pair this unit again (`asafo pair`), then the mate fills it; without a "
-		       "mate import the trustpoints again",
+		       "mate restore a backup (`asafo restore`)",
 		       directory, what[0] ? ": " : "", what);
 }
 
@@ -141,6 +129,26 @@ static int verify_item(const MDB_val *key, const MDB_val *value, MDB_cursor *dig
 	return 0;
 }
 
+/* Both in the order of their keys; that there are as many of each was seen at opening. */
+static int verify_unit(const struct store *store, MDB_txn *txn, struct why *ret_why)
+{
+	_cleanup_cursor_ MDB_cursor *items = NULL, *digests = NULL;
+	struct store_position sum = {0};
+	MDB_val key, value;
+	int r = store_code(mdb_cursor_open(txn, store->unit, &items));
+
+	if (r == 0)
+		r = store_code(mdb_cursor_open(txn, store->unit_digests, &digests));
+	while (r == 0) {
+		r = store_code(mdb_cursor_get(items, &key, &value, MDB_NEXT));
+		if (r == ERR_NOT_FOUND)
+			return 0;
+		if (r == 0)
+			r = verify_item(&key, &value, digests, &sum, ret_why);
+	}
+	return r == ERR_NOT_FOUND ? ERR_STORE : r;
+}
+
 int store_verify(struct store *store, struct why *ret_why)
 {
 	_cleanup_txn_ MDB_txn *txn = NULL;
@@ -169,5 +177,6 @@ int store_verify(struct store *store, struct why *ret_why)
 	}
 	if (sum.count != meta.count || memcmp(sum.digest, meta.digest, STORE_DIGEST_SIZE) != 0)
 		return why_set(ret_why, ERR_STORE, "the root digest is not that of the records");
-	return 0;
+	r = store_check_verify(replica, txn, ret_why);
+	return r < 0 ? r : verify_unit(store, txn, ret_why);
 }

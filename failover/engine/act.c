@@ -181,6 +181,7 @@ void engine_act(struct engine *engine, const struct fo_action *action)
 		break;
 	case FO_ACTION_CLAIM:
 		switchover_claim(engine);
+		engine_store_accept(engine, action->term);
 		engine_claim(engine, action->term);
 		break;
 	case FO_ACTION_ANNOUNCE:

@@ -110,7 +110,8 @@ struct engine_store {
 	uint64_t promised_term, activated_term;
 	uint64_t trustpoints, unit_trustpoints;
 	bool has_failover_key, has_fallback;
-	char why[WHY_TEXT_MAX]; /* why the store is not usable; empty: it is */
+	char why[WHY_TEXT_MAX];	       /* why the store is not usable; empty: it is */
+	char incomplete[WHY_TEXT_MAX]; /* what it lost and has not got back; empty: nothing */
 	struct monotime asked_at;
 	uint64_t orphans_term; /* what only this unit accepted in it is not kept yet; 0: all is */
 	bool is_everything_orphaned; /* ... and not only in that term */
@@ -275,6 +276,11 @@ void engine_link_addresses(const struct config_failover *failover, const struct 
 			   uint16_t port, struct sockaddr_storage *ret_own,
 			   struct sockaddr_storage *ret_mate);
 
+/*
+ * Tells the machine whether this unit is in maintenance. One whose store lost records is, too: it
+ * takes what the mate has, and is active only where an operator says so.
+ */
+void engine_say_maintenance(struct engine *engine);
 /* START when everything that it needs is there. */
 void engine_try_start(struct engine *engine);
 #define ENGINE_NO_KEY                                                                              \
@@ -291,6 +297,8 @@ void engine_front_drop(struct engine *engine, size_t instance);
 void engine_fronts_test(struct engine *engine);
 /* Asks the keeper for its status again. */
 void engine_store_refresh(struct engine *engine);
+/* This unit is active in TERM all the same: from here on its store is a history of its own. */
+void engine_store_accept(struct engine *engine, uint64_t term);
 /* The same where the store was not usable a while ago. */
 void engine_store_retry(struct engine *engine);
 /* The store is at POSITION, says the keeper. */

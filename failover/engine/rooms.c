@@ -83,6 +83,28 @@ static void store_failed(struct engine *engine, const char *why)
 	engine_feed_type(engine, FO_EVENT_STORE_FAILED);
 }
 
+/* A store that was damaged lacks records until the mate has filled it. */
+static void note_incomplete(struct engine *engine, const char *what)
+{
+	struct engine_store *store = &engine->store;
+	bool was = store->incomplete[0] != 0;
+
+	store->incomplete[0] = 0;
+	if (what[0])
+		(void)snprintf(store->incomplete, sizeof(store->incomplete),
+			       "the certificate store was damaged: %s; this unit takes over only "
+			       "when asked to (`failover active`) until the mate has filled it",
+			       what);
+	if (was == (what[0] != 0))
+		return;
+	if (what[0])
+		log_line(LOG_CRIT, "%s", store->incomplete);
+	else
+		log_line(LOG_NOTICE, "the certificate store has everything again");
+	if (engine->is_started)
+		engine_say_maintenance(engine);
+}
+
 static void on_status(int code, const ProtobufCMessage *body, bool has_more, void *userdata)
 {
 	struct engine *engine = userdata;
@@ -104,6 +126,7 @@ static void on_status(int code, const ProtobufCMessage *body, bool has_more, voi
 	store->has_failover_key = reply->has_failover_key;
 	store->has_fallback = reply->has_fallback;
 	engine_store_moved(engine, reply->position);
+	note_incomplete(engine, reply->incomplete);
 	if (store->why[0]) {
 		store->why[0] = 0;
 		engine_feed_type(engine, FO_EVENT_STORE_OK);
@@ -112,6 +135,33 @@ static void on_status(int code, const ProtobufCMessage *body, bool has_more, voi
 	engine_try_start(engine);
 	if (engine_is_active(engine))
 		replication_on_active(engine->replication);
+}
+
+static void on_accepted(int code, const ProtobufCMessage *body, bool has_more, void *userdata)
+{
+	const Asafo__Ipc__StatusReply *reply = (const Asafo__Ipc__StatusReply *)body;
+	struct engine *engine = userdata;
+
+	(void)has_more;
+	if (engine->is_exiting || code < 0)
+		return;
+	if (reply->status && reply->status->code < 0)
+		log_line(LOG_ERR, "the certificate store: %s", reply->status->why);
+	engine_store_refresh(engine);
+}
+
+void engine_store_accept(struct engine *engine, uint64_t term)
+{
+	Asafo__Ipc__StoreAccept message = ASAFO__IPC__STORE_ACCEPT__INIT;
+
+	if (!engine->store.incomplete[0] || !engine->config->failover.is_enabled)
+		return;
+	log_line(LOG_WARNING,
+		 "active without what the damaged certificate store lost, as told: what the mate "
+		 "has more is kept there as orphans");
+	message.term = term;
+	(void)engine_keeper_call(engine, IPC_STORE_ACCEPT, &message.base, NULL, 0, on_accepted,
+				 engine);
 }
 
 void engine_store_retry(struct engine *engine)

@@ -221,10 +221,11 @@ static void say_keyless(struct engine *engine)
 	child_notify(engine->rooms.child, "Disabled: " ENGINE_NO_KEY);
 }
 
-static void say_maintenance(struct engine *engine)
+void engine_say_maintenance(struct engine *engine)
 {
 	engine_feed(engine, (struct fo_event){.type = FO_EVENT_OPERATOR_MAINTENANCE,
-					      .is_on = engine->config->failover.is_maintenance});
+					      .is_on = engine->config->failover.is_maintenance ||
+						       engine->store.incomplete[0]});
 }
 
 void engine_try_start(struct engine *engine)
@@ -245,8 +246,8 @@ void engine_try_start(struct engine *engine)
 	engine->alive_at = monotime_now();
 	event.at = engine->alive_at;
 	engine_feed(engine, event);
-	if (engine->config->failover.is_maintenance)
-		say_maintenance(engine);
+	if (engine->config->failover.is_maintenance || store->incomplete[0])
+		engine_say_maintenance(engine);
 	engine_health_started(engine->health);
 }
 
@@ -291,7 +292,7 @@ void engine_apply_config(struct engine *engine, struct config *config)
 	engine_fronts_configure(engine);
 	engine_fronts_role(engine);
 	if (old->failover.is_maintenance != config->failover.is_maintenance)
-		say_maintenance(engine);
+		engine_say_maintenance(engine);
 	if (memcmp(&before, &after, sizeof(before)) != 0)
 		engine_feed(engine, (struct fo_event){.type = FO_EVENT_PARAMS, .params = after});
 	engine_health_configure(engine->health);

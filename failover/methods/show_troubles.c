@@ -23,6 +23,8 @@ const char *engine_trouble(const struct engine *engine)
 {
 	if (engine->store.why[0])
 		return engine->store.why;
+	if (engine->store.incomplete[0])
+		return engine->store.incomplete;
 	if (engine->config->failover.is_enabled && !engine->pair.has_keys)
 		return ENGINE_NO_KEY;
 	if (engine_health_trouble(engine->health))
@@ -144,7 +146,8 @@ static void add_tracks(const struct engine *engine, struct json_object *array)
 
 const char *maintenance_trouble(const struct engine *engine)
 {
-	bool is_ours = engine->fsm.flags.is_maintenance;
+	/* A store that lost something has its own sentence. */
+	bool is_ours = engine->fsm.flags.is_maintenance && !engine->store.incomplete[0];
 	bool is_mates = engine_hears_mate(engine) && engine->mate.view.is_maintenance;
 	bool is_served = engine_is_active(engine) ||
 			 (engine_hears_mate(engine) && engine->mate.view.is_serving);

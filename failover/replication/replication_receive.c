@@ -123,6 +123,8 @@ static void on_committed(int code, const ProtobufCMessage *body, bool has_more, 
 		event.message.has_place = true;
 		event.message.place = replication_place(&place);
 		engine_store_moved(engine, reply->position);
+		if (engine->store.incomplete[0])
+			engine_store_refresh(engine);
 	}
 	feed_answer(call, &event, body, status);
 }

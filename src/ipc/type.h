@@ -57,6 +57,8 @@ enum ipc_type {
 	IPC_FRONT_REPORT,
 	/* engine -> runner */
 	IPC_RUNNER_EXEC,
+	/* engine -> keeper */
+	IPC_STORE_ACCEPT,
 	/* engine -> supervisor */
 	IPC_RELOAD, /* stop in an orderly way, then begin again */
 	/* engine -> keeper */

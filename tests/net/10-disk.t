@@ -15,6 +15,7 @@ cleanup_disk() {
 trap cleanup_disk EXIT
 trap 'cleanup_disk; exit 1' INT TERM HUP
 trouble_is() { field "$1" .trouble | grep -qE "$2"; } # trouble_is UNIT PATTERN
+not_trouble() { ! trouble_is "$@"; }
 restarts() { grep -c 'keeper is ready' "$state/b/log"; }
 fill() { dd if=/dev/zero of="$disk/fill" bs=4k 2>/dev/null || :; }
 boot_b_on() { # boot_b_on SIZE: a disk of its own, with what b had
@@ -105,7 +106,6 @@ damage() {
 	same "$what: it does not loop" "$(restarts)" 1
 	state_is a Active || not_ok "$what: the mate goes on"
 }
-damage "a bit in a record that turned over" flip_records
 overwrite() { dd if=/dev/urandom of="$1" bs=16384 count=1 conv=notrunc status=none; }
 damage "a header of nonsense" overwrite
 damage "a file that was cut off" truncate -s 6000
@@ -113,7 +113,42 @@ lab power a off
 expect "with the mate gone, too, it still claims nothing" state_is b Disabled
 lab power a on
 wait_state a Active
+
+# A record that is damaged is fetched from the mate.
+boot_damaged() {
+	lab power b off
+	rm -rf "${disk:?}" && cp -a "$files/b.state" "$disk"
+	: >"$state/b/log"
+	flip_records "$data"
+	lab power b on
+}
+boot_damaged
+wait_state b "Standby Ready" 20
+expect "a bit in a record that turned over: the mate filled it" same_digest
+expect "(the log says so)" grep -q 'was damaged: .* records were saved' "$state/b/log"
+expect "(and that it has everything again)" grep -q 'the certificate store has everything again' "$state/b/log"
+expect "(what was damaged is kept)" test -s "$disk/keeper/store.damaged/data.mdb"
+same "(the keeper started once)" "$(restarts)" 1
+state_is a Active || not_ok "the mate goes on"
+expect "switchover to the unit that was mended" asafo b failover active
+wait_state b Active
+expect "it serves what it was given back" serves 198.51.100.10 corp "$(fingerprint_of "$files/vpn.pem")"
+expect "switchover back" until_true 10 asafo a failover active
+wait_state a Active
+lab power a off
+boot_damaged
+expect "with the mate gone a unit that lost a record says so" until_true 10 trouble_is b 'records were damaged and are missing'
+until_true 2 state_is b Active && not_ok "(it is not active)"
+expect "(it is active where the operator says so)" until_true 10 asafo b failover active
+wait_state b Active
+expect "(and lacks nothing any more of what it claims to have)" until_true 10 not_trouble b 'damaged'
+lab power a on
+wait_state a Active
+wait_state b "Standby Ready" 20
+expect "the mate that has everything took over from one that lost its only record, and filled it" same_digest
+lab power b off
 rm -rf "$disk/keeper/store"
+lab power b on
 wait_state b "Standby Ready" 20
 expect "with the damaged files moved away the mate filled it" same_digest
 done_testing
