@@ -30,6 +30,7 @@ static const struct control_method methods_table[] = {
 	{"asafo.ShowRunningConfig", CONTROL_ACCESS_LOOK, method_show_running_config},
 	{"asafo.ShowStartupConfig", CONTROL_ACCESS_LOOK, method_show_startup_config},
 	{"asafo.Verify", CONTROL_ACCESS_LOOK, method_verify},
+	{"asafo.Why", CONTROL_ACCESS_LOOK, method_why},
 	{"asafo.Prove", CONTROL_ACCESS_LOOK, method_prove},
 	{"asafo.ShowVersion", CONTROL_ACCESS_LOOK, method_show_version},
 	{"asafo.Healthz", CONTROL_ACCESS_LOOK, method_healthz},

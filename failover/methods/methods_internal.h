@@ -72,6 +72,7 @@ struct json_object *json_bound_to(const struct config *config, const char *name)
 
 /* Handlers, by file. */
 void method_verify(struct control_call *call, struct json_object *parameters, void *userdata);
+void method_why(struct control_call *call, struct json_object *parameters, void *userdata);
 void method_prove(struct control_call *call, struct json_object *parameters, void *userdata);
 void method_show_failover(struct control_call *call, struct json_object *parameters,
 			  void *userdata);

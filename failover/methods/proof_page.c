@@ -85,6 +85,11 @@ static struct json_object *judge_present(struct json_object *entry, struct json_
 	const char *digest = parameter_text(entry, "digest");
 	int64_t now = (int64_t)time(NULL);
 
+	if (!digest[0])
+		return parameter_text(there, "digest")[0]
+			       ? proof_verdict("no", now,
+					       "this unit does not have it, the other has")
+			       : proof_verdict("none", now, "neither unit has it");
 	if (!parameter_flag(entry, "replicated"))
 		return proof_verdict("none", 0, "it stays on this unit");
 	if (!there || !parameter_text(there, "digest")[0])

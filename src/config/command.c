@@ -282,6 +282,9 @@ static const struct command_row table[] = {
 	EXEC(LOOK, VERIFY, "verify" NAMES " [--json]", "asafo.Verify",
 	     "Prove now, on both units, that trustpoints are there, that their keys sign, and that "
 	     "clients get them: for cron; all of them where none is named"),
+	EXEC(LOOK, WHY, "why <name> [--json]", "asafo.Why",
+	     "Say which rule decided whether a trustpoint replicates, is bound and is served, and "
+	     "what to type to change it"),
 	EXEC(LOOK, SHOW_MONITOR_INTERFACE, "show monitor-interface [--json]",
 	     "asafo.ShowMonitorInterface", "Show the interfaces of both units and how they are"),
 	EXEC(LOOK, SHOW_TRACK, "show track [<number:number(1,500)>] [--json]", "asafo.ShowTrack",

@@ -27,7 +27,9 @@ expect "the lab's line names a trustpoint that nobody has: a check says it, and 
 refused "verify of a name that nobody has" 1 'no trustpoint of that name' asafo a verify vpn
 expect "an import, with the mode off" import a vpn vpn
 refused "verify finds that the standby lacks it" 1 'vpn: present on the other unit: no' asafo a verify vpn
+expect "why says that it is off, and what to type" says '-> asafo write-standby; .*replication trustpoint sync' asafo a why vpn
 expect "write standby" asafo a write-standby
+expect "why says that it is on both" says 'the other unit has the same record' asafo a why vpn
 expect "verify proves all of it on both units" asafo a verify
 expect "(named)" asafo a verify vpn
 expect "(from the standby, too)" asafo b verify
@@ -45,6 +47,8 @@ expect "the background has been over everything" until_true 15 sh -c "'$top/tool
 # The certificate is on both units, and the browser gets another one: no line binds it.
 expect "unbound" asafo a unbind vpn outside
 expect "clients get the self-signed certificate" until_true 5 is_self_signed $vip
+expect "why says which line is missing" says '-> asafo bind vpn outside' asafo a why vpn
+expect "why of what nobody has" says 'neither unit has' asafo a why elsewhere
 for unit in a b; do
 	expect "verify on $unit says where, and what to type" until_true 5 says 'type asafo bind vpn outside' asafo $unit verify
 	expect "check on $unit says it" until_true 5 says 'interface outside .*type asafo bind vpn outside' asafo $unit check
@@ -64,6 +68,13 @@ expect "check says it" until_true 5 says 'interface outside .*\(mail.example.net
 expect "it is imported" import a mail mail
 asafo a write-standby >/dev/null
 expect "both are proven" until_true 10 asafo a verify
+
+expect "a local CA" asafo a localca create
+printf 'secret\n' >"$files/home.pass"
+expect "what it issued comes back as an import" asafo a localca issue home.example.net "$files/home.p12" --passphrase-file "$files/home.pass"
+expect "(under a name)" import a home home
+expect "why says that the local CA keeps it home" says 'local CA' asafo a why home
+expect "it is no gap of the pair's" asafo a verify home
 
 lab power b off
 until_true 10 sh -c "! '$top/tools/lab' --name '$LAB' asafo a --json show failover | jq -e .mate.heard"

@@ -41,6 +41,7 @@ static const struct {
 	{COMMAND_SHOW_REDUNDANCY, verb_show_redundancy},
 	{COMMAND_CHECK, verb_check},
 	{COMMAND_VERIFY, verb_verify},
+	{COMMAND_WHY, verb_why},
 	{COMMAND_SHOW_MONITOR_INTERFACE, verb_show_monitor_interface},
 	{COMMAND_SHOW_TRACK, verb_show_track},
 	{COMMAND_SHOW_TRUSTPOINTS, verb_show_trustpoints},

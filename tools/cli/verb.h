@@ -38,6 +38,7 @@ int verb_show_track(struct cli *cli, const struct grammar_match *match);
 int verb_show_trustpoints(struct cli *cli, const struct grammar_match *match);
 int verb_show_version(struct cli *cli, const struct grammar_match *match);
 int verb_verify(struct cli *cli, const struct grammar_match *match);
+int verb_why(struct cli *cli, const struct grammar_match *match);
 int verb_write_memory(struct cli *cli, const struct grammar_match *match);
 int verb_write_standby(struct cli *cli, const struct grammar_match *match);
 
@@ -67,4 +68,5 @@ int render_state(const struct screen *screen, struct json_object *result);
 int render_track(const struct screen *screen, struct json_object *result);
 int render_trustpoints(const struct screen *screen, struct json_object *result);
 int render_verify(const struct screen *screen, struct json_object *result);
+int render_why(const struct screen *screen, struct json_object *result);
 int render_version(const struct screen *screen, struct json_object *result);
