@@ -31,6 +31,7 @@ struct keeper_listing {
 	bool with_generations, is_orphans;
 	int64_t valid_at, mate_valid_at; /* 0: all; otherwise what is valid at one of them only */
 	uint32_t left;			 /* ... and so many of them */
+	int64_t ends_before;		 /* 0: all; otherwise what ends before then */
 	sd_event_source *timer;
 	struct head heads[2]; /* replicated, unit */
 	/* the frame that is being filled: packed public parts */
@@ -168,27 +169,40 @@ static bool is_valid_at(const Asafo__Record__TrustpointPublic *trustpoint, int64
 	return at >= trustpoint->not_before && at <= trustpoint->not_after;
 }
 
+static bool is_filtered(const struct keeper_listing *listing)
+{
+	return listing->valid_at != 0 || listing->ends_before != 0;
+}
+
+static bool has_dates(const struct keeper_listing *listing,
+		      const Asafo__Record__TrustpointPublic *trustpoint)
+{
+	if (listing->ends_before != 0)
+		return trustpoint->not_after < listing->ends_before;
+	return is_valid_at(trustpoint, listing->valid_at) !=
+	       is_valid_at(trustpoint, listing->mate_valid_at);
+}
+
 /* Is it what the list is asked for? */
 static bool is_wanted(const struct keeper_listing *listing, bool is_unit)
 {
 	const struct buf *bytes = &listing->heads[is_unit].record;
 	Asafo__Record__Record *record;
 	Asafo__Record__TrustpointPublic *trustpoint = NULL;
-	bool differs;
+	bool is_good;
 
-	if (listing->valid_at == 0)
+	if (!is_filtered(listing))
 		return true;
-	if (is_unit)
+	if (is_unit && listing->valid_at != 0)
 		return false;
 	record = asafo__record__record__unpack(NULL, bytes->size, bytes->data);
 	if (record)
 		trustpoint = asafo__record__trustpoint_public__unpack(NULL, record->public_part.len,
 								      record->public_part.data);
-	differs = trustpoint && is_valid_at(trustpoint, listing->valid_at) !=
-					is_valid_at(trustpoint, listing->mate_valid_at);
+	is_good = trustpoint && has_dates(listing, trustpoint);
 	asafo__record__trustpoint_public__free_unpacked(trustpoint, NULL);
 	asafo__record__record__free_unpacked(record, NULL);
-	return differs;
+	return is_good;
 }
 
 /* The next name of both families. 1: there was one, 0: the end. */
@@ -220,7 +234,7 @@ static int step(struct keeper_listing *listing)
 static bool go_on(struct keeper_listing *listing)
 {
 	/* The others' turn comes after so many, even where none of them is sent. */
-	for (unsigned looked = 0; listing->valid_at == 0 || looked < LOOKED_MAX; looked++) {
+	for (unsigned looked = 0; !is_filtered(listing) || looked < LOOKED_MAX; looked++) {
 		struct ipc_channel *channel =
 			keeper_ticket_channel(listing->keeper, &listing->ticket);
 		int r;
@@ -274,6 +288,8 @@ void keeper_on_list(struct keeper *keeper, const struct keeper_ticket *ticket,
 		listing->valid_at = request->valid_at;
 		listing->mate_valid_at = request->mate_valid_at;
 		listing->left = request->max;
+	} else if (request->ends_before > 0) {
+		listing->ends_before = request->ends_before;
 	}
 	listing->next = keeper->listings;
 	keeper->listings = listing;

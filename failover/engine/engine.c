@@ -138,6 +138,7 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
 		path_set_check(engine->pair.paths, engine->config->failover.hold_ms);
 	engine_check_ways(engine);
 	engine_feed_type(engine, FO_EVENT_TICK);
+	certwatch_tick(engine);
 	return 0;
 }
 

@@ -11,6 +11,7 @@
 #include "core/fsm.h"
 #include "core/hello.h"
 #include "failover/announce.h"
+#include "failover/engine/certwatch.h"
 #include "failover/engine/clockwatch.h"
 #include "failover/engine/collision.h"
 #include "failover/engine/history.h"
@@ -172,6 +173,7 @@ struct engine {
 	struct history_asked *history_asked; /* methods/show_history.c: who waits for the mate's */
 	uint32_t history_id;		     /* of the latest that was asked for */
 	struct clockwatch clockwatch;
+	struct certwatch certwatch;
 	struct traffic traffic;
 	sd_event_source *timer;
 	struct monotime alive_at;		  /* the loop was seen turning */

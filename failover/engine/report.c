@@ -52,6 +52,11 @@ void report_transition(const struct engine *engine, const struct fo_action *acti
 	else if (fo_state_is_active(action->from) && !fo_state_is_active(action->to) &&
 		 action->to != FO_STATE_FAILED && !engine_is_active(engine))
 		report(engine, LOG_ALERT, 104002, &about, "Switching to STANDBY - %s", reason);
+	/* It became active, although this unit served and hears it. */
+	if (fo_state_is_active(action->from) && action->reason == FO_REASON_OLDER_TERM)
+		report(engine, LOG_ALERT, 103004, &about,
+		       "Other firewall reports this firewall failed. Reason: it did not hear this "
+		       "unit's hellos");
 	if (action->to == FO_STATE_FAILED)
 		report(engine, LOG_ALERT, 104003, &about, "Switching to FAILED. Reason: %s",
 		       reason);

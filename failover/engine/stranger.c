@@ -94,13 +94,16 @@ void stranger_refused(struct engine *engine, size_t index, int code, const uint8
 	describe(engine, reason, sender, &outside, &why);
 	if ((engine->pair.told[index] & 1u << reason) == 0) {
 		engine->pair.told[index] |= (uint8_t)(1u << reason);
-		if (reason == REASON_VERSION)
+		if (reason == REASON_VERSION) {
 			report(engine, LOG_ALERT, 103006, NULL,
 			       "Mate version %s is not compatible with ours %s: %s",
 			       mate->software[0] ? mate->software : "unknown", PACKAGE_VERSION,
 			       why.text);
-		else
+			report(engine, LOG_ALERT, 105040, NULL,
+			       "Mate failover version is not compatible.");
+		} else {
 			log_line(LOG_WARNING, "hello refused: %s", why.text);
+		}
 	}
 	if (!path->is_failover_link && engine_hears_mate(engine))
 		return;

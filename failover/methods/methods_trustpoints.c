@@ -2,6 +2,7 @@
 /* Trustpoints as JSON: what the unit has, whether the mate has it, and where it is bound. */
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <gnutls/gnutls.h>
 
@@ -101,6 +102,10 @@ struct json_object *json_trustpoint(const struct engine *engine,
 	json_add_text(object, "key_type", trustpoint->key_type);
 	json_add_number(object, "not_before", trustpoint->not_before);
 	json_add_number(object, "not_after", trustpoint->not_after);
+	json_add_flag(object, "expiring",
+		      certwatch_turn(trustpoint->not_after, (int64_t)time(NULL),
+				     engine->config->alert_begin_days,
+				     engine->config->alert_repeat_days) >= 0);
 	add_names(object, trustpoint->names, trustpoint->n_names);
 	json_add_flag(object, "chain_complete", trustpoint->chain_complete);
 	json_add_number(object, "chain_length", (int64_t)trustpoint->n_chain);

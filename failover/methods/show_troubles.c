@@ -187,5 +187,7 @@ struct json_object *json_troubles(const struct engine *engine)
 		add_sentence(array, why.text);
 	for (size_t i = 0; clockwatch_trouble(engine, i, &why); i++)
 		add_sentence(array, why.text);
+	for (size_t i = 0; certwatch_trouble(engine, i, &why); i++)
+		add_sentence(array, why.text);
 	return array;
 }

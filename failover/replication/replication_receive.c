@@ -303,6 +303,13 @@ static void forget(struct replication_receive *receive)
 	receive->result = (struct replication_result){0};
 }
 
+/* It had begun, and what came ended before its end. */
+static bool is_incomplete(enum sync_cause cause)
+{
+	return cause == SYNC_CAUSE_LINK || cause == SYNC_CAUSE_NOT_RESUMED ||
+	       cause == SYNC_CAUSE_TIMEOUT;
+}
+
 static void finish(struct replication *replication, const struct sync_action *action,
 		   const struct replication_input *input)
 {
@@ -324,6 +331,9 @@ static void finish(struct replication *replication, const struct sync_action *ac
 	if (action->code < 0) {
 		report(replication->engine, LOG_CRIT, 709007, NULL,
 		       "Configuration replication failed: %s", result.why.text);
+		if (is_incomplete(action->cause))
+			report(replication->engine, LOG_ALERT, 105020, NULL,
+			       "Incomplete/slow config replication");
 	} else {
 		result.term = machine->target.term;
 		result.seq = machine->target.seq;

@@ -73,6 +73,9 @@ static void tell_end(struct replication *replication, const struct replication_r
 		report(replication->engine, LOG_CRIT, 709007, NULL,
 		       "Configuration replication failed for command write standby: %s",
 		       result->why.text);
+		if (cause == SYNC_CAUSE_TIMEOUT)
+			report(replication->engine, LOG_ALERT, 105022, NULL,
+			       "Config replication failed with reason = CFG_SYNC_TIMEOUT");
 		return;
 	}
 	report(replication->engine, LOG_ALERT, 709004, NULL,

@@ -88,6 +88,18 @@ static int set_version(struct apply *apply, const struct grammar_match *match)
 	return 0;
 }
 
+static int set_alerts(struct apply *apply, const struct grammar_match *match)
+{
+	const struct value *begin = grammar_match_value(match, "begin");
+	const struct value *repeat = grammar_match_value(match, "repeat");
+
+	apply->config->alert_begin_days =
+		begin && !match->is_negated ? (uint32_t)begin->number : 60;
+	apply->config->alert_repeat_days =
+		repeat && !match->is_negated ? (uint32_t)repeat->number : 7;
+	return 0;
+}
+
 static int set_webvpn(struct apply *apply, const struct grammar_match *match)
 {
 	if (match->is_negated)
@@ -140,10 +152,15 @@ static int set_port(struct apply *apply, const struct grammar_match *match)
 apply_fn apply_service_handler(enum command_id id)
 {
 	static const apply_fn handlers[COMMAND__MAX] = {
-		[COMMAND_HOSTNAME] = set_hostname,     [COMMAND_TRUSTPOINT] = set_trustpoint,
-		[COMMAND_SCOPE] = set_scope,	       [COMMAND_SSL_TRUSTPOINT] = set_binding,
-		[COMMAND_SSL_VERSION] = set_version,   [COMMAND_WEBVPN] = set_webvpn,
-		[COMMAND_WEBVPN_ENABLE] = set_enabled, [COMMAND_WEBVPN_PORT] = set_port,
+		[COMMAND_HOSTNAME] = set_hostname,
+		[COMMAND_TRUSTPOINT] = set_trustpoint,
+		[COMMAND_EXPIRATION_ALERTS] = set_alerts,
+		[COMMAND_SCOPE] = set_scope,
+		[COMMAND_SSL_TRUSTPOINT] = set_binding,
+		[COMMAND_SSL_VERSION] = set_version,
+		[COMMAND_WEBVPN] = set_webvpn,
+		[COMMAND_WEBVPN_ENABLE] = set_enabled,
+		[COMMAND_WEBVPN_PORT] = set_port,
 	};
 
 	return handlers[id];

@@ -266,6 +266,12 @@ static int check_words(const struct config *config, struct why *ret_why)
 {
 	if (!IS_WORD(VALUE_HOST, config->hostname))
 		return why_set(ret_why, ERR_SYNTAX, "hostname: not a host name");
+	if (config->alert_begin_days < 1 || config->alert_begin_days > 90 ||
+	    config->alert_repeat_days < 1 || config->alert_repeat_days > 14)
+		return why_set(
+			ret_why, ERR_SYNTAX,
+			"crypto ca alerts expiration: begin is from 1 to 90 days, repeat from "
+			"1 to 14");
 	if (strcmp(config->minimum_tls, "tlsv1.2") != 0 &&
 	    strcmp(config->minimum_tls, "tlsv1.3") != 0)
 		return why_set(ret_why, ERR_SYNTAX, "ssl server-version: not tlsv1.2 or tlsv1.3");

@@ -204,6 +204,14 @@ static const struct command_row table[] = {
 	       "Share the trustpoint with the mate (pair, the default); unit is not supported yet"),
 	CONFIG(TRUSTPOINT, REPLICATED, SCOPE, "no scope [<scope:{unit|pair}>]", "Return to pair"),
 	CONFIG(TRUSTPOINT, REPLICATED, MODE_EXIT, "exit", "Leave the trustpoint's lines"),
+	CONFIG(CONFIG, REPLICATED, EXPIRATION_ALERTS,
+	       "crypto ca alerts expiration begin <begin:number(1,90)> [repeat "
+	       "<repeat:number(1,14)>]",
+	       "Set how many days before its end a certificate is told of, and how often"),
+	CONFIG(CONFIG, REPLICATED, EXPIRATION_ALERTS,
+	       "no crypto ca alerts expiration [begin <begin:number(1,90)> [repeat "
+	       "<repeat:number(1,14)>]]",
+	       "Return to 60 days before, then each 7"),
 	CONFIG(CONFIG, REPLICATED, SSL_TRUSTPOINT, "[no] ssl trust-point " BINDING,
 	       "Serve the trustpoint: everywhere, on an interface, for a domain name, or both"),
 	CONFIG(CONFIG, REPLICATED, SSL_VERSION, "ssl server-version <version:{tlsv1.2|tlsv1.3}>",
@@ -371,6 +379,7 @@ static const struct {
 	{"--replace", "Renew the trustpoint of this name: a new generation"},
 	{"--yes", "With --force: do not ask"},
 	{"ca", "Certification authorities and trustpoints"},
+	{"alerts", "Messages of certificates that end"},
 	{"all", "What is at its default, too"},
 	{"clear", "Begin to count anew"},
 	{"copy", "Copy a configuration"},

@@ -21,6 +21,8 @@ int config_new(struct config **ret_config)
 	config->failover.interface_hold_ms = 1000;
 	config->failover.interface_policy = 1;
 	config->failover.replication = CONFIG_REPLICATION_OFF;
+	config->alert_begin_days = 60;
+	config->alert_repeat_days = 7;
 	config->webvpn.port = 443;
 	*ret_config = config;
 	return 0;

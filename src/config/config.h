@@ -150,7 +150,9 @@ struct config {
 	size_t n_trustpoints;
 	struct config_binding bindings[CONFIG_BINDINGS_MAX];
 	size_t n_bindings;
-	char minimum_tls[16]; /* "tlsv1.2" (default) or "tlsv1.3" */
+	uint32_t alert_begin_days;  /* `crypto ca alerts expiration`: 1 to 90, default 60 */
+	uint32_t alert_repeat_days; /* 1 to 14, default 7 */
+	char minimum_tls[16];	    /* "tlsv1.2" (default) or "tlsv1.3" */
 	struct config_webvpn webvpn;
 };
 

@@ -75,6 +75,8 @@ static void take_newer(struct config *config, const struct config *from)
 	config->failover.is_preempt = from->failover.is_preempt;
 	config->failover.preempt_delay_s = from->failover.preempt_delay_s;
 	config->failover.is_config_open = from->failover.is_config_open;
+	config->alert_begin_days = from->alert_begin_days;
+	config->alert_repeat_days = from->alert_repeat_days;
 	take_macs(config, from);
 	take_tables(config, from);
 }

@@ -65,6 +65,23 @@ expect "until it is repaired" until_true 5 exits 0 asafo b check
 expect "the statistics begin anew" asafo b clear failover statistics
 same "losses, too" "$(asafo b --json show failover statistics | jq '[.paths[].lost] | add')" 0
 
+# ---- certificates over time ----
+openssl req -newkey rsa:2048 -nodes -subj /CN=old.example.net -keyout "$files/old.key" -out "$files/old.csr" 2>/dev/null
+openssl x509 -req -in "$files/old.csr" -CA "$files/corp-ca.pem" -CAkey "$files/corp-ca.key" -days 10 -set_serial 0x77 -out "$files/old.pem" 2>/dev/null
+openssl pkcs12 -export -in "$files/old.pem" -inkey "$files/old.key" -certfile "$files/corp-ca.pem" -passout pass:secret -out "$files/old.p12"
+echo secret >"$files/old.pass"
+active_now=$(state_is a Active && echo a || echo b)
+expect "a certificate of 10 days" import "$active_now" old old --replace
+expect "is told of in the log" until_true 40 logged "$active_now" '%ASAFO-1-717054: .* The ID certificate in the trustpoint old is due to expire in 9 days. Expiration'
+expect "and under Trouble" says "$active_now" '^Trouble: the certificate of trustpoint old expires in 9 days' show failover
+expect "a check warns of it" exits 1 asafo "$active_now" check
+same "once" "$(lab log "$active_now" | grep -ac 717054)" 1
+expect "a shorter notice" asafo "$active_now" configure "crypto ca alerts expiration begin 5 repeat 1"
+untroubled() { ! says "$1" '^Trouble: the certificate' show failover; }
+expect "takes it from Trouble" until_true 20 untroubled "$active_now"
+expect "the line is shown in its section" says "$active_now" '^crypto ca alerts expiration begin 5 repeat 1$' show running-config crypto
+expect "it goes again" asafo "$active_now" remove old
+expect "from both" asafo "$active_now" write-standby
 lab power a off
 lost() { asafo b --json show failover | jq -e '.mate.heard == false'; }
 until_true 5 lost

@@ -81,6 +81,7 @@ static const struct command_row version1[] = {
 	" ipv6 address 2001:db8::30/64 secondary\n"                                                \
 	"failover polltime interface msec 100 holdtime msec 500\n"                                 \
 	"failover interface-policy 50%\n"                                                          \
+	"crypto ca alerts expiration begin 30 repeat 2\n"                                          \
 	"failover preempt delay 30\n"                                                              \
 	"no failover standby config-lock\n"                                                        \
 	"failover mac address eth1 0200.0000.0001 0200.0000.0002\n"                                \
@@ -251,7 +252,8 @@ static void what_is_kept_back_is_named_line_by_line(void **state)
 			    "failover track 1 decrement 20\n"
 			    "track 2 ping 192.0.2.9 interface inside\n"
 			    "track 3 tcp 192.0.2.9 443\n"
-			    "track 4 script probe\n");
+			    "track 4 script probe\n"
+			    "crypto ca alerts expiration begin 30 repeat 2\n");
 	buf_clear(&lines);
 	assert_int_equal(config_newer_lines(config, CONFIG_VERSION, &lines), 0);
 	assert_int_equal(lines.size, 0);

@@ -30,6 +30,7 @@ static const char lines[] = "hostname gw\n"
 			    "track 7 ping 192.0.2.9\n"
 			    "failover track 7\n"
 			    "crypto ca trustpoint WEB\n"
+			    "crypto ca alerts expiration begin 30 repeat 2\n"
 			    "ssl trust-point WEB\n"
 			    "webvpn\n"
 			    " enable outside\n";
@@ -77,7 +78,9 @@ static void a_section_is_its_lines_and_no_others(void **state)
 	assert_string_equal(section("route", NULL), "route outside 0.0.0.0 0.0.0.0 198.51.100.1\n"
 						    "ipv6 route outside ::/0 2001:db8::1\n");
 	assert_string_equal(section("monitor-interface", NULL), "no monitor-interface inside\n");
-	assert_string_equal(section("crypto", NULL), "crypto ca trustpoint WEB\n");
+	assert_string_equal(section("crypto", NULL),
+			    "crypto ca trustpoint WEB\n"
+			    "crypto ca alerts expiration begin 30 repeat 2\n");
 	assert_string_equal(section("ssl", NULL), "ssl trust-point WEB\n");
 	assert_string_equal(section("webvpn", NULL), "webvpn\n enable outside\n!\n");
 	assert_string_equal(section("hostname", NULL), "hostname gw\n");

@@ -336,6 +336,31 @@ static void a_list_may_hold_only_what_one_of_two_clocks_takes_for_valid(void **s
 	assert_int_equal(count_valid_at_one_of(unit, now - year, now - 2 * year), 0);
 }
 
+static size_t count_ending_before(struct unit *unit, int64_t at)
+{
+	Asafo__Ipc__List request = ASAFO__IPC__LIST__INIT;
+	ProtobufCMessage *reply;
+	size_t n;
+
+	request.ends_before = at;
+	reply = unit_call(unit->engine, IPC_LIST, &request.base, NULL, 0);
+	assert_non_null(reply);
+	n = ((const Asafo__Ipc__ListReply *)reply)->n_public_parts;
+	protobuf_c_message_free_unpacked(reply, NULL);
+	return n;
+}
+
+static void a_list_may_hold_only_what_ends_soon(void **state)
+{
+	struct unit *unit = *state;
+	int64_t now = time(NULL), year = INT64_C(365) * 86400;
+
+	make_pkcs12(unit->directory, "vpn", "rsa:2048");
+	assert_int_equal(keeper_import(unit, (struct import){.name = "a", .file = "vpn"}, NULL), 0);
+	assert_int_equal(count_ending_before(unit, now + 86400), 0);
+	assert_int_equal(count_ending_before(unit, now + 50 * year), 1);
+}
+
 static void a_history_is_kept_over_a_crash_as_it_was_given(void **state)
 {
 	struct unit *unit = *state;
@@ -503,6 +528,7 @@ int main(void)
 		TEST(terms_rise_and_survive_a_crash),
 		TEST(a_unit_that_gave_way_changes_nothing_any_more),
 		TEST(a_list_may_hold_only_what_one_of_two_clocks_takes_for_valid),
+		TEST(a_list_may_hold_only_what_ends_soon),
 		TEST(a_history_is_kept_over_a_crash_as_it_was_given),
 		TEST(what_only_one_unit_accepted_is_put_aside),
 		TEST(the_startup_config_is_replaced_whole),

@@ -36,7 +36,8 @@ void identity_expiry(struct json_object *trustpoint, int64_t now,
 	} else {
 		(void)snprintf(text, size, "%s (in %" PRId64 " day%s)",
 			       format_date(not_after, &date), days, days == 1 ? "" : "s");
-		if (days < IDENTITY_EXPIRY_WARN_DAYS)
+		if (view_has(trustpoint, "expiring") ? view_flag(trustpoint, "expiring")
+						     : days < IDENTITY_EXPIRY_WARN_DAYS)
 			ret_expiry->style = SCREEN_WARN;
 	}
 }
