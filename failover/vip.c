@@ -400,6 +400,8 @@ int vip_expel(struct vip *vip, const struct vip_address *unwanted, size_t n_unwa
 	int n = 0;
 	int r = change_init(&change, vip->sock, unwanted, n_unwanted);
 
+	change.batch.on_part = vip->on_breath;
+	change.batch.userdata = vip->userdata;
 	if (r == 0)
 		r = append_promotions(vip, &change);
 	for (size_t i = 0; i < change.before.n && r == 0; i++) {

@@ -82,17 +82,26 @@ static int send_routes(struct vip *vip, struct rtaddr_batch *batch, size_t first
 	return failed;
 }
 
+/* Hundreds of routes are on few devices: each costs a system call. */
+static unsigned index_of(const struct rtroute *routes, const struct vip_route *wanted, size_t i)
+{
+	if (i > 0 && strcmp(wanted[i].device, wanted[i - 1].device) == 0)
+		return routes[i - 1].index;
+	return if_nametoindex(wanted[i].device);
+}
+
 int vip_set_routes(struct vip *vip, const struct vip_route *wanted, size_t n_wanted,
 		   struct why *ret_why)
 {
-	_cleanup_(rtaddr_batch_done) struct rtaddr_batch batch = {0};
+	_cleanup_(rtaddr_batch_done) struct rtaddr_batch batch = {.on_part = vip->on_breath,
+								  .userdata = vip->userdata};
 	struct rtroute *routes = calloc(n_wanted + 1, sizeof(*routes));
 	size_t first = 0;
 	int r = routes ? 0 : -ENOMEM;
 
 	for (size_t i = 0; i < n_wanted && r == 0; i++)
-		routes[i] = (struct rtroute){.route = wanted[i],
-					     .index = if_nametoindex(wanted[i].device)};
+		routes[i] =
+			(struct rtroute){.route = wanted[i], .index = index_of(routes, wanted, i)};
 	if (r == 0)
 		r = append_changes(vip, &batch, routes, n_wanted, &first);
 	if (r < 0) {
@@ -107,7 +116,8 @@ int vip_set_routes(struct vip *vip, const struct vip_route *wanted, size_t n_wan
 
 void vip_routes_check(struct vip *vip)
 {
-	_cleanup_(rtaddr_batch_done) struct rtaddr_batch batch = {0};
+	_cleanup_(rtaddr_batch_done) struct rtaddr_batch batch = {.on_part = vip->on_breath,
+								  .userdata = vip->userdata};
 	int r = 0;
 
 	for (size_t i = 0; i < vip->n_routes && r == 0; i++)

@@ -29,9 +29,10 @@ void vmac_name(unsigned parent_index, char ret_device[static 16]);
 bool vmac_is_name(const char *device);
 /*
  * Makes exactly WANTED the macvlan devices that are ours: made, removed, given its MAC address, set
- * up or down. Synchronous, as vip_set is. Errors: -errno with the device in RET_WHY; what could be
- * done is done.
+ * up or down. Synchronous, as vip_set is; ON_PART (may be NULL) is called between the devices.
+ * Errors: -errno with the device in RET_WHY; what could be done is done.
  */
-int vmac_set(const struct vmac *wanted, size_t n_wanted, struct why *ret_why);
+int vmac_set(const struct vmac *wanted, size_t n_wanted, void (*on_part)(void *userdata),
+	     void *userdata, struct why *ret_why);
 /* Sets all of ours down. For the supervisor, too. Errors: -errno. */
 int vmac_withdraw_all(struct nl_sock *sock);

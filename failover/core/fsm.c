@@ -71,8 +71,11 @@ static void note_maintenance(struct fo_step *step)
 		fo_defer_election(step);
 }
 
-static void note_reset(struct fo_fsm *fsm)
+static void note_reset(struct fo_step *step)
 {
+	struct fo_fsm *fsm = step->fsm;
+
+	fo_forget_late(step);
 	fsm->flap = (struct fo_flap){0};
 	fsm->flags.is_set_aside = false;
 }
@@ -95,11 +98,12 @@ static void note_hello(struct fo_step *step)
 			     has_begun_anew(fsm, step->event->mate.state);
 	/* A gap of half a holdtime is not yet a loss, but nothing to build upon. */
 	if (monotime_reached(step->event->at,
-			     monotime_add_ms(fsm->timers.mate_heard, fsm->params.hold_ms / 2 + 1)))
+			     monotime_add_ms(fsm->timers.mate_heard, fo_fsm_hold_ms(fsm) / 2 + 1)))
 		fsm->timers.preempt = MONOTIME_NEVER;
 	fsm->mate = step->event->mate;
 	fsm->mate.term = clamp_term(fsm->mate.term);
 	fsm->mate.position.term = clamp_term(fsm->mate.position.term);
+	fo_note_stretch(step);
 	fsm->timers.mate_heard = step->event->at;
 	fsm->flags.is_stranger_heard = false;
 	fsm->flags.is_mate_heard = !fsm->mate.is_leaving || fsm->mate.is_serving;
@@ -153,8 +157,11 @@ static void note_params(struct fo_step *step)
 {
 	struct fo_fsm *fsm = step->fsm;
 	enum fo_unit unit = fsm->params.unit;
+	uint32_t hold_ms = fsm->params.hold_ms;
 
 	fsm->params = sane_params(step->event->params);
+	if (fsm->params.hold_ms != hold_ms)
+		fo_forget_late(step);
 	fsm->timers.next_hello = step->event->at;
 	if (fsm->params.unit == unit)
 		return;
@@ -168,6 +175,8 @@ static void note_not_scheduled(struct fo_step *step)
 {
 	struct fo_fsm *fsm = step->fsm;
 
+	fo_count_late(step);
+	fo_go_blind(step);
 	if (fsm->flags.is_mate_heard)
 		fsm->timers.mate_heard = step->event->at;
 	if (fsm->timers.mate_idle.ns != MONOTIME_NEVER.ns)
@@ -198,11 +207,11 @@ static void note_released(struct fo_step *step)
 static void note_tick(struct fo_step *step)
 {
 	struct fo_fsm *fsm = step->fsm;
-	struct monotime silent = monotime_add_ms(fsm->timers.mate_heard, fsm->params.hold_ms);
+	struct monotime silent = monotime_add_ms(fsm->timers.mate_heard, fo_fsm_hold_ms(fsm));
 
 	if (fsm->flags.is_mate_heard && monotime_reached(step->event->at, silent))
 		fsm->flags.is_mate_heard = false;
-	silent = monotime_add_ms(fsm->timers.stranger_heard, fsm->params.hold_ms);
+	silent = monotime_add_ms(fsm->timers.stranger_heard, fo_fsm_hold_ms(fsm));
 	if (monotime_reached(step->event->at, silent))
 		fsm->flags.is_stranger_heard = false;
 	if (monotime_reached(step->event->at, fsm->timers.next_hello))
@@ -245,7 +254,7 @@ static void note(struct fo_step *step)
 	else if (event->type == FO_EVENT_OPERATOR_MAINTENANCE)
 		note_maintenance(step);
 	else if (event->type == FO_EVENT_OPERATOR_RESET)
-		note_reset(fsm);
+		note_reset(step);
 	else if (event->type == FO_EVENT_RELEASED)
 		note_released(step);
 	else if (event->type == FO_EVENT_PARAMS)
@@ -269,6 +278,7 @@ static void start(struct fo_step *step)
 	fsm->term = max_term(fsm->term, clamp_term(boot->activated_term));
 	fsm->terms.promised = max_term(fsm->term, clamp_term(boot->promised_term));
 	fsm->timers.next_hello = step->event->at;
+	fo_go_blind(step);
 	if (fsm->params.is_enabled)
 		fo_negotiate(step, FO_REASON_NONE);
 	else
@@ -325,13 +335,14 @@ static void take(struct fo_step *step)
 }
 
 /*
- * While this unit serves, at most a holdtime lies between two of its hellos; or the mate may have
- * taken over. That is measured from the hello and not from the last turn of the loop: a unit that
- * stood still just before a hello was due is silent for a polltime longer than it slept.
+ * While this unit serves, at most its fence (a holdtime) lies between two of its hellos; or the
+ * mate may have taken over. That is measured from the hello and not from the last turn of the loop:
+ * a unit that stood still just before a hello was due is silent for a polltime longer than it
+ * slept.
  */
 static bool has_overslept(const struct fo_fsm *fsm, const struct fo_event *event)
 {
-	struct monotime latest = monotime_add_ms(fsm->timers.said, fsm->params.hold_ms);
+	struct monotime latest = monotime_add_ms(fsm->timers.said, fo_fsm_fence_ms(fsm));
 
 	return fsm->stage >= FO_STAGE_CLAIMING && event->type != FO_EVENT_NOT_SCHEDULED &&
 	       event->at.ns > latest.ns;
@@ -350,6 +361,7 @@ static void wake(struct fo_step *step)
 void fo_fsm_step(struct fo_fsm *fsm, const struct fo_event *event, struct fo_update *ret_update)
 {
 	struct fo_step step = {.fsm = fsm, .event = event, .update = ret_update};
+	uint32_t fence_ms = fo_fsm_fence_ms(fsm);
 
 	*ret_update = (struct fo_update){0};
 	if ((unsigned)event->type >= FO_EVENT__MAX || fsm->flags.is_stopped)
@@ -365,8 +377,10 @@ void fo_fsm_step(struct fo_fsm *fsm, const struct fo_event *event, struct fo_upd
 			wake(&step);
 		take(&step);
 		fo_review(&step);
+		fo_review_late(&step);
 	}
-	if (step.has_moved && !fsm->flags.is_stopped)
+	/* What was silence in time may not be any more: it ends here. */
+	if ((step.has_moved || fo_fsm_fence_ms(fsm) < fence_ms) && !fsm->flags.is_stopped)
 		fo_say(&step);
 }
 
@@ -375,7 +389,7 @@ static struct monotime state_deadline(const struct fo_fsm *fsm)
 	struct monotime idle = MONOTIME_NEVER;
 
 	if (fsm->flags.is_mate_heard)
-		idle = monotime_add_ms(fsm->timers.mate_idle, fsm->params.hold_ms);
+		idle = monotime_add_ms(fsm->timers.mate_idle, fo_fsm_hold_ms(fsm));
 	if (fsm->state == FO_STATE_NEGOTIATION ||
 	    (fsm->state == FO_STATE_JUST_ACTIVE && fsm->flags.is_mate_heard))
 		return fsm->timers.until;
@@ -399,7 +413,7 @@ struct monotime fo_fsm_deadline(const struct fo_fsm *fsm)
 	deadline = monotime_min(fsm->timers.next_hello, state_deadline(fsm));
 	if (fsm->flags.is_mate_heard)
 		deadline = monotime_min(
-			deadline, monotime_add_ms(fsm->timers.mate_heard, fsm->params.hold_ms));
+			deadline, monotime_add_ms(fsm->timers.mate_heard, fo_fsm_hold_ms(fsm)));
 	if (fsm->flags.wants_active)
 		deadline = monotime_min(deadline, fsm->timers.request);
 	return monotime_min(deadline, fo_preempt_deadline(fsm));
@@ -422,6 +436,7 @@ struct fo_mate_view fo_fsm_view(const struct fo_fsm *fsm)
 		.wants_mate_active = fsm->flags.wants_mate_active && fsm->flags.is_released,
 		.is_forced = fsm->flags.is_forced,
 		.is_serving = is_serving,
+		.stretch = fo_stretch_said(fsm),
 	};
 }
 

@@ -129,6 +129,13 @@ struct fo_params {
 	uint32_t preempt_delay_ms; /* ... after so long without any reason against it */
 };
 
+/* How long the silences are that a unit stretches; 0: its holdtime. See struct fo_late. */
+struct fo_stretch {
+	uint32_t asked_ms;  /* it was late: the mate is asked to wait for so long */
+	uint32_t fence_ms;  /* it steps down after so long a silence of its own */
+	uint32_t judged_ms; /* it takes its mate for lost after so long a silence */
+};
+
 /* What the mate's latest hello said. */
 struct fo_mate_view {
 	enum fo_state state;
@@ -144,6 +151,7 @@ struct fo_mate_view {
 	bool wants_mate_active;
 	bool is_serving; /* holds, or may hold, the active addresses: in TERM (a Disabled unit may,
 			    too) */
+	struct fo_stretch stretch;
 };
 
 enum fo_event_type {
@@ -213,6 +221,7 @@ enum fo_action_type {
 	FO_ACTION_KEEP_ORPHANS, /* this unit was active in an older TERM: keep what only it accepted
 				 */
 	FO_ACTION_SUSPENDED,	/* the units switch back and forth: see struct fo_flap */
+	FO_ACTION_STRETCHED,	/* what this unit asks for changed: see struct fo_late */
 	FO_ACTION_STOPPED,	/* after SHUTDOWN: everything is released */
 	FO_ACTION__MAX,
 };
@@ -226,7 +235,7 @@ struct fo_action {
 	enum fo_reason reason;
 };
 
-#define FO_ACTIONS_MAX 16
+#define FO_ACTIONS_MAX 20
 
 struct fo_update {
 	struct fo_action actions[FO_ACTIONS_MAX]; /* to be done in this order */
@@ -269,6 +278,7 @@ struct fo_flags {
 	bool wants_active; /* in our hellos */
 	bool wants_mate_active;
 	bool is_forced; /* one of the two is */
+	bool is_blind;	/* since timers.blind: what the mate asks for is not known */
 };
 
 struct fo_timers {
@@ -284,6 +294,7 @@ struct fo_timers {
 		until; /* in Negotiation: the listening or waiting ends; in Just Active, too */
 	struct monotime request; /* wants_active ends */
 	struct monotime preempt; /* this unit may ask to be active from then on; or never */
+	struct monotime blind;	 /* started, or stood still */
 };
 
 /*
@@ -301,6 +312,38 @@ struct fo_flap {
 	uint32_t n;				  /* since the last suspension */
 	uint32_t count;				  /* suspensions in a row; 0: none of late */
 	struct monotime until;			  /* suspended; in the past: not any more */
+};
+
+/*
+ * A unit whose own work, or whose machine, takes longer than the holdtime would step down, the mate
+ * would do the same work and step down, and so on. So one that was late while it was active, or was
+ * about to be, asks for a longer holdtime: at least twice, and as often as the silence needs, but
+ * no more than FO_STRETCH_TIMES the configured one and FO_STRETCH_MAX_MS. A longer silence is not
+ * lateness but a stop, and asks for nothing. After FO_STRETCH_QUIET_MS without another the half of
+ * it is asked for, and so on, until it is the configured one again.
+ *
+ * Three times move, and never against each other: (1) *asked*: what this unit was late by; (2) the
+ * *fence*: after so long a silence of its own a unit that serves steps down; (3) *judged*: after so
+ * long a silence the mate counts as lost. A fence is at most what the mate said that it judges by,
+ * or, where the mate is not heard, what this unit asked for while it did not serve: the mate has
+ * heard that since, or hears nothing of us and is past waiting. A unit judges by the longest of the
+ * holdtime, what both ask for, and the fence that the mate keeps; so it waits less only after the
+ * mate's fence is lower, and FO_STRETCH_KEEP_MS after it asked for less itself. Who starts, or
+ * stood still, may have missed what the mate asked for, and judges by the longest that is possible
+ * until it has heard it afresh.
+ */
+#define FO_STRETCH_TIMES 16u
+#define FO_STRETCH_MAX_MS 500u
+#define FO_STRETCH_QUIET_MS 300000u
+#define FO_STRETCH_KEEP_MS 1000u
+
+struct fo_late {
+	uint32_t asked_ms;	    /* 0: nothing */
+	uint32_t kept_ms;	    /* judged by at least; asked_ms, or an earlier one ... */
+	struct monotime kept_until; /* ... until then */
+	uint32_t count;		    /* so often late since ... */
+	struct monotime since;
+	struct monotime quiet; /* less is asked for then */
 };
 
 /* State by value; treat as opaque outside fsm*.c and their tests. */
@@ -321,6 +364,7 @@ struct fo_fsm {
 	struct fo_flags flags;
 	struct fo_timers timers;
 	struct fo_flap flap;
+	struct fo_late late;
 };
 
 /* What would come of an operator's command; the words are for him (fo_answer_text). */
@@ -372,6 +416,16 @@ enum fo_answer fo_fsm_ask(const struct fo_fsm *fsm, bool is_active, bool is_forc
 const char *fo_answer_text(enum fo_answer answer);
 /* Own-initiative role changes are suspended at NOW. */
 bool fo_fsm_is_suspended(const struct fo_fsm *fsm, struct monotime now);
+/* The holdtime that the mate is judged by, stretched or not. */
+uint32_t fo_fsm_hold_ms(const struct fo_fsm *fsm);
+/* After so long a silence of its own this unit steps down. */
+uint32_t fo_fsm_fence_ms(const struct fo_fsm *fsm);
+/*
+ * In the middle of an action that takes long. True: the mate is to be told now that this unit is
+ * there, and the machine takes it as said. False: not due yet; or too late, so that the next event
+ * finds that this unit stood still, and nothing is said before.
+ */
+bool fo_fsm_breathe(struct fo_fsm *fsm, struct monotime now);
 /* When the next TICK is due. */
 struct monotime fo_fsm_deadline(const struct fo_fsm *fsm);
 /* What this unit's hello says of itself. */

@@ -298,7 +298,7 @@ static void standby_tick(struct fo_step *step)
 			fo_volunteer(step, FO_REASON_HELLO_NOT_HEARD);
 		return;
 	}
-	if (monotime_reached(now, monotime_add_ms(fsm->timers.mate_idle, fsm->params.hold_ms))) {
+	if (monotime_reached(now, monotime_add_ms(fsm->timers.mate_idle, fo_fsm_hold_ms(fsm)))) {
 		fo_negotiate(step, FO_REASON_STATE_CHECK);
 		return;
 	}
@@ -446,7 +446,7 @@ static void failed_tick(struct fo_step *step)
 {
 	struct fo_fsm *fsm = step->fsm;
 	struct monotime now = step->event->at;
-	struct monotime idle = monotime_add_ms(fsm->timers.mate_idle, fsm->params.hold_ms);
+	struct monotime idle = monotime_add_ms(fsm->timers.mate_idle, fo_fsm_hold_ms(fsm));
 
 	if (fsm->flags.is_store_failed)
 		return;

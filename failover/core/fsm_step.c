@@ -407,7 +407,9 @@ uint64_t fo_listen_ms(const struct fo_fsm *fsm)
 {
 	uint64_t polls_ms = 3 * (uint64_t)fsm->params.poll_ms;
 
-	return fsm->params.hold_ms > polls_ms ? fsm->params.hold_ms : polls_ms;
+	uint64_t hold_ms = fo_fsm_hold_ms(fsm);
+
+	return hold_ms > polls_ms ? hold_ms : polls_ms;
 }
 
 uint64_t fo_progress_ms(const struct fo_fsm *fsm)

@@ -118,5 +118,19 @@ void fo_count_change(struct fo_step *step, enum fo_reason reason);
 void fo_review(struct fo_step *step);
 struct monotime fo_preempt_deadline(const struct fo_fsm *fsm);
 
+/* fsm_late.c: the stretched holdtime. */
+/* START, NOT_SCHEDULED. */
+void fo_go_blind(struct fo_step *step);
+/* This unit was silent for longer than its fence. */
+void fo_count_late(struct fo_step *step);
+/* The mate's hello was heard. */
+void fo_note_stretch(struct fo_step *step);
+/* For our own. */
+struct fo_stretch fo_stretch_said(const struct fo_fsm *fsm);
+/* After every event: less is asked for after a while. */
+void fo_review_late(struct fo_step *step);
+/* The configured holdtime is good enough, says the operator. */
+void fo_forget_late(struct fo_step *step);
+
 /* fsm_state.c: what the state does with the event. */
 void fo_state_handle(struct fo_step *step);

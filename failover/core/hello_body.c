@@ -79,6 +79,9 @@ int hello_body_pack(const struct hello *hello, size_t max, uint8_t *ret_data, si
 	message.active_s = hello->active_s;
 	message.may_activate = hello->view.may_activate;
 	message.serving = hello->view.is_serving;
+	message.asked_hold_ms = hello->view.stretch.asked_ms;
+	message.fence_ms = hello->view.stretch.fence_ms;
+	message.judged_ms = hello->view.stretch.judged_ms;
 	message.lineage = hello->view.position.lineage;
 	message.has_data = hello->view.position.has_data;
 	message.config = hello->view.position.config;
@@ -143,6 +146,9 @@ int hello_body_unpack(const uint8_t *data, size_t size, struct hello *ret_hello)
 		.wants_active = message->wants_active,
 		.wants_mate_active = message->wants_mate_active,
 		.is_serving = message->serving,
+		.stretch = {.asked_ms = message->asked_hold_ms,
+			    .fence_ms = message->fence_ms,
+			    .judged_ms = message->judged_ms},
 	};
 	memcpy(ret_hello->digest, message->digest.data, sizeof(ret_hello->digest));
 	ret_hello->sent_realtime_ns = message->sent_realtime_ns;

@@ -16,6 +16,7 @@
 #include "failover/engine/engine.h"
 #include "failover/engine/hooks.h"
 #include "failover/engine/report.h"
+#include "failover/engine/schedule.h"
 #include "failover/engine/switchover.h"
 #include "failover/methods/methods.h"
 #include "failover/replication/replication.h"
@@ -206,6 +207,9 @@ void engine_act(struct engine *engine, const struct fo_action *action)
 		break;
 	case FO_ACTION_SUSPENDED:
 		log_suspended(engine);
+		break;
+	case FO_ACTION_STRETCHED:
+		schedule_stretched(engine);
 		break;
 	case FO_ACTION_STOPPED:
 		history_flush(engine);

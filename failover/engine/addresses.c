@@ -12,6 +12,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "failover/engine/engine.h"
+#include "failover/engine/schedule.h"
 #include "failover/vmac.h"
 
 #define ADDRESSES_MAX (CONFIG_INTERFACES_MAX * 2 + CONFIG_SECONDARIES_MAX + CONFIG_LINKS_MAX)
@@ -155,6 +156,11 @@ static void note_macs(struct engine *engine, const char *why)
 	(void)snprintf(noted, sizeof(engine->addresses.macs_why), "%s", why);
 }
 
+static void on_breath(void *userdata)
+{
+	engine_breathe(userdata);
+}
+
 /* The macvlan devices of the role. They are there in each role, so that a takeover need not make
  * them. */
 static void set_macs(struct engine *engine)
@@ -184,7 +190,7 @@ static void set_macs(struct engine *engine)
 	/* Without any, and none left from before, the kernel need not be asked. */
 	if (n == 0 && !engine->addresses.may_have_macs)
 		return;
-	r = vmac_set(wanted, n, &why);
+	r = vmac_set(wanted, n, on_breath, engine, &why);
 	engine->addresses.may_have_macs = n > 0 || r < 0;
 	note_macs(engine, r < 0 ? why.text : "");
 }
@@ -342,25 +348,6 @@ void engine_addresses_news(struct engine *engine, const struct linkmon_address *
 	if (news->is_new && (engine->addresses.is_claimed || holds_standby_addresses(engine)) &&
 	    is_mates_address(engine, news))
 		expel(engine);
-}
-
-void engine_breathe(struct engine *engine)
-{
-	struct monotime now = monotime_now();
-	uint64_t poll_ns = engine->config->failover.poll_ms * MONOTIME_NS_PER_MS;
-	uint64_t hold_ns = engine->config->failover.hold_ms * MONOTIME_NS_PER_MS;
-	uint64_t gap_ns = monotime_since(now, engine->alive_at);
-
-	/* Stopped in the middle of it: the machine finds out before anything is sent. */
-	if (gap_ns < poll_ns / 2 || gap_ns > hold_ns)
-		return;
-	engine->alive_at = now;
-	engine_send_hello(engine);
-}
-
-static void on_breath(void *userdata)
-{
-	engine_breathe(userdata);
 }
 
 int engine_addresses_start(struct engine *engine)

@@ -27,6 +27,7 @@
 #include "failover/engine/hooks.h"
 #include "failover/engine/pairing.h"
 #include "failover/engine/report.h"
+#include "failover/engine/schedule.h"
 #include "failover/replication/replication.h"
 
 /* Before every other source of the loop: see engine.h of path_set_drain and the lease's own timer.
@@ -55,16 +56,16 @@ static void arm_timer(struct engine *engine)
 	(void)sd_event_source_set_enabled(engine->timer, SD_EVENT_ONESHOT);
 }
 
-/* Feeds NOT_SCHEDULED where the loop did not turn for longer than the holdtime. */
+/* Feeds NOT_SCHEDULED where the loop did not turn for longer than this unit may be silent. */
 static void check_schedule(struct engine *engine, struct monotime now)
 {
-	uint64_t hold_ns = engine->config->failover.hold_ms * MONOTIME_NS_PER_MS;
+	uint32_t fence_ms = fo_fsm_fence_ms(&engine->fsm);
 	uint64_t gap_ns = monotime_since(now, engine->alive_at);
 
 	engine->alive_at = now;
 	if (!engine->is_started)
 		return;
-	if (gap_ns <= hold_ns) {
+	if (gap_ns <= fence_ms * MONOTIME_NS_PER_MS) {
 		/* Asleep for longer than a lease, but not for a holdtime: still ours, says the
 		 * machine. */
 		if (engine->addresses.is_claimed && vip_has_lapsed(engine->addresses.vip))
@@ -72,8 +73,7 @@ static void check_schedule(struct engine *engine, struct monotime now)
 		return;
 	}
 	log_line(LOG_WARNING, "not scheduled for %llu ms (holdtime %u ms)",
-		 (unsigned long long)(gap_ns / MONOTIME_NS_PER_MS),
-		 engine->config->failover.hold_ms);
+		 (unsigned long long)(gap_ns / MONOTIME_NS_PER_MS), fence_ms);
 	step(engine, &(struct fo_event){.type = FO_EVENT_NOT_SCHEDULED, .at = now});
 }
 
@@ -135,7 +135,7 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
 	if (engine->pair.paths)
 		path_set_drain(engine->pair.paths);
 	if (engine->pair.paths)
-		path_set_check(engine->pair.paths, engine->config->failover.hold_ms);
+		path_set_check(engine->pair.paths, engine_hold_ms(engine));
 	engine_check_ways(engine);
 	engine_feed_type(engine, FO_EVENT_TICK);
 	certwatch_tick(engine);
@@ -158,7 +158,7 @@ uint64_t engine_active_s(const struct engine *engine)
 
 bool engine_hears_mate(const struct engine *engine)
 {
-	uint64_t hold_ns = engine->config->failover.hold_ms * MONOTIME_NS_PER_MS;
+	uint64_t hold_ns = engine_hold_ms(engine) * MONOTIME_NS_PER_MS;
 
 	return engine->mate.was_heard && !engine->mate.view.is_leaving &&
 	       monotime_since(monotime_now(), engine->mate.heard_at) <= hold_ns;

@@ -230,11 +230,6 @@ int engine_addresses_start(struct engine *engine);
 /* An address came, went or was changed, by us or by somebody: what is ours is put right, and an
  * active address that somebody configured on a standby goes. */
 void engine_addresses_news(struct engine *engine, const struct linkmon_address *news);
-/*
- * Between the parts of something long the mate must hear that we are here, and we must not take the
- * time for one in which we did not run.
- */
-void engine_breathe(struct engine *engine);
 /* A device of a virtual MAC address changed: it is put right. */
 void engine_addresses_link(struct engine *engine, const struct linkmon_link *link);
 /* The standby addresses come or go with the state. */

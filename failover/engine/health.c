@@ -14,6 +14,7 @@
 #include "core/health.h"
 #include "failover/engine/health_internal.h"
 #include "failover/engine/report.h"
+#include "failover/engine/schedule.h"
 
 /* So long an interface that was just configured does not count against the active unit unless the
  * mate has it, too. */

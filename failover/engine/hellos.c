@@ -18,6 +18,7 @@
 #include "failover/engine/engine.h"
 #include "failover/engine/health.h"
 #include "failover/engine/report.h"
+#include "failover/engine/schedule.h"
 #include "failover/engine/stranger.h"
 #include "failover/methods/methods.h"
 #include "failover/methods/proof.h"
@@ -72,6 +73,7 @@ static void take_hello(struct engine *engine, const struct hello *hello)
 	if (mate->view.state != hello->view.state ||
 	    mate->view.is_serving != hello->view.is_serving)
 		collision_moved(engine);
+	schedule_mate(engine, &hello->view.stretch);
 	mate->was_heard = true;
 	mate->refused[0] = 0;
 	mate->boot = hello->boot;

@@ -23,6 +23,7 @@
 #include "failover/engine/report.h"
 #include "failover/methods/proof.h"
 #include "failover/replication/replication.h"
+#include "failover/engine/schedule.h"
 #include "failover/engine/stranger.h"
 
 struct fo_params engine_params(const struct config *config)

@@ -11,6 +11,7 @@
 #include "failover/engine/health.h"
 #include "failover/methods/methods_internal.h"
 #include "failover/methods/proof.h"
+#include "failover/engine/schedule.h"
 #include "failover/engine/stranger.h"
 #include "failover/replication/replication.h"
 
@@ -206,6 +207,24 @@ static struct json_object *show_hooks(const struct engine *engine)
 	return object;
 }
 
+static struct json_object *show_stretch(const struct engine *engine)
+{
+	const struct fo_late *late = &engine->fsm.late;
+	struct json_object *object = json_object_new_object();
+	bool is_stretched = late->asked_ms != 0;
+
+	json_add_number(object, "hold_ms", engine_hold_ms(engine));
+	json_add_number(object, "fence_ms", fo_fsm_fence_ms(&engine->fsm));
+	json_add_number(object, "asked_ms", late->asked_ms);
+	json_add_number(object, "mate_asked_ms", engine->fsm.mate.stretch.asked_ms);
+	json_add_number(object, "late", late->count);
+	json_add_number(object, "seconds",
+			is_stretched ? (int64_t)(monotime_since(monotime_now(), late->since) /
+						 MONOTIME_NS_PER_SEC)
+				     : 0);
+	return object;
+}
+
 static void add_timers(struct json_object *result, const struct config_failover *failover)
 {
 	json_add_number(result, "poll_ms", failover->poll_ms);
@@ -239,6 +258,7 @@ void method_show_failover(struct control_call *call, struct json_object *paramet
 	json_add_text(result, "hostname", engine->config->hostname);
 	json_add_text(result, "version", PACKAGE_VERSION);
 	add_timers(result, &engine->config->failover);
+	(void)json_object_object_add(result, "stretch", show_stretch(engine));
 	(void)json_object_object_add(result, "failover_link", json_failover_link(engine));
 	(void)json_object_object_add(result, "links", json_links(engine));
 	(void)json_object_object_add(result, "link", show_link(engine));

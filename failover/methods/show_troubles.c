@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "failover/engine/health.h"
+#include "failover/engine/schedule.h"
 #include "failover/engine/stranger.h"
 #include "failover/methods/methods_internal.h"
 #include "failover/methods/proof.h"
@@ -174,6 +175,8 @@ struct json_object *json_troubles(const struct engine *engine)
 	if (mate_trouble(engine, &why))
 		add_sentence(array, why.text);
 	add_suspension(engine, array);
+	for (size_t i = 0; schedule_trouble(engine, i, &why); i++)
+		add_sentence(array, why.text);
 	add_sentence(array, maintenance_trouble(engine));
 	if (replication_version_trouble(engine->replication, &why))
 		add_sentence(array, why.text);

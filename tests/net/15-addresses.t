@@ -91,6 +91,30 @@ expect "routes are removed" configure "no route outside 10.77.0.0 255.255.0.0" "
 expect "(here)" until_true 5 routes_not a 10.7
 expect "(and there)" until_true 5 routes_not b 10.7
 
+# ---- more routes than the timers leave time for ----
+for i in $(seq 0 255); do echo "route outside 10.$((80 + i / 128)).$((i % 128)).0 255.255.255.0 198.51.100.20"; done >"$files/routes"
+sed 's/^/no /' "$files/routes" >"$files/no-routes"
+routes_are() { [ "$(lab exec "$1" ip route show | grep -cE '^10\.8[01]\.')" -eq "$2" ]; }
+rows() { asafo "$1" --json show failover history | jq '.rows | length'; }
+rests() { # nothing moves for a while
+	local before
+	settled a b || settled b a || return 1
+	before="$(rows a) $(rows b)"
+	until_true 3 false
+	[ "$(rows a) $(rows b)" = "$before" ]
+}
+asafo "$(active)" configure <"$files/routes" >"$files/routes.log" 2>&1
+expect "256 routes are there" until_true 15 routes_are "$(active)" 256
+expect "a polltime of 5 ms" configure "failover polltime unit msec 5 holdtime msec $((15 * slow))"
+expect "the pair rests, although it is in a hurry and has much to do" until_true 30 rests
+stretch() { asafo "$(active)" --json show failover | jq -e '.stretch | .hold_ms >= .fence_ms and .late >= 0'; }
+expect "what the timers really are is told" stretch
+expect "(at ease again)" configure "failover polltime unit msec 100 holdtime msec 500"
+expect "(the pair is whole)" until_true 20 rests
+asafo "$(active)" configure <"$files/no-routes" >"$files/routes.log" 2>&1
+expect "(without them)" until_true 15 routes_are "$(active)" 0
+[ "$(active)" = a ] || switch
+
 # ---- virtual MAC addresses ----
 mac=02:00:5e:00:01:01
 expect "a virtual MAC address is configured" configure "failover mac address eth0 0200.5e00.0101"
@@ -173,7 +197,6 @@ many_are() { [ "$(many "$1")" -eq "$2" ]; }
 asafo "$(active)" configure <"$files/many" >"$files/many.log" 2>&1
 expect "500 secondary addresses are set" until_true 15 many_are "$(active)" 500
 expect "(the pair settles)" until_true 20 settled "$(active)" "$(mate_of "$(active)")"
-rows() { asafo "$1" --json show failover history | jq '.rows | length'; }
 # Not 30: that takes a machine with nothing else to do.
 expect "a polltime of 10 ms" configure "failover polltime unit msec 10 holdtime msec $((150 * slow))"
 for i in 1 2; do

@@ -5,10 +5,12 @@
 #include <inttypes.h>
 #include <string.h>
 
-/* To meet again after being apart: an exchange that proves the boots, then one holdtime. */
+/* To meet again after being apart: an exchange that proves the boots, then one holdtime, stretched
+ * or not; and what is released takes its time. */
 static uint64_t meet_ns(const struct sim_world *world)
 {
-	return world->hold_ns + 3 * world->poll_ns + 4 * sim_delay_good(world) + world->kernel_ns;
+	return sim_longest_ns(world) + world->work_ns + 3 * world->poll_ns +
+	       4 * sim_delay_good(world) + world->kernel_ns;
 }
 
 /* A path that worked for so long leaves nobody an excuse to claim. */
@@ -177,6 +179,26 @@ void sim_check_claim(struct sim_world *world, const struct sim_node *node, uint6
 			 fo_unit_text(node->unit), fo_unit_text(mate->unit));
 }
 
+/* Who serves steps down before its mate, which hears it, may take it for lost. */
+static void check_fence(struct sim_world *world, const struct sim_node *node)
+{
+	const struct sim_node *mate = sim_mate(world, node);
+	uint32_t fence_ms = fo_fsm_fence_ms(&node->fsm), waits_ms = fo_fsm_hold_ms(&mate->fsm);
+
+	/* What it heard while it stood still is in its queues. */
+	if (!node->is_up || !mate->is_up || mate->frozen_until >= world->now ||
+	    !fo_fsm_is_active(&node->fsm) || !mate->fsm.flags.is_mate_heard ||
+	    mate->watch.belief.epoch != node->epoch ||
+	    node->fsm.params.hold_ms != mate->fsm.params.hold_ms)
+		return;
+	/* An older release, just booted, is not known to wait for less before it is heard. */
+	if (world->is_mixed && !node->fsm.flags.is_mate_heard)
+		return;
+	if (fence_ms > waits_ms)
+		sim_fail(world, "the %s may be silent for %u ms, and its mate waits for %u ms",
+			 fo_unit_text(node->unit), fence_ms, waits_ms);
+}
+
 void sim_check_step(struct sim_world *world, struct sim_node *node)
 {
 	uint64_t floor = node->disk.activated_term;
@@ -189,6 +211,8 @@ void sim_check_step(struct sim_world *world, struct sim_node *node)
 			 node->watch.seen_term > floor ? node->watch.seen_term : floor,
 			 node->fsm.term);
 	node->watch.seen_term = node->fsm.term;
+	check_fence(world, node);
+	check_fence(world, sim_mate(world, node));
 	if (fo_state_is_active(node->fsm.state) && node->fsm.state != FO_STATE_JUST_ACTIVE &&
 	    !fo_fsm_is_active(&node->fsm))
 		sim_fail(world, "%s shows %s and does not serve", fo_unit_text(node->unit),
@@ -292,6 +316,18 @@ const struct sim_node *sim_check_pair(struct sim_world *world)
 	return NULL;
 }
 
+static void check_forgotten(struct sim_world *world)
+{
+	for (unsigned i = 0; i < FO_UNIT__MAX; i++) {
+		const struct fo_fsm *fsm = &world->nodes[i].fsm;
+
+		if (fo_fsm_hold_ms(fsm) != fsm->params.hold_ms ||
+		    fo_fsm_fence_ms(fsm) != fsm->params.hold_ms)
+			sim_fail(world, "the holdtime of the %s stays stretched",
+				 fo_unit_text((enum fo_unit)i));
+	}
+}
+
 /* Everything is well again for a while: one is active, the other has the same, and nothing moves.
  */
 void sim_check_end(struct sim_world *world)
@@ -304,8 +340,10 @@ void sim_check_end(struct sim_world *world)
 	if (!is_same_place(active->disk.position, standby->disk.position))
 		sim_fail(world, "the standby is ready and lacks something");
 	/* A primary that preempts does so when everything is well, which is now. */
-	if (world->now - world->moved_at < 2 * world->hold_ns &&
+	if (world->now - world->moved_at < 2 * sim_longest_ns(world) &&
 	    active->fsm.reason != FO_REASON_PREEMPT)
 		sim_fail(world, "the units do not come to rest");
+	if (world->is_long && world->now - world->moved_at > 3 * FO_STRETCH_QUIET_MS / 2 * SIM_MS)
+		check_forgotten(world);
 	check_writes(world, active);
 }

@@ -66,10 +66,13 @@ bool sim_holds(const struct sim_world *world, const struct sim_node *node)
 static void send_hello(struct sim_world *world, struct sim_node *node)
 {
 	struct hello hello = {.view = fo_fsm_view(&node->fsm), .hold_ms = node->fsm.params.hold_ms};
+	bool is_older = world->is_mixed && node->unit == FO_UNIT_SECONDARY;
 	struct sim_datagram datagram = {
 		.from = node->unit, .epoch = node->epoch, .sent_at = world->now};
 	uint8_t data[HELLO_SIZE_MAX];
 
+	if (is_older)
+		hello.view.stretch = (struct fo_stretch){0};
 	hello.sent_realtime_ns = REALTIME_NS + world->now + (uint64_t)node->realtime_offset;
 	if (hello_seal(node->codec, &hello, data, &datagram.size) < 0 ||
 	    datagram.size > SIM_DATAGRAM_MAX) {
@@ -168,10 +171,14 @@ static void act(struct sim_world *world, struct sim_node *node, const struct fo_
 		node->watch.is_overridden = false;
 		node->watch.claimed_term = action->term;
 		node->is_claimed = true;
+		/* Who is slow has the first of them for a while before the last is there. */
+		node->holds |= world->work_ns > 0;
+		node->busy_ns += world->work_ns;
 		change_addresses(world, node, SIM_ITEM_CLAIMED, action->term);
 		break;
 	case FO_ACTION_RELEASE:
 		node->is_claimed = false;
+		node->busy_ns += world->work_ns;
 		change_addresses(world, node, SIM_ITEM_RELEASED, 0);
 		break;
 	case FO_ACTION_START_SYNC:
@@ -192,6 +199,10 @@ static void act(struct sim_world *world, struct sim_node *node, const struct fo_
 	case FO_ACTION_SUSPENDED:
 		sim_trace(world, node, "switches too often: no more of its own will");
 		break;
+	case FO_ACTION_STRETCHED:
+		sim_trace(world, node, "asks for a holdtime of %u ms (0: the configured one)",
+			  node->fsm.late.asked_ms);
+		break;
 	case FO_ACTION_ANNOUNCE:
 		node->watch.announced_at = world->now;
 		break;
@@ -200,12 +211,27 @@ static void act(struct sim_world *world, struct sim_node *node, const struct fo_
 	}
 }
 
+/* What was done took its time: nothing is heard or said meanwhile. */
+static void work(struct sim_world *world, struct sim_node *node)
+{
+	if (node->busy_ns > 0 && node->is_up) {
+		sim_trace(world, node, "works for %" PRIu64 " ms", node->busy_ns / SIM_MS);
+		sim_freeze(world, node, node->busy_ns);
+	}
+	node->busy_ns = 0;
+}
+
 static void step(struct sim_world *world, struct sim_node *node, struct fo_event event)
 {
 	struct fo_update update;
 
 	event.at.ns = local_now(world, node);
 	fo_fsm_step(&node->fsm, &event, &update);
+	/* Of that release, it knows the configured holdtime only. */
+	if (world->is_mixed && node->unit == FO_UNIT_SECONDARY) {
+		node->fsm.late = (struct fo_late){0};
+		node->fsm.flags.is_blind = false;
+	}
 	for (size_t i = 0; i < update.n_actions && node->is_up; i++) {
 		if (node->crash_in_actions == 0) {
 			sim_trace(world, node, "power off, at an action");
@@ -216,6 +242,7 @@ static void step(struct sim_world *world, struct sim_node *node, struct fo_event
 			node->crash_in_actions--;
 		act(world, node, &update.actions[i]);
 	}
+	work(world, node);
 	sim_check_step(world, node);
 	arm(world, node);
 }
@@ -359,6 +386,8 @@ static void datagram(struct sim_world *world, struct sim_node *node,
 	if (!hello.is_newest)
 		return;
 	sim_check_belief(world, node, datagram);
+	if (world->is_mixed && node->unit == FO_UNIT_SECONDARY)
+		hello.view.stretch = (struct fo_stretch){0};
 	sim_node_feed(world, node, (struct fo_event){.type = FO_EVENT_HELLO, .mate = hello.view});
 	if (node->is_up && hello.view.is_serving && hello.view.term > node->watch.claimed_term &&
 	    fo_fsm_is_active(&node->fsm))
@@ -374,7 +403,7 @@ static void wake(struct sim_world *world, struct sim_node *node)
 	uint64_t gap = now - node->last_loop;
 
 	node->last_loop = now;
-	if (gap <= node->fsm.params.hold_ms * SIM_MS)
+	if (gap <= fo_fsm_fence_ms(&node->fsm) * SIM_MS)
 		return;
 	sim_trace(world, node, "was not scheduled for %" PRIu64 " ms", gap / SIM_MS);
 	if (gap > SIM_LEASE_NS)

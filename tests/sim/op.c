@@ -218,7 +218,7 @@ static void say(struct sim_world *world, const struct sim_op *op)
 		  before[0] == '\'' ? "" : " ", before, number, after ? after : "", path);
 }
 
-static void freeze(struct sim_world *world, struct sim_node *node, uint64_t ns)
+void sim_freeze(struct sim_world *world, struct sim_node *node, uint64_t ns)
 {
 	if (node->frozen_until <= world->now) {
 		node->frozen_since = world->now;
@@ -235,13 +235,30 @@ static void do_power(struct sim_world *world, struct sim_node *node, const struc
 	else if (op->type == SIM_OP_POWER_ON)
 		sim_node_boot(world, node);
 	else if (op->type == SIM_OP_FREEZE && node->is_up)
-		freeze(world, node, (uint64_t)op->arg * world->unit_ns);
+		sim_freeze(world, node, (uint64_t)op->arg * world->unit_ns);
 	else if (op->type == SIM_OP_CRASH_AT && node->is_up)
 		node->crash_in_actions = (int)op->arg;
 	else if (op->type == SIM_OP_WIPE)
 		wipe(world, node);
 	else if (op->type == SIM_OP_SHUTDOWN)
 		feed_type(world, node, FO_EVENT_SHUTDOWN);
+}
+
+/* What is said to a unit, rather than done to it. */
+static bool is_heard_by_loop(enum sim_op_type type)
+{
+	return type == SIM_OP_SHUTDOWN || type == SIM_OP_RESET || type == SIM_OP_NO_FAILOVER ||
+	       type == SIM_OP_FAILOVER || type == SIM_OP_POLLTIME || type == SIM_OP_MAINTENANCE ||
+	       type == SIM_OP_PREEMPT || type == SIM_OP_INTERFACES || type == SIM_OP_FRONT ||
+	       type == SIM_OP_STORE_FAIL || type == SIM_OP_STORE_TOLD || type == SIM_OP_STORE_OK;
+}
+
+bool sim_op_waits(const struct sim_world *world, const struct sim_op *op)
+{
+	const struct sim_node *node = &world->nodes[op->unit];
+
+	return world->work_ns > 0 && node->is_up && node->frozen_until > world->now &&
+	       is_heard_by_loop(op->type);
 }
 
 void sim_op_do(struct sim_world *world, const struct sim_op *op)

@@ -175,5 +175,7 @@ uint64_t sim_schedule_random(struct sim_world *world)
 	/* Until the longest pause is over. */
 	end += 2000 + (world->is_slow ? FREEZE_LONG : FREEZE) * world->hold_ns / world->unit_ns;
 	plan_mending(world, end, settle);
+	if (world->is_long && sim_longest_ns(world) > world->hold_ns)
+		settle += 2 * FO_STRETCH_QUIET_MS * SIM_MS / world->unit_ns;
 	return (end + settle) * world->unit_ns;
 }

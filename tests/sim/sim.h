@@ -111,6 +111,7 @@ struct sim_node {
 	bool is_claimed; /* CLAIM was the last word to the kernel, not RELEASE */
 	uint64_t frozen_since;
 	uint64_t frozen_until;
+	uint64_t busy_ns;     /* what the step under way does takes so long, without a breath */
 	uint64_t sent;	      /* hellos of this life */
 	uint64_t answered_at; /* a hello that proved nothing yet */
 	uint64_t last_loop;   /* its own clock */
@@ -276,6 +277,9 @@ struct sim_world {
 	bool is_import_time; /* failover replication trustpoint sync */
 	uint64_t disk_ns;    /* at most, a write */
 	uint64_t kernel_ns;  /* a claim, a release */
+	uint64_t work_ns;    /* ... for which a slow machine's loop stands still; 0: none does */
+	bool is_long;	     /* in the end nobody is late for so long that it is forgotten */
+	bool is_mixed;	     /* the secondary is of a release that stretches nothing */
 	bool is_preempt;
 	uint32_t preempt_delay_ms;
 	bool has_given_up; /* the operator, by force, what only one unit had */
@@ -339,6 +343,10 @@ static inline struct sim_node *sim_mate(struct sim_world *world, const struct si
 	return &world->nodes[1 - node->unit];
 }
 
+/* The longest that a holdtime of this pair may be stretched to. */
+uint64_t sim_longest_ns(const struct sim_world *world);
+/* It does not run for NS from now. */
+void sim_freeze(struct sim_world *world, struct sim_node *node, uint64_t ns);
 void sim_node_boot(struct sim_world *world, struct sim_node *node);
 void sim_node_crash(struct sim_world *world, struct sim_node *node);
 void sim_node_feed(struct sim_world *world, struct sim_node *node, struct fo_event event);
@@ -373,6 +381,8 @@ void sim_sync_item(struct sim_world *world, struct sim_node *node, const struct 
 void sim_sync_tear(struct sim_world *world, struct sim_node *node, const struct sim_item *item);
 
 /* op.c */
+/* A slow unit hears it when its work is done. */
+bool sim_op_waits(const struct sim_world *world, const struct sim_op *op);
 void sim_op_do(struct sim_world *world, const struct sim_op *op);
 
 /* check.c */

@@ -90,6 +90,25 @@ void sim_world_time(struct sim_world *world, unsigned timing)
 		world->paths[i].delay_ns = 2 * world->unit_ns;
 }
 
+uint64_t sim_longest_ns(const struct sim_world *world)
+{
+	uint64_t most = FO_STRETCH_MAX_MS * SIM_MS;
+
+	if (world->hold_ns >= most)
+		return world->hold_ns;
+	return FO_STRETCH_TIMES * world->hold_ns < most ? FO_STRETCH_TIMES * world->hold_ns : most;
+}
+
+/* One machine in three is slow: where the holdtime can be stretched, slower than that. */
+static uint64_t draw_work(struct sim_world *world)
+{
+	uint64_t most = sim_longest_ns(world) - world->poll_ns;
+
+	if (world->hold_ns == sim_longest_ns(world) || world->is_mixed)
+		most = world->hold_ns / 2;
+	return sim_random(world, 3) ? 0 : sim_random(world, most);
+}
+
 uint64_t sim_delay_good(const struct sim_world *world)
 {
 	return 30 * world->unit_ns;
@@ -122,6 +141,9 @@ void sim_world_init(struct sim_world *world, uint64_t seed, bool has_trace)
 	world->is_import_time = sim_random(world, 2);
 	world->disk_ns = sim_random(world, 40) * SIM_MS + 1;
 	world->kernel_ns = sim_random(world, 4) * SIM_MS;
+	world->is_mixed = sim_random(world, 8) == 0;
+	world->work_ns = draw_work(world);
+	world->is_long = world->poll_ns >= 100 * SIM_MS && sim_random(world, 64) == 0;
 	world->is_preempt = sim_random(world, 4) == 0;
 	world->preempt_delay_ms = (uint32_t)(sim_random(world, 10) * world->poll_ns / SIM_MS);
 }
@@ -213,6 +235,11 @@ static void take(struct sim_world *world, struct sim_item *item)
 {
 	struct sim_node *node = &world->nodes[item->unit];
 
+	if (item->type == SIM_ITEM_OP && sim_op_waits(world, &item->op)) {
+		item->at = world->nodes[item->op.unit].frozen_until;
+		insert(world, item);
+		return;
+	}
 	if (item->type == SIM_ITEM_OP) {
 		sim_op_do(world, &item->op);
 		return;

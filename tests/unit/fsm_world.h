@@ -8,8 +8,8 @@
 
 /* One unit's state machine with its clock, and the words in which its tests speak. All of it
  * asserts. */
-#define POLL_MS 10
-#define HOLD_MS 30
+#define POLL_MS 200
+#define HOLD_MS 600
 
 struct unit {
 	struct fo_fsm fsm;

@@ -9,7 +9,7 @@
 
 #include "fsm_world.h"
 
-#define DELAY_MS 200u
+#define DELAY_MS (20u * POLL_MS)
 
 static const struct fo_mate_view READY_MATE = {
 	.state = FO_STATE_STANDBY_READY, .term = 2, .may_activate = true};

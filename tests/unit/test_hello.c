@@ -70,7 +70,8 @@ static struct hello sample(void)
 			 .is_forced = true,
 			 .may_activate = true,
 			 .wants_active = true,
-			 .is_serving = true},
+			 .is_serving = true,
+			 .stretch = {.asked_ms = 24, .fence_ms = 12, .judged_ms = 48}},
 		.sent_realtime_ns = 1234567890,
 		.hold_ms = 15000,
 		.software = "0.1.0",
@@ -149,6 +150,9 @@ static void what_is_sealed_is_what_is_opened(void **state)
 	assert_int_equal(hello.view.health.cause, FO_CAUSE_TRACK);
 	assert_true(hello.view.is_maintenance && hello.view.is_forced);
 	assert_true(hello.view.may_activate && hello.view.wants_active && hello.view.is_serving);
+	assert_int_equal(hello.view.stretch.asked_ms, 24);
+	assert_int_equal(hello.view.stretch.fence_ms, 12);
+	assert_int_equal(hello.view.stretch.judged_ms, 48);
 	assert_false(hello.view.is_leaving || hello.view.wants_mate_active);
 	assert_memory_equal(hello.digest, sent.digest, sizeof(sent.digest));
 	assert_int_equal(hello.sent_realtime_ns, sent.sent_realtime_ns);

@@ -67,6 +67,23 @@ static void print_links(const struct screen *screen, struct json_object *result)
 			print_lan_link(screen, view_item(result, "links", i));
 }
 
+/* What a slow unit asks for is shown where the configured one is looked for. */
+static void print_unit_timers(const struct screen *screen, struct json_object *result)
+{
+	struct json_object *stretch = view_object(result, "stretch");
+	int64_t own = view_number(stretch, "asked_ms", 0);
+	int64_t mates = view_number(stretch, "mate_asked_ms", 0);
+	struct format_text poll, hold, asked;
+
+	screen_print(screen, "Unit Poll frequency %s, holdtime %s",
+		     frequency(view_number(result, "poll_ms", 0), &poll),
+		     frequency(view_number(result, "hold_ms", 0), &hold));
+	if (own > 0 || mates > 0)
+		screen_print(screen, " (stretched to %s)",
+			     frequency(own > mates ? own : mates, &asked));
+	screen_print(screen, "\n");
+}
+
 static void print_head(const struct screen *screen, struct json_object *result)
 {
 	struct json_object *mate = view_object(result, "mate");
@@ -78,9 +95,7 @@ static void print_head(const struct screen *screen, struct json_object *result)
 		     view_flag(result, "enabled") ? "On" : "Off");
 	screen_print(screen, "Failover unit %s\n", unit_name(view_text(result, "unit")));
 	print_links(screen, result);
-	screen_print(screen, "Unit Poll frequency %s, holdtime %s\n",
-		     frequency(view_number(result, "poll_ms", 0), &poll),
-		     frequency(view_number(result, "hold_ms", 0), &hold));
+	print_unit_timers(screen, result);
 	if (view_number(result, "interface_poll_ms", 0) > 0)
 		screen_print(screen, "Interface Poll frequency %s, holdtime %s\n",
 			     frequency(view_number(result, "interface_poll_ms", 0), &poll),

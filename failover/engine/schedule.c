@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The machine decides by how much a holdtime is stretched; here it is measured, obeyed and told. */
+#include "failover/engine/schedule.h"
+
+#include <inttypes.h>
+
+#include "base/log.h"
+#include "failover/engine/engine.h"
+
+uint32_t engine_hold_ms(const struct engine *engine)
+{
+	uint32_t configured = engine->config->failover.hold_ms;
+	uint32_t hold_ms = engine->is_started ? fo_fsm_hold_ms(&engine->fsm) : configured;
+
+	return hold_ms > configured ? hold_ms : configured;
+}
+
+void engine_breathe(struct engine *engine)
+{
+	struct monotime now = monotime_now();
+	uint64_t fence_ns = fo_fsm_fence_ms(&engine->fsm) * MONOTIME_NS_PER_MS;
+
+	/* Stopped in the middle of it: the machine finds out before anything is sent. */
+	if (monotime_since(now, engine->alive_at) > fence_ns || !fo_fsm_breathe(&engine->fsm, now))
+		return;
+	engine->alive_at = now;
+	engine_send_hello(engine);
+}
+
+void schedule_stretched(const struct engine *engine)
+{
+	const struct fo_late *late = &engine->fsm.late;
+	uint32_t configured = engine->fsm.params.hold_ms;
+
+	if (late->asked_ms == 0)
+		log_line(LOG_NOTICE, "holdtime not stretched any more: %u ms, as configured",
+			 configured);
+	else
+		log_line(LOG_WARNING,
+			 "holdtime stretched to %u ms (configured: %u ms) on both units: this unit "
+			 "was late %u time%s; raise failover polltime unit, or lighten the work of "
+			 "this machine",
+			 late->asked_ms, configured, late->count, late->count == 1 ? "" : "s");
+}
+
+void schedule_mate(const struct engine *engine, const struct fo_stretch *next)
+{
+	if (engine->mate.was_heard && engine->mate.view.stretch.asked_ms == next->asked_ms)
+		return;
+	if (next->asked_ms != 0)
+		log_line(LOG_WARNING,
+			 "holdtime stretched to %u ms at the mate's request: the mate was late",
+			 next->asked_ms);
+	else if (engine->mate.was_heard)
+		log_line(LOG_NOTICE, "the mate does not ask for a longer holdtime any more");
+}
+
+static bool own_trouble(const struct engine *engine, struct why *ret_why)
+{
+	const struct fo_late *late = &engine->fsm.late;
+
+	if (late->asked_ms == 0)
+		return false;
+	(void)why_set(ret_why, 0,
+		      "holdtime stretched to %u ms since %" PRIu64
+		      " s ago: this unit was late %u time%s; raise failover polltime unit, or "
+		      "lighten the work of this machine",
+		      late->asked_ms,
+		      monotime_since(monotime_now(), late->since) / MONOTIME_NS_PER_SEC,
+		      late->count, late->count == 1 ? "" : "s");
+	return true;
+}
+
+static bool mates_trouble(const struct engine *engine, struct why *ret_why)
+{
+	uint32_t asked_ms = engine->fsm.mate.stretch.asked_ms;
+
+	if (asked_ms == 0 || !engine->fsm.flags.is_mate_heard)
+		return false;
+	(void)why_set(ret_why, 0,
+		      "holdtime stretched to %u ms: the other unit was late; raise failover "
+		      "polltime unit, or lighten the work of that machine",
+		      asked_ms);
+	return true;
+}
+
+bool schedule_trouble(const struct engine *engine, size_t i, struct why *ret_why)
+{
+	bool is_own = own_trouble(engine, ret_why);
+
+	if (i == 0 && is_own)
+		return true;
+	return i == (is_own ? 1 : 0) && mates_trouble(engine, ret_why);
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/why.h"
+#include "core/fsm.h"
+
+/* Whether this unit runs when it should, and what it says where it does not. */
+struct engine;
+
+/* The holdtime that the mate is judged by: the configured one, or a stretched one (struct fo_late).
+ */
+uint32_t engine_hold_ms(const struct engine *engine);
+/*
+ * Between the parts of something long the mate must hear that we are here, and we must not take the
+ * time for one in which we did not run.
+ */
+void engine_breathe(struct engine *engine);
+/* Logs what this unit asks for now. */
+void schedule_stretched(const struct engine *engine);
+/* The same for the mate, whose hello says NEXT. */
+void schedule_mate(const struct engine *engine, const struct fo_stretch *next);
+/* The sentence I of what somebody should do about it. False: there is none. */
+bool schedule_trouble(const struct engine *engine, size_t i, struct why *ret_why);
