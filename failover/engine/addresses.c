@@ -344,6 +344,8 @@ void engine_addresses_news(struct engine *engine, const struct linkmon_address *
 {
 	if (!engine->addresses.vip)
 		return;
+	/* Of hundreds that move there are hundreds of news. */
+	engine_breathe(engine);
 	vip_take_news(engine->addresses.vip, news);
 	if (news->is_new && (engine->addresses.is_claimed || holds_standby_addresses(engine)) &&
 	    is_mates_address(engine, news))

@@ -288,16 +288,20 @@ void engine_apply_config(struct engine *engine, struct config *config)
 		engine_rebuild_pair(engine);
 	else if (!is_same_ways)
 		(void)engine_rebuild_paths(engine);
+	engine_breathe(engine);
 	if (config->failover.new_key[0])
 		engine_keys_settle(engine);
 	engine_fronts_configure(engine);
 	engine_fronts_role(engine);
+	engine_breathe(engine);
 	if (old->failover.is_maintenance != config->failover.is_maintenance)
 		engine_say_maintenance(engine);
 	if (memcmp(&before, &after, sizeof(before)) != 0)
 		engine_feed(engine, (struct fo_event){.type = FO_EVENT_PARAMS, .params = after});
 	engine_health_configure(engine->health);
+	engine_breathe(engine);
 	note_lines(engine);
+	engine_breathe(engine);
 	engine_try_start(engine);
 	replication_compare_versions(engine->replication);
 	proof_kick(engine->proof);
