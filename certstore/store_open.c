@@ -5,6 +5,8 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/random.h>
@@ -111,14 +113,6 @@ static int check_room(int directory_fd, bool *ret_is_new, struct why *ret_why)
 	if ((disk.f_flag & ST_RDONLY) != 0)
 		return -EROFS;
 	return disk.f_bavail < STORE_ROOM_FOR_NEW / disk.f_frsize ? -ENOSPC : 0;
-}
-
-/* What came to be of a store that could not be made: nobody has put anything into it. */
-static void remove_new(struct store *store)
-{
-	mdb_env_close(TAKE_PTR(store->replica.env));
-	for (size_t i = 0; i < ARRAY_SIZE(file_names); i++)
-		(void)unlinkat(store->replica.directory_fd, file_names[i], 0);
 }
 
 /*
@@ -239,6 +233,40 @@ static inline void store_close_p(struct store **store)
 	store_close(*store);
 }
 
+#define NEW_FOLDER "new"
+
+static void remove_new(int directory_fd)
+{
+	int fd = openat(directory_fd, NEW_FOLDER, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0)
+		return;
+	for (size_t i = 0; i < ARRAY_SIZE(file_names); i++)
+		(void)unlinkat(fd, file_names[i], 0);
+	(void)close(fd);
+	(void)unlinkat(directory_fd, NEW_FOLDER, AT_REMOVEDIR);
+}
+
+/* Half a store would read as a damaged one: it is made beside, and appears whole. */
+static int make_new(const char *directory, struct store *store)
+{
+	int directory_fd = store->replica.directory_fd, r;
+	char path[PATH_MAX];
+
+	remove_new(directory_fd);
+	if (snprintf(path, sizeof(path), "%s/" NEW_FOLDER, directory) >= (int)sizeof(path))
+		return -ENAMETOOLONG;
+	r = mkdir(path, 0700) < 0 ? -errno : open_environment(path, store);
+	if (r == 0)
+		r = open_databases(store);
+	if (store->replica.env)
+		mdb_env_close(TAKE_PTR(store->replica.env));
+	if (r == 0 && renameat(directory_fd, NEW_FOLDER "/data.mdb", directory_fd, "data.mdb") < 0)
+		r = -errno;
+	remove_new(directory_fd);
+	return r == 0 && fsync(directory_fd) < 0 ? -errno : r;
+}
+
 int store_open_raw(const char *directory, struct store **ret_store, struct why *ret_what,
 		   struct why *ret_why)
 {
@@ -255,12 +283,12 @@ int store_open_raw(const char *directory, struct store **ret_store, struct why *
 	if (r < 0)
 		return r;
 	r = check_room(store->replica.directory_fd, &is_new, ret_what);
+	if (r == 0 && is_new)
+		r = make_new(directory, store);
 	if (r == 0)
 		r = open_environment(directory, store);
 	if (r == 0)
 		r = open_databases(store);
-	if (r < 0 && is_new)
-		remove_new(store);
 	if (r == 0)
 		r = store_stamp_open(&store->replica);
 	if (r == 0)
