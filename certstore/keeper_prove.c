@@ -25,6 +25,7 @@ struct proofs {
 	struct why whys[PROOFS_MAX];
 	size_t n, n_max;
 	struct monotime deadline;
+	bool is_without_keys;
 };
 
 static void proofs_free(struct proofs *proofs)
@@ -113,7 +114,7 @@ static void prove(struct proofs *proofs, char *name, int code)
 	else
 		code = digest_item(item->key, strlen(item->key), item->bytes.data, item->bytes.size,
 				   digest);
-	if (code == 0)
+	if (code == 0 && !proofs->is_without_keys)
 		code = use_key(proofs->keeper, item, why);
 	if (code == 0)
 		code = judge_dates(item->public_part, (int64_t)time(NULL), why);
@@ -210,6 +211,7 @@ void keeper_on_prove(struct keeper *keeper, const struct keeper_ticket *ticket,
 	}
 	proofs->keeper = keeper;
 	proofs->n_max = request->max > 0 && request->max < PROOFS_MAX ? request->max : PROOFS_MAX;
+	proofs->is_without_keys = request->without_keys;
 	proofs->deadline = monotime_add_ms(monotime_now(), request->max_ms);
 	if (request->n_names > 0)
 		prove_named(proofs, request, &is_last);

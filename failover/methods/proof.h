@@ -33,6 +33,7 @@ struct proof_request {
 	struct json_object *names; /* array of texts, borrowed; NULL: what comes behind AFTER */
 	const char *after;
 	uint32_t max, max_ms; /* so many, and so long of the keeper's time */
+	bool is_without_keys; /* digests only: nothing is proven */
 	bool is_now;	      /* the fronts shake hands anew, and are waited for */
 };
 /* PAGE is borrowed; NULL with an error: CODE < 0 and a sentence. */

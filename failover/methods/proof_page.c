@@ -386,6 +386,7 @@ static int start(struct engine *engine, const struct proof_request *request, boo
 		message.after = (char *)(uintptr_t)(request->after ? request->after : "");
 		message.max = request->max;
 		message.max_ms = request->max_ms;
+		message.without_keys = request->is_without_keys;
 		r = engine_keeper_call(engine, IPC_PROVE, &message.base, NULL, 0, on_proofs, job);
 	}
 	if (r < 0) {

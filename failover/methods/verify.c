@@ -54,6 +54,7 @@ static bool make_request(struct control_call *call, struct json_object *paramete
 		.max = PAGE_NAMES,
 		.max_ms = names ? NAMED_WORK_MS : PAGE_WORK_MS,
 		.is_now = parameter_flag(parameters, "now"),
+		.is_without_keys = parameter_flag(parameters, "without_keys"),
 	};
 	return true;
 }
@@ -133,5 +134,6 @@ static void on_verify(int code, const char *why, struct json_object *page, void 
 
 void method_verify(struct control_call *call, struct json_object *parameters, void *userdata)
 {
+	json_object_object_del(parameters, "without_keys");
 	start(userdata, call, parameters, proof_page_pair, on_verify);
 }

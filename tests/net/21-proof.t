@@ -28,7 +28,16 @@ refused "verify of a name that nobody has" 1 'no trustpoint of that name' asafo 
 expect "an import, with the mode off" import a vpn vpn
 refused "verify finds that the standby lacks it" 1 'vpn: present on the other unit: no' asafo a verify vpn
 expect "why says that it is off, and what to type" says '-> asafo write-standby; .*replication trustpoint sync' asafo a why vpn
-expect "write standby" asafo a write-standby
+for unit in a b; do
+	expect "the difference is named, on $unit" says '^[+] vpn, generation 1, SHA-256 ' asafo $unit show failover diff
+	expect "(by a status)" exits 5 asafo $unit show failover diff
+done
+expect "a dry run of write standby says the same" says '^[+] vpn, generation 1' asafo a write-standby --dry-run
+expect "(and changes nothing)" has_not b vpn
+refused "a dry run on the standby" 3 'not active' asafo b write-standby --dry-run
+expect "write standby, item by item" says 'sent +vpn, SHA-256' asafo a write-standby --verbose
+expect "nothing differs then" says 'Nothing differs' asafo b show failover diff
+expect "(by a status)" asafo a show failover diff
 expect "why says that it is on both" says 'the other unit has the same record' asafo a why vpn
 expect "verify proves all of it on both units" asafo a verify
 expect "(named)" asafo a verify vpn

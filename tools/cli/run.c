@@ -42,6 +42,7 @@ static const struct {
 	{COMMAND_CHECK, verb_check},
 	{COMMAND_VERIFY, verb_verify},
 	{COMMAND_WHY, verb_why},
+	{COMMAND_SHOW_DIFF, verb_show_diff},
 	{COMMAND_SHOW_MONITOR_INTERFACE, verb_show_monitor_interface},
 	{COMMAND_SHOW_TRACK, verb_show_track},
 	{COMMAND_SHOW_TRUSTPOINTS, verb_show_trustpoints},
@@ -167,8 +168,8 @@ static bool is_for_here(enum command_id id)
 {
 	return id == COMMAND_IMPORT || id == COMMAND_EXPORT || id == COMMAND_PAIR_OFFER ||
 	       id == COMMAND_PAIR_JOIN || id == COMMAND_PAIR_KEY || id == COMMAND_LOCALCA_CREATE ||
-	       id == COMMAND_LOCALCA_ISSUE || id == COMMAND_CHECK_CONFIG || id == COMMAND_HELP ||
-	       id == COMMAND_FAILOVER_EXEC;
+	       id == COMMAND_SHOW_DIFF || id == COMMAND_LOCALCA_ISSUE ||
+	       id == COMMAND_CHECK_CONFIG || id == COMMAND_HELP || id == COMMAND_FAILOVER_EXEC;
 }
 
 static int run_row(struct cli *cli, const struct grammar_match *match, int n, char **words)

@@ -24,6 +24,7 @@ int verb_pair(struct cli *cli, const struct grammar_match *match);
 int verb_pair_key(struct cli *cli, const struct grammar_match *match);
 int verb_remove(struct cli *cli, const struct grammar_match *match);
 int verb_show_certificates(struct cli *cli, const struct grammar_match *match);
+int verb_show_diff(struct cli *cli, const struct grammar_match *match);
 int verb_show_config(struct cli *cli, const struct grammar_match *match);
 int verb_show_failover_interface(struct cli *cli, const struct grammar_match *match);
 int verb_show_failover(struct cli *cli, const struct grammar_match *match);

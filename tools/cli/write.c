@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "tools/cli/diff.h"
 #include "tools/cli/format.h"
 #include "tools/cli/identity.h"
 #include "tools/cli/verb.h"
@@ -63,29 +64,121 @@ static void print_outcome(const struct screen *screen, struct json_object *resul
 	screen_print(screen, "\n");
 }
 
-int verb_write_standby(struct cli *cli, const struct grammar_match *match)
+/* What would be done, by the unit that may do it. */
+static int dry_run(struct cli *cli)
 {
-	_cleanup_(json_put) struct json_object *result = NULL;
+	_cleanup_(json_put) struct json_object *diff = NULL, *state = NULL;
+	int code = cli_call(cli, &(struct cli_request){.method = "asafo.ShowFailover"}, &state);
+
+	if (!code && strcmp(view_text(state, "role"), "active") != 0)
+		code = cli_fail(cli, CLI_ROLE,
+				"this unit is not active: run it on the active unit (show failover "
+				"diff works on both)");
+	if (!code)
+		code = diff_make(cli, &diff);
+	if (code)
+		return code;
+	if (cli->is_json)
+		cli_print_json(cli, diff);
+	else
+		(void)render_diff(&cli->screen, diff);
+	return CLI_OK;
+}
+
+static bool has_named(struct json_object *diff, const char *name)
+{
+	for (size_t i = 0; i < view_count(diff, "trustpoints"); i++) {
+		if (strcmp(view_text(view_item(diff, "trustpoints", i), "name"), name) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Each item that differed before, and whether it still does. */
+static bool add_items(struct json_object *result, struct json_object *before,
+		      struct json_object *after)
+{
+	struct json_object *array = json_object_new_array();
+
+	for (size_t i = 0; i < view_count(before, "trustpoints"); i++) {
+		struct json_object *item = view_item(before, "trustpoints", i);
+		bool is_done = !has_named(after, view_text(item, "name"));
+
+		if (!cli_set(item, "result",
+			     json_object_new_string(is_done ? "done" : "still differs")) ||
+		    json_object_array_add(array, json_object_get(item)) < 0)
+			return false;
+	}
+	return cli_set(result, "trustpoints", array);
+}
+
+static void print_items(const struct screen *screen, struct json_object *result)
+{
+	static const struct {
+		const char *change, *done;
+	} words[] = {{"add", "sent"}, {"replace", "replaced"}, {"remove", "removed"}};
+
+	for (size_t i = 0; i < view_count(result, "trustpoints"); i++) {
+		struct json_object *item = view_item(result, "trustpoints", i);
+		bool is_done = strcmp(view_text(item, "result"), "done") == 0;
+		const char *fingerprint = view_text(item, "fingerprint"), *done = "";
+		struct format_text digest;
+
+		for (size_t j = 0; j < ARRAY_SIZE(words); j++) {
+			if (strcmp(words[j].change, view_text(item, "change")) == 0)
+				done = words[j].done;
+		}
+		screen_style(screen, is_done ? SCREEN_GOOD : SCREEN_BAD, "  %-10s",
+			     is_done ? done : "differs");
+		screen_print(screen, "%s%s%s\n", view_text(item, "name"),
+			     *fingerprint ? ", SHA-256 " : "",
+			     *fingerprint ? format_digest(fingerprint, 16, &digest) : "");
+	}
+}
+
+static int write_standby(struct cli *cli, const struct grammar_match *match,
+			 struct json_object **ret_result)
+{
 	bool has_bar = cli->screen.is_terminal && !cli->is_json;
 	int code = cli_call(
 		cli,
 		&(struct cli_request){.method = match->row->method,
 				      .on_progress = has_bar ? draw_progress : ignore_progress,
 				      .userdata = cli},
-		&result);
+		ret_result);
 
 	if (has_bar)
 		(void)fputs("\r\033[K", cli->screen.out);
+	return code;
+}
+
+int verb_write_standby(struct cli *cli, const struct grammar_match *match)
+{
+	_cleanup_(json_put) struct json_object *result = NULL, *before = NULL, *after = NULL;
+	bool is_verbose = cli_has(match, "verbose");
+	int code = CLI_OK;
+
+	if (cli_has(match, "dry-run"))
+		return dry_run(cli);
+	if (is_verbose)
+		code = diff_make(cli, &before);
+	if (!code)
+		code = write_standby(cli, match, &result);
+	if (!code && is_verbose)
+		code = diff_make(cli, &after);
+	if (!code && is_verbose && !add_items(result, before, after))
+		code = cli_fail(cli, CLI_FAILED, "out of memory");
 	if (code)
 		return code;
 	cli_print_warnings(cli, result);
-	if (cli->is_json)
+	if (cli->is_json) {
 		cli_print_json(cli, result);
-	else
-		print_outcome(&cli->screen, result);
+		return CLI_OK;
+	}
+	print_items(&cli->screen, result);
+	print_outcome(&cli->screen, result);
 	return CLI_OK;
 }
-
 int verb_write_memory(struct cli *cli, const struct grammar_match *match)
 {
 	_cleanup_(json_put) struct json_object *result = NULL;
