@@ -218,22 +218,33 @@ static size_t address_position(const struct linkmon *linkmon, const struct known
 
 enum address_event { ADDRESS_NEW, ADDRESS_CHANGED, ADDRESS_GONE };
 
+/* False: its device is not known (yet). */
+static bool describe_address(const struct linkmon *linkmon, const struct known_address *address,
+			     struct linkmon_address *ret_address)
+{
+	const struct known_link *known = link_find(linkmon, address->index);
+
+	if (!known)
+		return false;
+	*ret_address = (struct linkmon_address){.index = address->index,
+						.family = address->family,
+						.prefix_length = address->prefix_length,
+						.protocol = address->protocol,
+						.lifetime_s = address->lifetime_s};
+	memcpy(ret_address->device, known->link.device, sizeof(ret_address->device));
+	memcpy(ret_address->bytes, address->bytes, sizeof(ret_address->bytes));
+	return true;
+}
+
 static void tell_address(struct linkmon *linkmon, const struct known_address *address,
 			 enum address_event event)
 {
-	const struct known_link *known = link_find(linkmon, address->index);
-	struct linkmon_address told = {.index = address->index,
-				       .family = address->family,
-				       .prefix_length = address->prefix_length,
-				       .protocol = address->protocol,
-				       .lifetime_s = address->lifetime_s,
-				       .is_new = event == ADDRESS_NEW,
-				       .is_gone = event == ADDRESS_GONE};
+	struct linkmon_address told;
 
-	if (linkmon->is_quiet || linkmon->is_freed || !known)
+	if (linkmon->is_quiet || linkmon->is_freed || !describe_address(linkmon, address, &told))
 		return;
-	memcpy(told.device, known->link.device, sizeof(told.device));
-	memcpy(told.bytes, address->bytes, sizeof(told.bytes));
+	told.is_new = event == ADDRESS_NEW;
+	told.is_gone = event == ADDRESS_GONE;
 	linkmon->ops->on_address(&told, linkmon->userdata);
 }
 
@@ -523,6 +534,15 @@ bool linkmon_has_mac(const struct linkmon *linkmon, const unsigned char mac[6])
 {
 	for (size_t i = 0; i < linkmon->n_links; i++)
 		if (memcmp(linkmon->links[i].link.mac, mac, 6) == 0)
+			return true;
+	return false;
+}
+
+bool linkmon_next_address(const struct linkmon *linkmon, size_t *position,
+			  struct linkmon_address *ret_address)
+{
+	while (*position < linkmon->n_addresses)
+		if (describe_address(linkmon, &linkmon->addresses[(*position)++], ret_address))
 			return true;
 	return false;
 }

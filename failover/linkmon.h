@@ -50,3 +50,6 @@ void linkmon_free(struct linkmon *linkmon);
 void linkmon_get(const struct linkmon *linkmon, const char *device, struct linkmon_link *ret_link);
 /* Is it the MAC address of a device here? */
 bool linkmon_has_mac(const struct linkmon *linkmon, const unsigned char mac[6]);
+/* Goes through all addresses of this machine; POSITION begins at 0. False: there are no more. */
+bool linkmon_next_address(const struct linkmon *linkmon, size_t *position,
+			  struct linkmon_address *ret_address);

@@ -13,6 +13,7 @@
 #include <netlink/netlink.h>
 #include <netlink/socket.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/cleanup.h"
@@ -269,11 +270,11 @@ static const char *what_to_do(int code)
 static int send_for(struct rtaddr_batch *batch, struct nl_sock *sock, const char *device,
 		    struct why *ret_why)
 {
-	int results[16] = {0};
 	size_t n = batch->n;
-	int r = rtaddr_batch_send(batch, sock, results);
+	_cleanup_free_ int *results = calloc(n + 1, sizeof(*results));
+	int r = results ? rtaddr_batch_send(batch, sock, results) : -ENOMEM;
 
-	for (size_t i = 0; i < n && i < ARRAY_SIZE(results) && r == 0; i++)
+	for (size_t i = 0; i < n && r == 0; i++)
 		r = results[i];
 	return r < 0 ? why_set(ret_why, r,
 			       "the virtual MAC address of %.15s cannot be set (%s), and its own "

@@ -3,6 +3,7 @@
  * Which addresses this unit has in its role, and how they come and go. They are set in one batch;
  * the listener is bound to them already (the front binds ahead).
  */
+#include <arpa/inet.h>
 #include <inttypes.h>
 #include <net/if.h>
 #include <stdlib.h>
@@ -66,6 +67,11 @@ static bool holds_standby_addresses(const struct engine *engine)
 	return engine->is_started &&
 	       ((state >= FO_STATE_COLD_STANDBY && state <= FO_STATE_STANDBY_READY) ||
 		state == FO_STATE_FAILED);
+}
+
+static bool has_role(const struct engine *engine)
+{
+	return engine->addresses.is_claimed || holds_standby_addresses(engine);
 }
 
 /* Every address that the active unit of the pair holds. */
@@ -163,36 +169,61 @@ static void on_breath(void *userdata)
 
 /* The macvlan devices of the role. They are there in each role, so that a takeover need not make
  * them. */
-static void set_macs(struct engine *engine)
+static size_t want_macs(const struct engine *engine, struct vmac wanted[CONFIG_INTERFACES_MAX])
 {
-	struct why why = {0};
 	const struct config *config = engine->config;
-	struct vmac wanted[CONFIG_INTERFACES_MAX] = {0};
+	bool is_active = engine->addresses.is_claimed;
 	size_t n = 0;
-	int r;
 
 	for (size_t i = 0; i < config->n_interfaces; i++) {
 		const struct config_interface *interface = &config->interfaces[i];
-		bool is_active = engine->addresses.is_claimed;
 		const uint8_t *mac = is_active ? interface->active_mac : interface->standby_mac;
 		struct vmac *vmac = &wanted[n];
 
 		if (interface->is_shutdown || !interface->name[0] ||
 		    !config_mac_is_set(interface->active_mac))
 			continue;
-		vmac->parent_index = if_nametoindex(interface->device);
+		*vmac = (struct vmac){.parent_index = if_nametoindex(interface->device)};
 		memcpy(vmac->parent, interface->device, sizeof(vmac->parent));
 		memcpy(vmac->mac, mac, sizeof(vmac->mac));
 		vmac->is_up =
 			config_mac_is_set(mac) && (is_active || holds_standby_addresses(engine));
 		n += vmac->parent_index != 0;
 	}
+	return n;
+}
+
+static void set_macs(struct engine *engine)
+{
+	struct why why = {0};
+	struct vmac wanted[CONFIG_INTERFACES_MAX] = {0};
+	size_t n = want_macs(engine, wanted);
+	int r;
+
 	/* Without any, and none left from before, the kernel need not be asked. */
 	if (n == 0 && !engine->addresses.may_have_macs)
 		return;
 	r = vmac_set(wanted, n, on_breath, engine, &why);
 	engine->addresses.may_have_macs = n > 0 || r < 0;
 	note_macs(engine, r < 0 ? why.text : "");
+}
+
+/* The device of a virtual MAC address is as this unit's role wants it. */
+static bool is_as_wanted(const struct engine *engine, const struct linkmon_link *link)
+{
+	struct vmac wanted[CONFIG_INTERFACES_MAX] = {0};
+	size_t n = want_macs(engine, wanted);
+
+	for (size_t i = 0; i < n; i++) {
+		char device[IFNAMSIZ];
+
+		vmac_name(wanted[i].parent_index, device);
+		if (strcmp(device, link->device) != 0)
+			continue;
+		return link->is_present && link->is_admin_up == wanted[i].is_up &&
+		       (!wanted[i].is_up || memcmp(link->mac, wanted[i].mac, 6) == 0);
+	}
+	return !link->is_present;
 }
 
 static int set_routes(struct engine *engine, struct why *ret_why)
@@ -238,17 +269,16 @@ void engine_leave_addresses(struct engine *engine)
 static int move_addresses(struct engine *engine, struct why *ret_why)
 {
 	_cleanup_free_ struct address_list *list = calloc(1, sizeof(*list));
-	bool has_role = engine->addresses.is_claimed || holds_standby_addresses(engine);
 	int r;
 
 	if (!list)
 		return -ENOMEM;
 	want_addresses(engine, list);
-	if (has_role)
+	if (has_role(engine))
 		set_macs(engine);
 	move_to_role_devices(engine->config, list);
 	r = vip_set(engine->addresses.vip, list->items, list->n, ret_why);
-	if (r == 0 && !has_role)
+	if (r == 0 && !has_role(engine))
 		set_macs(engine);
 	return r;
 }
@@ -271,8 +301,9 @@ void engine_addresses_link(struct engine *engine, const struct linkmon_link *lin
 	if (!vmac_is_name(link->device) || !engine->addresses.vip ||
 	    vip_has_lapsed(engine->addresses.vip))
 		return;
-	/* Ours was set down or removed by somebody. */
-	if (engine_set_addresses(engine, &why) < 0)
+	/* Most news of it is of what this unit did itself. Else it was set down, removed or made by
+	 * somebody. */
+	if (!is_as_wanted(engine, link) && engine_set_addresses(engine, &why) < 0)
 		log_line(LOG_ERR, "addresses: %s", why.text);
 	if (engine->addresses.is_claimed && link->has_carrier)
 		engine_announce(engine);
@@ -321,6 +352,22 @@ static void expel(struct engine *engine)
 			 engine->addresses.is_claimed ? "active" : "standby");
 }
 
+static bool is_among(const struct address_list *list, const struct linkmon_address *address,
+		     const char *device)
+{
+	size_t size = address->family == AF_INET6 ? 16 : 4;
+
+	for (size_t i = 0; i < list->n; i++) {
+		const struct vip_address *item = &list->items[i];
+
+		if ((!device || strcmp(item->device, device) == 0) &&
+		    item->address.family == address->family &&
+		    memcmp(item->address.bytes, address->bytes, size) == 0)
+			return true;
+	}
+	return false;
+}
+
 static bool is_mates_address(const struct engine *engine, const struct linkmon_address *news)
 {
 	_cleanup_free_ struct address_list *list = calloc(1, sizeof(*list));
@@ -328,16 +375,34 @@ static bool is_mates_address(const struct engine *engine, const struct linkmon_a
 	if (!list)
 		return false;
 	add_mates_addresses(engine, list);
-	for (size_t i = 0; i < list->n; i++) {
-		const struct vip_address *address = &list->items[i];
+	return is_among(list, news, news->device);
+}
 
-		if (strcmp(address->device, news->device) == 0 &&
-		    address->address.family == news->family &&
-		    memcmp(address->address.bytes, news->bytes,
-			   news->family == AF_INET6 ? 16 : 4) == 0)
-			return true;
+size_t engine_misplaced(const struct engine *engine, struct why *ret_whys, size_t max)
+{
+	_cleanup_free_ struct address_list *list = calloc(1, sizeof(*list));
+	struct linkmon_address address;
+	size_t n = 0;
+
+	if (!list || !engine->addresses.linkmon || !has_role(engine))
+		return 0;
+	add_active_addresses(engine->config, list);
+	add_standby_addresses(engine->config, list);
+	for (size_t at = 0; linkmon_next_address(engine->addresses.linkmon, &at, &address);) {
+		char text[INET6_ADDRSTRLEN] = "?";
+
+		if (address.protocol == VIP_PROTOCOL || address.protocol == VIP_PROTOCOL_STANDBY ||
+		    !is_among(list, &address, NULL))
+			continue;
+		(void)inet_ntop(address.family, address.bytes, text, sizeof(text));
+		if (n++ < max)
+			(void)why_set(&ret_whys[n - 1], ERR_EXISTS,
+				      "%s/%u was configured on %s by somebody, where it does not "
+				      "come and go with the role: ip addr del %s/%u dev %s",
+				      text, (unsigned)address.prefix_length, address.device, text,
+				      (unsigned)address.prefix_length, address.device);
 	}
-	return false;
+	return n;
 }
 
 void engine_addresses_news(struct engine *engine, const struct linkmon_address *news)
@@ -347,8 +412,7 @@ void engine_addresses_news(struct engine *engine, const struct linkmon_address *
 	/* Of hundreds that move there are hundreds of news. */
 	engine_breathe(engine);
 	vip_take_news(engine->addresses.vip, news);
-	if (news->is_new && (engine->addresses.is_claimed || holds_standby_addresses(engine)) &&
-	    is_mates_address(engine, news))
+	if (news->is_new && has_role(engine) && is_mates_address(engine, news))
 		expel(engine);
 }
 

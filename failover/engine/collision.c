@@ -107,6 +107,20 @@ void collision_moved(struct engine *engine)
 	engine->collisions.moved = monotime_now();
 }
 
+static void believe(struct engine *engine, struct collision *item)
+{
+	item->seen = monotime_now();
+	if (has_passed(item->logged, LOG_MS)) {
+		item->logged = item->seen;
+		log_collision(item);
+	}
+	if (has_passed(item->defended, DEFEND_MS) &&
+	    !was_defended(&engine->collisions, &item->address)) {
+		item->defended = item->seen;
+		announcer_once(engine->addresses.announcer, &item->address);
+	}
+}
+
 static void on_claim(const struct vip_address *address, const uint8_t mac[static 6], void *userdata)
 {
 	struct engine *engine = userdata;
@@ -118,14 +132,28 @@ static void on_claim(const struct vip_address *address, const uint8_t mac[static
 		return;
 	item = find(&engine->collisions, address, mac);
 	item->count++;
-	item->seen = monotime_now();
-	if (has_passed(item->logged, LOG_MS)) {
-		item->logged = item->seen;
-		log_collision(item);
-	}
-	if (has_passed(item->defended, DEFEND_MS) && !was_defended(&engine->collisions, address)) {
-		item->defended = item->seen;
-		announcer_once(engine->addresses.announcer, address);
+	/* The mate has the standby addresses a moment before this unit knows that it gives up its
+	 * role for them. An active one it takes only when this unit has let go of it. */
+	if (address->is_active)
+		believe(engine, item);
+	else if (item->waits.ns == 0)
+		item->waits = monotime_now();
+}
+
+/* Claims of standby addresses after which no role has changed. */
+static void believe_waiting(struct engine *engine)
+{
+	struct collisions *collisions = &engine->collisions;
+
+	for (size_t i = 0; i < collisions->n; i++) {
+		struct collision *item = &collisions->items[i];
+		struct monotime since = item->waits;
+
+		if (since.ns == 0 || !has_passed(since, SETTLE_MS))
+			continue;
+		item->waits.ns = 0;
+		if (collisions->moved.ns < since.ns && holds(engine, &item->address))
+			believe(engine, item);
 	}
 }
 
@@ -151,6 +179,7 @@ static void ask_next(struct engine *engine)
 static int on_ask(sd_event_source *source, uint64_t usec, void *userdata)
 {
 	(void)usec;
+	believe_waiting(userdata);
 	ask_next(userdata);
 	return sd_event_source_set_time_relative(source, ASK_MS * 1000);
 }

@@ -25,6 +25,7 @@ struct collision {
 	uint8_t mac[6];
 	uint64_t count;
 	struct monotime seen, logged, defended;
+	struct monotime waits; /* since when a claim is not believed yet; 0: none is */
 };
 
 struct collisions {

@@ -234,6 +234,12 @@ void engine_addresses_news(struct engine *engine, const struct linkmon_address *
 void engine_addresses_link(struct engine *engine, const struct linkmon_link *link);
 /* The standby addresses come or go with the state. */
 void engine_addresses_follow(struct engine *engine);
+/*
+ * Addresses of the pair that somebody configured elsewhere, or with another prefix: this unit
+ * answers for them whatever its role. The first MAX of them, a sentence each; returns how many
+ * there are.
+ */
+size_t engine_misplaced(const struct engine *engine, struct why *ret_whys, size_t max);
 /* The leases ran out while the machine holds on to them: sets and announces them again. */
 void engine_reclaim(struct engine *engine);
 /* The timer behind a RELEASE that the kernel refused. */

@@ -166,6 +166,20 @@ const char *maintenance_trouble(const struct engine *engine)
 	return is_mates ? "the other unit is in maintenance: it takes over only when asked to" : "";
 }
 
+static void add_misplaced(const struct engine *engine, struct json_object *array)
+{
+	struct why whys[NAMED_MAX], rest;
+	size_t n = engine_misplaced(engine, whys, NAMED_MAX);
+
+	for (size_t i = 0; i < n && i < NAMED_MAX; i++)
+		add_sentence(array, whys[i].text);
+	if (n <= NAMED_MAX)
+		return;
+	(void)why_set(&rest, 0, "%zu more addresses of the pair were configured by somebody",
+		      n - NAMED_MAX);
+	add_sentence(array, rest.text);
+}
+
 struct json_object *json_troubles(const struct engine *engine)
 {
 	struct json_object *array = json_object_new_array();
@@ -188,6 +202,7 @@ struct json_object *json_troubles(const struct engine *engine)
 	proof_add_troubles(engine, array);
 	for (size_t i = 0; collision_get(engine, i, &why); i++)
 		add_sentence(array, why.text);
+	add_misplaced(engine, array);
 	for (size_t i = 0; clockwatch_trouble(engine, i, &why); i++)
 		add_sentence(array, why.text);
 	for (size_t i = 0; certwatch_trouble(engine, i, &why); i++)

@@ -46,25 +46,30 @@ expect "they serve from there" until_true 10 serves 198.51.100.30 corp "$leaf"
 expect "they answer over IPv6 from there" answers 2001:db8:100::30
 switch
 
+claims() { # claims UNIT MAC: how many addresses of the unit it is said to claim
+	asafo "$1" --json show failover | jq --arg m "$2" '[.troubles[] | select(test("is also claimed by " + $m))] | length'
+}
+same "no unit takes the other for a stranger, whoever spoke for the addresses" "$(claims a "") $(claims b "")" "0 0"
+
 # ---- by hand ----
 by_hand() { lab exec "$1" ip addr add "$2" dev eth0; }
 by_hand b $vip/32
-expect "the active address on the standby goes, whatever its prefix" until_true 2 holds_not b $vip
+expect "the active address on the standby goes, whatever its prefix" until_true 5 holds_not b $vip
 by_hand b 198.51.100.30/25
-expect "so does a secondary one" until_true 2 holds_not b 198.51.100.30
+expect "so does a secondary one" until_true 5 holds_not b 198.51.100.30
 by_hand a 198.51.100.11/32
-expect "so does the standby's on the active" until_true 2 holds_not a 198.51.100.11
+expect "so does the standby's on the active" until_true 5 holds_not a 198.51.100.11
 expect "(the standby has it)" holds b 198.51.100.11
 lab exec a ip addr del 198.51.100.30/24 dev eth0
-expect "one that somebody deleted is back" until_true 2 holds a 198.51.100.30
+expect "one that somebody deleted is back" until_true 5 holds a 198.51.100.30
 lab exec a ip addr change $vip/24 dev eth0 valid_lft forever preferred_lft forever
 permanent() { lab exec a ip addr show dev eth0 | grep -A 1 "$vip/24" | grep -q 'valid_lft forever'; }
 leased() { ! permanent; }
-expect "one that somebody made permanent is a lease again" until_true 2 leased
+expect "one that somebody made permanent is a lease again" until_true 5 leased
 lab exec b ip addr add $vip/24 dev eth0
-expect "the active address that somebody gave the standby goes" until_true 2 holds_not b $vip
+expect "the active address that somebody gave the standby goes" until_true 5 holds_not b $vip
 lab exec b ip addr add 198.51.100.30/24 dev eth0
-expect "(a secondary one, too)" until_true 2 holds_not b 198.51.100.30
+expect "(a secondary one, too)" until_true 5 holds_not b 198.51.100.30
 
 # ---- routes ----
 expect "routes are configured" configure "route outside 10.77.0.0 255.255.0.0 198.51.100.20" \
@@ -171,8 +176,9 @@ addresses=("$vip/24" 2001:db8:100::10/64)
 for address in "${addresses[@]}"; do claim "$address"; done
 for address in "${addresses[@]}"; do
 	expect "a host that has ${address%/*} is named, although it keeps silent" until_true 40 troubled "$unit" "${address%/*}" "$client_mac"
-	unclaim "$address"
 done
+same "(with nothing else)" "$(claims "$unit" "$client_mac")" 2
+for address in "${addresses[@]}"; do unclaim "$address"; done
 expect "in the log, too" grep -q "ASAFO-4-405001: Received ARP response collision from $vip/$client_mac on interface outside" \
 	"/run/asafo-lab-$LAB/$unit/log"
 lab exec client sysctl -qw net.ipv4.conf.eth0.arp_notify=1
@@ -181,8 +187,21 @@ lab exec client ip link set eth0 address "$client_mac" # the kernel announces wh
 expect "the standby names who claims its address" until_true 40 troubled "$(mate_of "$unit")" 198.51.100.11 "$client_mac"
 unclaim 198.51.100.11/24
 expect "the failover IP answers again" until_true 10 answers $vip
-none_is_ours() { [ "$(asafo "$1" --json show failover | jq '[.troubles[] | select(test("is also claimed by"))] | length')" = "$2" ]; }
-expect "nobody else is named" none_is_ours "$unit" 2
+
+# ---- an address of the pair in another place ----
+misplaced() { asafo "$1" --json show failover | jq -e --arg t "$2 was configured on $3 by somebody" '.troubles | any(startswith($t))'; }
+misplaced_not() { ! misplaced "$@"; }
+for unit in a b; do
+	lab exec $unit ip addr add $vip/32 dev eth1
+	expect "the active address on another device of unit $unit is named" until_true 5 misplaced $unit $vip/32 eth1
+	lab exec $unit ip addr del $vip/32 dev eth1
+	expect "(until it is gone)" until_true 5 misplaced_not $unit $vip/32 eth1
+done
+lab exec a ip addr add $vip/32 dev eth0
+expect "so is one with another prefix beside its own" until_true 5 misplaced a $vip/32 eth0
+expect "(which answers)" answers $vip
+lab exec a ip addr del $vip/32 dev eth0
+expect "(until it is gone, too)" until_true 5 misplaced_not a $vip/32 eth0
 
 # ---- hundreds ----
 {

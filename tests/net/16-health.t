@@ -100,8 +100,9 @@ same "no unit gave way for it" "$(field a .term) $(field a .state)" "$terms Acti
 wait_state b "Standby Ready"
 lab exec inside ip route replace default via 192.0.2.1
 # The target is lost for one unit only.
-lab exec inside iptables -A OUTPUT -p icmp -d 192.0.2.1 -j DROP 2>/dev/null ||
-	lab exec inside nft -f - <<<'table ip drop1 { chain out { type filter hook output priority 0; ip daddr 192.0.2.1 icmp type echo-reply drop; }; }'
+# By its MAC address: the active address is the other unit's in a moment.
+mac_of_a=$(lab exec a cat /sys/class/net/eth1/address)
+lab exec inside nft -f - <<<"table inet drop1 { chain in { type filter hook input priority 0; ether saddr $mac_of_a icmp type echo-request drop; }; }"
 expect "lost on the active: down" until_true 5 logged a 'track 7 is Down: Timeout'
 wait_state b Active
 expect "the track object is the reason, not an interface" logged a '104002: .*Switching to STANDBY - Tracked object is down'
