@@ -38,7 +38,7 @@ enum fo_state {
 	FO_STATE_ACTIVE_CONFIG_APPLIED,
 	FO_STATE_ACTIVE,
 	FO_STATE_FAILED,
-	FO_STATE_NOT_DETECTED, /* only ever the mate's */
+	FO_STATE_NOT_DETECTED, /* only ever the mate's; and what a unit was before it started */
 	FO_STATE__MAX,
 };
 

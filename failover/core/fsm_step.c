@@ -67,8 +67,12 @@ void fo_say(struct fo_step *step)
 void fo_enter(struct fo_step *step, enum fo_state to, enum fo_reason reason)
 {
 	struct fo_fsm *fsm = step->fsm;
-	struct fo_action action = {
-		.type = FO_ACTION_TRANSITION, .from = fsm->state, .to = to, .reason = reason};
+	/* A unit that starts was not there before; an ASA's history says so, too. */
+	bool is_start = step->event->type == FO_EVENT_START && fsm->state == FO_STATE_DISABLED;
+	struct fo_action action = {.type = FO_ACTION_TRANSITION,
+				   .from = is_start ? FO_STATE_NOT_DETECTED : fsm->state,
+				   .to = to,
+				   .reason = reason};
 
 	if (fsm->state == to)
 		return;

@@ -62,7 +62,7 @@ void report_transition(const struct engine *engine, const struct fo_action *acti
 		       reason);
 	else if (action->from == FO_STATE_FAILED)
 		report(engine, LOG_ALERT, 104004, &about, "Switching to OK. Reason: %s", reason);
-	if (action->from == FO_STATE_DISABLED)
+	if (action->from == FO_STATE_DISABLED || action->from == FO_STATE_NOT_DETECTED)
 		report(engine, LOG_ALERT, 105002, &about, "Enabling failover.");
 	else if (action->to == FO_STATE_DISABLED)
 		report(engine, LOG_ALERT, 105001, &about, "Disabling failover.");

@@ -17,7 +17,7 @@ pair_up
 expect "a unit that starts tells no lost link" not_logged a '105005'
 expect "neither does the one that connects" not_logged b '105005'
 same "a promotion is told row by row, with one reason" "$(rows a | head -n 6)" \
-	"primary Disabled -> Negotiation: No Error
+	"primary Not Detected -> Negotiation: No Error
 primary Negotiation -> Just Active: No Active unit found
 primary Just Active -> Active Drain: No Active unit found
 primary Active Drain -> Active Applying Config: No Active unit found
@@ -104,7 +104,7 @@ expect "details without a mate are this unit's" says b '^Only this unit.s rows: 
 
 lab power a on
 wait_state a "Standby Ready"
-expect "the history goes over a loss of power" test "$(rows a | grep -c 'Disabled -> Negotiation')" = 2
+expect "the history goes over a loss of power" test "$(rows a | grep -c 'Not Detected -> Negotiation')" = 2
 before=$(rows b | wc -l)
 kept() { asafo b --json show history | jq -e '.rows | length >= 7' >/dev/null; }
 expect "the other has its rows, too" kept
@@ -112,7 +112,7 @@ kill -9 "$(pid_of b asafo-engine)"
 wait_state a Active
 wait_state b "Standby Ready"
 expect "the history goes over the death of the engine" test "$(rows b | wc -l)" -gt "$before"
-same "as it was" "$(rows b | head -n 1)" "secondary Disabled -> Negotiation: No Error"
+same "as it was" "$(rows b | head -n 1)" "secondary Not Detected -> Negotiation: No Error"
 
 expect "no-one's colour is on a pipe" test -z "$(asafo a show failover | tr -d -c '\033')"
 expect "every message is one line of printable text" test -z "$(lab log a | grep -a '%ASAFO' | LC_ALL=C tr -d '\n' | LC_ALL=C tr -d '[:print:]')"

@@ -155,7 +155,7 @@ static void a_damaged_history_begins_anew(void **state)
 	world_start("");
 	WAIT_FOR(world.engine->fsm.state == FO_STATE_ACTIVE);
 	WAIT_FOR(world.keeper.asked[IPC_HISTORY_KEEP] > 0);
-	assert_int_equal(history_get(&world.engine->history, 0)->from, FO_STATE_DISABLED);
+	assert_int_equal(history_get(&world.engine->history, 0)->from, FO_STATE_NOT_DETECTED);
 }
 
 static void details_put_the_mates_rows_in_their_place_by_our_clock(void **state)

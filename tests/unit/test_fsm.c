@@ -9,6 +9,17 @@
 
 #include "fsm_world.h"
 
+static void a_unit_that_starts_was_not_detected_before(void **state)
+{
+	struct unit unit = started(PRIMARY);
+	const struct fo_action *action = find(&unit, FO_ACTION_TRANSITION);
+
+	(void)state;
+	assert_non_null(action);
+	assert_int_equal(action->from, FO_STATE_NOT_DETECTED);
+	assert_int_equal(action->to, FO_STATE_NEGOTIATION);
+}
+
 static void a_unit_that_hears_nobody_becomes_active_after_the_holdtime(void **state)
 {
 	struct unit unit = started(PRIMARY);
@@ -358,6 +369,7 @@ static void a_standby_that_stood_still_does_not_steal(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_unit_that_starts_was_not_detected_before),
 		cmocka_unit_test(a_unit_that_hears_nobody_becomes_active_after_the_holdtime),
 		cmocka_unit_test(terms_of_the_units_never_meet),
 		cmocka_unit_test(a_unit_that_hears_an_active_mate_joins_it),
