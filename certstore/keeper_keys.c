@@ -34,7 +34,7 @@ void keeper_on_failover_key_set(struct keeper *keeper, const struct keeper_ticke
 	const Asafo__Ipc__FailoverKeySet *request = (const Asafo__Ipc__FailoverKeySet *)body;
 	struct why why = {0};
 	int r = keyring_failover_key_set(keeper->ring, request->secret.data, request->secret.len,
-					 &why);
+					 request->is_from_file, &why);
 
 	(void)frame;
 	keeper_reply_status(keeper, ticket, r, &why);
@@ -51,13 +51,19 @@ void keeper_on_failover_key_make(struct keeper *keeper, const struct keeper_tick
 	keeper_reply_status(keeper, ticket, r, &why);
 }
 
+static ProtobufCBinaryData bytes_of(const uint8_t *data, size_t size)
+{
+	return (ProtobufCBinaryData){size, (uint8_t *)(uintptr_t)data};
+}
+
 void keeper_on_link_keys(struct keeper *keeper, const struct keeper_ticket *ticket,
 			 struct ipc_frame *frame, const ProtobufCMessage *body)
 {
 	Asafo__Ipc__LinkKeysReply message = ASAFO__IPC__LINK_KEYS_REPLY__INIT;
 	Asafo__Ipc__Status status = ASAFO__IPC__STATUS__INIT;
-	uint8_t hello_key[32], link_psk[32];
-	int r = keyring_link_keys(keeper->ring, hello_key, link_psk);
+	struct keyring_link_keys keys, other;
+	struct keyring_rekey rekey;
+	int r = keyring_link_keys(keeper->ring, &keys);
 
 	(void)frame;
 	(void)body;
@@ -68,12 +74,64 @@ void keeper_on_link_keys(struct keeper *keeper, const struct keeper_ticket *tick
 						 : "the link's keys cannot be derived");
 		return;
 	}
+	keyring_rekey_status(keeper->ring, &rekey);
 	message.status = &status;
-	message.hello_key = (ProtobufCBinaryData){sizeof(hello_key), hello_key};
-	message.link_psk = (ProtobufCBinaryData){sizeof(link_psk), link_psk};
+	message.hello_key = bytes_of(keys.hello_key, sizeof(keys.hello_key));
+	message.link_psk = bytes_of(keys.link_psk, sizeof(keys.link_psk));
+	message.id = bytes_of(rekey.current, sizeof(rekey.current));
+	message.changed_at = keyring_times(keeper->ring)->failover_at;
+	if (rekey.phase != KEYRING_REKEY_SETTLED &&
+	    keyring_other_link_keys(keeper->ring, &other) == 0) {
+		message.phase = (uint32_t)rekey.phase;
+		message.is_leading = rekey.is_leading;
+		message.other_id = bytes_of(rekey.other, sizeof(rekey.other));
+		message.other_hello_key = bytes_of(other.hello_key, sizeof(other.hello_key));
+		message.other_link_psk = bytes_of(other.link_psk, sizeof(other.link_psk));
+	}
 	keeper_reply(keeper, ticket, &message.base, false);
-	explicit_bzero(hello_key, sizeof(hello_key));
-	explicit_bzero(link_psk, sizeof(link_psk));
+	explicit_bzero(&keys, sizeof(keys));
+	explicit_bzero(&other, sizeof(other));
+}
+
+static int rekey_step(struct keeper *keeper, const Asafo__Ipc__Rekey *request, struct buf *sealed,
+		      struct why *why)
+{
+	switch ((int)request->step) {
+	case ASAFO__IPC__REKEY__STEP__PREPARE:
+		return keyring_rekey_prepare(keeper->ring, why);
+	case ASAFO__IPC__REKEY__STEP__OFFER:
+		return keyring_rekey_offer(keeper->ring, sealed, why);
+	case ASAFO__IPC__REKEY__STEP__ACCEPT:
+		return keyring_rekey_accept(keeper->ring, request->sealed.data, request->sealed.len,
+					    why);
+	case ASAFO__IPC__REKEY__STEP__SWITCH:
+		return keyring_rekey_switch(keeper->ring, why);
+	case ASAFO__IPC__REKEY__STEP__SETTLE:
+		return keyring_rekey_settle(keeper->ring, why);
+	case ASAFO__IPC__REKEY__STEP__CANCEL:
+		return keyring_rekey_cancel(keeper->ring, why);
+	default:
+		return why_set(why, ERR_MALFORMED, "there is no such step of a rekey");
+	}
+}
+
+void keeper_on_rekey(struct keeper *keeper, const struct keeper_ticket *ticket,
+		     struct ipc_frame *frame, const ProtobufCMessage *body)
+{
+	Asafo__Ipc__RekeyReply message = ASAFO__IPC__REKEY_REPLY__INIT;
+	Asafo__Ipc__Status status = ASAFO__IPC__STATUS__INIT;
+	_cleanup_(buf_done) struct buf sealed = {0};
+	struct why why = {0};
+	int r = rekey_step(keeper, (const Asafo__Ipc__Rekey *)body, &sealed, &why);
+
+	(void)frame;
+	if (r < 0) {
+		keeper_reply_status(keeper, ticket, r, &why);
+		return;
+	}
+	message.status = &status;
+	message.sealed = (ProtobufCBinaryData){sealed.size, sealed.data};
+	keeper_reply(keeper, ticket, &message.base, false);
 }
 
 static int make_offer(struct keeper *keeper, char code[static PAIR_CODE_SIZE],

@@ -176,6 +176,8 @@ void keeper_on_failover_key_set(struct keeper *, const struct keeper_ticket *, s
 				const ProtobufCMessage *);
 void keeper_on_failover_key_make(struct keeper *, const struct keeper_ticket *, struct ipc_frame *,
 				 const ProtobufCMessage *);
+void keeper_on_rekey(struct keeper *, const struct keeper_ticket *, struct ipc_frame *,
+		     const ProtobufCMessage *);
 void keeper_on_link_keys(struct keeper *, const struct keeper_ticket *, struct ipc_frame *,
 			 const ProtobufCMessage *);
 void keeper_on_pair_offer(struct keeper *, const struct keeper_ticket *, struct ipc_frame *,

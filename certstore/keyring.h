@@ -48,16 +48,57 @@ int keyring_open(struct keyring *ring, const Asafo__Record__Record *record,
 
 /*
  * `failover key`: a text of 1 to 63 printable characters, or 32 hex digits; the same text is the
- * same key on every unit. Stored durably. Errors: ERR_MALFORMED.
+ * same key on every unit. Stored durably. IS_FROM_FILE: it stands in the startup-config, so that
+ * the one that was given last means no change. Errors: ERR_MALFORMED.
  */
 int keyring_failover_key_set(struct keyring *ring, const uint8_t *text, size_t size,
-			     struct why *ret_why);
+			     bool is_from_file, struct why *ret_why);
 /* A random one. Errors: those of the store. */
 int keyring_failover_key_make(struct keyring *ring, struct why *ret_why);
 bool keyring_has_failover_key(const struct keyring *ring);
-/* 32 bytes each. Errors: ERR_NOT_READY (no failover key). */
-int keyring_link_keys(struct keyring *ring, uint8_t ret_hello_key[static 32],
-		      uint8_t ret_link_psk[static 32]);
+struct keyring_link_keys {
+	uint8_t hello_key[32], link_psk[32];
+};
+/* Of the current failover key. Whoever holds them wipes them. Errors: ERR_NOT_READY (there is
+ * none).
+ */
+int keyring_link_keys(struct keyring *ring, struct keyring_link_keys *ret_keys);
+
+/*
+ * The pair comes to another failover key (failover/core/rekey.h says when which of these). Each is
+ * durable when it returns. Errors: ERR_NOT_READY (not in this phase), ERR_BUSY, ERR_INTEGRITY (not
+ * sealed under this unit's current key), those of the store.
+ */
+enum keyring_rekey_phase {
+	KEYRING_REKEY_SETTLED,
+	KEYRING_REKEY_PREPARED,
+	KEYRING_REKEY_SWITCHED,
+};
+struct keyring_rekey {
+	enum keyring_rekey_phase phase;
+	uint8_t current[SEAL_ID_SIZE], other[SEAL_ID_SIZE];
+	bool is_leading;
+};
+void keyring_rekey_status(const struct keyring *ring, struct keyring_rekey *ret_status);
+/* The same of the other failover key. ERR_NOT_READY: there is none. */
+int keyring_other_link_keys(struct keyring *ring, struct keyring_link_keys *ret_keys);
+int keyring_rekey_prepare(struct keyring *ring, struct why *ret_why);
+/* The new key for a mate that has not got it, sealed under the old one. RET_SEALED is appended to.
+ */
+int keyring_rekey_offer(struct keyring *ring, struct buf *ret_sealed, struct why *ret_why);
+int keyring_rekey_accept(struct keyring *ring, const uint8_t *sealed, size_t size,
+			 struct why *ret_why);
+int keyring_rekey_switch(struct keyring *ring, struct why *ret_why);
+int keyring_rekey_settle(struct keyring *ring, struct why *ret_why);
+int keyring_rekey_cancel(struct keyring *ring, struct why *ret_why);
+
+/* Since when, in seconds since 1970; 0: not known. */
+struct keyring_times {
+	int64_t failover_at, master_at;
+	bool has_given;
+	uint8_t given_id[SEAL_ID_SIZE]; /* of the failover key that was given last */
+};
+const struct keyring_times *keyring_times(const struct keyring *ring);
 
 /* The pair's current key-encryption key for the mate, sealed under the failover key. Errors:
  * ERR_NOT_READY. */

@@ -333,7 +333,7 @@ static void on_conn_closed(struct link_conn *conn, int code, const char *why, vo
 {
 	struct peer *peer = userdata;
 	struct link *link = peer->link;
-	bool was_pairing = peer->state == PEER_STATE_PAIRING;
+	bool is_silent = peer->state == PEER_STATE_PAIRING;
 	size_t way = peer->way;
 	bool was_up = peer_drop(peer);
 	struct why sentence;
@@ -341,7 +341,11 @@ static void on_conn_closed(struct link_conn *conn, int code, const char *why, vo
 	(void)conn;
 	link->depth++;
 	link_why_closed(&link->config, way, code, why, &sentence);
-	if (was_up || (!was_pairing && !link->up && is_news(link, way, code)))
+	/* In a change of the key the mate may have stopped at the one or the other. */
+	if (code == ERR_INTEGRITY && !was_up && !link->config.is_listener &&
+	    link_keys_try_next(link->keys))
+		is_silent = true;
+	if (was_up || (!is_silent && !link->up && is_news(link, way, code)))
 		tell_down(link, was_up, code, sentence.text);
 	if (!link->is_freed && !link->config.is_listener)
 		schedule_retry(link, 0);
@@ -523,6 +527,11 @@ void link_expect_boot(struct link *link, uint64_t boot)
 {
 	if (link->up && link->mate_boot != boot)
 		link_conn_fail(link->up->conn, ERR_CLOSED, "the mate was restarted");
+}
+
+int link_change_keys(struct link *link, const struct link_change *change)
+{
+	return link_keys_change(link->keys, change);
 }
 
 int link_offer_pairing(struct link *link, const char *identity, const uint8_t psk[LINK_PSK_SIZE])

@@ -75,6 +75,17 @@ const char *link_way_name(const struct link *link);
 /* The mate lives under BOOT now: a connection with an earlier life of it leads nowhere. */
 void link_expect_boot(struct link *link, uint64_t boot);
 /*
+ * The pair comes to another key (core/rekey.h): connections go on, and new ones are made and taken
+ * with either. While there are two, a key is asked for by its id first, so that both ends mean the
+ * same; else under the configuration's identity, which every version knows.
+ */
+struct link_change {
+	uint64_t id, other_id; /* OTHER_ID 0: there is one key only */
+	uint8_t psk[LINK_PSK_SIZE], other_psk[LINK_PSK_SIZE];
+};
+/* Errors: -ENOMEM. */
+int link_change_keys(struct link *link, const struct link_change *change);
+/*
  * While an offer of `asafo pair` is open the listener also takes PSK under IDENTITY: such a
  * connection may only send pair_request (delivered through on_message with link_is_pairing true for
  * its reply). NULL closes the offer.

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <gnutls/gnutls.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -37,8 +38,12 @@ struct link_key_entry {
 	struct secret psk;
 };
 
+/* The current key and, while there are two, the other one by their ids. */
+#define DATED 2
+
 struct link_keys {
-	struct link_key_entry link, pairing;
+	struct link_key_entry link, pairing, dated[DATED];
+	size_t attempt; /* of a client */
 	gnutls_psk_server_credentials_t server;
 	gnutls_psk_client_credentials_t client;
 	gnutls_priority_t priorities;
@@ -51,6 +56,7 @@ struct link_session {
 	bool is_server;
 	bool is_established;
 	enum link_key key;
+	const struct link_key_entry *offered; /* by a client */
 	int socket_error; /* negated errno of the call that failed under GnuTLS */
 	uint8_t *input;
 	size_t input_start, input_end;
@@ -102,34 +108,47 @@ static bool is_identity(const struct link_key_entry *entry, const gnutls_datum_t
 	       memcmp(identity->data, entry->identity, identity->size) == 0;
 }
 
+static const struct link_key_entry *find_link_key(const struct link_keys *keys,
+						  const gnutls_datum_t *identity)
+{
+	for (size_t i = 0; i < DATED; i++) {
+		if (is_identity(&keys->dated[i], identity))
+			return &keys->dated[i];
+	}
+	return is_identity(&keys->link, identity) ? &keys->link : NULL;
+}
+
 /* 1 stands for an unknown user: GnuTLS goes on with a random key, and the binder fails. */
 static int on_server_key(gnutls_session_t tls, const gnutls_datum_t *identity, gnutls_datum_t *key)
 {
 	struct link_session *session = gnutls_session_get_ptr(tls);
+	const struct link_key_entry *entry = find_link_key(session->keys, identity);
 
 	session->key = LINK_KEY_NONE;
-	if (is_identity(&session->keys->link, identity))
+	if (entry) {
 		session->key = LINK_KEY_LINK;
-	else if (is_identity(&session->keys->pairing, identity))
+	} else if (is_identity(&session->keys->pairing, identity)) {
 		session->key = LINK_KEY_PAIRING;
-	else
-		return 1;
-	return copy_key(session->key == LINK_KEY_LINK ? &session->keys->link
-						      : &session->keys->pairing,
-			key);
+		entry = &session->keys->pairing;
+	}
+	return entry ? copy_key(entry, key) : 1;
 }
 
 static int on_client_key(gnutls_session_t tls, gnutls_datum_t *identity, gnutls_datum_t *key)
 {
 	const struct link_session *session = gnutls_session_get_ptr(tls);
-	size_t size = strlen(session->keys->link.identity);
+	const struct link_key_entry *entry = session->offered;
+	size_t size = strlen(entry->identity);
 
+	/* It was taken away between the connection and the handshake. */
+	if (!entry->psk.data)
+		return -1;
 	identity->data = gnutls_malloc(size + 1);
 	if (!identity->data)
 		return -1;
-	memcpy(identity->data, session->keys->link.identity, size + 1);
+	memcpy(identity->data, entry->identity, size + 1);
 	identity->size = (unsigned)size;
-	return copy_key(&session->keys->link, key);
+	return copy_key(entry, key);
 }
 
 static int entry_set(struct link_key_entry *entry, const char *identity, const uint8_t *psk)
@@ -179,6 +198,8 @@ void link_keys_free(struct link_keys *keys)
 		gnutls_psk_free_client_credentials(keys->client);
 	secret_done(&keys->link.psk);
 	secret_done(&keys->pairing.psk);
+	for (size_t i = 0; i < DATED; i++)
+		secret_done(&keys->dated[i].psk);
 	free(keys);
 }
 
@@ -189,6 +210,66 @@ int link_keys_offer(struct link_keys *keys, const char *identity, const uint8_t 
 	secret_done(&keys->pairing.psk);
 	keys->pairing = (struct link_key_entry){0};
 	return 0;
+}
+
+/* What a client tries, in turn. While there is one key its mate is asked for it as every version
+ * has it, and by its id where that fails: it may be between two. */
+static size_t attempts(const struct link_keys *keys,
+		       const struct link_key_entry *ret_entries[static DATED + 1])
+{
+	size_t n = 0;
+	bool has_two = keys->dated[1].psk.data;
+
+	if (!has_two)
+		ret_entries[n++] = &keys->link;
+	for (size_t i = 0; i < DATED; i++) {
+		if (keys->dated[i].psk.data)
+			ret_entries[n++] = &keys->dated[i];
+	}
+	if (has_two)
+		ret_entries[n++] = &keys->link;
+	return n;
+}
+
+static const struct link_key_entry *entry_offered(const struct link_keys *keys)
+{
+	const struct link_key_entry *entries[DATED + 1];
+	size_t n = attempts(keys, entries);
+
+	return entries[keys->attempt % n];
+}
+
+static int dated_set(struct link_key_entry *entry, uint64_t id, const uint8_t *psk)
+{
+	char identity[IDENTITY_MAX];
+
+	(void)snprintf(identity, sizeof(identity), "asafo-link-%016" PRIx64, id);
+	return entry_set(entry, identity, psk);
+}
+
+int link_keys_change(struct link_keys *keys, const struct link_change *change)
+{
+	char identity[IDENTITY_MAX];
+	int r;
+
+	keys->attempt = 0;
+	memcpy(identity, keys->link.identity, sizeof(identity));
+	r = entry_set(&keys->link, identity, change->psk);
+	if (r == 0)
+		r = dated_set(&keys->dated[0], change->id, change->psk);
+	if (r == 0 && change->other_id != 0)
+		return dated_set(&keys->dated[1], change->other_id, change->other_psk);
+	secret_done(&keys->dated[1].psk);
+	keys->dated[1] = (struct link_key_entry){0};
+	return r;
+}
+
+bool link_keys_try_next(struct link_keys *keys)
+{
+	const struct link_key_entry *entries[DATED + 1];
+
+	keys->attempt = (keys->attempt + 1) % attempts(keys, entries);
+	return keys->attempt != 0;
 }
 
 static ssize_t fail_push(struct link_session *session, int error)
@@ -276,6 +357,7 @@ int link_session_new(const struct link_keys *keys, bool is_server, int fd,
 	session->keys = keys;
 	session->fd = fd;
 	session->is_server = is_server;
+	session->offered = entry_offered(keys);
 	session->input = malloc(INPUT_SIZE);
 	if (!session->input)
 		return -ENOMEM;

@@ -31,6 +31,12 @@ void link_keys_free(struct link_keys *keys);
 /* Takes a second key under IDENTITY; NULL: takes it no more. Errors: -ENOMEM. */
 int link_keys_offer(struct link_keys *keys, const char *identity, const uint8_t *psk);
 
+/* As link_change_keys has it; sessions go on. Errors: -ENOMEM. */
+int link_keys_change(struct link_keys *keys, const struct link_change *change);
+/* The mate did not take the key that a client offered: true where the next one has another that
+ * was not tried since the keys were changed, or since all of them were. */
+bool link_keys_try_next(struct link_keys *keys);
+
 /* FD stays the caller's and must outlive the session. Errors: -ENOMEM, ERR_CRYPTO. */
 int link_session_new(const struct link_keys *keys, bool is_server, int fd,
 		     struct link_session **ret_session);

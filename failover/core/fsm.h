@@ -71,6 +71,7 @@ enum fo_reason {
 	FO_REASON_TRACK_DOWN,		 /* Tracked object is down */
 	FO_REASON_SERVICE_FAILED,	 /* Listener cannot serve clients */
 	FO_REASON_HEALTH_OK,		 /* Health is restored: after one of these two */
+	FO_REASON_REKEY, /* of no transition: the pair came to another failover key */
 	FO_REASON__MAX,
 };
 

@@ -48,6 +48,7 @@ static const char *const REASON_TEXTS[FO_REASON__MAX] = {
 	[FO_REASON_TRACK_DOWN] = "Tracked object is down",
 	[FO_REASON_SERVICE_FAILED] = "Listener cannot serve clients",
 	[FO_REASON_HEALTH_OK] = "Health is restored",
+	[FO_REASON_REKEY] = "Failover key changed (rekey)",
 };
 
 const char *fo_state_text(enum fo_state state)

@@ -34,10 +34,19 @@ struct window {
 	uint64_t bits;
 };
 
+/* The pair's key first; while the pair comes to another one, a second. */
+#define KEYS_MAX 2
+
+/* One boot of one unit, under each of our keys. */
+struct ciphers {
+	gnutls_aead_cipher_hd_t by_key[KEYS_MAX];
+};
+
 /* One boot of the mate. */
 struct peer {
 	uint64_t boot;
-	gnutls_aead_cipher_hd_t cipher; /* NULL: the slot is free */
+	bool is_used; /* false: the slot is free */
+	struct ciphers ciphers;
 	struct window windows[HELLO_PATHS_MAX];
 	uint64_t newest;  /* on all paths */
 	uint64_t used_at; /* for eviction: the codec's clock of datagrams */
@@ -45,11 +54,12 @@ struct peer {
 };
 
 struct hello_codec {
-	uint8_t key[HELLO_KEY_SIZE];
+	uint8_t keys[KEYS_MAX][HELLO_KEY_SIZE];
+	size_t n_keys;
 	enum fo_unit unit;
 	uint64_t boot;
 	uint64_t counter;
-	gnutls_aead_cipher_hd_t cipher;
+	struct ciphers ciphers; /* its own; the first one seals */
 	struct peer peers[PEERS_MAX];
 	struct peer *proven;
 	struct peer *heard;  /* latest that was authentic */
@@ -111,11 +121,52 @@ static int open_cipher(const uint8_t key[static HELLO_KEY_SIZE], uint64_t boot, 
 	return r;
 }
 
+static void ciphers_done(struct ciphers *ciphers)
+{
+	for (size_t i = 0; i < KEYS_MAX; i++) {
+		if (ciphers->by_key[i])
+			gnutls_aead_cipher_deinit(ciphers->by_key[i]);
+	}
+	*ciphers = (struct ciphers){0};
+}
+
+static int ciphers_open(const struct hello_codec *codec, uint64_t boot, enum fo_unit unit,
+			struct ciphers *ret_ciphers)
+{
+	struct ciphers ciphers = {0};
+
+	for (size_t i = 0; i < codec->n_keys; i++) {
+		int r = open_cipher(codec->keys[i], boot, unit, &ciphers.by_key[i]);
+
+		if (r < 0) {
+			ciphers.by_key[i] = NULL;
+			ciphers_done(&ciphers);
+			return r;
+		}
+	}
+	*ret_ciphers = ciphers;
+	return 0;
+}
+
 static void peer_clear(struct peer *peer)
 {
-	if (peer->cipher)
-		gnutls_aead_cipher_deinit(peer->cipher);
+	ciphers_done(&peer->ciphers);
 	*peer = (struct peer){0};
+}
+
+static enum fo_unit mate_of(enum fo_unit unit)
+{
+	return unit == FO_UNIT_PRIMARY ? FO_UNIT_SECONDARY : FO_UNIT_PRIMARY;
+}
+
+static void keys_put(struct hello_codec *codec, const uint8_t key[static HELLO_KEY_SIZE],
+		     const uint8_t *other)
+{
+	explicit_bzero(codec->keys, sizeof(codec->keys));
+	memcpy(codec->keys[0], key, HELLO_KEY_SIZE);
+	codec->n_keys = 1;
+	if (other)
+		memcpy(codec->keys[codec->n_keys++], other, HELLO_KEY_SIZE);
 }
 
 int hello_codec_new(const uint8_t key[static HELLO_KEY_SIZE], enum fo_unit unit, uint64_t boot,
@@ -126,17 +177,51 @@ int hello_codec_new(const uint8_t key[static HELLO_KEY_SIZE], enum fo_unit unit,
 
 	if (!codec)
 		return -ENOMEM;
-	memcpy(codec->key, key, sizeof(codec->key));
+	keys_put(codec, key, NULL);
 	codec->unit = unit;
 	codec->boot = boot;
-	r = open_cipher(key, boot, unit, &codec->cipher);
+	r = ciphers_open(codec, boot, unit, &codec->ciphers);
 	if (r < 0) {
-		codec->cipher = NULL;
 		hello_codec_free(codec);
 		return r;
 	}
 	*ret_codec = codec;
 	return 0;
+}
+
+/* What is known of the mate's boots stays; only how they are opened is made anew. */
+int hello_codec_set_keys(struct hello_codec *codec, const uint8_t key[static HELLO_KEY_SIZE],
+			 const uint8_t *other)
+{
+	struct hello_codec next = {.unit = codec->unit, .boot = codec->boot};
+	struct ciphers ciphers[PEERS_MAX] = {0};
+	int r;
+
+	keys_put(&next, key, other);
+	r = ciphers_open(&next, next.boot, next.unit, &next.ciphers);
+	for (size_t i = 0; i < PEERS_MAX && r == 0; i++) {
+		if (codec->peers[i].is_used)
+			r = ciphers_open(&next, codec->peers[i].boot, mate_of(codec->unit),
+					 &ciphers[i]);
+	}
+	for (size_t i = 0; i < PEERS_MAX; i++) {
+		struct ciphers old = r == 0 ? codec->peers[i].ciphers : ciphers[i];
+
+		if (r == 0)
+			codec->peers[i].ciphers = ciphers[i];
+		ciphers_done(&old);
+	}
+	if (r == 0) {
+		struct ciphers old = codec->ciphers;
+
+		codec->ciphers = next.ciphers;
+		next.ciphers = old;
+		memcpy(codec->keys, next.keys, sizeof(codec->keys));
+		codec->n_keys = next.n_keys;
+	}
+	ciphers_done(&next.ciphers);
+	explicit_bzero(next.keys, sizeof(next.keys));
+	return r;
 }
 
 void hello_codec_free(struct hello_codec *codec)
@@ -145,8 +230,7 @@ void hello_codec_free(struct hello_codec *codec)
 		return;
 	for (size_t i = 0; i < PEERS_MAX; i++)
 		peer_clear(&codec->peers[i]);
-	if (codec->cipher)
-		gnutls_aead_cipher_deinit(codec->cipher);
+	ciphers_done(&codec->ciphers);
 	gnutls_memset(codec, 0, sizeof(*codec));
 	free(codec);
 }
@@ -216,7 +300,7 @@ static struct peer *choose_echo(struct hello_codec *codec)
 	for (size_t i = 0; i < PEERS_MAX; i++) {
 		struct peer *peer = &codec->peers[i];
 
-		if (peer->cipher && peer->is_fresh &&
+		if (peer->is_used && peer->is_fresh &&
 		    (!chosen || !chosen->is_fresh || peer->used_at > chosen->used_at))
 			chosen = peer;
 	}
@@ -248,9 +332,9 @@ int hello_seal(struct hello_codec *codec, const struct hello *hello,
 		return ERR_CRYPTO;
 	header_write(&header, ret_data);
 	nonce_write(header.counter, nonce);
-	if (gnutls_aead_cipher_encrypt(codec->cipher, nonce, sizeof(nonce), ret_data, HEADER_SIZE,
-				       TAG_SIZE, body, body_size, ret_data + HEADER_SIZE,
-				       &sealed_size) < 0)
+	if (gnutls_aead_cipher_encrypt(codec->ciphers.by_key[0], nonce, sizeof(nonce), ret_data,
+				       HEADER_SIZE, TAG_SIZE, body, body_size,
+				       ret_data + HEADER_SIZE, &sealed_size) < 0)
 		return ERR_CRYPTO;
 	*ret_size = HEADER_SIZE + sealed_size;
 	return 0;
@@ -291,7 +375,7 @@ bool hello_is_stranger(const struct hello_codec *codec, const uint8_t *data, siz
 	if (header_read(data, size, &header) < 0 || header.boot == codec->boot)
 		return false;
 	for (size_t i = 0; i < PEERS_MAX; i++)
-		if (codec->peers[i].cipher && codec->peers[i].boot == header.boot)
+		if (codec->peers[i].is_used && codec->peers[i].boot == header.boot)
 			return header.unit == codec->unit;
 	return true;
 }
@@ -299,7 +383,7 @@ bool hello_is_stranger(const struct hello_codec *codec, const uint8_t *data, siz
 static struct peer *find_peer(struct hello_codec *codec, uint64_t boot)
 {
 	for (size_t i = 0; i < PEERS_MAX; i++) {
-		if (codec->peers[i].cipher && codec->peers[i].boot == boot)
+		if (codec->peers[i].is_used && codec->peers[i].boot == boot)
 			return &codec->peers[i];
 	}
 	return NULL;
@@ -314,7 +398,7 @@ static struct peer *oldest_peer(struct hello_codec *codec)
 	for (size_t i = 0; i < PEERS_MAX; i++) {
 		struct peer *peer = &codec->peers[i];
 
-		if (!peer->cipher)
+		if (!peer->is_used)
 			return peer;
 		if (peer != codec->proven && (!oldest || peer->used_at < oldest->used_at))
 			oldest = peer;
@@ -322,18 +406,33 @@ static struct peer *oldest_peer(struct hello_codec *codec)
 	return oldest;
 }
 
-static int decrypt(gnutls_aead_cipher_hd_t cipher, const struct header *header, const uint8_t *data,
-		   size_t size, struct hello *ret_hello)
+static int decrypt_body(const struct ciphers *ciphers, const struct header *header,
+			const uint8_t *data, size_t size, uint8_t body[static BODY_MAX],
+			size_t *ret_size)
 {
-	uint8_t nonce[NONCE_SIZE], body[BODY_MAX];
-	size_t body_size = sizeof(body);
-	int r;
+	uint8_t nonce[NONCE_SIZE];
+	int r = ERR_INTEGRITY;
 
 	nonce_write(header->counter, nonce);
-	r = gnutls_aead_cipher_decrypt(cipher, nonce, sizeof(nonce), data, HEADER_SIZE, TAG_SIZE,
-				       data + HEADER_SIZE, size - HEADER_SIZE, body, &body_size);
+	for (size_t i = 0; i < KEYS_MAX && ciphers->by_key[i] && r == ERR_INTEGRITY; i++) {
+		*ret_size = BODY_MAX;
+		r = gnutls_aead_cipher_decrypt(ciphers->by_key[i], nonce, sizeof(nonce), data,
+					       HEADER_SIZE, TAG_SIZE, data + HEADER_SIZE,
+					       size - HEADER_SIZE, body, ret_size);
+		r = r < 0 ? translate(r) : 0;
+	}
+	return r;
+}
+
+static int decrypt(const struct ciphers *ciphers, const struct header *header, const uint8_t *data,
+		   size_t size, struct hello *ret_hello)
+{
+	uint8_t body[BODY_MAX];
+	size_t body_size;
+	int r = decrypt_body(ciphers, header, data, size, body, &body_size);
+
 	if (r < 0)
-		return translate(r);
+		return r;
 	r = hello_body_unpack(body, body_size, ret_hello);
 	if (r < 0)
 		return r;
@@ -349,15 +448,15 @@ static int open_stranger(struct hello_codec *codec, const struct header *header,
 			 const uint8_t *data, size_t size, struct hello *ret_hello,
 			 struct peer **ret_peer)
 {
-	gnutls_aead_cipher_hd_t cipher = NULL;
+	struct ciphers ciphers = {0};
 	struct peer *peer;
-	int r = open_cipher(codec->key, header->boot, (enum fo_unit)header->unit, &cipher);
+	int r = ciphers_open(codec, header->boot, (enum fo_unit)header->unit, &ciphers);
 
 	if (r < 0)
 		return r;
-	r = decrypt(cipher, header, data, size, ret_hello);
+	r = decrypt(&ciphers, header, data, size, ret_hello);
 	if (r < 0) {
-		gnutls_aead_cipher_deinit(cipher);
+		ciphers_done(&ciphers);
 		return r;
 	}
 	peer = oldest_peer(codec);
@@ -365,7 +464,8 @@ static int open_stranger(struct hello_codec *codec, const struct header *header,
 		codec->heard = NULL;
 	peer_clear(peer);
 	peer->boot = header->boot;
-	peer->cipher = cipher;
+	peer->is_used = true;
+	peer->ciphers = ciphers;
 	*ret_peer = peer;
 	return 0;
 }
@@ -374,17 +474,17 @@ static int open_stranger(struct hello_codec *codec, const struct header *header,
 static int open_twin(const struct hello_codec *codec, const struct header *header,
 		     const uint8_t *data, size_t size)
 {
-	gnutls_aead_cipher_hd_t cipher = NULL;
+	struct ciphers ciphers = {0};
 	struct hello hello = {0};
 	int r;
 
 	if (header->boot == codec->boot)
 		return ERR_EXISTS;
-	r = open_cipher(codec->key, header->boot, codec->unit, &cipher);
+	r = ciphers_open(codec, header->boot, codec->unit, &ciphers);
 	if (r < 0)
 		return r;
-	r = decrypt(cipher, header, data, size, &hello);
-	gnutls_aead_cipher_deinit(cipher);
+	r = decrypt(&ciphers, header, data, size, &hello);
+	ciphers_done(&ciphers);
 	return r < 0 ? r : ERR_IN_USE;
 }
 
@@ -431,7 +531,7 @@ int hello_open(struct hello_codec *codec, unsigned path, const uint8_t *data, si
 	peer = find_peer(codec, header.boot);
 	if (peer && !window_is_new(&peer->windows[path], header.counter))
 		return ERR_EXISTS;
-	r = peer ? decrypt(peer->cipher, &header, data, size, &hello)
+	r = peer ? decrypt(&peer->ciphers, &header, data, size, &hello)
 		 : open_stranger(codec, &header, data, size, &hello, &peer);
 	if (r < 0)
 		return r;

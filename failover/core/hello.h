@@ -83,6 +83,13 @@ struct hello_codec; /* holds the derived keys; wiped when freed */
 int hello_codec_new(const uint8_t key[static HELLO_KEY_SIZE], enum fo_unit unit, uint64_t boot,
 		    struct hello_codec **ret_codec);
 void hello_codec_free(struct hello_codec *codec);
+/*
+ * From now on hellos are sealed with KEY, and taken that were sealed with KEY or with OTHER (NULL:
+ * with KEY only). Boot id and counter go on: a nonce never repeats under either, and the mate sees
+ * no change. Errors: ERR_CRYPTO, -ENOMEM; then everything is as it was.
+ */
+int hello_codec_set_keys(struct hello_codec *codec, const uint8_t key[static HELLO_KEY_SIZE],
+			 const uint8_t *other);
 /* Seals HELLO under the next counter. Fills echo fields, boot and counter itself; echo_held_us
  * counts where the echo fields already name the hello that is echoed. Errors: ERR_CRYPTO. */
 int hello_seal(struct hello_codec *codec, const struct hello *hello,

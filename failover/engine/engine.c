@@ -275,6 +275,8 @@ int engine_new(sd_event *event, const struct child_options *options, struct engi
 	if (r == 0)
 		r = reload_new(engine, &engine->reload);
 	if (r == 0)
+		r = engine_rekey_init(engine);
+	if (r == 0)
 		r = methods_new(engine, &engine->methods);
 	if (r == 0)
 		r = proof_new(engine, &engine->proof);
@@ -311,6 +313,7 @@ void engine_free(struct engine *engine)
 	pairing_free(engine->pairing);
 	replication_free(engine->replication);
 	history_drop(engine);
+	engine_rekey_done(engine);
 	methods_free(engine->methods);
 	history_keep_done(&engine->history_keep);
 	engine_health_free(engine->health);

@@ -15,6 +15,7 @@
 #include "failover/engine/clockwatch.h"
 #include "failover/engine/collision.h"
 #include "failover/engine/history.h"
+#include "failover/engine/rekey.h"
 #include "failover/engine/traffic.h"
 #include "failover/link.h"
 #include "failover/linkmon.h"
@@ -81,6 +82,11 @@ struct engine_pair {
 	bool is_lack_logged; /* that it has none */
 	uint8_t hello_key[HELLO_KEY_SIZE];
 	uint8_t link_psk[LINK_PSK_SIZE];
+	/* Of the other failover key, in a rekey: taken, not spoken with. */
+	bool has_other;
+	uint8_t other_hello_key[HELLO_KEY_SIZE];
+	uint8_t other_link_psk[LINK_PSK_SIZE];
+	bool is_key_from_file; /* a `failover key` that the keeper has not got is the file's */
 	uint8_t told[HELLO_PATHS_MAX]; /* what was logged of strangers, a bit a reason */
 	struct monotime answered_at;   /* the latest hello sent out of turn */
 };
@@ -172,6 +178,7 @@ struct engine {
 	struct history_keep history_keep;
 	struct history_asked *history_asked; /* methods/show_history.c: who waits for the mate's */
 	uint32_t history_id;		     /* of the latest that was asked for */
+	struct engine_rekey rekey;
 	struct clockwatch clockwatch;
 	struct certwatch certwatch;
 	struct traffic traffic;
@@ -258,6 +265,8 @@ void engine_settle(struct engine *engine);
 void engine_apply_config(struct engine *engine, struct config *config);
 /* Key material came or changed: rebuilds codec, paths and link. */
 void engine_rebuild_pair(struct engine *engine);
+/* Other keys, of which the mate has one: everything goes on. Errors: ERR_CRYPTO, -ENOMEM. */
+int engine_change_keys(struct engine *engine);
 /* Lets go of the link to the mate; what was under way on it has failed. */
 void engine_drop_link(struct engine *engine, const char *why);
 struct fo_params engine_params(const struct config *config);

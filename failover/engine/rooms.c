@@ -178,16 +178,55 @@ void engine_store_refresh(struct engine *engine)
 	(void)engine_keeper_call(engine, IPC_KEEPER_STATUS, NULL, NULL, 0, on_status, engine);
 }
 
+enum key_news {
+	KEY_NEWS_NONE,
+	KEY_NEWS_STEP,	  /* of a rekey: the mate has one of them */
+	KEY_NEWS_ANOTHER, /* everything between the units begins anew */
+};
+
+static bool is_key(const ProtobufCBinaryData *bytes, const uint8_t key[static 32])
+{
+	return bytes->len == 32 && memcmp(bytes->data, key, 32) == 0;
+}
+
 /* A keeper that has none, or cannot read them, takes nothing away: without its hellos an active
  * unit would be taken for dead. The same ones again are no reason to hang up. */
-static bool has_new_keys(const struct engine_pair *pair, const Asafo__Ipc__LinkKeysReply *reply)
+static enum key_news news_of(const struct engine_pair *pair, const Asafo__Ipc__LinkKeysReply *reply)
 {
+	bool has_other = reply->other_hello_key.len == HELLO_KEY_SIZE &&
+			 reply->other_link_psk.len == LINK_PSK_SIZE;
+	bool is_same;
+
 	if ((reply->status && reply->status->code < 0) || reply->hello_key.len != HELLO_KEY_SIZE ||
 	    reply->link_psk.len != LINK_PSK_SIZE)
-		return false;
-	return !pair->has_keys ||
-	       memcmp(pair->hello_key, reply->hello_key.data, HELLO_KEY_SIZE) != 0 ||
-	       memcmp(pair->link_psk, reply->link_psk.data, LINK_PSK_SIZE) != 0;
+		return KEY_NEWS_NONE;
+	if (!pair->has_keys)
+		return KEY_NEWS_ANOTHER;
+	is_same = is_key(&reply->hello_key, pair->hello_key) &&
+		  is_key(&reply->link_psk, pair->link_psk);
+	if (is_same && has_other == pair->has_other &&
+	    (!has_other || (is_key(&reply->other_hello_key, pair->other_hello_key) &&
+			    is_key(&reply->other_link_psk, pair->other_link_psk))))
+		return KEY_NEWS_NONE;
+	if (is_same || (pair->has_other && is_key(&reply->hello_key, pair->other_hello_key) &&
+			is_key(&reply->link_psk, pair->other_link_psk)))
+		return KEY_NEWS_STEP;
+	return KEY_NEWS_ANOTHER;
+}
+
+static void take_keys(struct engine_pair *pair, const Asafo__Ipc__LinkKeysReply *reply)
+{
+	pair->has_keys = true;
+	memcpy(pair->hello_key, reply->hello_key.data, HELLO_KEY_SIZE);
+	memcpy(pair->link_psk, reply->link_psk.data, LINK_PSK_SIZE);
+	pair->has_other = reply->other_hello_key.len == HELLO_KEY_SIZE &&
+			  reply->other_link_psk.len == LINK_PSK_SIZE;
+	explicit_bzero(pair->other_hello_key, sizeof(pair->other_hello_key));
+	explicit_bzero(pair->other_link_psk, sizeof(pair->other_link_psk));
+	if (!pair->has_other)
+		return;
+	memcpy(pair->other_hello_key, reply->other_hello_key.data, HELLO_KEY_SIZE);
+	memcpy(pair->other_link_psk, reply->other_link_psk.data, LINK_PSK_SIZE);
 }
 
 static void on_link_keys(int code, const ProtobufCMessage *body, bool has_more, void *userdata)
@@ -195,19 +234,27 @@ static void on_link_keys(int code, const ProtobufCMessage *body, bool has_more, 
 	struct engine *engine = userdata;
 	const Asafo__Ipc__LinkKeysReply *reply = (const Asafo__Ipc__LinkKeysReply *)body;
 	struct engine_pair *pair = &engine->pair;
+	struct rekey_view before = engine->rekey.own;
+	enum key_news news;
+	int r = 0;
 
 	(void)has_more;
-	if (engine->is_exiting || code < 0)
+	if (engine->is_exiting)
+		return;
+	engine_rekey_read(engine, code < 0 ? NULL : reply);
+	if (code < 0)
 		return;
 	pair->is_answered = true;
-	if (has_new_keys(pair, reply)) {
-		pair->has_keys = true;
-		memcpy(pair->hello_key, reply->hello_key.data, HELLO_KEY_SIZE);
-		memcpy(pair->link_psk, reply->link_psk.data, LINK_PSK_SIZE);
+	news = news_of(pair, reply);
+	if (news != KEY_NEWS_NONE)
+		take_keys(pair, reply);
+	if (news == KEY_NEWS_STEP)
+		r = engine_change_keys(engine);
+	if (r < 0)
+		log_line(LOG_ERR, "rekey: %s: the link to the mate begins anew", err_text(r));
+	if (r < 0 || news == KEY_NEWS_ANOTHER || !pair->link || !pair->paths)
 		engine_rebuild_pair(engine);
-	} else if (!pair->link || !pair->paths) {
-		engine_rebuild_pair(engine);
-	}
+	engine_rekey_moved(engine, &before);
 	engine_try_start(engine);
 }
 
@@ -245,6 +292,7 @@ static bool give_key(struct engine *engine)
 	if (!key[0])
 		return false;
 	message.secret = (ProtobufCBinaryData){strlen(key), (uint8_t *)key};
+	message.is_from_file = engine->pair.is_key_from_file;
 	r = engine_keeper_call(engine, IPC_FAILOVER_KEY_SET, &message.base, NULL, 0, on_key_set,
 			       engine);
 	if (r == 0)

@@ -92,6 +92,7 @@ static void on_link_up(struct link *link, void *userdata)
 		       link_way_name(link));
 	log_line(LOG_INFO, "failover link up over %s: mate runs %s", link_way_name(link),
 		 link_mate_software(link));
+	engine_rekey_link_up(engine);
 	replication_link_up(engine->replication);
 	proof_kick(engine->proof);
 }
@@ -127,6 +128,7 @@ static void on_link_down(struct link *link, int code, const char *why, void *use
 		say_link_down(engine, code, why);
 	engine->pair.was_up = false;
 	(void)snprintf(engine->pair.link_why, sizeof(engine->pair.link_why), "%s", why);
+	engine_rekey_link_down(engine);
 	exec_link_down(engine->exec, why);
 	replication_link_down(engine->replication, why);
 }
@@ -139,7 +141,8 @@ static void on_link_message(struct link *link, const Asafo__Wire__Link *message,
 	(void)link;
 	is_taken = pairing_message(engine->pairing, message) ||
 		   replication_message(engine->replication, message) ||
-		   history_message(engine, message) || exec_message(engine->exec, message);
+		   history_message(engine, message) || exec_message(engine->exec, message) ||
+		   engine_rekey_message(engine, message);
 	traffic_received(&engine->traffic, (int)message->body_case, is_taken);
 }
 
@@ -158,8 +161,20 @@ void engine_drop_link(struct engine *engine, const char *why)
 	if (!engine->pair.link)
 		return;
 	link_free(TAKE_PTR(engine->pair.link));
+	engine_rekey_link_down(engine);
 	exec_link_down(engine->exec, why);
 	replication_link_down(engine->replication, why);
+}
+
+static int change_link(struct engine *engine)
+{
+	struct link_change change;
+	int r;
+
+	engine_rekey_fill(engine, &change);
+	r = link_change_keys(engine->pair.link, &change);
+	explicit_bzero(&change, sizeof(change));
+	return r;
 }
 
 static void build_link(struct engine *engine)
@@ -181,6 +196,8 @@ static void build_link(struct engine *engine)
 			   nobody has */
 	r = link_new(engine->event, &config, &ops, engine, &pair->link);
 	explicit_bzero(&config, sizeof(config));
+	if (r == 0 && pair->has_keys)
+		r = change_link(engine);
 	if (r < 0)
 		log_line(LOG_ERR, "failover link: %s", err_text(r));
 	else
@@ -204,11 +221,24 @@ void engine_rebuild_pair(struct engine *engine)
 	if (pair->has_keys)
 		r = hello_codec_new(pair->hello_key, engine->config->failover.unit, pair->boot,
 				    &pair->codec);
+	if (r == 0 && pair->has_other)
+		r = hello_codec_set_keys(pair->codec, pair->hello_key, pair->other_hello_key);
 	if (r < 0)
 		log_line(LOG_ERR, "hellos: %s", err_text(r));
 	else
 		(void)engine_rebuild_paths(engine);
 	build_link(engine);
+}
+
+int engine_change_keys(struct engine *engine)
+{
+	struct engine_pair *pair = &engine->pair;
+	int r = pair->link ? change_link(engine) : 0;
+
+	if (r == 0 && pair->codec)
+		r = hello_codec_set_keys(pair->codec, pair->hello_key,
+					 pair->has_other ? pair->other_hello_key : NULL);
+	return r;
 }
 
 static void say_keyless(struct engine *engine)
@@ -277,6 +307,8 @@ void engine_apply_config(struct engine *engine, struct config *config)
 
 	engine_breathe(engine); /* hundreds of lines were read and checked */
 	engine->config = config;
+	if (config->failover.new_key[0])
+		engine->pair.is_key_from_file = engine->config_generation == 0;
 	engine->config_generation++;
 	engine_raise_devices(engine);
 	config->failover.has_key = engine->store.has_failover_key || config->failover.new_key[0];

@@ -55,6 +55,8 @@ struct json_object *json_logical_update(const struct engine *engine);
 struct json_object *json_clock(const struct engine *engine);
 struct json_object *json_failover_link(const struct engine *engine);
 struct json_object *json_links(const struct engine *engine);
+/* The failover key and how far a rekey is (methods_rekey.c). */
+struct json_object *json_failover_key(const struct engine *engine);
 struct json_object *json_position(const struct engine_position *position);
 /* A record.TrustpointPublic as JSON; NULL if the bytes are not one. */
 struct json_object *json_trustpoint(const struct engine *engine,
@@ -126,6 +128,7 @@ void method_failover_reset(struct control_call *call, struct json_object *parame
 			   void *userdata);
 void method_pair_offer(struct control_call *call, struct json_object *parameters, void *userdata);
 void method_pair_join(struct control_call *call, struct json_object *parameters, void *userdata);
+void method_rekey(struct control_call *call, struct json_object *parameters, void *userdata);
 void method_localca_create(struct control_call *call, struct json_object *parameters,
 			   void *userdata);
 void method_localca_issue(struct control_call *call, struct json_object *parameters,

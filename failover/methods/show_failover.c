@@ -262,6 +262,7 @@ void method_show_failover(struct control_call *call, struct json_object *paramet
 	(void)json_object_object_add(result, "failover_link", json_failover_link(engine));
 	(void)json_object_object_add(result, "links", json_links(engine));
 	(void)json_object_object_add(result, "link", show_link(engine));
+	(void)json_object_object_add(result, "failover_key", json_failover_key(engine));
 	json_add_number(result, "active_seconds", (int64_t)engine_active_s(engine));
 	(void)json_object_object_add(result, "last_failover", show_last_failover(engine));
 	(void)json_object_object_add(result, "mate", show_mate(engine));

@@ -194,6 +194,8 @@ struct json_object *json_troubles(const struct engine *engine)
 	add_sentence(array, maintenance_trouble(engine));
 	if (replication_version_trouble(engine->replication, &why))
 		add_sentence(array, why.text);
+	if (engine_rekey_trouble(engine, &why))
+		add_sentence(array, why.text);
 	add_links(engine, array);
 	add_interfaces(engine, false, array);
 	add_interfaces(engine, true, array);

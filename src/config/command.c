@@ -265,6 +265,9 @@ static const struct command_row table[] = {
 	     "unit"),
 	EXEC(CHANGE, PAIR_KEY, "pair key <file>", "asafo.Configure",
 	     "Take the failover key from a file that both units have"),
+	EXEC(CHANGE, REKEY, "rekey [--cancel]", "asafo.Rekey",
+	     "Give the pair another failover key while it serves; with --cancel, give up one that "
+	     "the mate has not taken yet"),
 	EXEC(CHANGE, CONFIGURE, "configure [<line:text>]", "asafo.Configure",
 	     "Apply lines of the configuration, one an argument, or else from stdin"),
 	EXEC(CHANGE, LOCALCA_CREATE, "localca create [<subject:text>]" CREATE_OPTIONS,

@@ -65,6 +65,8 @@ enum ipc_type {
 	IPC_PROVE,
 	/* engine -> front */
 	IPC_FRONT_TEST,
+	/* engine -> keeper */
+	IPC_REKEY,
 	IPC_TYPE__MAX,
 };
 

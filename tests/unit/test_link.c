@@ -48,6 +48,57 @@ static void units_with_different_keys_both_say_so(void **state)
 	stop(&b);
 }
 
+static struct link_change change_of(uint8_t key, uint8_t other)
+{
+	struct link_change change = {.id = key, .other_id = other};
+
+	memset(change.psk, key, sizeof(change.psk));
+	memset(change.other_psk, other, sizeof(change.other_psk));
+	return change;
+}
+
+static void connect_anew(struct end *b, const struct link_change *change)
+{
+	struct link_config config = config_of(false, 0);
+
+	stop(b);
+	memcpy(config.psk, change->psk, sizeof(config.psk));
+	*b = (struct end){0};
+	start(b, &config);
+	assert_int_equal(link_change_keys(b->link, change), 0);
+}
+
+static void a_connection_outlives_a_change_of_the_key_and_each_step_takes_a_new_one(void **state)
+{
+	/* Listener and connector, current and other; the last two: one's disk came from a backup.
+	 */
+	static const uint8_t steps[][4] = {{7, 8, 7, 0}, {7, 8, 7, 8}, {8, 7, 7, 8}, {8, 7, 8, 7},
+					   {8, 0, 8, 7}, {8, 0, 8, 0}, {8, 7, 7, 0}, {7, 0, 8, 7}};
+	struct end a = {0}, b = {0};
+	unsigned ups;
+
+	(void)state;
+	start_pair(&a, &b, 7, 7);
+	WAIT_FOR(a.ups == 1 && b.ups == 1);
+	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+		struct link_change to_a = change_of(steps[i][0], steps[i][1]);
+		struct link_change to_b = change_of(steps[i][2], steps[i][3]);
+
+		assert_int_equal(link_change_keys(a.link, &to_a), 0);
+		assert_int_equal(link_change_keys(b.link, &to_b), 0);
+		assert_int_equal(send_command(a.link, "config"), 0);
+		b.messages = 0;
+		WAIT_FOR(b.messages == 1);
+		assert_int_equal(b.downs, 0);
+		ups = a.ups;
+		connect_anew(&b, &to_b);
+		WAIT_FOR(a.ups == ups + 1 && b.ups == 1);
+		assert_int_equal(b.downs, 0);
+	}
+	stop(&a);
+	stop(&b);
+}
+
 static void both_units_primary_is_refused_with_a_sentence(void **state)
 {
 	struct end a = {0}, b = {0};
@@ -221,6 +272,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(units_with_one_key_come_up_and_talk),
 		TEST(units_with_different_keys_both_say_so),
+		TEST(a_connection_outlives_a_change_of_the_key_and_each_step_takes_a_new_one),
 		TEST(both_units_primary_is_refused_with_a_sentence),
 		TEST(a_bulk_arrives_whole_and_the_queue_is_bounded),
 		TEST(a_paused_reader_fills_the_senders_queue),

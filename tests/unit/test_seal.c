@@ -177,8 +177,19 @@ static void a_lost_or_wrong_master_key_is_said_and_nothing_is_overwritten(void *
 
 static void set_key(struct keyring *ring, const char *text, int expected)
 {
-	assert_int_equal(keyring_failover_key_set(ring, (const uint8_t *)text, strlen(text), NULL),
-			 expected);
+	assert_int_equal(
+		keyring_failover_key_set(ring, (const uint8_t *)text, strlen(text), false, NULL),
+		expected);
+}
+
+static int link_keys(struct keyring *ring, uint8_t hello[static 32], uint8_t psk[static 32])
+{
+	struct keyring_link_keys keys = {0};
+	int r = keyring_link_keys(ring, &keys);
+
+	memcpy(hello, keys.hello_key, 32);
+	memcpy(psk, keys.link_psk, 32);
+	return r;
 }
 
 static void the_same_failover_key_gives_both_units_the_same_link_keys(void **state)
@@ -188,10 +199,10 @@ static void the_same_failover_key_gives_both_units_the_same_link_keys(void **sta
 	struct unit *units = *state;
 	uint8_t hello[2][32], psk[2][32], first[32];
 
-	assert_int_equal(keyring_link_keys(units[0].ring, hello[0], psk[0]), ERR_NOT_READY);
+	assert_int_equal(link_keys(units[0].ring, hello[0], psk[0]), ERR_NOT_READY);
 	for (int i = 0; i < 2; i++) {
 		set_key(units[i].ring, "correct-horse", 0);
-		assert_int_equal(keyring_link_keys(units[i].ring, hello[i], psk[i]), 0);
+		assert_int_equal(link_keys(units[i].ring, hello[i], psk[i]), 0);
 	}
 	assert_memory_equal(hello[0], hello[1], 32);
 	assert_memory_equal(psk[0], psk[1], 32);
@@ -201,13 +212,13 @@ static void the_same_failover_key_gives_both_units_the_same_link_keys(void **sta
 	set_key(units[0].ring, "00112233445566778899aabbccddeeff", 0);
 	set_key(units[1].ring, "00112233445566778899AABBCCDDEEFF", 0);
 	for (int i = 0; i < 2; i++)
-		assert_int_equal(keyring_link_keys(units[i].ring, hello[i], psk[i]), 0);
+		assert_int_equal(link_keys(units[i].ring, hello[i], psk[i]), 0);
 	assert_memory_equal(psk[0], psk[1], 32);
 	assert_memory_not_equal(psk[0], first, 32);
 	unit_close(&units[0]);
 	unit_open(&units[0]);
 	assert_true(keyring_has_failover_key(units[0].ring));
-	assert_int_equal(keyring_link_keys(units[0].ring, hello[0], psk[0]), 0);
+	assert_int_equal(link_keys(units[0].ring, hello[0], psk[0]), 0);
 	assert_memory_equal(psk[0], psk[1], 32);
 	set_key(units[0].ring, "", ERR_MALFORMED);
 	set_key(units[0].ring, "two words", ERR_MALFORMED);
@@ -252,6 +263,112 @@ static void the_mates_encryption_key_opens_its_records_and_older_ones_stay(void 
 	buf_done(&sealed);
 	buf_done(&theirs);
 	buf_done(&ours);
+}
+
+static void restart(struct unit *unit)
+{
+	unit_close(unit);
+	unit_open(unit);
+}
+
+static void assert_phase(struct unit *units, enum keyring_rekey_phase a, enum keyring_rekey_phase b)
+{
+	struct keyring_rekey status[2];
+
+	for (int i = 0; i < 2; i++) {
+		restart(&units[i]);
+		keyring_rekey_status(units[i].ring, &status[i]);
+	}
+	assert_int_equal(status[0].phase, a);
+	assert_int_equal(status[1].phase, b);
+}
+
+/* What the one seals for the other opens, both ways. */
+static void assert_replicates(struct unit *units)
+{
+	for (int i = 0; i < 2; i++) {
+		struct buf sealed = {0};
+		uint8_t id[SEAL_ID_SIZE];
+
+		assert_int_equal(keyring_kek_export(units[i].ring, &sealed), 0);
+		assert_int_equal(
+			keyring_kek_import(units[1 - i].ring, sealed.data, sealed.size, id, NULL),
+			0);
+		buf_done(&sealed);
+	}
+}
+
+static void a_rekey_is_durable_at_each_step_and_never_stops_the_replication(void **state)
+{
+	struct unit *units = *state;
+	struct keyring_link_keys old, keys, other;
+	struct buf offer = {0};
+
+	assert_int_equal(keyring_rekey_prepare(units[0].ring, NULL), ERR_NOT_READY);
+	set_key(units[0].ring, "shared", 0);
+	set_key(units[1].ring, "shared", 0);
+	assert_int_equal(keyring_link_keys(units[0].ring, &old), 0);
+	assert_int_equal(keyring_rekey_switch(units[0].ring, NULL), ERR_NOT_READY);
+	assert_int_equal(keyring_rekey_settle(units[0].ring, NULL), ERR_NOT_READY);
+	assert_int_equal(keyring_rekey_cancel(units[0].ring, NULL), ERR_NOT_READY);
+	assert_int_equal(keyring_rekey_offer(units[0].ring, &offer, NULL), ERR_NOT_READY);
+	assert_int_equal(keyring_rekey_prepare(units[0].ring, NULL), 0);
+	assert_int_equal(keyring_rekey_prepare(units[0].ring, NULL), ERR_BUSY);
+	assert_phase(units, KEYRING_REKEY_PREPARED, KEYRING_REKEY_SETTLED);
+	assert_replicates(units);
+	assert_int_equal(keyring_rekey_offer(units[0].ring, &offer, NULL), 0);
+	offer.data[offer.size - 1] ^= 1;
+	assert_int_equal(keyring_rekey_accept(units[1].ring, offer.data, offer.size, NULL),
+			 ERR_INTEGRITY);
+	offer.data[offer.size - 1] ^= 1;
+	assert_int_equal(keyring_rekey_accept(units[1].ring, offer.data, offer.size, NULL), 0);
+	assert_phase(units, KEYRING_REKEY_PREPARED, KEYRING_REKEY_PREPARED);
+	assert_replicates(units);
+	assert_int_equal(keyring_rekey_switch(units[0].ring, NULL), 0);
+	assert_phase(units, KEYRING_REKEY_SWITCHED, KEYRING_REKEY_PREPARED);
+	assert_replicates(units);
+	assert_int_equal(keyring_link_keys(units[0].ring, &keys), 0);
+	assert_int_equal(keyring_other_link_keys(units[1].ring, &other), 0);
+	assert_memory_equal(&keys, &other, sizeof(keys));
+	assert_memory_not_equal(&keys, &old, sizeof(keys));
+	assert_int_equal(keyring_rekey_switch(units[1].ring, NULL), 0);
+	assert_int_equal(keyring_rekey_settle(units[0].ring, NULL), 0);
+	assert_phase(units, KEYRING_REKEY_SETTLED, KEYRING_REKEY_SWITCHED);
+	assert_replicates(units);
+	assert_int_equal(keyring_rekey_settle(units[1].ring, NULL), 0);
+	assert_phase(units, KEYRING_REKEY_SETTLED, KEYRING_REKEY_SETTLED);
+	assert_replicates(units);
+	assert_int_equal(keyring_other_link_keys(units[1].ring, &other), ERR_NOT_READY);
+	buf_done(&offer);
+}
+
+static void give(struct keyring *ring, const char *text, bool is_from_file)
+{
+	assert_int_equal(keyring_failover_key_set(ring, (const uint8_t *)text, strlen(text),
+						  is_from_file, NULL),
+			 0);
+}
+
+static void the_line_of_a_file_does_not_undo_a_rekey_and_what_a_person_types_does(void **state)
+{
+	struct unit *units = *state;
+	struct keyring_link_keys typed, keys;
+
+	give(units[0].ring, "shared", true);
+	assert_int_equal(keyring_link_keys(units[0].ring, &typed), 0);
+	assert_int_equal(keyring_rekey_prepare(units[0].ring, NULL), 0);
+	assert_int_equal(keyring_rekey_switch(units[0].ring, NULL), 0);
+	restart(&units[0]);
+	give(units[0].ring, "shared", true);
+	assert_int_equal(keyring_link_keys(units[0].ring, &keys), 0);
+	assert_memory_not_equal(&keys, &typed, sizeof(keys));
+	assert_int_equal(keyring_other_link_keys(units[0].ring, &keys), 0);
+	/* Another one in the file is news, and so is whatever is typed. */
+	give(units[0].ring, "another", true);
+	assert_int_equal(keyring_other_link_keys(units[0].ring, &keys), ERR_NOT_READY);
+	give(units[0].ring, "shared", false);
+	assert_int_equal(keyring_link_keys(units[0].ring, &keys), 0);
+	assert_memory_equal(&keys, &typed, sizeof(keys));
 }
 
 static void a_pairing_code_survives_the_way_people_type(void **state)
@@ -299,7 +416,7 @@ static void pairing_hands_the_failover_key_over_to_who_knows_the_code(void **sta
 	assert_int_equal(keyring_pair_accept(units[1].ring, code, sealed.data, sealed.size, NULL),
 			 0);
 	for (int i = 0; i < 2; i++)
-		assert_int_equal(keyring_link_keys(units[i].ring, hello[i], psk[i]), 0);
+		assert_int_equal(link_keys(units[i].ring, hello[i], psk[i]), 0);
 	assert_memory_equal(hello[0], hello[1], 32);
 	assert_memory_equal(psk[0], psk[1], 32);
 	buf_done(&sealed);
@@ -328,6 +445,8 @@ int main(void)
 		TEST(the_master_key_is_made_once_and_for_the_owner_only),
 		TEST(a_lost_or_wrong_master_key_is_said_and_nothing_is_overwritten),
 		TEST(the_same_failover_key_gives_both_units_the_same_link_keys),
+		TEST(a_rekey_is_durable_at_each_step_and_never_stops_the_replication),
+		TEST(the_line_of_a_file_does_not_undo_a_rekey_and_what_a_person_types_does),
 		TEST(the_mates_encryption_key_opens_its_records_and_older_ones_stay),
 		cmocka_unit_test(a_pairing_code_survives_the_way_people_type),
 		TEST(pairing_hands_the_failover_key_over_to_who_knows_the_code),

@@ -6,6 +6,7 @@
 
 #include "tools/cli/format.h"
 #include "tools/cli/identity.h"
+#include "tools/cli/rekey.h"
 #include "tools/cli/traffic.h"
 #include "tools/cli/unit.h"
 #include "tools/cli/verb.h"
@@ -335,6 +336,7 @@ int render_failover(const struct screen *screen, struct json_object *result)
 			     view_item_text(result, "troubles", i));
 	print_hosts(screen, result);
 	print_link(screen, result);
+	rekey_print(screen, view_object(result, "failover_key"));
 	print_replication(screen, result);
 	traffic_print_logical(screen, result);
 	return traffic_print_paths(screen, result);

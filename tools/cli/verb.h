@@ -22,6 +22,7 @@ int verb_localca_issue(struct cli *cli, const struct grammar_match *match);
 int verb_localca_list(struct cli *cli, const struct grammar_match *match);
 int verb_pair(struct cli *cli, const struct grammar_match *match);
 int verb_pair_key(struct cli *cli, const struct grammar_match *match);
+int verb_rekey(struct cli *cli, const struct grammar_match *match);
 int verb_remove(struct cli *cli, const struct grammar_match *match);
 int verb_show_certificates(struct cli *cli, const struct grammar_match *match);
 int verb_show_diff(struct cli *cli, const struct grammar_match *match);
