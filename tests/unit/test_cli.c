@@ -349,7 +349,7 @@ static void help_and_completion_come_from_the_command_table(void **state)
 	assert_int_equal(RUN(w, "complete", "--", "--ti"), CLI_OK);
 	contains(w->out, "--timeout\t");
 	assert_int_equal(RUN(w, "import", "vpn", "--?"), CLI_OK);
-	contains(w->out, "Check everything and store nothing");
+	contains(w->out, "Check everything and change nothing");
 }
 
 static void the_names_of_a_certificate_reach_the_local_ca(void **state)
