@@ -1,0 +1,57 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# One unit's wall clock is set wrong and right again: said from 2 s on, certificates named, over by itself.
+# shellcheck source=lib.sh
+. "$(dirname "$0")/lib.sh"
+
+# The engine of unit b, which stamps the hellos and judges by its clock, has one that the test sets.
+programs=$files/programs
+mkdir "$programs" && chmod 0711 "$files"
+for program in asafo asafod asafo-engine asafo-keeper asafo-front asafo-runner; do
+	cp "$ASAFO_BUILD/$program" "$programs/$program"
+done
+mkdir "$programs/real" "$programs/tools" "$programs/src"
+mv "$programs/asafo-engine" "$programs/real/asafo-engine"
+cp "$ASAFO_BUILD/tests/net/clockshift.so" "$programs/clockshift.so"
+set_clock() { # set_clock SECONDS: ahead of the machine's
+	perl -e 'print pack("q", $ARGV[0])' -- "$1" | dd of="$programs/shift" conv=notrunc status=none
+}
+set_clock 0
+printf '#!/bin/sh\nCLOCKSHIFT=%s LD_PRELOAD=%s exec %s "$@"\n' \
+	"$programs/shift" "$programs/clockshift.so" "$programs/real/asafo-engine" >"$programs/asafo-engine"
+chmod -R a+rX "$programs" && chmod 0755 "$programs/asafo-engine"
+
+logged() { lab log "$1" | grep -aqE -- "$2"; }
+troubled() { asafo "$1" --json show failover | jq -e --arg t "$2" '.troubles | any(test($t))' >/dev/null; }
+untroubled() { asafo "$1" --json show failover | jq -e '.troubles | any(test("clock")) | not' >/dev/null; }
+class_is() { [ "$(field "$1" .mate.clock.class)" = "$2" ]; }
+
+pair_up --build-b "$programs"
+make_ca corp && make_p12 corp vpn
+expect "the clocks agree" until_true 10 class_is a same
+expect "(and there is no trouble)" untroubled a
+expect "an import, valid from now on" import a vpn vpn
+expect "that both have" asafo a write-standby
+
+set_clock 1
+expect "a second is no difference that is told" until_true 10 eval '[ "$(field a .mate.clock.skew_ms)" -ge 800 ]'
+expect "(none is)" untroubled a
+set_clock 60
+expect "a minute is told on one unit" until_true 10 troubled a '^the clocks of the units differ by .*ahead'
+expect "and on the other" until_true 10 troubled b '^the clocks of the units differ by .*behind'
+expect "in the log, once" test "$(lab log a | grep -ac 'the clocks of the units differ')" -eq 1
+expect "and warned of" exits 1 asafo a check
+expect "it is shown beside the states" grep -q '^Clocks: they differ, the other unit.s is ' <(asafo a show failover state)
+
+set_clock -86400
+expect "with a clock that is a day behind, a new certificate is not valid on the other unit, and named" \
+	until_true 30 troubled a '^trustpoint vpn is not valid by the clock of the other unit, but from'
+expect "on that unit, too" until_true 30 troubled b '^trustpoint vpn is not valid by the clock of this unit, but from'
+same "nobody changed its role for it" "$(field a .state) $(field b .state)" "Active Standby Ready"
+
+set_clock 0
+expect "when the clock is set, it is over by itself" until_true 20 untroubled a
+expect "on both" until_true 20 untroubled b
+expect "which is said" until_true 10 logged a 'the clocks of the units agree again'
+expect "a check is well again" until_true 10 exits 0 asafo a check
+done_testing
