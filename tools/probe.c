@@ -6,7 +6,7 @@
  * number of the question, so that a late one is not taken for a sign of life of another run; one
  * that is answered twice was answered by two units. `probe watch` tells when an address comes and
  * goes and when a carrier is lost in which network namespace, and `probe signal` when it sent a
- * signal: the same clock.
+ * signal, `probe stalls` when the machine itself stood still: the same clock.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -275,6 +275,7 @@ static int usage(void)
 		"                 [--after-gap-ms N] [--settle-ms N] [--json]\n"
 		"       probe watch ADDRESS NAMESPACE...\n"
 		"       probe signal STOP|CONT|KILL PID...\n"
+		"       probe stalls\n"
 		"gap says \"answered\" at the first answer, and the longest gap at its end: after\n"
 		"--seconds, on SIGTERM, or when a gap of --after-gap-ms has passed and answers "
 		"have\n"
@@ -368,6 +369,8 @@ int main(int argc, char **argv)
 	if (optind + 1 != argc)
 		return usage();
 	options.to.sin_port = htons((uint16_t)port);
+	if (strcmp(argv[optind], "stalls") == 0)
+		return probe_stalls();
 	if (strcmp(argv[optind], "echo") == 0)
 		return echo_run((uint16_t)port);
 	if (strcmp(argv[optind], "gap") == 0)

@@ -24,3 +24,9 @@ int probe_watch(const char *address, char *const *namespaces, size_t n_namespace
  * returns.
  */
 int probe_signal(int signal, char *const *pids, size_t n_pids);
+
+/*
+ * Prints "BEGIN END PROCESSOR" each time that a process of the highest priority came 2 ms late on a
+ * processor, until a signal. Needs CAP_SYS_NICE. Returns what main() returns.
+ */
+int probe_stalls(void);
