@@ -208,6 +208,9 @@ static _Noreturn void perform(struct world *world, enum faults_kind kind, unsign
 {
 	struct store *store = NULL;
 
+	/* LMDB's handles are not a child's; and opening clears away what killed ones left. */
+	if (store_open(world->mate_directory, &world->mate, NULL) < 0)
+		_exit(2);
 	faults_begin(kind, at, count);
 	for (int i = 0; i <= STEPS && world->shared->acknowledged < STEPS; i++) {
 		if (!store && store_open(world->directory, &store, NULL) < 0)
