@@ -47,6 +47,8 @@ static const struct {
 	[IPC_STAGE_COMMIT] = {keeper_on_stage_commit, .is_engines = true},
 	[IPC_STAGE_CLOSE] = {keeper_on_stage_close, .is_engines = true},
 	[IPC_ORPHAN_KEEP] = {keeper_on_orphan_keep, .is_engines = true},
+	[IPC_ORPHAN_RESTORE] = {keeper_on_orphan_restore, .is_engines = true},
+	[IPC_ORPHAN_DROP] = {keeper_on_orphan_drop, .is_engines = true},
 	[IPC_STORE_ACCEPT] = {keeper_on_store_accept, .is_engines = true},
 	[IPC_LOCALCA_CREATE] = {keeper_on_localca_create, .is_engines = true},
 	[IPC_LOCALCA_ISSUE] = {keeper_on_localca_issue, .is_engines = true},
@@ -86,6 +88,8 @@ static const bool engine_permitted[IPC_TYPE__MAX] = {
 	[IPC_STAGE_COMMIT] = true,
 	[IPC_STAGE_CLOSE] = true,
 	[IPC_ORPHAN_KEEP] = true,
+	[IPC_ORPHAN_RESTORE] = true,
+	[IPC_ORPHAN_DROP] = true,
 	[IPC_STORE_ACCEPT] = true,
 	[IPC_LOCALCA_CREATE] = true,
 	[IPC_LOCALCA_ISSUE] = true,
@@ -371,6 +375,7 @@ void keeper_free(struct keeper *keeper)
 		return;
 	keeper_imports_drop(keeper);
 	keeper_listings_drop(keeper);
+	keeper_orphans_drop(keeper);
 	keeper_replication_drop(keeper);
 	while (keeper->peers)
 		peer_drop(keeper->peers);

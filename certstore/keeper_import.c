@@ -232,6 +232,18 @@ static void import_identity(struct keeper_import *import, struct identity *ident
 		keeper_changed(keeper);
 }
 
+void keeper_import_identity(struct keeper *keeper, const struct keeper_ticket *ticket,
+			    const struct keeper_restored *restored, struct identity *identity)
+{
+	struct keeper_import import = {.keeper = keeper, .ticket = *ticket};
+
+	(void)snprintf(import.name, sizeof(import.name), "%s", restored->name);
+	import.term = restored->term;
+	import.replace = restored->is_replacing;
+	import.non_exportable = !restored->is_exportable;
+	import_identity(&import, identity);
+}
+
 static void on_parsed(int code, struct identity *identity, const struct why *why, void *userdata)
 {
 	_cleanup_free_ struct keeper_import *import = userdata;

@@ -50,6 +50,7 @@ struct keeper_counts {
 };
 
 struct keeper_import;
+struct keeper_orphans;
 struct keeper_listing;
 
 struct keeper {
@@ -69,6 +70,7 @@ struct keeper {
 	struct keeper_listing *listings;
 	struct keeper_replication replication;
 	struct keeper_counts counts;
+	struct keeper_orphans *orphans; /* on their way aside */
 };
 
 /* BODY is of the type's schema, NULL where it has none. Descriptors may be taken out of FRAME. */
@@ -130,7 +132,18 @@ int keeper_raise_terms(struct keeper *keeper, uint64_t promised, uint64_t activa
 /* ERR_NOT_ACTIVE: a later term than TERM was activated meanwhile, here or on the mate. */
 int keeper_check_term(struct keeper *keeper, uint64_t term, struct why *ret_why);
 
+/* keeper_import.c: an identity that was in a store before, as if it were imported now; answers
+ * TICKET. */
+struct keeper_restored {
+	const char *name;
+	uint64_t term;
+	bool is_replacing, is_exportable;
+};
+void keeper_import_identity(struct keeper *keeper, const struct keeper_ticket *ticket,
+			    const struct keeper_restored *restored, struct identity *identity);
+
 /* Ends what is under way: for keeper_free. */
+void keeper_orphans_drop(struct keeper *keeper);
 void keeper_imports_drop(struct keeper *keeper);
 void keeper_listings_drop(struct keeper *keeper);
 void keeper_replication_drop(struct keeper *keeper);
@@ -150,6 +163,11 @@ void keeper_on_store_accept(struct keeper *, const struct keeper_ticket *, struc
 			    const ProtobufCMessage *);
 void keeper_on_file_write(struct keeper *, const struct keeper_ticket *, struct ipc_frame *,
 			  const ProtobufCMessage *);
+/* keeper_orphans.c */
+void keeper_on_orphan_restore(struct keeper *, const struct keeper_ticket *, struct ipc_frame *,
+			      const ProtobufCMessage *);
+void keeper_on_orphan_drop(struct keeper *, const struct keeper_ticket *, struct ipc_frame *,
+			   const ProtobufCMessage *);
 /* keeper_import.c */
 void keeper_on_import(struct keeper *, const struct keeper_ticket *, struct ipc_frame *,
 		      const ProtobufCMessage *);

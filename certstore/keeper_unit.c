@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What is this unit's own: terms, orphans, the startup-config, and the answer to "how are you". */
+/* What is this unit's own: terms, the startup-config, and the answer to "how are you". */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -9,8 +9,6 @@
 #include "certstore/keeper_private.h"
 
 #define TERMS_KEY "terms"
-#define ORPHANS_BATCH 256
-#define ORPHANS_BATCH_BYTES (8u * 1024 * 1024)
 
 /* ---- terms ---- */
 
@@ -131,116 +129,6 @@ void keeper_on_status(struct keeper *keeper, const struct keeper_ticket *ticket,
 	message.has_fallback = keeper->counts.has_fallback;
 	message.has_failover_key = keyring_has_failover_key(keeper->ring);
 	keeper_reply(keeper, ticket, &message.base, false);
-}
-
-/* ---- orphans ---- */
-
-/* Trustpoints on their way aside, some at a time. */
-struct orphans {
-	struct keeper *keeper;
-	uint64_t term;
-	char keys[ORPHANS_BATCH][KEEPER_NAME_KEY_SIZE];
-	struct buf values[ORPHANS_BATCH];
-	size_t n, bytes;
-	struct why *why;
-};
-
-static void orphans_free(struct orphans *orphans)
-{
-	for (size_t i = 0; i < ORPHANS_BATCH; i++)
-		buf_done(&orphans->values[i]);
-	free(orphans);
-}
-CLEANUP_DEFINE(struct orphans *, orphans_free)
-
-static int orphans_flush(struct orphans *orphans)
-{
-	struct store_change changes[ORPHANS_BATCH];
-	int r;
-
-	for (size_t i = 0; i < orphans->n; i++)
-		changes[i] = (struct store_change){orphans->keys[i], orphans->values[i].data,
-						   orphans->values[i].size};
-	r = orphans->n == 0
-		    ? 0
-		    : store_unit_change(orphans->keeper->store, changes, orphans->n, orphans->why);
-	orphans->n = 0;
-	orphans->bytes = 0;
-	return r;
-}
-
-static int orphans_add(const char *key, const uint8_t *value, size_t size, void *userdata)
-{
-	struct orphans *orphans = userdata;
-	struct buf *copy;
-	int r;
-
-	if (orphans->n == ORPHANS_BATCH || orphans->bytes > ORPHANS_BATCH_BYTES) {
-		r = orphans_flush(orphans);
-		if (r < 0)
-			return r;
-	}
-	copy = &orphans->values[orphans->n];
-	buf_clear(copy);
-	r = buf_append(copy, value, size);
-	if (r < 0)
-		return r;
-	(void)snprintf(orphans->keys[orphans->n], KEEPER_NAME_KEY_SIZE, "orphan/%020" PRIu64 "/%s",
-		       orphans->term, key);
-	orphans->n++;
-	orphans->bytes += size;
-	return 0;
-}
-
-/* As it is now; what was removed again, or is no trustpoint, is no orphan. */
-static int orphans_add_changed(const char *key, void *userdata)
-{
-	struct orphans *orphans = userdata;
-	_cleanup_(buf_done) struct buf value = {0};
-	int r;
-
-	if (strncmp(key, "trustpoint/", 11) != 0)
-		return 0;
-	r = store_get(orphans->keeper->store, key, &value);
-	if (r == ERR_NOT_FOUND)
-		return 0;
-	return r < 0 ? r : orphans_add(key, value.data, value.size, orphans);
-}
-
-static int keep_orphans(struct keeper *keeper, uint64_t term, bool is_everything, struct why *why)
-{
-	_cleanup_(orphans_free_p) struct orphans *orphans = calloc(1, sizeof(*orphans));
-	bool is_whole = false;
-	int r = 0;
-
-	if (!orphans)
-		return why_set(why, -ENOMEM, "out of memory");
-	orphans->keeper = keeper;
-	orphans->term = term;
-	orphans->why = why;
-	if (!is_everything)
-		r = store_journal_each(keeper->store, term, orphans_add_changed, orphans,
-				       &is_whole);
-	/* The journal does not know: better too much. */
-	if (r == 0 && !is_whole)
-		r = store_each(keeper->store, "trustpoint/", orphans_add, orphans);
-	if (r == 0)
-		r = orphans_flush(orphans);
-	if (r < 0 && !why->text[0])
-		(void)why_set(why, r, "what only this unit accepted cannot be put aside: %s",
-			      err_text(r));
-	return r;
-}
-
-void keeper_on_orphan_keep(struct keeper *keeper, const struct keeper_ticket *ticket,
-			   struct ipc_frame *frame, const ProtobufCMessage *body)
-{
-	const Asafo__Ipc__OrphanKeep *request = (const Asafo__Ipc__OrphanKeep *)body;
-	struct why why = {0};
-	int r = keep_orphans(keeper, request->term, request->is_everything, &why);
-
-	(void)frame;
-	keeper_reply_status(keeper, ticket, r, &why);
 }
 
 /* ---- a store that lost something ---- */

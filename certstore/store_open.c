@@ -222,7 +222,7 @@ static int explain_open(int code, const char *directory, const char *what, struc
 			ret_why, code,
 			"the certificate store in %s is damaged%s%s: move the folder away, restart "
 			"and pair this unit again (`asafo pair`), then the mate fills it; without "
-			"a mate restore a backup (`asafo restore`)",
+			"a mate import the trustpoints again",
 			directory, what[0] ? ": " : "", what);
 	return why_set(ret_why, code, "cannot open the certificate store in %s: %s", directory,
 		       err_text(code));

@@ -65,7 +65,7 @@ static int explain_probe(const char *directory, const char *what, struct why *re
 	return why_set(ret_why, ERR_STORE,
 		       "the certificate store in %s is damaged%s%s: move the folder away and "
 		       "pair this unit again (`asafo pair`), then the mate fills it; without a "
-		       "mate restore a backup (`asafo restore`)",
+		       "mate import the trustpoints again",
 		       directory, what[0] ? ": " : "", what);
 }
 

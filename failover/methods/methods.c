@@ -25,6 +25,8 @@ static const struct control_method methods_table[] = {
 	{"asafo.ShowRedundancy", CONTROL_ACCESS_LOOK, method_show_redundancy},
 	{"asafo.ShowTrustpoints", CONTROL_ACCESS_LOOK, method_show_trustpoints},
 	{"asafo.ShowCertificates", CONTROL_ACCESS_LOOK, method_show_certificates},
+	{"asafo.OrphansRestore", CONTROL_ACCESS_CHANGE, method_orphans_restore},
+	{"asafo.OrphansDrop", CONTROL_ACCESS_CHANGE, method_orphans_drop},
 	{"asafo.ShowOrphans", CONTROL_ACCESS_LOOK, method_show_orphans},
 	{"asafo.ShowSsl", CONTROL_ACCESS_LOOK, method_show_ssl},
 	{"asafo.ShowRunningConfig", CONTROL_ACCESS_LOOK, method_show_running_config},

@@ -90,6 +90,9 @@ void method_show_failover_statistics(struct control_call *call, struct json_obje
 void method_show_redundancy(struct control_call *call, struct json_object *parameters,
 			    void *userdata);
 void method_show_orphans(struct control_call *call, struct json_object *parameters, void *userdata);
+void method_orphans_restore(struct control_call *call, struct json_object *parameters,
+			    void *userdata);
+void method_orphans_drop(struct control_call *call, struct json_object *parameters, void *userdata);
 void method_show_ssl(struct control_call *call, struct json_object *parameters, void *userdata);
 void method_show_running_config(struct control_call *call, struct json_object *parameters,
 				void *userdata);

@@ -167,6 +167,62 @@ static void on_import(int code, const ProtobufCMessage *body, bool has_more, voi
 	}
 }
 
+/* It lies on this unit: the active one is asked for nothing that it does not have. */
+static bool require_active_here(struct engine *engine, struct control_call *call)
+{
+	if (engine_is_active(engine))
+		return true;
+	control_call_fail(call, ERR_NOT_ACTIVE,
+			  "this unit is not the active one, and what it put aside lies here: make "
+			  "it active (asafo failover active), then restore");
+	return false;
+}
+
+void method_orphans_restore(struct control_call *call, struct json_object *parameters,
+			    void *userdata)
+{
+	struct engine *engine = userdata;
+	Asafo__Ipc__OrphanRestore message = ASAFO__IPC__ORPHAN_RESTORE__INIT;
+	struct waiting *waiting;
+
+	if (!require_active_here(engine, call))
+		return;
+	waiting = waiting_new(engine, call);
+	if (!waiting)
+		return;
+	message.name = (char *)(uintptr_t)parameter_text(parameters, "name");
+	message.replace = parameter_flag(parameters, "replace");
+	message.term = engine->fsm.term;
+	waiting->is_changing = true;
+	(void)snprintf(waiting->name, sizeof(waiting->name), "%s", message.name);
+	(void)forward(waiting, IPC_ORPHAN_RESTORE, &message.base, 0, on_import);
+}
+
+static void on_dropped(int code, const ProtobufCMessage *body, bool has_more, void *userdata)
+{
+	struct waiting *waiting = userdata;
+	const Asafo__Ipc__StatusReply *reply = (const Asafo__Ipc__StatusReply *)body;
+
+	(void)has_more;
+	if (!waiting_goes_on(waiting, code, reply ? reply->status : NULL))
+		return;
+	log_line(LOG_NOTICE, "the orphan %s was dropped by %s", waiting->name,
+		 control_call_peer(waiting->call));
+	waiting_reply(waiting);
+}
+
+void method_orphans_drop(struct control_call *call, struct json_object *parameters, void *userdata)
+{
+	Asafo__Ipc__OrphanDrop message = ASAFO__IPC__ORPHAN_DROP__INIT;
+	struct waiting *waiting = waiting_new(userdata, call);
+
+	if (!waiting)
+		return;
+	message.name = (char *)(uintptr_t)parameter_text(parameters, "name");
+	(void)snprintf(waiting->name, sizeof(waiting->name), "%s", message.name);
+	(void)forward(waiting, IPC_ORPHAN_DROP, &message.base, 0, on_dropped);
+}
+
 void method_import(struct control_call *call, struct json_object *parameters, void *userdata)
 {
 	struct engine *engine = userdata;

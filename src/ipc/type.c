@@ -50,6 +50,8 @@ static const struct {
 	[IPC_LOCALCA_LIST] = {"localca-list", BODY(local_ca_list), BODY(local_ca_list_reply)},
 	[IPC_HISTORY_KEEP] = {"history-keep", BODY(history_keep), BODY(status_reply)},
 	[IPC_HISTORY_GET] = {"history-get", NULL, BODY(history_reply)},
+	[IPC_ORPHAN_RESTORE] = {"orphan-restore", BODY(orphan_restore), BODY(import_reply)},
+	[IPC_ORPHAN_DROP] = {"orphan-drop", BODY(orphan_drop), BODY(status_reply)},
 	[IPC_STORE_ACCEPT] = {"store-accept", BODY(store_accept), BODY(status_reply)},
 	[IPC_CHANGED] = {"changed", BODY(changed), NULL},
 	[IPC_CERTIFICATE] = {"certificate", BODY(certificate), BODY(certificate_reply)},

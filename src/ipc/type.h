@@ -59,6 +59,8 @@ enum ipc_type {
 	IPC_RUNNER_EXEC,
 	/* engine -> keeper */
 	IPC_STORE_ACCEPT,
+	IPC_ORPHAN_RESTORE,
+	IPC_ORPHAN_DROP,
 	/* engine -> supervisor */
 	IPC_RELOAD, /* stop in an orderly way, then begin again */
 	/* engine -> keeper */

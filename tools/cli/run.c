@@ -48,6 +48,8 @@ static const struct {
 	{COMMAND_SHOW_TRACK, verb_show_track},
 	{COMMAND_SHOW_TRUSTPOINTS, verb_show_trustpoints},
 	{COMMAND_SHOW_CERTIFICATES, verb_show_certificates},
+	{COMMAND_ORPHANS_RESTORE, verb_orphans_restore},
+	{COMMAND_ORPHANS_DROP, verb_orphans_drop},
 	{COMMAND_SHOW_ORPHANS, verb_show_orphans},
 	{COMMAND_SHOW_SSL, verb_show_ssl},
 	{COMMAND_SHOW_RUNNING_CONFIG, verb_show_config},

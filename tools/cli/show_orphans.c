@@ -60,3 +60,45 @@ int verb_show_orphans(struct cli *cli, const struct grammar_match *match)
 {
 	return cli_show(cli, match->row->method, NULL, render_orphans);
 }
+
+int verb_orphans_restore(struct cli *cli, const struct grammar_match *match)
+{
+	_cleanup_(json_put) struct json_object *result = NULL;
+	struct json_object *parameters = cli_object("name", cli_word(match, "name"));
+	int code;
+
+	if (!cli_set(parameters, "replace", json_object_new_boolean(cli_has(match, "replace")))) {
+		(void)json_object_put(parameters);
+		return cli_fail(cli, CLI_FAILED, "out of memory");
+	}
+	code = cli_call(
+		cli,
+		&(struct cli_request){.method = "asafo.OrphansRestore", .parameters = parameters},
+		&result);
+	if (code)
+		return code;
+	cli_print_warnings(cli, result);
+	if (cli->is_json)
+		cli_print_json(cli, result);
+	else
+		screen_print(&cli->screen, "Restored trustpoint %s, generation %" PRId64 "\n%s%s",
+			     cli_word(match, "name"),
+			     view_number(view_object(result, "trustpoint"), "generation", 1),
+			     view_text(result, "standby"),
+			     *view_text(result, "standby") ? "\n" : "");
+	return view_flag(result, "degraded") ? CLI_DEGRADED : CLI_OK;
+}
+
+int verb_orphans_drop(struct cli *cli, const struct grammar_match *match)
+{
+	_cleanup_(json_put) struct json_object *result = NULL;
+	int code = cli_call(
+		cli,
+		&(struct cli_request){.method = "asafo.OrphansDrop",
+				      .parameters = cli_object("name", cli_word(match, "name"))},
+		&result);
+
+	if (code == CLI_OK && !cli->is_json)
+		screen_print(&cli->screen, "Dropped the orphan %s\n", cli_word(match, "name"));
+	return code;
+}

@@ -32,6 +32,8 @@ int verb_show_failover(struct cli *cli, const struct grammar_match *match);
 int verb_show_history(struct cli *cli, const struct grammar_match *match);
 int verb_show_redundancy(struct cli *cli, const struct grammar_match *match);
 int verb_show_monitor_interface(struct cli *cli, const struct grammar_match *match);
+int verb_orphans_restore(struct cli *cli, const struct grammar_match *match);
+int verb_orphans_drop(struct cli *cli, const struct grammar_match *match);
 int verb_show_orphans(struct cli *cli, const struct grammar_match *match);
 int verb_show_ssl(struct cli *cli, const struct grammar_match *match);
 int verb_show_statistics(struct cli *cli, const struct grammar_match *match);
