@@ -7,11 +7,13 @@
 #include "sandbox/sandbox.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "sandbox/rule.h"
@@ -95,6 +97,21 @@ static int privileges_drop(const char *name, struct why *ret_why)
 	return 0;
 }
 
+/*
+ * Where somebody makes it dump a core all the same (a debugger, a changed limit), no page is in it:
+ * libraries for large numbers leave pieces of keys on the heap. Inherited over fork and exec, so
+ * that a process which may not write here any more has it from the supervisor.
+ */
+static void memory_withhold(void)
+{
+	int fd = open("/proc/self/coredump_filter", O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return;
+	(void)!write(fd, "0", 1);
+	(void)close(fd);
+}
+
 int sandbox_enter(enum sandbox_profile profile, const struct sandbox_paths *paths,
 		  struct why *ret_why)
 {
@@ -104,6 +121,7 @@ int sandbox_enter(enum sandbox_profile profile, const struct sandbox_paths *path
 
 	if (ret_why)
 		ret_why->text[0] = '\0';
+	memory_withhold();
 	if (!row->is_filtered)
 		return privileges_drop(row->name, ret_why);
 	/*
