@@ -31,6 +31,13 @@ int chain_build(X509 *leaf, X509 *const *certificates, size_t n_certificates, in
  */
 int chain_is_local(const struct chain *chain, OSSL_LIB_CTX *library, const struct buf *local_cas,
 		   size_t n_local_cas, bool *ret_is_local);
+/*
+ * Whether a link has the key that one of MARKS is of, or names it as the key that signed it
+ * (authorityKeyIdentifier, which stands in what is signed: whoever copies, renames or packs a
+ * certificate anew keeps it).
+ */
+bool chain_is_marked(const struct chain *chain, const struct identity_ca_mark *marks,
+		     size_t n_marks);
 /* Refuses keys and signatures that clients refuse; self-signed ends are spared. Errors: ERR_WEAK,
  * ERR_UNSUPPORTED. */
 int chain_check_strength(const struct chain *chain, struct why *ret_why);

@@ -26,23 +26,36 @@ struct identity {
 	struct secret key; /* PKCS#8 DER, unencrypted */
 	char warnings[IDENTITY_WARNINGS_MAX][160];
 	size_t n_warnings;
-	bool is_local_ca; /* issued, directly or through its chain, by one of the policy's local CA
-			     certificates */
+	bool is_local_ca; /* issued, directly or through its chain, by one of the policy's local CAs
+			   */
+	bool is_mate_ca;  /* ... and that is the mate's */
 };
 
 void identity_done(struct identity *identity);
 
 struct ossl_lib_ctx_st; /* libcrypto's OSSL_LIB_CTX */
 
+/* By what the mate's local CA is known here (record.LocalCaMark); borrowed bytes. */
+struct identity_ca_mark {
+	const uint8_t *key_id;
+	size_t key_id_size;
+	const uint8_t *subject_key_id;
+	size_t subject_key_id_size;
+};
+
 /* What an import is checked against. */
 struct identity_policy {
-	int64_t now; /* seconds since 1970 */
+	int64_t now;	  /* seconds since 1970 */
+	int64_t mate_now; /* the mate's clock; 0: not known */
 	bool allow_no_mac;
 	bool allow_expired;
+	bool wants_ca;		   /* for the parser: identity_ca_from_file is meant */
 	const char *friendly_name; /* which identity of several; NULL or empty: the only one */
 	const struct buf
 		*local_cas; /* DER certificates of this unit's local CA(s), for is_local_ca */
 	size_t n_local_cas;
+	const struct identity_ca_mark *mate_cas; /* of the mate's */
+	size_t n_mate_cas;
 	/* libcrypto's context, from identity_library_new; NULL: the default one, without the old
 	 * algorithms. */
 	struct ossl_lib_ctx_st *library;
@@ -70,6 +83,13 @@ void identity_library_free(struct ossl_lib_ctx_st *library);
 int identity_from_file(const uint8_t *data, size_t size, const struct secret *passphrase,
 		       const struct identity_policy *policy, struct identity *ret_identity,
 		       struct why *ret_why);
+/*
+ * A CA's certificate alone, as `crypto ca authenticate` takes it: PEM, base64 or DER. A file with
+ * more than one, with a key, or with a certificate that is no CA's is refused: ERR_MALFORMED,
+ * ERR_UNSUPPORTED, ERR_EXPIRED, ERR_NOT_YET_VALID, ERR_WEAK, with a sentence.
+ */
+int identity_ca_from_file(const uint8_t *data, size_t size, const struct identity_policy *policy,
+			  struct identity *ret_identity, struct why *ret_why);
 /*
  * Fills a TrustpointPublic (protobuf-c allocated, free with
  * asafo__record__trustpoint_public__free_unpacked) from DER certificates, leaf first. Errors:

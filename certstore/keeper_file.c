@@ -157,6 +157,11 @@ static int export(struct keeper *keeper, const Asafo__Ipc__Export *request, int 
 	r = keeper_trustpoint_get(keeper, request->name, &item);
 	if (r < 0)
 		return why_set(why, r, "trustpoint %s: %s", request->name, err_text(r));
+	if (item.public_part->is_ca)
+		return why_set(why, ERR_NO_KEY,
+			       "trustpoint %s holds a CA's certificate and no key: asafo show "
+			       "certificates %s has it as PEM",
+			       request->name, request->name);
 	if (!item.public_part->exportable)
 		return why_set(why, ERR_NOT_EXPORTABLE,
 			       "the key of %s was imported as not exportable", request->name);

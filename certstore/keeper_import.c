@@ -4,8 +4,6 @@
  * all. An import whose asker is gone when the parser answers stores nothing: nobody would know that
  * it did.
  */
-#include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
@@ -71,12 +69,14 @@ static int fill_public(const struct keeper_import *import, const struct identity
 	part->origin = identity->is_local_ca ? ASAFO__RECORD__ORIGIN__ORIGIN_LOCAL_CA
 					     : ASAFO__RECORD__ORIGIN__ORIGIN_IMPORTED;
 	if (r == 0)
-		r = keeper_set_text(
-			&part->kept_home,
-			identity->is_local_ca
-				? "issued by this unit's local CA: it stays on this unit "
-				  "and is never replicated"
-				: "");
+		r = keeper_set_text(&part->kept_home,
+				    identity->is_mate_ca
+					    ? "issued by the mate's local CA: it stays "
+					      "on this unit and is never replicated"
+				    : identity->is_local_ca
+					    ? "issued by this unit's local CA: it stays on this "
+					      "unit and is never replicated"
+					    : "");
 	return r;
 }
 
@@ -91,8 +91,16 @@ static int check_existing(const struct keeper_import *import, const struct ident
 			       "first, or choose another "
 			       "name",
 			       import->name,
-			       old->is_unit ? "stays on this unit because its local CA issued it"
+			       old->is_unit ? "stays on this unit because a local CA issued it"
 					    : "is replicated");
+	if (old->public_part->is_ca != identity->public_part->is_ca)
+		return why_set(why, ERR_EXISTS,
+			       old->public_part->is_ca
+				       ? "trustpoint %s holds a CA's certificate and no key: "
+					 "choose another name, or remove it first"
+				       : "trustpoint %s holds a key and its certificate: choose "
+					 "another name for the CA's, or remove it first",
+			       import->name);
 	if (!import->replace)
 		return why_set(why, ERR_EXISTS,
 			       "trustpoint %s exists already with another certificate, key or "
@@ -100,58 +108,6 @@ static int check_existing(const struct keeper_import *import, const struct ident
 			       "to replace it (the old one is kept as an earlier generation)",
 			       import->name);
 	return 0;
-}
-
-struct generations {
-	struct store_change *changes;
-	char (*keys)[KEEPER_NAME_KEY_SIZE];
-	size_t n, n_max;
-};
-
-static int collect_generation(const char *key, const uint8_t *value, size_t size, void *userdata)
-{
-	struct generations *old = userdata;
-
-	(void)value;
-	(void)size;
-	if (old->n < old->n_max)
-		(void)snprintf(old->keys[old->n++], KEEPER_NAME_KEY_SIZE, "%s", key);
-	return 0;
-}
-
-/* The new one, the one before as a generation, and the oldest generations away. */
-static int store_replacing(struct keeper_import *import, bool is_unit,
-			   const struct keeper_item *old, const struct buf *record, struct why *why)
-{
-	char keys[2 * STORE_GENERATIONS_KEPT][KEEPER_NAME_KEY_SIZE];
-	char prefix[KEEPER_NAME_KEY_SIZE], key[KEEPER_NAME_KEY_SIZE],
-		generation[KEEPER_NAME_KEY_SIZE];
-	struct store_change changes[2 * STORE_GENERATIONS_KEPT + 2];
-	struct generations kept = {changes, keys, 0, ARRAY_SIZE(keys)};
-	size_t n = 0;
-	int r;
-
-	(void)snprintf(key, sizeof(key), "trustpoint/%s", import->name);
-	changes[n++] = (struct store_change){key, record->data, record->size};
-	if (old->public_part) {
-		(void)snprintf(prefix, sizeof(prefix), "generation/%s/", import->name);
-		(void)snprintf(generation, sizeof(generation), "generation/%s/%010" PRIu64,
-			       import->name, old->public_part->generation);
-		changes[n++] = (struct store_change){generation, old->bytes.data, old->bytes.size};
-		r = keeper_each(import->keeper, is_unit, prefix, NULL, collect_generation, &kept);
-		if (r < 0)
-			return why_set(why, r, "the certificate store cannot be read: %s",
-				       err_text(r));
-		for (size_t i = 0; i + STORE_GENERATIONS_KEPT <= kept.n; i++)
-			changes[n++] = (struct store_change){keys[i], NULL, 0};
-	}
-	r = keeper_change(import->keeper, is_unit, import->term, changes, n, why);
-	if (r == 0)
-		r = keeper_index_add(import->keeper, is_unit, key, record->data, record->size);
-	if (r == 0 && old->public_part)
-		r = keeper_index_add(import->keeper, is_unit, generation, old->bytes.data,
-				     old->bytes.size);
-	return r;
 }
 
 static int seal_and_store(struct keeper_import *import, const struct identity *identity,
@@ -170,7 +126,9 @@ static int seal_and_store(struct keeper_import *import, const struct identity *i
 			       "at most: leave "
 			       "certificates out of the file that do not belong to the chain",
 			       record.size, STORE_VALUE_MAX);
-	return import->dry_run ? 0 : store_replacing(import, is_unit, old, &record, why);
+	return import->dry_run ? 0
+			       : keeper_replace(import->keeper, import->name, is_unit, import->term,
+						old, &record, why);
 }
 
 static void reply(const struct keeper_import *import, const struct identity *identity,
@@ -281,30 +239,26 @@ static int check_request(struct keeper *keeper, const Asafo__Ipc__Import *reques
 	return 0;
 }
 
-/* The unit's own CA, so that what it issued is recognised. */
-static int local_ca(struct keeper *keeper, struct buf *ret_certificate)
-{
-	_cleanup_(keeper_item_done) struct keeper_item ca = {0};
-	int r = keeper_item_get(keeper, true, "localca/ca", &ca);
-
-	if (r < 0)
-		return r == ERR_NOT_FOUND ? 0 : r;
-	return buf_append(ret_certificate, ca.public_part->leaf.data, ca.public_part->leaf.len);
-}
-
 static int start(struct keeper *keeper, const struct keeper_ticket *ticket,
 		 const Asafo__Ipc__Import *request, int file_fd, int passphrase_fd, struct why *why)
 {
-	_cleanup_(buf_done) struct buf ca = {0};
-	struct identity_policy policy = {.now = (int64_t)time(NULL),
-					 .allow_no_mac = request->allow_no_mac};
+	_cleanup_(keeper_cas_done) struct keeper_cas cas = {0};
+	struct identity_policy policy = {
+		.now = (int64_t)time(NULL),
+		.mate_now = request->mate_now,
+		.allow_no_mac = request->allow_no_mac,
+		.friendly_name = request->friendly_name,
+		.wants_ca = request->is_ca,
+	};
 	struct keeper_import *import;
-	int r = local_ca(keeper, &ca);
+	int r = keeper_cas_get(keeper, &cas);
 
 	if (r < 0)
 		return why_set(why, r, "the local CA cannot be read: %s", err_text(r));
-	policy.local_cas = &ca;
-	policy.n_local_cas = ca.size > 0;
+	policy.local_cas = &cas.own;
+	policy.n_local_cas = cas.own.size > 0;
+	policy.mate_cas = cas.mates;
+	policy.n_mate_cas = cas.n_mates;
 	import = calloc(1, sizeof(*import));
 	if (!import)
 		return -ENOMEM;

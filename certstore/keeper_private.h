@@ -121,6 +121,24 @@ int keeper_load_key(const uint8_t key_id[static 32], struct secret *ret_pkcs8, v
 /* Replaces a string field of a protobuf-c message that owns it. Errors: -ENOMEM. */
 int keeper_set_text(char **field, const char *text);
 
+/*
+ * keeper_generation.c: stores RECORD as NAME, what was there (OLD, may be empty) as a generation,
+ * and drops the oldest generations, in one transaction.
+ */
+int keeper_replace(struct keeper *keeper, const char *name, bool is_unit, uint64_t term,
+		   const struct keeper_item *old, const struct buf *record, struct why *why);
+
+/* keeper_ca.c: by what an import recognises what a local CA issued, this unit's or the mate's. */
+#define KEEPER_MATE_CAS_MAX 8
+struct keeper_cas {
+	struct buf own; /* DER; empty: there is none */
+	struct identity_ca_mark mates[KEEPER_MATE_CAS_MAX];
+	Asafo__Record__LocalCaMark *messages[KEEPER_MATE_CAS_MAX];
+	size_t n_mates;
+};
+int keeper_cas_get(struct keeper *keeper, struct keeper_cas *ret_cas);
+void keeper_cas_done(struct keeper_cas *cas);
+
 /* keeper_file.c: descriptors that came along. Neither blocks for longer than a fraction of a
  * second. */
 int keeper_read_passphrase(int fd, struct secret *ret_passphrase, struct why *ret_why);
@@ -223,6 +241,14 @@ void keeper_on_stage_items(struct keeper *, const struct keeper_ticket *, struct
 			   const ProtobufCMessage *);
 void keeper_on_stage_commit(struct keeper *, const struct keeper_ticket *, struct ipc_frame *,
 			    const ProtobufCMessage *);
+/* keeper_generation.c */
+void keeper_on_generations(struct keeper *, const struct keeper_ticket *, struct ipc_frame *,
+			   const ProtobufCMessage *);
+void keeper_on_rollback(struct keeper *, const struct keeper_ticket *, struct ipc_frame *,
+			const ProtobufCMessage *);
+/* keeper_ca.c */
+void keeper_on_localca_marks(struct keeper *, const struct keeper_ticket *, struct ipc_frame *,
+			     const ProtobufCMessage *);
 /* keeper_localca.c */
 void keeper_on_localca_create(struct keeper *, const struct keeper_ticket *, struct ipc_frame *,
 			      const ProtobufCMessage *);

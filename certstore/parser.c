@@ -97,13 +97,14 @@ static int take_identity(Asafo__Record__ParsedIdentity *message, struct identity
 
 	if (!public || public->leaf.len == 0 || public->fingerprint.len != 32 ||
 	    public->key_id.len != 32 || public->n_chain > IDENTITY_CHAIN_MAX ||
-	    message->key.len == 0)
+	    (message->key.len == 0) != public->is_ca)
 		return ERR_MALFORMED;
 	r = secret_init_copy(&ret_identity->key, message->key.data, message->key.len);
 	if (r < 0)
 		return r;
 	ret_identity->public_part = TAKE_PTR(message->public_part);
-	ret_identity->is_local_ca = message->is_local_ca;
+	ret_identity->is_local_ca = message->is_local_ca || message->is_mate_ca;
+	ret_identity->is_mate_ca = message->is_mate_ca;
 	for (size_t i = 0; i < message->n_warnings && i < IDENTITY_WARNINGS_MAX; i++) {
 		struct why clean;
 
@@ -283,16 +284,46 @@ void parser_free(struct parser *parser)
 	free(parser);
 }
 
+#define MARK_MAX 128
+
+struct packed_mark {
+	uint8_t bytes[MARK_MAX];
+	size_t size;
+};
+
+static int pack_mark(const struct identity_ca_mark *mark, struct packed_mark *ret_packed)
+{
+	Asafo__Record__LocalCaMark message = ASAFO__RECORD__LOCAL_CA_MARK__INIT;
+
+	message.key_id.data = (uint8_t *)(uintptr_t)mark->key_id;
+	message.key_id.len = mark->key_id_size;
+	message.subject_key_id.data = (uint8_t *)(uintptr_t)mark->subject_key_id;
+	message.subject_key_id.len = mark->subject_key_id_size;
+	if (asafo__record__local_ca_mark__get_packed_size(&message) > MARK_MAX)
+		return ERR_TOO_LARGE;
+	ret_packed->size = asafo__record__local_ca_mark__pack(&message, ret_packed->bytes);
+	return 0;
+}
+
 static int send_request(struct parser *parser, int answer_fd, int file_fd, int passphrase_fd,
 			const struct identity_policy *policy)
 {
 	Asafo__Record__ParseRequest request = ASAFO__RECORD__PARSE_REQUEST__INIT;
 	ProtobufCBinaryData local_cas[LOCAL_CAS_MAX];
 	int fds[PARSER_FDS_MAX] = {answer_fd, file_fd, passphrase_fd};
+	ProtobufCBinaryData mate_cas[LOCAL_CAS_MAX];
+	struct packed_mark marks[LOCAL_CAS_MAX];
 	size_t size = 0;
+	int r;
 
-	if (policy->n_local_cas > LOCAL_CAS_MAX)
+	if (policy->n_local_cas > LOCAL_CAS_MAX || policy->n_mate_cas > LOCAL_CAS_MAX)
 		return ERR_TOO_LARGE;
+	for (size_t i = 0; i < policy->n_mate_cas; i++) {
+		r = pack_mark(&policy->mate_cas[i], &marks[i]);
+		if (r < 0)
+			return r;
+		mate_cas[i] = (ProtobufCBinaryData){marks[i].size, marks[i].bytes};
+	}
 	for (size_t i = 0; i < policy->n_local_cas; i++) {
 		local_cas[i] =
 			(ProtobufCBinaryData){policy->local_cas[i].size, policy->local_cas[i].data};
@@ -306,6 +337,12 @@ static int send_request(struct parser *parser, int answer_fd, int file_fd, int p
 	request.has_passphrase = passphrase_fd >= 0;
 	request.local_cas = local_cas;
 	request.n_local_cas = policy->n_local_cas;
+	request.mate_cas = mate_cas;
+	request.n_mate_cas = policy->n_mate_cas;
+	request.friendly_name =
+		(char *)(uintptr_t)(policy->friendly_name ? policy->friendly_name : "");
+	request.mate_now = policy->mate_now;
+	request.wants_ca = policy->wants_ca;
 	return parser_request_send(parser->socket, &request, fds, passphrase_fd >= 0 ? 3 : 2);
 }
 

@@ -120,6 +120,8 @@ static int parse(const struct parser_job *job, struct identity *ret_identity, st
 			       IDENTITY_FILE_MAX);
 	if (r < 0)
 		return why_set(why, r, "the file cannot be read: %s", err_text(r));
+	if (job->policy.wants_ca)
+		return identity_ca_from_file(file.data, file.size, &job->policy, ret_identity, why);
 	r = read_passphrase(job->passphrase_fd, &passphrase, why);
 	if (r < 0)
 		return r;
@@ -159,6 +161,7 @@ void parser_job_run(const struct parser_job *job)
 		message.warnings = warnings;
 		message.n_warnings = identity.n_warnings;
 		message.is_local_ca = identity.is_local_ca;
+		message.is_mate_ca = identity.is_mate_ca;
 	}
 	r = answer(job->answer_fd, &message);
 	identity_done(&identity);

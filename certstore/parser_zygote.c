@@ -99,6 +99,18 @@ static int receive(int socket, struct request *request)
 	return request->n_fds < 2 ? ERR_MALFORMED : 0;
 }
 
+/* The message stays until the process ends. */
+static struct identity_ca_mark unpack_mark(const ProtobufCBinaryData *packed)
+{
+	const Asafo__Record__LocalCaMark *mark =
+		asafo__record__local_ca_mark__unpack(NULL, packed->len, packed->data);
+
+	if (!mark)
+		_exit(1);
+	return (struct identity_ca_mark){mark->key_id.data, mark->key_id.len,
+					 mark->subject_key_id.data, mark->subject_key_id.len};
+}
+
 static void run_job(const struct request *request, OSSL_LIB_CTX *library, bool is_sandboxed)
 	__attribute__((noreturn));
 
@@ -107,14 +119,18 @@ static void run_job(const struct request *request, OSSL_LIB_CTX *library, bool i
 	Asafo__Record__ParseRequest *message =
 		asafo__record__parse_request__unpack(NULL, request->size, request->data);
 	struct buf local_cas[16];
+	struct identity_ca_mark mate_cas[16];
 	struct parser_job job;
 
 	if (!message || message->n_local_cas > ARRAY_SIZE(local_cas) ||
+	    message->n_mate_cas > ARRAY_SIZE(mate_cas) ||
 	    request->n_fds != (message->has_passphrase ? 3 : 2))
 		_exit(1);
 	for (size_t i = 0; i < message->n_local_cas; i++)
 		local_cas[i] = (struct buf){.data = message->local_cas[i].data,
 					    .size = message->local_cas[i].len};
+	for (size_t i = 0; i < message->n_mate_cas; i++)
+		mate_cas[i] = unpack_mark(&message->mate_cas[i]);
 	job = (struct parser_job){
 		.answer_fd = request->fds[0],
 		.file_fd = request->fds[1],
@@ -127,6 +143,11 @@ static void run_job(const struct request *request, OSSL_LIB_CTX *library, bool i
 				.allow_expired = message->allow_expired,
 				.local_cas = local_cas,
 				.n_local_cas = message->n_local_cas,
+				.mate_cas = mate_cas,
+				.n_mate_cas = message->n_mate_cas,
+				.mate_now = message->mate_now,
+				.wants_ca = message->wants_ca,
+				.friendly_name = message->friendly_name,
 				.library = library,
 			},
 	};

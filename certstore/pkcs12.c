@@ -18,6 +18,7 @@
 
 #define EXPIRY_NOTICE (30 * INT64_C(86400))
 #define TIME_TEXT_MAX 32
+#define CLOCKS_TEXT_MAX 128
 
 static void warn(struct identity *identity, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
@@ -114,26 +115,40 @@ static bool key_works(X509 *leaf, EVP_PKEY *key, OSSL_LIB_CTX *library)
 	return works;
 }
 
+/* Both clocks, where the mate's is known to be another. */
+static const char *clocks_text(const struct identity_policy *policy,
+			       char ret_text[static CLOCKS_TEXT_MAX])
+{
+	char own[TIME_TEXT_MAX], mates[TIME_TEXT_MAX];
+	int64_t apart = policy->mate_now - policy->now;
+
+	(void)time_text(policy->now, own);
+	(void)snprintf(ret_text, CLOCKS_TEXT_MAX, "this unit's clock says %s", own);
+	if (policy->mate_now != 0 && (apart < -1 || apart > 1))
+		(void)snprintf(ret_text, CLOCKS_TEXT_MAX,
+			       "this unit's clock says %s, the mate's says %s", own,
+			       time_text(policy->mate_now, mates));
+	return ret_text;
+}
+
 static int check_dates(struct identity *identity, const struct identity_policy *policy,
 		       struct why *why)
 {
 	const Asafo__Record__TrustpointPublic *public = identity->public_part;
-	char date[TIME_TEXT_MAX], now[TIME_TEXT_MAX];
+	char date[TIME_TEXT_MAX], clocks[CLOCKS_TEXT_MAX];
 
-	(void)time_text(policy->now, now);
+	(void)clocks_text(policy, clocks);
 	if (public->not_before > policy->now)
 		return why_set(why, ERR_NOT_YET_VALID,
-			       "the certificate %.120s is valid only from %s on, and this unit's "
-			       "clock says %s: set the clock, or "
-			       "import it then",
-			       public->subject, time_text(public->not_before, date), now);
+			       "the certificate %.120s is valid only from %s on (%s): set the "
+			       "clock, or import it then",
+			       public->subject, time_text(public->not_before, date), clocks);
 	(void)time_text(public->not_after, date);
 	if (public->not_after < policy->now && !policy->allow_expired)
 		return why_set(why, ERR_EXPIRED,
-			       "the certificate %.120s expired on %s (this unit's clock says %s): "
-			       "renew it and import "
-			       "the new one",
-			       public->subject, date, now);
+			       "the certificate %.120s expired on %s (%s): renew it and import the "
+			       "new one",
+			       public->subject, date, clocks);
 	if (public->not_after < policy->now)
 		warn(identity, "the certificate expired on %s: clients will refuse it", date);
 	else if (public->not_after - policy->now < EXPIRY_NOTICE)
@@ -274,6 +289,9 @@ static int fill(const struct p12_choice *choice, const struct chain *chain,
 		return why_set(
 			why, ERR_STORE,
 			"the certificate of this unit's local CA cannot be read: check the store");
+	identity->is_mate_ca = !identity->is_local_ca &&
+			       chain_is_marked(chain, policy->mate_cas, policy->n_mate_cas);
+	identity->is_local_ca = identity->is_local_ca || identity->is_mate_ca;
 	return check_dates(identity, policy, why);
 }
 
@@ -329,6 +347,97 @@ int identity_from_file(const uint8_t *data, size_t size, const struct secret *pa
 	struct why why = {0};
 	int r = import_file(data, size, passphrase, policy, &identity, &why);
 
+	if (r < 0)
+		return why_set(ret_why, r, "%s", *why.text ? why.text : err_text(r));
+	*ret_identity = identity;
+	identity = (struct identity){0};
+	return 0;
+}
+
+/* ---- a CA's certificate alone ---- */
+
+static int ca_contents(const uint8_t *data, size_t size, const struct identity_policy *policy,
+		       struct p12_contents *contents, struct why *why)
+{
+	struct p12_passphrases passphrases = {.n = 1};
+	_cleanup_(buf_wipe) struct buf der = {0};
+	struct p12_input input = {
+		.der = data, .size = size, .passphrases = &passphrases, .library = policy->library};
+	struct p12_job job = {.input = &input, .contents = contents, .why = why};
+	int r;
+
+	if (p12_is_pem(data, size)) {
+		r = p12_read_pem(&job);
+		/* A key that nobody asked for need not be opened to be refused. */
+		return r == ERR_BAD_PASSPHRASE || r == ERR_WEAK
+			       ? why_set(why, ERR_MALFORMED,
+					 "the file holds a private key: a CA's trustpoint takes "
+					 "its certificate alone")
+			       : r;
+	}
+	r = p12_unwrap(data, size, &der, why);
+	return r < 0 ? r : p12_job_add_certificate(&job, der.data, der.size, NULL);
+}
+
+static int check_ca(X509 *certificate, struct why *why)
+{
+	char name[X509_TEXT_MAX];
+
+	if (X509_check_ca(certificate) == 1)
+		return 0;
+	ERR_clear_error();
+	return why_set(
+		why, ERR_UNSUPPORTED,
+		"the certificate %s is not a CA's (its basicConstraints do not say so): give "
+		"the certificate of the CA that issues, or import this one with its key",
+		subject_text(certificate, name));
+}
+
+static int ca_from_contents(const struct p12_contents *contents,
+			    const struct identity_policy *policy, struct identity *identity,
+			    struct why *why)
+{
+	_cleanup_(p12_objects_done) struct p12_objects objects = {0};
+	struct chain chain = {.n_links = 1};
+	int r;
+
+	if (contents->n_keys > 0 || contents->n_certificates != 1)
+		return why_set(why, ERR_MALFORMED,
+			       "the file holds %zu certificate(s) and %zu private key(s): a CA's "
+			       "trustpoint takes one certificate and no key",
+			       contents->n_certificates, contents->n_keys);
+	r = p12_objects_init(contents, policy->library, &objects, why);
+	if (r < 0)
+		return r;
+	chain.links[0] = objects.certificates[0];
+	chain.is_complete = x509_is_self_signed(chain.links[0]);
+	r = check_ca(chain.links[0], why);
+	if (r == 0)
+		r = chain_check_strength(&chain, why);
+	if (r == 0)
+		r = describe(&chain, identity, why);
+	if (r == 0)
+		r = chain_is_local(&chain, policy->library, policy->local_cas, policy->n_local_cas,
+				   &identity->is_local_ca);
+	if (r < 0)
+		return r;
+	identity->is_mate_ca = !identity->is_local_ca &&
+			       chain_is_marked(&chain, policy->mate_cas, policy->n_mate_cas);
+	identity->is_local_ca = identity->is_local_ca || identity->is_mate_ca;
+	identity->public_part->is_ca = true;
+	return check_dates(identity, policy, why);
+}
+
+int identity_ca_from_file(const uint8_t *data, size_t size, const struct identity_policy *policy,
+			  struct identity *ret_identity, struct why *ret_why)
+{
+	_cleanup_(p12_contents_done) struct p12_contents contents = {0};
+	_cleanup_(identity_done) struct identity identity = {0};
+	struct why why = {0};
+	int r = ca_contents(data, size, policy, &contents, &why);
+
+	if (r == 0)
+		r = ca_from_contents(&contents, policy, &identity, &why);
 	if (r < 0)
 		return why_set(ret_why, r, "%s", *why.text ? why.text : err_text(r));
 	*ret_identity = identity;

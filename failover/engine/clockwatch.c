@@ -254,6 +254,15 @@ void clockwatch_heard(struct engine *engine, const struct hello *hello)
 
 /* ---- for the operator ---- */
 
+int64_t clockwatch_mate_now(const struct engine *engine)
+{
+	const struct fo_clock *clock = &engine->clockwatch.clock;
+
+	if (clock->class == FO_CLOCK_UNKNOWN)
+		return 0;
+	return ((int64_t)realtime_ns() + clock->skew_ns) / (int64_t)MONOTIME_NS_PER_SEC;
+}
+
 bool clockwatch_misfits(const struct engine *engine, const ProtobufCBinaryData *public_part,
 			struct why *ret_why)
 {

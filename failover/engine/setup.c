@@ -15,6 +15,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "failover/engine/ca_marks.h"
 #include "failover/engine/engine.h"
 #include "failover/methods/exec.h"
 #include "failover/methods/methods.h"
@@ -95,6 +96,7 @@ static void on_link_up(struct link *link, void *userdata)
 	engine_rekey_link_up(engine);
 	replication_link_up(engine->replication);
 	proof_kick(engine->proof);
+	ca_marks_tell(engine);
 }
 
 /* Lost is what was there: a unit that waits for its mate, or for its key, has lost nothing. */
@@ -141,8 +143,8 @@ static void on_link_message(struct link *link, const Asafo__Wire__Link *message,
 	(void)link;
 	is_taken = pairing_message(engine->pairing, message) ||
 		   replication_message(engine->replication, message) ||
-		   history_message(engine, message) || exec_message(engine->exec, message) ||
-		   engine_rekey_message(engine, message);
+		   history_message(engine, message) || ca_marks_message(engine, message) ||
+		   exec_message(engine->exec, message) || engine_rekey_message(engine, message);
 	traffic_received(&engine->traffic, (int)message->body_case, is_taken);
 }
 

@@ -11,7 +11,7 @@ struct waiting {
 	struct json_object *result; /* grows while answers come in */
 	char name[CONFIG_NAME_MAX];
 	char after[CONFIG_NAME_MAX]; /* list: the page begins behind this name */
-	bool is_removal;
+	bool is_removal, is_rollback;
 	bool is_changing; /* import, remove: not a dry run; list: with the PEM texts */
 };
 
@@ -109,6 +109,9 @@ void method_bind(struct control_call *call, struct json_object *parameters, void
 void method_unbind(struct control_call *call, struct json_object *parameters, void *userdata);
 void method_import(struct control_call *call, struct json_object *parameters, void *userdata);
 void method_export(struct control_call *call, struct json_object *parameters, void *userdata);
+void method_rollback(struct control_call *call, struct json_object *parameters, void *userdata);
+void method_trustpoint_history(struct control_call *call, struct json_object *parameters,
+			       void *userdata);
 void method_remove(struct control_call *call, struct json_object *parameters, void *userdata);
 void method_write_standby(struct control_call *call, struct json_object *parameters,
 			  void *userdata);

@@ -9,6 +9,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "failover/engine/ca_marks.h"
 #include "failover/methods/methods_internal.h"
 #include "failover/replication/replication.h"
 
@@ -157,7 +158,8 @@ static void on_import(int code, const ProtobufCMessage *body, bool has_more, voi
 		engine_mate_lacks(waiting->engine, waiting->name);
 		if (trustpoint)
 			json_add_text(trustpoint, "on_mate", "no");
-		log_line(LOG_INFO, "trustpoint %s imported by %s", waiting->name,
+		log_line(LOG_INFO, "trustpoint %s %s by %s", waiting->name,
+			 waiting->is_rollback ? "rolled back" : "imported",
 			 control_call_peer(waiting->call));
 		after_change(waiting, &position);
 	} else {
@@ -239,10 +241,35 @@ void method_import(struct control_call *call, struct json_object *parameters, vo
 	message.dry_run = parameter_flag(parameters, "dry_run");
 	message.allow_no_mac = parameter_flag(parameters, "allow_no_mac");
 	message.non_exportable = parameter_flag(parameters, "non_exportable");
+	message.friendly_name = (char *)(uintptr_t)parameter_text(parameters, "friendly_name");
+	message.is_ca = parameter_flag(parameters, "ca");
+	message.mate_now = clockwatch_mate_now(engine);
 	message.term = engine->fsm.term;
 	waiting->is_changing = !message.dry_run;
 	(void)snprintf(waiting->name, sizeof(waiting->name), "%s", message.name);
 	(void)forward(waiting, IPC_IMPORT, &message.base, 1, on_import);
+}
+
+void method_rollback(struct control_call *call, struct json_object *parameters, void *userdata)
+{
+	struct engine *engine = userdata;
+	Asafo__Ipc__Rollback message = ASAFO__IPC__ROLLBACK__INIT;
+	int64_t generation = parameter_number(parameters, "generation", 0);
+	struct waiting *waiting;
+
+	if (!require_active(engine, call))
+		return;
+	waiting = waiting_new(engine, call);
+	if (!waiting)
+		return;
+	message.name = (char *)(uintptr_t)parameter_text(parameters, "name");
+	message.generation = generation > 0 ? (uint64_t)generation : 0;
+	message.dry_run = parameter_flag(parameters, "dry_run");
+	message.term = engine->fsm.term;
+	waiting->is_changing = !message.dry_run;
+	waiting->is_rollback = true;
+	(void)snprintf(waiting->name, sizeof(waiting->name), "%s", message.name);
+	(void)forward(waiting, IPC_ROLLBACK, &message.base, 0, on_import);
 }
 
 /* ---- what ends with a bare status ---- */
@@ -446,8 +473,10 @@ static void on_ca_created(int code, const ProtobufCMessage *body, bool has_more,
 	const Asafo__Ipc__StatusReply *reply = (const Asafo__Ipc__StatusReply *)body;
 
 	(void)has_more;
-	if (waiting_goes_on(waiting, code, reply ? reply->status : NULL))
-		(void)forward(waiting, IPC_LOCALCA_LIST, NULL, 0, on_ca_list);
+	if (!waiting_goes_on(waiting, code, reply ? reply->status : NULL))
+		return;
+	ca_marks_tell(waiting->engine);
+	(void)forward(waiting, IPC_LOCALCA_LIST, NULL, 0, on_ca_list);
 }
 
 void method_localca_create(struct control_call *call, struct json_object *parameters,

@@ -111,6 +111,9 @@ struct json_object *json_trustpoint(const struct engine *engine,
 	json_add_number(object, "chain_length", (int64_t)trustpoint->n_chain);
 	json_add_flag(object, "exportable", trustpoint->exportable);
 	json_add_number(object, "imported_at", trustpoint->imported_at);
+	json_add_flag(object, "ca", trustpoint->is_ca);
+	if (trustpoint->restored_from > 0)
+		json_add_number(object, "restored_from", (int64_t)trustpoint->restored_from);
 	json_add_text(object, "on_mate", on_mate(engine, trustpoint->name, is_replicated));
 	(void)json_object_object_add(object, "bound",
 				     json_bound_to(engine->config, trustpoint->name));
@@ -209,4 +212,52 @@ void method_show_certificates(struct control_call *call, struct json_object *par
 			      void *userdata)
 {
 	list(call, parameters, userdata, true);
+}
+
+/* ---- history ---- */
+
+static void on_generations(int code, const ProtobufCMessage *body, bool has_more, void *userdata)
+{
+	struct waiting *waiting = userdata;
+	const Asafo__Ipc__ListReply *reply = (const Asafo__Ipc__ListReply *)body;
+	struct json_object *array;
+
+	if (!waiting_goes_on(waiting, code, reply ? reply->status : NULL))
+		return;
+	if (!json_object_object_get_ex(waiting->result, "generations", &array)) {
+		array = json_object_new_array();
+		(void)json_object_object_add(waiting->result, "generations", array);
+	}
+	for (size_t i = 0; i < reply->n_public_parts; i++) {
+		bool is_replicated = i < reply->n_is_replicated && reply->is_replicated[i];
+		struct json_object *entry =
+			json_trustpoint(waiting->engine, &reply->public_parts[i], is_replicated);
+
+		if (!entry)
+			continue;
+		json_add_flag(entry, "present", json_object_array_length(array) == 0);
+		json_object_object_del(entry, "pem");
+		json_object_object_del(entry, "bound");
+		json_object_object_del(entry, "on_mate");
+		(void)json_object_array_add(array, entry);
+	}
+	if (!has_more)
+		waiting_reply(waiting);
+}
+
+void method_trustpoint_history(struct control_call *call, struct json_object *parameters,
+			       void *userdata)
+{
+	Asafo__Ipc__Generations message = ASAFO__IPC__GENERATIONS__INIT;
+	struct waiting *waiting = waiting_new(userdata, call);
+	int r;
+
+	if (!waiting)
+		return;
+	message.name = (char *)(uintptr_t)parameter_text(parameters, "name");
+	r = engine_keeper_call(waiting->engine, IPC_GENERATIONS, &message.base, NULL, 0,
+			       on_generations, waiting);
+	if (r < 0)
+		waiting_fail(waiting, r,
+			     "the keeper is not there just now: try again, or see the log");
 }

@@ -25,8 +25,10 @@
 	}
 
 #define IMPORT_OPTIONS                                                                             \
+	" [--key <key:file>] [--friendly-name <friendly-name:text>]"                               \
 	" [--passphrase-file <passphrase-file:file>] [--replace] [--dry-run] [--no-mac]"           \
 	" [--non-exportable]"
+#define AUTHENTICATE_OPTIONS " [--replace] [--dry-run]"
 #define EXPORT_OPTIONS                                                                             \
 	" [--passphrase-file <passphrase-file:file>] [--format <format:{pkcs12|pem}>]"
 #define CREATE_OPTIONS " [--name <name>] [--lifetime <lifetime:number(1,7300)>]"
@@ -228,8 +230,17 @@ static const struct command_row table[] = {
 	       "Return to port 443"),
 	CONFIG(WEBVPN, REPLICATED, MODE_EXIT, "exit", "Leave the listener's lines"),
 
-	EXEC(CHANGE, IMPORT, "import <name> <file>" IMPORT_OPTIONS, "asafo.Import",
-	     "Import a certificate, its key and its chain from a PKCS#12 file as a trustpoint"),
+	EXEC(CHANGE, IMPORT, "import <name> [<file>]" IMPORT_OPTIONS, "asafo.Import",
+	     "Import a certificate, its key and its chain as a trustpoint, from a PKCS#12 or PEM "
+	     "file, or as base64 from stdin up to a line with quit"),
+	EXEC(CHANGE, AUTHENTICATE, "authenticate <name> [<file>]" AUTHENTICATE_OPTIONS,
+	     "asafo.Import",
+	     "Keep a CA's certificate alone as a trustpoint, from a file or from stdin up to quit"),
+	EXEC(LOOK, TRUSTPOINT_HISTORY, "history <name> [--json]", "asafo.TrustpointHistory",
+	     "Show the generations of a trustpoint that are kept"),
+	EXEC(CHANGE, ROLLBACK, "rollback <name> [<generation:number(1,2000000000)>] [--dry-run]",
+	     "asafo.Rollback",
+	     "Return a trustpoint to an earlier generation, the one before where none is named"),
 	EXEC(CHANGE, EXPORT, "export <name> [--output <output:file>]" EXPORT_OPTIONS,
 	     "asafo.Export", "Export a trustpoint with its key, to a file or to stdout"),
 	EXEC(CHANGE, REMOVE, "remove <name> [--force]", "asafo.Remove",
@@ -333,8 +344,11 @@ static const struct command_row table[] = {
 	      "Fetch the failover key from the other unit; asks for its one-time code"),
 	ALIAS(LOOK, SHOW_VERSION, "version [--json]", "asafo.ShowVersion",
 	      "Show the versions of both units"),
-	ALIAS(CHANGE, IMPORT, "crypto ca import <name> pkcs12 <file>" IMPORT_OPTIONS,
-	      "asafo.Import", "Import a trustpoint"),
+	ALIAS(CHANGE, IMPORT, "crypto ca import <name> pkcs12 <file:text>" IMPORT_OPTIONS,
+	      "asafo.Import",
+	      "Import a trustpoint: from that file, or with that passphrase as base64 from stdin"),
+	ALIAS(CHANGE, AUTHENTICATE, "crypto ca authenticate <name> [<file>]" AUTHENTICATE_OPTIONS,
+	      "asafo.Import", "Keep a CA's certificate"),
 	ALIAS(CHANGE, EXPORT, "crypto ca export <name> pkcs12 <output:file>" EXPORT_OPTIONS,
 	      "asafo.Export", "Export a trustpoint"),
 	ALIAS(CHANGE, REMOVE, "no crypto ca trustpoint <name> [--force]", "asafo.Remove",
@@ -375,6 +389,8 @@ static const struct {
 	{"--code-file", "Read the one-time code from this file (-: stdin)"},
 	{"--domain", "For clients that ask for this domain name only"},
 	{"--dry-run", "Check everything and change nothing"},
+	{"--friendly-name", "Which identity of the file, where it holds several"},
+	{"--key", "The private key is in this PEM file, apart from the certificates"},
 	{"--force", "Also where something is lost by it (a removal: the bindings)"},
 	{"--format", "pkcs12 (the default) or pem"},
 	{"--join", "Ask for the code that the other unit shows"},

@@ -61,6 +61,39 @@ refused "another certificate under a name that exists" 1 'exists|--replace' impo
 expect "--replace makes a new generation" import a good other --replace
 same "it is generation 2" \
 	"$(asafo a --json show trustpoints | jq '.trustpoints[] | select(.name == "good") | .generation')" 2
+same "the generations are told, the latest first" \
+	"$(asafo a --json history good | jq -c '[.generations[] | [.generation, .present]]')" '[[2,true],[1,false]]'
+before=$(digest a)
+expect "a dry run of a rollback" asafo a rollback good --dry-run
+same "(it changed nothing)" "$(digest a)" "$before"
+expect "a rollback" asafo a rollback good
+same "it is a new generation with the older certificate" \
+	"$(asafo a --json show trustpoints | jq -r '.trustpoints[] | select(.name == "good") | "\(.generation) \(.fingerprint)"')" \
+	"3 $(fingerprint_of "$files/good.pem")"
+refused "a rollback to what is not kept" 1 'not kept.*history good' asafo a rollback good 17
+refused "a rollback of what is not there" 1 'no trustpoint nobody' asafo a rollback nobody
+refused "a rollback on the standby" 3 'primary' asafo b rollback good
+expect "and back again" asafo a rollback good 2
+
+cat "$files/good.pem" "$files/corp-ca.pem" "$files/good.key" >"$files/bundle.pem"
+expect "PEM: key, certificate and chain, without a passphrase" asafo a import pem "$files/bundle.pem"
+expect "the same from two files changes nothing" sh -c "cat '$files/good.pem' '$files/corp-ca.pem' >'$files/chain.pem' &&
+	'$top/tools/lab' --name '$LAB' asafo a import pem '$files/chain.pem' --key '$files/good.key' | grep -q 'holds this certificate already'"
+expect "base64 on stdin up to quit, and the passphrase behind it" sh -c "(openssl base64 -in '$files/good.p12'; echo quit; echo secret) |
+	'$top/tools/lab' --name '$LAB' asafo a import pasted"
+expect "the ASA's words: the passphrase, and the file pasted" sh -c "(openssl base64 -in '$files/good.p12'; echo quit) |
+	'$top/tools/lab' --name '$LAB' asafo a crypto ca import asa pkcs12 secret"
+expect "(both are there)" has a asa
+expect "a CA's certificate alone" asafo a crypto ca authenticate corp "$files/corp-ca.pem"
+refused "a certificate that is no CA's" 1 "not a CA's" asafo a authenticate other "$files/good.pem"
+refused "a CA's trustpoint is not bound" 1 "no key" asafo a bind corp outside
+refused "nor exported with a key" 1 "no key" asafo a export corp --output "$files/out.p12" --passphrase-file "$files/good.pass"
+expect "one that is not exportable" import a secretive good --non-exportable
+refused "is exported by nobody" 1 'not exportable' asafo a export secretive --output "$files/out.p12" --passphrase-file "$files/good.pass"
+expect "and is replicated" asafo a write-standby
+expect "(it is there)" has b secretive
+refused "and is not exported there either" 1 'not exportable' asafo b export secretive --output "$files/out.p12" --passphrase-file "$files/good.pass"
+for name in pem pasted asa corp secretive; do expect "($name is removed)" asafo a remove $name; done
 expect "dry run stores nothing" import a dry good --dry-run
 expect "(it is not there)" has_not a dry
 expect "a bound one can be bound" asafo a bind good outside

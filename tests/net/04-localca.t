@@ -35,6 +35,17 @@ for unit in a b; do
 done
 make_ca corp && make_p12 corp vpn
 expect "an ordinary trustpoint" import a vpn vpn
+# What unit b's local CA issued is nothing for unit a's store either: the units know each other's CAs.
+openssl pkcs12 -in "$files/user-b.p12" -passin pass:local -nodes -clcerts -out "$files/bare-b.txt" 2>/dev/null
+openssl pkcs12 -export -in "$files/bare-b.txt" -passout pass:local -name renamed -out "$files/bare-b.p12"
+cp "$files/local.pass" "$files/bare-b.pass"
+expect "a PKCS#12 of the mate's local CA" import a mates user-b
+expect "the same without its CA, renamed and packed anew" import a mates-bare bare-b
+for name in mates mates-bare; do
+	expect "show trustpoints says that the mate's local CA issued $name" sh -c \
+		"'$top/tools/lab' --name '$LAB' asafo a --json show trustpoints |
+		jq -e '.trustpoints[] | select(.name == \"$name\") | (.kept_home | test(\"mate.s local CA\")) and (.replicated | not)'"
+done
 expect "a local-CA PKCS#12 imported again as a trustpoint" import a home user-a
 # Another name, another container, written by another tool: the same certificate.
 openssl pkcs12 -in "$files/user-a.p12" -passin pass:local -nodes -out "$files/again.txt" 2>/dev/null
@@ -50,6 +61,7 @@ expect "write standby" asafo a write-standby
 expect "the standby has the ordinary one" has b vpn
 expect "the standby has no local-CA one" has_not b home
 expect "(nor the disguised one)" has_not b disguised
+expect "(nor what its own CA issued, by this way)" has_not b mates
 expect "digests agree all the same" same_digest
 expect "failover" asafo b failover active
 wait_state b Active

@@ -128,7 +128,7 @@ static void import(struct control_call *call, struct json_object *parameters, vo
 	(void)userdata;
 	read_sealed(call, 0, &file);
 	read_sealed(call, 1, &passphrase);
-	if (strcmp(buf_text(&file), "PKCS12") != 0)
+	if (strncmp(buf_text(&file), "PKCS12", 6) != 0 || strstr(buf_text(&file), "quit"))
 		control_call_fail(call, ERR_MALFORMED, "this is no PKCS#12 file");
 	else if (strcmp(buf_text(&passphrase), "pass word") != 0)
 		control_call_fail(call, ERR_BAD_PASSPHRASE, "the passphrase is wrong");

@@ -136,15 +136,25 @@ static void reply_prove(const struct world_held *held, Asafo__Ipc__Status *statu
 	reply(held, &message.base);
 }
 
+/* Of whatever schema: nothing but its status. */
+static void reply_bare(const struct world_held *held, Asafo__Ipc__Status *status)
+{
+	const ProtobufCMessageDescriptor *schema = ipc_type_body(held->type, true);
+	ProtobufCMessage *message = calloc(1, schema->sizeof_message);
+
+	protobuf_c_message_init(schema, message);
+	memcpy((uint8_t *)message + schema->fields[0].offset, &status, sizeof(status));
+	reply(held, message);
+	free(message);
+}
+
 static void answer(const struct world_held *held, int code)
 {
-	Asafo__Ipc__StatusReply plain = ASAFO__IPC__STATUS_REPLY__INIT;
 	Asafo__Ipc__Status status = ASAFO__IPC__STATUS__INIT;
 	char why[] = "the keeper says no";
 
 	status.code = code;
 	status.why = code < 0 ? why : status.why;
-	plain.status = &status;
 	if (held->type == IPC_KEEPER_STATUS)
 		reply_status(held, &status);
 	else if (held->type == IPC_LINK_KEYS)
@@ -162,7 +172,7 @@ static void answer(const struct world_held *held, int code)
 	else if (held->type == IPC_PROVE)
 		reply_prove(held, &status);
 	else
-		reply(held, &plain.base);
+		reply_bare(held, &status);
 }
 
 static void on_verb(struct ipc_channel *channel, struct ipc_frame *frame,
@@ -523,41 +533,4 @@ void world_be_staging(const char *lines)
 	config.text = (ProtobufCBinaryData){strlen(text), (uint8_t *)text};
 	world_mate_send(ASAFO__WIRE__LINK__BODY_SYNC_CONFIG, &config);
 	WAIT_FOR(world.engine->fsm.state == FO_STATE_BULK_SYNC);
-}
-
-/* ---- the operator ---- */
-
-int world_ask(const char *request, int fd)
-{
-	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	union {
-		char bytes[CMSG_SPACE(sizeof(int))];
-		struct cmsghdr header;
-	} control = {0};
-	struct iovec iov = {(void *)(uintptr_t)request, strlen(request) + 1};
-	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
-	int sock = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	(void)snprintf(address.sun_path, sizeof(address.sun_path), "%s", world.socket_path);
-	assert_int_equal(connect(sock, (const struct sockaddr *)&address, sizeof(address)), 0);
-	if (fd >= 0) {
-		msg.msg_control = control.bytes;
-		msg.msg_controllen = sizeof(control.bytes);
-		control.header.cmsg_level = SOL_SOCKET;
-		control.header.cmsg_type = SCM_RIGHTS;
-		control.header.cmsg_len = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(&control.header), &fd, sizeof(fd));
-	}
-	assert_int_equal(sendmsg(sock, &msg, 0), (ssize_t)iov.iov_len);
-	return sock;
-}
-
-const char *world_answer(int fd)
-{
-	static char text[65536];
-	ssize_t n = 0;
-
-	WAIT_FOR((n = recv(fd, text, sizeof(text) - 1, MSG_DONTWAIT)) > 0);
-	text[n] = 0;
-	return text;
 }

@@ -22,7 +22,9 @@ void keeper_import_send(struct unit *unit, uint32_t id, struct import import)
 	char path[1200];
 	int fds[2];
 
-	(void)snprintf(path, sizeof(path), "%s/%s.p12", unit->directory, import.file);
+	(void)snprintf(path, sizeof(path), "%s/%s.%s", unit->directory, import.file,
+		       import.is_ca ? "crt" : "p12");
+	request.is_ca = import.is_ca;
 	fds[0] = open(path, O_RDONLY | O_CLOEXEC);
 	assert_true(fds[0] >= 0);
 	fds[1] = text_fd(import.passphrase ? import.passphrase : "secret\n");
@@ -262,4 +264,52 @@ int keeper_replicate(struct unit *from, struct unit *to)
 	asafo__ipc__replica_open_reply__free_unpacked(offer, NULL);
 	assert_same_position(from, to);
 	return mode;
+}
+
+int keeper_rollback(struct unit *unit, const char *name, uint64_t generation, char *ret_why)
+{
+	Asafo__Ipc__Rollback request = ASAFO__IPC__ROLLBACK__INIT;
+	Asafo__Ipc__ImportReply *reply;
+	int code;
+
+	request.name = (char *)(uintptr_t)name;
+	request.generation = generation;
+	request.term = 2;
+	reply = (Asafo__Ipc__ImportReply *)unit_call(unit->engine, IPC_ROLLBACK, &request.base,
+						     NULL, 0);
+	code = reply->status->code;
+	if (ret_why)
+		(void)snprintf(ret_why, 512, "%s", reply->status->why);
+	asafo__ipc__import_reply__free_unpacked(reply, NULL);
+	return code;
+}
+
+void keeper_generations(struct unit *unit, const char *name, char *ret_text, size_t size)
+{
+	Asafo__Ipc__Generations request = ASAFO__IPC__GENERATIONS__INIT;
+	bool has_more = true;
+	size_t length = 0;
+
+	request.name = (char *)(uintptr_t)name;
+	unit_send(unit->engine, IPC_GENERATIONS, 9, &request.base, NULL, 0);
+	*ret_text = 0;
+	while (has_more) {
+		Asafo__Ipc__ListReply *reply =
+			(Asafo__Ipc__ListReply *)unit_receive(unit->engine, NULL, &has_more);
+
+		assert_int_equal(reply->status->code, 0);
+		for (size_t i = 0; i < reply->n_public_parts; i++) {
+			Asafo__Record__TrustpointPublic *part =
+				asafo__record__trustpoint_public__unpack(
+					NULL, reply->public_parts[i].len,
+					reply->public_parts[i].data);
+
+			length += (size_t)snprintf(ret_text + length, size - length, "%llu<%llu ",
+						   (unsigned long long)part->generation,
+						   (unsigned long long)part->restored_from);
+			assert_true(length < size);
+			keeper_part_free(part);
+		}
+		asafo__ipc__list_reply__free_unpacked(reply, NULL);
+	}
 }

@@ -8,6 +8,7 @@
 struct import {
 	const char *name, *file;
 	bool replace, dry_run, non_exportable;
+	bool is_ca; /* FILE.crt alone */
 	const char *passphrase;
 };
 
@@ -22,6 +23,10 @@ void keeper_part_free(Asafo__Record__TrustpointPublic *part);
 int keeper_sign_and_verify(struct unit *unit, const Asafo__Record__TrustpointPublic *part,
 			   unsigned algorithm);
 void keeper_set_failover_key(struct unit *unit, const char *text);
+/* The code; the sentence in RET_WHY (512 bytes, may be NULL). */
+int keeper_rollback(struct unit *unit, const char *name, uint64_t generation, char *ret_why);
+/* "4<2 3<0 ": the generations of NAME, the latest first, each with the one it is a copy of. */
+void keeper_generations(struct unit *unit, const char *name, char *ret_text, size_t size);
 int keeper_remove_trustpoint(struct unit *unit, const char *name);
 /* "name generation r|u " of each entry. */
 void keeper_list(struct unit *unit, bool with_generations, char *ret_text, size_t size);

@@ -214,6 +214,51 @@ static void import_passes_file_and_passphrase_and_says_what_the_standby_lacks(vo
 			 CLI_OK);
 }
 
+static void a_paste_ends_with_quit_and_the_passphrase_may_follow(void **state)
+{
+	struct cli_world *w = *state;
+	char other[128];
+
+	(void)snprintf(other, sizeof(other), "%s", cli_world_file(w, "other", "pass word\n"));
+	assert_int_equal(RUN_WITH(w, "PKCS12\nquit\npass word\nmore\n", "import", "vpn"), CLI_OK);
+	assert_int_equal(RUN_WITH(w, "PKCS12\r\n QUIT \r\npass word\n", "import", "vpn"), CLI_OK);
+	assert_int_equal(RUN_WITH(w, "PKCS12\nquit\nother\n", "import", "vpn"), CLI_FAILED);
+	contains(w->err, "the passphrase is wrong");
+	assert_int_equal(RUN_WITH(w, "quit\n", "import", "vpn"), CLI_FAILED);
+	contains(w->err, "stdin is empty");
+	assert_int_equal(RUN_WITH(w, "PKCS12\n", "import", "vpn", "--passphrase-file", other),
+			 CLI_OK);
+	/* As on an ASA: the passphrase is a word, unless that is a file. */
+	assert_int_equal(RUN_WITH(w, "PKCS12\nquit\n", "crypto", "ca", "import", "vpn", "pkcs12",
+				  "pass word"),
+			 CLI_OK);
+	assert_int_equal(RUN_WITH(w, "PKCS12\nquit\n", "crypto", "ca", "import", "vpn", "pkcs12",
+				  "mistyped.p12"),
+			 CLI_FAILED);
+	contains(w->err, "cannot read mistyped.p12");
+}
+
+static void a_key_that_is_not_encrypted_needs_no_passphrase(void **state)
+{
+	struct cli_world *w = *state;
+	char key[128], file[128];
+
+	(void)snprintf(key, sizeof(key), "%s",
+		       cli_world_file(w, "key", "-----BEGIN PRIVATE KEY-----"));
+	(void)snprintf(file, sizeof(file), "%s",
+		       cli_world_file(w, "file", "-----BEGIN CERTIFICATE-----\n"));
+	assert_int_equal(RUN(w, "import", "vpn", file), CLI_FAILED);
+	contains(w->err, "this is no PKCS#12 file"); /* it was asked, with no passphrase */
+	assert_int_equal(RUN(w, "import", "vpn", file, "--key", key), CLI_FAILED);
+	contains(w->err, "this is no PKCS#12 file");
+	(void)cli_world_file(w, "key", "-----BEGIN ENCRYPTED PRIVATE KEY-----");
+	assert_int_equal(RUN_WITH(w, "", "import", "vpn", file, "--key", key), CLI_USAGE);
+	contains(w->err, "Passphrase of ");
+	(void)cli_world_file(w, "file", "PKCS12");
+	assert_int_equal(RUN(w, "import", "vpn", file, "--key", key), CLI_USAGE);
+	contains(w->err, "--key is for a PEM key");
+}
+
 static void an_import_that_the_mate_did_not_get_is_degraded(void **state)
 {
 	struct cli_world *w = *state;
@@ -323,7 +368,7 @@ static void help_and_completion_come_from_the_command_table(void **state)
 	struct cli_world *w = *state;
 
 	assert_int_equal(RUN(w, "help"), CLI_OK);
-	contains(w->out, "  import <name> <file> ");
+	contains(w->out, "  import <name> [<file>] ");
 	contains(w->out, "Exit codes:");
 	assert_int_equal(RUN(w, "help", "write"), CLI_OK);
 	contains(w->out, "write standby");
@@ -509,6 +554,8 @@ int main(void)
 		IN_WORLD(each_kind_of_failure_has_its_exit_code),
 		IN_WORLD(a_failure_is_json_where_json_was_asked),
 		IN_WORLD(import_passes_file_and_passphrase_and_says_what_the_standby_lacks),
+		IN_WORLD(a_paste_ends_with_quit_and_the_passphrase_may_follow),
+		IN_WORLD(a_key_that_is_not_encrypted_needs_no_passphrase),
 		IN_WORLD(an_import_that_the_mate_did_not_get_is_degraded),
 		IN_WORLD(an_import_without_what_it_needs_says_so),
 		IN_WORLD(export_writes_a_file_that_only_its_owner_reads),

@@ -234,8 +234,9 @@ static void a_mismatch_says_where_and_what_was_expected(void **state)
 		       "number from 1 to 250");
 	expect_failure(state, COMMAND_MODE_EXEC, "show version --jsno", 14,
 		       "\"show version --jsno\": unknown word, did you mean \"--json\"?");
-	expect_failure(state, COMMAND_MODE_EXEC, "import WEB", 11,
-		       "\"import WEB\": incomplete, expected the name of a file");
+	expect_failure(state, COMMAND_MODE_EXEC, "import", 7,
+		       "\"import\": incomplete, expected a name (letters, digits, '.', '_', '-'; "
+		       "at most 63)");
 	expect_failure(
 		state, COMMAND_MODE_WEBVPN, "zzz", 1,
 		"\"zzz\": unknown command, expected \"no\", \"enable\", \"port\" or \"exit\"");

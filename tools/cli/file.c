@@ -10,42 +10,12 @@
 #include "base/err.h"
 #include "base/io.h"
 #include "tools/cli/passphrase.h"
-#include "tools/cli/terminal.h"
 
 #define OUTPUT_FILE_MAX (8u * 1024 * 1024)
 
 static bool is_stdio(const char *path)
 {
 	return !path || strcmp(path, "-") == 0;
-}
-
-/* As people know it. */
-static const char *source_name(const char *path)
-{
-	return is_stdio(path) ? "stdin" : path;
-}
-
-int input_file_open(struct cli *cli, const char *path, int *ret_fd)
-{
-	_cleanup_(buf_wipe) struct buf content = {0};
-	_cleanup_close_ int fd = -1;
-	int error = is_stdio(path) ? io_read_all(cli->input, INPUT_FILE_MAX, &content)
-				   : io_read_file(path, INPUT_FILE_MAX, &content);
-
-	if (error == ERR_TOO_LARGE)
-		return cli_fail(cli, CLI_FAILED, "%s is larger than 1 MiB: this is no PKCS#12 file",
-				source_name(path));
-	if (error)
-		return cli_fail(cli, CLI_FAILED, "cannot read %s: %s", source_name(path),
-				err_text(error));
-	if (content.size == 0)
-		return cli_fail(cli, CLI_FAILED, "%s is empty", source_name(path));
-	error = memory_file_new(content.data, content.size, &fd);
-	if (error)
-		return cli_fail(cli, CLI_FAILED, "cannot pass %s: %s", source_name(path),
-				err_text(error));
-	*ret_fd = TAKE_FD(fd);
-	return CLI_OK;
 }
 
 int output_file_open(struct cli *cli, int *ret_fd)

@@ -23,8 +23,6 @@ int passphrase_open(struct cli *cli, const struct passphrase_source *source, int
 /* The same as text ended by a NUL, for the one secret that travels in a message: a pairing code. */
 int passphrase_read(struct cli *cli, const struct passphrase_source *source,
 		    struct secret *ret_text);
-/* A copy of a file ("-": stdin), of at most INPUT_FILE_MAX bytes. */
-int input_file_open(struct cli *cli, const char *path, int *ret_fd);
 /* An empty memory file for the daemon to write its result to. */
 int output_file_open(struct cli *cli, int *ret_fd);
 /*

@@ -15,6 +15,9 @@ static const struct {
 	verb_fn run;
 } verbs[] = {
 	{COMMAND_IMPORT, verb_import},
+	{COMMAND_AUTHENTICATE, verb_authenticate},
+	{COMMAND_TRUSTPOINT_HISTORY, verb_history},
+	{COMMAND_ROLLBACK, verb_rollback},
 	{COMMAND_EXPORT, verb_export},
 	{COMMAND_REMOVE, verb_remove},
 	{COMMAND_BIND, verb_bind},

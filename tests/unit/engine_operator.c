@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What an operator asks of the engine under test, over its control socket. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include <cmocka.h>
+
+#include "engine_world.h"
+
+int world_ask(const char *request, int fd)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	union {
+		char bytes[CMSG_SPACE(sizeof(int))];
+		struct cmsghdr header;
+	} control = {0};
+	struct iovec iov = {(void *)(uintptr_t)request, strlen(request) + 1};
+	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
+	int sock = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	(void)snprintf(address.sun_path, sizeof(address.sun_path), "%s", world.socket_path);
+	assert_int_equal(connect(sock, (const struct sockaddr *)&address, sizeof(address)), 0);
+	if (fd >= 0) {
+		msg.msg_control = control.bytes;
+		msg.msg_controllen = sizeof(control.bytes);
+		control.header.cmsg_level = SOL_SOCKET;
+		control.header.cmsg_type = SCM_RIGHTS;
+		control.header.cmsg_len = CMSG_LEN(sizeof(int));
+		memcpy(CMSG_DATA(&control.header), &fd, sizeof(fd));
+	}
+	assert_int_equal(sendmsg(sock, &msg, 0), (ssize_t)iov.iov_len);
+	return sock;
+}
+
+const char *world_answer(int fd)
+{
+	static char text[65536];
+	ssize_t n = 0;
+
+	WAIT_FOR((n = recv(fd, text, sizeof(text) - 1, MSG_DONTWAIT)) > 0);
+	text[n] = 0;
+	return text;
+}

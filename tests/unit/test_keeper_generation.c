@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Generations and rollback, a CA's certificate alone, and whose local CA issued what. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <gnutls/gnutls.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/err.h"
+#include "tests/unit/keeper_verbs.h"
+
+static void import_all(struct unit *unit)
+{
+	static const char *const files[] = {"one", "two", "three"};
+
+	for (size_t i = 0; i < 3; i++) {
+		make_pkcs12(unit->directory, files[i], "ec -pkeyopt ec_paramgen_curve:P-256");
+		assert_int_equal(
+			keeper_import(
+				unit,
+				(struct import){.name = "vpn", .file = files[i], .replace = true},
+				NULL),
+			0);
+	}
+}
+
+static void assert_generations(struct unit *unit, const char *wanted)
+{
+	char text[256];
+
+	keeper_generations(unit, "vpn", text, sizeof(text));
+	assert_string_equal(text, wanted);
+}
+
+static void a_rollback_is_a_new_generation_with_the_older_contents(void **state)
+{
+	struct unit *unit = *state;
+	Asafo__Record__TrustpointPublic *before, *after;
+	char why[512];
+
+	import_all(unit);
+	assert_generations(unit, "3<0 2<0 1<0 ");
+	before = keeper_certificate(unit->front, "vpn");
+	assert_int_equal(keeper_rollback(unit, "vpn", 0, NULL), 0);
+	assert_generations(unit, "4<2 3<0 2<0 1<0 ");
+	assert_int_equal(keeper_rollback(unit, "vpn", 1, NULL), 0);
+	assert_generations(unit, "5<1 4<2 3<0 2<0 1<0 ");
+	assert_int_equal(keeper_rollback(unit, "vpn", 3, NULL), 0);
+	after = keeper_certificate(unit->front, "vpn");
+	assert_int_equal(after->generation, 6);
+	assert_int_equal(after->leaf.len, before->leaf.len);
+	assert_memory_equal(after->leaf.data, before->leaf.data, before->leaf.len);
+	assert_int_equal(keeper_sign_and_verify(unit, after, GNUTLS_SIGN_ECDSA_SHA256), 0);
+	keeper_part_free(before);
+	keeper_part_free(after);
+	/* Five are kept, the oldest goes. */
+	assert_generations(unit, "6<3 5<1 4<2 3<0 2<0 1<0 ");
+	assert_int_equal(keeper_rollback(unit, "vpn", 0, NULL), 0);
+	assert_generations(unit, "7<5 6<3 5<1 4<2 3<0 2<0 ");
+	assert_int_equal(keeper_rollback(unit, "vpn", 1, why), ERR_NOT_FOUND);
+	assert_non_null(strstr(why, "asafo history vpn"));
+	assert_int_equal(keeper_rollback(unit, "vpn", 7, why), ERR_EXISTS);
+	assert_non_null(strstr(why, "the present one"));
+	/* A crash loses nothing of it. */
+	unit_kill(unit);
+	unit_start(unit);
+	assert_generations(unit, "7<5 6<3 5<1 4<2 3<0 2<0 ");
+}
+
+static void a_rollback_is_replicated_as_an_import_is(void **state)
+{
+	struct unit *unit = *state;
+	struct unit *mate = unit + 1;
+
+	keeper_set_failover_key(unit, "shared");
+	keeper_set_failover_key(mate, "shared");
+	import_all(unit);
+	(void)keeper_replicate(unit, mate);
+	assert_int_equal(keeper_rollback(unit, "vpn", 1, NULL), 0);
+	assert_int_equal(keeper_replicate(unit, mate), ASAFO__IPC__REPLICA_OPEN_REPLY__MODE__DELTA);
+	assert_generations(mate, "4<1 3<0 2<0 1<0 ");
+}
+
+static void without_an_earlier_generation_there_is_nothing_to_return_to(void **state)
+{
+	struct unit *unit = *state;
+	char why[512];
+
+	make_pkcs12(unit->directory, "one", "ec -pkeyopt ec_paramgen_curve:P-256");
+	assert_int_equal(keeper_import(unit, (struct import){.name = "vpn", .file = "one"}, NULL),
+			 0);
+	assert_int_equal(keeper_rollback(unit, "vpn", 0, why), ERR_NOT_FOUND);
+	assert_non_null(strstr(why, "no earlier generation"));
+	assert_int_equal(keeper_rollback(unit, "nothing", 0, why), ERR_NOT_FOUND);
+	assert_non_null(strstr(why, "no trustpoint nothing"));
+	assert_generations(unit, "1<0 ");
+}
+
+static void make_ca(const struct unit *unit, const char *name, const char *constraint)
+{
+	assert_true(run("openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes "
+			"-days 30 -subj /CN=%s -addext basicConstraints=critical,CA:%s "
+			"-keyout %s/%s.key -out %s/%s.crt",
+			name, constraint, unit->directory, name, unit->directory, name));
+}
+
+static void a_ca_certificate_is_kept_without_a_key_and_replicated(void **state)
+{
+	struct unit *unit = *state;
+	struct unit *mate = unit + 1;
+	const struct import import = {.name = "root", .file = "root", .is_ca = true};
+	Asafo__Record__TrustpointPublic *part;
+	char why[512];
+
+	keeper_set_failover_key(unit, "shared");
+	keeper_set_failover_key(mate, "shared");
+	make_ca(unit, "root", "TRUE");
+	make_ca(unit, "leaf", "FALSE");
+	make_pkcs12(unit->directory, "one", "ec -pkeyopt ec_paramgen_curve:P-256");
+	assert_int_equal(keeper_import(unit, import, NULL), 0);
+	part = keeper_certificate(unit->front, "root");
+	assert_true(part->is_ca);
+	assert_int_not_equal(keeper_sign_and_verify(unit, part, GNUTLS_SIGN_ECDSA_SHA256), 0);
+	keeper_part_free(part);
+	(void)keeper_replicate(unit, mate);
+	part = keeper_certificate(mate->front, "root");
+	assert_non_null(part);
+	assert_true(part->is_ca);
+	keeper_part_free(part);
+	assert_int_equal(keeper_import(unit,
+				       (struct import){.name = "x", .file = "leaf", .is_ca = true},
+				       why),
+			 ERR_UNSUPPORTED);
+	assert_non_null(strstr(why, "is not a CA's"));
+	assert_int_equal(
+		keeper_import(unit, (struct import){.name = "root", .file = "one", .replace = true},
+			      why),
+		ERR_EXISTS);
+	assert_non_null(strstr(why, "holds a CA's certificate and no key"));
+}
+
+static Asafo__Ipc__LocalCaMarksReply *marks(struct unit *unit, ProtobufCBinaryData *mates, size_t n)
+{
+	Asafo__Ipc__LocalCaMarks request = ASAFO__IPC__LOCAL_CA_MARKS__INIT;
+	Asafo__Ipc__LocalCaMarksReply *reply;
+
+	request.mates = mates;
+	request.n_mates = n;
+	reply = (Asafo__Ipc__LocalCaMarksReply *)unit_call(unit->engine, IPC_LOCALCA_MARKS,
+							   &request.base, NULL, 0);
+	assert_int_equal(reply->status->code, 0);
+	return reply;
+}
+
+static void issue(struct unit *unit, const char *name)
+{
+	Asafo__Ipc__LocalCaCreate create = ASAFO__IPC__LOCAL_CA_CREATE__INIT;
+	Asafo__Ipc__LocalCaIssue request = ASAFO__IPC__LOCAL_CA_ISSUE__INIT;
+	char user[] = "user";
+	int fds[2] = {text_fd(""), text_fd("secret\n")};
+
+	(void)unit_call_status(unit->engine, IPC_LOCALCA_CREATE, &create.base, NULL, 0, NULL);
+	request.subject = user;
+	assert_int_equal(
+		unit_call_status(unit->engine, IPC_LOCALCA_ISSUE, &request.base, fds, 2, NULL), 0);
+	assert_true(
+		run("cp /proc/%d/fd/%d %s/%s.p12", (int)getpid(), fds[0], unit[1].directory, name));
+	(void)close(fds[0]);
+	(void)close(fds[1]);
+}
+
+/* Leaf only, under another name, by another tool: what is signed stays. */
+static void pack_anew(const struct unit *unit)
+{
+	assert_true(
+		run("cd %s && openssl pkcs12 -in issued.p12 -passin pass:secret -nodes -clcerts "
+		    "-out all.pem && openssl pkcs12 -export -in all.pem -passout pass:secret "
+		    "-name other -out bare.p12",
+		    unit->directory));
+}
+
+static void what_the_mates_local_ca_issued_is_known_by_its_marks(void **state)
+{
+	struct unit *owner = *state;
+	struct unit *unit = owner + 1;
+	static const char *const files[] = {"issued", "bare"};
+	Asafo__Ipc__LocalCaMarksReply *own;
+	char text[256];
+
+	issue(owner, "issued");
+	pack_anew(unit);
+	own = marks(owner, NULL, 0);
+	assert_int_equal(own->n_own, 1);
+	assert_true(own->own[0].len < 80);
+	for (int i = 0; i < 2; i++) /* told twice, kept once */
+		asafo__ipc__local_ca_marks_reply__free_unpacked(marks(unit, own->own, own->n_own),
+								NULL);
+	asafo__ipc__local_ca_marks_reply__free_unpacked(own, NULL);
+	unit_kill(unit);
+	unit_start(unit);
+	for (size_t i = 0; i < 2; i++) {
+		Asafo__Record__TrustpointPublic *part;
+
+		assert_int_equal(keeper_import(unit,
+					       (struct import){.name = files[i], .file = files[i]},
+					       NULL),
+				 0);
+		part = keeper_certificate(unit->front, files[i]);
+		assert_non_null(strstr(part->kept_home, "the mate's local CA"));
+		keeper_part_free(part);
+	}
+	keeper_list(unit, false, text, sizeof(text));
+	assert_string_equal(text, "bare 1 u issued 1 u ");
+	/* Somebody else's is not taken for it. */
+	make_pkcs12(unit->directory, "one", "ec -pkeyopt ec_paramgen_curve:P-256");
+	assert_int_equal(keeper_import(unit, (struct import){.name = "one", .file = "one"}, NULL),
+			 0);
+	keeper_list(unit, false, text, sizeof(text));
+	assert_string_equal(text, "bare 1 u issued 1 u one 1 r ");
+}
+
+static void marks_that_are_none_are_refused(void **state)
+{
+	struct unit *unit = *state;
+	uint8_t bytes[] = {0x0a, 0x02, 0x01, 0x02};
+	ProtobufCBinaryData mark = {sizeof(bytes), bytes};
+	Asafo__Ipc__LocalCaMarks request = ASAFO__IPC__LOCAL_CA_MARKS__INIT;
+
+	request.mates = &mark;
+	request.n_mates = 1;
+	assert_int_equal(
+		unit_call_status(unit->engine, IPC_LOCALCA_MARKS, &request.base, NULL, 0, NULL),
+		ERR_MALFORMED);
+}
+
+int main(void)
+{
+#define IN_PAIR(test) cmocka_unit_test_setup_teardown(test, keepers_setup, keepers_teardown)
+	const struct CMUnitTest tests[] = {
+		IN_PAIR(a_rollback_is_a_new_generation_with_the_older_contents),
+		IN_PAIR(a_rollback_is_replicated_as_an_import_is),
+		IN_PAIR(without_an_earlier_generation_there_is_nothing_to_return_to),
+		IN_PAIR(a_ca_certificate_is_kept_without_a_key_and_replicated),
+		IN_PAIR(what_the_mates_local_ca_issued_is_known_by_its_marks),
+		IN_PAIR(marks_that_are_none_are_refused),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Where what is imported comes from: files, stdin, or a paste into the terminal that ends with
+ * `quit` as on an ASA.
+ */
+#include "tools/cli/import.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "base/io.h"
+#include "tools/cli/passphrase.h"
+#include "tools/cli/terminal.h"
+
+static int too_large(const struct cli *cli, const char *name)
+{
+	return cli_fail(cli, CLI_FAILED, "%s is larger than 1 MiB: this is no PKCS#12 or PEM file",
+			name);
+}
+
+/* What follows a line with `quit` stays unread: it may be the passphrase. */
+static bool is_quit(const struct buf *text, size_t line)
+{
+	size_t size = text->size;
+
+	while (size > line && isspace(text->data[size - 1]))
+		size--;
+	while (line < size && isspace(text->data[line]))
+		line++;
+	return size - line == 4 && strncasecmp((const char *)text->data + line, "quit", 4) == 0;
+}
+
+static int read_paste(struct cli *cli, struct buf *text, bool *ret_is_whole)
+{
+	size_t line = 0;
+
+	for (;;) {
+		uint8_t byte;
+		ssize_t n = read(cli->input, &byte, 1);
+		int error = 0;
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			error = -errno;
+		else if (n == 1)
+			error = text->size == INPUT_FILE_MAX ? ERR_TOO_LARGE
+							     : buf_append(text, &byte, 1);
+		if (error == ERR_TOO_LARGE)
+			return too_large(cli, "stdin");
+		if (error)
+			return cli_fail(cli, CLI_FAILED, "cannot read stdin: %s", err_text(error));
+		if (n == 1 && byte != '\n')
+			continue;
+		*ret_is_whole = n == 0 && !is_quit(text, line);
+		if (is_quit(text, line)) {
+			text->size = line;
+			return CLI_OK;
+		}
+		if (n == 0)
+			return CLI_OK;
+		line = text->size;
+	}
+}
+
+static int read_path(struct cli *cli, const char *path, struct buf *content)
+{
+	bool is_stdin = strcmp(path, "-") == 0;
+	int error = is_stdin ? io_read_all(cli->input, INPUT_FILE_MAX, content)
+			     : io_read_file(path, INPUT_FILE_MAX, content);
+
+	if (error == ERR_TOO_LARGE)
+		return too_large(cli, is_stdin ? "stdin" : path);
+	if (error)
+		return cli_fail(cli, CLI_FAILED, "cannot read %s: %s", is_stdin ? "stdin" : path,
+				err_text(error));
+	return CLI_OK;
+}
+
+static bool contains(const struct buf *content, const char *words)
+{
+	return memmem(content->data, content->size, words, strlen(words)) != NULL;
+}
+
+/* PEM says so where a key is encrypted; anything else is. */
+static bool is_encrypted(const struct buf *content)
+{
+	bool is_pem = contains(content, "-----BEGIN ") && !contains(content, "-----BEGIN PKCS");
+
+	return !is_pem || contains(content, "ENCRYPTED");
+}
+
+static int add_key(struct cli *cli, const char *path, struct buf *content)
+{
+	_cleanup_(buf_wipe) struct buf key = {0};
+	int code = read_path(cli, path, &key);
+
+	if (code)
+		return code;
+	if (!contains(&key, "-----BEGIN ") || !contains(content, "-----BEGIN "))
+		return cli_fail(cli, CLI_USAGE,
+				"--key is for a PEM key beside PEM certificates; in PKCS#12 the "
+				"key is inside");
+	if (buf_append(content, "\n", 1) < 0 || buf_append(content, key.data, key.size) < 0)
+		return cli_fail(cli, CLI_FAILED, "out of memory");
+	return CLI_OK;
+}
+
+int import_input_open(struct cli *cli, const struct import_source *source,
+		      struct import_input *ret_input)
+{
+	_cleanup_(buf_wipe) struct buf content = {0};
+	bool is_whole = true;
+	int code, error;
+
+	if (!source->file && isatty(cli->input)) {
+		screen_print(&cli->screen,
+			     "Enter the base 64 encoded %s.\n"
+			     "End with the word \"quit\" on a line by itself:\n",
+			     source->what);
+		(void)fflush(cli->screen.out);
+	}
+	code = source->file ? read_path(cli, source->file, &content)
+			    : read_paste(cli, &content, &is_whole);
+	if (code)
+		return code;
+	if (content.size == 0)
+		return cli_fail(cli, CLI_FAILED, "%s is empty",
+				source->file && strcmp(source->file, "-") != 0 ? source->file
+									       : "stdin");
+	if (source->key)
+		code = add_key(cli, source->key, &content);
+	if (code)
+		return code;
+	error = memory_file_new(content.data, content.size, &ret_input->fd);
+	if (error)
+		return cli_fail(cli, CLI_FAILED, "cannot pass the file: %s", err_text(error));
+	ret_input->is_encrypted = is_encrypted(&content);
+	ret_input->is_input_taken =
+		source->file ? strcmp(source->file, "-") == 0 : is_whole || isatty(cli->input);
+	return CLI_OK;
+}
