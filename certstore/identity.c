@@ -324,6 +324,34 @@ static int describe_serial_and_dates(gnutls_x509_crt_t certificate,
 	return copy_bytes(&public->serial, serial, size);
 }
 
+/* Extensions that are not there allow everything. */
+static uint32_t usage_faults(gnutls_x509_crt_t certificate)
+{
+	uint32_t faults = IDENTITY_NO_SERVER_AUTH;
+	unsigned usage = 0;
+	char oid[128];
+
+	for (unsigned i = 0;; i++) {
+		size_t size = sizeof(oid);
+		int r = gnutls_x509_crt_get_key_purpose_oid(certificate, i, oid, &size, NULL);
+
+		if (r == GNUTLS_E_SHORT_MEMORY_BUFFER)
+			continue;
+		if (r < 0) {
+			faults = i == 0 ? 0 : faults;
+			break;
+		}
+		if (strcmp(oid, GNUTLS_KP_TLS_WWW_SERVER) == 0 || strcmp(oid, GNUTLS_KP_ANY) == 0) {
+			faults = 0;
+			break;
+		}
+	}
+	if (gnutls_x509_crt_get_key_usage(certificate, &usage, NULL) == 0 &&
+	    !(usage & GNUTLS_KEY_DIGITAL_SIGNATURE))
+		faults |= IDENTITY_NO_DIGITAL_SIGNATURE;
+	return faults;
+}
+
 static int describe_leaf(gnutls_x509_crt_t certificate, Asafo__Record__TrustpointPublic *public)
 {
 	gnutls_datum_t dn = {0};
@@ -339,6 +367,7 @@ static int describe_leaf(gnutls_x509_crt_t certificate, Asafo__Record__Trustpoin
 		r = describe_serial_and_dates(certificate, public);
 	if (r == 0)
 		r = describe_key_type(certificate, &public->key_type);
+	public->usage_faults = usage_faults(certificate);
 	return r < 0 ? r : describe_names(certificate, public);
 }
 

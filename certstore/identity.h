@@ -17,6 +17,9 @@
 #define IDENTITY_RECORD_MAX (126u * 1024)
 #define IDENTITY_WARNINGS_MAX 8
 #define TRUSTPOINT_NAME_MAX 63
+/* TrustpointPublic's usage_faults: what clients refuse of a server. */
+#define IDENTITY_NO_SERVER_AUTH 1u
+#define IDENTITY_NO_DIGITAL_SIGNATURE 2u
 
 /* A key and its certificate chain, outside the store: what an import reads and an export writes. */
 struct identity {

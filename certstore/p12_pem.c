@@ -47,9 +47,12 @@ static bool is_label(const struct block *block, const char *label)
 bool p12_is_pem(const uint8_t *data, size_t size)
 {
 	static const char begin[] = "-----BEGIN ", container[] = "PKCS", end[] = "-----";
-	const uint8_t *found = memmem(data, size, begin, sizeof(begin) - 1), *line_end;
+	const uint8_t *found, *line_end;
 	size_t left;
 
+	if (size == 0)
+		return false;
+	found = memmem(data, size, begin, sizeof(begin) - 1);
 	/* DER holds anything, a PEM text among it. */
 	if (!found || data[0] == DER_SEQUENCE)
 		return false;

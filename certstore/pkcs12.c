@@ -193,17 +193,19 @@ static void warn_of_strangers(struct identity *identity, const struct chain *cha
 		     chain->n_strangers, name);
 }
 
-static void warn_of_leaf(struct identity *identity, X509 *leaf)
+static void warn_of_leaf(struct identity *identity)
 {
-	uint32_t usage = X509_get_extended_key_usage(leaf);
+	uint32_t faults = identity->public_part->usage_faults;
 
 	if (identity->public_part->n_names == 0)
 		warn(identity, "the certificate names no host (no subjectAltName): clients will "
 			       "refuse it by name");
-	if (usage != UINT32_MAX && !(usage & (XKU_SSL_SERVER | XKU_ANYEKU)))
+	if (faults & IDENTITY_NO_DIGITAL_SIGNATURE)
+		warn(identity, "the certificate's key usage leaves out digitalSignature: clients "
+			       "will refuse it");
+	if (faults & IDENTITY_NO_SERVER_AUTH)
 		warn(identity, "the certificate's extended key usage leaves out serverAuth: "
 			       "clients will refuse it");
-	ERR_clear_error();
 }
 
 static void warn_of_choice(struct identity *identity, const struct p12_choice *choice,
@@ -313,7 +315,7 @@ static int import_contents(const struct p12_contents *contents,
 		r = fill(&choice, &chain, policy, identity, why);
 	if (r < 0)
 		return r;
-	warn_of_leaf(identity, choice.leaf);
+	warn_of_leaf(identity);
 	warn_of_issuers(identity, &chain, policy->now);
 	warn_of_strangers(identity, &chain);
 	warn_of_choice(identity, &choice, contents->n_ignored);

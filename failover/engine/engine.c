@@ -316,6 +316,7 @@ void engine_free(struct engine *engine)
 	engine_rekey_done(engine);
 	methods_free(engine->methods);
 	history_keep_done(&engine->history_keep);
+	usewatch_done(&engine->usewatch);
 	engine_health_free(engine->health);
 	control_server_free(engine->rooms.control);
 	if (engine->rooms.control_fd >= 0)

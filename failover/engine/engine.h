@@ -17,6 +17,7 @@
 #include "failover/engine/history.h"
 #include "failover/engine/rekey.h"
 #include "failover/engine/traffic.h"
+#include "failover/engine/usecheck.h"
 #include "failover/link.h"
 #include "failover/linkmon.h"
 #include "failover/path.h"
@@ -181,6 +182,7 @@ struct engine {
 	struct engine_rekey rekey;
 	struct clockwatch clockwatch;
 	struct certwatch certwatch;
+	struct usewatch usewatch;
 	struct traffic traffic;
 	sd_event_source *timer;
 	struct monotime alive_at;		  /* the loop was seen turning */

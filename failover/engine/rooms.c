@@ -67,6 +67,7 @@ void engine_store_moved(struct engine *engine, const Asafo__Record__Position *po
 	engine->store.position = taken;
 	if (is_changed) {
 		proof_kick(engine->proof);
+		usewatch_kick(engine);
 		engine_fronts_role(engine);
 		engine_feed(engine, (struct fo_event){.type = FO_EVENT_POSITION,
 						      .position = engine_position_brief(&taken)});
@@ -349,6 +350,7 @@ void engine_keeper_attach(struct engine *engine, int fd)
 	}
 	engine_store_refresh(engine);
 	engine_keys_settle(engine);
+	usewatch_kick(engine);
 }
 
 /* ---- fronts ---- */

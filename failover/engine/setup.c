@@ -336,6 +336,7 @@ void engine_apply_config(struct engine *engine, struct config *config)
 	engine_breathe(engine);
 	note_lines(engine);
 	engine_breathe(engine);
+	usewatch_kick(engine);
 	engine_try_start(engine);
 	replication_compare_versions(engine->replication);
 	proof_kick(engine->proof);

@@ -16,6 +16,7 @@
 struct binding_call {
 	struct waiting *waiting;
 	struct json_object *warnings;
+	struct buf certificate; /* record.TrustpointPublic; empty: there is none */
 	char line[CONFIG_NAME_MAX * 2 + CONFIG_DOMAIN_MAX + 64];
 	char trustpoint[CONFIG_NAME_MAX];
 };
@@ -38,6 +39,7 @@ static int binding_line(struct json_object *parameters, const char *prefix, char
 static void binding_call_free(struct binding_call *binding)
 {
 	json_object_put(binding->warnings);
+	buf_done(&binding->certificate);
 	free(binding);
 }
 
@@ -63,6 +65,11 @@ static void apply(struct binding_call *binding)
 	}
 	log_line(LOG_INFO, "%.*s by %s", (int)strlen(binding->line) - 1, binding->line,
 		 control_call_peer(waiting->call));
+	if (binding->certificate.size > 0)
+		json_add_use(waiting->engine,
+			     &(ProtobufCBinaryData){binding->certificate.size,
+						    binding->certificate.data},
+			     binding->warnings);
 	(void)json_object_object_add(waiting->result, "warnings", TAKE_PTR(binding->warnings));
 	waiting_reply(waiting);
 	binding_call_free(binding);
@@ -77,8 +84,10 @@ static bool judge(struct binding_call *binding, const ProtobufCBinaryData *packe
 	char text[200];
 
 	asafo__record__trustpoint_public__free_unpacked(part, NULL);
-	if (!is_ca)
+	if (!is_ca) {
+		(void)buf_append(&binding->certificate, packed->data, packed->len);
 		return true;
+	}
 	(void)snprintf(text, sizeof(text),
 		       "trustpoint %s holds a CA's certificate and no key: import the certificate "
 		       "with its key under another name, and bind that",

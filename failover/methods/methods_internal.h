@@ -58,6 +58,9 @@ struct json_object *json_links(const struct engine *engine);
 /* The failover key and how far a rekey is (methods_rekey.c). */
 struct json_object *json_failover_key(const struct engine *engine);
 struct json_object *json_position(const struct engine_position *position);
+/* Adds what is wrong with a bound record.TrustpointPublic, in sentences. */
+void json_add_use(const struct engine *engine, const ProtobufCBinaryData *public_part,
+		  struct json_object *array);
 /* A record.TrustpointPublic as JSON; NULL if the bytes are not one. */
 struct json_object *json_trustpoint(const struct engine *engine,
 				    const ProtobufCBinaryData *public_part, bool is_replicated);

@@ -131,6 +131,14 @@ static void add_clock_warning(struct waiting *waiting, const ProtobufCBinaryData
 		(void)json_object_array_add(warnings, json_object_new_string(why.text));
 }
 
+static void add_use_warnings(struct waiting *waiting, const ProtobufCBinaryData *public_part)
+{
+	struct json_object *warnings;
+
+	if (json_object_object_get_ex(waiting->result, "warnings", &warnings))
+		json_add_use(waiting->engine, public_part, warnings);
+}
+
 static void on_import(int code, const ProtobufCMessage *body, bool has_more, void *userdata)
 {
 	struct waiting *waiting = userdata;
@@ -149,6 +157,7 @@ static void on_import(int code, const ProtobufCMessage *body, bool has_more, voi
 	json_add_flag(waiting->result, "unchanged", reply->unchanged);
 	add_warnings(waiting->result, reply->warnings, reply->n_warnings);
 	add_clock_warning(waiting, &reply->public_part);
+	add_use_warnings(waiting, &reply->public_part);
 	(void)json_object_object_add(waiting->result, "position", json_position(&position));
 	if (trustpoint && json_object_object_get_ex(trustpoint, "kept_home", &kept_home) &&
 	    json_object_get_string_len(kept_home) > 0) {

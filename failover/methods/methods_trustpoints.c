@@ -122,6 +122,21 @@ struct json_object *json_trustpoint(const struct engine *engine,
 	return object;
 }
 
+void json_add_use(const struct engine *engine, const ProtobufCBinaryData *public_part,
+		  struct json_object *array)
+{
+	Asafo__Record__TrustpointPublic *trustpoint =
+		asafo__record__trustpoint_public__unpack(NULL, public_part->len, public_part->data);
+	struct usecheck_findings findings = {.n = 0};
+
+	if (trustpoint)
+		usecheck_judge(engine->config, trustpoint, &findings);
+	for (size_t i = 0; i < findings.n; i++)
+		(void)json_object_array_add(array,
+					    json_object_new_string(findings.sentences[i].text));
+	asafo__record__trustpoint_public__free_unpacked(trustpoint, NULL);
+}
+
 /* ENTRY goes into the page, or away: another name, an earlier page, or a later one. */
 static void take_entry(struct waiting *waiting, struct json_object *array,
 		       struct json_object *entry)

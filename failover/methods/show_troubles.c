@@ -209,5 +209,7 @@ struct json_object *json_troubles(const struct engine *engine)
 		add_sentence(array, why.text);
 	for (size_t i = 0; certwatch_trouble(engine, i, &why); i++)
 		add_sentence(array, why.text);
+	for (size_t i = 0; i < engine->usewatch.known.n; i++)
+		add_sentence(array, engine->usewatch.known.sentences[i].text);
 	return array;
 }

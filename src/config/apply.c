@@ -61,6 +61,8 @@ static apply_fn handler_find(enum command_id id)
 	if (!handler)
 		handler = apply_secondary_handler(id);
 	if (!handler)
+		handler = apply_fqdn_handler(id);
+	if (!handler)
 		handler = apply_role_handler(id);
 	return handler ? handler : leave_mode;
 }

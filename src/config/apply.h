@@ -24,6 +24,7 @@ apply_fn apply_interface_handler(enum command_id id);
 apply_fn apply_service_handler(enum command_id id);
 apply_fn apply_track_handler(enum command_id id);
 apply_fn apply_secondary_handler(enum command_id id);
+apply_fn apply_fqdn_handler(enum command_id id);
 apply_fn apply_role_handler(enum command_id id);
 
 /* The value's text; "" where the line has none. */
@@ -37,6 +38,8 @@ int apply_refuse(struct apply *apply, int code, const struct value *value, const
 /* Errors: ERR_SYNTAX where an interface cannot have ADDRESS, which VALUE brought. */
 int apply_check_usable(struct apply *apply, const struct value *value,
 		       const struct config_address *address);
+/* Forgets the names of DEVICE. */
+void apply_fqdns_forget(struct config *config, const char *device);
 /* Forgets the secondary addresses of DEVICE; family 0: of both families. */
 void apply_secondaries_forget(struct config *config, const char *device, uint8_t family);
 

@@ -20,6 +20,7 @@ static int remove_interface(struct apply *apply, const struct value *device, siz
 	if (config->interfaces[index].name[0])
 		reference_remove(config, config->interfaces[index].name);
 	apply_secondaries_forget(config, config->interfaces[index].device, 0);
+	apply_fqdns_forget(config, config->interfaces[index].device);
 	config->n_interfaces--;
 	memmove(&config->interfaces[index], &config->interfaces[index + 1],
 		(config->n_interfaces - index) * sizeof(config->interfaces[0]));

@@ -81,6 +81,9 @@ static const struct command_row table[] = {
 	       "and no more than ten for each ms of the holdtime"),
 	CONFIG(INTERFACE, REPLICATED, SECONDARY, "[no] ipv6 address <address:ipv6prefix> secondary",
 	       "Have one more IPv6 address, which the active unit holds"),
+	CONFIG(INTERFACE, REPLICATED, FQDN, "[no] fqdn <active:fqdn> [standby <standby:fqdn>]",
+	       "Say by which name clients know the active unit's address, and by which the "
+	       "standby's: what is bound there is checked to have them"),
 	CONFIG(INTERFACE, REPLICATED, SHUTDOWN, "[no] shutdown", "Leave the interface unused"),
 	CONFIG(INTERFACE, REPLICATED, MODE_EXIT, "exit", "Leave the interface's lines"),
 

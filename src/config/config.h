@@ -23,6 +23,7 @@
 #define CONFIG_TRUSTPOINTS_MAX 256 /* ones with lines of their own; the store holds any number */
 #define CONFIG_BINDINGS_MAX 256
 #define CONFIG_TRACKS_MAX 64
+#define CONFIG_FQDNS_MAX 64
 #define CONFIG_SECONDARIES_MAX 1000
 #define CONFIG_ROUTES_MAX 256
 #define CONFIG_DOMAIN_MAX 254
@@ -46,6 +47,13 @@ struct config_interface {
 struct config_secondary {
 	char device[IFNAMSIZ]; /* of an interface */
 	struct config_address address;
+};
+
+/* `fqdn NAME [standby NAME]`: by what clients know the interface's active and standby addresses. */
+struct config_fqdn {
+	char device[IFNAMSIZ];
+	char active[CONFIG_DOMAIN_MAX];
+	char standby[CONFIG_DOMAIN_MAX]; /* empty: none */
 };
 
 /* A link to the mate: its device carries nothing else, and its addresses never move. */
@@ -142,6 +150,8 @@ struct config {
 	size_t n_interfaces;
 	struct config_secondary secondaries[CONFIG_SECONDARIES_MAX]; /* in the order of the lines */
 	size_t n_secondaries;
+	struct config_fqdn fqdns[CONFIG_FQDNS_MAX]; /* in the order of the lines */
+	size_t n_fqdns;
 	struct config_route routes[CONFIG_ROUTES_MAX];
 	size_t n_routes;
 	struct config_track tracks[CONFIG_TRACKS_MAX]; /* by number */

@@ -47,6 +47,10 @@ static void take_tables(struct config *config, const struct config *from)
 	for (size_t i = 0; i < from->n_secondaries; i++)
 		if (find_device(config, from->secondaries[i].device))
 			config->secondaries[config->n_secondaries++] = from->secondaries[i];
+	config->n_fqdns = 0;
+	for (size_t i = 0; i < from->n_fqdns; i++)
+		if (find_device(config, from->fqdns[i].device))
+			config->fqdns[config->n_fqdns++] = from->fqdns[i];
 	config->n_routes = 0;
 	for (size_t i = 0; i < from->n_routes; i++)
 		if (has_interface(config, from->routes[i].interface))

@@ -68,6 +68,20 @@ static void put_secondaries(struct renderer *renderer, const struct config *conf
 	}
 }
 
+static void put_fqdns(struct renderer *renderer, const struct config *config, const char *device)
+{
+	for (size_t i = 0; i < config->n_fqdns; i++) {
+		const struct config_fqdn *fqdn = &config->fqdns[i];
+
+		if (strcmp(fqdn->device, device) != 0)
+			continue;
+		PUT(renderer, " fqdn %s", fqdn->active);
+		if (fqdn->standby[0])
+			PUT(renderer, " standby %s", fqdn->standby);
+		PUT(renderer, "\n");
+	}
+}
+
 static void put_interface(struct renderer *renderer, const struct config *config,
 			  const struct config_interface *interface)
 {
@@ -87,6 +101,7 @@ static void put_interface(struct renderer *renderer, const struct config *config
 		put_addresses6(renderer, &interface->active6, &interface->standby6);
 	}
 	put_secondaries(renderer, config, interface->device);
+	put_fqdns(renderer, config, interface->device);
 	PUT(renderer, "!\n");
 }
 

@@ -79,6 +79,7 @@ static const struct command_row version1[] = {
 #define NEWER                                                                                      \
 	"interface eth0\n ip address 198.51.100.30 255.255.255.0 secondary\n"                      \
 	" ipv6 address 2001:db8::30/64 secondary\n"                                                \
+	" fqdn vpn.example.net standby gw2.example.net\n"                                          \
 	"failover polltime interface msec 100 holdtime msec 500\n"                                 \
 	"failover interface-policy 50%\n"                                                          \
 	"crypto ca alerts expiration begin 30 repeat 2\n"                                          \
@@ -241,6 +242,7 @@ static void what_is_kept_back_is_named_line_by_line(void **state)
 	assert_string_equal(buf_text(&lines),
 			    "interface eth0: ip address 198.51.100.30 255.255.255.0 secondary\n"
 			    "interface eth0: ipv6 address 2001:db8::30/64 secondary\n"
+			    "interface eth0: fqdn vpn.example.net standby gw2.example.net\n"
 			    "failover polltime interface msec 100 holdtime msec 500\n"
 			    "failover interface-policy 50%\n"
 			    "failover preempt delay 30\n"

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include <stddef.h>
+#include <systemd/sd-event.h>
+
+#include "base/why.h"
+#include "certstore/record.pb-c.h"
+#include "config/config.h"
+
+/*
+ * What is bound, held against what it is bound for: the names by which clients come, what the key
+ * may be used for, the chain. A pure function judges one certificate; the
+ * watch asks the keeper for each that is bound, when the configuration or the store changed.
+ */
+#define USECHECK_SENTENCES_MAX 16
+
+struct usecheck_findings {
+	struct why sentences[USECHECK_SENTENCES_MAX];
+	size_t n;
+};
+
+/* Which binding serves NAME on INTERFACE (a nameif); NULL: none, the self-signed fallback does. The
+ * front's own rule. */
+const struct config_binding *usecheck_binding(const struct config *config, const char *interface,
+					      const char *name);
+/* Does one of the certificate's names cover NAME (RFC 6125: a wildcard is one whole label)? */
+bool usecheck_covers(const Asafo__Record__TrustpointPublic *part, const char *name);
+/* Adds what is wrong with PART, bound by CONFIG; how long it is still valid is certwatch's. */
+void usecheck_judge(const struct config *config, const Asafo__Record__TrustpointPublic *part,
+		    struct usecheck_findings *findings);
+
+/* ---- usewatch.c ---- */
+struct engine;
+
+struct usewatch {
+	sd_event_source *timer;
+	struct usecheck_findings known, found;
+	size_t i_binding; /* that is being asked for */
+	bool is_asking, is_dirty;
+};
+
+/* Something changed: it looks again, soon. */
+void usewatch_kick(struct engine *engine);
+void usewatch_done(struct usewatch *watch);
