@@ -122,7 +122,9 @@ static void print_texts(const struct screen *screen, struct json_object *trustpo
 	if (identity_fingerprint(view_text(trustpoint, "fingerprint"), &fingerprint) == 0 &&
 	    (text = buf_text(&fingerprint)))
 		field(screen, SCREEN_PLAIN, "SHA-256:", text);
-	field(screen, SCREEN_PLAIN, "Key:", view_text(trustpoint, "key_type"));
+	field(screen, SCREEN_PLAIN, "Key:",
+	      view_flag(trustpoint, "ca") ? "none: a CA's certificate alone"
+					  : view_text(trustpoint, "key_type"));
 	if (identity_join(trustpoint, "chain", " <- ", &chain) == 0 && (text = buf_text(&chain)))
 		field(screen, SCREEN_PLAIN, "Chain:", text);
 	if (view_number(trustpoint, "chain_length", 0) > 0 && chain.size == 0)
