@@ -17,7 +17,14 @@ struct keeper_import {
 	char name[TRUSTPOINT_NAME_MAX + 1];
 	uint64_t term;
 	bool replace, dry_run, non_exportable;
+	char keep_home[160]; /* not empty: it stays on this unit, and why */
 };
+
+/* Into which family it goes. */
+static bool stays_home(const struct keeper_import *import, const struct identity *identity)
+{
+	return identity->is_local_ca || import->keep_home[0];
+}
 
 static void import_unlink(struct keeper_import *import)
 {
@@ -76,7 +83,7 @@ static int fill_public(const struct keeper_import *import, const struct identity
 				    : identity->is_local_ca
 					    ? "issued by this unit's local CA: it stays on this "
 					      "unit and is never replicated"
-					    : "");
+					    : import->keep_home);
 	return r;
 }
 
@@ -85,14 +92,14 @@ static int check_existing(const struct keeper_import *import, const struct ident
 {
 	if (!old->public_part)
 		return 0;
-	if (old->is_unit != identity->is_local_ca)
+	if (old->is_unit != stays_home(import, identity))
 		return why_set(why, ERR_EXISTS,
 			       "the name %s belongs to a trustpoint that %s: remove that one "
-			       "first, or choose another "
-			       "name",
+			       "first (asafo remove %s), or choose another name",
 			       import->name,
-			       old->is_unit ? "stays on this unit because a local CA issued it"
-					    : "is replicated");
+			       old->is_unit ? "stays on this unit (asafo why says the rule)"
+					    : "is shared with the standby, and would be lost there",
+			       import->name);
 	if (old->public_part->is_ca != identity->public_part->is_ca)
 		return why_set(why, ERR_EXISTS,
 			       old->public_part->is_ca
@@ -114,7 +121,7 @@ static int seal_and_store(struct keeper_import *import, const struct identity *i
 			  const struct keeper_item *old, struct why *why)
 {
 	_cleanup_(buf_done) struct buf record = {0};
-	bool is_unit = identity->is_local_ca;
+	bool is_unit = stays_home(import, identity);
 	int r = keyring_seal(import->keeper->ring, is_unit ? KEYRING_UNIT : KEYRING_PAIR,
 			     identity->public_part, &identity->key, &record);
 
@@ -271,6 +278,7 @@ static int start(struct keeper *keeper, const struct keeper_ticket *ticket,
 		.non_exportable = request->non_exportable,
 	};
 	memcpy(import->name, request->name, strlen(request->name) + 1);
+	(void)snprintf(import->keep_home, sizeof(import->keep_home), "%s", request->keep_home);
 	r = parser_import(keeper->parser, file_fd, passphrase_fd, &policy, on_parsed, import);
 	if (r < 0) {
 		free(import);

@@ -528,6 +528,14 @@ static void fill_listens(struct front_message *front, const struct config *confi
 	}
 }
 
+/* Each unit has its own, or has none. */
+static bool is_of_unit(const struct config *config, const char *trustpoint)
+{
+	const struct config_trustpoint *lines = config_trustpoint_find(config, trustpoint);
+
+	return lines && lines->is_of_unit;
+}
+
 void engine_fronts_configure(struct engine *engine)
 {
 	const struct config *config = engine->config;
@@ -549,6 +557,7 @@ void engine_fronts_configure(struct engine *engine)
 		binding->trustpoint = (char *)(uintptr_t)config->bindings[i].trustpoint;
 		binding->interface = (char *)(uintptr_t)config->bindings[i].interface;
 		binding->domain = (char *)(uintptr_t)config->bindings[i].domain;
+		binding->is_optional = is_of_unit(config, config->bindings[i].trustpoint);
 		front->binding_pointers[front->message.n_bindings++] = binding;
 	}
 	to_fronts(engine, IPC_FRONT_CONFIG, &front->message.base);

@@ -234,18 +234,39 @@ void method_orphans_drop(struct control_call *call, struct json_object *paramete
 	(void)forward(waiting, IPC_ORPHAN_DROP, &message.base, 0, on_dropped);
 }
 
+static bool is_of_unit(const struct engine *engine, const char *name)
+{
+	const struct config_trustpoint *lines = config_trustpoint_find(engine->config, name);
+
+	return lines && lines->is_of_unit;
+}
+
+/* Why what is imported under NAME stays on this unit; "": it is shared. */
+static const char *keep_home(const struct engine *engine, const char *name)
+{
+	const struct config_trustpoint *lines = config_trustpoint_find(engine->config, name);
+
+	if (lines && lines->is_of_unit)
+		return "scope unit: each unit has its own under this name, and it is never "
+		       "replicated";
+	return lines && lines->is_home ? "redundancy no: it stays on the unit that imported it"
+				       : "";
+}
+
 void method_import(struct control_call *call, struct json_object *parameters, void *userdata)
 {
 	struct engine *engine = userdata;
 	Asafo__Ipc__Import message = ASAFO__IPC__IMPORT__INIT;
 	struct waiting *waiting;
 
-	if (!require_active(engine, call))
+	message.name = (char *)(uintptr_t)parameter_text(parameters, "name");
+	message.keep_home = (char *)(uintptr_t)keep_home(engine, message.name);
+	/* What each unit has of its own is imported on each of them. */
+	if (!is_of_unit(engine, message.name) && !require_active(engine, call))
 		return;
 	waiting = waiting_new(engine, call);
 	if (!waiting)
 		return;
-	message.name = (char *)(uintptr_t)parameter_text(parameters, "name");
 	message.replace = parameter_flag(parameters, "replace");
 	message.dry_run = parameter_flag(parameters, "dry_run");
 	message.allow_no_mac = parameter_flag(parameters, "allow_no_mac");
@@ -370,6 +391,12 @@ static void on_removed(int code, const ProtobufCMessage *body, bool has_more, vo
 		return;
 	log_line(LOG_INFO, "trustpoint %s removed by %s", waiting->name,
 		 control_call_peer(waiting->call));
+	if (is_of_unit(waiting->engine, waiting->name)) {
+		describe_replication(waiting, "kept-home",
+				     "scope unit: the other unit's own is not touched");
+		waiting_reply(waiting);
+		return;
+	}
 	engine_mate_lacks(waiting->engine, waiting->name);
 	/* Only with --force are there any left. */
 	r = unbind_all(waiting->engine, waiting->name, &why);
@@ -387,7 +414,8 @@ void method_remove(struct control_call *call, struct json_object *parameters, vo
 	struct waiting *waiting;
 	struct why why = {0};
 
-	if (!require_active(engine, call))
+	if (!is_of_unit(engine, parameter_text(parameters, "name")) &&
+	    !require_active(engine, call))
 		return;
 	message.name = (char *)(uintptr_t)parameter_text(parameters, "name");
 	message.term = engine->fsm.term;

@@ -90,7 +90,8 @@ static void sweep_end(struct proof *proof)
 	proof->is_sweeping = false;
 	proof->running.ended_at = (int64_t)time(NULL);
 	proof->last = proof->running;
-	if (took_ms * SWEEP_REST > rest_ms && took_ms > SWEEP_CHANGED_MS)
+	/* One page is no work, however long the mate took to answer. */
+	if (proof->last.total > PAGE_NAMES && took_ms * SWEEP_REST > rest_ms)
 		rest_ms = took_ms * SWEEP_REST;
 	proof->sweep_at = monotime_add_ms(now, rest_ms);
 	proof_forget(proof, names);

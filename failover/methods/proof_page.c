@@ -123,7 +123,10 @@ static struct json_object *mate_verdicts(const struct engine *engine, struct jso
 					     proof_verdict("none", 0, "it is not there"));
 		return object;
 	}
-	usable = proof_judge_served(engine, places, name, parameter_text(entry, "fingerprint"));
+	usable = proof_judge_served(engine, places, name,
+				    parameter_text(there, "digest")[0]
+					    ? parameter_text(there, "fingerprint")
+					    : parameter_text(entry, "fingerprint"));
 	shift_verdict(usable, by);
 	(void)json_object_object_add(object, "served", usable);
 	return object;

@@ -206,8 +206,8 @@ static void add_unbound_place(const struct engine *engine, const char *unit, con
 	struct why bindings, why;
 
 	/* Nothing was imported yet: it is no surprise to anybody. */
-	if (engine->config->n_bindings == 0 && !suggested &&
-	    engine->store.trustpoints + engine->store.unit_trustpoints == 0)
+	if (engine->config->n_bindings == 0 && !suggested && !engine->store.position.has_data &&
+	    engine->store.unit_trustpoints == 0)
 		return;
 	describe_bindings(engine, &bindings);
 	(void)why_set(&why, 0,

@@ -32,8 +32,10 @@ void proof_add_verdicts(const struct engine *engine, struct json_object *trustpo
 	(void)json_object_object_add(mate, "usable", kept_verdict(entry, PROOF_MATE_USABLE));
 	(void)json_object_object_add(
 		mate, "served",
-		has_mate ? proof_judge_served(engine, proof->mate_places, name, fingerprint)
-			 : proof_verdict("unknown", 0, "not proven yet"));
+		entry && entry->state[PROOF_MATE_PRESENT] == PROOF_STATE_NONE
+			? proof_verdict("none", 0, "it stays on this unit")
+		: has_mate ? proof_judge_served(engine, proof->mate_places, name, fingerprint)
+			   : proof_verdict("unknown", 0, "not proven yet"));
 	(void)json_object_object_add(trustpoint, "this", here);
 	(void)json_object_object_add(trustpoint, "mate", mate);
 	json_object_put(places);

@@ -102,12 +102,27 @@ static void why_absent(const struct question *question)
 	}
 }
 
+/* A line decided it when it was imported, and may have been changed since. */
+static void why_home(const struct question *question, const char *kept_home)
+{
+	const struct config_trustpoint *lines =
+		config_trustpoint_find(question->engine->config, question->name);
+	bool is_so = lines && (lines->is_home || lines->is_of_unit);
+
+	add_rule(question, "replication", "home", kept_home,
+		 is_so ? "to share it: asafo configure \"crypto ca trustpoint NAME\" \"redundancy "
+			 "yes\" \"scope pair\", then remove and import it"
+		       : "to share it: asafo remove it, and import it again on the active unit");
+}
+
 static void why_replicated(const struct question *question)
 {
 	const struct config_failover *failover = &question->engine->config->failover;
 	const char *kept_home = parameter_text(question->entry, "kept_home");
 	struct json_object *present = verdict(question, "mate", "present");
 	const char *why = parameter_text(present, "why");
+	const struct config_trustpoint *lines =
+		config_trustpoint_find(question->engine->config, question->name);
 
 	if (strcmp(parameter_text(question->entry, "origin"), "local-ca") == 0)
 		add_rule(question, "replication", "local-ca",
@@ -115,7 +130,14 @@ static void why_replicated(const struct question *question)
 			 "nothing changes that: take a certificate of another CA for what both "
 			 "units serve");
 	else if (!parameter_flag(question->entry, "replicated"))
-		add_rule(question, "replication", "home", kept_home, "");
+		why_home(question, kept_home);
+	else if (lines && (lines->is_home || lines->is_of_unit))
+		add_rule(
+			question, "replication", "shared-before",
+			"it is shared by the pair all the same: it was imported before its line "
+			"scope unit or redundancy no, and a line alone takes nothing from the mate",
+			"asafo remove NAME takes it from both units; then import it where it is to "
+			"stay");
 	else if (!failover->is_enabled)
 		add_rule(question, "replication", "failover-off",
 			 "failover is off: there is no other unit to replicate to",

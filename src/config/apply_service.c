@@ -51,12 +51,31 @@ static int set_trustpoint(struct apply *apply, const struct grammar_match *match
 
 static int set_scope(struct apply *apply, const struct grammar_match *match)
 {
-	/* Taken and not obeyed, it would let a certificate cross that was to stay. */
-	if (!match->is_negated && strcmp(apply_text(match, "scope"), "unit") == 0)
-		return apply_refuse(apply, ERR_UNSUPPORTED, grammar_match_value(match, "scope"),
-				    "only what the local CA issued stays on a unit; an imported "
-				    "trustpoint cannot, in this release");
+	struct config_trustpoint *trustpoint = &apply->config->trustpoints[apply->index];
+
+	trustpoint->is_of_unit =
+		!match->is_negated && strcmp(apply_text(match, "scope"), "unit") == 0;
 	return 0;
+}
+
+/* Without it stays what the word says on IOS, too: at home. */
+static int set_redundancy(struct apply *apply, const struct grammar_match *match)
+{
+	struct config_trustpoint *trustpoint = &apply->config->trustpoints[apply->index];
+
+	trustpoint->is_home =
+		match->is_negated || strcmp(apply_text(match, "redundancy"), "no") == 0;
+	return 0;
+}
+
+const struct config_trustpoint *config_trustpoint_find(const struct config *config,
+						       const char *name)
+{
+	for (size_t i = 0; i < config->n_trustpoints; i++) {
+		if (strcmp(config->trustpoints[i].name, name) == 0)
+			return &config->trustpoints[i];
+	}
+	return NULL;
 }
 
 static int set_binding(struct apply *apply, const struct grammar_match *match)
@@ -152,15 +171,11 @@ static int set_port(struct apply *apply, const struct grammar_match *match)
 apply_fn apply_service_handler(enum command_id id)
 {
 	static const apply_fn handlers[COMMAND__MAX] = {
-		[COMMAND_HOSTNAME] = set_hostname,
-		[COMMAND_TRUSTPOINT] = set_trustpoint,
-		[COMMAND_EXPIRATION_ALERTS] = set_alerts,
-		[COMMAND_SCOPE] = set_scope,
-		[COMMAND_SSL_TRUSTPOINT] = set_binding,
-		[COMMAND_SSL_VERSION] = set_version,
-		[COMMAND_WEBVPN] = set_webvpn,
-		[COMMAND_WEBVPN_ENABLE] = set_enabled,
-		[COMMAND_WEBVPN_PORT] = set_port,
+		[COMMAND_HOSTNAME] = set_hostname,	  [COMMAND_TRUSTPOINT] = set_trustpoint,
+		[COMMAND_EXPIRATION_ALERTS] = set_alerts, [COMMAND_SCOPE] = set_scope,
+		[COMMAND_REDUNDANCY] = set_redundancy,	  [COMMAND_SSL_TRUSTPOINT] = set_binding,
+		[COMMAND_SSL_VERSION] = set_version,	  [COMMAND_WEBVPN] = set_webvpn,
+		[COMMAND_WEBVPN_ENABLE] = set_enabled,	  [COMMAND_WEBVPN_PORT] = set_port,
 	};
 
 	return handlers[id];

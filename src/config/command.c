@@ -206,8 +206,14 @@ static const struct command_row table[] = {
 	CONFIG(CONFIG, REPLICATED, TRUSTPOINT, "no crypto ca trustpoint <name>",
 	       "Forget the trustpoint's lines (asafo remove removes what it holds)"),
 	CONFIG(TRUSTPOINT, REPLICATED, SCOPE, "scope <scope:{unit|pair}>",
-	       "Share the trustpoint with the mate (pair, the default); unit is not supported yet"),
+	       "Share the trustpoint with the mate (pair, the default), or have each unit import "
+	       "one "
+	       "of its own under this name (unit), which is bound on that unit alone"),
 	CONFIG(TRUSTPOINT, REPLICATED, SCOPE, "no scope [<scope:{unit|pair}>]", "Return to pair"),
+	CONFIG(TRUSTPOINT, REPLICATED, REDUNDANCY, "redundancy <redundancy:{yes|no}>",
+	       "Replicate what is imported under this name (yes, the default), or keep it on the "
+	       "unit; what is shared already stays shared until it is removed"),
+	CONFIG(TRUSTPOINT, REPLICATED, REDUNDANCY, "no redundancy", "The same as redundancy no"),
 	CONFIG(TRUSTPOINT, REPLICATED, MODE_EXIT, "exit", "Leave the trustpoint's lines"),
 	CONFIG(CONFIG, REPLICATED, EXPIRATION_ALERTS,
 	       "crypto ca alerts expiration begin <begin:number(1,90)> [repeat "

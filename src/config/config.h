@@ -129,6 +129,8 @@ struct config_track {
 
 struct config_trustpoint {
 	char name[CONFIG_NAME_MAX];
+	bool is_home;	 /* `redundancy no`: what is imported under it stays on the unit */
+	bool is_of_unit; /* `scope unit`: each unit may have its own under it */
 };
 
 struct config_binding {
@@ -261,6 +263,9 @@ const char *config_link_kind(const struct config_link *link);
 /* `failover mac address` of an interface? */
 bool config_mac_is_set(const uint8_t mac[static 6]);
 
+/* The lines of this trustpoint, NULL if it has none. */
+const struct config_trustpoint *config_trustpoint_find(const struct config *config,
+						       const char *name);
 /* The interface with this nameif, NULL if there is none. */
 const struct config_interface *config_interface_find(const struct config *config, const char *name);
 

@@ -70,6 +70,18 @@ static void take_policy(struct config_failover *failover, const struct config_fa
 		failover->interface_policy == 1 ? from->interface_policy_percent : 0;
 }
 
+static void take_trustpoints(struct config *config, const struct config *from)
+{
+	for (size_t i = 0; i < config->n_trustpoints; i++) {
+		struct config_trustpoint *trustpoint = &config->trustpoints[i];
+		const struct config_trustpoint *other =
+			config_trustpoint_find(from, trustpoint->name);
+
+		trustpoint->is_home = other && other->is_home;
+		trustpoint->is_of_unit = other && other->is_of_unit;
+	}
+}
+
 /* What version 2 has and version 1 had not. */
 static void take_newer(struct config *config, const struct config *from)
 {
@@ -81,6 +93,7 @@ static void take_newer(struct config *config, const struct config *from)
 	config->failover.is_config_open = from->failover.is_config_open;
 	config->alert_begin_days = from->alert_begin_days;
 	config->alert_repeat_days = from->alert_repeat_days;
+	take_trustpoints(config, from);
 	take_macs(config, from);
 	take_tables(config, from);
 }

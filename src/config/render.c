@@ -286,10 +286,19 @@ static void put_binding(struct renderer *renderer, const struct config_binding *
 	PUT(renderer, "\n");
 }
 
+static void put_trustpoint(struct renderer *renderer, const struct config_trustpoint *trustpoint)
+{
+	PUT(renderer, "crypto ca trustpoint %s\n", trustpoint->name);
+	if (trustpoint->is_of_unit || renderer->is_all)
+		PUT(renderer, " scope %s\n", trustpoint->is_of_unit ? "unit" : "pair");
+	if (trustpoint->is_home || renderer->is_all)
+		PUT(renderer, " redundancy %s\n", trustpoint->is_home ? "no" : "yes");
+}
+
 static void put_services(struct renderer *renderer, const struct config *config)
 {
 	for (size_t i = 0; i < config->n_trustpoints; i++)
-		PUT(renderer, "crypto ca trustpoint %s\n", config->trustpoints[i].name);
+		put_trustpoint(renderer, &config->trustpoints[i]);
 	if (config->n_trustpoints > 0)
 		PUT(renderer, "!\n");
 	if (renderer->is_all || config->alert_begin_days != 60 || config->alert_repeat_days != 7)

@@ -45,22 +45,32 @@ static enum selection_rule rule_of(const struct snapshot_binding *binding, const
 	return SELECTION_FALLBACK;
 }
 
-const struct snapshot_binding *selection_find(const struct snapshot *snapshot,
-					      const char *interface, const char *server_name,
-					      enum selection_rule *ret_rule)
+const struct snapshot_binding *selection_find_wanted(const struct snapshot *snapshot,
+						     const char *interface, const char *server_name,
+						     selection_wanted_fn is_wanted,
+						     const void *userdata,
+						     enum selection_rule *ret_rule)
 {
 	const struct snapshot_binding *best = NULL;
 	enum selection_rule best_rule = SELECTION_FALLBACK;
 
 	for (size_t i = 0; i < snapshot->n_bindings; i++) {
+		const struct snapshot_binding *binding = &snapshot->bindings[i];
 		enum selection_rule rule =
-			rule_of(&snapshot->bindings[i], interface, server_name ? server_name : "");
+			rule_of(binding, interface, server_name ? server_name : "");
 
-		if (rule < best_rule) {
+		if (rule < best_rule && (!is_wanted || is_wanted(binding, userdata))) {
 			best_rule = rule;
-			best = &snapshot->bindings[i];
+			best = binding;
 		}
 	}
 	*ret_rule = best_rule;
 	return best;
+}
+
+const struct snapshot_binding *selection_find(const struct snapshot *snapshot,
+					      const char *interface, const char *server_name,
+					      enum selection_rule *ret_rule)
+{
+	return selection_find_wanted(snapshot, interface, server_name, NULL, NULL, ret_rule);
 }

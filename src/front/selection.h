@@ -21,6 +21,13 @@ enum selection_rule {
 const struct snapshot_binding *selection_find(const struct snapshot *snapshot,
 					      const char *interface, const char *server_name,
 					      enum selection_rule *ret_rule);
+/* The same of those bindings that IS_WANTED wants. */
+typedef bool (*selection_wanted_fn)(const struct snapshot_binding *binding, const void *userdata);
+const struct snapshot_binding *selection_find_wanted(const struct snapshot *snapshot,
+						     const char *interface, const char *server_name,
+						     selection_wanted_fn is_wanted,
+						     const void *userdata,
+						     enum selection_rule *ret_rule);
 /* "bound by interface"; never NULL. */
 const char *selection_rule_text(enum selection_rule rule);
 /* "*.example.org" covers "vpn.example.org", not "example.org" and not "a.b.example.org" (RFC 6125

@@ -15,6 +15,12 @@ static const char *validity_text(const struct credential *credential, int64_t no
 	return now < credential_not_before(credential) ? "; the certificate is not yet valid" : "";
 }
 
+/* What each unit has of its own, this one may have none of: that is no wrong certificate. */
+static bool is_there(const struct snapshot_binding *binding, const void *userdata)
+{
+	return !binding->is_optional || trustcache_get(userdata, binding->trustpoint, NULL);
+}
+
 void serving_resolve(const struct snapshot *snapshot, const struct trustcache *cache,
 		     const char *interface, const char *server_name, int64_t now,
 		     struct serving *ret_serving)
@@ -22,7 +28,7 @@ void serving_resolve(const struct snapshot *snapshot, const struct trustcache *c
 	struct serving serving = {.trustpoint = ""};
 	enum selection_rule rule;
 	const struct snapshot_binding *binding =
-		selection_find(snapshot, interface, server_name, &rule);
+		selection_find_wanted(snapshot, interface, server_name, is_there, cache, &rule);
 	const char *why = "", *fallback_why = "";
 
 	if (binding) {

@@ -57,6 +57,7 @@ static int binding_convert(const Asafo__Ipc__FrontBinding *from, struct snapshot
 		r = text_copy(from->interface, to->interface, sizeof(to->interface));
 	if (r == 0)
 		r = text_copy(from->domain, to->domain, sizeof(to->domain));
+	to->is_optional = from->is_optional;
 	if (r == 0 && to->trustpoint[0] == '\0')
 		r = ERR_MALFORMED;
 	if (r < 0)

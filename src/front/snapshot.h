@@ -27,6 +27,7 @@ struct snapshot_binding {
 	char trustpoint[SNAPSHOT_NAME_MAX];
 	char interface[SNAPSHOT_NAME_MAX]; /* "": any */
 	char domain[SNAPSHOT_DOMAIN_MAX]; /* lower case; "": any; "*.example.org": one label more */
+	bool is_optional; /* where its trustpoint is not there, the next one holds */
 };
 
 struct snapshot {

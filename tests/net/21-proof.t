@@ -59,8 +59,8 @@ expect "clients get the self-signed certificate" until_true 5 is_self_signed $vi
 expect "why says which line is missing" says '-> asafo bind vpn outside' asafo a why vpn
 expect "why of what nobody has" says 'neither unit has' asafo a why elsewhere
 for unit in a b; do
-	expect "verify on $unit says where, and what to type" until_true 5 says 'type asafo bind vpn outside' asafo $unit verify
-	expect "check on $unit says it" until_true 5 says 'interface outside .*type asafo bind vpn outside' asafo $unit check
+	expect "verify on $unit says where, and what to type" until_true 15 says 'type asafo bind vpn outside' asafo $unit verify
+	expect "check on $unit says it" until_true 15 says 'interface outside .*type asafo bind vpn outside' asafo $unit check
 	expect "(it warns)" exits 1 asafo $unit check
 done
 expect "bound on an interface that is not listened on" asafo a bind vpn inside

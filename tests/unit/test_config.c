@@ -219,7 +219,7 @@ static void each_wrong_line_below_another_is_named_with_its_column(void **state)
 		{"interface eth3\n no nameif dmz", 12, "the interface has another name"},
 		{"interface eth3\n shutdwon", 2, NULL},
 		{"crypto ca trustpoint T\n scope both", 8, "expected \"unit\" or \"pair\""},
-		{"crypto ca trustpoint T\n scope unit", 8, "only what the local CA issued stays"},
+		{"crypto ca trustpoint T\n redundancy maybe", 13, "expected \"yes\" or \"no\""},
 		{"webvpn\n enable dmz", 9, "no interface above has this name"},
 		{"webvpn\n no enable inside", 12, "webvpn is not enabled there"},
 		{"webvpn\n port 0", 7, "expected a number from 1 to 65535"},

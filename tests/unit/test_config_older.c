@@ -82,7 +82,8 @@ static const struct command_row version1[] = {
 	" fqdn vpn.example.net standby gw2.example.net\n"                                          \
 	"failover polltime interface msec 100 holdtime msec 500\n"                                 \
 	"failover interface-policy 50%\n"                                                          \
-	"crypto ca alerts expiration begin 30 repeat 2\n"                                          \
+	"crypto ca trustpoint VPN\n redundancy no\n scope unit\ncrypto ca alerts expiration "      \
+	"begin 30 repeat 2\n"                                                                      \
 	"failover preempt delay 30\n"                                                              \
 	"no failover standby config-lock\n"                                                        \
 	"failover mac address eth1 0200.0000.0001 0200.0000.0002\n"                                \
@@ -255,6 +256,8 @@ static void what_is_kept_back_is_named_line_by_line(void **state)
 			    "track 2 ping 192.0.2.9 interface inside\n"
 			    "track 3 tcp 192.0.2.9 443\n"
 			    "track 4 script probe\n"
+			    "crypto ca trustpoint VPN: scope unit\n"
+			    "crypto ca trustpoint VPN: redundancy no\n"
 			    "crypto ca alerts expiration begin 30 repeat 2\n");
 	buf_clear(&lines);
 	assert_int_equal(config_newer_lines(config, CONFIG_VERSION, &lines), 0);

@@ -142,7 +142,7 @@ static void put_services(uint64_t *state, const struct config *config, struct bu
 	}
 	for (unsigned i = below(state, 5); i > 0; i--)
 		(void)buf_append_format(text, "crypto ca trustpoint T%u\n%s", below(state, 9),
-					often(state) ? " scope pair\n" : "");
+					often(state) ? " scope unit\n redundancy no\n" : "");
 	if (often(state))
 		(void)buf_append_format(text, "hostname h%u\nssl server-version tlsv1.3\n",
 					below(state, 999));

@@ -14,13 +14,13 @@
 #include "front/sources.h"
 
 static struct snapshot_binding bindings[] = {
-	{"global", "", ""},
-	{"interface", "outside", ""},
-	{"wildcard", "", "*.example.org"},
-	{"domain", "", "vpn.example.org"},
-	{"wildcard-here", "outside", "*.example.org"},
-	{"domain-here", "outside", "vpn.example.org"},
-	{"elsewhere", "inside", "vpn.example.org"},
+	{"global", "", "", false},
+	{"interface", "outside", "", false},
+	{"wildcard", "", "*.example.org", false},
+	{"domain", "", "vpn.example.org", false},
+	{"wildcard-here", "outside", "*.example.org", false},
+	{"domain-here", "outside", "vpn.example.org", false},
+	{"elsewhere", "inside", "vpn.example.org", false},
 };
 
 /* The choice among the first N bindings. */
