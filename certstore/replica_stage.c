@@ -293,7 +293,7 @@ static bool is_same_place(const struct store_position *a, const struct store_pos
 
 /* A unit that is there already has no new entry in its journal, which would only make a barrier. */
 static int commit_at(struct replica_stage *stage, struct apply *apply,
-		     const struct store_position *position)
+		     const struct store_position *position, bool is_kek_new)
 {
 	struct store_replica *replica = stage->replica;
 	/* Whoever has what the active has lacks nothing any more. */
@@ -301,7 +301,10 @@ static int commit_at(struct replica_stage *stage, struct apply *apply,
 
 	if (r < 0)
 		return r;
-	if (is_same_place(&apply->replica->position, position)) {
+	if (is_same_place(&replica->position, position)) {
+		/* Nothing changed: the disk need not hear of it. */
+		if (!is_kek_new && !replica->incomplete[0])
+			return 0;
 		apply->items = NULL;
 		apply->digests = NULL;
 		r = store_write_commit(replica, TAKE_PTR(apply->txn));
@@ -317,6 +320,7 @@ int replica_stage_commit(struct replica_stage *stage, const struct store_positio
 			 const uint8_t *kek_id, struct why *ret_why)
 {
 	_cleanup_(apply_done) struct apply apply = {0};
+	bool is_kek_new = false;
 	int r = apply_begin(stage->replica, &apply);
 
 	if (r == 0)
@@ -328,10 +332,12 @@ int replica_stage_commit(struct replica_stage *stage, const struct store_positio
 			       "%llu): nothing was changed",
 			       (unsigned long long)apply.position.count,
 			       (unsigned long long)position->count);
-	if (r == 0 && kek_id)
+	if (r == 0 && kek_id && !store_meta_kek_is(stage->replica, apply.txn, kek_id)) {
+		is_kek_new = true;
 		r = store_meta_kek_write(stage->replica, apply.txn, kek_id);
+	}
 	if (r == 0)
-		r = commit_at(stage, &apply, position);
+		r = commit_at(stage, &apply, position, is_kek_new);
 	if (r < 0)
 		(void)why_set(ret_why, r,
 			      "what the mate sent could not be stored: %s; nothing was changed",

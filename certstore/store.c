@@ -135,6 +135,16 @@ int store_meta_kek_write(const struct store_replica *replica, MDB_txn *txn,
 	return store_code(mdb_put(txn, replica->meta, &key, &value, 0));
 }
 
+bool store_meta_kek_is(const struct store_replica *replica, MDB_txn *txn,
+		       const uint8_t id[static STORE_KEK_ID_SIZE])
+{
+	MDB_val key = store_val("kek", 3), value;
+
+	return mdb_get(txn, replica->meta, &key, &value) == 0 &&
+	       value.mv_size == STORE_KEK_ID_SIZE &&
+	       memcmp(value.mv_data, id, STORE_KEK_ID_SIZE) == 0;
+}
+
 void store_close(struct store *store)
 {
 	if (!store)

@@ -76,6 +76,8 @@ int store_meta_write(const struct store_replica *replica, MDB_txn *txn,
 		     const struct store_position *position);
 int store_meta_kek_write(const struct store_replica *replica, MDB_txn *txn,
 			 const uint8_t id[static STORE_KEK_ID_SIZE]);
+bool store_meta_kek_is(const struct store_replica *replica, MDB_txn *txn,
+		       const uint8_t id[static STORE_KEK_ID_SIZE]);
 /* Is there more than the fallback among the items? */
 int store_data_check(const struct store_replica *replica, MDB_txn *txn, bool *ret_has_data);
 
