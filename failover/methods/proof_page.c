@@ -20,6 +20,7 @@
 #include "failover/methods/methods_internal.h"
 
 #define FRONTS_MS 5000 /* for all handshakes of a unit */
+#define TIME_MAX (INT64_C(1) << 40)
 
 struct proof_job {
 	struct proof_job *next; /* while it waits for the fronts */
@@ -64,6 +65,51 @@ static struct json_object *array_of(struct json_object *object, const char *key)
 	    !json_object_is_type(array, json_type_array))
 		return NULL;
 	return array;
+}
+
+static bool is_object(struct json_object *object)
+{
+	return json_object_is_type(object, json_type_object);
+}
+
+/* Absent, or seconds since 1970 with which one can reckon. */
+static bool is_time(struct json_object *object, const char *key)
+{
+	int64_t at = parameter_number(object, key, 0);
+
+	return at >= 0 && at <= TIME_MAX;
+}
+
+static bool is_good_entry(struct json_object *entry)
+{
+	struct json_object *usable = NULL;
+
+	return is_object(entry) && (!json_object_object_get_ex(entry, "usable", &usable) ||
+				    (is_object(usable) && is_time(usable, "at")));
+}
+
+static bool is_good_place(struct json_object *place)
+{
+	return is_object(place) && is_time(place, "tested_at");
+}
+
+static bool is_list_of(struct json_object *array, bool (*is_good)(struct json_object *))
+{
+	for (size_t i = 0; i < json_object_array_length(array); i++) {
+		if (!is_good(json_object_array_get_idx(array, i)))
+			return false;
+	}
+	return true;
+}
+
+/* What the mate sent has the shape of a proof: the rest of this file builds on it. */
+static bool is_proof(struct json_object *answer)
+{
+	struct json_object *entries = array_of(answer, "trustpoints");
+	struct json_object *places = array_of(answer, "places");
+
+	return entries && is_list_of(entries, is_good_entry) &&
+	       (!places || is_list_of(places, is_good_place)) && is_time(answer, "now");
 }
 
 /* A time by the other unit's clock, by ours. */
@@ -178,8 +224,11 @@ static void on_mate(const char *text, size_t size, void *userdata)
 
 	if (r == 0 && reply.is_error)
 		why = reply.why;
-	if (r < 0 || reply.is_error || !array_of(reply.parameters, "trustpoints"))
-		merge(job, NULL, why.text[0] ? why.text : "the other unit's answer is none");
+	if (r < 0 || reply.is_error || !is_proof(reply.parameters))
+		merge(job, NULL,
+		      why.text[0] ? why.text
+				  : "the other unit's answer is not understood: look at the "
+				    "versions of both (asafo show version)");
 	else
 		merge(job, reply.parameters, "");
 	control_reply_done(&reply);

@@ -26,6 +26,19 @@ static void take_answer(struct world_mate *mate, const Asafo__Wire__ExecReply *r
 		       (const char *)reply->text.data);
 }
 
+/* The proof is asked for, which this mate knows of only where the test says so. */
+static void reply(const struct world_mate *mate, uint32_t id)
+{
+	Asafo__Wire__ExecReply message = ASAFO__WIRE__EXEC_REPLY__INIT;
+
+	if (!mate->reply)
+		return;
+	message.id = id;
+	message.text =
+		(ProtobufCBinaryData){strlen(mate->reply), (uint8_t *)(uintptr_t)mate->reply};
+	world_mate_send(ASAFO__WIRE__LINK__BODY_EXEC_REPLY, &message);
+}
+
 void world_mate_takes(const Asafo__Wire__Link *message)
 {
 	struct world_mate *mate = &world.mate;
@@ -45,9 +58,10 @@ void world_mate_takes(const Asafo__Wire__Link *message)
 		take_answer(mate, message->exec_reply);
 		return;
 	}
-	/* The proof's, which this mate does not know of. */
-	if (message->body_case == ASAFO__WIRE__LINK__BODY_EXEC)
+	if (message->body_case == ASAFO__WIRE__LINK__BODY_EXEC) {
+		reply(mate, message->exec->id);
 		return;
+	}
 	assert_true((size_t)message->body_case < ARRAY_SIZE(mate->n_messages));
 	mate->n_messages[message->body_case]++;
 	mate->last_id[message->body_case] = message->sync_start->id;

@@ -30,6 +30,7 @@ struct world_keeper {
 	size_t n_held;
 	struct engine_position position;
 	struct buf history; /* what it was given to keep */
+	const char *proven; /* the trustpoint that every proof is of; NULL: there is none */
 	struct buf listed;  /* a record.TrustpointPublic that every list has; empty: none */
 	uint8_t keys;	    /* every byte of the keys that it derives */
 };
@@ -50,6 +51,7 @@ struct world_mate {
 	unsigned histories, history_requests;
 	uint32_t history_id; /* of the latest of either */
 	size_t history_rows;
+	const char *reply;	    /* to what it is asked to do; NULL: none */
 	unsigned answers, refusals; /* to what it asked to be done; whole ones */
 	char answer[256];	    /* the beginning of the latest one */
 	unsigned n_ups, n_downs;

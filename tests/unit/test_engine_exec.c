@@ -120,6 +120,49 @@ static void an_answer_that_the_link_cannot_take_is_refused_whole(void **state)
 	assert_true(world.mate.refusals < n);
 }
 
+static void verified(const char *reply, const char *words)
+{
+	_cleanup_close_ int fd = -1;
+	const char *answer;
+
+	world.mate.reply = reply;
+	fd = world_ask("{\"method\":\"asafo.Verify\",\"parameters\":{\"names\":[\"vpn\"]}}", -1);
+	answer = world_answer(fd);
+	if (!strstr(answer, words))
+		fail_msg("after %s: %s", reply, answer);
+}
+
+static void a_proof_of_the_mates_that_is_none_is_said_to_be_none(void **state)
+{
+#define PROOF(entry, more) "{\"parameters\":{\"trustpoints\":[" entry "]" more "}}"
+#define ENTRY(usable) "{\"name\":\"vpn\",\"digest\":\"00\",\"usable\":" usable "}"
+	static const char *const bad[] = {
+		"{}",
+		"{\"parameters\":{\"trustpoints\":{}}}",
+		PROOF("7", ""),
+		PROOF("null", ""),
+		PROOF(ENTRY("\"yes\""), ""),
+		PROOF(ENTRY("[]"), ""),
+		PROOF(ENTRY("null"), ""),
+		PROOF(ENTRY("{\"at\":9223372036854775807}"), ""),
+		PROOF(ENTRY("{\"at\":-1}"), ""),
+		PROOF(ENTRY("{}"), ",\"now\":-9223372036854775807"),
+		PROOF(ENTRY("{}"), ",\"places\":[null]"),
+		PROOF(ENTRY("{}"), ",\"places\":[[]]"),
+		PROOF(ENTRY("{}"), ",\"places\":[{\"tested_at\":9223372036854775807}]"),
+	};
+
+	(void)state;
+	world.keeper.proven = "vpn";
+	world_be_active("");
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
+		verified(bad[i], "the other unit's answer is not understood");
+	verified(PROOF(ENTRY("{\"state\":\"yes\",\"at\":1}"), ",\"now\":1,\"places\":[{}]"),
+		 "another certificate, key or generation");
+#undef PROOF
+#undef ENTRY
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, world_setup, world_teardown)
 
 int main(void)
@@ -127,6 +170,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(what_needs_this_units_files_or_asks_back_is_refused_to_the_mate),
 		TEST(parameters_that_are_none_are_refused),
+		TEST(a_proof_of_the_mates_that_is_none_is_said_to_be_none),
 		TEST(a_standby_does_not_change_its_configuration_for_the_mate),
 		TEST(an_answer_that_the_link_cannot_take_is_refused_whole),
 	};
