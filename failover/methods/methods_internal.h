@@ -12,6 +12,7 @@ struct waiting {
 	char name[CONFIG_NAME_MAX];
 	char after[CONFIG_NAME_MAX]; /* list: the page begins behind this name */
 	bool is_removal, is_rollback;
+	bool is_waited;	  /* import: for the standby, whatever the mode */
 	bool is_changing; /* import, remove: not a dry run; list: with the PEM texts */
 };
 

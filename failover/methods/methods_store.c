@@ -92,6 +92,8 @@ static void after_change(struct waiting *waiting, const struct engine_position *
 	if (!engine->config->failover.is_enabled) {
 		describe_replication(waiting, "off", "failover is off: there is no standby");
 		waiting_reply(waiting);
+	} else if (waiting->is_waited) {
+		replication_wait(engine->replication, position, on_change_replicated, waiting);
 	} else if (mode == CONFIG_REPLICATION_OFF) {
 		(void)snprintf(text, sizeof(text),
 			       "%s: import-time replication is off; run `asafo write-standby`",
@@ -271,6 +273,7 @@ void method_import(struct control_call *call, struct json_object *parameters, vo
 	message.dry_run = parameter_flag(parameters, "dry_run");
 	message.allow_no_mac = parameter_flag(parameters, "allow_no_mac");
 	message.non_exportable = parameter_flag(parameters, "non_exportable");
+	waiting->is_waited = parameter_flag(parameters, "wait_standby");
 	message.friendly_name = (char *)(uintptr_t)parameter_text(parameters, "friendly_name");
 	message.is_ca = parameter_flag(parameters, "ca");
 	message.mate_now = clockwatch_mate_now(engine);

@@ -27,7 +27,7 @@
 #define IMPORT_OPTIONS                                                                             \
 	" [--key <key:file>] [--friendly-name <friendly-name:text>]"                               \
 	" [--passphrase-file <passphrase-file:file>] [--replace] [--dry-run] [--no-mac]"           \
-	" [--non-exportable]"
+	" [--wait-standby] [--non-exportable]"
 #define AUTHENTICATE_OPTIONS " [--replace] [--dry-run]"
 #define EXPORT_OPTIONS                                                                             \
 	" [--passphrase-file <passphrase-file:file>] [--format <format:{pkcs12|pem}>]"
@@ -412,6 +412,8 @@ static const struct {
 	{"--passphrase-file", "Read the passphrase from this file (-: stdin) instead of asking"},
 	{"--replace", "Renew the trustpoint of this name: a new generation"},
 	{"--verbose", "Say what became of each item"},
+	{"--wait-standby",
+	 "Return when the standby has it, too, whatever failover replication says"},
 	{"--yes", "With --force: do not ask"},
 	{"ca", "Certification authorities and trustpoints"},
 	{"alerts", "Messages of certificates that end"},

@@ -19,6 +19,8 @@ pair_up
 make_ca corp && make_p12 corp vpn && make_p12 corp more
 expect "an import while the mode is off" import a vpn vpn
 same "(is not on the standby)" "$(has b vpn && echo yes)" ""
+expect "one import waits for the standby all the same" import a waited more --wait-standby
+expect "(it is there, at once)" has b waited
 for mode in sync async; do
 	expect "mode $mode" asafo a configure "failover replication trustpoint $mode"
 	expect "$mode: an import" import a "$mode-1" more

@@ -78,6 +78,8 @@ static struct json_object *parameters_of(const struct grammar_match *match, bool
 		    json_object_new_boolean(cli_has(match, "no-mac"))) &&
 	    cli_set(parameters, "friendly_name",
 		    json_object_new_string(friendly_name ? friendly_name : "")) &&
+	    cli_set(parameters, "wait_standby",
+		    json_object_new_boolean(cli_has(match, "wait-standby"))) &&
 	    cli_set(parameters, "non_exportable",
 		    json_object_new_boolean(cli_has(match, "non-exportable"))))
 		return parameters;
