@@ -33,6 +33,7 @@ static const struct {
 	[IPC_FAILOVER_KEY_MAKE] = {keeper_on_failover_key_make, .is_engines = true},
 	[IPC_LINK_KEYS] = {keeper_on_link_keys, .is_engines = true},
 	[IPC_REKEY] = {keeper_on_rekey, .is_engines = true},
+	[IPC_SECURITY] = {keeper_on_security, .is_engines = true},
 	[IPC_PAIR_OFFER] = {keeper_on_pair_offer, .is_engines = true},
 	[IPC_PAIR_JOIN] = {keeper_on_pair_join, .is_engines = true},
 	[IPC_PAIR_ACCEPT] = {keeper_on_pair_accept, .is_engines = true},
@@ -77,6 +78,7 @@ static const bool engine_permitted[IPC_TYPE__MAX] = {
 	[IPC_FAILOVER_KEY_MAKE] = true,
 	[IPC_LINK_KEYS] = true,
 	[IPC_REKEY] = true,
+	[IPC_SECURITY] = true,
 	[IPC_PAIR_OFFER] = true,
 	[IPC_PAIR_JOIN] = true,
 	[IPC_PAIR_ACCEPT] = true,
@@ -238,17 +240,19 @@ static void drop_older(struct keeper *keeper, enum ipc_peer kind, unsigned insta
 
 static void open_keys(struct keeper *keeper)
 {
-	_cleanup_(secret_done) struct secret master = {0};
 	char path[PATH_MAX];
 	int r;
 
 	if (keeper->failure < 0 || keeper->ring)
 		return;
 	(void)snprintf(path, sizeof(path), "%s/master.key", keeper->state_dir);
-	r = keyring_master_key(keeper->store, keeper->credential_fd, path, &master,
-			       &keeper->failure_why);
-	if (r == 0)
-		r = keyring_new(keeper->store, &master, &keeper->ring, &keeper->failure_why);
+	r = keyring_open_store(keeper->store, keeper->credential_fd, path, &keeper->ring,
+			       &keeper->master, &keeper->failure_why);
+	if (r == 0 && keeper->master.is_credential_stale)
+		log_line(LOG_WARNING,
+			 "the credential asafo.master-key is not the key that this unit's "
+			 "keys are sealed under, and was set aside: %s is",
+			 path);
 	if (r < 0)
 		log_line(LOG_CRIT, "%s", keeper->failure_why.text);
 	keeper->failure = r;

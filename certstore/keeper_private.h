@@ -59,6 +59,7 @@ struct keeper {
 	struct parser *parser;
 	struct store *store;
 	struct keyring *ring;
+	struct keyring_master master;
 	struct signer *signer;
 	struct keyindex *index;
 	int credential_fd;
@@ -212,6 +213,8 @@ void keeper_on_failover_key_set(struct keeper *, const struct keeper_ticket *, s
 				const ProtobufCMessage *);
 void keeper_on_failover_key_make(struct keeper *, const struct keeper_ticket *, struct ipc_frame *,
 				 const ProtobufCMessage *);
+void keeper_on_security(struct keeper *, const struct keeper_ticket *, struct ipc_frame *,
+			const ProtobufCMessage *);
 void keeper_on_rekey(struct keeper *, const struct keeper_ticket *, struct ipc_frame *,
 		     const ProtobufCMessage *);
 void keeper_on_link_keys(struct keeper *, const struct keeper_ticket *, struct ipc_frame *,

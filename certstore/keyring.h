@@ -35,6 +35,22 @@ int keyring_master_key(struct store *store, int credential_fd, const char *path,
  */
 int keyring_new(struct store *store, const struct secret *master, struct keyring **ret_ring,
 		struct why *ret_why);
+/* Which master key opened the ring. */
+struct keyring_master {
+	bool is_credential;	  /* the systemd credential; else the file */
+	bool is_credential_stale; /* there is a credential, and it is not this store's key */
+	bool has_file;		  /* a master key lies on the disk */
+	unsigned file_mode;
+};
+/*
+ * keyring_master_key and keyring_new in one: with the credential or, where it does not open what
+ * the store holds, with the file. Errors as of both; RET_WHY names what was tried.
+ */
+int keyring_open_store(struct store *store, int credential_fd, const char *path,
+		       struct keyring **ret_ring, struct keyring_master *ret_master,
+		       struct why *ret_why);
+/* Its keys are locked in memory. */
+bool keyring_is_locked(const struct keyring *ring);
 void keyring_free(struct keyring *ring);
 
 /* Seals a Record. RET_RECORD is appended to. */

@@ -138,6 +138,8 @@ void method_failover_reset(struct control_call *call, struct json_object *parame
 			   void *userdata);
 void method_pair_offer(struct control_call *call, struct json_object *parameters, void *userdata);
 void method_pair_join(struct control_call *call, struct json_object *parameters, void *userdata);
+void method_show_security(struct control_call *call, struct json_object *parameters,
+			  void *userdata);
 void method_rekey(struct control_call *call, struct json_object *parameters, void *userdata);
 void method_localca_create(struct control_call *call, struct json_object *parameters,
 			   void *userdata);

@@ -16,15 +16,16 @@ static size_t mapped_size(size_t size)
 int secret_init(struct secret *ret_secret, size_t size)
 {
 	size_t length = mapped_size(size ? size : 1);
+	bool is_locked;
 	void *pages;
 
 	pages = mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (pages == MAP_FAILED)
 		return -ENOMEM;
-	(void)mlock(pages, length);
+	is_locked = mlock(pages, length) == 0;
 	(void)madvise(pages, length, MADV_DONTDUMP);
 	(void)madvise(pages, length, MADV_WIPEONFORK);
-	*ret_secret = (struct secret){.data = pages, .size = size};
+	*ret_secret = (struct secret){.data = pages, .size = size, .is_locked = is_locked};
 	return 0;
 }
 

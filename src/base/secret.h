@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -11,6 +12,7 @@
 struct secret {
 	uint8_t *data;
 	size_t size;
+	bool is_locked; /* false: the limit for locked memory was reached, and it may be swapped */
 };
 
 /* Makes room for SIZE bytes (zeroed). Errors: -ENOMEM. */

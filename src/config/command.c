@@ -332,6 +332,8 @@ static const struct command_row table[] = {
 	     "Take back what this unit accepted alone, as an import does; on the active unit"),
 	EXEC(CHANGE, ORPHANS_DROP, "orphans drop <name>", "asafo.OrphansDrop",
 	     "Forget what this unit accepted alone and gave up"),
+	EXEC(LOOK, SHOW_SECURITY, "show security [--json]", "asafo.ShowSecurity",
+	     "Show where this unit's master key comes from, and how its keys are kept"),
 	EXEC(LOOK, SHOW_SSL, "show ssl [--json]", "asafo.ShowSsl",
 	     "Show which certificate is served where"),
 	EXEC(LOOK, SHOW_RUNNING_CONFIG,

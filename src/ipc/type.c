@@ -65,6 +65,7 @@ static const struct {
 	[IPC_RELOAD] = {"reload", NULL, NULL},
 	[IPC_PROVE] = {"prove", BODY(prove), BODY(prove_reply)},
 	[IPC_FRONT_TEST] = {"front-test", NULL, NULL},
+	[IPC_SECURITY] = {"security", NULL, BODY(security_reply)},
 	[IPC_REKEY] = {"rekey", BODY(rekey), BODY(rekey_reply)},
 	[IPC_RUNNER_EXEC] = {"runner-exec", BODY(runner_exec), BODY(runner_result)},
 };

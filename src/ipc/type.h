@@ -72,6 +72,7 @@ enum ipc_type {
 	IPC_FRONT_TEST,
 	/* engine -> keeper */
 	IPC_REKEY,
+	IPC_SECURITY,
 	IPC_TYPE__MAX,
 };
 

@@ -119,6 +119,12 @@ cat "$files/planted" >"$state/b/state/planted"
 sync
 rm "$state/b/state/planted"
 
+security=$(asafo a --json show security)
+same "show security says how the keys are kept" \
+	"$(jq -r '[.master_key.source, .master_key.file_mode, .keeper_memory.locked, .keeper_memory.dumpable, .keeper_memory.core_limit, .sandbox] | join(" ")' <<<"$security")" \
+	"file 0600 true false 0 true"
+expect "(in words, too)" grep -q 'Master key: *a file on this disk' <(asafo a show security)
+
 # ---- cores: of every process; as the kernel writes them, and all the memory of those that may know nothing ----
 cat >"$files/memory.py" <<'PYTHON'
 import re, sys

@@ -122,7 +122,7 @@ static void keywords_are_abbreviated_as_an_operator_of_an_asa_does(void **state)
 static void an_ambiguous_abbreviation_lists_what_it_can_be(void **state)
 {
 	expect_failure(state, COMMAND_MODE_EXEC, "show s", 6,
-		       "\"show s\": ambiguous, can be state, ssl or startup-config");
+		       "\"show s\": ambiguous, can be state, security, ssl or startup-config");
 }
 
 static void a_negation_is_seen_also_when_abbreviated(void **state)

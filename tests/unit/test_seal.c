@@ -265,6 +265,53 @@ static void the_mates_encryption_key_opens_its_records_and_older_ones_stay(void 
 	buf_done(&ours);
 }
 
+static int credential(const char *path, const uint8_t *key, size_t size)
+{
+	int fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+
+	assert_true(fd >= 0 && write(fd, key, size) == (ssize_t)size);
+	return fd;
+}
+
+static void a_credential_goes_before_the_file_and_a_wrong_one_shuts_nobody_out(void **state)
+{
+	struct unit *unit = *state;
+	struct keyring_master master;
+	struct keyring *ring = NULL;
+	struct why why = {0};
+	uint8_t wrong[SEAL_KEY_SIZE] = {1};
+	char path[700];
+	int fd;
+
+	(void)snprintf(path, sizeof(path), "%s.credential", unit->path);
+	/* The right one, before and after the file is gone. */
+	fd = credential(path, unit->master.data, unit->master.size);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(
+			keyring_open_store(unit->store, fd, unit->path, &ring, &master, NULL), 0);
+		assert_true(master.is_credential && !master.is_credential_stale);
+		assert_int_equal(master.has_file, i == 0);
+		keyring_free(ring);
+		assert_int_equal(rename(unit->path, path), i == 0 ? 0 : -1);
+	}
+	assert_int_equal(rename(path, unit->path), 0);
+	(void)close(fd);
+	/* Another one, or a damaged one: the file; without it one sentence, and nothing is made. */
+	for (size_t size = SEAL_KEY_SIZE - 1; size <= SEAL_KEY_SIZE; size++) {
+		fd = credential(path, wrong, size);
+		assert_int_equal(
+			keyring_open_store(unit->store, fd, unit->path, &ring, &master, NULL), 0);
+		assert_true(!master.is_credential && master.is_credential_stale);
+		assert_int_equal(master.file_mode, 0600);
+		keyring_free(ring);
+		assert_true(keyring_open_store(unit->store, fd, "/nonexistent/key", &ring, &master,
+					       &why) < 0);
+		assert_non_null(strstr(why.text, "the credential asafo.master-key is not"));
+		(void)close(fd);
+	}
+	(void)unlink(path);
+}
+
 static void restart(struct unit *unit)
 {
 	unit_close(unit);
@@ -445,6 +492,7 @@ int main(void)
 		TEST(the_master_key_is_made_once_and_for_the_owner_only),
 		TEST(a_lost_or_wrong_master_key_is_said_and_nothing_is_overwritten),
 		TEST(the_same_failover_key_gives_both_units_the_same_link_keys),
+		TEST(a_credential_goes_before_the_file_and_a_wrong_one_shuts_nobody_out),
 		TEST(a_rekey_is_durable_at_each_step_and_never_stops_the_replication),
 		TEST(the_line_of_a_file_does_not_undo_a_rekey_and_what_a_person_types_does),
 		TEST(the_mates_encryption_key_opens_its_records_and_older_ones_stay),

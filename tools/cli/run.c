@@ -34,6 +34,7 @@ static const struct {
 	{COMMAND_PAIR_JOIN, verb_pair},
 	{COMMAND_PAIR_KEY, verb_pair_key},
 	{COMMAND_REKEY, verb_rekey},
+	{COMMAND_SHOW_SECURITY, verb_show_security},
 	{COMMAND_LOCALCA_CREATE, verb_localca_create},
 	{COMMAND_LOCALCA_ISSUE, verb_localca_issue},
 	{COMMAND_LOCALCA_LIST, verb_localca_list},
