@@ -137,9 +137,10 @@ void json_add_use(const struct engine *engine, const ProtobufCBinaryData *public
 	asafo__record__trustpoint_public__free_unpacked(trustpoint, NULL);
 }
 
-/* ENTRY goes into the page, or away: another name, an earlier page, or a later one. */
+/* ENTRY goes into the page, or away: another name, an earlier page, or a later one. PLACES are
+ * gathered for the first one that needs them. */
 static void take_entry(struct waiting *waiting, struct json_object *array,
-		       struct json_object *entry)
+		       struct json_object *entry, struct json_object **places)
 {
 	const char *name = entry ? parameter_text(entry, "name") : "";
 	size_t n = json_object_array_length(array);
@@ -161,7 +162,9 @@ static void take_entry(struct waiting *waiting, struct json_object *array,
 	}
 	if (!waiting->is_changing)
 		json_object_object_del(entry, "pem");
-	proof_add_verdicts(waiting->engine, entry);
+	if (!*places)
+		*places = proof_places(waiting->engine);
+	proof_add_verdicts(waiting->engine, *places, entry);
 	(void)json_object_array_add(array, entry);
 }
 
@@ -170,7 +173,7 @@ static void on_list(int code, const ProtobufCMessage *body, bool has_more, void 
 	struct waiting *waiting = userdata;
 	const Asafo__Ipc__ListReply *reply = (const Asafo__Ipc__ListReply *)body;
 	const char *key = waiting->is_changing ? "certificates" : "trustpoints";
-	struct json_object *array;
+	struct json_object *array, *places = NULL;
 
 	if (!waiting_goes_on(waiting, code, reply ? reply->status : NULL))
 		return;
@@ -183,8 +186,9 @@ static void on_list(int code, const ProtobufCMessage *body, bool has_more, void 
 		struct json_object *entry =
 			json_trustpoint(waiting->engine, &reply->public_parts[i], is_replicated);
 
-		take_entry(waiting, array, entry);
+		take_entry(waiting, array, entry, &places);
 	}
+	json_object_put(places);
 	if (has_more)
 		return;
 	if (waiting->name[0] && json_object_array_length(array) == 0) {

@@ -65,8 +65,10 @@ void proof_add_gaps(const struct engine *engine, struct json_object *places, boo
 void proof_add_idle_bindings(const struct engine *engine, struct json_object *array);
 
 /* ---- what is known ---- */
-/* Adds "this" and "mate", with what was last found, to an entry of `show trustpoints`. */
-void proof_add_verdicts(const struct engine *engine, struct json_object *trustpoint);
+/* Adds "this" and "mate", with what was last found, to an entry of `show trustpoints`. PLACES are
+ * this unit's (proof_places). */
+void proof_add_verdicts(const struct engine *engine, struct json_object *places,
+			struct json_object *trustpoint);
 /* Remembers what PAGE of proof_page_pair has found. */
 void proof_take(struct proof *proof, struct json_object *page);
 /* How far the background is, what failed. */

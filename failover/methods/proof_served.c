@@ -4,6 +4,7 @@
  * tell what each would get, and how their last handshake with it ended; the mate tells the same of
  * its own. Judged is always by the running-config, which both share.
  */
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
@@ -11,6 +12,8 @@
 #include "base/hex.h"
 #include "failover/methods/methods_internal.h"
 #include "failover/methods/proof.h"
+
+#define KEY_MAX 512 /* an interface and a name */
 
 struct json_object *proof_verdict(const char *state, int64_t at, const char *why)
 {
@@ -23,19 +26,6 @@ struct json_object *proof_verdict(const char *state, int64_t at, const char *why
 }
 
 /* ---- this unit's ---- */
-
-static struct json_object *find_place(struct json_object *places, const char *interface,
-				      const char *domain)
-{
-	for (size_t i = 0; i < json_object_array_length(places); i++) {
-		struct json_object *place = json_object_array_get_idx(places, i);
-
-		if (strcmp(parameter_text(place, "interface"), interface) == 0 &&
-		    strcmp(parameter_text(place, "domain"), domain) == 0)
-			return place;
-	}
-	return NULL;
-}
 
 static void fill_place(struct json_object *place, const Asafo__Ipc__FrontServed *served,
 		       bool is_current)
@@ -65,9 +55,29 @@ static bool is_worse(struct json_object *place, const Asafo__Ipc__FrontServed *s
 	return at < parameter_number(place, "tested_at", 0);
 }
 
+/* Hundreds of places in each of many fronts: INDEX has each under its interface and name. */
+static void add_served(struct json_object *places, struct json_object *index,
+		       const Asafo__Ipc__FrontServed *served, bool is_current)
+{
+	struct json_object *place = NULL;
+	char key[KEY_MAX];
+
+	(void)snprintf(key, sizeof(key), "%s %s", served->interface, served->domain);
+	if (json_object_object_get_ex(index, key, &place)) {
+		if (is_worse(place, served, is_current))
+			fill_place(place, served, is_current);
+		return;
+	}
+	place = json_object_new_object();
+	fill_place(place, served, is_current);
+	(void)json_object_object_add(index, key, json_object_get(place));
+	(void)json_object_array_add(places, place);
+}
+
 struct json_object *proof_places(const struct engine *engine)
 {
 	struct json_object *places = json_object_new_array();
+	struct json_object *index = json_object_new_object();
 
 	for (size_t i = 0; i < ENGINE_FRONTS_MAX; i++) {
 		const Asafo__Ipc__FrontReport *report = engine->rooms.reports[i];
@@ -76,21 +86,10 @@ struct json_object *proof_places(const struct engine *engine)
 		if (!engine->rooms.fronts[i] || !report)
 			continue;
 		is_current = report->generation == engine->config_generation;
-		for (size_t j = 0; j < report->n_served; j++) {
-			const Asafo__Ipc__FrontServed *served = report->served[j];
-			struct json_object *place =
-				find_place(places, served->interface, served->domain);
-
-			if (place) {
-				if (is_worse(place, served, is_current))
-					fill_place(place, served, is_current);
-				continue;
-			}
-			place = json_object_new_object();
-			fill_place(place, served, is_current);
-			(void)json_object_array_add(places, place);
-		}
+		for (size_t j = 0; j < report->n_served; j++)
+			add_served(places, index, report->served[j], is_current);
 	}
+	json_object_put(index);
 	return places;
 }
 

@@ -13,14 +13,14 @@ static struct json_object *kept_verdict(const struct proof_entry *entry, int kin
 	return proof_verdict(proof_state_name(entry->state[kind]), entry->at[kind], "");
 }
 
-void proof_add_verdicts(const struct engine *engine, struct json_object *trustpoint)
+void proof_add_verdicts(const struct engine *engine, struct json_object *places,
+			struct json_object *trustpoint)
 {
 	const struct proof *proof = engine->proof;
 	const char *name = parameter_text(trustpoint, "name");
 	const char *fingerprint = parameter_text(trustpoint, "fingerprint");
 	const struct proof_entry *entry = proof_entry_find(proof, name, proof_leaf_of(fingerprint));
 	struct json_object *here = json_object_new_object(), *mate = json_object_new_object();
-	struct json_object *places = proof_places(engine), *none = json_object_new_array();
 	bool has_mate = proof && proof->mate_places && entry &&
 			(entry->state[PROOF_MATE_PRESENT] == PROOF_STATE_YES ||
 			 entry->state[PROOF_MATE_PRESENT] == PROOF_STATE_NO);
@@ -38,8 +38,6 @@ void proof_add_verdicts(const struct engine *engine, struct json_object *trustpo
 			   : proof_verdict("unknown", 0, "not proven yet"));
 	(void)json_object_object_add(trustpoint, "this", here);
 	(void)json_object_object_add(trustpoint, "mate", mate);
-	json_object_put(places);
-	json_object_put(none);
 }
 
 static void add_failures(const struct proof *proof, struct json_object *array)

@@ -7,6 +7,8 @@
 
 #include <cmocka.h>
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -16,6 +18,7 @@
 #include "certstore/record.pb-c.h"
 #include "engine_world.h"
 #include "failover/engine/clockwatch.h"
+#include "failover/methods/proof.h"
 
 #define DAY INT64_C(86400)
 #define SECOND_NS INT64_C(1000000000)
@@ -223,6 +226,72 @@ static void both_versions_are_shown(void **state)
 	assert_string_equal(world.engine->mate.reported, "mate");
 }
 
+/* ---- what clients get, of many places ---- */
+
+#define PLACES 512
+
+static void put_fronts(Asafo__Ipc__FrontReport *report)
+{
+	struct engine_rooms *rooms = &world.engine->rooms;
+
+	for (size_t i = 0; i < 2; i++) {
+		rooms->fronts[i] = report ? rooms->keeper : NULL;
+		rooms->reports[i] = report;
+	}
+}
+
+static uint64_t cpu_ns(void)
+{
+	struct timespec ts;
+
+	(void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
+	return (uint64_t)ts.tv_sec * MONOTIME_NS_PER_SEC + (uint64_t)ts.tv_nsec;
+}
+
+/* The shortest of a few runs. */
+static uint64_t gather_ns(size_t n)
+{
+	static Asafo__Ipc__FrontServed served[PLACES], *all[PLACES];
+	static char domains[PLACES][32], interface[] = "outside";
+	Asafo__Ipc__FrontReport report = ASAFO__IPC__FRONT_REPORT__INIT;
+	uint64_t shortest = UINT64_MAX;
+
+	for (size_t i = 0; i < n; i++) {
+		asafo__ipc__front_served__init(&served[i]);
+		(void)snprintf(domains[i], sizeof(domains[i]), "vpn%zu", i);
+		served[i].interface = interface;
+		served[i].domain = domains[i];
+		all[i] = &served[i];
+	}
+	report.served = all;
+	report.n_served = n;
+	put_fronts(&report);
+	for (int i = 0; i < 7; i++) {
+		uint64_t since = cpu_ns(), ns;
+		struct json_object *places = proof_places(world.engine);
+
+		ns = cpu_ns() - since;
+		shortest = ns < shortest ? ns : shortest;
+		assert_int_equal(json_object_array_length(places), n);
+		json_object_put(places);
+	}
+	put_fronts(NULL);
+	return shortest;
+}
+
+static void eight_times_the_places_do_not_take_the_engine_sixty_times_as_long(void **state)
+{
+	uint64_t few, many;
+
+	(void)state;
+	world_be_active("");
+	few = gather_ns(PLACES / 8);
+	many = gather_ns(PLACES);
+	if (many > 24 * few)
+		fail_msg("%d places take %" PRIu64 " us, an eighth of them %" PRIu64 " us", PLACES,
+			 many / 1000, few / 1000);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -237,6 +306,7 @@ int main(void)
 		TEST(a_mate_that_does_not_answer_costs_two_seconds_and_its_rows_only),
 		TEST(the_mate_is_told_our_history),
 		TEST(both_versions_are_shown),
+		TEST(eight_times_the_places_do_not_take_the_engine_sixty_times_as_long),
 	};
 
 	world_enter();
