@@ -191,6 +191,11 @@ static void check_fence(struct sim_world *world, const struct sim_node *node)
 	    mate->watch.belief.epoch != node->epoch ||
 	    node->fsm.params.hold_ms != mate->fsm.params.hold_ms)
 		return;
+	/* Somebody held back the latest word that the mate has, while every path was cut, for
+	 * longer than the mate waits: what was said since, on paths that are gone, it cannot know.
+	 */
+	if (world->now - mate->watch.belief.said_at > waits_ms * 1000000ull)
+		return;
 	/* An older release, just booted, is not known to wait for less before it is heard. */
 	if (world->is_mixed && !node->fsm.flags.is_mate_heard)
 		return;
@@ -235,7 +240,7 @@ void sim_check_belief(struct sim_world *world, struct sim_node *node,
 		      const struct sim_datagram *datagram)
 {
 	struct sim_belief *belief = &node->watch.belief;
-	struct sim_belief next = {datagram->epoch, datagram->counter};
+	struct sim_belief next = {datagram->epoch, datagram->counter, datagram->sent_at};
 
 	if (datagram->counter == 0 || datagram->from == node->unit)
 		sim_fail(world, "the %s believes a hello that nobody said",

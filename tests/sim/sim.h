@@ -76,6 +76,7 @@ struct sim_sync {
 struct sim_belief {
 	uint32_t epoch; /* the mate's */
 	uint64_t counter;
+	uint64_t said_at;
 };
 
 /* What the checks remember of a unit; the unit itself knows nothing of it. */
