@@ -332,11 +332,13 @@ static int ask_mate(struct exec *exec, struct control_call *call, const char *me
 			       engine->pair.link_why[0] ? engine->pair.link_why
 							: "the failover link is down");
 	if (link_mate_version(engine->pair.link) < LINK_VERSION_EXEC)
-		return why_set(ret_why, ERR_UNSUPPORTED,
-			       "the mate (asafo %s, failover link version %" PRIu32 ") is older "
-			       "than failover exec: run the command on that unit, or upgrade it",
-			       link_mate_software(engine->pair.link),
-			       link_mate_version(engine->pair.link));
+		return why_set(
+			ret_why, ERR_UNSUPPORTED,
+			"the mate (asafo %s, failover link version %" PRIu32 ") is older "
+			"than failover exec, and cannot be asked from here: upgrade it; what "
+			"its release knows can be typed on that unit",
+			link_mate_software(engine->pair.link),
+			link_mate_version(engine->pair.link));
 	if (exec->n_questions >= EXEC_MAX)
 		return why_set(ret_why, ERR_BUSY, "too many of them wait for the mate");
 	question = calloc(1, sizeof(*question));

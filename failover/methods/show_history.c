@@ -163,10 +163,9 @@ static const char *refusal(const struct engine *engine)
 	const struct link *link = engine->pair.link;
 
 	if (!link || !link_is_up(link))
-		return "the failover link is down: only this unit's rows";
+		return "the failover link is down";
 	if (link_mate_version(link) < LINK_VERSION_HISTORY)
-		return "the mate's release is older and does not tell its history: only this "
-		       "unit's rows";
+		return "the mate's release is older and does not tell its history";
 	return NULL;
 }
 

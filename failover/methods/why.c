@@ -115,6 +115,29 @@ static void why_home(const struct question *question, const char *kept_home)
 		       : "to share it: asafo remove it, and import it again on the active unit");
 }
 
+/* A mate of an older release is not asked, but says its digest. */
+static void why_unknown(const struct question *question, const char *why)
+{
+	const struct engine *engine = question->engine;
+	const struct link *link = engine->pair.link;
+	bool is_older = link && link_is_up(link) && link_mate_version(link) < LINK_VERSION_EXEC;
+	struct why text;
+
+	if (is_older && engine_hears_mate(engine) &&
+	    engine_position_equal(&engine->mate.position, &engine->store.position)) {
+		(void)why_set(&text, 0,
+			      "it is shared by the pair, and the digests of both units are equal; "
+			      "more is not known: %.300s",
+			      why);
+		add_rule(question, "replication", "replicated", text.text, "");
+		return;
+	}
+	add_rule(question, "replication", "unknown", why,
+		 is_older ? "asafo show failover has what the standby lacks; asafo write-standby, "
+			    "on the active unit, sends it"
+			  : "asafo show failover says what is wrong between the units");
+}
+
 static void why_replicated(const struct question *question)
 {
 	const struct config_failover *failover = &question->engine->config->failover;
@@ -150,9 +173,7 @@ static void why_replicated(const struct question *question)
 	else if (is(present, "no"))
 		why_absent(question);
 	else
-		add_rule(question, "replication", "unknown",
-			 why[0] ? why : "the other unit could not be asked",
-			 "asafo show failover says what is wrong between the units");
+		why_unknown(question, why[0] ? why : "the other unit could not be asked");
 }
 
 /* ---- here at all ---- */

@@ -96,6 +96,10 @@ everything_is_there() { # everything_is_there UNIT: of both rounds
 	done
 }
 
+# show state of UNIT says nothing of its own: the supervisor ended.
+is_down() { ! asafo "$1" show version >/dev/null 2>&1; }
+says_in_log() { grep -q -- "$2" <(lab log "$1"); }
+
 pair_up --build-a "$old" --build-b "$old"
 make_ca corp && make_p12 corp vpn
 print=$(fingerprint_of "$files/vpn.pem")
@@ -125,6 +129,18 @@ expect "asafo check has it as a warning" grep -q WARNING <(asafo b check)
 expect "bulk replication goes on beside it" asafo b write-standby
 start=${EPOCHREALTIME/./}
 refused "failover exec is refused at once" 1 'older than failover exec' asafo b failover exec mate show version
+refused "show failover diff is refused" 1 'diff: the mate \(asafo [0-9.]*, .*older than failover exec, and cannot be asked' \
+	asafo b show failover diff
+refused "a dry run is refused" 1 'cannot be asked from here: upgrade it' asafo b write-standby --dry-run
+refused "write-standby with a list says that nothing was sent" 1 'nothing was sent; asafo write-standby' \
+	asafo b write-standby --verbose
+refused "reload-standby is refused" 1 'older than failover exec' asafo b failover reload-standby
+refused "a rekey is refused, and changes nothing" 1 'does not say which failover key.*nothing was changed' asafo b rekey
+refused "(there is none to cancel)" 1 'is not being rekeyed' asafo b rekey --cancel
+refused "verify proves this unit's half, and says why not the other" 5 'yes +yes +unknown' asafo b verify vpn
+refused "(why)" 5 'could not be asked: the mate .*older' asafo b verify vpn
+expect "why vpn knows it by the digests" grep -q 'shared by the pair, and the digests of both units are equal' \
+	<(asafo b why vpn)
 expect "history details say why they are one unit's only" grep -q 'does not tell its history' \
 	<(asafo b show failover history details)
 expect "(neither waited)" test $(((${EPOCHREALTIME/./} - start) / 1000)) -lt $((1500 * slow))
@@ -149,5 +165,34 @@ expect "every trustpoint is on the one" everything_is_there a
 expect "and on the other" everything_is_there b
 same "both hold the same" "$(digest a)" "$(digest b)"
 expect "failover exec works" asafo b failover exec mate show version
+
+# ---- back to the older release, with a store that the newer one wrote ----
+downgrade() {
+	lab power "$1" off
+	lab power "$1" on --build "$old"
+}
+expect "the newer release saves lines that the older cannot know" asafo b write-memory
+downgrade a
+expect "the older release names the line that it cannot know" until_true 10 says_in_log a 'startup-config:.*failover preempt'
+expect "(and does not run)" until_true 5 is_down a
+expect "the active goes on" serves_both "$print"
+lab power a off
+sed -i -e '/^failover preempt/d' -e '/^track/d' "/run/asafo-lab-$LAB/a/etc/startup-config"
+lab power a on --build "$old"
+ready b a
+expect "without them the older release opens the newer one's store" everything_is_there a
+same "both hold the same" "$(digest a)" "$(digest b)"
+expect "an import reaches it" asafo b configure "failover replication trustpoint sync"
+expect "(it is acknowledged)" import b back vpn
+expect "the older unit takes over" asafo a failover active
+ready a b
+expect "with the certificate" serves_both "$print"
+expect "what it changes" asafo a remove back
+upgrade a
+expect "is read by the newer release again" until_true 15 state_is a "Standby Ready"
+expect "(the removal)" has_not a back
+expect "(everything else)" everything_is_there a
+same "both hold the same in the end" "$(digest a)" "$(digest b)"
+expect "no store is damaged" exits 0 asafo a check
 watch_end
 done_testing

@@ -124,6 +124,19 @@ static void what_an_older_mate_cannot_answer_is_not_asked(void **state)
 	assert_true(link_is_up(world.engine->pair.link));
 }
 
+/* The release is said, and nothing advised that cannot be typed there. */
+static void what_an_older_mate_cannot_do_changes_nothing(void **state)
+{
+	const char *text;
+
+	(void)state;
+	world_be_active("");
+	text = ask("{\"method\":\"asafo.ReloadStandby\"}");
+	assert_non_null(strstr(text, "older than failover exec, and cannot be asked from here"));
+	assert_null(strstr(text, "run the command"));
+	assert_true(link_is_up(world.engine->pair.link));
+}
+
 /* A kind that only a later version has, as its bytes would come. */
 static void a_message_of_a_later_version_is_passed_over(void **state)
 {
@@ -162,6 +175,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(an_older_active_does_not_undo_them, set_up,
 						world_teardown),
 		cmocka_unit_test_setup_teardown(what_an_older_mate_cannot_answer_is_not_asked,
+						set_up, world_teardown),
+		cmocka_unit_test_setup_teardown(what_an_older_mate_cannot_do_changes_nothing,
 						set_up, world_teardown),
 		cmocka_unit_test_setup_teardown(a_message_of_a_later_version_is_passed_over, set_up,
 						world_teardown),

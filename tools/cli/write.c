@@ -160,10 +160,11 @@ int verb_write_standby(struct cli *cli, const struct grammar_match *match)
 
 	if (cli_has(match, "dry-run"))
 		return dry_run(cli);
-	if (is_verbose)
-		code = diff_make(cli, &before);
-	if (!code)
-		code = write_standby(cli, match, &result);
+	if (is_verbose && (code = diff_make(cli, &before)) != CLI_OK)
+		return cli_fail(cli, code,
+				"nothing was sent; asafo write-standby sends without saying what "
+				"becomes of each item");
+	code = write_standby(cli, match, &result);
 	if (!code && is_verbose)
 		code = diff_make(cli, &after);
 	if (!code && is_verbose && !add_items(result, before, after))
