@@ -66,7 +66,7 @@ static int use_key(struct keeper *keeper, const struct keeper_item *item, struct
 	const ProtobufCBinaryData *leaf = &item->public_part->leaf;
 	int r;
 
-	if (item->public_part->is_ca || !item->record->key)
+	if (!item->record->key)
 		return why_set(why, ERR_NO_KEY, "it holds no key, so that nothing can be signed");
 	r = keyring_open(keeper->ring, item->record, &key);
 	if (r < 0)

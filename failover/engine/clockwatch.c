@@ -41,7 +41,8 @@ static bool differs(const struct clockwatch *watch)
 
 static int64_t mate_now_s(const struct clockwatch *watch)
 {
-	int64_t at = now_s() + watch->clock.skew_ns / NS_PER_SEC;
+	/* Not of two times that are cut to seconds: a second is what a new certificate is old. */
+	int64_t at = ((int64_t)realtime_ns() + watch->clock.skew_ns) / NS_PER_SEC;
 
 	return at > 0 ? at : 1;
 }
@@ -195,9 +196,9 @@ static void search(struct engine *engine)
 	watch->searched_skew_ns = watch->clock.skew_ns;
 	memcpy(watch->searched_digest, engine->store.position.digest,
 	       sizeof(watch->searched_digest));
-	watch->was_searched = true;
 	watch->is_searching =
 		engine_keeper_call(engine, IPC_LIST, &message.base, NULL, 0, on_list, engine) == 0;
+	watch->was_searched = watch->is_searching;
 }
 
 /* ---- the hellos ---- */

@@ -139,6 +139,9 @@ for area in areas[1:]:
     is_private = area.split()[1][3] == "p"
     if only_dumped and ("dd" in flags or not filter_ & (1 if is_private else 2)):
         continue
+    # What a sanitizer has set aside for its shadow: terabytes, and no page of it is the program's.
+    if end - begin > 1 << 30:
+        continue
     try:
         memory.seek(begin)
         out.write(memory.read(end - begin))

@@ -153,6 +153,7 @@ int main(int argc, char **argv)
 	const char *dash = strchr(argv[0], '-');
 	struct fake fake = {.name = dash ? dash + 1 : argv[0]};
 	struct child_options options;
+	int r;
 
 	if (child_options_parse(argc, argv, &options) < 0)
 		return EXIT_FAILURE;
@@ -162,5 +163,10 @@ int main(int argc, char **argv)
 		return EXIT_FAILURE;
 	if (strcmp(fake.name, "engine") != 0)
 		child_ready(fake.child, "fake");
-	return sd_event_loop(fake.event);
+	r = sd_event_loop(fake.event);
+	for (size_t i = 0; i < ARRAY_SIZE(fake.peers); i++)
+		ipc_channel_free(fake.peers[i]);
+	child_free(fake.child);
+	sd_event_unref(fake.event);
+	return r;
 }
