@@ -24,11 +24,10 @@
 #include <sys/socket.h>
 
 #include "base/cleanup.h"
+#include "failover/frame.h"
 #include "failover/neighbour.h"
 
 #define NEIGHBOURS 8
-#define ARP_SIZE 60 /* with the padding of an Ethernet frame */
-#define NS_SIZE (ETH_HLEN + 40 + 24)
 #define READS_PER_TURN 64
 
 struct ifprobe {
@@ -167,63 +166,6 @@ int ifprobe_listen(struct ifprobe *probe, unsigned index, bool is_listening)
 
 /* ---- requests ---- */
 
-static void put16(uint8_t *at, unsigned value)
-{
-	at[0] = (uint8_t)(value >> 8);
-	at[1] = (uint8_t)value;
-}
-
-static uint32_t sum16(uint32_t sum, const uint8_t *data, size_t size)
-{
-	for (size_t i = 0; i + 1 < size; i += 2)
-		sum += (uint32_t)data[i] << 8 | data[i + 1];
-	return sum;
-}
-
-static unsigned fold(uint32_t sum)
-{
-	while (sum >> 16)
-		sum = (sum & 0xffff) + (sum >> 16);
-	return ~sum & 0xffff;
-}
-
-/* RFC 5227 section 2.1.1. */
-static void build_arp(uint8_t frame[static ARP_SIZE], const uint8_t *mac, const uint8_t *address)
-{
-	memset(frame, 0, ARP_SIZE);
-	memset(frame, 0xff, ETH_ALEN);
-	memcpy(frame + ETH_ALEN, mac, ETH_ALEN);
-	put16(frame + 12, ETH_P_ARP);
-	put16(frame + 14, ARPHRD_ETHER);
-	put16(frame + 16, ETH_P_IP);
-	frame[18] = ETH_ALEN;
-	frame[19] = 4;
-	put16(frame + 20, ARPOP_REQUEST);
-	memcpy(frame + 22, mac, ETH_ALEN);
-	memcpy(frame + 38, address, 4);
-}
-
-/* RFC 4861 section 4.3: from the unspecified address, so without a link-layer option. */
-static void build_ns(uint8_t frame[static NS_SIZE], const uint8_t *mac, const uint8_t *address)
-{
-	uint8_t *ip = frame + ETH_HLEN, *ns = ip + 40;
-	uint8_t group[16] = {0xff, 0x02, [11] = 1, 0xff, address[13], address[14], address[15]};
-
-	memset(frame, 0, NS_SIZE);
-	put16(frame, 0x3333);
-	memcpy(frame + 2, group + 12, 4);
-	memcpy(frame + ETH_ALEN, mac, ETH_ALEN);
-	put16(frame + 12, ETH_P_IPV6);
-	ip[0] = 0x60;
-	put16(ip + 4, 24);
-	ip[6] = IPPROTO_ICMPV6;
-	ip[7] = 255;
-	memcpy(ip + 24, group, 16);
-	ns[0] = ND_NEIGHBOR_SOLICIT;
-	memcpy(ns + 8, address, 16);
-	put16(ns + 2, fold(sum16(sum16(24 + IPPROTO_ICMPV6, ip + 8, 32), ns, 24)));
-}
-
 static bool read_mac(int fd, unsigned index, uint8_t ret_mac[static ETH_ALEN])
 {
 	struct ifreq request = {.ifr_ifindex = (int)index};
@@ -239,18 +181,17 @@ void ifprobe_send_arp(struct ifprobe *probe, unsigned index)
 {
 	struct neighbour neighbours[NEIGHBOURS];
 	size_t n = neighbour_recent(index, neighbours, ARRAY_SIZE(neighbours));
-	uint8_t mac[ETH_ALEN], frame[NS_SIZE];
+	uint8_t mac[ETH_ALEN], frame[FRAME_MAX];
 
 	if (probe->fd < 0 || !read_mac(probe->fd, index, mac))
 		return;
 	for (size_t i = 0; i < n; i++) {
-		bool is_v6 = neighbours[i].family == AF_INET6;
+		const uint8_t *address = neighbours[i].address;
+		size_t size = neighbours[i].family == AF_INET6
+				      ? frame_ns(frame, mac, address)
+				      : frame_arp(frame, mac, address, true);
 
-		if (is_v6)
-			build_ns(frame, mac, neighbours[i].address);
-		else
-			build_arp(frame, mac, neighbours[i].address);
-		(void)send(probe->fd, frame, is_v6 ? NS_SIZE : ARP_SIZE, MSG_DONTWAIT);
+		(void)send(probe->fd, frame, size, MSG_DONTWAIT);
 	}
 }
 
@@ -272,7 +213,7 @@ static void ping4(const char *device)
 	uint8_t echo[8] = {ICMP_ECHO};
 	int one = 1;
 
-	put16(echo + 2, fold(sum16(0, echo, sizeof(echo))));
+	frame_put16(echo + 2, frame_checksum(0, echo, sizeof(echo)));
 	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_BROADCAST, &one, sizeof(one)) < 0)
 		return;
 	(void)sendto(fd, echo, sizeof(echo), MSG_DONTWAIT | MSG_DONTROUTE,
