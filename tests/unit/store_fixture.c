@@ -94,14 +94,9 @@ void fixture_delete(struct store *store, uint64_t term, const char *name)
 	change(store, term, name, NULL);
 }
 
-struct comparison {
-	struct store *other;
-	size_t n;
-};
-
-static int compare_one(const char *key, const uint8_t *value, size_t size, void *userdata)
+int fixture_compare_item(const char *key, const uint8_t *value, size_t size, void *userdata)
 {
-	struct comparison *comparison = userdata;
+	struct fixture_comparison *comparison = userdata;
 	struct buf other = {0};
 
 	assert_int_equal(store_get(comparison->other, key, &other), 0);
@@ -124,7 +119,7 @@ void fixture_assert_at(const struct store_position *a, const struct store_positi
 
 void fixture_assert_same(struct store *a, struct store *b, int is_exact)
 {
-	struct comparison comparison = {.other = b};
+	struct fixture_comparison comparison = {.other = b};
 	struct store_position pa, pb;
 
 	store_position(a, &pa);
@@ -133,7 +128,7 @@ void fixture_assert_same(struct store *a, struct store *b, int is_exact)
 	assert_int_equal(pa.count, pb.count);
 	if (is_exact)
 		fixture_assert_at(&pa, &pb);
-	assert_int_equal(store_each(a, "", compare_one, &comparison), 0);
+	assert_int_equal(store_each(a, "", fixture_compare_item, &comparison), 0);
 	assert_int_equal(comparison.n, pb.count);
 }
 

@@ -22,6 +22,12 @@ void fixture_delete(struct store *store, uint64_t term, const char *name);
 /* The same positions (DIGEST and count; term and seq as well when IS_EXACT) and the same bytes
  * under the same keys. */
 void fixture_assert_same(struct store *a, struct store *b, int is_exact);
+/* For store_each: the item is in OTHER, byte for byte. */
+struct fixture_comparison {
+	struct store *other;
+	size_t n; /* that were compared */
+};
+int fixture_compare_item(const char *key, const uint8_t *value, size_t size, void *userdata);
 /* Equal in every field. */
 void fixture_assert_at(const struct store_position *a, const struct store_position *b);
 /* xorshift: the same numbers for the same seed. */

@@ -179,24 +179,6 @@ static void flip_record(struct world *world, const char *name, size_t size, uint
 	buf_done(&record);
 }
 
-struct compare {
-	struct store *mate;
-	uint64_t n;
-};
-
-static int is_as_at_the_mate(const char *key, const uint8_t *value, size_t size, void *userdata)
-{
-	struct compare *compare = userdata;
-	struct buf other = {0};
-
-	assert_int_equal(store_get(compare->mate, key, &other), 0);
-	assert_int_equal(other.size, size);
-	assert_memory_equal(other.data, value, size);
-	buf_done(&other);
-	compare->n++;
-	return 0;
-}
-
 static void assert_unit_item(struct store *store, const char *key, const char *value)
 {
 	struct buf found = {0};
@@ -210,12 +192,12 @@ static void assert_unit_item(struct store *store, const char *key, const char *v
 /* Everything that it has is true; what it lacks it says; the mate fills it. */
 static void assert_usable(struct world *world, bool *ret_is_incomplete)
 {
-	struct compare compare = {world->mate, 0};
+	struct fixture_comparison compare = {world->mate, 0};
 	struct store_position position;
 	struct store *store = NULL;
 
 	assert_int_equal(store_open(world->store, &store, NULL), 0);
-	assert_int_equal(store_each(store, "", is_as_at_the_mate, &compare), 0);
+	assert_int_equal(store_each(store, "", fixture_compare_item, &compare), 0);
 	assert_unit_item(store, "key/failover", "a sealed key");
 	assert_unit_item(store, "terms", "two numbers");
 	store_position(store, &position);

@@ -12,48 +12,7 @@
 #include "core/hello.h"
 #include "core/hello_body.h"
 #include "failover/core/wire.pb-c.h"
-
-#define BOOT_A UINT64_C(0xa1a2a3a4a5a6a7a8)
-#define BOOT_B UINT64_C(0xb1b2b3b4b5b6b7b8)
-#define BOOT_B2 UINT64_C(0xc1c2c3c4c5c6c7c8)
-
-static const uint8_t KEY[HELLO_KEY_SIZE] = "a hello key of thirty-two bytes";
-
-struct datagram {
-	uint8_t data[HELLO_SIZE_MAX];
-	size_t size;
-};
-
-struct pair {
-	struct hello_codec *a, *b;
-};
-
-static struct hello_codec *codec_of(enum fo_unit unit, uint64_t boot)
-{
-	struct hello_codec *codec = NULL;
-
-	assert_int_equal(hello_codec_new(KEY, unit, boot, &codec), 0);
-	return codec;
-}
-
-static int set_up(void **state)
-{
-	static struct pair pair;
-
-	pair.a = codec_of(FO_UNIT_PRIMARY, BOOT_A);
-	pair.b = codec_of(FO_UNIT_SECONDARY, BOOT_B);
-	*state = &pair;
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	struct pair *pair = *state;
-
-	hello_codec_free(pair->a);
-	hello_codec_free(pair->b);
-	return 0;
-}
+#include "tests/unit/hello_pair.h"
 
 static struct hello sample(void)
 {
@@ -83,42 +42,16 @@ static struct hello sample(void)
 
 static struct datagram seal(struct hello_codec *codec)
 {
-	struct datagram datagram;
 	struct hello hello = sample();
 
-	assert_int_equal(hello_seal(codec, &hello, datagram.data, &datagram.size), 0);
-	assert_true(datagram.size <= HELLO_SIZE_MAX);
-	return datagram;
+	return seal_hello(codec, &hello);
 }
 
-static int take(struct hello_codec *codec, unsigned path, const struct datagram *datagram,
-		struct hello *ret_hello, bool *ret_is_current)
-{
-	return hello_open(codec, path, datagram->data, datagram->size, ret_hello, ret_is_current);
-}
-
-static int take_code(struct hello_codec *codec, unsigned path, const struct datagram *datagram)
-{
-	struct hello hello;
-	bool is_current;
-
-	return take(codec, path, datagram, &hello, &is_current);
-}
-
-/* A hears B, B hears A: from then on each believes the other. */
 static void acquaint(struct hello_codec *a, struct hello_codec *b)
 {
-	struct datagram one = seal(a), two, three;
-	struct hello hello;
-	bool is_current;
+	struct hello hello = sample();
 
-	assert_int_equal(take(b, 0, &one, &hello, &is_current), 0);
-	two = seal(b);
-	assert_int_equal(take(a, 0, &two, &hello, &is_current), 0);
-	assert_true(is_current);
-	three = seal(a);
-	assert_int_equal(take(b, 0, &three, &hello, &is_current), 0);
-	assert_true(is_current);
+	acquaint_by(a, b, &hello);
 }
 
 static void what_is_sealed_is_what_is_opened(void **state)
@@ -512,7 +445,7 @@ static void control_characters_of_a_mate_do_not_reach_a_terminal(void **state)
 	assert_string_equal(unpacked.software, "?[2J");
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, pair_set_up, pair_tear_down)
 
 /* A hello that does not fit is not sent at all: who adds a field learns it here. */
 static void the_largest_hello_fits(void **state)

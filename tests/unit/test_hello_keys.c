@@ -9,79 +9,20 @@
 
 #include "base/err.h"
 #include "core/hello.h"
+#include "tests/unit/hello_pair.h"
 
-#define BOOT_A UINT64_C(0xa1a2a3a4a5a6a7a8)
-#define BOOT_B UINT64_C(0xb1b2b3b4b5b6b7b8)
-#define BOOT_B2 UINT64_C(0xc1c2c3c4c5c6c7c8)
-
-static const uint8_t KEY[HELLO_KEY_SIZE] = "a hello key of thirty-two bytes";
 static const uint8_t NEW[HELLO_KEY_SIZE] = "another key of thirty-two bytes";
 
-struct datagram {
-	uint8_t data[HELLO_SIZE_MAX];
-	size_t size;
-};
-
-struct pair {
-	struct hello_codec *a, *b;
-};
-
-static int set_up(void **state)
-{
-	static struct pair pair;
-
-	assert_int_equal(hello_codec_new(KEY, FO_UNIT_PRIMARY, BOOT_A, &pair.a), 0);
-	assert_int_equal(hello_codec_new(KEY, FO_UNIT_SECONDARY, BOOT_B, &pair.b), 0);
-	*state = &pair;
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	struct pair *pair = *state;
-
-	hello_codec_free(pair->a);
-	hello_codec_free(pair->b);
-	return 0;
-}
+static const struct hello HELLO = {.software = "0.2.0"};
 
 static struct datagram seal(struct hello_codec *codec)
 {
-	struct hello hello = {.software = "0.2.0"};
-	struct datagram datagram;
-
-	assert_int_equal(hello_seal(codec, &hello, datagram.data, &datagram.size), 0);
-	return datagram;
+	return seal_hello(codec, &HELLO);
 }
 
-static int take(struct hello_codec *codec, unsigned path, const struct datagram *datagram,
-		struct hello *ret_hello, bool *ret_is_current)
-{
-	return hello_open(codec, path, datagram->data, datagram->size, ret_hello, ret_is_current);
-}
-
-static int take_code(struct hello_codec *codec, unsigned path, const struct datagram *datagram)
-{
-	struct hello hello;
-	bool is_current;
-
-	return take(codec, path, datagram, &hello, &is_current);
-}
-
-/* A hears B, B hears A: from then on each believes the other. */
 static void acquaint(struct hello_codec *a, struct hello_codec *b)
 {
-	struct datagram one = seal(a), two, three;
-	struct hello hello;
-	bool is_current;
-
-	assert_int_equal(take(b, 0, &one, &hello, &is_current), 0);
-	two = seal(b);
-	assert_int_equal(take(a, 0, &two, &hello, &is_current), 0);
-	assert_true(is_current);
-	three = seal(a);
-	assert_int_equal(take(b, 0, &three, &hello, &is_current), 0);
-	assert_true(is_current);
+	acquaint_by(a, b, &HELLO);
 }
 
 static void in_a_change_of_the_key_every_hello_is_believed_once(void **state)
@@ -125,7 +66,7 @@ static void a_mate_that_starts_in_the_middle_of_a_change_is_heard(void **state)
 	acquaint(pair->a, pair->b);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, pair_set_up, pair_tear_down)
 
 int main(void)
 {
