@@ -24,17 +24,14 @@ int verb_bind(struct cli *cli, const struct grammar_match *match)
 	bool is_bind = match->row->id == COMMAND_BIND;
 	const char *interface = cli_word(match, "interface");
 	const char *domain = cli_word(match, "domain");
-	int code = cli_call(cli,
-			    &(struct cli_request){.method = match->row->method,
-						  .parameters = parameters_of(match)},
-			    &result);
+	int code = cli_change(cli,
+			      &(struct cli_request){.method = match->row->method,
+						    .parameters = parameters_of(match)},
+			      &result);
 
 	if (code)
 		return code;
-	cli_print_warnings(cli, result);
-	if (cli->is_json)
-		cli_print_json(cli, result);
-	else
+	if (!cli->is_json)
 		screen_print(&cli->screen, "Trustpoint %s is %s%s%s on %s\n",
 			     cli_word(match, "trustpoint"), is_bind ? "served" : "no longer served",
 			     domain ? " for " : "", domain ? domain : "",

@@ -162,6 +162,18 @@ void cli_print_warnings(const struct cli *cli, struct json_object *result)
 			     view_item_text(result, "warnings", i));
 }
 
+int cli_change(struct cli *cli, const struct cli_request *request, struct json_object **ret_result)
+{
+	int code = cli_call(cli, request, ret_result);
+
+	if (code)
+		return code;
+	cli_print_warnings(cli, *ret_result);
+	if (cli->is_json)
+		cli_print_json(cli, *ret_result);
+	return CLI_OK;
+}
+
 bool cli_set(struct json_object *object, const char *name, struct json_object *value)
 {
 	if (value && object && json_object_object_add(object, name, value) == 0)

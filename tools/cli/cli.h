@@ -63,6 +63,11 @@ void cli_print_json(const struct cli *cli, struct json_object *result);
 /* Calls METHOD and shows its result with RENDER, or as JSON. PARAMETERS are taken over. */
 int cli_show(struct cli *cli, const char *method, struct json_object *parameters,
 	     int (*render)(const struct screen *screen, struct json_object *result));
+/*
+ * Calls what changes something, says its warnings, and prints the result where JSON is asked for;
+ * without JSON what became of it is the caller's to say.
+ */
+int cli_change(struct cli *cli, const struct cli_request *request, struct json_object **ret_result);
 /* The result's "warnings", each a line on stderr. */
 void cli_print_warnings(const struct cli *cli, struct json_object *result);
 /* A new object with one text; NULL when out of memory. cli_set adds one and says whether it could.

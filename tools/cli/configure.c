@@ -67,15 +67,9 @@ int verb_configure(struct cli *cli, int n, char **arguments)
 				"there is no mode to enter: each argument is a line, or stdin has "
 				"them, as in: asafo configure \"hostname gw\"");
 	lines = buf_text(&text);
-	code = cli_call(
+	return cli_change(
 		cli,
 		&(struct cli_request){.method = "asafo.Configure",
 				      .parameters = lines ? cli_object("text", lines) : NULL},
 		&result);
-	if (code)
-		return code;
-	cli_print_warnings(cli, result);
-	if (cli->is_json)
-		cli_print_json(cli, result);
-	return CLI_OK;
 }

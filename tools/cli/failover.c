@@ -39,16 +39,13 @@ int verb_failover(struct cli *cli, const struct grammar_match *match)
 	int code = confirm_force(cli, match);
 
 	if (!code)
-		code = cli_call(cli,
-				&(struct cli_request){.method = match->row->method,
-						      .parameters = force_parameters(match)},
-				&result);
+		code = cli_change(cli,
+				  &(struct cli_request){.method = match->row->method,
+							.parameters = force_parameters(match)},
+				  &result);
 	if (code)
 		return code;
-	cli_print_warnings(cli, result);
-	if (cli->is_json)
-		cli_print_json(cli, result);
-	else
+	if (!cli->is_json)
 		print_role(&cli->screen, result);
 	return CLI_OK;
 }

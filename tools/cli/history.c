@@ -78,15 +78,12 @@ int verb_rollback(struct cli *cli, const struct grammar_match *match)
 		(void)json_object_put(parameters);
 		return cli_fail(cli, CLI_FAILED, "out of memory");
 	}
-	code = cli_call(cli,
-			&(struct cli_request){.method = "asafo.Rollback", .parameters = parameters},
-			&result);
+	code = cli_change(
+		cli, &(struct cli_request){.method = "asafo.Rollback", .parameters = parameters},
+		&result);
 	if (code)
 		return code;
-	cli_print_warnings(cli, result);
-	if (cli->is_json)
-		cli_print_json(cli, result);
-	else
+	if (!cli->is_json)
 		print_rollback(&cli->screen, result, is_dry_run);
 	return cli_print_replication(cli, result, is_dry_run);
 }

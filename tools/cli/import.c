@@ -153,19 +153,16 @@ static int import(struct cli *cli, const struct grammar_match *match, bool is_ca
 {
 	_cleanup_(json_put) struct json_object *result = NULL;
 	bool is_dry_run = cli_has(match, "dry-run");
-	int code = cli_call(cli,
-			    &(struct cli_request){.method = "asafo.Import",
-						  .parameters = parameters_of(match, is_ca),
-						  .fds = fds,
-						  .n_fds = n_fds},
-			    &result);
+	int code = cli_change(cli,
+			      &(struct cli_request){.method = "asafo.Import",
+						    .parameters = parameters_of(match, is_ca),
+						    .fds = fds,
+						    .n_fds = n_fds},
+			      &result);
 
 	if (code)
 		return code;
-	cli_print_warnings(cli, result);
-	if (cli->is_json)
-		cli_print_json(cli, result);
-	else
+	if (!cli->is_json)
 		print_stored(&cli->screen, result, is_dry_run);
 	return cli_print_replication(cli, result, is_dry_run);
 }

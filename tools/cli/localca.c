@@ -63,17 +63,12 @@ int verb_localca_create(struct cli *cli, const struct grammar_match *match)
 	    !cli_set(parameters, "name", json_object_new_string(name ? name : DEFAULT_NAME)) ||
 	    !set_lifetime(parameters, match))
 		return cli_fail(cli, CLI_FAILED, "out of memory");
-	code = cli_call(cli,
-			&(struct cli_request){.method = match->row->method,
-					      .parameters = TAKE_PTR(parameters)},
-			&result);
-	if (code)
+	code = cli_change(cli,
+			  &(struct cli_request){.method = match->row->method,
+						.parameters = TAKE_PTR(parameters)},
+			  &result);
+	if (code || cli->is_json)
 		return code;
-	cli_print_warnings(cli, result);
-	if (cli->is_json) {
-		cli_print_json(cli, result);
-		return CLI_OK;
-	}
 	screen_style(&cli->screen, SCREEN_BOLD, "This unit has a local CA\n");
 	identity_print(&cli->screen,
 		       view_object(result, "ca") ? view_object(result, "ca") : result);

@@ -111,16 +111,13 @@ int verb_pair_key(struct cli *cli, const struct grammar_match *match)
 	if (buf_append_format(&line, "failover key %s%s\n", is_hex ? "hex " : "", text) < 0 ||
 	    !(text = buf_text(&line)))
 		return cli_fail(cli, CLI_FAILED, "out of memory");
-	code = cli_call(cli,
-			&(struct cli_request){.method = match->row->method,
-					      .parameters = cli_object("text", text)},
-			&result);
+	code = cli_change(cli,
+			  &(struct cli_request){.method = match->row->method,
+						.parameters = cli_object("text", text)},
+			  &result);
 	if (code)
 		return code;
-	cli_print_warnings(cli, result);
-	if (cli->is_json)
-		cli_print_json(cli, result);
-	else
+	if (!cli->is_json)
 		screen_print(&cli->screen,
 			     "The failover key is set; give the mate the same file\n");
 	return CLI_OK;

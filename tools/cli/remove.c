@@ -25,15 +25,12 @@ int verb_remove(struct cli *cli, const struct grammar_match *match)
 		(void)json_object_put(parameters);
 		return cli_fail(cli, CLI_FAILED, "out of memory");
 	}
-	code = cli_call(cli,
-			&(struct cli_request){.method = "asafo.Remove", .parameters = parameters},
-			&result);
+	code = cli_change(cli,
+			  &(struct cli_request){.method = "asafo.Remove", .parameters = parameters},
+			  &result);
 	if (code)
 		return code;
-	cli_print_warnings(cli, result);
-	if (cli->is_json)
-		cli_print_json(cli, result);
-	else
+	if (!cli->is_json)
 		print_outcome(&cli->screen, cli_word(match, "name"), result);
 	return view_flag(result, "degraded") ? CLI_DEGRADED : CLI_OK;
 }

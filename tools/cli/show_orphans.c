@@ -71,16 +71,13 @@ int verb_orphans_restore(struct cli *cli, const struct grammar_match *match)
 		(void)json_object_put(parameters);
 		return cli_fail(cli, CLI_FAILED, "out of memory");
 	}
-	code = cli_call(
+	code = cli_change(
 		cli,
 		&(struct cli_request){.method = "asafo.OrphansRestore", .parameters = parameters},
 		&result);
 	if (code)
 		return code;
-	cli_print_warnings(cli, result);
-	if (cli->is_json)
-		cli_print_json(cli, result);
-	else
+	if (!cli->is_json)
 		screen_print(&cli->screen, "Restored trustpoint %s, generation %" PRId64 "\n%s%s",
 			     cli_word(match, "name"),
 			     view_number(view_object(result, "trustpoint"), "generation", 1),
