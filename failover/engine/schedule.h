@@ -19,7 +19,7 @@ uint32_t engine_hold_ms(const struct engine *engine);
  * time for one in which we did not run.
  */
 void engine_breathe(struct engine *engine);
-/* Logs what this unit asks for now. */
+/* Logs the holdtime that this unit asks for. */
 void schedule_stretched(const struct engine *engine);
 /* The same for the mate, whose hello says NEXT. */
 void schedule_mate(const struct engine *engine, const struct fo_stretch *next);
