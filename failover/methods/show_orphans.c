@@ -3,6 +3,7 @@
  * it is dropped silently. */
 #include "base/cleanup.h"
 #include "failover/methods/methods_internal.h"
+#include "failover/replication/replication.h"
 
 #define ORPHANS_SHOWN 250 /* the oldest first; the rest is counted */
 
@@ -44,6 +45,18 @@ static void on_orphans(int code, const ProtobufCMessage *body, bool has_more, vo
 		waiting_reply(waiting);
 }
 
+static void add_lines(struct waiting *waiting)
+{
+	struct monotime at;
+	const char *lines = replication_given_lines(waiting->engine->replication, &at);
+
+	if (!lines)
+		return;
+	json_add_text(waiting->result, "lines", lines);
+	json_add_number(waiting->result, "lines_age",
+			(int64_t)(monotime_since(monotime_now(), at) / MONOTIME_NS_PER_SEC));
+}
+
 void method_show_orphans(struct control_call *call, struct json_object *parameters, void *userdata)
 {
 	Asafo__Ipc__List message = ASAFO__IPC__LIST__INIT;
@@ -54,6 +67,7 @@ void method_show_orphans(struct control_call *call, struct json_object *paramete
 	if (!waiting)
 		return;
 	json_add_number(waiting->result, "more", 0);
+	add_lines(waiting);
 	message.orphans = true;
 	r = engine_keeper_call(waiting->engine, IPC_LIST, &message.base, NULL, 0, on_orphans,
 			       waiting);

@@ -210,6 +210,7 @@ void replication_free(struct replication *replication)
 	answer_all(replication);
 	free(replication->receive.config_text);
 	buf_done(&replication->unknown);
+	buf_done(&replication->given);
 	free(replication);
 }
 
@@ -362,6 +363,19 @@ int replication_apply_config(struct replication *replication, const char *text, 
 	if (r == 0)
 		engine_apply_config(replication->engine, merged);
 	return r;
+}
+
+int replication_take_config(struct replication *replication, const char *text, size_t size,
+			    struct why *ret_why)
+{
+	struct config *merged;
+	int r = merge(replication, text, size, &merged, ret_why);
+
+	if (r < 0)
+		return r;
+	replication_keep_given(replication, merged);
+	engine_apply_config(replication->engine, merged);
+	return 0;
 }
 
 int replication_check_config(struct replication *replication, const char *text, size_t size,

@@ -121,6 +121,10 @@ bool replication_is_paused(const struct replication *replication);
 /* Sessions that went on after the link was lost, since the start of this unit. */
 uint64_t replication_resumed(const struct replication *replication);
 
+/* The lines that the latest bulk replication took from this unit, as text that can be typed again,
+ * and when; NULL: none since the start. Borrowed until the next one. */
+const char *replication_given_lines(struct replication *replication, struct monotime *ret_at);
+
 /*
  * Command replication: sends the replicated lines to the standby as they are now; its answer
  * changes nothing here but is logged when it refuses. Nothing happens without a mate.

@@ -69,6 +69,8 @@ struct replication {
 	struct monotime ended_at; /* the latest that this unit sent */
 	uint64_t catch_up_ms;	  /* after it, before what is missing is sent again */
 	bool is_making_fallback;
+	struct buf given; /* lines that the active's configuration replaced */
+	struct monotime given_at;
 	struct buf unknown;	    /* lines of ours that the mate's version does not know */
 	char refused[WHY_TEXT_MAX]; /* the mate's answer to the latest command, empty: taken */
 };
@@ -121,6 +123,11 @@ void replication_position_fill(const struct engine_position *position,
 /* Merges the active's lines into the running-config and swaps it. */
 int replication_apply_config(struct replication *replication, const char *text, size_t size,
 			     struct why *ret_why);
+/* The same in a bulk replication: what only this unit had is kept aside. */
+int replication_take_config(struct replication *replication, const char *text, size_t size,
+			    struct why *ret_why);
+/* Before MERGED replaces the running-config. */
+void replication_keep_given(struct replication *replication, const struct config *merged);
 /* *MERGED, of the lines of an older active, gets back what that one cannot say. Errors: -ENOMEM. */
 int replication_keep_newer(const struct replication *replication, struct config **merged);
 /* Would it? */

@@ -206,8 +206,8 @@ static void apply_config(struct replication *replication, const struct sync_acti
 	int r = 0;
 
 	if (receive->config_text)
-		r = replication_apply_config(replication, receive->config_text,
-					     receive->config_size, &why);
+		r = replication_take_config(replication, receive->config_text, receive->config_size,
+					    &why);
 	free(TAKE_PTR(receive->config_text));
 	receive->config_size = 0;
 	event = replication_event(replication, SYNC_EVENT_APPLIED);

@@ -216,6 +216,13 @@ int config_render_section(const struct config *config, enum config_part part, co
 bool config_section_exists(const char *section);
 
 /*
+ * Appends the lines of CONFIG that OTHER does not have, each below its section's heading, so that
+ * they can be typed again. Errors: -ENOMEM.
+ */
+int config_missing_lines(const struct config *config, const struct config *other,
+			 enum config_part part, struct buf *ret_lines);
+
+/*
  * What a standby does with the active's replicated lines: a configuration of those, with the
  * unit-local lines of LOCAL (the rows of COMMAND_CLASS_UNIT_LOCAL: `failover` itself, the unit, the
  * link, its addresses, the key). Unit-local lines in TEXT are skipped. The caller asks

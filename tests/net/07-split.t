@@ -20,11 +20,16 @@ lab cut a fover
 lab cut a outside
 lab cut a inside
 wait_state b Active
+asafo a configure "track 7 ping 192.0.2.9" >/dev/null
 lab heal
 expect "they meet: one is active, the older term gave way" until_true 15 state_is a "Standby Ready"
 same "(the newer stays)" "$(field b .state)" Active
 expect "the loser released the address" until_true 5 holds_not a
 expect "digests agree" until_true 10 same_digest
+same "what the loser was told alone gave way" "$(asafo a show running-config | grep -c '^track 7')" 0
+expect "it is listed" grep -q '^  track 7 ping 192.0.2.9' <(asafo a show orphans)
+expect "in JSON as lines to be typed again" test "$(asafo a --json show orphans | jq -r .lines | grep -c '^track 7')" = 1
+expect "and in the log" grep -q 'replaced: track 7 ping 192.0.2.9' "/run/asafo-lab-$LAB/a/log"
 
 lab freeze b
 wait_state a Active

@@ -2,6 +2,7 @@
 /* `show orphans`: what a unit accepted alone. */
 #include <errno.h>
 #include <inttypes.h>
+#include <string.h>
 
 #include "base/cleanup.h"
 #include "tools/cli/format.h"
@@ -26,7 +27,28 @@ static void add_row(struct table *table, const struct screen *screen, struct jso
 		   format_digest(view_text(orphan, "fingerprint"), 16, &fingerprint));
 }
 
-int render_orphans(const struct screen *screen, struct json_object *result)
+/* What a bulk replication took; typed again on the active unit it is the pair's. */
+static void print_lines(const struct screen *screen, struct json_object *result)
+{
+	const char *at = view_text(result, "lines");
+	struct format_text age;
+
+	if (!at[0])
+		return;
+	screen_print(
+		screen,
+		"The active's configuration replaced these lines, which only this unit had, %s "
+		"ago.\nType on the active unit those that the pair should have:\n",
+		format_duration(view_number(result, "lines_age", 0), &age));
+	while (at[0]) {
+		int length = (int)strcspn(at, "\n");
+
+		screen_print(screen, "  %.*s\n", length, at);
+		at += length + (at[length] == '\n');
+	}
+}
+
+static int print_trustpoints(const struct screen *screen, struct json_object *result)
 {
 	static const struct table_column columns[] = {
 		{"TRUSTPOINT", false, false, 0},  {"TERM", true, false, 0},
@@ -36,10 +58,6 @@ int render_orphans(const struct screen *screen, struct json_object *result)
 	int64_t more = view_number(result, "more", 0);
 	int error;
 
-	if (view_count(result, "orphans") == 0) {
-		screen_print(screen, "No orphans: this unit gave nothing up\n");
-		return 0;
-	}
 	error = table_new(columns, ARRAY_SIZE(columns), &table);
 	for (size_t i = 0; !error && i < view_count(result, "orphans"); i++)
 		add_row(table, screen, view_item(result, "orphans", i));
@@ -54,6 +72,19 @@ int render_orphans(const struct screen *screen, struct json_object *result)
 		     "mate with a newer term.\nImport again, on the active unit, what the pair "
 		     "should have.\n");
 	return 0;
+}
+
+int render_orphans(const struct screen *screen, struct json_object *result)
+{
+	int error = 0;
+
+	if (view_count(result, "orphans") > 0)
+		error = print_trustpoints(screen, result);
+	else if (!view_text(result, "lines")[0])
+		screen_print(screen, "No orphans: this unit gave nothing up\n");
+	if (!error)
+		print_lines(screen, result);
+	return error;
 }
 
 int verb_show_orphans(struct cli *cli, const struct grammar_match *match)
