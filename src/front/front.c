@@ -28,6 +28,7 @@ const struct front_limits front_limits_default = {
 		    .head_ms = 10000,
 		    .idle_ms = 30000,
 		    .body_ms = 10000,
+		    .answer_ms = 20000,
 		    .response_ms = 30000,
 		    .close_ms = 1000},
 	.connections = 10000,
@@ -208,7 +209,8 @@ static int on_answer(const struct session *session, const struct http_head *head
 		    : site_refuse(&context, status, ret_bytes);
 }
 
-static const struct session_ops session_ops = {on_select, on_answer, on_handshake, on_end};
+static const struct session_ops session_ops = {
+	.select = on_select, .answer = on_answer, .on_handshake = on_handshake, .on_end = on_end};
 
 /* Places are running out: whoever only keeps one for later gives it up, the longest-serving first.
  */

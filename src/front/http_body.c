@@ -112,7 +112,8 @@ static size_t data_leap(struct http_body *body, size_t available)
 	return n;
 }
 
-int http_body_skip(struct http_body *body, const char *data, size_t size, size_t *ret_used)
+int http_body_read(struct http_body *body, const char *data, size_t size, struct buf *sink,
+		   size_t max, size_t *ret_used)
 {
 	size_t used = 0;
 
@@ -120,7 +121,13 @@ int http_body_skip(struct http_body *body, const char *data, size_t size, size_t
 		int next;
 
 		if (body->state == BODY_DATA || body->state == BODY_CHUNK) {
-			used += data_leap(body, size - used);
+			size_t n = data_leap(body, size - used);
+
+			if (sink && (n > max || sink->size > max - n))
+				return ERR_TOO_LARGE;
+			if (sink && buf_append(sink, data + used, n) < 0)
+				return -ENOMEM;
+			used += n;
 			continue;
 		}
 		next = framing_step(body, data[used]);
@@ -133,4 +140,9 @@ int http_body_skip(struct http_body *body, const char *data, size_t size, size_t
 	}
 	*ret_used = used;
 	return body->state == BODY_DONE ? 0 : -EAGAIN;
+}
+
+int http_body_skip(struct http_body *body, const char *data, size_t size, size_t *ret_used)
+{
+	return http_body_read(body, data, size, NULL, 0, ret_used);
 }

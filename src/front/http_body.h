@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/buf.h"
 #include "front/http_head.h"
 
 #define HTTP_BODY_MAX 65536u
@@ -25,3 +26,7 @@ int http_body_start(struct http_body *body, const struct http_head *head);
  * Errors: -EAGAIN (all were used, more are needed), ERR_MALFORMED, ERR_TOO_LARGE.
  */
 int http_body_skip(struct http_body *body, const char *data, size_t size, size_t *ret_used);
+/* As http_body_skip, and appends the data (without what frames it) to SINK, at most MAX bytes in
+ * all: ERR_TOO_LARGE. Also -ENOMEM. */
+int http_body_read(struct http_body *body, const char *data, size_t size, struct buf *sink,
+		   size_t max, size_t *ret_used);

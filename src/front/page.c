@@ -12,6 +12,7 @@
 
 #include "base/err.h"
 #include "front/http_response.h"
+#include "front/markup.h"
 
 static const char style[] =
 	":root{color-scheme:light dark;--ground:#f3f5f8;--card:#fff;--ink:#17202c;--quiet:#5c6a7c;"
@@ -62,46 +63,6 @@ static const char mark[] =
 	"fill=\"currentColor\"/>"
 	"<circle cx=\"23\" cy=\"22.5\" r=\"2.2\" fill=\"currentColor\"/></svg>";
 
-static int text_append(struct buf *html, const char *text)
-{
-	int r = 0;
-
-	for (; *text && r == 0; text++) {
-		switch (*text) {
-		case '&':
-			r = buf_append(html, "&amp;", 5);
-			break;
-		case '<':
-			r = buf_append(html, "&lt;", 4);
-			break;
-		case '>':
-			r = buf_append(html, "&gt;", 4);
-			break;
-		case '"':
-			r = buf_append(html, "&quot;", 6);
-			break;
-		case '\'':
-			r = buf_append(html, "&#39;", 5);
-			break;
-		default:
-			r = buf_append(html, text, 1);
-		}
-	}
-	return r;
-}
-
-/* BEFORE and AFTER are our own markup, TEXT is anyone's. */
-static int piece_append(struct buf *html, const char *before, const char *text, const char *after)
-{
-	int r = buf_append(html, before, strlen(before));
-
-	if (r == 0)
-		r = text_append(html, text);
-	if (r == 0)
-		r = buf_append(html, after, strlen(after));
-	return r;
-}
-
 static const char *name_of(const struct unit_status *unit)
 {
 	return unit->hostname[0] ? unit->hostname : "Gateway";
@@ -119,14 +80,14 @@ static int name_append(struct buf *html, const char *name)
 		n += name[n] ? 1 : 0;
 		(void)snprintf(label, sizeof(label), "%.*s", (int)n, name);
 		name += n;
-		r = piece_append(html, "", label, *name ? "<wbr>" : "");
+		r = markup_piece(html, "", label, *name ? "<wbr>" : "");
 	}
 	return r;
 }
 
 static int open_append(struct buf *html, const struct unit_status *unit, const char *kind)
 {
-	int r = piece_append(
+	int r = markup_piece(
 		html,
 		"<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
 		"<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n"
@@ -134,14 +95,14 @@ static int open_append(struct buf *html, const struct unit_status *unit, const c
 		name_of(unit), "</title>\n<style>");
 
 	if (r == 0)
-		r = piece_append(html, style, "", "</style>\n</head>\n<body>\n<main>\n<header>");
+		r = markup_piece(html, style, "", "</style>\n</head>\n<body>\n<main>\n<header>");
 	if (r == 0)
-		r = piece_append(html, mark, "", "<div><h1>");
+		r = markup_piece(html, mark, "", "<div><h1>");
 	if (r == 0)
 		r = name_append(html, name_of(unit));
 	if (r == 0)
 		r = buf_append(html, "</h1><p>", 8);
-	return r == 0 ? piece_append(html, "", kind, "</p></div></header>\n") : r;
+	return r == 0 ? markup_piece(html, "", kind, "</p></div></header>\n") : r;
 }
 
 static int close_append(struct buf *html)
@@ -153,7 +114,7 @@ static int close_append(struct buf *html)
 
 static int facts_append(struct buf *html, const struct unit_status *unit)
 {
-	int r = piece_append(html, "<dl><div><dt>Answered by</dt><dd>",
+	int r = markup_piece(html, "<dl><div><dt>Answered by</dt><dd>",
 			     unit->unit[0] ? unit->unit : "this", " unit</dd></div>");
 
 	return r == 0 ? buf_append(html, "</dl>\n", 6) : r;
@@ -168,7 +129,7 @@ int page_gateway_append(const struct unit_status *unit, bool is_fallback, struct
 	int r = open_append(ret_html, unit, "Secure gateway");
 
 	if (r == 0)
-		r = piece_append(ret_html,
+		r = markup_piece(ret_html,
 				 unit->is_active ? "<p class=\"role active\">"
 						 : "<p class=\"role\">",
 				 unit->is_active ? "Active"
@@ -178,7 +139,7 @@ int page_gateway_append(const struct unit_status *unit, bool is_fallback, struct
 	if (r == 0)
 		r = facts_append(ret_html, unit);
 	if (r == 0)
-		r = piece_append(
+		r = markup_piece(
 			ret_html, "<p class=\"say\">",
 			unit->is_active ? "This gateway is up and takes connections."
 			: is_standby
@@ -197,11 +158,11 @@ int page_error_append(const struct unit_status *unit, unsigned status, struct bu
 
 	(void)snprintf(number, sizeof(number), "%u", status);
 	if (r == 0)
-		r = piece_append(ret_html, "<p class=\"role error\">", number, " ");
+		r = markup_piece(ret_html, "<p class=\"role error\">", number, " ");
 	if (r == 0)
-		r = piece_append(ret_html, "", http_status_text(status), "</p>\n");
+		r = markup_piece(ret_html, "", http_status_text(status), "</p>\n");
 	if (r == 0)
-		r = piece_append(ret_html, "<p class=\"say\">",
+		r = markup_piece(ret_html, "<p class=\"say\">",
 				 status == 404 ? "There is nothing at this address."
 					       : "The gateway did not take this request.",
 				 "</p>\n");

@@ -16,15 +16,19 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "front/http_body.h"
+#include "front/request.h"
 
 #define READ_SIZE 4096
 #define DRAIN_MAX (256u * 1024)
 
 enum state {
 	STATE_HANDSHAKE,
-	STATE_ALERT,   /* the handshake failed: say so */
-	STATE_REQUEST, /* for a head, the first byte of it included */
-	STATE_BODY,    /* the answer is ready, the rest of the request is not read yet */
+	STATE_ALERT,	/* the handshake failed: say so */
+	STATE_REQUEST,	/* for a head, the first byte of it included */
+	STATE_BODY,	/* the answer is ready, the rest of the request is not read yet */
+	STATE_CONTINUE, /* the client holds its body back until it is told to go on */
+	STATE_COLLECT,	/* the body is wanted */
+	STATE_WAIT,	/* the answer is being found out */
 	STATE_RESPONSE,
 	STATE_BYE,   /* close_notify */
 	STATE_DRAIN, /* until the other end has closed too: a RST would take our last bytes with it
@@ -36,6 +40,7 @@ enum step {
 	STEP_AGAIN, /* another state, or more to do in this one */
 	STEP_READ,  /* wait for bytes */
 	STEP_WRITE, /* wait for room */
+	STEP_SLEEP, /* wait for session_answer, and hear only that the client is gone */
 	STEP_END,
 };
 
@@ -53,6 +58,7 @@ struct session {
 	size_t sent;
 	struct http_scan scan;
 	struct http_body body;
+	struct request *request; /* from STATE_CONTINUE to the end of STATE_WAIT */
 	unsigned n_requests;
 	bool is_last;
 	size_t drained;
@@ -74,7 +80,11 @@ static unsigned deadline_ms(const struct session *session)
 	case STATE_REQUEST:
 		return session_is_idle(session) ? limits->idle_ms : limits->head_ms;
 	case STATE_BODY:
+	case STATE_COLLECT:
 		return limits->body_ms;
+	case STATE_WAIT:
+		return limits->answer_ms;
+	case STATE_CONTINUE:
 	case STATE_RESPONSE:
 		return limits->response_ms;
 	case STATE_ALERT:
@@ -173,14 +183,41 @@ static enum step input_read(struct session *session)
 	return enter(session, STATE_ALERT);
 }
 
+static void request_drop(struct session *session)
+{
+	request_free(session->request);
+	session->request = NULL;
+}
+
 static enum step refuse(struct session *session, unsigned status)
 {
 	session->is_last = true;
+	request_drop(session);
 	buf_clear(&session->out);
 	session->sent = 0;
 	if (session->ops->answer(session, NULL, status, true, &session->out, session->userdata) < 0)
 		return STEP_END;
 	return enter(session, STATE_RESPONSE);
+}
+
+/* "100 Continue" stands alone in front of the answer (RFC 9110 section 10.1.1). */
+static enum step request_begin(struct session *session, const char *data, size_t size,
+			       const struct http_head *head, size_t body_max)
+{
+	static const char go_on[] = "HTTP/1.1 100 Continue\r\n\r\n";
+
+	if (head->content_length > body_max)
+		return refuse(session, 413);
+	session->is_last = !head->is_keep_alive || session->n_requests >= SESSION_REQUESTS_MAX;
+	if (request_new(data, size, body_max, &session->request) < 0)
+		return STEP_END;
+	buf_consume(&session->in, session->scan.offset);
+	session->scan = (struct http_scan){0};
+	if (!session->request->head.expects_continue || session->in.size > 0)
+		return enter(session, STATE_COLLECT);
+	if (buf_append(&session->out, go_on, sizeof(go_on) - 1) < 0)
+		return STEP_END;
+	return enter(session, STATE_CONTINUE);
 }
 
 /* A whole head is in the buffer: make the answer while the head's views are valid, then drop the
@@ -189,13 +226,18 @@ static enum step head_answer(struct session *session)
 {
 	struct http_head head;
 	const char *data = (const char *)session->in.data + session->scan.start;
-	int r = http_head_parse(data, session->scan.offset - session->scan.start, &head);
+	size_t size = session->scan.offset - session->scan.start, wanted;
+	int r = http_head_parse(data, size, &head);
 
 	if (r < 0)
 		return refuse(session, http_refusal_status(r));
 	if (http_body_start(&session->body, &head) < 0)
 		return refuse(session, 413);
 	session->n_requests++;
+	wanted = session->ops->body_max ? session->ops->body_max(session, &head, session->userdata)
+					: 0;
+	if (wanted > 0)
+		return request_begin(session, data, size, &head, wanted);
 	/* Who waits for "100 Continue" gets the final answer instead (RFC 9110 section 10.1.1): no
 	 * body to wait for. */
 	session->is_last = !head.is_keep_alive || head.expects_continue ||
@@ -229,6 +271,42 @@ static enum step step_body(struct session *session)
 	return r == 0 ? enter(session, STATE_RESPONSE) : input_read(session);
 }
 
+/* The whole request is here: the answer, now or later. */
+static enum step request_ask(struct session *session)
+{
+	int r = session->ops->ask(session, &session->request->head, &session->request->body,
+				  session->is_last, &session->out, session->userdata);
+
+	if (r < 0 && r != -EINPROGRESS)
+		return STEP_END;
+	request_drop(session);
+	/* What came with the body may have been the body: a password does not stay behind. */
+	if (session->in.size == 0)
+		buf_wipe(&session->in);
+	return enter(session, r == 0 ? STATE_RESPONSE : STATE_WAIT);
+}
+
+static enum step step_collect(struct session *session)
+{
+	struct request *request = session->request;
+	size_t used = 0;
+	int r = http_body_read(&session->body, (const char *)session->in.data, session->in.size,
+			       &request->body, request->body_max, &used);
+
+	if (r == -ENOMEM)
+		return STEP_END;
+	if (r < 0 && r != -EAGAIN)
+		return refuse(session, r == ERR_TOO_LARGE ? 413 : 400);
+	buf_consume(&session->in, used);
+	return r == 0 ? request_ask(session) : input_read(session);
+}
+
+static enum step step_wait(struct session *session)
+{
+	(void)session;
+	return STEP_SLEEP;
+}
+
 static enum step response_done(struct session *session)
 {
 	buf_done(&session->out);
@@ -236,6 +314,8 @@ static enum step response_done(struct session *session)
 	if (session->in.size == 0)
 		buf_done(&session->in); /* ten thousand idle connections need not each keep a buffer
 					 */
+	if (session->state == STATE_CONTINUE)
+		return enter(session, STATE_COLLECT);
 	return enter(session, session->is_last ? STATE_BYE : STATE_REQUEST);
 }
 
@@ -260,29 +340,63 @@ static enum step step_response(struct session *session)
 }
 
 static enum step (*const steps[STATE__MAX])(struct session *) = {
-	[STATE_HANDSHAKE] = step_handshake, [STATE_ALERT] = step_alert,
-	[STATE_REQUEST] = step_request,	    [STATE_BODY] = step_body,
-	[STATE_RESPONSE] = step_response,   [STATE_BYE] = step_bye,
+	[STATE_HANDSHAKE] = step_handshake,
+	[STATE_ALERT] = step_alert,
+	[STATE_REQUEST] = step_request,
+	[STATE_BODY] = step_body,
+	[STATE_CONTINUE] = step_response,
+	[STATE_COLLECT] = step_collect,
+	[STATE_WAIT] = step_wait,
+	[STATE_RESPONSE] = step_response,
+	[STATE_BYE] = step_bye,
 	[STATE_DRAIN] = step_drain,
 };
+
+static uint32_t events_of(enum step step)
+{
+	if (step == STEP_SLEEP)
+		return 0;
+	return step == STEP_WRITE ? EPOLLOUT : EPOLLIN;
+}
 
 /* Goes on from STEP until the session has to wait, or is over. */
 static void advance(struct session *session, enum step step)
 {
 	while (step == STEP_AGAIN)
 		step = steps[session->state](session);
-	if (step == STEP_END ||
-	    sd_event_source_set_io_events(session->io, step == STEP_WRITE ? EPOLLOUT : EPOLLIN) < 0)
+	if (step == STEP_END || sd_event_source_set_io_events(session->io, events_of(step)) < 0)
 		session->ops->on_end(session, session->userdata);
 }
 
 static int on_io(sd_event_source *source, int fd, uint32_t events, void *userdata)
 {
+	struct session *session = userdata;
+
 	(void)source;
 	(void)fd;
-	(void)events;
-	advance(userdata, STEP_AGAIN);
+	/* Without EPOLLIN wanted, this is a reset: nobody waits for the answer. */
+	advance(session, session->state == STATE_WAIT && (events & (EPOLLHUP | EPOLLERR)) != 0
+				 ? STEP_END
+				 : STEP_AGAIN);
 	return 0;
+}
+
+void session_answer(struct session *session, struct buf *bytes)
+{
+	if (session->state != STATE_WAIT) {
+		buf_wipe(bytes);
+		return;
+	}
+	buf_wipe(&session->out);
+	session->out = *bytes;
+	*bytes = (struct buf){0};
+	session->sent = 0;
+	advance(session, enter(session, STATE_RESPONSE));
+}
+
+bool session_is_last(const struct session *session)
+{
+	return session->is_last;
 }
 
 static enum step deadline_step(struct session *session)
@@ -291,11 +405,16 @@ static enum step deadline_step(struct session *session)
 	case STATE_REQUEST:
 		return session->in.size == 0 ? enter(session, STATE_BYE) : refuse(session, 408);
 	case STATE_BODY:
+	case STATE_COLLECT:
 		return refuse(session, 408);
+	case STATE_WAIT:
+		session->ops->forget(session, session->userdata);
+		return refuse(session, 503);
 	case STATE_HANDSHAKE:
 		session->ops->on_handshake(session, false, session->userdata);
 		return STEP_END;
 	case STATE_ALERT:
+	case STATE_CONTINUE:
 	case STATE_RESPONSE:
 	case STATE_BYE:
 	case STATE_DRAIN:
@@ -370,7 +489,8 @@ void session_free(struct session *session)
 	tls_peer_done(&session->tls);
 	if (session->fd >= 0)
 		(void)close(session->fd);
-	buf_done(&session->in);
+	request_drop(session);
+	buf_wipe(&session->in);
 	buf_done(&session->out);
 	free(session);
 }
@@ -378,6 +498,7 @@ void session_free(struct session *session)
 void session_say_bye(struct session *session)
 {
 	if (session->state == STATE_REQUEST || session->state == STATE_BODY ||
+	    session->state == STATE_COLLECT || session->state == STATE_WAIT ||
 	    session->state == STATE_RESPONSE)
 		(void)tls_bye(&session->tls);
 }

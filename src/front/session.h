@@ -23,6 +23,19 @@ struct session_ops {
 	 * connection is dropped. */
 	int (*answer)(const struct session *session, const struct http_head *head, unsigned status,
 		      bool is_last, struct buf *ret_bytes, void *userdata);
+	/* How much of this request's body is wanted for `ask`; 0: it is dropped, and `answer`
+	 * answers. NULL, with `ask` and `forget`: no body is ever wanted. */
+	size_t (*body_max)(const struct session *session, const struct http_head *head,
+			   void *userdata);
+	/*
+	 * A request with its body. 0: the answer was appended. -EINPROGRESS: session_answer
+	 * follows, unless `forget` comes before. HEAD and BODY are borrowed for the call. Other
+	 * errors: the connection is dropped.
+	 */
+	int (*ask)(struct session *session, const struct http_head *head, const struct buf *body,
+		   bool is_last, struct buf *ret_bytes, void *userdata);
+	/* Nobody waits for the answer any more. Not called by session_free. */
+	void (*forget)(struct session *session, void *userdata);
 	/* The handshake is over, well or not. Called at most once. */
 	void (*on_handshake)(struct session *session, bool is_good, void *userdata);
 	/* It is over: free it now. Nothing of it is touched afterwards. */
@@ -31,7 +44,7 @@ struct session_ops {
 
 /* How long each wait may last, in milliseconds. */
 struct session_limits {
-	unsigned handshake_ms, head_ms, idle_ms, body_ms, response_ms, close_ms;
+	unsigned handshake_ms, head_ms, idle_ms, body_ms, answer_ms, response_ms, close_ms;
 };
 
 /* Takes over FD, on failure too. All else is borrowed for the session's life. Errors: -errno,
@@ -43,6 +56,11 @@ int session_new(sd_event *event, int fd, const struct tls *tls, bool is_tls13_on
 void session_free(struct session *session);
 /* The service ends: says close_notify as far as the socket takes it at once. Free it afterwards. */
 void session_say_bye(struct session *session);
+/* The answer to what `ask` left open, with its head; takes the bytes of BYTES. Never from within
+ * `ask`. The session may be over afterwards. */
+void session_answer(struct session *session, struct buf *bytes);
+/* Whether the connection is to be closed after the answer that is being made. */
+bool session_is_last(const struct session *session);
 /* The credential that the client was given; NULL before. */
 struct credential *session_credential(const struct session *session);
 /* Waits between two requests: the one to give up when places run out. */
@@ -53,5 +71,6 @@ struct session_place {
 	struct session *next, *previous;
 	struct source_key source;
 	bool is_counted; /* in the account of handshakes by source */
+	void *asked;	 /* what is being found out for `ask` */
 };
 struct session_place *session_place(struct session *session);

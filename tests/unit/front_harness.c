@@ -29,6 +29,7 @@ const struct front_limits harness_patient = {
 		    .head_ms = 10000,
 		    .idle_ms = 10000,
 		    .body_ms = 10000,
+		    .answer_ms = 10000,
 		    .response_ms = 10000,
 		    .close_ms = 1000},
 	.connections = 100,
