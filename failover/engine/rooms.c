@@ -13,6 +13,7 @@
 #include "failover/engine/health.h"
 #include "failover/methods/proof.h"
 #include "failover/replication/replication.h"
+#include "failover/vpn/hub.h"
 
 #define STORE_RETRY_MS 2000
 
@@ -387,6 +388,8 @@ static void on_front_notice(struct ipc_channel *channel, struct ipc_frame *frame
 	_cleanup_free_ uint8_t *packed = malloc(size ? size : 1);
 	Asafo__Ipc__FrontReport *copy;
 
+	if (vpnhub_is_message(frame->type))
+		vpnhub_message(channel, frame);
 	if (frame->type != IPC_FRONT_REPORT || !packed || instance == ENGINE_FRONTS_MAX)
 		return;
 	service_reported(engine_health_service(engine->health), instance,
@@ -450,7 +453,10 @@ void engine_fronts_role(struct engine *engine)
 
 void engine_front_attach(struct engine *engine, unsigned instance, int fd)
 {
-	static const bool permitted[IPC_TYPE__MAX] = {[IPC_FRONT_REPORT] = true};
+	static const bool permitted[IPC_TYPE__MAX] = {[IPC_FRONT_REPORT] = true,
+						      [IPC_VPN_SESSION_NEW] = true,
+						      [IPC_VPN_SESSION_TOUCH] = true,
+						      [IPC_VPN_SESSION_END] = true};
 	static const struct ipc_channel_ops ops = {permitted, on_front_notice, on_front_closed};
 	int r;
 

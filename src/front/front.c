@@ -19,6 +19,8 @@
 #include "front/report.h"
 #include "front/selftest.h"
 #include "front/site.h"
+#include "front/unit_status.h"
+#include "front/vpn.h"
 
 #define REPORT_MS 1000
 #define PATIENCE_MS 2000 /* how long clients wait in the queue for the keeper's first answer */
@@ -60,6 +62,7 @@ struct front {
 	struct listeners *listeners;
 	struct snapshot *snapshot;
 	struct selftest *selftest;
+	struct vpn *vpn;
 	struct unit_status unit;
 	struct session *newest, *oldest;
 	struct counters counters;
@@ -414,39 +417,6 @@ static void config_apply(struct front *front, const Asafo__Ipc__FrontConfig *con
 	report_request(front);
 }
 
-static void text_take(char *ret_text, size_t size, const char *text)
-{
-	(void)snprintf(ret_text, size, "%s", text);
-	for (char *c = ret_text; *c; c++) {
-		if (*c < 0x20 || *c == 0x7f)
-			*c = '?';
-	}
-}
-
-static void role_apply(struct front *front, const Asafo__Ipc__FrontRole *role)
-{
-	struct unit_status *unit = &front->unit;
-
-	text_take(unit->role, sizeof(unit->role), role->role);
-	text_take(unit->state, sizeof(unit->state), role->state);
-	text_take(unit->unit, sizeof(unit->unit), role->unit);
-	unit->is_active = strcmp(unit->role, "active") == 0;
-	unit->term = role->term;
-	unit->seq = role->seq;
-	unit->has_digest = role->digest.len == sizeof(unit->digest);
-	if (unit->has_digest)
-		memcpy(unit->digest, role->digest.data, sizeof(unit->digest));
-}
-
-/* Without an engine nobody knows whether this unit is the active one: better no word than an old
- * one. */
-static void role_forget(struct front *front)
-{
-	front->unit.is_active = false;
-	text_take(front->unit.role, sizeof(front->unit.role), "unknown");
-	text_take(front->unit.state, sizeof(front->unit.state), "");
-}
-
 /* Somebody wants to know now. */
 static void test_anew(struct front *front)
 {
@@ -457,13 +427,18 @@ static void test_anew(struct front *front)
 static void on_engine_request(struct ipc_channel *channel, struct ipc_frame *frame,
 			      const ProtobufCMessage *body, void *userdata)
 {
+	struct front *front = userdata;
+	struct why why = {"no memory for a message of the engine's"};
+
 	(void)channel;
 	if (frame->type == IPC_FRONT_CONFIG)
 		config_apply(userdata, (const Asafo__Ipc__FrontConfig *)body);
 	else if (frame->type == IPC_FRONT_ROLE)
-		role_apply(userdata, (const Asafo__Ipc__FrontRole *)body);
+		unit_status_take(&front->unit, (const Asafo__Ipc__FrontRole *)body);
 	else if (frame->type == IPC_FRONT_TEST)
 		test_anew(userdata);
+	else if (vpn_message(front->vpn, frame, body, &why) < 0)
+		note(front, LOG_ERR, "%s", why.text);
 }
 
 static void on_engine_closed(struct ipc_channel *channel, int code, void *userdata)
@@ -473,7 +448,8 @@ static void on_engine_closed(struct ipc_channel *channel, int code, void *userda
 	note(front, LOG_WARNING, "the engine is gone: %s", err_text(code));
 	if (front->engine == channel) {
 		front->engine = NULL;
-		role_forget(front);
+		vpn_attach(front->vpn, NULL);
+		unit_status_forget(&front->unit);
 	}
 	ipc_channel_free(channel);
 }
@@ -481,7 +457,8 @@ static void on_engine_closed(struct ipc_channel *channel, int code, void *userda
 int front_peer_set(struct front *front, enum ipc_peer peer, int fd)
 {
 	static const bool permitted[IPC_TYPE__MAX] = {
-		[IPC_FRONT_CONFIG] = true, [IPC_FRONT_ROLE] = true, [IPC_FRONT_TEST] = true};
+		[IPC_FRONT_CONFIG] = true, [IPC_FRONT_ROLE] = true, [IPC_FRONT_TEST] = true,
+		[IPC_VPN_CONFIG] = true,   [IPC_VPN_TABLE] = true,  [IPC_VPN_TUN] = true};
 	static const struct ipc_channel_ops ops = {permitted, on_engine_request, on_engine_closed};
 	int r;
 
@@ -495,8 +472,9 @@ int front_peer_set(struct front *front, enum ipc_peer peer, int fd)
 		return ERR_DENIED;
 	}
 	ipc_channel_free(TAKE_PTR(front->engine));
-	role_forget(front);
+	unit_status_forget(&front->unit);
 	r = ipc_channel_new(front->event, fd, &ops, front, &front->engine);
+	vpn_attach(front->vpn, front->engine);
 	report_request(front);
 	return r;
 }
@@ -537,10 +515,12 @@ int front_new(sd_event *event, const struct front_limits *limits, const struct f
 	front->limits = limits;
 	front->ops = ops;
 	front->userdata = userdata;
-	role_forget(front);
+	unit_status_forget(&front->unit);
 	r = page_policy(front->policy);
 	if (r == 0)
 		r = tls_new(&front->tls);
+	if (r == 0)
+		r = vpn_new(&front->vpn);
 	if (r == 0)
 		r = sources_new(limits->handshakes, &front->sources);
 	if (r == 0)
@@ -576,6 +556,7 @@ void front_free(struct front *front)
 		session_drop(front, front->newest);
 	listeners_free(front->listeners);
 	ipc_channel_free(front->engine);
+	vpn_free(front->vpn);
 	front->report_soon = sd_event_source_disable_unref(front->report_soon);
 	front->report_tick = sd_event_source_disable_unref(front->report_tick);
 	front->gate.patience = sd_event_source_disable_unref(front->gate.patience);

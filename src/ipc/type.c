@@ -67,13 +67,22 @@ static const struct {
 	[IPC_FRONT_TEST] = {"front-test", NULL, NULL},
 	[IPC_SECURITY] = {"security", NULL, BODY(security_reply)},
 	[IPC_REKEY] = {"rekey", BODY(rekey), BODY(rekey_reply)},
+	[IPC_VPN_CONFIG] = {"vpn-config", BODY(vpn_config), NULL},
+	[IPC_VPN_TABLE] = {"vpn-table", BODY(vpn_table), NULL},
+	[IPC_VPN_TUN] = {"vpn-tun", BODY(vpn_tun), NULL},
+	[IPC_VPN_SESSION_NEW] = {"vpn-session-new", BODY(vpn_session_new),
+				 BODY(vpn_session_new_reply)},
+	[IPC_VPN_SESSION_TOUCH] = {"vpn-session-touch", BODY(vpn_session_touch), NULL},
+	[IPC_VPN_SESSION_END] = {"vpn-session-end", BODY(vpn_session_end), BODY(status_reply)},
+	[IPC_AUTH_USERS] = {"auth-users", BODY(auth_users), NULL},
+	[IPC_AUTH_CHECK] = {"auth-check", BODY(auth_check), BODY(auth_check_reply)},
 	[IPC_RUNNER_EXEC] = {"runner-exec", BODY(runner_exec), BODY(runner_result)},
 };
 
 static const char *const peers[IPC_PEER__MAX] = {
 	[IPC_PEER_SUPERVISOR] = "supervisor", [IPC_PEER_ENGINE] = "engine",
 	[IPC_PEER_KEEPER] = "keeper",	      [IPC_PEER_FRONT] = "front",
-	[IPC_PEER_RUNNER] = "runner",
+	[IPC_PEER_RUNNER] = "runner",	      [IPC_PEER_AUTH] = "auth",
 };
 
 const char *ipc_type_name(enum ipc_type type)

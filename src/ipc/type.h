@@ -73,6 +73,18 @@ enum ipc_type {
 	/* engine -> keeper */
 	IPC_REKEY,
 	IPC_SECURITY,
+	/* engine -> front; bodies and rules: ipc/vpn.h */
+	IPC_VPN_CONFIG,
+	IPC_VPN_TABLE,
+	IPC_VPN_TUN,
+	/* front -> engine */
+	IPC_VPN_SESSION_NEW,
+	IPC_VPN_SESSION_TOUCH,
+	IPC_VPN_SESSION_END,
+	/* engine -> auth */
+	IPC_AUTH_USERS,
+	/* front -> auth */
+	IPC_AUTH_CHECK,
 	IPC_TYPE__MAX,
 };
 
@@ -83,6 +95,7 @@ enum ipc_peer {
 	IPC_PEER_KEEPER,
 	IPC_PEER_FRONT,
 	IPC_PEER_RUNNER,
+	IPC_PEER_AUTH,
 	IPC_PEER__MAX,
 };
 

@@ -1,0 +1,472 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The front's copy of the VPN sessions: what the engine's messages make of it. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "front/vpn.h"
+
+struct heard {
+	unsigned changed, gone, configs, tuns;
+	enum vpn_end reason;
+	char gone_user[VPN_NAME_MAX];
+};
+
+static void on_changed(struct vpn_entry *entry, void *userdata)
+{
+	(void)entry;
+	((struct heard *)userdata)->changed++;
+}
+
+static void on_gone(struct vpn_entry *entry, enum vpn_end reason, void *userdata)
+{
+	struct heard *heard = userdata;
+
+	heard->gone++;
+	heard->reason = reason;
+	memcpy(heard->gone_user, entry->session.user, sizeof(heard->gone_user));
+}
+
+static void on_config(const struct vpn_config *config, void *userdata)
+{
+	(void)config;
+	((struct heard *)userdata)->configs++;
+}
+
+static void on_tun(int fd, const char *device, unsigned mtu, void *userdata)
+{
+	assert_true(fcntl(fd, F_GETFD) >= 0);
+	assert_string_equal(device, "asafo0");
+	assert_int_equal(mtu, VPN_TUN_MTU);
+	((struct heard *)userdata)->tuns++;
+}
+
+static const struct vpn_listener listener = {on_changed, on_gone, on_config, on_tun};
+
+struct world {
+	struct vpn *vpn;
+	struct heard heard;
+	sd_event *event;
+	struct ipc_channel *front, *engine;
+	/* What the engine's end does with a VPN_SESSION_NEW. */
+	int code;
+	bool is_put;
+	unsigned ended;
+	struct vpn_session session;
+};
+
+static struct vpn_session session_of(unsigned number)
+{
+	struct monotime now = monotime_now();
+	struct vpn_session session = {
+		.id = number + 1,
+		.v4 = {{10, 0, (uint8_t)(number >> 8), (uint8_t)number}, 4, 16},
+		.v6 = {{0xfd}, 16, 64},
+		.created_at = now,
+		.ends_at = monotime_add_ms(now, 60000),
+		.idle_ends_at = monotime_add_ms(now, 30000)};
+
+	(void)snprintf(session.user, sizeof(session.user), "user%u", number);
+	(void)snprintf(session.group, sizeof(session.group), "staff");
+	(void)snprintf(session.policy, sizeof(session.policy), "DfltGrpPolicy");
+	session.hash[0] = (uint8_t)number;
+	session.hash[1] = (uint8_t)(number >> 8);
+	session.hash[31] = 1;
+	session.v6.bytes[14] = (uint8_t)(number >> 8);
+	session.v6.bytes[15] = (uint8_t)number;
+	return session;
+}
+
+static int take(struct vpn *vpn, enum ipc_type type, const ProtobufCMessage *body)
+{
+	struct ipc_frame frame = {.type = type};
+	struct why why;
+
+	return vpn_message(vpn, &frame, body, &why);
+}
+
+static int put(struct vpn *vpn, const struct vpn_session *session, bool is_reset, bool is_complete)
+{
+	Asafo__Ipc__VpnTable table = ASAFO__IPC__VPN_TABLE__INIT;
+	struct vpn_session_message message;
+	Asafo__Ipc__VpnSession *pointers[1] = {&message.message};
+
+	if (session)
+		vpn_session_fill(session, monotime_now(), &message);
+	table.put = pointers;
+	table.n_put = session ? 1 : 0;
+	table.is_reset = is_reset;
+	table.is_complete = is_complete;
+	return take(vpn, IPC_VPN_TABLE, &table.base);
+}
+
+static int drop(struct vpn *vpn, const struct vpn_session *session, uint32_t reason)
+{
+	Asafo__Ipc__VpnTable table = ASAFO__IPC__VPN_TABLE__INIT;
+	Asafo__Ipc__VpnGone gone = ASAFO__IPC__VPN_GONE__INIT;
+	Asafo__Ipc__VpnGone *pointers[1] = {&gone};
+
+	gone.cookie_hash =
+		(ProtobufCBinaryData){VPN_HASH_SIZE, (uint8_t *)(uintptr_t)session->hash};
+	gone.reason = reason;
+	table.gone = pointers;
+	table.n_gone = 1;
+	table.is_complete = true;
+	return take(vpn, IPC_VPN_TABLE, &table.base);
+}
+
+/* ---- the engine's end of a real channel ---- */
+
+static void on_request(struct ipc_channel *channel, struct ipc_frame *frame,
+		       const ProtobufCMessage *body, void *userdata)
+{
+	struct world *world = userdata;
+	Asafo__Ipc__VpnSessionNewReply reply = ASAFO__IPC__VPN_SESSION_NEW_REPLY__INIT;
+	Asafo__Ipc__Status status = ASAFO__IPC__STATUS__INIT;
+	char why[] = "no address is free";
+
+	if (frame->type == IPC_VPN_SESSION_END)
+		world->ended++;
+	if (frame->type != IPC_VPN_SESSION_NEW)
+		return;
+	assert_string_equal(((const Asafo__Ipc__VpnSessionNew *)body)->user, world->session.user);
+	if (world->is_put)
+		assert_int_equal(put(world->vpn, &world->session, false, true), 0);
+	status.code = world->code;
+	status.why = world->code ? why : status.why;
+	reply.status = &status;
+	assert_int_equal(
+		ipc_channel_reply(channel, IPC_VPN_SESSION_NEW, frame->id, false, &reply.base), 0);
+}
+
+static void on_closed(struct ipc_channel *channel, int code, void *userdata)
+{
+	(void)channel;
+	(void)code;
+	(void)userdata;
+}
+
+static const bool engine_takes[IPC_TYPE__MAX] = {
+	[IPC_VPN_SESSION_NEW] = true, [IPC_VPN_SESSION_TOUCH] = true, [IPC_VPN_SESSION_END] = true};
+static const struct ipc_channel_ops engine_ops = {engine_takes, on_request, on_closed};
+static const bool front_takes[IPC_TYPE__MAX] = {0};
+static const struct ipc_channel_ops front_ops = {front_takes, on_request, on_closed};
+
+static int setup(void **state)
+{
+	struct world *world = calloc(1, sizeof(*world));
+	int fds[2];
+
+	assert_non_null(world);
+	world->session = session_of(7);
+	assert_int_equal(vpn_new(&world->vpn), 0);
+	assert_int_equal(vpn_listen(world->vpn, &listener, &world->heard), 0);
+	assert_true(sd_event_new(&world->event) >= 0);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds),
+			 0);
+	assert_int_equal(ipc_channel_new(world->event, fds[0], &front_ops, world, &world->front),
+			 0);
+	assert_int_equal(ipc_channel_new(world->event, fds[1], &engine_ops, world, &world->engine),
+			 0);
+	vpn_attach(world->vpn, world->front);
+	*state = world;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct world *world = *state;
+
+	ipc_channel_free(world->front);
+	ipc_channel_free(world->engine);
+	vpn_free(world->vpn);
+	(void)sd_event_unref(world->event);
+	free(world);
+	return 0;
+}
+
+/* ---- tests ---- */
+
+static void a_session_is_found_by_its_cookie_and_by_both_addresses(void **state)
+{
+	struct world *world = *state;
+	enum { N = 1500 };
+
+	for (unsigned i = 0; i < N; i++) {
+		struct vpn_session session = session_of(i);
+
+		assert_int_equal(put(world->vpn, &session, i == 0, i == N - 1), 0);
+	}
+	assert_int_equal(vpn_count(world->vpn), N);
+	assert_true(vpn_is_complete(world->vpn));
+	for (unsigned i = 0; i < N; i++) {
+		struct vpn_session session = session_of(i);
+		struct vpn_entry *entry = vpn_find(world->vpn, session.hash);
+
+		assert_non_null(entry);
+		assert_string_equal(entry->session.user, session.user);
+		assert_ptr_equal(vpn_find_address(world->vpn, session.v4.bytes, 4), entry);
+		assert_ptr_equal(vpn_find_address(world->vpn, session.v6.bytes, 16), entry);
+	}
+}
+
+static void an_ended_session_is_gone_and_its_reason_is_told(void **state)
+{
+	struct world *world = *state;
+	struct vpn_session session = session_of(3);
+
+	assert_int_equal(put(world->vpn, &session, true, true), 0);
+	assert_int_equal(drop(world->vpn, &session, VPN_END_ADMIN), 0);
+	assert_int_equal(world->heard.gone, 1);
+	assert_int_equal(world->heard.reason, VPN_END_ADMIN);
+	assert_string_equal(world->heard.gone_user, "user3");
+	assert_null(vpn_find(world->vpn, session.hash));
+	assert_null(vpn_find_address(world->vpn, session.v4.bytes, 4));
+	/* A reason of a newer version is the operator's will, too. */
+	assert_int_equal(put(world->vpn, &session, false, true), 0);
+	assert_int_equal(drop(world->vpn, &session, 4711), 0);
+	assert_int_equal(world->heard.reason, VPN_END_ADMIN);
+}
+
+static void tunnels_outlive_an_engine_until_a_whole_table_does_not_name_them(void **state)
+{
+	struct world *world = *state;
+	struct vpn_session kept = session_of(1), lost = session_of(2);
+
+	assert_int_equal(put(world->vpn, &kept, true, false), 0);
+	assert_int_equal(put(world->vpn, &lost, false, true), 0);
+	vpn_attach(world->vpn, NULL);
+	assert_false(vpn_is_complete(world->vpn));
+	vpn_attach(world->vpn, world->front);
+	/* The next engine has no sessions yet, and says so. */
+	assert_int_equal(put(world->vpn, NULL, true, false), 0);
+	assert_false(vpn_is_complete(world->vpn));
+	assert_int_equal(vpn_count(world->vpn), 2);
+	assert_int_equal(put(world->vpn, &kept, false, true), 0);
+	assert_int_equal(vpn_count(world->vpn), 1);
+	assert_non_null(vpn_find(world->vpn, kept.hash));
+	assert_int_equal(world->heard.gone, 1);
+	assert_int_equal(world->heard.reason, VPN_END_DROPPED);
+}
+
+static void a_session_that_cannot_be_understood_makes_the_copy_incomplete(void **state)
+{
+	struct world *world = *state;
+	struct vpn_session session = session_of(1);
+	Asafo__Ipc__VpnTable table = ASAFO__IPC__VPN_TABLE__INIT;
+	struct vpn_session_message message;
+	Asafo__Ipc__VpnSession *pointers[1] = {&message.message};
+
+	table.put = pointers;
+	table.n_put = 1;
+	table.is_complete = true;
+	vpn_session_fill(&session, monotime_now(), &message);
+	message.message.cookie_hash.len = 31;
+	assert_int_equal(take(world->vpn, IPC_VPN_TABLE, &table.base), ERR_MALFORMED);
+	assert_false(vpn_is_complete(world->vpn));
+	vpn_session_fill(&session, monotime_now(), &message);
+	message.v4.address.len = 16;
+	assert_int_equal(take(world->vpn, IPC_VPN_TABLE, &table.base), ERR_MALFORMED);
+	vpn_session_fill(&session, monotime_now(), &message);
+	message.v4.prefix = 33;
+	assert_int_equal(take(world->vpn, IPC_VPN_TABLE, &table.base), ERR_MALFORMED);
+	vpn_session_fill(&session, monotime_now(), &message);
+	message.message.id = 0;
+	assert_int_equal(take(world->vpn, IPC_VPN_TABLE, &table.base), ERR_MALFORMED);
+	assert_int_equal(vpn_count(world->vpn), 0);
+}
+
+static void lifetimes_are_spans_that_each_clock_counts_for_itself(void **state)
+{
+	struct world *world = *state;
+	struct vpn_session session = session_of(1);
+	struct monotime now = monotime_now();
+	const struct vpn_entry *entry;
+
+	session.ends_at = MONOTIME_NEVER;
+	session.idle_ends_at = (struct monotime){now.ns - 1};
+	assert_int_equal(put(world->vpn, &session, true, true), 0);
+	entry = vpn_find(world->vpn, session.hash);
+	assert_true(entry->session.ends_at.ns == MONOTIME_NEVER.ns);
+	/* What is over is over, and not without an end. */
+	assert_true(entry->session.idle_ends_at.ns <= monotime_now().ns + MONOTIME_NS_PER_MS);
+}
+
+static void a_configuration_replaces_the_one_before(void **state)
+{
+	struct world *world = *state;
+	Asafo__Ipc__VpnConfig config = ASAFO__IPC__VPN_CONFIG__INIT;
+	Asafo__Ipc__VpnGroup group = ASAFO__IPC__VPN_GROUP__INIT, *groups[1] = {&group};
+	Asafo__Ipc__VpnPolicy policy = ASAFO__IPC__VPN_POLICY__INIT, *policies[1] = {&policy};
+	char name[] = "staff", alias[] = "Our Staff", policy_name[] = "P", local[] = "LOCAL";
+	char *aliases[1] = {alias};
+
+	assert_false(vpn_config(world->vpn)->is_enabled);
+	group.name = name;
+	group.aliases = aliases;
+	group.n_aliases = 1;
+	group.policy = policy_name;
+	group.authentication = local;
+	policy.name = policy_name;
+	policy.simultaneous_logins = 3;
+	config.is_enabled = true;
+	config.groups = groups;
+	config.n_groups = 1;
+	config.policies = policies;
+	config.n_policies = 1;
+	assert_int_equal(take(world->vpn, IPC_VPN_CONFIG, &config.base), 0);
+	assert_int_equal(world->heard.configs, 1);
+	assert_true(vpn_config(world->vpn)->is_enabled);
+	assert_non_null(vpn_group_find(vpn_config(world->vpn), "our staff"));
+	assert_non_null(vpn_group_find(vpn_config(world->vpn), "STAFF"));
+	assert_null(vpn_group_find(vpn_config(world->vpn), "Our"));
+	assert_int_equal(vpn_policy_find(vpn_config(world->vpn), "P")->simultaneous_logins, 3);
+	/* One that is wrong changes nothing. */
+	policy.split = VPN_SPLIT__MAX;
+	assert_int_equal(take(world->vpn, IPC_VPN_CONFIG, &config.base), ERR_MALFORMED);
+	assert_int_equal(vpn_policy_find(vpn_config(world->vpn), "P")->simultaneous_logins, 3);
+	assert_int_equal(world->heard.configs, 1);
+}
+
+static void a_tun_device_is_the_copys_until_the_next_one(void **state)
+{
+	struct world *world = *state;
+	Asafo__Ipc__VpnTun tun = ASAFO__IPC__VPN_TUN__INIT;
+	char device[] = "asafo0";
+	int first = -1;
+
+	tun.device = device;
+	tun.mtu = VPN_TUN_MTU;
+	tun.owner = 2;
+	assert_int_equal(take(world->vpn, IPC_VPN_TUN, &tun.base), ERR_MALFORMED);
+	assert_int_equal(vpn_tun(world->vpn), -1);
+	for (unsigned i = 0; i < 2; i++) {
+		struct ipc_frame frame = {.type = IPC_VPN_TUN,
+					  .fds = {open("/dev/null", O_RDONLY | O_CLOEXEC)},
+					  .n_fds = 1};
+		struct why why;
+
+		first = i == 0 ? frame.fds[0] : first;
+		assert_int_equal(vpn_message(world->vpn, &frame, &tun.base, &why), 0);
+		ipc_frame_done(&frame);
+	}
+	assert_int_equal(world->heard.tuns, 2);
+	assert_int_equal(vpn_own_number(world->vpn), 2);
+	assert_int_equal(fcntl(first, F_GETFD), -1);
+}
+
+/* ---- logins ---- */
+
+struct outcome {
+	unsigned calls;
+	int code;
+	bool has_entry;
+};
+
+static void on_done(int code, const char *why, struct vpn_entry *entry, void *userdata)
+{
+	struct outcome *outcome = userdata;
+
+	assert_true(code == 0 || why[0]);
+	outcome->calls++;
+	outcome->code = code;
+	outcome->has_entry = entry != NULL;
+}
+
+static struct vpn_call *log_in(struct world *world, struct outcome *outcome)
+{
+	struct vpn_login login = {.user = world->session.user, .group = "staff"};
+	struct vpn_call *call = NULL;
+
+	memcpy(login.hash, world->session.hash, sizeof(login.hash));
+	assert_int_equal(vpn_login(world->vpn, &login, on_done, outcome, &call), 0);
+	return call;
+}
+
+static void run(struct world *world, const unsigned *counter)
+{
+	struct monotime deadline = monotime_add_ms(monotime_now(), 20000);
+
+	while (*counter == 0 && !monotime_reached(monotime_now(), deadline))
+		assert_true(sd_event_run(world->event, 100000) >= 0);
+	assert_int_equal(*counter, 1);
+}
+
+static void a_login_ends_with_a_session_of_the_copy(void **state)
+{
+	struct world *world = *state;
+	struct outcome outcome = {0};
+
+	world->is_put = true;
+	(void)log_in(world, &outcome);
+	run(world, &outcome.calls);
+	assert_int_equal(outcome.code, 0);
+	assert_true(outcome.has_entry);
+}
+
+static void a_login_that_the_engine_refuses_says_why(void **state)
+{
+	struct world *world = *state;
+	struct outcome outcome = {0};
+
+	world->code = ERR_TOO_LARGE;
+	(void)log_in(world, &outcome);
+	run(world, &outcome.calls);
+	assert_int_equal(outcome.code, ERR_TOO_LARGE);
+	assert_false(outcome.has_entry);
+}
+
+static void a_login_that_nobody_waits_for_is_ended(void **state)
+{
+	struct world *world = *state;
+	struct outcome outcome = {0};
+
+	world->is_put = true;
+	vpn_call_cancel(log_in(world, &outcome));
+	run(world, &world->ended);
+	assert_int_equal(outcome.calls, 0);
+}
+
+static void a_login_fails_when_the_engine_goes_away(void **state)
+{
+	struct world *world = *state;
+	struct outcome outcome = {0};
+
+	(void)log_in(world, &outcome);
+	ipc_channel_free(TAKE_PTR(world->front));
+	vpn_attach(world->vpn, NULL);
+	assert_int_equal(outcome.calls, 1);
+	assert_int_equal(outcome.code, ERR_CLOSED);
+	assert_int_equal(vpn_touch(world->vpn, &(struct vpn_entry){0}, &(struct vpn_touch){0}),
+			 ERR_CLOSED);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(a_session_is_found_by_its_cookie_and_by_both_addresses),
+		TEST(an_ended_session_is_gone_and_its_reason_is_told),
+		TEST(tunnels_outlive_an_engine_until_a_whole_table_does_not_name_them),
+		TEST(a_session_that_cannot_be_understood_makes_the_copy_incomplete),
+		TEST(lifetimes_are_spans_that_each_clock_counts_for_itself),
+		TEST(a_configuration_replaces_the_one_before),
+		TEST(a_tun_device_is_the_copys_until_the_next_one),
+		TEST(a_login_ends_with_a_session_of_the_copy),
+		TEST(a_login_that_the_engine_refuses_says_why),
+		TEST(a_login_that_nobody_waits_for_is_ended),
+		TEST(a_login_fails_when_the_engine_goes_away),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
