@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A chained hash table; key ids are SHA-256 already, so that their first bytes are the hash. */
+/*
+ * Two chained hash tables over the same entries. One goes by the key id, which is SHA-256 already,
+ * so that its first bytes are the hash. One goes by the whole entry and tells whether it is there:
+ * thousands of items may hold the same key (a wildcard's, or that of many generations), and whoever
+ * adds another doesn't walk past all of them.
+ */
 #include "certstore/keyindex.h"
 
 #include <errno.h>
@@ -8,9 +13,12 @@
 
 #define BUCKETS_FIRST 64
 
+#define FNV_BASIS UINT64_C(0xcbf29ce484222325)
+#define FNV_PRIME UINT64_C(0x100000001b3)
+
 struct keyindex {
-	struct keyindex_entry **buckets;
-	size_t n_buckets; /* a power of two */
+	struct keyindex_entry **by_id, **by_entry; /* each of N_BUCKETS */
+	size_t n_buckets;			   /* a power of two */
 	size_t n;
 };
 
@@ -22,14 +30,34 @@ static size_t bucket_of(const struct keyindex *index, const uint8_t *key_id)
 	return (size_t)hash & (index->n_buckets - 1);
 }
 
+static uint64_t entry_hash(const uint8_t *key_id, bool is_unit, const char *key)
+{
+	uint64_t hash = FNV_BASIS, id;
+
+	memcpy(&id, key_id, sizeof(id));
+	hash = (hash ^ id ^ (uint64_t)is_unit) * FNV_PRIME;
+	for (; *key; key++)
+		hash = (hash ^ (unsigned char)*key) * FNV_PRIME;
+	/* A product's low bits know nothing of the high ones. */
+	return hash ^ hash >> 32;
+}
+
+static size_t entry_bucket(const struct keyindex *index, uint64_t hash)
+{
+	return (size_t)hash & (index->n_buckets - 1);
+}
+
 int keyindex_new(struct keyindex **ret_index)
 {
 	struct keyindex *index = calloc(1, sizeof(*index));
 
 	if (!index)
 		return -ENOMEM;
-	index->buckets = calloc(BUCKETS_FIRST, sizeof(struct keyindex_entry *));
-	if (!index->buckets) {
+	index->by_id = calloc(BUCKETS_FIRST, sizeof(struct keyindex_entry *));
+	index->by_entry = calloc(BUCKETS_FIRST, sizeof(struct keyindex_entry *));
+	if (!index->by_id || !index->by_entry) {
+		free(index->by_id);
+		free(index->by_entry);
 		free(index);
 		return -ENOMEM;
 	}
@@ -41,12 +69,13 @@ int keyindex_new(struct keyindex **ret_index)
 void keyindex_clear(struct keyindex *index)
 {
 	for (size_t i = 0; i < index->n_buckets; i++) {
-		while (index->buckets[i]) {
-			struct keyindex_entry *entry = index->buckets[i];
+		while (index->by_id[i]) {
+			struct keyindex_entry *entry = index->by_id[i];
 
-			index->buckets[i] = entry->next;
+			index->by_id[i] = entry->next;
 			free(entry);
 		}
+		index->by_entry[i] = NULL;
 	}
 	index->n = 0;
 }
@@ -56,7 +85,8 @@ void keyindex_free(struct keyindex *index)
 	if (!index)
 		return;
 	keyindex_clear(index);
-	free(index->buckets);
+	free(index->by_id);
+	free(index->by_entry);
 	free(index);
 }
 
@@ -65,52 +95,77 @@ size_t keyindex_count(const struct keyindex *index)
 	return index->n;
 }
 
+static void link_entry(struct keyindex *index, struct keyindex_entry *entry)
+{
+	uint64_t hash = entry_hash(entry->key_id, entry->is_unit, entry->key);
+	struct keyindex_entry **by_id = &index->by_id[bucket_of(index, entry->key_id)];
+	struct keyindex_entry **by_entry = &index->by_entry[entry_bucket(index, hash)];
+
+	entry->next = *by_id;
+	*by_id = entry;
+	entry->next_entry = *by_entry;
+	*by_entry = entry;
+}
+
 /* A larger table is an optimisation: without memory the smaller one goes on. */
 static void grow(struct keyindex *index)
 {
 	struct keyindex old = *index;
-	struct keyindex_entry **buckets =
-		calloc(2 * old.n_buckets, sizeof(struct keyindex_entry *));
+	struct keyindex_entry **by_id = calloc(2 * old.n_buckets, sizeof(*by_id));
+	struct keyindex_entry **by_entry = calloc(2 * old.n_buckets, sizeof(*by_entry));
 
-	if (!buckets)
+	if (!by_id || !by_entry) {
+		free(by_id);
+		free(by_entry);
 		return;
-	index->buckets = buckets;
+	}
+	index->by_id = by_id;
+	index->by_entry = by_entry;
 	index->n_buckets = 2 * old.n_buckets;
 	for (size_t i = 0; i < old.n_buckets; i++) {
-		while (old.buckets[i]) {
-			struct keyindex_entry *entry = old.buckets[i];
-			struct keyindex_entry **bucket = &buckets[bucket_of(index, entry->key_id)];
+		struct keyindex_entry *entry = old.by_id[i], *next;
 
-			old.buckets[i] = entry->next;
-			entry->next = *bucket;
-			*bucket = entry;
+		for (; entry; entry = next) {
+			next = entry->next;
+			link_entry(index, entry);
 		}
 	}
-	free(old.buckets);
+	free(old.by_id);
+	free(old.by_entry);
+}
+
+static bool is_there(const struct keyindex *index, const uint8_t *key_id, bool is_unit,
+		     const char *key)
+{
+	uint64_t hash = entry_hash(key_id, is_unit, key);
+	const struct keyindex_entry *entry = index->by_entry[entry_bucket(index, hash)];
+
+	for (; entry; entry = entry->next_entry) {
+		if (entry->is_unit == is_unit &&
+		    memcmp(entry->key_id, key_id, KEYINDEX_ID_SIZE) == 0 &&
+		    strcmp(entry->key, key) == 0)
+			return true;
+	}
+	return false;
 }
 
 int keyindex_add(struct keyindex *index, const uint8_t key_id[static KEYINDEX_ID_SIZE],
 		 bool is_unit, const char *key)
 {
 	size_t size = strlen(key) + 1;
-	struct keyindex_entry *entry, **bucket;
-	const struct keyindex_entry *there = NULL;
+	struct keyindex_entry *entry;
 
-	while ((there = keyindex_find(index, key_id, there))) {
-		if (there->is_unit == is_unit && strcmp(there->key, key) == 0)
-			return 0;
-	}
+	if (is_there(index, key_id, is_unit, key))
+		return 0;
 	if (index->n >= index->n_buckets)
 		grow(index);
 	entry = malloc(sizeof(*entry) + size);
 	if (!entry)
 		return -ENOMEM;
-	bucket = &index->buckets[bucket_of(index, key_id)];
-	entry->next = *bucket;
 	entry->is_unit = is_unit;
 	memcpy(entry->key_id, key_id, KEYINDEX_ID_SIZE);
 	memcpy(entry->key, key, size);
-	*bucket = entry;
+	link_entry(index, entry);
 	index->n++;
 	return 0;
 }
@@ -120,7 +175,7 @@ const struct keyindex_entry *keyindex_find(const struct keyindex *index,
 					   const struct keyindex_entry *previous)
 {
 	const struct keyindex_entry *entry =
-		previous ? previous->next : index->buckets[bucket_of(index, key_id)];
+		previous ? previous->next : index->by_id[bucket_of(index, key_id)];
 
 	while (entry && memcmp(entry->key_id, key_id, KEYINDEX_ID_SIZE) != 0)
 		entry = entry->next;

@@ -14,7 +14,7 @@
 struct keyindex;
 
 struct keyindex_entry {
-	struct keyindex_entry *next;
+	struct keyindex_entry *next, *next_entry; /* in the chains of the two tables */
 	uint8_t key_id[KEYINDEX_ID_SIZE];
 	bool is_unit; /* the family */
 	char key[];   /* the item's */
