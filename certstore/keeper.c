@@ -391,6 +391,7 @@ void keeper_free(struct keeper *keeper)
 		peer_drop(keeper->peers);
 	signer_free(keeper->signer);
 	keyring_free(keeper->ring);
+	keeper_index_drop(keeper);
 	keyindex_free(keeper->index);
 	store_close(keeper->store);
 	if (keeper->credential_fd >= 0)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Records of both families, by name and by key id. */
+/* Records of both families, by name. */
 #include <stdio.h>
 #include <string.h>
 
@@ -87,76 +87,4 @@ int keeper_set_text(char **field, const char *text)
 		free(*field);
 	*field = copy;
 	return 0;
-}
-
-/* ---- key ids ---- */
-
-int keeper_index_add(struct keeper *keeper, bool is_unit, const char *key, const uint8_t *record,
-		     size_t size)
-{
-	Asafo__Record__Record *message = asafo__record__record__unpack(NULL, size, record);
-	Asafo__Record__TrustpointPublic *public_part = NULL;
-	int r = 0;
-
-	if (message)
-		public_part = asafo__record__trustpoint_public__unpack(
-			NULL, message->public_part.len, message->public_part.data);
-	/* A record that cannot be read has no key to sign with; whoever asks for it is told. */
-	if (public_part && public_part->key_id.len == KEYINDEX_ID_SIZE)
-		r = keyindex_add(keeper->index, public_part->key_id.data, is_unit, key);
-	if (public_part)
-		asafo__record__trustpoint_public__free_unpacked(public_part, NULL);
-	if (message)
-		asafo__record__record__free_unpacked(message, NULL);
-	return r;
-}
-
-struct rebuild {
-	struct keeper *keeper;
-	bool is_unit;
-};
-
-static int index_one(const char *key, const uint8_t *value, size_t size, void *userdata)
-{
-	const struct rebuild *rebuild = userdata;
-
-	return keeper_index_add(rebuild->keeper, rebuild->is_unit, key, value, size);
-}
-
-int keeper_index_rebuild(struct keeper *keeper)
-{
-	/* Older generations too: a handshake that began before an import ends with the key it began
-	 * with. */
-	static const char *const prefixes[] = {"trustpoint/", "generation/", "fallback/"};
-	int r = 0;
-
-	keyindex_clear(keeper->index);
-	for (size_t i = 0; r == 0 && i < 2 * ARRAY_SIZE(prefixes); i++) {
-		struct rebuild rebuild = {keeper, i % 2 == 1};
-
-		r = keeper_each(keeper, rebuild.is_unit, prefixes[i / 2], NULL, index_one,
-				&rebuild);
-	}
-	return r;
-}
-
-int keeper_load_key(const uint8_t key_id[static 32], struct secret *ret_pkcs8, void *userdata)
-{
-	struct keeper *keeper = userdata;
-	const struct keyindex_entry *entry = NULL;
-	int r = ERR_NOT_FOUND;
-
-	while ((entry = keyindex_find(keeper->index, key_id, entry))) {
-		_cleanup_(keeper_item_done) struct keeper_item item = {0};
-
-		r = keeper_item_get(keeper, entry->is_unit, entry->key, &item);
-		if (r == 0 && (item.public_part->key_id.len != 32 ||
-			       memcmp(item.public_part->key_id.data, key_id, 32) != 0))
-			r = ERR_NOT_FOUND;
-		if (r == 0)
-			r = keyring_open(keeper->ring, item.record, ret_pkcs8);
-		if (r == 0)
-			return 0;
-	}
-	return r;
 }

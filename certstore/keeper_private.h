@@ -43,6 +43,13 @@ struct keeper_replication {
 	char manifest_after[STORE_KEY_MAX + 1];
 };
 
+/* How far the index is made: of the step (prefix and family) what lies up to AFTER. */
+struct keeper_indexing {
+	sd_event_source *source;
+	size_t step;
+	char after[STORE_KEY_MAX + 1];
+};
+
 struct keeper_counts {
 	uint64_t unit_changes; /* store_unit_changes when these were counted; 0: not yet */
 	uint64_t unit_trustpoints, orphans;
@@ -62,6 +69,7 @@ struct keeper {
 	struct keyring_master master;
 	struct signer *signer;
 	struct keyindex *index;
+	struct keeper_indexing indexing;
 	int credential_fd;
 	int failure;
 	struct why failure_why;
@@ -93,7 +101,7 @@ void keeper_changed(struct keeper *keeper);
 struct ipc_channel *keeper_ticket_channel(struct keeper *keeper,
 					  const struct keeper_ticket *ticket);
 
-/* keeper_item.c: records, and what is found by name or key id. */
+/* keeper_item.c: records, and what is found by name. */
 struct keeper_item {
 	bool is_unit; /* the family it lies in */
 	char key[KEEPER_NAME_KEY_SIZE];
@@ -113,8 +121,9 @@ int keeper_change(struct keeper *keeper, bool is_unit, uint64_t term,
 int keeper_each(struct keeper *keeper, bool is_unit, const char *prefix, const char *after,
 		int (*fn)(const char *key, const uint8_t *value, size_t size, void *userdata),
 		void *userdata);
-/* The index of key ids: everything, or one record. */
+/* keeper_index.c: the index of key ids, made anew by and by; or one record. */
 int keeper_index_rebuild(struct keeper *keeper);
+void keeper_index_drop(struct keeper *keeper);
 int keeper_index_add(struct keeper *keeper, bool is_unit, const char *key, const uint8_t *record,
 		     size_t size);
 /* signer_load_fn with the keeper as USERDATA. */

@@ -18,7 +18,9 @@
 
 #include "base/err.h"
 #include "base/io.h"
+#include "certstore/store.h"
 #include "tests/unit/keeper_verbs.h"
+#include "tests/unit/store_fixture.h"
 
 static void a_fresh_unit_says_that_it_holds_nothing(void **state)
 {
@@ -59,6 +61,51 @@ static void an_imported_pkcs12_is_listed_served_and_signs(void **state)
 	unit_start(unit);
 	part = keeper_certificate(unit->front, "ec");
 	assert_int_equal(keeper_sign_and_verify(unit, part, GNUTLS_SIGN_ECDSA_SHA256), 0);
+	keeper_part_free(part);
+}
+
+static void fill_store(const struct unit *unit, unsigned count)
+{
+	struct store_change *changes = calloc(count, sizeof(*changes));
+	struct buf *records = calloc(count, sizeof(*records));
+	char(*keys)[40] = calloc(count, sizeof(*keys)), path[700];
+	struct store_position position;
+	struct store *store = NULL;
+
+	for (unsigned i = 0; i < count; i++) {
+		(void)snprintf(keys[i], sizeof(keys[i]), "trustpoint/many-%04u", i);
+		fixture_record(keys[i] + strlen("trustpoint/"), 1, 100, i, &records[i]);
+		changes[i] = (struct store_change){keys[i], records[i].data, records[i].size};
+	}
+	(void)snprintf(path, sizeof(path), "%s/store", unit->state_dir);
+	assert_int_equal(store_open(path, &store, NULL), 0);
+	store_position(store, &position);
+	assert_int_equal(store_change(store, position.term, changes, count, NULL), 0);
+	store_close(store);
+	for (unsigned i = 0; i < count; i++)
+		buf_done(&records[i]);
+	free(records);
+	free(changes);
+	free(keys);
+}
+
+/* The index of keys is made by and by: this one is behind all others. */
+static void a_key_among_very_many_signs_as_soon_as_the_unit_serves(void **state)
+{
+	struct unit *unit = *state;
+	Asafo__Record__TrustpointPublic *part;
+
+	make_pkcs12(unit->directory, "vpn", "ec -pkeyopt ec_paramgen_curve:P-256");
+	assert_int_equal(keeper_import(unit, (struct import){.name = "vpn", .file = "vpn"}, NULL),
+			 0);
+	unit_stop(unit);
+	fill_store(unit, 3000);
+	unit_start(unit);
+	part = keeper_certificate(unit->front, "vpn");
+	assert_int_equal(keeper_sign_and_verify(unit, part, GNUTLS_SIGN_ECDSA_SHA256), 0);
+	part->key_id.data[0] ^= 1;
+	assert_int_equal(keeper_sign_and_verify(unit, part, GNUTLS_SIGN_ECDSA_SHA256),
+			 ERR_NOT_FOUND);
 	keeper_part_free(part);
 }
 
@@ -520,6 +567,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(a_fresh_unit_says_that_it_holds_nothing),
 		TEST(an_imported_pkcs12_is_listed_served_and_signs),
+		TEST(a_key_among_very_many_signs_as_soon_as_the_unit_serves),
 		TEST(an_import_under_a_taken_name_replaces_only_when_told_to),
 		TEST(a_bad_import_says_why_and_stores_nothing),
 		TEST(two_imports_of_one_name_at_once_are_one_too_many),
