@@ -71,8 +71,8 @@ bool store_is_stuck(struct store *store);
  * before store_open, in a process without threads. Errors: ERR_STORE, -errno.
  */
 int store_probe(const char *directory, struct why *ret_why);
-/* Computes every digest and the root anew, which is O(size of the store). Errors: ERR_STORE with
- * what differs. */
+/* Computes every digest and the root anew, which is O(size of the store), with a thread a processor
+ * where there are many. Errors: ERR_STORE with what differs. */
 int store_verify(struct store *store, struct why *ret_why);
 /* The replicator's handle; lives as long as the store. */
 struct store_replica *store_replica(struct store *store);

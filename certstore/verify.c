@@ -3,6 +3,8 @@
  * digest. */
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -15,6 +17,10 @@
 #include "certstore/store_private.h"
 
 #define CHILD_CPU_SECONDS 120
+#define SHARES_MAX 4
+#define RUN_ITEMS 64
+/* Fewer are done before a thread is. */
+#define SHARED_ITEMS_MIN 1024
 
 static int walk(const char *directory, struct why *why)
 {
@@ -129,6 +135,118 @@ static int verify_item(const MDB_val *key, const MDB_val *value, MDB_cursor *dig
 	return 0;
 }
 
+/*
+ * Nearly all of the time goes into the digests: several threads take turns at runs of items. Each
+ * has its own view of the same state, which is begun before any of them is.
+ */
+struct share {
+	const struct store_replica *replica;
+	MDB_txn *txn;
+	unsigned index, n;
+	bool has_thread;
+	pthread_t thread;
+	uint64_t at; /* the number of the item it is at */
+	struct store_position sum;
+	struct why why;
+	int result;
+};
+
+static int next_of_others(MDB_cursor *digests)
+{
+	MDB_val key, value;
+
+	return store_code(mdb_cursor_get(digests, &key, &value, MDB_NEXT));
+}
+
+static int verify_share(struct share *share)
+{
+	_cleanup_cursor_ MDB_cursor *items = NULL, *digests = NULL;
+	MDB_val key, value;
+	int r = store_code(mdb_cursor_open(share->txn, share->replica->items, &items));
+
+	if (r == 0)
+		r = store_code(mdb_cursor_open(share->txn, share->replica->digests, &digests));
+	if (r < 0)
+		return why_set(&share->why, r, "the certificate store cannot be read: %s",
+			       err_text(r));
+	for (; r == 0; share->at++) {
+		r = store_code(mdb_cursor_get(items, &key, &value, MDB_NEXT));
+		if (r == ERR_NOT_FOUND)
+			return 0;
+		if (r == 0 && share->at / RUN_ITEMS % share->n != share->index)
+			r = next_of_others(digests);
+		else if (r == 0)
+			r = verify_item(&key, &value, digests, &share->sum, &share->why);
+	}
+	return r == ERR_NOT_FOUND ? ERR_STORE : r;
+}
+
+static void *run_share(void *userdata)
+{
+	struct share *share = userdata;
+
+	share->result = verify_share(share);
+	return NULL;
+}
+
+static unsigned count_shares(uint64_t n_items)
+{
+	cpu_set_t cpus;
+	int n = sched_getaffinity(0, sizeof(cpus), &cpus) == 0 ? CPU_COUNT(&cpus) : 1;
+
+	if (n_items < SHARED_ITEMS_MIN || n < 1)
+		return 1;
+	return n < SHARES_MAX ? (unsigned)n : SHARES_MAX;
+}
+
+/* What is wrong with the first item that is. */
+static int sum_up(const struct share *shares, unsigned n, struct store_position *sum,
+		  struct why *ret_why)
+{
+	const struct share *first = NULL;
+
+	for (unsigned i = 0; i < n; i++) {
+		digest_add(sum->digest, shares[i].sum.digest);
+		sum->count += shares[i].sum.count;
+		if (shares[i].result < 0 && (!first || shares[i].at < first->at))
+			first = &shares[i];
+	}
+	if (!first)
+		return 0;
+	return first->why.text[0] ? why_set(ret_why, first->result, "%s", first->why.text)
+				  : first->result;
+}
+
+static int verify_items(const struct store_replica *replica, uint64_t n_items,
+			struct store_position *sum, struct why *ret_why)
+{
+	struct share shares[SHARES_MAX] = {0};
+	unsigned n = count_shares(n_items), n_begun = 0;
+	int r = 0;
+
+	for (; r == 0 && n_begun < n; n_begun++) {
+		shares[n_begun] = (struct share){.replica = replica, .index = n_begun, .n = n};
+		r = store_code(mdb_txn_begin(replica->env, NULL, MDB_RDONLY, &shares[n_begun].txn));
+	}
+	/* The caller's own thread has the first share, and that of any that cannot be. */
+	for (unsigned i = 1; r == 0 && i < n; i++)
+		shares[i].has_thread =
+			pthread_create(&shares[i].thread, NULL, run_share, &shares[i]) == 0;
+	for (unsigned i = 0; r == 0 && i < n; i++) {
+		if (!shares[i].has_thread)
+			(void)run_share(&shares[i]);
+	}
+	for (unsigned i = 1; i < n; i++) {
+		if (shares[i].has_thread)
+			(void)pthread_join(shares[i].thread, NULL);
+	}
+	for (unsigned i = 0; i < n_begun; i++)
+		store_txn_abort_p(&shares[i].txn);
+	if (r < 0)
+		return why_set(ret_why, r, "the certificate store cannot be read: %s", err_text(r));
+	return sum_up(shares, n, sum, ret_why);
+}
+
 /* Both in the order of their keys; that there are as many of each was seen at opening. */
 static int verify_unit(const struct store *store, MDB_txn *txn, struct why *ret_why)
 {
@@ -152,29 +270,17 @@ static int verify_unit(const struct store *store, MDB_txn *txn, struct why *ret_
 int store_verify(struct store *store, struct why *ret_why)
 {
 	_cleanup_txn_ MDB_txn *txn = NULL;
-	_cleanup_cursor_ MDB_cursor *items = NULL, *digests = NULL;
 	const struct store_replica *replica = store_replica(store);
 	struct store_position sum = {0}, meta;
-	MDB_val key, value;
 	int r = store_code(mdb_txn_begin(replica->env, NULL, MDB_RDONLY, &txn));
 
 	if (r == 0)
 		r = store_meta_read(replica, txn, &meta);
-	if (r == 0)
-		r = store_code(mdb_cursor_open(txn, replica->items, &items));
-	if (r == 0)
-		r = store_code(mdb_cursor_open(txn, replica->digests, &digests));
 	if (r < 0)
 		return why_set(ret_why, r, "the certificate store cannot be read: %s", err_text(r));
-	for (;;) {
-		r = store_code(mdb_cursor_get(items, &key, &value, MDB_NEXT));
-		if (r == ERR_NOT_FOUND)
-			break;
-		if (r == 0)
-			r = verify_item(&key, &value, digests, &sum, ret_why);
-		if (r < 0)
-			return r == ERR_NOT_FOUND ? ERR_STORE : r;
-	}
+	r = verify_items(replica, meta.count, &sum, ret_why);
+	if (r < 0)
+		return r;
 	if (sum.count != meta.count || memcmp(sum.digest, meta.digest, STORE_DIGEST_SIZE) != 0)
 		return why_set(ret_why, ERR_STORE, "the root digest is not that of the records");
 	r = store_check_verify(replica, txn, ret_why);

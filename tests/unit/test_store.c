@@ -16,6 +16,7 @@
 
 #include <cmocka.h>
 
+#include "base/cleanup.h"
 #include "base/err.h"
 #include "certstore/digest.h"
 #include "certstore/store.h"
@@ -281,6 +282,80 @@ static void a_damaged_record_is_found(void **state)
 	buf_done(&file);
 }
 
+#define MANY 3000u
+
+static void put_many(struct world *world)
+{
+	struct store_change *changes = calloc(MANY, sizeof(*changes));
+	struct buf *records = calloc(MANY, sizeof(*records));
+	char(*keys)[40] = calloc(MANY, sizeof(*keys));
+
+	for (unsigned i = 0; i < MANY; i++) {
+		(void)snprintf(keys[i], sizeof(keys[i]), "trustpoint/many-%04u", i);
+		fixture_record(keys[i] + strlen("trustpoint/"), 1, 100, i + 1, &records[i]);
+		changes[i] = (struct store_change){keys[i], records[i].data, records[i].size};
+	}
+	assert_int_equal(store_change(world->store, 1, changes, MANY, NULL), 0);
+	for (unsigned i = 0; i < MANY; i++)
+		buf_done(&records[i]);
+	free(records);
+	free(changes);
+	free(keys);
+}
+
+/* The last one of the record; a second time it is as it was. */
+static void turn_bit(const struct world *world, unsigned number)
+{
+	struct buf record = {0}, file = {0};
+	char path[512], name[32];
+	FILE *stream;
+	uint8_t *at;
+	long place;
+
+	(void)snprintf(name, sizeof(name), "many-%04u", number);
+	fixture_record(name, 1, 100, number + 1, &record);
+	(void)snprintf(path, sizeof(path), "%s/data.mdb", world->directory);
+	stream = fopen(path, "r+");
+	assert_non_null(stream);
+	assert_int_equal(buf_reserve(&file, 1 << 24), 0);
+	file.size = fread(file.data, 1, 1 << 24, stream);
+	at = memmem(file.data, file.size, record.data, record.size - 1);
+	assert_non_null(at);
+	place = at - file.data + (long)record.size - 1;
+	assert_int_equal(fseek(stream, place, SEEK_SET), 0);
+	assert_int_equal(fputc(file.data[place] ^ 1, stream), file.data[place] ^ 1);
+	assert_int_equal(fclose(stream), 0);
+	buf_done(&record);
+	buf_done(&file);
+}
+
+/* More than one thread does alone: whoever meets it, it is found and named. */
+static void of_very_many_records_each_that_is_damaged_is_found(void **state)
+{
+	static const unsigned numbers[] = {0, 63, 64, 127, 128, 200, 256, 2040, MANY - 1};
+	struct world *world = *state;
+	struct why why = {0};
+
+	put_many(world);
+	assert_int_equal(store_verify(world->store, NULL), 0);
+	store_close(TAKE_PTR(world->store));
+	assert_int_equal(store_probe(world->directory, &why), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(numbers); i++) {
+		char name[40];
+
+		(void)snprintf(name, sizeof(name), "trustpoint/many-%04u", numbers[i]);
+		turn_bit(world, numbers[i]);
+		assert_int_equal(store_probe(world->directory, &why), ERR_STORE);
+		assert_non_null(strstr(why.text, name));
+		turn_bit(world, numbers[i]);
+	}
+	/* The first of several. */
+	turn_bit(world, 100);
+	turn_bit(world, 2000);
+	assert_int_equal(store_probe(world->directory, &why), ERR_STORE);
+	assert_non_null(strstr(why.text, "many-0100"));
+}
+
 static void assert_is_refused(struct world *world)
 {
 	struct why why = {0};
@@ -366,6 +441,7 @@ int main(void)
 		TEST(the_unit_family_does_not_move_the_position),
 		TEST(a_full_disk_leaves_everything_as_it_was),
 		TEST(a_damaged_record_is_found),
+		TEST(of_very_many_records_each_that_is_damaged_is_found),
 		TEST(a_file_that_was_cut_off_or_overwritten_is_an_error_and_no_crash),
 		TEST(the_journal_tells_what_a_term_changed),
 		TEST(the_id_of_the_encryption_key_is_kept_beside_the_items),
