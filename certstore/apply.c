@@ -145,6 +145,7 @@ int apply_item(struct apply *apply, const char *key, size_t key_size, const uint
 		return r;
 	/* The cursor's answer pointed into the page. */
 	k = store_val(key, key_size);
+	apply->bytes += key_size + value_size;
 	if (!value)
 		r = delete_item(apply, &k);
 	else if (is_last)
@@ -197,5 +198,8 @@ void apply_done(struct apply *apply)
 	for (size_t i = 0; i < apply->n_keys; i++)
 		free(apply->keys[i]);
 	free(apply->keys);
+	/* Committed or not. */
+	if (apply->replica && apply->bytes > apply->replica->slack)
+		apply->replica->slack = apply->bytes;
 	*apply = (struct apply){0};
 }

@@ -176,6 +176,7 @@ void keeper_changed(struct keeper *keeper)
 	struct store_position now;
 
 	signer_flush(keeper->signer);
+	keeper_trim_later(keeper);
 	store_position(keeper->store, &now);
 	store_position_pack(&now, &position);
 	notice.position = &position;
@@ -392,6 +393,7 @@ void keeper_free(struct keeper *keeper)
 	signer_free(keeper->signer);
 	keyring_free(keeper->ring);
 	keeper_index_drop(keeper);
+	keeper_trim_drop(keeper);
 	keyindex_free(keeper->index);
 	store_close(keeper->store);
 	if (keeper->credential_fd >= 0)

@@ -80,6 +80,7 @@ struct keeper {
 	struct keeper_replication replication;
 	struct keeper_counts counts;
 	struct keeper_orphans *orphans; /* on their way aside */
+	sd_event_source *trim;
 };
 
 /* BODY is of the type's schema, NULL where it has none. Descriptors may be taken out of FRAME. */
@@ -169,6 +170,11 @@ struct keeper_restored {
 };
 void keeper_import_identity(struct keeper *keeper, const struct keeper_ticket *ticket,
 			    const struct keeper_restored *restored, struct identity *identity);
+
+/* keeper_trim.c: after a large change, gives back the memory of it once nothing else is to be done.
+ */
+void keeper_trim_later(struct keeper *keeper);
+void keeper_trim_drop(struct keeper *keeper);
 
 /* Ends what is under way: for keeper_free. */
 void keeper_orphans_drop(struct keeper *keeper);

@@ -22,6 +22,8 @@ static void sender_drop(struct keeper *keeper)
 
 	replica_sender_free(TAKE_PTR(replication->sender));
 	replication->sender_timeout = sd_event_source_disable_unref(replication->sender_timeout);
+	/* What a snapshot kept from being done. */
+	keeper_trim_later(keeper);
 }
 
 static void stage_drop(struct keeper *keeper)
@@ -320,6 +322,7 @@ void keeper_on_stage_commit(struct keeper *keeper, const struct keeper_ticket *t
 	(void)frame;
 	if (r < 0) {
 		stage_drop(keeper);
+		keeper_trim_later(keeper);
 		keeper_reply_status(keeper, ticket, r, &why);
 		return;
 	}

@@ -158,6 +158,11 @@ void store_close(struct store *store)
 	free(store);
 }
 
+uint64_t store_slack(const struct store *store)
+{
+	return store->replica.slack;
+}
+
 bool store_is_stuck(struct store *store)
 {
 	_cleanup_txn_ MDB_txn *txn = NULL;

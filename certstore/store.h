@@ -63,6 +63,14 @@ const char *store_incomplete(const struct store *store);
 /* The operator goes on without what was lost: from here on this is a history of its own (LINEAGE),
  * so that no mate that has more loses it to this store. */
 int store_accept(struct store *store, uint64_t term, struct why *ret_why);
+/*
+ * How many bytes the largest change of replicated/ had since the store was opened or trimmed: LMDB
+ * keeps memory for a change's pages until its environment is closed, which STORE_TRIM does, and
+ * opens it anew. No snapshot (replica_sender) may be open. After an error the store can only be
+ * closed.
+ */
+uint64_t store_slack(const struct store *store);
+int store_trim(struct store *store, struct why *ret_why);
 /* True after a write that failed half-way: nothing works until the store is opened anew. */
 bool store_is_stuck(struct store *store);
 /*

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -305,6 +306,28 @@ int store_open_raw(const char *directory, struct store **ret_store, struct why *
 		return explain_open(r, directory, ret_what->text, ret_why);
 	*ret_store = TAKE_PTR(store);
 	return 0;
+}
+
+int store_trim(struct store *store, struct why *ret_why)
+{
+	_cleanup_free_ char *directory = NULL;
+	const char *path = NULL;
+	int r = store_code(mdb_env_get_path(store->replica.env, &path));
+
+	if (r == 0)
+		directory = strdup(path);
+	if (r == 0 && !directory)
+		r = -ENOMEM;
+	if (r < 0)
+		return why_set(ret_why, r, "%s", err_text(r));
+	mdb_env_close(TAKE_PTR(store->replica.env));
+	store->replica.slack = 0;
+	r = open_environment(directory, store);
+	if (r == 0)
+		r = open_databases(store);
+	/* Pages of a few KiB each, which the allocator would keep as well. */
+	(void)malloc_trim(0);
+	return r < 0 ? explain_open(r, directory, "", ret_why) : 0;
 }
 
 int store_open(const char *directory, struct store **ret_store, struct why *ret_why)

@@ -30,6 +30,7 @@ struct store_replica {
 	struct store_check check;	       /* of the last commit, or of the change under way */
 	char incomplete[STORE_INCOMPLETE_MAX]; /* what is missing; empty: nothing */
 	uint64_t trustpoints;
+	uint64_t slack; /* bytes of the largest change in this environment */
 };
 
 struct store {
@@ -122,7 +123,7 @@ struct apply {
 	MDB_txn *txn;
 	MDB_cursor *items, *digests;
 	struct store_position position;
-	uint64_t trustpoints;
+	uint64_t trustpoints, bytes;
 	char last_key[STORE_KEY_MAX]; /* the highest there is: what comes after it is appended */
 	size_t last_key_size;
 	char **keys; /* what changed */

@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,6 +22,9 @@
 #include "certstore/digest.h"
 #include "certstore/store.h"
 #include "tests/unit/store_fixture.h"
+
+#define LARGE 5000
+#define LARGE_RECORD 3700 /* a page each */
 
 struct world {
 	char *directory;
@@ -356,6 +360,54 @@ static void of_very_many_records_each_that_is_damaged_is_found(void **state)
 	assert_non_null(strstr(why.text, "many-0100"));
 }
 
+/* 0 with an allocator that is not glibc's. */
+static size_t memory_in_use(void)
+{
+	struct mallinfo2 info = mallinfo2();
+
+	return info.uordblks + info.hblkhd;
+}
+
+static void the_memory_of_a_very_large_change_is_given_back(void **state)
+{
+	static const char *const keys[] = {"trustpoint/first", "trustpoint/second"};
+	static uint8_t value[LARGE_RECORD];
+	struct world *world = *state;
+	struct store_change *changes = calloc(LARGE, sizeof(*changes));
+	struct store_position before, after;
+	size_t in_use;
+
+	assert_non_null(changes);
+	for (size_t i = 0; i < LARGE; i++) {
+		char name[40];
+
+		(void)snprintf(name, sizeof(name), "trustpoint/large-%05zu", i);
+		changes[i] = (struct store_change){strdup(name), value, sizeof(value)};
+	}
+	assert_int_equal(store_slack(world->store), 0);
+	assert_int_equal(store_change(world->store, 1, changes, LARGE, NULL), 0);
+	store_position(world->store, &before);
+	assert_true(store_slack(world->store) >= (uint64_t)LARGE * LARGE_RECORD);
+	in_use = memory_in_use();
+	assert_int_equal(store_trim(world->store, NULL), 0);
+	assert_int_equal(store_slack(world->store), 0);
+	assert_true(in_use == 0 || memory_in_use() + (size_t)LARGE * LARGE_RECORD <= in_use);
+
+	store_position(world->store, &after);
+	fixture_assert_at(&before, &after);
+	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
+		struct store_change change = {keys[i], value, sizeof(value)};
+
+		assert_int_equal(store_change(world->store, 1, &change, 1, NULL), 0);
+	}
+	reopen(world);
+	assert_int_equal(store_verify(world->store, NULL), 0);
+	assert_int_equal(store_trustpoints(world->store), LARGE + 2);
+	for (size_t i = 0; i < LARGE; i++)
+		free((char *)(uintptr_t)changes[i].key);
+	free(changes);
+}
+
 static void assert_is_refused(struct world *world)
 {
 	struct why why = {0};
@@ -442,6 +494,7 @@ int main(void)
 		TEST(a_full_disk_leaves_everything_as_it_was),
 		TEST(a_damaged_record_is_found),
 		TEST(of_very_many_records_each_that_is_damaged_is_found),
+		TEST(the_memory_of_a_very_large_change_is_given_back),
 		TEST(a_file_that_was_cut_off_or_overwritten_is_an_error_and_no_crash),
 		TEST(the_journal_tells_what_a_term_changed),
 		TEST(the_id_of_the_encryption_key_is_kept_beside_the_items),
