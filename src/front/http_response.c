@@ -11,6 +11,7 @@ static const struct {
 } statuses[] = {
 	{200, "OK"},
 	{400, "Bad Request"},
+	{401, "Unauthorized"},
 	{404, "Not Found"},
 	{405, "Method Not Allowed"},
 	{408, "Request Timeout"},

@@ -3,6 +3,7 @@
 #include "front/tls.h"
 
 #include <netinet/in.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -207,6 +208,32 @@ enum tls_result tls_write(struct tls_peer *peer, const void *data, size_t size, 
 	if (n >= 0)
 		*ret_size = (size_t)n;
 	return result_of(peer, n);
+}
+
+bool tls_is_13(const struct tls_peer *peer)
+{
+	return gnutls_protocol_get_version(peer->session) == GNUTLS_TLS1_3;
+}
+
+enum tls_result tls_rekey(struct tls_peer *peer)
+{
+	if (!tls_is_13(peer))
+		return TLS_DONE;
+	return result_of(peer, gnutls_session_key_update(peer->session, GNUTLS_KU_PEER));
+}
+
+size_t tls_overhead(const struct tls_peer *peer)
+{
+	return gnutls_record_overhead_size(peer->session);
+}
+
+void tls_protocol(const struct tls_peer *peer, char ret_text[static TLS_PROTOCOL_MAX])
+{
+	const char *version = gnutls_protocol_get_name(gnutls_protocol_get_version(peer->session));
+	const char *cipher = gnutls_cipher_get_name(gnutls_cipher_get(peer->session));
+
+	(void)snprintf(ret_text, TLS_PROTOCOL_MAX, "%s %s", version ? version : "TLS",
+		       cipher ? cipher : "");
 }
 
 bool tls_wants_write(const struct tls_peer *peer)

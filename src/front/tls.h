@@ -48,6 +48,15 @@ enum tls_result tls_bye(struct tls_peer *peer);
 enum tls_result tls_read(struct tls_peer *peer, void *data, size_t size, size_t *ret_size);
 /* TLS_DONE: RET_SIZE bytes were taken. After TLS_WAIT call it again with the same bytes. */
 enum tls_result tls_write(struct tls_peer *peer, const void *data, size_t size, size_t *ret_size);
+/* New keys for both directions (RFC 8446 section 4.6.3); TLS 1.2 has no such thing: nothing is
+ * done. TLS_WAIT: the socket took not all of it. */
+enum tls_result tls_rekey(struct tls_peer *peer);
+bool tls_is_13(const struct tls_peer *peer);
+/* How many bytes a record has more than what it carries, header included. */
+size_t tls_overhead(const struct tls_peer *peer);
+/* "TLSv1.3 TLS_AES_128_GCM_SHA256" or alike, for people. */
+#define TLS_PROTOCOL_MAX 96
+void tls_protocol(const struct tls_peer *peer, char ret_text[static TLS_PROTOCOL_MAX]);
 bool tls_wants_write(const struct tls_peer *peer);
 /* What went wrong, for the log; never NULL. */
 const char *tls_error_text(const struct tls_peer *peer);
