@@ -90,12 +90,19 @@ static bool has_begun_anew(const struct fo_fsm *fsm, enum fo_state state)
 		(before == FO_STATE_STANDBY_READY && state != FO_STATE_STANDBY_READY));
 }
 
+/* Between two of its words, each of which says that it is a standby. */
+static bool has_served(const struct fo_fsm *fsm, uint64_t served_term)
+{
+	return served_term != 0 && served_term != fsm->mate.served_term;
+}
+
 static void note_hello(struct fo_step *step)
 {
 	struct fo_fsm *fsm = step->fsm;
 
 	step->is_mate_back = !fsm->flags.is_mate_heard || step->event->mate.term > fsm->term ||
-			     has_begun_anew(fsm, step->event->mate.state);
+			     has_begun_anew(fsm, step->event->mate.state) ||
+			     has_served(fsm, step->event->mate.served_term);
 	/* A gap of half a holdtime is not yet a loss, but nothing to build upon. */
 	if (monotime_reached(step->event->at,
 			     monotime_add_ms(fsm->timers.mate_heard, fo_fsm_hold_ms(fsm) / 2 + 1)))
@@ -436,6 +443,7 @@ struct fo_mate_view fo_fsm_view(const struct fo_fsm *fsm)
 		.wants_mate_active = fsm->flags.wants_mate_active && fsm->flags.is_released,
 		.is_forced = fsm->flags.is_forced,
 		.is_serving = is_serving,
+		.served_term = fsm->terms.own,
 		.stretch = fo_stretch_said(fsm),
 	};
 }

@@ -152,6 +152,9 @@ struct fo_mate_view {
 	bool wants_mate_active;
 	bool is_serving; /* holds, or may hold, the active addresses: in TERM (a Disabled unit may,
 			    too) */
+	uint64_t served_term; /* that it serves, or last served in since it started; 0: none, or an
+				 older version. What it says of that activation may all be lost, or
+				 overtaken, but for this */
 	struct fo_stretch stretch;
 };
 

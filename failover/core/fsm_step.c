@@ -300,8 +300,8 @@ void fo_hand_over(struct fo_step *step, enum fo_state to, enum fo_reason reason)
 bool fo_contest(struct fo_step *step)
 {
 	struct fo_fsm *fsm = step->fsm;
-	/* A mate that comes back from a silence may have served meanwhile, and given way before its
-	 * word of that came through. */
+	/* A mate that comes back may have served meanwhile, and given way before its word of that
+	 * came through. */
 	bool is_ended = (fsm->flags.is_contested || step->is_mate_back) && !fo_mate_serves(fsm);
 	bool is_lost = fsm->mate.term > fsm->terms.own ||
 		       (fsm->mate.term == fsm->terms.own && fsm->params.unit != FO_UNIT_PRIMARY);

@@ -15,7 +15,8 @@ struct fo_step {
 	struct fo_update *update;
 	bool has_moved;	   /* a transition since the last SEND_HELLO */
 	bool is_mate_back; /* its first hello after a silence of a holdtime, or after an
-			      activation that was not heard of, or as a new standby */
+			      activation that was not heard of, be it over or not, or as a new
+			      standby */
 };
 
 /* Terms beyond this are nobody's: adding to them cannot wrap. */

@@ -82,6 +82,7 @@ int hello_body_pack(const struct hello *hello, size_t max, uint8_t *ret_data, si
 	message.asked_hold_ms = hello->view.stretch.asked_ms;
 	message.fence_ms = hello->view.stretch.fence_ms;
 	message.judged_ms = hello->view.stretch.judged_ms;
+	message.served_term = hello->view.served_term;
 	message.lineage = hello->view.position.lineage;
 	message.has_data = hello->view.position.has_data;
 	message.config = hello->view.position.config;
@@ -146,6 +147,7 @@ int hello_body_unpack(const uint8_t *data, size_t size, struct hello *ret_hello)
 		.wants_active = message->wants_active,
 		.wants_mate_active = message->wants_mate_active,
 		.is_serving = message->serving,
+		.served_term = message->served_term,
 		.stretch = {.asked_ms = message->asked_hold_ms,
 			    .fence_ms = message->fence_ms,
 			    .judged_ms = message->judged_ms},

@@ -63,6 +63,13 @@ bool sim_holds(const struct sim_world *world, const struct sim_node *node)
 	       !(is_frozen && world->now - node->frozen_since > SIM_LEASE_NS);
 }
 
+/* What an older release neither says nor knows. */
+static void forget_news(struct fo_mate_view *view)
+{
+	view->stretch = (struct fo_stretch){0};
+	view->served_term = 0;
+}
+
 static void send_hello(struct sim_world *world, struct sim_node *node)
 {
 	struct hello hello = {.view = fo_fsm_view(&node->fsm), .hold_ms = node->fsm.params.hold_ms};
@@ -72,7 +79,7 @@ static void send_hello(struct sim_world *world, struct sim_node *node)
 	uint8_t data[HELLO_SIZE_MAX];
 
 	if (is_older)
-		hello.view.stretch = (struct fo_stretch){0};
+		forget_news(&hello.view);
 	hello.sent_realtime_ns = REALTIME_NS + world->now + (uint64_t)node->realtime_offset;
 	if (hello_seal(node->codec, &hello, data, &datagram.size) < 0 ||
 	    datagram.size > SIM_DATAGRAM_MAX) {
@@ -387,7 +394,7 @@ static void datagram(struct sim_world *world, struct sim_node *node,
 		return;
 	sim_check_belief(world, node, datagram);
 	if (world->is_mixed && node->unit == FO_UNIT_SECONDARY)
-		hello.view.stretch = (struct fo_stretch){0};
+		forget_news(&hello.view);
 	sim_node_feed(world, node, (struct fo_event){.type = FO_EVENT_HELLO, .mate = hello.view});
 	if (node->is_up && hello.view.is_serving && hello.view.term > node->watch.claimed_term &&
 	    fo_fsm_is_active(&node->fsm))

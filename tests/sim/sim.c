@@ -97,5 +97,7 @@ int main(int argc, char **argv)
 		return run_one(world, &arguments);
 	if (sim_scripts_run(world, arguments.script, arguments.has_trace) > 0)
 		return 1;
+	if (!arguments.script && sim_relapses_run(world) > 0)
+		return 1;
 	return arguments.script ? 0 : sim_campaign_run(world, &arguments.campaign);
 }

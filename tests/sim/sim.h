@@ -280,7 +280,8 @@ struct sim_world {
 	uint64_t kernel_ns;  /* a claim, a release */
 	uint64_t work_ns;    /* ... for which a slow machine's loop stands still; 0: none does */
 	bool is_long;	     /* in the end nobody is late for so long that it is forgotten */
-	bool is_mixed;	     /* the secondary is of a release that stretches nothing */
+	bool is_mixed;	     /* the secondary is of a release that stretches nothing, and
+				does not say that it served */
 	bool is_preempt;
 	uint32_t preempt_delay_ms;
 	bool has_given_up; /* the operator, by force, what only one unit had */
@@ -414,6 +415,8 @@ struct sim_campaign {
 /* Returns 0, or 1 where one of them broke a promise; its trace is printed then. */
 int sim_campaign_run(struct sim_world *world, const struct sim_campaign *campaign);
 bool sim_seed_run(struct sim_world *world, uint64_t seed, bool has_trace);
+/* The histories that broke a promise once. Returns how many do. */
+unsigned sim_relapses_run(struct sim_world *world);
 
 /* script.c: the named histories. Returns how many failed. */
 unsigned sim_scripts_run(struct sim_world *world, const char *only, bool has_trace);

@@ -293,6 +293,71 @@ static void an_active_announces_again_where_the_mate_had_a_later_term(void **sta
 	assert_null(find(&unit, FO_ACTION_ANNOUNCE));
 }
 
+/* It served in an older term than ours, and every word of that was lost or overtaken: what is heard
+ * before it and after it is a standby. */
+static void an_active_announces_again_once_where_the_mate_served_unheard(void **state)
+{
+	struct unit unit = active();
+	struct fo_mate_view mate = READY_MATE;
+
+	(void)state;
+	mate.state = FO_STATE_COLD_STANDBY;
+	mate.served_term = 1;
+	hear(&unit, mate);
+	hear(&unit, mate);
+	assert_null(find(&unit, FO_ACTION_ANNOUNCE));
+	mate.served_term = 3;
+	hear(&unit, mate);
+	assert_non_null(find(&unit, FO_ACTION_ANNOUNCE));
+	assert_int_equal(unit.fsm.state, FO_STATE_ACTIVE);
+	for (unsigned i = 0; i < 20; i++) {
+		pass_ms(&unit, POLL_MS);
+		assert_null(find(&unit, FO_ACTION_ANNOUNCE));
+		hear(&unit, mate);
+		assert_null(find(&unit, FO_ACTION_ANNOUNCE));
+	}
+	/* An older release does not say, and is no reason to say anything either. */
+	mate.served_term = 0;
+	hear(&unit, mate);
+	assert_null(find(&unit, FO_ACTION_ANNOUNCE));
+}
+
+static void a_claim_that_the_mate_was_heard_in_is_announced_at_its_start_and_its_end(void **state)
+{
+	struct unit unit = active();
+	struct fo_mate_view mate = READY_MATE;
+
+	(void)state;
+	hear(&unit, mate);
+	mate.is_serving = true;
+	mate.state = FO_STATE_ACTIVE;
+	mate.term = mate.served_term = 1;
+	hear(&unit, mate);
+	assert_non_null(find(&unit, FO_ACTION_ANNOUNCE));
+	mate.is_serving = false;
+	mate.state = FO_STATE_COLD_STANDBY;
+	mate.term = 2;
+	hear(&unit, mate);
+	assert_non_null(find(&unit, FO_ACTION_ANNOUNCE));
+	hear(&unit, mate);
+	assert_null(find(&unit, FO_ACTION_ANNOUNCE));
+}
+
+static void a_unit_that_gave_way_says_in_which_term_it_served(void **state)
+{
+	struct unit unit = active(), standby = ready();
+
+	(void)state;
+	assert_int_equal(fo_fsm_view(&unit.fsm).served_term, 2);
+	hear(&unit, ACTIVE_MATE);
+	assert_int_equal(unit.fsm.state, FO_STATE_COLD_STANDBY);
+	feed_type(&unit, FO_EVENT_RELEASED);
+	assert_false(fo_fsm_view(&unit.fsm).is_serving);
+	assert_int_equal(fo_fsm_view(&unit.fsm).term, 3);
+	assert_int_equal(fo_fsm_view(&unit.fsm).served_term, 2);
+	assert_int_equal(fo_fsm_view(&standby.fsm).served_term, 0);
+}
+
 static void a_hand_over_waits_for_no_tick(void **state)
 {
 	struct unit one = active(), two = ready();
@@ -384,6 +449,10 @@ int main(void)
 		cmocka_unit_test(changes_far_apart_are_no_flapping),
 		cmocka_unit_test(
 			an_active_that_was_silent_for_longer_than_a_holdtime_steps_down_first),
+		cmocka_unit_test(an_active_announces_again_once_where_the_mate_served_unheard),
+		cmocka_unit_test(
+			a_claim_that_the_mate_was_heard_in_is_announced_at_its_start_and_its_end),
+		cmocka_unit_test(a_unit_that_gave_way_says_in_which_term_it_served),
 		cmocka_unit_test(a_hand_over_waits_for_no_tick),
 		cmocka_unit_test(an_active_announces_again_where_the_mate_had_a_later_term),
 		cmocka_unit_test(a_ready_standby_says_at_once_where_it_is),

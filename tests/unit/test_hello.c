@@ -30,6 +30,7 @@ static struct hello sample(void)
 			 .may_activate = true,
 			 .wants_active = true,
 			 .is_serving = true,
+			 .served_term = 39,
 			 .stretch = {.asked_ms = 24, .fence_ms = 12, .judged_ms = 48}},
 		.sent_realtime_ns = 1234567890,
 		.hold_ms = 15000,
@@ -83,6 +84,7 @@ static void what_is_sealed_is_what_is_opened(void **state)
 	assert_int_equal(hello.view.health.cause, FO_CAUSE_TRACK);
 	assert_true(hello.view.is_maintenance && hello.view.is_forced);
 	assert_true(hello.view.may_activate && hello.view.wants_active && hello.view.is_serving);
+	assert_int_equal(hello.view.served_term, 39);
 	assert_int_equal(hello.view.stretch.asked_ms, 24);
 	assert_int_equal(hello.view.stretch.fence_ms, 12);
 	assert_int_equal(hello.view.stretch.judged_ms, 48);
@@ -470,6 +472,8 @@ static void the_largest_hello_fits(void **state)
 		.is_forced = true,
 		.wants_mate_active = true,
 		.is_serving = true,
+		.served_term = UINT64_MAX,
+		.stretch = {UINT32_MAX, UINT32_MAX, UINT32_MAX},
 	};
 	largest.n_reports = HELLO_REPORTS_MAX;
 	largest.n_interfaces = HELLO_INTERFACES_MAX;
