@@ -18,9 +18,6 @@
 #include "base/hex.h"
 #include "base/io.h"
 
-#define KEK_PREFIX "key/kek/"
-#define UNIT_KEK_PREFIX "key/unit/"
-
 #define PURPOSE_KEK "asafo kek at rest"
 
 int keyring_secret_random(struct secret *ret_secret)
@@ -120,18 +117,27 @@ static int add_to_memory(struct keyring *ring, struct secret *key, const uint8_t
 	return 0;
 }
 
+int keyring_kek_wrap(const struct secret *wrap_key, const struct kek *kek,
+		     char ret_name[static KEYRING_KEK_ITEM_SIZE], struct buf *ret_sealed)
+{
+	memcpy(ret_name, KEYRING_KEK_PREFIX, sizeof(KEYRING_KEK_PREFIX));
+	hex_encode(kek->id, SEAL_ID_SIZE, ret_name + sizeof(KEYRING_KEK_PREFIX) - 1);
+	return seal_wrap(wrap_key, PURPOSE_KEK, kek->id, &kek->key, ret_sealed);
+}
+
 int keyring_add_kek(struct keyring *ring, struct secret *key, const uint8_t *id,
 		    struct why *ret_why)
 {
 	_cleanup_(buf_done) struct buf sealed = {0};
-	char name[sizeof(KEK_PREFIX) + 2 * SEAL_ID_SIZE] = KEK_PREFIX;
+	char name[KEYRING_KEK_ITEM_SIZE];
 	struct store_change change = {.key = name};
+	struct kek kek = {.key = *key}; /* a view */
 	int r;
 
 	if (keyring_find_kek(ring, id))
 		return 0;
-	hex_encode(id, SEAL_ID_SIZE, name + sizeof(KEK_PREFIX) - 1);
-	r = seal_wrap(&ring->wrap_key, PURPOSE_KEK, id, key, &sealed);
+	memcpy(kek.id, id, SEAL_ID_SIZE);
+	r = keyring_kek_wrap(&ring->wrap_key, &kek, name, &sealed);
 	if (r < 0)
 		return why_set(ret_why, r, "cannot seal a key: %s", err_text(r));
 	change.value = sealed.data;
@@ -181,20 +187,24 @@ int keyring_refresh(struct keyring *ring)
 /* The first start, or one that ended between making the key and naming it. */
 static int begin_ring(struct keyring *ring, struct why *ret_why)
 {
-	int r = ring->keks ? 0 : make_first_kek(ring, ret_why);
+	int r = ring->keks ? 0 : keyring_note_master(ring, ret_why);
+
+	if (r == 0 && !ring->keks)
+		r = make_first_kek(ring, ret_why);
 
 	if (r == 0)
 		r = store_kek_id_set(ring->store, ring->keks->id);
 	return r < 0 ? r : keyring_refresh(ring);
 }
 
-static int derive_own(struct keyring *ring, const struct secret *master)
+int keyring_derive_own(const struct secret *master, struct secret *ret_wrap_key,
+		       struct kek *ret_unit)
 {
-	int r = seal_derive_key(master, "asafo master wrap", &ring->wrap_key);
+	int r = seal_derive_key(master, KEYRING_WRAP_INFO, ret_wrap_key);
 
 	if (r == 0)
-		r = seal_derive_key(master, "asafo unit kek", &ring->unit.key);
-	return r < 0 ? r : seal_kek_id(&ring->unit.key, ring->unit.id);
+		r = seal_derive_key(master, "asafo unit kek", &ret_unit->key);
+	return r < 0 ? r : seal_kek_id(&ret_unit->key, ret_unit->id);
 }
 
 static inline void keyring_free_p(struct keyring **ring)
@@ -211,9 +221,9 @@ int keyring_new(struct store *store, const struct secret *master, struct keyring
 	if (!ring)
 		return why_set(ret_why, -ENOMEM, "out of memory");
 	ring->store = store;
-	r = derive_own(ring, master);
+	r = keyring_derive_own(master, &ring->wrap_key, &ring->unit);
 	if (r == 0)
-		r = store_unit_each(store, KEK_PREFIX, load_kek, ring);
+		r = store_unit_each(store, KEYRING_KEK_PREFIX, load_kek, ring);
 	if (r == 0)
 		r = keyring_failover_load(ring);
 	if (r == ERR_INTEGRITY)

@@ -40,7 +40,7 @@ struct keyring_master {
 	bool is_credential;	  /* the systemd credential; else the file */
 	bool is_credential_stale; /* there is a credential, and it is not this store's key */
 	bool has_file;		  /* a master key lies on the disk */
-	unsigned file_mode;
+	unsigned file_mode, file_owner;
 };
 /*
  * keyring_master_key and keyring_new in one: with the credential or, where it does not open what
@@ -49,6 +49,22 @@ struct keyring_master {
 int keyring_open_store(struct store *store, int credential_fd, const char *path,
 		       struct keyring **ret_ring, struct keyring_master *ret_master,
 		       struct why *ret_why);
+/*
+ * Another master key instead of the one in PATH, which opened the ring. However it ends, PATH or
+ * PATH.new opens the store; keyring_open_store ends what was begun. Errors: ERR_INTEGRITY (a
+ * damaged record of this unit's own), those of the store, -errno; RET_WHY says which key it is
+ * then.
+ */
+int keyring_master_rotate(struct keyring *ring, const char *path, struct why *ret_why);
+/* The part in the store: all that the master key seals is sealed under MASTER, or nothing. Records
+ * of this unit's own are read and written anew; the pair's are not. */
+int keyring_rewrap(struct keyring *ring, const struct secret *master, struct why *ret_why);
+/* The credential that opened the ring, as the file PATH. Errors: ERR_INTEGRITY (another), -errno.
+ */
+int keyring_master_to_file(struct keyring *ring, int credential_fd, const char *path,
+			   struct why *ret_why);
+/* Overwrites and removes a master key's file; there may be none. Errors: -errno. */
+int keyring_master_wipe(const char *path);
 /* Its keys are locked in memory. */
 bool keyring_is_locked(const struct keyring *ring);
 void keyring_free(struct keyring *ring);

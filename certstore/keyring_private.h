@@ -1,17 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
+#include <limits.h>
+
 #include "certstore/keyring.h"
 
 /* What the keyring_*.c share. Nobody else includes it. */
 
 #define KEYRING_STATE_ITEM "key/state"
+#define KEYRING_KEK_PREFIX "key/kek/"
+#define KEYRING_KEK_ITEM_SIZE (sizeof(KEYRING_KEK_PREFIX) + 2 * SEAL_ID_SIZE)
+#define KEYRING_WRAP_INFO "asafo master wrap"
+/* Beside the master key's file, while it is changed. */
+#define KEYRING_MASTER_NEXT ".new"
+#define KEYRING_MASTER_OLD ".old"
 
 struct kek {
 	struct kek *next;
 	uint8_t id[SEAL_ID_SIZE];
 	struct secret key;
-	bool is_unit; /* from an earlier master key: opens what this unit has for itself */
 };
 
 /* One of the failover keys that there are at a time (core/rekey.h has the phases). */
@@ -54,6 +61,23 @@ struct kek *keyring_find_kek(struct keyring *ring, const uint8_t *id);
 /* KEY joins the ring, in the store first; taken over. */
 int keyring_add_kek(struct keyring *ring, struct secret *key, const uint8_t *id,
 		    struct why *ret_why);
+
+/* KEK sealed for the store, and where it lies there. RET_SEALED is appended to. */
+int keyring_kek_wrap(const struct secret *wrap_key, const struct kek *kek,
+		     char ret_name[static KEYRING_KEK_ITEM_SIZE], struct buf *ret_sealed);
+/* What comes of the master key itself. */
+int keyring_derive_own(const struct secret *master, struct secret *ret_wrap_key,
+		       struct kek *ret_unit);
+
+/* ---- keyring_rotate.c ---- */
+/* The master key is in use from now on. */
+int keyring_note_master(struct keyring *ring, struct why *ret_why);
+/* Errors: -ENAMETOOLONG. */
+int keyring_master_beside(const char *path, const char *suffix, char ret_path[static PATH_MAX]);
+/* Ends a change of the file that was begun. IS_NEXT: the key in PATH.new is the store's, and takes
+ * its place; else PATH is. What is not needed any more is overwritten and removed. Errors: -errno.
+ */
+int keyring_master_tidy(const char *path, bool is_next);
 
 /* ---- keyring_failover.c ---- */
 /* The failover keys and what is known of them, from the store. Errors: ERR_INTEGRITY (another

@@ -70,7 +70,7 @@ int io_read_file(const char *path, size_t limit, struct buf *buf)
 	return io_read_all(fd, limit, buf);
 }
 
-static int fsync_parent(const char *path)
+int io_sync_parent(const char *path)
 {
 	char copy[PATH_MAX];
 	_cleanup_close_ int fd = -1;
@@ -112,7 +112,7 @@ int io_replace_file(const char *path, mode_t mode, const void *data, size_t size
 		(void)unlink(temporary);
 		return r;
 	}
-	return fsync_parent(path);
+	return io_sync_parent(path);
 }
 
 int io_set_nonblocking(int fd)

@@ -20,5 +20,7 @@ int io_read_file(const char *path, size_t limit, struct buf *buf);
  * of the directory. On failure the old file is as it was. Errors: -errno.
  */
 int io_replace_file(const char *path, mode_t mode, const void *data, size_t size);
+/* Makes the names in PATH's folder durable. Errors: -errno. */
+int io_sync_parent(const char *path);
 /* Sets O_NONBLOCK. Errors: -errno. */
 int io_set_nonblocking(int fd);
