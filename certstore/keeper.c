@@ -34,6 +34,7 @@ static const struct {
 	[IPC_LINK_KEYS] = {keeper_on_link_keys, .is_engines = true},
 	[IPC_REKEY] = {keeper_on_rekey, .is_engines = true},
 	[IPC_SECURITY] = {keeper_on_security, .is_engines = true},
+	[IPC_MASTER_KEY] = {keeper_on_master_key, .is_engines = true},
 	[IPC_PAIR_OFFER] = {keeper_on_pair_offer, .is_engines = true},
 	[IPC_PAIR_JOIN] = {keeper_on_pair_join, .is_engines = true},
 	[IPC_PAIR_ACCEPT] = {keeper_on_pair_accept, .is_engines = true},
@@ -79,6 +80,7 @@ static const bool engine_permitted[IPC_TYPE__MAX] = {
 	[IPC_LINK_KEYS] = true,
 	[IPC_REKEY] = true,
 	[IPC_SECURITY] = true,
+	[IPC_MASTER_KEY] = true,
 	[IPC_PAIR_OFFER] = true,
 	[IPC_PAIR_JOIN] = true,
 	[IPC_PAIR_ACCEPT] = true,
@@ -246,7 +248,7 @@ static void open_keys(struct keeper *keeper)
 
 	if (keeper->failure < 0 || keeper->ring)
 		return;
-	(void)snprintf(path, sizeof(path), "%s/master.key", keeper->state_dir);
+	keeper_master_path(keeper, path);
 	r = keyring_open_store(keeper->store, keeper->credential_fd, path, &keeper->ring,
 			       &keeper->master, &keeper->failure_why);
 	if (r == 0 && keeper->master.is_credential_stale)

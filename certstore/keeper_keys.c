@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Signatures for the fronts; the failover key and pairing for the engine. */
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
 
 #include "certstore/keeper_private.h"
 #include "certstore/pair.h"
@@ -209,25 +207,4 @@ void keeper_on_pair_accept(struct keeper *keeper, const struct keeper_ticket *ti
 
 	(void)frame;
 	keeper_reply_status(keeper, ticket, r, &why);
-}
-
-void keeper_on_security(struct keeper *keeper, const struct keeper_ticket *ticket,
-			struct ipc_frame *frame, const ProtobufCMessage *body)
-{
-	Asafo__Ipc__SecurityReply message = ASAFO__IPC__SECURITY_REPLY__INIT;
-	Asafo__Ipc__Status status = ASAFO__IPC__STATUS__INIT;
-	struct rlimit core = {0};
-
-	(void)frame;
-	(void)body;
-	(void)getrlimit(RLIMIT_CORE, &core);
-	message.status = &status;
-	message.is_credential = keeper->master.is_credential;
-	message.is_credential_stale = keeper->master.is_credential_stale;
-	message.has_file = keeper->master.has_file;
-	message.file_mode = keeper->master.file_mode;
-	message.is_locked = keyring_is_locked(keeper->ring);
-	message.is_dumpable = prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) != 0;
-	message.core_limit = core.rlim_cur;
-	keeper_reply(keeper, ticket, &message.base, false);
 }

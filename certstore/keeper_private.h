@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
+#include <limits.h>
+
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/secret.h"
@@ -228,8 +230,6 @@ void keeper_on_failover_key_set(struct keeper *, const struct keeper_ticket *, s
 				const ProtobufCMessage *);
 void keeper_on_failover_key_make(struct keeper *, const struct keeper_ticket *, struct ipc_frame *,
 				 const ProtobufCMessage *);
-void keeper_on_security(struct keeper *, const struct keeper_ticket *, struct ipc_frame *,
-			const ProtobufCMessage *);
 void keeper_on_rekey(struct keeper *, const struct keeper_ticket *, struct ipc_frame *,
 		     const ProtobufCMessage *);
 void keeper_on_link_keys(struct keeper *, const struct keeper_ticket *, struct ipc_frame *,
@@ -240,6 +240,12 @@ void keeper_on_pair_join(struct keeper *, const struct keeper_ticket *, struct i
 			 const ProtobufCMessage *);
 void keeper_on_pair_accept(struct keeper *, const struct keeper_ticket *, struct ipc_frame *,
 			   const ProtobufCMessage *);
+/* keeper_master.c */
+void keeper_master_path(const struct keeper *keeper, char ret_path[static PATH_MAX]);
+void keeper_on_security(struct keeper *, const struct keeper_ticket *, struct ipc_frame *,
+			const ProtobufCMessage *);
+void keeper_on_master_key(struct keeper *, const struct keeper_ticket *, struct ipc_frame *,
+			  const ProtobufCMessage *);
 /* keeper_replica.c */
 void keeper_on_replica_open(struct keeper *, const struct keeper_ticket *, struct ipc_frame *,
 			    const ProtobufCMessage *);

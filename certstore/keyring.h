@@ -49,6 +49,8 @@ struct keyring_master {
 int keyring_open_store(struct store *store, int credential_fd, const char *path,
 		       struct keyring **ret_ring, struct keyring_master *ret_master,
 		       struct why *ret_why);
+/* Whether there is a file PATH, whose and for whom: into MASTER. */
+void keyring_look_at_file(const char *path, struct keyring_master *master);
 /*
  * Another master key instead of the one in PATH, which opened the ring. However it ends, PATH or
  * PATH.new opens the store; keyring_open_store ends what was begun. Errors: ERR_INTEGRITY (a

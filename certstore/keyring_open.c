@@ -45,7 +45,7 @@ static int open_with_file(struct store *store, const char *path, struct keyring 
 	return 0;
 }
 
-static void look_at_file(const char *path, struct keyring_master *master)
+void keyring_look_at_file(const char *path, struct keyring_master *master)
 {
 	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	struct stat st;
@@ -71,7 +71,7 @@ static int open_with_credential(struct store *store, int fd, const char *path,
 		(void)keyring_master_tidy(path, false);
 	if (r != ERR_INTEGRITY && r != ERR_MALFORMED)
 		return r;
-	look_at_file(path, master);
+	keyring_look_at_file(path, master);
 	if (open_with_file(store, path, ret_ring, &file_why) == 0) {
 		master->is_credential = false;
 		master->is_credential_stale = true;
@@ -97,7 +97,7 @@ int keyring_open_store(struct store *store, int credential_fd, const char *path,
 
 	if (r < 0)
 		return r;
-	look_at_file(path, &master);
+	keyring_look_at_file(path, &master);
 	*ret_master = master;
 	return 0;
 }

@@ -58,6 +58,7 @@ static const struct control_method methods_table[] = {
 	{"asafo.PairOffer", CONTROL_ACCESS_CHANGE, method_pair_offer},
 	{"asafo.PairJoin", CONTROL_ACCESS_CHANGE, method_pair_join},
 	{"asafo.ShowSecurity", CONTROL_ACCESS_LOOK, method_show_security},
+	{"asafo.MasterKey", CONTROL_ACCESS_CHANGE, method_master_key},
 	{"asafo.Rekey", CONTROL_ACCESS_CHANGE, method_rekey},
 	{"asafo.LocalCaCreate", CONTROL_ACCESS_CHANGE, method_localca_create},
 	{"asafo.LocalCaIssue", CONTROL_ACCESS_CHANGE, method_localca_issue},

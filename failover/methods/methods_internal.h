@@ -140,6 +140,7 @@ void method_pair_offer(struct control_call *call, struct json_object *parameters
 void method_pair_join(struct control_call *call, struct json_object *parameters, void *userdata);
 void method_show_security(struct control_call *call, struct json_object *parameters,
 			  void *userdata);
+void method_master_key(struct control_call *call, struct json_object *parameters, void *userdata);
 void method_rekey(struct control_call *call, struct json_object *parameters, void *userdata);
 void method_localca_create(struct control_call *call, struct json_object *parameters,
 			   void *userdata);

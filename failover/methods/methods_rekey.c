@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* `asafo rekey`, and how it stands; `show security`. */
+/* `asafo rekey`, and how it stands. */
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -66,48 +66,4 @@ void method_rekey(struct control_call *call, struct json_object *parameters, voi
 		      : engine_rekey_start(engine, on_done, waiting, &why);
 	if (r < 0)
 		waiting_fail(waiting, r, why.text);
-}
-
-static void on_security(int code, const ProtobufCMessage *body, bool has_more, void *userdata)
-{
-	struct waiting *waiting = userdata;
-	const Asafo__Ipc__SecurityReply *reply = (const Asafo__Ipc__SecurityReply *)body;
-	struct json_object *master, *memory;
-	char mode[8];
-
-	(void)has_more;
-	if (!waiting_goes_on(waiting, code, reply ? reply->status : NULL))
-		return;
-	master = json_object_new_object();
-	memory = json_object_new_object();
-	(void)snprintf(mode, sizeof(mode), "%04o", reply->file_mode & 07777);
-	json_add_text(master, "source", reply->is_credential ? "credential" : "file");
-	json_add_flag(master, "stale_credential", reply->is_credential_stale);
-	json_add_flag(master, "on_disk", reply->has_file);
-	json_add_text(master, "file_mode", reply->has_file ? mode : "");
-	json_add_flag(memory, "locked", reply->is_locked);
-	json_add_flag(memory, "dumpable", reply->is_dumpable);
-	json_add_number(memory, "core_limit", (int64_t)reply->core_limit);
-	(void)json_object_object_add(waiting->result, "master_key", master);
-	(void)json_object_object_add(waiting->result, "keeper_memory", memory);
-	waiting_reply(waiting);
-}
-
-void method_show_security(struct control_call *call, struct json_object *parameters, void *userdata)
-{
-	struct engine *engine = userdata;
-	struct waiting *waiting = waiting_new(engine, call);
-	int r;
-
-	(void)parameters;
-	if (!waiting)
-		return;
-	json_add_flag(waiting->result, "sandbox", !engine->options.is_unsandboxed);
-	json_add_text(waiting->result, "sealing", "AES-256-GCM");
-	json_add_text(waiting->result, "link", "TLS 1.3, PSK with (EC)DHE");
-	json_add_text(waiting->result, "hellos", "AES-256-GCM");
-	(void)json_object_object_add(waiting->result, "failover_key", json_failover_key(engine));
-	r = engine_keeper_call(engine, IPC_SECURITY, NULL, NULL, 0, on_security, waiting);
-	if (r < 0)
-		waiting_fail(waiting, r, "the keeper is not there: see the log");
 }

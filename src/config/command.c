@@ -288,6 +288,11 @@ static const struct command_row table[] = {
 	EXEC(CHANGE, REKEY, "rekey [--cancel]", "asafo.Rekey",
 	     "Give the pair another failover key while it serves; with --cancel, give up one that "
 	     "the mate has not taken yet"),
+	EXEC(CHANGE, MASTER_KEY_ROTATE, "master-key rotate", "asafo.MasterKey",
+	     "Seal this unit's keys under another master key, and forget the old one"),
+	EXEC(CHANGE, MASTER_KEY_MOVE, "master-key move <to:{file|credential}>", "asafo.MasterKey",
+	     "Bring the master key from its file to a credential of systemd's or back, and show "
+	     "what root has to type for it"),
 	EXEC(CHANGE, CONFIGURE, "configure [<line:text>]", "asafo.Configure",
 	     "Apply lines of the configuration, one an argument, or else from stdin"),
 	EXEC(CHANGE, LOCALCA_CREATE, "localca create [<subject:text>]" CREATE_OPTIONS,
@@ -432,6 +437,7 @@ static const struct {
 	{"lan", "The failover link"},
 	{"link", "The stateful link"},
 	{"localca", "The local CA of this unit"},
+	{"master-key", "What this unit's keys are sealed under"},
 	{"no", "Undo a line or return to its default"},
 	{"pair", "Give both units the same failover key"},
 	{"replication", "What is replicated, and when"},

@@ -398,6 +398,24 @@ step_83_plug() {
 		sed "s/.*digest //" | sort -u | wc -l | grep -x 1'
 }
 
+# As `asafo master-key move credential` prints it, and with a key of the host's: these machines have no TPM.
+step_84_master_key() {
+	local file=/var/lib/asafo/keeper/master.key
+	expect "another master key" b "sha256sum $file >before && asafo master-key rotate && ! sha256sum -c --status before"
+	expect "the old key's file is gone" b "[ \"\$(ls /var/lib/asafo/keeper | grep -c master.key)\" = 1 ]"
+	expect "the steps are printed" b 'asafo master-key move credential | sed -n "s/^  //p" >steps && grep -q with-key=host steps'
+	expect "and can be pasted" b 'sh -ex steps'
+	becomes b 'Standby Ready'
+	expect "the credential opened the store" b "[ \"\$(asafo --json show security | grep -o '\"source\":\"credential\"')\" ]"
+	expect "and the file is gone" b "[ ! -e $file ]"
+	set_up b 'systemctl restart asafo'
+	becomes b 'Standby Ready'
+	refused "another one is not root's alone to make" b 1 'move file' 'asafo master-key rotate'
+	expect "as a file again" b "asafo master-key move file | sed -n 's/^  //p' >steps && [ -s $file ] && sh -ex steps"
+	becomes b 'Standby Ready'
+	expect "it is the file" b "[ \"\$(asafo --json show security | grep -o '\"source\":\"file\"')\" ]"
+}
+
 step_90_upgrade() {
 	expect "the package is installed again" b 'apt-get install -y -qq --reinstall /root/asafo.deb >apt.log 2>&1 || { cat apt.log; exit 1; }'
 	becomes b 'Standby Ready'

@@ -34,6 +34,8 @@ static const struct {
 	{COMMAND_PAIR_JOIN, verb_pair},
 	{COMMAND_PAIR_KEY, verb_pair_key},
 	{COMMAND_REKEY, verb_rekey},
+	{COMMAND_MASTER_KEY_ROTATE, verb_master_key},
+	{COMMAND_MASTER_KEY_MOVE, verb_master_key},
 	{COMMAND_SHOW_SECURITY, verb_show_security},
 	{COMMAND_LOCALCA_CREATE, verb_localca_create},
 	{COMMAND_LOCALCA_ISSUE, verb_localca_issue},
