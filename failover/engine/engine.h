@@ -318,7 +318,7 @@ void engine_store_retry(struct engine *engine);
 /* The store is at POSITION, says the keeper. */
 void engine_store_moved(struct engine *engine, const Asafo__Record__Position *position);
 /* Asks for the derived keys, then rebuilds the pair. */
-void engine_keys_refresh(struct engine *engine);
+int engine_keys_refresh(struct engine *engine);
 /* Hands over a `failover key` that a line brought, or asks for the derived keys. */
 void engine_keys_settle(struct engine *engine);
 /* Calls the keeper; ERR_CLOSED where it is not there. */

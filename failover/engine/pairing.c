@@ -101,7 +101,7 @@ static int on_finish(sd_event_source *source, void *userdata)
 	if (progress.code == 0)
 		engine_store_refresh(pairing->engine);
 	if (progress.code == 0 || was_joining)
-		engine_keys_refresh(pairing->engine);
+		(void)engine_keys_refresh(pairing->engine);
 	if (on_progress)
 		on_progress(&progress, pairing->userdata);
 	return 0;

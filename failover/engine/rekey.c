@@ -124,6 +124,14 @@ static void tell(struct engine *engine, const ProtobufCBinaryData *sealed)
 		arm(engine, RETRY_MS);
 }
 
+/* The keeper has done a step: nothing else is begun until it is known what there is now. */
+static void read_keys(struct engine *engine)
+{
+	engine->rekey.is_unread = true;
+	if (engine_keys_refresh(engine) < 0)
+		arm(engine, RETRY_MS);
+}
+
 static void step_failed(struct engine *engine, int code, const char *why)
 {
 	struct engine_rekey *rekey = &engine->rekey;
@@ -157,7 +165,7 @@ static void on_step(int code, const ProtobufCMessage *body, bool has_more, void 
 		tell(engine, &reply->sealed);
 		return;
 	}
-	engine_keys_refresh(engine);
+	read_keys(engine);
 }
 
 static int step(struct engine *engine, Asafo__Ipc__Rekey__Step step, const uint8_t *sealed,
@@ -184,7 +192,6 @@ static void settle(struct engine *engine, bool is_time)
 		rekey->is_settling = true;
 		arm(engine, REKEY_OVERLAP_MS);
 	} else if (is_time) {
-		rekey->is_settling = false;
 		(void)step(engine, ASAFO__IPC__REKEY__STEP__SETTLE, NULL, 0);
 	}
 }
@@ -195,9 +202,14 @@ static void go_on(struct engine *engine, bool is_time)
 	bool is_primary = engine->config->failover.unit == FO_UNIT_PRIMARY;
 	enum rekey_action action;
 
+	/* The time that ran is over, whatever comes of it: the next one that is due begins anew. */
+	if (is_time)
+		rekey->is_settling = false;
 	if (rekey->is_busy || !rekey->is_mate_known || rekey->own.current == 0)
 		return;
 	action = rekey_decide(&rekey->own, &rekey->mate, rekey->offer_size > 0, is_primary);
+	if (action != REKEY_ACTION_SETTLE)
+		rekey->is_settling = false;
 	switch (action) {
 	case REKEY_ACTION_NONE:
 	case REKEY_ACTION__MAX:
@@ -234,6 +246,10 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
 
 	(void)source;
 	(void)usec;
+	if (engine->rekey.is_unread) {
+		read_keys(engine);
+		return 0;
+	}
 	/* What was not sent, or not taken, is said again. */
 	if (!is_time)
 		tell(engine, NULL);
@@ -384,8 +400,16 @@ void engine_rekey_read(struct engine *engine, const Asafo__Ipc__LinkKeysReply *r
 {
 	struct engine_rekey *rekey = &engine->rekey;
 
-	rekey->is_busy = false;
-	if (!reply || (reply->status && reply->status->code < 0) || id_of(&reply->id) == 0)
+	int code = !reply ? ERR_CLOSED : reply->status ? reply->status->code : 0;
+
+	if (rekey->is_unread && code < 0 && code != ERR_NOT_READY) {
+		log_line(LOG_ERR, "rekey: the keys cannot be read (%s): asked again in %d s",
+			 err_text(code), RETRY_MS / 1000);
+		arm(engine, RETRY_MS);
+		return;
+	}
+	rekey->is_busy = rekey->is_unread = false;
+	if (code < 0 || id_of(&reply->id) == 0)
 		return;
 	rekey->changed_at = reply->changed_at;
 	rekey->own = (struct rekey_view){.current = id_of(&reply->id)};

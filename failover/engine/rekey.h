@@ -34,6 +34,7 @@ struct engine_rekey {
 	uint8_t offer[REKEY_OFFER_MAX];
 	size_t offer_size; /* of the mate's latest word; 0: none came with it */
 	bool is_busy;	   /* a step is with the keeper */
+	bool is_unread;	   /* it was done, and the keys that came of it were not read yet */
 	bool is_settling;  /* the overlap runs */
 	sd_event_source *timer, *limit;
 	char why[WHY_TEXT_MAX]; /* the latest step failed; empty: it did not */

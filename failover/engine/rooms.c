@@ -260,9 +260,9 @@ static void on_link_keys(int code, const ProtobufCMessage *body, bool has_more, 
 	engine_try_start(engine);
 }
 
-void engine_keys_refresh(struct engine *engine)
+int engine_keys_refresh(struct engine *engine)
 {
-	(void)engine_keeper_call(engine, IPC_LINK_KEYS, NULL, NULL, 0, on_link_keys, engine);
+	return engine_keeper_call(engine, IPC_LINK_KEYS, NULL, NULL, 0, on_link_keys, engine);
 }
 
 static void on_key_set(int code, const ProtobufCMessage *body, bool has_more, void *userdata)
@@ -280,7 +280,7 @@ static void on_key_set(int code, const ProtobufCMessage *body, bool has_more, vo
 		explicit_bzero(engine->config->failover.new_key,
 			       sizeof(engine->config->failover.new_key));
 	engine_store_refresh(engine);
-	engine_keys_refresh(engine);
+	(void)engine_keys_refresh(engine);
 }
 
 /* Hands a `failover key` that a line brought to the keeper. It is forgotten when the keeper has it:
@@ -307,7 +307,7 @@ void engine_keys_settle(struct engine *engine)
 	if (!engine->rooms.keeper)
 		return;
 	if (!give_key(engine))
-		engine_keys_refresh(engine);
+		(void)engine_keys_refresh(engine);
 }
 
 static void on_keeper_notice(struct ipc_channel *channel, struct ipc_frame *frame,

@@ -340,6 +340,30 @@ static void a_new_keeper_leaves_the_link_and_the_hellos_alone(void **state)
 	assert_int_equal(world.mate.n_downs, downs);
 }
 
+static void keys_that_cannot_be_read_after_a_step_of_a_rekey_are_asked_for_again(void **state)
+{
+	struct engine_rekey *rekey;
+	unsigned asked;
+
+	(void)state;
+	world_be_active("");
+	rekey = &world.engine->rekey;
+	rekey->own.current = rekey->mate.current = 1;
+	rekey->is_mate_known = true;
+	WAIT_FOR(world.engine->pair.link && link_is_up(world.engine->pair.link));
+	asked = world.keeper.asked[IPC_LINK_KEYS];
+	world.keeper.codes[IPC_LINK_KEYS] = ERR_STORE;
+	assert_int_equal(engine_rekey_start(world.engine, NULL, NULL, NULL), 0);
+	WAIT_FOR(world.keeper.asked[IPC_LINK_KEYS] == asked + 1);
+	WAIT_FOR(sd_event_run(world.event, 0) == 0);
+	/* Nothing is begun with what was known before. */
+	assert_true(rekey->is_busy && rekey->is_unread);
+	world.keeper.codes[IPC_LINK_KEYS] = 0;
+	assert_true(sd_event_source_set_time_relative(rekey->timer, 0) >= 0);
+	WAIT_FOR(world.keeper.asked[IPC_LINK_KEYS] == asked + 2);
+	WAIT_FOR(!rekey->is_busy && !rekey->is_unread);
+}
+
 static void a_keeper_that_cannot_read_its_keys_does_not_silence_the_engine(void **state)
 {
 	uint64_t counter;
@@ -557,6 +581,7 @@ int main(void)
 		TEST(a_link_that_is_set_up_anew_ends_the_bulk_at_once),
 		TEST(items_on_their_way_to_the_keeper_outlive_the_link),
 		TEST(a_new_keeper_leaves_the_link_and_the_hellos_alone),
+		TEST(keys_that_cannot_be_read_after_a_step_of_a_rekey_are_asked_for_again),
 		TEST(a_keeper_that_cannot_read_its_keys_does_not_silence_the_engine),
 		TEST(a_store_that_failed_for_a_moment_is_asked_again),
 		TEST(the_mates_state_does_not_come_before_what_only_this_unit_had_is_kept),
