@@ -7,7 +7,7 @@
  */
 #include "config.h"
 
-#include "failover/link.h"
+#include "failover/link_internal.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -17,55 +17,11 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/monotime.h"
-#include "failover/link_conn.h"
-#include "failover/link_listen.h"
 #include "failover/link_socket.h"
-#include "failover/link_ways.h"
 #include "failover/link_why.h"
 
 #define HANDSHAKE_LIMIT_MS 3000u
 #define PAIRING_LIMIT_MS 15000u
-#define NEW_MAX 8u
-#define PEERS_MAX (NEW_MAX + 2) /* and the mate, and a pairing */
-#define SOFTWARE_MAX 32
-
-enum peer_state {
-	PEER_STATE_NONE,
-	PEER_STATE_NEW,
-	PEER_STATE_UP,
-	PEER_STATE_PAIRING,
-};
-
-struct peer {
-	struct link *link;
-	struct link_conn *conn;
-	enum peer_state state;
-	size_t way;
-	bool has_asked; /* pairing: the request came */
-	uint64_t order; /* of arrival */
-};
-
-struct link {
-	sd_event *event;
-	struct link_config config; /* without its key */
-	const struct link_ops *ops;
-	void *userdata;
-	struct link_keys *keys;
-	struct link_listen *listen;
-	sd_event_source *retry;
-	struct link_ways ways;
-	struct peer peers[PEERS_MAX];
-	struct peer *up;
-	uint64_t next_order;
-	int down_code;
-	struct why down_why;
-	char mate_software[SOFTWARE_MAX];
-	uint32_t mate_version;
-	uint64_t mate_boot;
-	uint64_t sent, received; /* of connections that are gone */
-	bool is_delivering_pairing, is_freed;
-	unsigned depth; /* callbacks on the stack */
-};
 
 static void link_leave(struct link *link)
 {
@@ -491,11 +447,6 @@ void link_free(struct link *link)
 	link_leave(link);
 }
 
-bool link_is_up(const struct link *link)
-{
-	return link->up != NULL;
-}
-
 void link_retry(struct link *link)
 {
 	schedule_retry(link, 0);
@@ -516,11 +467,6 @@ void link_set_way(struct link *link, size_t way, bool is_usable)
 		return;
 	link_conn_fail(link->up->conn, ERR_CLOSED,
 		       "nothing comes on this way to the mate any more: trying another");
-}
-
-const char *link_way_name(const struct link *link)
-{
-	return link->up ? link->config.ways[link->up->way].name : "";
 }
 
 void link_expect_boot(struct link *link, uint64_t boot)
@@ -544,11 +490,6 @@ int link_offer_pairing(struct link *link, const char *identity, const uint8_t ps
 	return link_keys_offer(link->keys, identity, psk);
 }
 
-bool link_is_pairing(const struct link *link)
-{
-	return link->is_delivering_pairing;
-}
-
 int link_send(struct link *link, const Asafo__Wire__Link *message)
 {
 	return link->up ? link_conn_send(link->up->conn, message) : ERR_CLOSED;
@@ -570,29 +511,4 @@ void link_pause(struct link *link, bool is_paused)
 {
 	if (link->up)
 		link_conn_pause(link->up->conn, is_paused);
-}
-
-size_t link_queued(const struct link *link)
-{
-	return link->up ? link_conn_queued(link->up->conn) : 0;
-}
-
-uint64_t link_bytes_sent(const struct link *link)
-{
-	return link->sent + (link->up ? link_conn_sent(link->up->conn) : 0);
-}
-
-uint64_t link_bytes_received(const struct link *link)
-{
-	return link->received + (link->up ? link_conn_received(link->up->conn) : 0);
-}
-
-const char *link_mate_software(const struct link *link)
-{
-	return link->mate_software;
-}
-
-uint32_t link_mate_version(const struct link *link)
-{
-	return link->mate_version;
 }

@@ -105,6 +105,8 @@ int link_reply_pairing(struct link *link, const Asafo__Wire__Link *message);
  */
 void link_pause(struct link *link, bool is_paused);
 size_t link_queued(const struct link *link);
+/* What TLS agreed on with the mate, in GnuTLS' words; empty: it is not up. */
+const char *link_cipher(const struct link *link);
 uint64_t link_bytes_sent(const struct link *link);
 uint64_t link_bytes_received(const struct link *link);
 /* What the mate's first message said; empty strings and 0 before that. */

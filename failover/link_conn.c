@@ -440,6 +440,11 @@ void link_conn_pause(struct link_conn *conn, bool is_paused)
 	conn_kick(conn);
 }
 
+const char *link_conn_cipher(const struct link_conn *conn)
+{
+	return conn->session ? link_session_cipher(conn->session) : "";
+}
+
 enum link_key link_conn_key(const struct link_conn *conn)
 {
 	return conn->session ? link_session_key(conn->session) : LINK_KEY_NONE;

@@ -45,6 +45,7 @@ void link_conn_fail(struct link_conn *conn, int code, const char *why);
 /* While paused, reads only a message each half second. */
 void link_conn_pause(struct link_conn *conn, bool is_paused);
 enum link_key link_conn_key(const struct link_conn *conn);
+const char *link_conn_cipher(const struct link_conn *conn);
 size_t link_conn_queued(const struct link_conn *conn);
 uint64_t link_conn_sent(const struct link_conn *conn);
 uint64_t link_conn_received(const struct link_conn *conn);

@@ -52,6 +52,7 @@ struct link_keys {
 struct link_session {
 	const struct link_keys *keys;
 	gnutls_session_t tls;
+	char cipher[96]; /* what was negotiated */
 	int fd;
 	bool is_server;
 	bool is_established;
@@ -417,6 +418,14 @@ static int fail(struct link_session *session, int code, struct why *ret_why)
 	return why_set(ret_why, error, "%s", gnutls_strerror(code));
 }
 
+static void note_cipher(struct link_session *session)
+{
+	char *text = gnutls_session_get_desc(session->tls);
+
+	(void)snprintf(session->cipher, sizeof(session->cipher), "%s", text ? text : "");
+	gnutls_free(text);
+}
+
 int link_session_handshake(struct link_session *session, struct why *ret_why)
 {
 	int code;
@@ -425,6 +434,7 @@ int link_session_handshake(struct link_session *session, struct why *ret_why)
 		code = gnutls_handshake(session->tls);
 	while (code == GNUTLS_E_WARNING_ALERT_RECEIVED || code == GNUTLS_E_INTERRUPTED);
 	if (code == GNUTLS_E_SUCCESS) {
+		note_cipher(session);
 		session->is_established = true;
 		if (!session->is_server)
 			session->key = LINK_KEY_LINK;
@@ -496,6 +506,11 @@ void link_session_end(struct link_session *session)
 {
 	if (session->is_established)
 		(void)gnutls_bye(session->tls, GNUTLS_SHUT_WR);
+}
+
+const char *link_session_cipher(const struct link_session *session)
+{
+	return session->cipher;
 }
 
 enum link_key link_session_key(const struct link_session *session)

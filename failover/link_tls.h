@@ -62,6 +62,8 @@ int link_session_flush(struct link_session *session, struct why *ret_why);
 size_t link_session_waiting(const struct link_session *session);
 /* Queues the orderly end of our direction. */
 void link_session_end(struct link_session *session);
+/* What was negotiated; empty before that. */
+const char *link_session_cipher(const struct link_session *session);
 enum link_key link_session_key(const struct link_session *session);
 /* Bytes on the socket, both directions. */
 uint64_t link_session_sent(const struct link_session *session);

@@ -47,6 +47,8 @@ void method_show_security(struct control_call *call, struct json_object *paramet
 	json_add_flag(waiting->result, "sandbox", !engine->options.is_unsandboxed);
 	json_add_text(waiting->result, "sealing", "AES-256-GCM");
 	json_add_text(waiting->result, "link", "TLS 1.3, PSK with (EC)DHE");
+	json_add_text(waiting->result, "link_cipher",
+		      engine->pair.link ? link_cipher(engine->pair.link) : "");
 	json_add_text(waiting->result, "hellos", "AES-256-GCM");
 	(void)json_object_object_add(waiting->result, "failover_key", json_failover_key(engine));
 	r = engine_keeper_call(engine, IPC_SECURITY, NULL, NULL, 0, on_security, waiting);

@@ -406,14 +406,14 @@ step_84_master_key() {
 	expect "the steps are printed" b 'asafo master-key move credential | sed -n "s/^  //p" >steps && grep -q with-key=host steps'
 	expect "and can be pasted" b 'sh -ex steps'
 	becomes b 'Standby Ready'
-	expect "the credential opened the store" b "[ \"\$(asafo --json show security | grep -o '\"source\":\"credential\"')\" ]"
+	expect "the credential opened the store" b "asafo --json show security | grep -o '\"source\":\"[a-z]*\"' | head -n 1 | grep credential"
 	expect "and the file is gone" b "[ ! -e $file ]"
 	set_up b 'systemctl restart asafo'
 	becomes b 'Standby Ready'
-	refused "another one is not root's alone to make" b 1 'move file' 'asafo master-key rotate'
+	refused "another one is not the service's to make then" b 1 'move file' 'asafo master-key rotate'
 	expect "as a file again" b "asafo master-key move file | sed -n 's/^  //p' >steps && [ -s $file ] && sh -ex steps"
 	becomes b 'Standby Ready'
-	expect "it is the file" b "[ \"\$(asafo --json show security | grep -o '\"source\":\"file\"')\" ]"
+	expect "it is the file" b "asafo --json show security | grep -o '\"source\":\"[a-z]*\"' | head -n 1 | grep file"
 }
 
 step_90_upgrade() {

@@ -1,44 +1,72 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* show security. */
 #include <inttypes.h>
+#include <pwd.h>
+#include <stdio.h>
 #include <string.h>
 
+#include "base/cleanup.h"
+#include "tools/cli/format.h"
 #include "tools/cli/rekey.h"
 #include "tools/cli/verb.h"
 
-static void print_master(const struct screen *screen, struct json_object *master)
+struct owner {
+	char text[48];
+};
+
+/* The mate's users have names of its own. */
+static const char *owner_name(int64_t uid, bool is_here, struct owner *owner)
+{
+	const struct passwd *user = is_here && uid >= 0 ? getpwuid((uid_t)uid) : NULL;
+
+	if (user)
+		(void)snprintf(owner->text, sizeof(owner->text), "%s", user->pw_name);
+	else
+		(void)snprintf(owner->text, sizeof(owner->text), "user %" PRId64, uid);
+	return owner->text;
+}
+
+static void print_master(const struct screen *screen, struct json_object *master, bool is_here)
 {
 	bool is_file = strcmp(view_text(master, "source"), "file") == 0;
+	struct format_text at;
+	struct owner owner;
 
 	screen_print(screen, "Master key:   ");
 	if (is_file)
 		screen_style(screen, SCREEN_WARN,
-			     "a file on this disk (mode %s): who has the disk has the keys "
+			     "a file on this disk (%s, mode %s): who has the disk has the keys "
 			     "(doc/security.md)\n",
+			     owner_name(view_number(master, "file_owner", -1), is_here, &owner),
 			     view_text(master, "file_mode"));
 	else
 		screen_style(screen, SCREEN_GOOD, "the systemd credential asafo.master-key\n");
+	if (view_number(master, "changed_at", 0) > 0)
+		screen_print(screen, "              in use since %s\n",
+			     format_time(view_number(master, "changed_at", 0), &at));
 	if (!is_file && view_flag(master, "on_disk"))
 		screen_style(screen, SCREEN_BAD,
-			     "Trouble: a master key lies on the disk all the same: remove "
-			     "master.key from the keeper's folder\n");
+			     "Trouble: a master key lies on the disk all the same: asafo "
+			     "master-key move credential removes it\n");
 	if (view_flag(master, "stale_credential"))
 		screen_style(screen, SCREEN_BAD,
 			     "Trouble: the credential asafo.master-key is not this store's key: "
 			     "make it from the file, or remove it\n");
 }
 
-int render_security(const struct screen *screen, struct json_object *result)
+static void print_unit(const struct screen *screen, struct json_object *result, bool is_here)
 {
 	struct json_object *memory = view_object(result, "keeper_memory");
 	bool is_locked = view_flag(memory, "locked");
 	bool has_cores = view_flag(memory, "dumpable") || view_number(memory, "core_limit", 0) > 0;
 
-	print_master(screen, view_object(result, "master_key"));
+	print_master(screen, view_object(result, "master_key"), is_here);
 	rekey_print(screen, view_object(result, "failover_key"));
 	screen_print(screen, "Sealing:      %s\n", view_text(result, "sealing"));
 	screen_print(screen, "Hellos:       %s\n", view_text(result, "hellos"));
-	screen_print(screen, "Link:         %s\n", view_text(result, "link"));
+	screen_print(screen, "Link:         %s%s%s\n", view_text(result, "link"),
+		     *view_text(result, "link_cipher") ? ": " : "",
+		     view_text(result, "link_cipher"));
 	screen_print(screen, "Memory:       ");
 	screen_style(screen, is_locked ? SCREEN_GOOD : SCREEN_WARN, "%s",
 		     is_locked ? "keys are locked" : "keys may be swapped (LimitMEMLOCK)");
@@ -47,10 +75,56 @@ int render_security(const struct screen *screen, struct json_object *result)
 	screen_print(screen, "Sandbox:      ");
 	screen_style(screen, view_flag(result, "sandbox") ? SCREEN_GOOD : SCREEN_BAD, "%s\n",
 		     view_flag(result, "sandbox") ? "on" : "OFF");
+}
+
+static int show(const struct screen *screen, struct json_object *result, bool is_here)
+{
+	struct json_object *mate = view_object(result, "mate");
+
+	if (mate)
+		screen_style(screen, SCREEN_BOLD, "This unit\n");
+	print_unit(screen, result, is_here);
+	if (!mate)
+		return 0;
+	screen_style(screen, SCREEN_BOLD, "\nThe mate\n");
+	print_unit(screen, mate, false);
 	return 0;
+}
+
+int render_security(const struct screen *screen, struct json_object *result)
+{
+	return show(screen, result, true);
+}
+
+/* NULL where there is none, or it cannot be asked. */
+static struct json_object *ask_mate(struct cli *cli, const char *method)
+{
+	struct json_object *parameters = cli_object("unit", "mate"), *result = NULL;
+	struct why why;
+
+	if (!cli_set(parameters, "method", json_object_new_string(method)) ||
+	    control_client_call(cli->client, "asafo.FailoverExec", parameters, NULL, 0, NULL, NULL,
+				&result, &why) != 0)
+		result = NULL;
+	(void)json_object_put(parameters);
+	return result;
 }
 
 int verb_show_security(struct cli *cli, const struct grammar_match *match)
 {
-	return cli_show(cli, match->row->method, NULL, render_security);
+	struct cli_request request = {.method = match->row->method};
+	struct json_object *result = NULL, *mate;
+	int code = cli_call(cli, &request, &result);
+
+	if (code != CLI_OK)
+		return code;
+	mate = cli->exec_unit ? NULL : ask_mate(cli, match->row->method);
+	if (mate)
+		(void)cli_set(result, "mate", mate);
+	if (cli->is_json)
+		cli_print_json(cli, result);
+	else
+		code = show(&cli->screen, result, !cli->exec_unit);
+	(void)json_object_put(result);
+	return code;
 }
