@@ -41,21 +41,19 @@ expect "and has its local CA" asafo b localca issue carol "$files/carol.p12" --p
 expect "what root types is printed" grep -q "systemd-creds encrypt" <(asafo b master-key move credential)
 mkdir -m 700 "$files/credentials"
 cp "$(file b)" "$files/credentials/asafo.master-key"
-restart() { # restart UNIT [VARIABLE=VALUE...]
-	local unit=$1
-	shift
-	lab power "$unit" off && (
-		[ $# -eq 0 ] || export "$@"
-		lab power "$unit" on
-	) && until_true 20 state_is "$unit" "Standby Ready"
+restart() { # restart UNIT [CREDENTIALS]
+	lab power "$1" off && (
+		[ $# -eq 1 ] || export CREDENTIALS_DIRECTORY=$2
+		lab power "$1" on
+	) && until_true 20 state_is "$1" "Standby Ready"
 }
-expect "(unit b starts with the credential)" restart b CREDENTIALS_DIRECTORY="$files/credentials"
+expect "(unit b starts with the credential)" restart b "$files/credentials"
 same "the credential goes before the file" "$(source_of b)" credential
 expect "show security says that the file lies there, and what to type" \
 	grep -q "Trouble: .*asafo master-key move credential" <(asafo b show security)
 expect "it goes by that" asafo b master-key move credential
 expect "from the disk" test ! -e "$(file b)"
-expect "the credential alone opens the store" restart b CREDENTIALS_DIRECTORY="$files/credentials"
+expect "the credential alone opens the store" restart b "$files/credentials"
 expect "unit a says both units' sources" grep -Pzq '(?s)This unit\n.*a file on this disk.*The mate\n.*the systemd credential' \
 	<(asafo a show security)
 same "for programs, too" "$(asafo a --json show security | jq -r .mate.master_key.source)" credential
@@ -66,7 +64,7 @@ expect "which opens the store without the credential" restart b
 same "(it is the file)" "$(source_of b)" file
 cp "$files/b.before" "$files/credentials/asafo.master-key"
 expect "a credential of yesterday keeps no unit out whose file is right" \
-	restart b CREDENTIALS_DIRECTORY="$files/credentials"
+	restart b "$files/credentials"
 expect "and show security says it" grep -q "is not this store's key" <(asafo b show security)
 expect "the pair has one digest at the end" same_digest
 done_testing

@@ -432,53 +432,6 @@ static void a_history_is_kept_over_a_crash_as_it_was_given(void **state)
 		ERR_TOO_LARGE);
 }
 
-static int master_key_step(struct unit *unit, Asafo__Ipc__MasterKey__Step step, bool *ret_changed)
-{
-	Asafo__Ipc__MasterKey request = ASAFO__IPC__MASTER_KEY__INIT;
-	const Asafo__Ipc__MasterKeyReply *reply;
-	ProtobufCMessage *message;
-	int r;
-
-	request.step = step;
-	message = unit_call(unit->engine, IPC_MASTER_KEY, &request.base, NULL, 0);
-	reply = (const Asafo__Ipc__MasterKeyReply *)message;
-	r = reply->status->code;
-	*ret_changed = reply->is_changed;
-	protobuf_c_message_free_unpacked(message, NULL);
-	return r;
-}
-
-static void another_master_key_is_used_at_once_and_after_a_crash(void **state)
-{
-	struct unit *unit = *state;
-	Asafo__Record__TrustpointPublic *part;
-	bool is_changed = false;
-
-	make_pkcs12(unit->directory, "vpn", "rsa:2048");
-	assert_int_equal(keeper_import(unit, (struct import){.name = "a", .file = "vpn"}, NULL), 0);
-	assert_true(run("cp %s/state/master.key %s/old.key", unit->directory, unit->directory));
-	assert_int_equal(master_key_step(unit, ASAFO__IPC__MASTER_KEY__STEP__ROTATE, &is_changed),
-			 0);
-	assert_true(is_changed);
-	unit_kill(unit);
-	assert_true(
-		run("! cmp -s %s/state/master.key %s/old.key", unit->directory, unit->directory));
-	unit_start(unit);
-	part = keeper_certificate(unit->front, "a");
-	assert_int_equal(keeper_sign_and_verify(unit, part, GNUTLS_SIGN_RSA_PSS_RSAE_SHA256), 0);
-	keeper_part_free(part);
-	/* It is a file, and without a credential the file stays. */
-	assert_int_equal(master_key_step(unit, ASAFO__IPC__MASTER_KEY__STEP__TO_FILE, &is_changed),
-			 0);
-	assert_false(is_changed);
-	assert_int_equal(
-		master_key_step(unit, ASAFO__IPC__MASTER_KEY__STEP__DROP_FILE, &is_changed), 0);
-	assert_false(is_changed);
-	assert_true(run("test -s %s/state/master.key", unit->directory));
-	assert_int_equal(master_key_step(unit, (Asafo__Ipc__MasterKey__Step)9, &is_changed),
-			 ERR_MALFORMED);
-}
-
 static void a_unit_that_gave_way_changes_nothing_any_more(void **state)
 {
 	struct unit *unit = *state;
@@ -625,7 +578,6 @@ int main(void)
 		TEST(a_list_may_hold_only_what_one_of_two_clocks_takes_for_valid),
 		TEST(a_list_may_hold_only_what_ends_soon),
 		TEST(a_history_is_kept_over_a_crash_as_it_was_given),
-		TEST(another_master_key_is_used_at_once_and_after_a_crash),
 		TEST(what_only_one_unit_accepted_is_put_aside),
 		TEST(the_startup_config_is_replaced_whole),
 		TEST(a_front_that_asks_for_more_than_signatures_loses_its_channel),

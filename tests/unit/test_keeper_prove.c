@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The keeper's proof that a key can be used. */
+/* The keeper's proof that a key can be used; that it can after another master key came. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include <cmocka.h>
+#include <gnutls/gnutls.h>
 
 #include "base/err.h"
 #include "tests/unit/keeper_verbs.h"
@@ -133,6 +134,53 @@ static void both_units_of_a_pair_prove_the_same_record(void **state)
 	asafo__ipc__prove_reply__free_unpacked(there, NULL);
 }
 
+static int master_key_step(struct unit *unit, Asafo__Ipc__MasterKey__Step step, bool *ret_changed)
+{
+	Asafo__Ipc__MasterKey request = ASAFO__IPC__MASTER_KEY__INIT;
+	const Asafo__Ipc__MasterKeyReply *reply;
+	ProtobufCMessage *message;
+	int r;
+
+	request.step = step;
+	message = unit_call(unit->engine, IPC_MASTER_KEY, &request.base, NULL, 0);
+	reply = (const Asafo__Ipc__MasterKeyReply *)message;
+	r = reply->status->code;
+	*ret_changed = reply->is_changed;
+	protobuf_c_message_free_unpacked(message, NULL);
+	return r;
+}
+
+static void another_master_key_is_used_at_once_and_after_a_crash(void **state)
+{
+	struct unit *unit = *state;
+	Asafo__Record__TrustpointPublic *part;
+	bool is_changed = false;
+
+	make_pkcs12(unit->directory, "vpn", "rsa:2048");
+	assert_int_equal(keeper_import(unit, (struct import){.name = "a", .file = "vpn"}, NULL), 0);
+	assert_true(run("cp %s/state/master.key %s/old.key", unit->directory, unit->directory));
+	assert_int_equal(master_key_step(unit, ASAFO__IPC__MASTER_KEY__STEP__ROTATE, &is_changed),
+			 0);
+	assert_true(is_changed);
+	unit_kill(unit);
+	assert_true(
+		run("! cmp -s %s/state/master.key %s/old.key", unit->directory, unit->directory));
+	unit_start(unit);
+	part = keeper_certificate(unit->front, "a");
+	assert_int_equal(keeper_sign_and_verify(unit, part, GNUTLS_SIGN_RSA_PSS_RSAE_SHA256), 0);
+	keeper_part_free(part);
+	/* It is a file, and without a credential the file stays. */
+	assert_int_equal(master_key_step(unit, ASAFO__IPC__MASTER_KEY__STEP__TO_FILE, &is_changed),
+			 0);
+	assert_false(is_changed);
+	assert_int_equal(
+		master_key_step(unit, ASAFO__IPC__MASTER_KEY__STEP__DROP_FILE, &is_changed), 0);
+	assert_false(is_changed);
+	assert_true(run("test -s %s/state/master.key", unit->directory));
+	assert_int_equal(master_key_step(unit, (Asafo__Ipc__MasterKey__Step)9, &is_changed),
+			 ERR_MALFORMED);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -145,6 +193,9 @@ int main(void)
 			keepers_setup, keepers_teardown),
 		cmocka_unit_test_setup_teardown(both_units_of_a_pair_prove_the_same_record,
 						keepers_setup, keepers_teardown),
+		cmocka_unit_test_setup_teardown(
+			another_master_key_is_used_at_once_and_after_a_crash, keepers_setup,
+			keepers_teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
