@@ -119,11 +119,23 @@ void slot_reset(struct slot *slot)
 	slot->is_ready = slot->has_beaten = false;
 }
 
-/* Fronts have nothing to say to each other, and only the engine has anything to be run. */
+static bool is_pair(enum ipc_peer kind_a, enum ipc_peer kind_b, enum ipc_peer one,
+		    enum ipc_peer other)
+{
+	return (kind_a == one && kind_b == other) || (kind_a == other && kind_b == one);
+}
+
+/*
+ * Fronts have nothing to say to each other, only the engine has anything to be run, and who
+ * compares passwords gets the users from the engine and the questions from the fronts.
+ */
 bool slot_are_peers(const struct slot *a, const struct slot *b)
 {
 	enum ipc_peer kind_a = a->row->kind, kind_b = b->row->kind;
 
+	if (kind_a == IPC_PEER_AUTH || kind_b == IPC_PEER_AUTH)
+		return is_pair(kind_a, kind_b, IPC_PEER_AUTH, IPC_PEER_ENGINE) ||
+		       is_pair(kind_a, kind_b, IPC_PEER_AUTH, IPC_PEER_FRONT);
 	if (kind_a == IPC_PEER_RUNNER || kind_b == IPC_PEER_RUNNER)
 		return kind_a == IPC_PEER_ENGINE || kind_b == IPC_PEER_ENGINE;
 	return kind_a != kind_b;

@@ -39,6 +39,7 @@ static const struct table_row rows[] = {
 	 ARRAY_SIZE(front_capabilities)},
 	{IPC_PEER_RUNNER, "asafo-runner", NULL, runner_capabilities,
 	 ARRAY_SIZE(runner_capabilities)},
+	{IPC_PEER_AUTH, "asafo-auth", "asafo-auth", NULL, 0},
 };
 
 static const int supervisor_capabilities[] = {

@@ -3,6 +3,8 @@
  * them. */
 #include "front/http_response.h"
 
+#include <string.h>
+
 #include "base/cleanup.h"
 
 static const struct {
@@ -10,8 +12,10 @@ static const struct {
 	const char *text;
 } statuses[] = {
 	{200, "OK"},
+	{303, "See Other"},
 	{400, "Bad Request"},
 	{401, "Unauthorized"},
+	{403, "Forbidden"},
 	{404, "Not Found"},
 	{405, "Method Not Allowed"},
 	{408, "Request Timeout"},
@@ -66,6 +70,8 @@ int http_response_append(const struct http_response *response, time_t now, struc
 		r = date_append(now, ret_bytes);
 	if (r == 0 && response->allow)
 		r = buf_append_format(ret_bytes, "Allow: %s\r\n", response->allow);
+	if (r == 0 && response->extra)
+		r = buf_append(ret_bytes, response->extra, strlen(response->extra));
 	if (r == 0)
 		r = buf_append_format(ret_bytes, "Connection: %s\r\n\r\n",
 				      response->is_last ? "close" : "keep-alive");

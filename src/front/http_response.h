@@ -12,6 +12,7 @@ struct http_response {
 	const char *content_type;
 	const char *policy; /* Content-Security-Policy */
 	const char *allow;  /* of a 405; NULL: none */
+	const char *extra;  /* more header lines, each with its CR LF; NULL: none */
 	const void *body_view;
 	size_t body_size;
 	bool has_no_body; /* answer to HEAD: the length is told, the body isn't sent */

@@ -18,12 +18,14 @@ static const char style[] =
 	":root{color-scheme:light dark;--ground:#f3f5f8;--card:#fff;--ink:#17202c;--quiet:#5c6a7c;"
 	"--line:#dde3ea;--lift:0 1px 2px rgba(20,32,48,.06),0 12px 32px rgba(20,32,48,.08);"
 	"--good:#147a4b;--good-ground:#e2f5eb;--wait:#5b4bb5;--wait-ground:#ecebfa;"
-	"--note:#8a5300;--note-ground:#fdf1dc;--mark:#1f5fd0}"
+	"--note:#8a5300;--note-ground:#fdf1dc;--mark:#1f5fd0;"
+	"--edge:#8493a6;--act:#1f5fd0;--act-ink:#fff;--bad:#a1212c;--bad-ground:#fdeaec}"
 	"@media(prefers-color-scheme:dark){:root{--ground:#0e141c;--card:#161e29;--ink:#e6ecf3;"
 	"--quiet:#93a1b3;--line:#263241;--lift:0 1px 2px rgba(0,0,0,.4),0 16px 40px "
 	"rgba(0,0,0,.35);"
 	"--good:#5fd39b;--good-ground:#10301f;--wait:#b4a9ff;--wait-ground:#241f47;"
-	"--note:#f2c06b;--note-ground:#33270f;--mark:#7eaaff}}"
+	"--note:#f2c06b;--note-ground:#33270f;--mark:#7eaaff;"
+	"--edge:#5b6b80;--act:#7eaaff;--act-ink:#0b1526;--bad:#ff9aa4;--bad-ground:#3a161b}}"
 	"*{box-sizing:border-box;margin:0}"
 	"html{background:var(--ground);color:var(--ink);"
 	"font:16px/1.5 system-ui,-apple-system,\"Segoe UI\",Roboto,\"Noto Sans\",\"Liberation "
@@ -51,6 +53,24 @@ static const char style[] =
 	".say{margin-top:1.25rem;color:var(--quiet);font-size:.9375rem}"
 	".note{margin-top:1rem;padding:.625rem .875rem;border-radius:.625rem;font-size:.875rem;"
 	"color:var(--note);background:var(--note-ground)}"
+	"form{margin-top:1.5rem;display:grid;gap:1rem}"
+	"label{display:grid;gap:.375rem;font-size:.875rem;font-weight:600}"
+	"input,select,button{font:inherit;width:100%;min-height:3rem;border-radius:.625rem;"
+	"padding:.5rem .875rem}"
+	"input,select{font-size:1rem;font-weight:400;color:inherit;background:var(--ground);"
+	"border:1px solid var(--edge)}"
+	"button,.button{display:grid;place-content:center;min-height:3rem;padding:.5rem .875rem;"
+	"border-radius:.625rem;border:1px solid transparent;font-weight:600;cursor:pointer;"
+	"color:var(--act-ink);background:var(--act);text-decoration:none}"
+	"button:hover,.button:hover{filter:brightness(1.08)}"
+	".plain{color:inherit;background:transparent;border-color:var(--edge)}"
+	":focus-visible{outline:3px solid var(--mark);outline-offset:2px}"
+	".bad{margin-top:1.25rem;padding:.75rem .875rem;border-radius:.625rem;font-size:.9375rem;"
+	"color:var(--bad);background:var(--bad-ground)}"
+	".banner{margin-top:1.25rem;padding-left:.875rem;border-left:3px solid var(--mark);"
+	"white-space:pre-line;overflow-wrap:anywhere}"
+	".hands{display:grid;gap:.75rem;margin-top:1.5rem}.hands form{margin:0}"
+	"dd{overflow-wrap:anywhere}"
 	"@media(max-width:26rem){body{padding:1rem;place-content:start center;padding-top:12vh}"
 	"main{padding:1.5rem}h1{font-size:1.1875rem}}";
 
@@ -85,13 +105,15 @@ static int name_append(struct buf *html, const char *name)
 	return r;
 }
 
-static int open_append(struct buf *html, const struct unit_status *unit, const char *kind)
+int page_open_append(const struct unit_status *unit, const char *kind, struct buf *html)
 {
 	int r = markup_piece(
 		html,
 		"<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
 		"<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n"
-		"<meta name=\"robots\" content=\"noindex\">\n<title>",
+		"<meta name=\"robots\" content=\"noindex\">\n"
+		/* Our own forms say where they come from, nobody else hears it. */
+		"<meta name=\"referrer\" content=\"same-origin\">\n<title>",
 		name_of(unit), "</title>\n<style>");
 
 	if (r == 0)
@@ -105,7 +127,7 @@ static int open_append(struct buf *html, const struct unit_status *unit, const c
 	return r == 0 ? markup_piece(html, "", kind, "</p></div></header>\n") : r;
 }
 
-static int close_append(struct buf *html)
+int page_close_append(struct buf *html)
 {
 	static const char end[] = "</main>\n</body>\n</html>\n";
 
@@ -126,7 +148,7 @@ int page_gateway_append(const struct unit_status *unit, bool is_fallback, struct
 				   "gateway\xe2\x80\x99s temporary self-signed "
 				   "certificate.</p>\n";
 	bool is_standby = strcmp(unit->role, "standby") == 0;
-	int r = open_append(ret_html, unit, "Secure gateway");
+	int r = page_open_append(unit, "Secure gateway", ret_html);
 
 	if (r == 0)
 		r = markup_piece(ret_html,
@@ -148,13 +170,13 @@ int page_gateway_append(const struct unit_status *unit, bool is_fallback, struct
 			"</p>\n");
 	if (r == 0 && is_fallback)
 		r = buf_append(ret_html, note, sizeof(note) - 1);
-	return r == 0 ? close_append(ret_html) : r;
+	return r == 0 ? page_close_append(ret_html) : r;
 }
 
 int page_error_append(const struct unit_status *unit, unsigned status, struct buf *ret_html)
 {
 	char number[16];
-	int r = open_append(ret_html, unit, "Secure gateway");
+	int r = page_open_append(unit, "Secure gateway", ret_html);
 
 	(void)snprintf(number, sizeof(number), "%u", status);
 	if (r == 0)
@@ -166,7 +188,7 @@ int page_error_append(const struct unit_status *unit, unsigned status, struct bu
 				 status == 404 ? "There is nothing at this address."
 					       : "The gateway did not take this request.",
 				 "</p>\n");
-	return r == 0 ? close_append(ret_html) : r;
+	return r == 0 ? page_close_append(ret_html) : r;
 }
 
 int page_policy(char ret_policy[static PAGE_POLICY_MAX])
@@ -184,7 +206,7 @@ int page_policy(char ret_policy[static PAGE_POLICY_MAX])
 	gnutls_free(out.data);
 	(void)snprintf(
 		ret_policy, PAGE_POLICY_MAX,
-		"default-src 'none'; style-src 'sha256-%s'; base-uri 'none'; form-action 'none'; "
+		"default-src 'none'; style-src 'sha256-%s'; base-uri 'none'; form-action 'self'; "
 		"frame-ancestors 'none'",
 		base64);
 	return 0;

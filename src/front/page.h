@@ -23,7 +23,11 @@ struct unit_status {
 int page_gateway_append(const struct unit_status *unit, bool is_fallback, struct buf *ret_html);
 /* The same looks for what went wrong. */
 int page_error_append(const struct unit_status *unit, unsigned status, struct buf *ret_html);
-/* The Content-Security-Policy that allows this page's own style sheet, by its hash, and nothing
- * else. Errors: ERR_CRYPTO. */
+/* What stands around every page: for those that are made elsewhere. KIND is the line below the
+ * name. */
+int page_open_append(const struct unit_status *unit, const char *kind, struct buf *html);
+int page_close_append(struct buf *html);
+/* The Content-Security-Policy that allows this page's own style sheet, by its hash, and forms
+ * that go back to this gateway, and nothing else. Errors: ERR_CRYPTO. */
 #define PAGE_POLICY_MAX 256
 int page_policy(char ret_policy[static PAGE_POLICY_MAX]);

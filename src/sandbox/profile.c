@@ -312,6 +312,10 @@ static const struct sandbox_profile_row rows[SANDBOX__MAX] = {
 			   .is_filtered = true,
 			   .is_signal_bound = true,
 			   .tables = {TABLE(base), TABLE(loop), TABLE(internet), TABLE(front)}},
+	[SANDBOX_AUTH] = {.name = "auth",
+			  .is_filtered = true,
+			  .is_signal_bound = true,
+			  .tables = {TABLE(base), TABLE(loop)}},
 	[SANDBOX_RUNNER] = {.name = "runner"},
 };
 

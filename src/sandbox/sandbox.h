@@ -19,6 +19,7 @@ enum sandbox_profile {
 	SANDBOX_PARSER, /* the keeper's zygote: fork, pipes, memory; no file, no socket */
 	SANDBOX_PARSER_JOB, /* one parse: memory, read, write, exit */
 	SANDBOX_FRONT,	    /* accept and serve; bind to new addresses; no file at all */
+	SANDBOX_AUTH,	    /* its channels; no file, no socket at all */
 	SANDBOX__MAX,
 };
 

@@ -24,7 +24,7 @@ settle() {
 	}
 }
 n=0
-for process in asafo-keeper asafo-engine asafo-front asafo-runner asafod; do
+for process in asafo-keeper asafo-engine asafo-front asafo-runner asafo-auth asafod; do
 	for moment in import write-standby; do
 		n=$((n + 1))
 		unit=$(active)

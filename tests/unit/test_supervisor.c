@@ -99,6 +99,7 @@ static int daemon_make(void **state)
 	program_copy(daemon, "asafo-engine");
 	program_copy(daemon, "asafo-front");
 	program_copy(daemon, "asafo-runner");
+	program_copy(daemon, "asafo-auth");
 	file_write(daemon, "config", "hostname gw\n");
 	daemon->notify = notify_open(daemon);
 	*state = daemon;
@@ -280,6 +281,10 @@ static void test_equipment(void **state)
 	assert_null(strstr(daemon->log, "front 0 peer front"));
 	(void)expect_anywhere(daemon, "runner 0 peer engine 0");
 	(void)expect_anywhere(daemon, "engine 0 peer runner 0");
+	(void)expect_anywhere(daemon, "auth 0 peer engine 0");
+	(void)expect_anywhere(daemon, "front 0 peer auth 0");
+	assert_null(strstr(daemon->log, "auth 0 peer keeper"));
+	assert_null(strstr(daemon->log, "auth 0 peer runner"));
 	assert_null(strstr(daemon->log, "runner 0 peer keeper"));
 	assert_null(strstr(daemon->log, "front 0 peer runner"));
 }
