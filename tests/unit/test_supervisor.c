@@ -256,7 +256,7 @@ static int daemon_remove(void **state)
 
 static void all_ready(struct daemon *daemon)
 {
-	(void)expect(daemon, "all 5 processes are ready");
+	(void)expect(daemon, "all 6 processes are ready");
 }
 
 static void test_equipment(void **state)
@@ -309,6 +309,8 @@ static void test_users(void **state)
 	/* Root; NET_ADMIN, NET_RAW, KILL */
 	assert_non_null(strstr(expect_anywhere(daemon, "runner 0 start "),
 			       " uid 0 gid 0 caps 0000000000003020"));
+	assert_non_null(strstr(expect_anywhere(daemon, "auth 0 start "),
+			       " uid 61204 gid 61204 caps 0000000000000000"));
 	path_in(daemon, "state/keeper", path);
 	assert_int_equal(stat(path, &st), 0);
 	assert_int_equal(st.st_uid, UID_BASE);

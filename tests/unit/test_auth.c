@@ -1,0 +1,439 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The auth helper on a loop of the test's, which is its engine and its front: whose password is
+ * right, who has to wait, and what it refuses.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <crypt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "auth/auth.h"
+#include "auth/lockout.h"
+#include "auth/users.h"
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "ipc/channel.h"
+#include "ipc/vpn.h"
+
+#define PATIENCE_US (20u * 1000000)
+
+static char *made(const char *password)
+{
+	char setting[CRYPT_GENSALT_OUTPUT_SIZE];
+	struct crypt_data *data = calloc(1, sizeof(*data));
+	char *copy;
+
+	assert_non_null(data);
+	/* The cheapest: what is tested is not how long it takes. */
+	assert_non_null(crypt_gensalt_rn("$y$", 1, NULL, 0, setting, (int)sizeof(setting)));
+	copy = strdup(crypt_r(password, setting, data));
+	free(data);
+	assert_non_null(copy);
+	assert_int_equal(copy[0], '$');
+	return copy;
+}
+
+static void user_add(struct users *users, const char *name, const char *password,
+		     const char *policy)
+{
+	_cleanup_free_ char *hash = made(password);
+
+	assert_int_equal(users_stage_add(users, name, hash, policy), 0);
+}
+
+static void a_user_is_known_by_his_password_only(void **state)
+{
+	struct users *users;
+	const struct user *user = NULL;
+
+	(void)state;
+	assert_int_equal(users_new(&users), 0);
+	assert_false(users_check(users, "anna", "", &user));
+	user_add(users, "bert", "two", "");
+	user_add(users, "anna", "one", "Staff");
+	assert_false(users_check(users, "anna", "one", &user));
+	users_stage_commit(users);
+	assert_int_equal(users_count(users), 2);
+	assert_true(users_check(users, "anna", "one", &user));
+	assert_string_equal(user->policy, "Staff");
+	assert_false(users_check(users, "anna", "two", &user));
+	assert_false(users_check(users, "anna", "", &user));
+	assert_false(users_check(users, "ann", "one", &user));
+	assert_false(users_check(users, "Anna", "one", &user));
+	/* The stand-in's password is not a way in. */
+	assert_false(users_check(users, "nobody", "one", &user));
+	assert_false(users_check(users, "nobody", "two", &user));
+	users_stage_reset(users);
+	users_stage_commit(users);
+	assert_false(users_check(users, "anna", "one", &user));
+	users_free(users);
+}
+
+static void a_user_without_a_usable_hash_cannot_log_in(void **state)
+{
+	struct users *users;
+	const struct user *user = NULL;
+
+	(void)state;
+	assert_int_equal(users_new(&users), 0);
+	assert_int_equal(users_stage_add(users, "a", "", ""), 0);
+	assert_int_equal(users_stage_add(users, "b", "*", ""), 0);
+	assert_int_equal(users_stage_add(users, "c", "*0", ""), 0);
+	assert_int_equal(users_stage_add(users, "d", "$y$", ""), 0);
+	assert_int_equal(users_stage_add(users, "", "x", ""), ERR_MALFORMED);
+	users_stage_commit(users);
+	assert_false(users_check(users, "a", "", &user));
+	assert_false(users_check(users, "b", "*", &user));
+	assert_false(users_check(users, "b", "", &user));
+	assert_false(users_check(users, "c", "*0", &user));
+	assert_false(users_check(users, "d", "$y$", &user));
+	users_free(users);
+}
+
+static struct monotime at(uint64_t ms)
+{
+	return (struct monotime){ms * MONOTIME_NS_PER_MS};
+}
+
+static const uint8_t here[4] = {192, 0, 2, 1};
+static const uint8_t there[16] = {0x20, 0x01, 0x0d, 0xb8, 0, 0, 0, 1, 1};
+static const uint8_t there_too[16] = {0x20, 0x01, 0x0d, 0xb8, 0, 0, 0, 1, 2};
+static const uint8_t elsewhere[16] = {0x20, 0x01, 0x0d, 0xb8, 0, 0, 0, 2, 1};
+
+static void five_wrong_ones_lock_a_user_and_each_further_lock_is_longer(void **state)
+{
+	struct lockout *lockout;
+	uint64_t now = 1000, wait, before = 0;
+
+	(void)state;
+	assert_int_equal(lockout_new(&lockout), 0);
+	for (int i = 0; i < LOCKOUT_USER_TRIES; i++) {
+		assert_int_equal(lockout_wait(lockout, "anna", here, 4, at(now)), 0);
+		assert_int_equal(lockout_failed(lockout, "anna", there, 16, at(now)), 0);
+	}
+	wait = lockout_wait(lockout, "anna", here, 4, at(now));
+	assert_int_equal(wait, LOCKOUT_FIRST_MS);
+	assert_int_equal(lockout_wait(lockout, "bert", here, 4, at(now)), 0);
+	while (wait < LOCKOUT_MAX_MS) {
+		assert_true(wait > before);
+		before = wait;
+		now += wait;
+		assert_int_equal(lockout_wait(lockout, "anna", here, 4, at(now - 1)), 1);
+		assert_int_equal(lockout_wait(lockout, "anna", here, 4, at(now)), 0);
+		assert_int_equal(lockout_failed(lockout, "anna", elsewhere, 16, at(now)), 0);
+		wait = lockout_wait(lockout, "anna", here, 4, at(now));
+	}
+	now += LOCKOUT_FORGET_MS;
+	assert_int_equal(lockout_failed(lockout, "anna", here, 4, at(now)), 0);
+	assert_int_equal(lockout_wait(lockout, "anna", here, 4, at(now)), 0);
+	lockout_free(lockout);
+}
+
+static void a_right_password_cleans_the_user_but_not_the_source(void **state)
+{
+	struct lockout *lockout;
+	char name[16];
+
+	(void)state;
+	assert_int_equal(lockout_new(&lockout), 0);
+	for (int i = 0; i < LOCKOUT_SOURCE_TRIES; i++) {
+		assert_int_equal(lockout_wait(lockout, "mine", there, 16, at(1)), 0);
+		(void)snprintf(name, sizeof(name), "user%d", i);
+		assert_int_equal(lockout_failed(lockout, name, there, 16, at(1)), 0);
+		lockout_succeeded(lockout, "mine");
+	}
+	assert_true(lockout_wait(lockout, "mine", there, 16, at(1)) > 0);
+	assert_true(lockout_wait(lockout, "mine", there_too, 16, at(1)) > 0);
+	assert_int_equal(lockout_wait(lockout, "mine", elsewhere, 16, at(1)), 0);
+	assert_int_equal(lockout_wait(lockout, "mine", here, 4, at(1)), 0);
+	for (int i = 0; i < LOCKOUT_USER_TRIES - 1; i++)
+		assert_int_equal(lockout_failed(lockout, "anna", here, 4, at(1)), 0);
+	lockout_succeeded(lockout, "anna");
+	assert_int_equal(lockout_failed(lockout, "anna", here, 4, at(1)), 0);
+	assert_int_equal(lockout_wait(lockout, "anna", here, 4, at(1)), 0);
+	lockout_free(lockout);
+}
+
+static void a_flood_of_names_does_not_free_who_is_locked_last(void **state)
+{
+	struct lockout *lockout;
+	char name[16];
+
+	(void)state;
+	assert_int_equal(lockout_new(&lockout), 0);
+	for (uint64_t i = 0; i < LOCKOUT_ENTRIES_MAX + 100; i++) {
+		(void)snprintf(name, sizeof(name), "u%llu", (unsigned long long)i);
+		assert_int_equal(lockout_failed(lockout, name, NULL, 0, at(i)), 0);
+	}
+	for (int i = 0; i < LOCKOUT_USER_TRIES; i++)
+		assert_int_equal(lockout_failed(lockout, "anna", NULL, 0, at(9000)), 0);
+	for (uint64_t i = 0; i < LOCKOUT_ENTRIES_MAX - 1; i++) {
+		(void)snprintf(name, sizeof(name), "v%llu", (unsigned long long)i);
+		assert_int_equal(lockout_failed(lockout, name, NULL, 0, at(9001)), 0);
+	}
+	assert_true(lockout_wait(lockout, "anna", NULL, 0, at(9001)) > 0);
+	lockout_free(lockout);
+}
+
+/* ---- the room ---- */
+
+struct world {
+	sd_event *event;
+	struct auth *auth;
+	struct ipc_channel *engine, *front;
+	char notes[4096];
+	char answers[4096]; /* "code/verdict/policy; " */
+	unsigned n_answers;
+	bool is_refused;
+};
+
+static void on_note(int priority, const char *text, void *userdata)
+{
+	struct world *world = userdata;
+	size_t used = strlen(world->notes);
+
+	(void)priority;
+	(void)snprintf(world->notes + used, sizeof(world->notes) - used, "%s\n", text);
+}
+
+static void on_answer(int code, const ProtobufCMessage *body, bool has_more, void *userdata)
+{
+	const Asafo__Ipc__AuthCheckReply *reply = (const Asafo__Ipc__AuthCheckReply *)body;
+	struct world *world = userdata;
+	size_t used = strlen(world->answers);
+
+	(void)has_more;
+	if (reply)
+		(void)snprintf(world->answers + used, sizeof(world->answers) - used, "%d/%u/%s%s; ",
+			       reply->status->code, reply->verdict, reply->policy,
+			       reply->wait_ms ? "+" : "");
+	else
+		(void)snprintf(world->answers + used, sizeof(world->answers) - used, "gone %d; ",
+			       code);
+	world->n_answers++;
+}
+
+static void on_request(struct ipc_channel *channel, struct ipc_frame *frame,
+		       const ProtobufCMessage *body, void *userdata)
+{
+	(void)channel;
+	(void)frame;
+	(void)body;
+	(void)userdata;
+}
+
+static void on_closed(struct ipc_channel *channel, int code, void *userdata)
+{
+	struct world *world = userdata;
+
+	(void)channel;
+	(void)code;
+	world->is_refused = true;
+}
+
+static struct ipc_channel *attach(struct world *world, enum ipc_peer peer)
+{
+	static const bool permitted[IPC_TYPE__MAX] = {false};
+	static const struct ipc_channel_ops ops = {permitted, on_request, on_closed};
+	struct ipc_channel *channel = NULL;
+	int fds[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds), 0);
+	assert_int_equal(auth_peer_set(world->auth, peer, 0, fds[0]), 0);
+	assert_int_equal(ipc_channel_new(world->event, fds[1], &ops, world, &channel), 0);
+	return channel;
+}
+
+static int world_start(void **state)
+{
+	static const struct auth_ops ops = {on_note};
+	struct world *world = test_calloc(1, sizeof(*world));
+
+	assert_int_equal(sd_event_new(&world->event), 0);
+	assert_int_equal(auth_new(world->event, &ops, world, &world->auth), 0);
+	world->engine = attach(world, IPC_PEER_ENGINE);
+	world->front = attach(world, IPC_PEER_FRONT);
+	*state = world;
+	return 0;
+}
+
+static int world_stop(void **state)
+{
+	struct world *world = *state;
+
+	ipc_channel_free(world->front);
+	ipc_channel_free(world->engine);
+	auth_free(world->auth);
+	(void)sd_event_unref(world->event);
+	test_free(world);
+	return 0;
+}
+
+static void users_send(struct world *world, bool is_reset, bool is_last, const char *name,
+		       const char *password)
+{
+	_cleanup_free_ char *hash = made(password);
+	Asafo__Ipc__AuthUsers body = ASAFO__IPC__AUTH_USERS__INIT;
+	Asafo__Ipc__AuthUser user = ASAFO__IPC__AUTH_USER__INIT, *list[] = {&user};
+	char copy[32], policy[] = "Staff";
+
+	(void)snprintf(copy, sizeof(copy), "%s", name);
+	user.name = copy;
+	user.hash = hash;
+	user.policy = policy;
+	body.is_reset = is_reset;
+	body.is_last = is_last;
+	body.users = list;
+	body.n_users = 1;
+	assert_int_equal(ipc_channel_send(world->engine, IPC_AUTH_USERS, &body.base, NULL, 0), 0);
+}
+
+static void ask(struct world *world, const char *name, const char *password, const char *method)
+{
+	Asafo__Ipc__AuthCheck body = ASAFO__IPC__AUTH_CHECK__INIT;
+	char user[256], how[16];
+	uint8_t secret[600], client[4] = {192, 0, 2, 9};
+
+	(void)snprintf(user, sizeof(user), "%s", name);
+	(void)snprintf(how, sizeof(how), "%s", method);
+	memcpy(secret, password, strlen(password));
+	body.user = user;
+	body.method = how;
+	body.password.data = secret;
+	body.password.len = strlen(password);
+	body.client.data = client;
+	body.client.len = sizeof(client);
+	assert_int_equal(ipc_channel_call(world->front, IPC_AUTH_CHECK, &body.base, NULL, 0,
+					  on_answer, world),
+			 0);
+}
+
+static void wait_answers(struct world *world, unsigned n)
+{
+	while (world->n_answers < n)
+		assert_true(sd_event_run(world->event, PATIENCE_US) > 0);
+}
+
+static void users_hold_when_the_last_of_them_is_there(void **state)
+{
+	struct world *world = *state;
+
+	users_send(world, true, false, "anna", "one");
+	users_send(world, false, true, "bert", "two");
+	ask(world, "anna", "one", "LOCAL");
+	wait_answers(world, 1);
+	ask(world, "bert", "one", "LOCAL");
+	wait_answers(world, 2);
+	users_send(world, true, false, "carl", "three");
+	ask(world, "bert", "two", "LOCAL");
+	wait_answers(world, 3);
+	assert_string_equal(world->answers, "0/1/Staff; 0/0/; 0/1/Staff; ");
+	assert_non_null(strstr(world->notes, "wrong user or password from 192.0.2.9"));
+	assert_null(strstr(world->notes, "bert"));
+}
+
+static void guesses_are_stopped_even_where_they_waited_side_by_side(void **state)
+{
+	struct world *world = *state;
+
+	users_send(world, true, true, "anna", "right");
+	for (int i = 0; i < LOCKOUT_USER_TRIES; i++)
+		ask(world, "anna", "wrong", "LOCAL");
+	ask(world, "anna", "right", "LOCAL");
+	wait_answers(world, 6);
+	ask(world, "anna", "right", "LOCAL");
+	wait_answers(world, 7);
+	assert_string_equal(world->answers, "0/0/; 0/0/; 0/0/; 0/0/; 0/0/; 0/2/+; 0/2/+; ");
+	assert_non_null(strstr(world->notes, "locked for 30 s"));
+}
+
+static void a_crowd_from_one_address_is_told_so_at_once(void **state)
+{
+	struct world *world = *state;
+	char expected[64];
+
+	users_send(world, true, true, "anna", "right");
+	for (int i = 0; i < AUTH_QUEUE_SOURCE_MAX + 1; i++)
+		ask(world, "anna", "right", "LOCAL");
+	wait_answers(world, 1);
+	(void)snprintf(expected, sizeof(expected), "%d/0/; ", ERR_BUSY);
+	assert_string_equal(world->answers, expected);
+	wait_answers(world, AUTH_QUEUE_SOURCE_MAX + 1);
+	assert_non_null(strstr(world->answers, "0/1/Staff; "));
+}
+
+static void what_cannot_be_a_password_is_none(void **state)
+{
+	struct world *world = *state;
+	char longer[600], expected[64];
+
+	users_send(world, true, true, "anna", "right");
+	memset(longer, 'x', sizeof(longer) - 1);
+	longer[sizeof(longer) - 1] = '\0';
+	ask(world, "anna", longer, "LOCAL");
+	longer[100] = '\0';
+	ask(world, longer, "right", "LOCAL");
+	ask(world, "anna", "right", "PAM");
+	wait_answers(world, 3);
+	(void)snprintf(expected, sizeof(expected), "0/0/; 0/0/; %d/0/; ", ERR_UNSUPPORTED);
+	assert_string_equal(world->answers, expected);
+}
+
+static void a_front_that_goes_away_takes_its_questions_along(void **state)
+{
+	struct world *world = *state;
+
+	users_send(world, true, true, "anna", "right");
+	for (int i = 0; i < 4; i++)
+		ask(world, "anna", "wrong", "LOCAL");
+	while (world->notes[0] == '\0')
+		assert_true(sd_event_run(world->event, PATIENCE_US) > 0);
+	ipc_channel_free(TAKE_PTR(world->front));
+	world->front = attach(world, IPC_PEER_FRONT);
+	world->answers[0] = '\0';
+	world->n_answers = 0;
+	ask(world, "anna", "right", "LOCAL");
+	wait_answers(world, 1);
+	assert_string_equal(world->answers, "0/1/Staff; ");
+}
+
+static void a_front_cannot_send_users(void **state)
+{
+	struct world *world = *state;
+	struct ipc_channel *engine = world->engine;
+
+	world->engine = world->front;
+	users_send(world, true, true, "anna", "mine");
+	world->engine = engine;
+	while (!world->is_refused)
+		assert_true(sd_event_run(world->event, PATIENCE_US) > 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_user_is_known_by_his_password_only),
+		cmocka_unit_test(a_user_without_a_usable_hash_cannot_log_in),
+		cmocka_unit_test(five_wrong_ones_lock_a_user_and_each_further_lock_is_longer),
+		cmocka_unit_test(a_right_password_cleans_the_user_but_not_the_source),
+		cmocka_unit_test(a_flood_of_names_does_not_free_who_is_locked_last),
+#define WORLD(test) cmocka_unit_test_setup_teardown(test, world_start, world_stop)
+		WORLD(users_hold_when_the_last_of_them_is_there),
+		WORLD(guesses_are_stopped_even_where_they_waited_side_by_side),
+		WORLD(a_crowd_from_one_address_is_told_so_at_once),
+		WORLD(what_cannot_be_a_password_is_none),
+		WORLD(a_front_that_goes_away_takes_its_questions_along),
+		WORLD(a_front_cannot_send_users),
+#undef WORLD
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
