@@ -110,6 +110,15 @@ static bool host_part_is(const struct config_address *address, bool value)
 	return true;
 }
 
+bool config_address_is_network(const struct config_address *address)
+{
+	for (unsigned i = address->prefix_length; i < family_bits(address->family); i++) {
+		if (bit(address, i))
+			return false;
+	}
+	return true;
+}
+
 static const char *misuse4(const struct config_address *address)
 {
 	if (address->bytes[0] == 0)

@@ -25,6 +25,8 @@ void config_address_format(const struct config_address *address,
 /* "255.255.255.0" */
 void config_address_format_mask(uint8_t prefix_length, char ret_text[static INET_ADDRSTRLEN]);
 
+/* No bit is set behind the prefix. */
+bool config_address_is_network(const struct config_address *address);
 /* The same family and address; prefix lengths do not matter. */
 bool config_address_equal(const struct config_address *a, const struct config_address *b);
 /* The same family, and equal in the first PREFIX_LENGTH bits. */

@@ -47,23 +47,16 @@ static int leave_mode(struct apply *apply, const struct grammar_match *match)
 
 static apply_fn handler_find(enum command_id id)
 {
-	apply_fn handler = apply_failover_handler(id);
+	static apply_fn (*const areas[])(enum command_id id) = {
+		apply_failover_handler, apply_link_handler,  apply_interface_handler,
+		apply_service_handler,	apply_track_handler, apply_secondary_handler,
+		apply_fqdn_handler,	apply_role_handler,  apply_vpn_handler,
+		apply_policy_handler,
+	};
+	apply_fn handler = NULL;
 
-	if (!handler)
-		handler = apply_link_handler(id);
-
-	if (!handler)
-		handler = apply_interface_handler(id);
-	if (!handler)
-		handler = apply_service_handler(id);
-	if (!handler)
-		handler = apply_track_handler(id);
-	if (!handler)
-		handler = apply_secondary_handler(id);
-	if (!handler)
-		handler = apply_fqdn_handler(id);
-	if (!handler)
-		handler = apply_role_handler(id);
+	for (size_t i = 0; i < ARRAY_SIZE(areas) && !handler; i++)
+		handler = areas[i](id);
 	return handler ? handler : leave_mode;
 }
 

@@ -10,7 +10,7 @@ struct apply {
 	const struct grammar *grammar;
 	const struct line *words;
 	enum command_mode mode;
-	size_t index; /* of the mode's interface or trustpoint in config */
+	size_t index; /* of what the mode configures, in config */
 	bool skips_unit_local;
 	struct config_error *error; /* never NULL */
 };
@@ -26,6 +26,8 @@ apply_fn apply_track_handler(enum command_id id);
 apply_fn apply_secondary_handler(enum command_id id);
 apply_fn apply_fqdn_handler(enum command_id id);
 apply_fn apply_role_handler(enum command_id id);
+apply_fn apply_vpn_handler(enum command_id id);
+apply_fn apply_policy_handler(enum command_id id);
 
 /* The value's text; "" where the line has none. */
 const char *apply_text(const struct grammar_match *match, const char *name);

@@ -121,10 +121,12 @@ static int set_alerts(struct apply *apply, const struct grammar_match *match)
 
 static int set_webvpn(struct apply *apply, const struct grammar_match *match)
 {
-	if (match->is_negated)
+	if (match->is_negated) {
 		apply->config->webvpn = (struct config_webvpn){.port = 443};
-	else
+		apply->config->vpn.is_enabled = false;
+	} else {
 		apply->mode = COMMAND_MODE_WEBVPN;
+	}
 	return 0;
 }
 

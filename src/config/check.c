@@ -305,5 +305,7 @@ int config_check(const struct config *config, struct why *ret_why)
 		r = check_binding(config, i, ret_why);
 	if (r == 0)
 		r = check_webvpn(config, ret_why);
+	if (r == 0)
+		r = check_vpn(config, ret_why);
 	return r;
 }

@@ -237,7 +237,10 @@ static const struct command_row table[] = {
 	CONFIG(WEBVPN, REPLICATED, WEBVPN_PORT, "port <port:number(1,65535)>", "Set the TCP port"),
 	CONFIG(WEBVPN, REPLICATED, WEBVPN_PORT, "no port [<port:number(1,65535)>]",
 	       "Return to port 443"),
+	CONFIG(WEBVPN, REPLICATED, ANYCONNECT_ENABLE, "[no] anyconnect enable",
+	       "Let VPN clients log in where the listener is enabled"),
 	CONFIG(WEBVPN, REPLICATED, MODE_EXIT, "exit", "Leave the listener's lines"),
+#include "config/command_vpn.inc"
 
 	EXEC(CHANGE, IMPORT, "import <name> [<file>]" IMPORT_OPTIONS, "asafo.Import",
 	     "Import a certificate, its key and its chain as a trustpoint, from a PKCS#12 or PEM "
@@ -342,8 +345,9 @@ static const struct command_row table[] = {
 	EXEC(LOOK, SHOW_SSL, "show ssl [--json]", "asafo.ShowSsl",
 	     "Show which certificate is served where"),
 	EXEC(LOOK, SHOW_RUNNING_CONFIG,
-	     "show running-config [<all:{all}>] [{<section:{crypto|failover|hostname"
-	     "|monitor-interface|route|ssl|track|webvpn}>|<section:{interface}> [<device:text>]}] "
+	     "show running-config [<all:{all}>] [{<section:{crypto|failover|group-policy"
+	     "|hostname|ip|monitor-interface|route|ssl|track|tunnel-group|username|webvpn}>|<"
+	     "section:{interface}> [<device:text>]}] "
 	     "[--json]",
 	     "asafo.ShowRunningConfig",
 	     "Show the configuration in use, or a section of it; with all, what is at its default, "

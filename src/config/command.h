@@ -15,7 +15,8 @@
  *   [--word] [--word <name:type>]  an option: anywhere behind the first word; with `...` any number
  * of times A pattern that may begin with `no` ("[no] failover", "no nameif") undoes: the match says
  * is_negated. Types: name, host, device, ipv4, mask, routemask, mac, ipv6, ipv6prefix, routeprefix,
- * fqdn, number(min,max), percent, secret, hexkey, text, file.
+ * fqdn, number(min,max), percent, secret, hexkey, text, file, range, address, network, password,
+ * rest (all that follows on the line).
  */
 enum command_mode {
 	COMMAND_MODE_EXEC,	/* asafo VERB, the shell's prompt */
@@ -23,6 +24,10 @@ enum command_mode {
 	COMMAND_MODE_INTERFACE, /* below `interface DEVICE` */
 	COMMAND_MODE_WEBVPN,
 	COMMAND_MODE_TRUSTPOINT,
+	COMMAND_MODE_GROUP_POLICY,   /* below `group-policy NAME attributes` */
+	COMMAND_MODE_TUNNEL_GENERAL, /* below `tunnel-group NAME general-attributes` */
+	COMMAND_MODE_TUNNEL_WEBVPN,  /* below `tunnel-group NAME webvpn-attributes` */
+	COMMAND_MODE_USER,	     /* below `username NAME attributes` */
 	COMMAND_MODE__MAX,
 };
 

@@ -24,6 +24,7 @@ int config_new(struct config **ret_config)
 	config->alert_begin_days = 60;
 	config->alert_repeat_days = 7;
 	config->webvpn.port = 443;
+	config_vpn_init(&config->vpn);
 	*ret_config = config;
 	return 0;
 }

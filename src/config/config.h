@@ -10,6 +10,7 @@
 #include "base/buf.h"
 #include "base/why.h"
 #include "config/address.h"
+#include "config/vpn.h"
 #include "core/fsm.h"
 
 /*
@@ -166,6 +167,7 @@ struct config {
 	uint32_t alert_repeat_days; /* 1 to 14, default 7 */
 	char minimum_tls[16];	    /* "tlsv1.2" (default) or "tlsv1.3" */
 	struct config_webvpn webvpn;
+	struct config_vpn vpn;
 };
 
 /* The defaults. Errors: -ENOMEM. */

@@ -7,7 +7,8 @@
 
 /*
  * Inside of the grammar: patterns compiled to the nodes of a non-deterministic automaton (Thompson
- * 1968). It has no loops, so that a line of n words costs at most n times the nodes of the mode.
+ * 1968). It has no loops (but that a thread may stay at a VALUE_REST), so that a line of n words
+ * costs at most n times the nodes of the mode.
  */
 enum node_op {
 	NODE_KEYWORD,  /* text; label names the value, NULL: none */

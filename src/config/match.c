@@ -180,7 +180,11 @@ static void advance(struct matcher *matcher, const struct thread *thread, uint16
 	struct thread moved = *thread;
 	bool is_option = (what & CAPTURE_IS_OPTION) != 0;
 	bool is_captured = is_option ? pending < 0 : matcher->grammar->nodes[what].label != NULL;
+	bool is_rest = !is_option && matcher->grammar->nodes[what].type == VALUE_REST;
 
+	/* Of all that follows the first word stands for it. */
+	if (is_rest && moved.n_captures > 0 && moved.captures[moved.n_captures - 1].what == what)
+		is_captured = false;
 	if (is_captured) {
 		if (moved.n_captures == THREAD_CAPTURES_MAX)
 			return;
@@ -190,6 +194,8 @@ static void advance(struct matcher *matcher, const struct thread *thread, uint16
 	moved.pending = pending;
 	if (index == 0 && !is_option && matcher->grammar->nodes[what].op == NODE_KEYWORD)
 		moved.is_negated = strcmp(matcher->grammar->nodes[what].text, "no") == 0;
+	if (is_rest)
+		thread_add(matcher->grammar, &matcher->next, &moved, thread->node);
 	thread_add(matcher->grammar, &matcher->next, &moved,
 		   is_option ? thread->node : (uint16_t)(thread->node + 1));
 }

@@ -96,6 +96,7 @@ static void take_newer(struct config *config, const struct config *from)
 	take_trustpoints(config, from);
 	take_macs(config, from);
 	take_tables(config, from);
+	config->vpn = from->vpn;
 }
 
 void config_keep_newer(struct config *config, const struct config *local, uint32_t version)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Fills a man page from the command table: print_commands VERSION < man/asafo.8.in > man/asafo.8
- * Lines that begin with '@' are replaced: @EXEC@, @ALIASES@, @CONFIG@, @INTERFACE@, @TRUSTPOINT@,
- * @WEBVPN@ by the rows of that mode; @VERSION@ inside a line by VERSION.
+ * Lines that begin with '@' are replaced: @EXEC@, @ALIASES@, @CONFIG@, @INTERFACE@ and the like
+ * by the rows of that mode; @VERSION@ inside a line by VERSION.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,6 +23,10 @@ static const struct {
 	{"@INTERFACE@", COMMAND_MODE_INTERFACE, false},
 	{"@TRUSTPOINT@", COMMAND_MODE_TRUSTPOINT, false},
 	{"@WEBVPN@", COMMAND_MODE_WEBVPN, false},
+	{"@GROUP_POLICY@", COMMAND_MODE_GROUP_POLICY, false},
+	{"@TUNNEL_GENERAL@", COMMAND_MODE_TUNNEL_GENERAL, false},
+	{"@TUNNEL_WEBVPN@", COMMAND_MODE_TUNNEL_WEBVPN, false},
+	{"@USER@", COMMAND_MODE_USER, false},
 };
 
 /* roff(7): '-' alone is a hyphen, and '\' begins an escape. */

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "config/config.h"
+#include "config/render_vpn.h"
 
 /* Keeps the first error, so that a rendering reads as the text it makes. */
 struct renderer {
@@ -308,13 +309,16 @@ static void put_services(struct renderer *renderer, const struct config *config)
 		PUT(renderer, "ssl server-version %s\n", config->minimum_tls);
 	for (size_t i = 0; i < config->n_bindings; i++)
 		put_binding(renderer, &config->bindings[i]);
-	if (config->webvpn.n_enabled == 0 && config->webvpn.port == 443 && !renderer->is_all)
+	if (config->webvpn.n_enabled == 0 && config->webvpn.port == 443 && !renderer->is_all &&
+	    !config->vpn.is_enabled)
 		return;
 	PUT(renderer, "webvpn\n");
 	if (renderer->is_all || config->webvpn.port != 443)
 		PUT(renderer, " port %u\n", config->webvpn.port);
 	for (size_t i = 0; i < config->webvpn.n_enabled; i++)
 		PUT(renderer, " enable %s\n", config->webvpn.enabled_on[i]);
+	if (config->vpn.is_enabled || renderer->is_all)
+		PUT(renderer, " %sanyconnect enable\n", config->vpn.is_enabled ? "" : "no ");
 	PUT(renderer, "!\n");
 }
 
@@ -343,5 +347,7 @@ int config_render(const struct config *config, enum config_part part, struct buf
 		put_track(&renderer, &config->tracks[i]);
 	PUT(&renderer, "!\n");
 	put_services(&renderer, config);
+	if (renderer.error == 0)
+		renderer.error = render_vpn(&config->vpn, renderer.is_all, text);
 	return renderer.error;
 }

@@ -18,13 +18,18 @@ struct section {
 static const struct section sections[] = {
 	{"crypto", "crypto"},
 	{"failover", "failover"},
+	{"group-policy", "group-policy"},
 	{"hostname", "hostname"},
 	{"interface", "interface"},
+	{"ip", "ip local pool"},
+	{"ip", "ipv6 local pool"},
 	{"monitor-interface", "monitor-interface"},
 	{"route", "route"},
 	{"route", "ipv6 route"},
 	{"ssl", "ssl"},
 	{"track", "track"},
+	{"tunnel-group", "tunnel-group"},
+	{"username", "username"},
 	{"webvpn", "webvpn"},
 };
 

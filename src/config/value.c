@@ -157,6 +157,53 @@ static bool is_text_character(char c)
 	return (unsigned char)c >= 0x20 && c != 0x7f;
 }
 
+static uint32_t number4(const struct config_address *address)
+{
+	const uint8_t *b = address->bytes;
+
+	return (uint32_t)b[0] << 24 | (uint32_t)b[1] << 16 | (uint32_t)b[2] << 8 | b[3];
+}
+
+/* FIRST-LAST, both of IPv4, in order. */
+static bool accept_range(const char *text, struct value *value)
+{
+	const char *dash = strchr(text, '-');
+	char first[INET_ADDRSTRLEN];
+	struct config_address last;
+	uint32_t from, to;
+
+	if (!dash || (size_t)(dash - text) >= sizeof(first))
+		return false;
+	memcpy(first, text, (size_t)(dash - text));
+	first[dash - text] = '\0';
+	if (!config_address_parse(first, AF_INET, &value->address) ||
+	    !config_address_parse(dash + 1, AF_INET, &last))
+		return false;
+	from = number4(&value->address);
+	to = number4(&last);
+	value->number = (uint64_t)to - from + 1;
+	return from <= to && to - from < VALUE_RANGE_MAX;
+}
+
+static bool accept_network(const char *text, struct config_address *ret_address)
+{
+	const char *slash = strchr(text, '/');
+	char first[INET6_ADDRSTRLEN];
+	uint64_t length;
+
+	if (!slash || (size_t)(slash - text) >= sizeof(first))
+		return false;
+	memcpy(first, text, (size_t)(slash - text));
+	first[slash - text] = '\0';
+	if (!config_address_parse(first, AF_INET, ret_address) &&
+	    !config_address_parse(first, AF_INET6, ret_address))
+		return false;
+	if (!accept_number(slash + 1, 0, ret_address->family == AF_INET ? 32 : 128, &length))
+		return false;
+	ret_address->prefix_length = (uint8_t)length;
+	return config_address_is_network(ret_address);
+}
+
 bool value_accept(enum value_type type, uint64_t min, uint64_t max, const char *text,
 		  struct value *ret_value)
 {
@@ -205,6 +252,17 @@ bool value_accept(enum value_type type, uint64_t min, uint64_t max, const char *
 		return *text && all(text, is_text_character);
 	case VALUE_FILE:
 		return *text && strlen(text) < PATH_MAX;
+	case VALUE_RANGE:
+		return accept_range(text, value);
+	case VALUE_ADDRESS:
+		return config_address_parse(text, AF_INET, &value->address) ||
+		       config_address_parse(text, AF_INET6, &value->address);
+	case VALUE_NETWORK:
+		return accept_network(text, &value->address);
+	case VALUE_PASSWORD:
+		return *text && strlen(text) <= VALUE_PASSWORD_MAX && all(text, is_visible);
+	case VALUE_REST:
+		return *text && all(text, is_text_character);
 	case VALUE_KEYWORD:
 	case VALUE__MAX:
 		return false;
@@ -236,6 +294,12 @@ static const struct {
 	[VALUE_HEXKEY] = {"hexkey", "32 hexadecimal digits"},
 	[VALUE_TEXT] = {"text", "a text (in quotes where it has blanks)"},
 	[VALUE_FILE] = {"file", "the name of a file"},
+	[VALUE_RANGE] = {"range", "a range of at most 65536 addresses such as "
+				  "10.9.0.10-10.9.0.250"},
+	[VALUE_ADDRESS] = {"address", "an address such as 192.0.2.1 or 2001:db8::1"},
+	[VALUE_NETWORK] = {"network", "a network such as 10.0.0.0/8 or 2001:db8::/32"},
+	[VALUE_PASSWORD] = {"password", "a password, or its hash, of 1 to 127 visible characters"},
+	[VALUE_REST] = {"rest", "a text"},
 };
 
 void value_describe(enum value_type type, uint64_t min, uint64_t max, char *ret_text, size_t size)
@@ -263,5 +327,5 @@ const char *value_type_name(enum value_type type)
 
 bool value_is_secret(enum value_type type)
 {
-	return type == VALUE_SECRET || type == VALUE_HEXKEY;
+	return type == VALUE_SECRET || type == VALUE_HEXKEY || type == VALUE_PASSWORD;
 }

@@ -28,20 +28,28 @@ enum value_type {
 	VALUE_HEXKEY,  /* 32 hexadecimal digits */
 	VALUE_TEXT,    /* one word; with blanks where it was quoted */
 	VALUE_FILE,
+	VALUE_RANGE,	/* 10.9.0.10-10.9.0.250: address is the first, number how many */
+	VALUE_ADDRESS,	/* IPv4 or IPv6 */
+	VALUE_NETWORK,	/* 10.0.0.0/8 or 2001:db8::/32, 0.0.0.0/0; nothing set behind the prefix */
+	VALUE_PASSWORD, /* 1 to 127 visible characters: a password or its hash */
+	VALUE_REST,	/* one word or more, to the end of the line; text is the first */
 	VALUE__MAX,
 };
 
 #define VALUE_SECRET_MAX 63
+#define VALUE_PASSWORD_MAX 127
+#define VALUE_RANGE_MAX 65536
 
 struct value {
 	enum value_type type;
-	const char *name;	       /* the argument's, borrowed from the grammar */
-	const char *text;	       /* as typed, borrowed from the line; a keyword in full */
-	size_t token;		       /* which word of the line, from 0 */
-	unsigned column;	       /* from 1 */
-	uint64_t number;	       /* NUMBER, PERCENT */
-	struct config_address address; /* IPV4, IPV6, IPV6PREFIX; of a mask the prefix length */
-	uint8_t mac[6];		       /* MAC */
+	const char *name; /* the argument's, borrowed from the grammar */
+	const char *text; /* as typed, borrowed from the line; a keyword in full */
+	size_t token;	  /* which word of the line, from 0 */
+	unsigned column;  /* from 1 */
+	uint64_t number;  /* NUMBER, PERCENT, RANGE */
+	struct config_address
+		address; /* IPV4, IPV6, IPV6PREFIX, RANGE...; of a mask the prefix length */
+	uint8_t mac[6];	 /* MAC */
 };
 
 /* The type's name in a pattern ("ipv4"), VALUE__MAX if there is none. */

@@ -93,7 +93,22 @@ static const struct command_row version1[] = {
 	"track 2 ping 192.0.2.9 interface inside\n"                                                \
 	"track 3 tcp 192.0.2.9 443\n"                                                              \
 	"track 4 script probe\n"                                                                   \
-	"failover track 1 decrement 20\n"
+	"failover track 1 decrement 20\n"                                                          \
+	"webvpn\n anyconnect enable\n"                                                             \
+	"ip local pool P4 10.9.0.10-10.9.0.20 mask 255.255.255.0\n"                                \
+	"ipv6 local pool P6 fd00:9::10/64 20\n"                                                    \
+	"group-policy GP internal\ngroup-policy GP attributes\n"                                   \
+	" dns-server value 192.0.2.53 2001:db8::53\n default-domain value example.net\n"           \
+	" banner value Be kind to each other\n split-tunnel-policy tunnelspecified\n"              \
+	" split-tunnel-network-list value 10.0.0.0/8\n address-pools value P4\n"                   \
+	" ipv6-address-pools value P6\n vpn-idle-timeout none\n vpn-session-timeout 600\n"         \
+	" vpn-simultaneous-logins 1\n"                                                             \
+	"tunnel-group TG type remote-access\ntunnel-group TG general-attributes\n"                 \
+	" address-pool P4\n ipv6-address-pool P6\n authentication-server-group PAM\n"              \
+	" default-group-policy GP\n"                                                               \
+	"tunnel-group TG webvpn-attributes\n group-alias staff enable\n"                           \
+	"username ada password $y$j9T$abcdefghijklmnopqrstuv$0123456789\n"                         \
+	"username ada attributes\n vpn-group-policy GP\n"
 
 static struct config *make(const char *text)
 {
@@ -137,6 +152,13 @@ static enum command_mode mode_of(const char *line)
 {
 	if (strncmp(line, "interface ", 10) == 0)
 		return COMMAND_MODE_INTERFACE;
+	if (strncmp(line, "group-policy ", 13) == 0)
+		return COMMAND_MODE_GROUP_POLICY;
+	if (strncmp(line, "username ", 9) == 0)
+		return COMMAND_MODE_USER;
+	if (strncmp(line, "tunnel-group ", 13) == 0)
+		return strstr(line, "webvpn") ? COMMAND_MODE_TUNNEL_WEBVPN
+					      : COMMAND_MODE_TUNNEL_GENERAL;
 	return strncmp(line, "webvpn", 6) == 0 ? COMMAND_MODE_WEBVPN : COMMAND_MODE_TRUSTPOINT;
 }
 
@@ -220,7 +242,7 @@ static void every_line_that_came_later_is_kept_back(void **state)
 	assert_true(takes_all(grammar, rows, &text, is_seen));
 	for (size_t i = 0; i < n_rows; i++) {
 		if (rows[i].class != COMMAND_CLASS_REPLICATED || is_in_version1(&rows[i]) ||
-		    is_undoing(&rows[i]))
+		    is_undoing(&rows[i]) || rows[i].id == COMMAND_MODE_EXIT)
 			continue;
 		n_newer++;
 		if (!is_seen[i])
@@ -258,7 +280,35 @@ static void what_is_kept_back_is_named_line_by_line(void **state)
 			    "track 4 script probe\n"
 			    "crypto ca trustpoint VPN: scope unit\n"
 			    "crypto ca trustpoint VPN: redundancy no\n"
-			    "crypto ca alerts expiration begin 30 repeat 2\n");
+			    "crypto ca alerts expiration begin 30 repeat 2\n"
+			    "webvpn: anyconnect enable\n"
+			    "ip local pool P4 10.9.0.10-10.9.0.20 mask 255.255.255.0\n"
+			    "ipv6 local pool P6 fd00:9::10/64 20\n"
+			    "group-policy GP internal\n"
+			    "group-policy GP attributes\n"
+			    "group-policy GP attributes: dns-server value 192.0.2.53 2001:db8::53\n"
+			    "group-policy GP attributes: default-domain value example.net\n"
+			    "group-policy GP attributes: banner value Be kind to each other\n"
+			    "group-policy GP attributes: split-tunnel-policy tunnelspecified\n"
+			    "group-policy GP attributes: split-tunnel-network-list value "
+			    "10.0.0.0/8\n"
+			    "group-policy GP attributes: address-pools value P4\n"
+			    "group-policy GP attributes: ipv6-address-pools value P6\n"
+			    "group-policy GP attributes: vpn-idle-timeout none\n"
+			    "group-policy GP attributes: vpn-session-timeout 600\n"
+			    "group-policy GP attributes: vpn-simultaneous-logins 1\n"
+			    "tunnel-group TG type remote-access\n"
+			    "tunnel-group TG general-attributes\n"
+			    "tunnel-group TG general-attributes: address-pool P4\n"
+			    "tunnel-group TG general-attributes: ipv6-address-pool P6\n"
+			    "tunnel-group TG general-attributes: authentication-server-group PAM\n"
+			    "tunnel-group TG general-attributes: default-group-policy GP\n"
+			    "tunnel-group TG webvpn-attributes\n"
+			    "tunnel-group TG webvpn-attributes: group-alias staff enable\n"
+			    "username ada password "
+			    "$y$j9T$abcdefghijklmnopqrstuv$0123456789\n"
+			    "username ada attributes\n"
+			    "username ada attributes: vpn-group-policy GP\n");
 	buf_clear(&lines);
 	assert_int_equal(config_newer_lines(config, CONFIG_VERSION, &lines), 0);
 	assert_int_equal(lines.size, 0);

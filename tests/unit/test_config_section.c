@@ -154,8 +154,10 @@ static void all_has_what_is_at_its_default(void **state)
 static void no_line_is_without_a_section(void **state)
 {
 	static const char *const names[] = {
-		"hostname", "interface", "failover", "monitor-interface", "route", "track",
-		"crypto",   "ssl",	 "webvpn"};
+		"hostname", "interface", "failover",	 "monitor-interface",
+		"route",    "track",	 "crypto",	 "ssl",
+		"webvpn",   "ip",	 "group-policy", "tunnel-group",
+		"username"};
 	struct buf whole = {0};
 	size_t n_whole = 0, n_sections = 0;
 

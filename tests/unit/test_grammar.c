@@ -237,9 +237,9 @@ static void a_mismatch_says_where_and_what_was_expected(void **state)
 	expect_failure(state, COMMAND_MODE_EXEC, "import", 7,
 		       "\"import\": incomplete, expected a name (letters, digits, '.', '_', '-'; "
 		       "at most 63)");
-	expect_failure(
-		state, COMMAND_MODE_WEBVPN, "zzz", 1,
-		"\"zzz\": unknown command, expected \"no\", \"enable\", \"port\" or \"exit\"");
+	expect_failure(state, COMMAND_MODE_WEBVPN, "zzz", 1,
+		       "\"zzz\": unknown command, expected \"no\", \"enable\", \"port\", "
+		       "\"anyconnect\" or \"exit\"");
 }
 
 static void a_secret_never_stands_in_a_message(void **state)

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/why.h"
+#include "config/address.h"
+
+/* The part of the configuration that VPN clients are served by: pools, policies, groups, users. */
+#define CONFIG_VPN_NAME_MAX 64
+#define CONFIG_POOLS_MAX 64
+#define CONFIG_POLICIES_MAX 64
+#define CONFIG_GROUPS_MAX 64
+#define CONFIG_USERS_MAX 1000
+#define CONFIG_ALIASES_MAX 4
+#define CONFIG_DNS_MAX 4
+#define CONFIG_NETWORKS_MAX 64
+#define CONFIG_BANNER_MAX 512
+#define CONFIG_HASH_MAX 128
+#define CONFIG_DEFAULT_POLICY "DfltGrpPolicy"
+#define CONFIG_NOT_SAID UINT32_MAX /* of a policy: as DfltGrpPolicy has it */
+
+/* `ip local pool`, `ipv6 local pool`: COUNT addresses from FIRST on; its prefix is the clients'. */
+struct config_pool {
+	char name[CONFIG_VPN_NAME_MAX];
+	struct config_address first;
+	uint32_t count;
+};
+
+/* Empty, 0 of a list, CONFIG_NOT_SAID of a number: as DfltGrpPolicy has it. */
+struct config_policy {
+	char name[CONFIG_VPN_NAME_MAX];
+	struct config_address dns[CONFIG_DNS_MAX];
+	size_t n_dns;
+	char domain[254];
+	char banner[CONFIG_BANNER_MAX];
+	uint32_t split; /* enum vpn_split of ipc/vpn.h */
+	struct config_address networks[CONFIG_NETWORKS_MAX];
+	size_t n_networks;
+	char pool4[CONFIG_VPN_NAME_MAX], pool6[CONFIG_VPN_NAME_MAX];
+	uint32_t idle_minutes, session_minutes; /* 0: none */
+	uint32_t logins;
+};
+
+struct config_group {
+	char name[CONFIG_VPN_NAME_MAX];
+	char pool4[CONFIG_VPN_NAME_MAX], pool6[CONFIG_VPN_NAME_MAX];
+	char policy[CONFIG_VPN_NAME_MAX]; /* empty: DfltGrpPolicy */
+	bool is_pam;
+	char aliases[CONFIG_ALIASES_MAX][CONFIG_VPN_NAME_MAX];
+	size_t n_aliases;
+};
+
+struct config_user {
+	char name[CONFIG_VPN_NAME_MAX];
+	char hash[CONFIG_HASH_MAX]; /* as crypt(5) has it */
+	char policy[CONFIG_VPN_NAME_MAX];
+};
+
+struct config_vpn {
+	bool is_enabled; /* `webvpn`, `anyconnect enable` */
+	struct config_pool pools[CONFIG_POOLS_MAX];
+	size_t n_pools;
+	struct config_policy policies[CONFIG_POLICIES_MAX]; /* the first is DfltGrpPolicy */
+	size_t n_policies;
+	struct config_group groups[CONFIG_GROUPS_MAX];
+	size_t n_groups;
+	struct config_user users[CONFIG_USERS_MAX];
+	size_t n_users;
+};
+
+/* The defaults: DfltGrpPolicy only. */
+void config_vpn_init(struct config_vpn *vpn);
+/* NULL: there is none of this name. */
+const struct config_pool *config_pool_find(const struct config_vpn *vpn, const char *name);
+const struct config_policy *config_policy_find(const struct config_vpn *vpn, const char *name);
+const struct config_group *config_group_find(const struct config_vpn *vpn, const char *name);
+const struct config_user *config_user_find(const struct config_vpn *vpn, const char *name);
+/* POLICY with what it does not say taken from DfltGrpPolicy, and that from the defaults. */
+void config_policy_resolve(const struct config_vpn *vpn, const struct config_policy *policy,
+			   struct config_policy *ret_policy);
+/* Address INDEX (below count) of POOL, with the pool's prefix. */
+struct config_address config_pool_address(const struct config_pool *pool, uint32_t index);
+/* Where ADDRESS stands in POOL; false: not in it. */
+bool config_pool_index(const struct config_pool *pool, const struct config_address *address,
+		       uint32_t *ret_index);
+
+/* Looks like a hash of crypt(5), "$y$j9T$...". */
+bool config_is_hash(const char *text);

@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Pools, group policies, tunnel groups and users in the configuration. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "config/config.h"
+
+#define HASH "$y$j9T$abcdefghijklmnopqrstuv$0123456789"
+
+static const char text[] = "hostname gw\n"
+			   "!\n"
+			   "no failover\n"
+			   "failover lan unit secondary\n"
+			   "failover replication trustpoint off\n"
+			   "!\n"
+			   "webvpn\n"
+			   " anyconnect enable\n"
+			   "!\n"
+			   "ip local pool STAFF 10.9.0.10-10.9.1.9 mask 255.255.0.0\n"
+			   "ipv6 local pool STAFF6 fd00:9::10/64 256\n"
+			   "group-policy DfltGrpPolicy attributes\n"
+			   " dns-server value 192.0.2.53\n"
+			   " vpn-idle-timeout 60\n"
+			   "group-policy STAFF internal\n"
+			   "group-policy STAFF attributes\n"
+			   " dns-server value 192.0.2.54 2001:db8::53\n"
+			   " default-domain value example.net\n"
+			   " banner value Be kind; \"all\" is logged!\n"
+			   " split-tunnel-policy tunnelspecified\n"
+			   " split-tunnel-network-list value 10.0.0.0/8\n"
+			   " split-tunnel-network-list value 2001:db8::/32\n"
+			   " address-pools value STAFF\n"
+			   " ipv6-address-pools value STAFF6\n"
+			   " vpn-session-timeout none\n"
+			   " vpn-simultaneous-logins 2\n"
+			   "group-policy GUEST internal\n"
+			   "tunnel-group staff type remote-access\n"
+			   "tunnel-group staff general-attributes\n"
+			   " address-pool STAFF\n"
+			   " ipv6-address-pool STAFF6\n"
+			   " authentication-server-group PAM\n"
+			   " default-group-policy STAFF\n"
+			   "tunnel-group staff webvpn-attributes\n"
+			   " group-alias Employees enable\n"
+			   "tunnel-group guests type remote-access\n"
+			   "username ada password " HASH "\n"
+			   "username ada attributes\n"
+			   " vpn-group-policy GUEST\n"
+			   "username bob password " HASH "\n";
+
+static int apply(struct config *config, const char *lines, char *ret_why, size_t size)
+{
+	struct config_error error = {0};
+	int r = config_apply_text(config, "test", lines, strlen(lines), &error);
+
+	if (r == 0)
+		r = config_check(config, &error.why);
+	(void)snprintf(ret_why, size, "%s", error.why.text);
+	return r;
+}
+
+static struct config *make(const char *lines)
+{
+	struct config *config = NULL;
+	char why[WHY_TEXT_MAX];
+
+	assert_int_equal(config_new(&config), 0);
+	if (apply(config, lines, why, sizeof(why)) < 0)
+		fail_msg("%s", why);
+	return config;
+}
+
+static void what_is_rendered_is_what_was_typed(void **state)
+{
+	struct config *config = make(text);
+	struct buf rendered = {0};
+
+	(void)state;
+	assert_int_equal(config_render(config, CONFIG_PART_ALL, &rendered), 0);
+	assert_string_equal(buf_text(&rendered), text);
+	buf_done(&rendered);
+	config_free(config);
+}
+
+static void what_is_at_its_default_can_be_read_back(void **state)
+{
+	struct config *config = make(text), *again;
+	struct buf all = {0}, plain = {0};
+
+	(void)state;
+	assert_int_equal(config_render(config, CONFIG_PART_DEFAULTS, &all), 0);
+	again = make(buf_text(&all));
+	assert_string_equal(again->vpn.policies[0].name, "DfltGrpPolicy");
+	buf_clear(&all);
+	assert_int_equal(config_render(again, CONFIG_PART_DEFAULTS, &all), 0);
+	assert_int_equal(config_render(config, CONFIG_PART_DEFAULTS, &plain), 0);
+	assert_string_equal(buf_text(&all), buf_text(&plain));
+	buf_done(&all);
+	buf_done(&plain);
+	config_free(config);
+	config_free(again);
+}
+
+static void a_policy_has_from_the_default_one_what_it_does_not_say(void **state)
+{
+	struct config *config = make(text);
+	struct config_policy policy;
+
+	(void)state;
+	config_policy_resolve(&config->vpn, config_policy_find(&config->vpn, "STAFF"), &policy);
+	assert_int_equal(policy.n_dns, 2);
+	assert_int_equal(policy.idle_minutes, 60);
+	assert_int_equal(policy.session_minutes, 0);
+	assert_int_equal(policy.logins, 2);
+	assert_string_equal(policy.banner, "Be kind; \"all\" is logged!");
+	config_policy_resolve(&config->vpn, config_policy_find(&config->vpn, "GUEST"), &policy);
+	assert_int_equal(policy.n_dns, 1);
+	assert_int_equal(policy.idle_minutes, 60);
+	assert_int_equal(policy.logins, 3);
+	assert_int_equal(policy.split, 0);
+	config_free(config);
+}
+
+static void a_pool_counts_its_addresses(void **state)
+{
+	struct config *config = make(text);
+	const struct config_pool *pool = config_pool_find(&config->vpn, "STAFF");
+	struct config_address address;
+	char word[INET6_ADDRSTRLEN];
+	uint32_t index = 0;
+
+	(void)state;
+	assert_int_equal(pool->count, 256);
+	address = config_pool_address(pool, 250);
+	config_address_format(&address, word);
+	assert_string_equal(word, "10.9.1.4");
+	assert_true(config_pool_index(pool, &address, &index));
+	assert_int_equal(index, 250);
+	assert_true(config_address_parse("10.9.1.10", AF_INET, &address));
+	assert_false(config_pool_index(pool, &address, &index));
+	pool = config_pool_find(&config->vpn, "STAFF6");
+	address = config_pool_address(pool, 255);
+	config_address_format(&address, word);
+	assert_string_equal(word, "fd00:9::10f");
+	assert_true(config_pool_index(pool, &address, &index));
+	assert_int_equal(index, 255);
+	config_free(config);
+}
+
+static void every_line_can_be_undone(void **state)
+{
+	struct config *config = make(text), *fresh = make("hostname gw\n");
+	struct buf undone = {0}, plain = {0};
+	char why[WHY_TEXT_MAX];
+	static const char undo[] =
+		"webvpn\n no anyconnect enable\n"
+		"no username ada\nno username bob password x\n"
+		"tunnel-group staff webvpn-attributes\n no group-alias employees\n"
+		"tunnel-group staff general-attributes\n no address-pool\n no ipv6-address-pool X\n"
+		" no authentication-server-group\n no default-group-policy\n"
+		"no tunnel-group staff type remote-access\nno tunnel-group guests\n"
+		"group-policy STAFF attributes\n no dns-server\n no default-domain\n no banner\n"
+		" no split-tunnel-policy\n no split-tunnel-network-list value 10.0.0.0/8\n"
+		" no split-tunnel-network-list\n no address-pools\n no ipv6-address-pools\n"
+		" no vpn-idle-timeout\n no vpn-session-timeout none\n no vpn-simultaneous-logins "
+		"2\n"
+		"no group-policy STAFF\nno group-policy GUEST internal\n"
+		"no group-policy DfltGrpPolicy\n"
+		"no ip local pool STAFF\nno ipv6 local pool STAFF6\n";
+
+	(void)state;
+	if (apply(config, undo, why, sizeof(why)) < 0)
+		fail_msg("%s", why);
+	assert_int_equal(config_render(config, CONFIG_PART_DEFAULTS, &undone), 0);
+	assert_int_equal(config_render(fresh, CONFIG_PART_DEFAULTS, &plain), 0);
+	assert_string_equal(buf_text(&undone), buf_text(&plain));
+	buf_done(&undone);
+	buf_done(&plain);
+	config_free(config);
+	config_free(fresh);
+}
+
+static void what_does_not_fit_is_refused_and_named(void **state)
+{
+	static const struct {
+		const char *lines, *why;
+	} cases[] = {
+		{"ip local pool B 10.9.0.20-10.9.0.10", "a range of at most 65536 addresses"},
+		{"ip local pool B 10.0.0.0-10.1.0.0", "a range of at most 65536 addresses"},
+		{"ip local pool B 10.9.0.20-10.9.0.30", "pool B overlaps with pool STAFF"},
+		{"ip local pool B 10.8.0.250-10.8.1.5 mask 255.255.255.0", "not in one network"},
+		{"ipv6 local pool B fd00:9::ffff:fff0/64 256", "it has too many addresses"},
+		{"no ip local pool STAFF", "there is no pool STAFF"},
+		{"no group-policy GUEST", "username ada: there is no group-policy GUEST"},
+		{"group-policy GUEST attributes\n address-pools value STAFF6",
+		 "pool STAFF6 is not one of IPv4 addresses"},
+		{"group-policy GUEST attributes\n default-domain value *.example.net",
+		 "searched in one domain"},
+		{"group-policy GUEST attributes\n split-tunnel-network-list value 10.0.0.1/8",
+		 "a network such as"},
+		{"group-policy GUEST attributes\n vpn-idle-timeout 0", "a number from 1 to"},
+		{"group-policy X attributes", "give \"group-policy X internal\" first"},
+		{"tunnel-group X general-attributes", "type remote-access\" first"},
+		{"username eve password secret", "a password in clear is not kept"},
+		{"username eve attributes", "there is no such user"},
+		{"interface eth0\n nameif inside\n ip address 10.9.0.20 255.255.255.0",
+		 "pool STAFF has an address of interface eth0 in it"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct config *config = make(text);
+		char why[WHY_TEXT_MAX];
+
+		assert_true(apply(config, cases[i].lines, why, sizeof(why)) < 0);
+		if (!strstr(why, cases[i].why))
+			fail_msg("%s: %s", cases[i].lines, why);
+		assert_null(strstr(why, "secret"));
+		config_free(config);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(what_is_rendered_is_what_was_typed),
+		cmocka_unit_test(what_is_at_its_default_can_be_read_back),
+		cmocka_unit_test(a_policy_has_from_the_default_one_what_it_does_not_say),
+		cmocka_unit_test(a_pool_counts_its_addresses),
+		cmocka_unit_test(every_line_can_be_undone),
+		cmocka_unit_test(what_does_not_fit_is_refused_and_named),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
