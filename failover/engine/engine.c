@@ -29,6 +29,7 @@
 #include "failover/engine/report.h"
 #include "failover/engine/schedule.h"
 #include "failover/replication/replication.h"
+#include "failover/vpn/hub.h"
 
 /* Before every other source of the loop: see engine.h of path_set_drain and the lease's own timer.
  */
@@ -267,6 +268,8 @@ int engine_new(sd_event *event, const struct child_options *options, struct engi
 	if (r == 0)
 		r = replication_new(engine, &engine->replication);
 	if (r == 0)
+		r = vpnhub_new(engine, &engine->vpnhub);
+	if (r == 0)
 		r = pairing_new(engine, &engine->pairing);
 	if (r == 0)
 		r = hooks_new(engine, &engine->hooks);
@@ -332,6 +335,7 @@ void engine_free(struct engine *engine)
 	linkmon_free(engine->addresses.linkmon);
 	for (size_t i = 0; i < ENGINE_FRONTS_MAX; i++)
 		engine_front_drop(engine, i);
+	vpnhub_free(engine->vpnhub);
 	child_free(engine->rooms.child);
 	config_free(engine->config);
 	buf_done(&engine->startup_text);

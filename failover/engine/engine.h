@@ -43,6 +43,7 @@ struct engine_health;
 struct exec;
 struct proof;
 struct reload;
+struct vpnhub;
 
 /* A place in the replicated store's history; two equal ones are equal contents. */
 struct engine_position {
@@ -173,6 +174,7 @@ struct engine {
 	struct exec *exec;
 	struct proof *proof; /* methods/proof.h */
 	struct reload *reload;
+	struct vpnhub *vpnhub; /* vpn/hub.h */
 	struct engine_switchover switchover;
 	struct engine_lacking lacking;
 	struct history history;

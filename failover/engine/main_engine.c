@@ -17,6 +17,7 @@
 #include "failover/engine/engine.h"
 #include "failover/engine/hooks.h"
 #include "failover/methods/methods.h"
+#include "failover/vpn/hub.h"
 #include "sandbox/sandbox.h"
 
 #define STARTUP_CONFIG_MAX (1024u * 1024)
@@ -31,6 +32,8 @@ static void on_peer(enum ipc_peer peer, unsigned instance, int fd, void *userdat
 		engine_front_attach(engine, instance, fd);
 	else if (peer == IPC_PEER_RUNNER)
 		hooks_attach(engine->hooks, fd);
+	else if (peer == IPC_PEER_AUTH)
+		vpnhub_auth_attach(engine->vpnhub, fd);
 	else
 		(void)close(fd);
 }

@@ -389,7 +389,7 @@ static void on_front_notice(struct ipc_channel *channel, struct ipc_frame *frame
 	Asafo__Ipc__FrontReport *copy;
 
 	if (vpnhub_is_message(frame->type))
-		vpnhub_message(channel, frame);
+		vpnhub_message(engine->vpnhub, instance, channel, frame, body);
 	if (frame->type != IPC_FRONT_REPORT || !packed || instance == ENGINE_FRONTS_MAX)
 		return;
 	service_reported(engine_health_service(engine->health), instance,
@@ -421,6 +421,7 @@ static void on_front_closed(struct ipc_channel *channel, int code, void *userdat
 		engine->rooms.fronts[instance] = NULL;
 		forget_report(engine, instance);
 		service_gone(engine_health_service(engine->health), instance);
+		vpnhub_front_gone(engine->vpnhub, instance);
 	}
 	ipc_channel_free(channel);
 }
@@ -473,6 +474,7 @@ void engine_front_attach(struct engine *engine, unsigned instance, int fd)
 	service_attached(engine_health_service(engine->health), instance);
 	engine_fronts_configure(engine);
 	engine_fronts_role(engine);
+	vpnhub_front_attached(engine->vpnhub, instance);
 }
 
 void engine_fronts_test(struct engine *engine)

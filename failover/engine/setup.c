@@ -26,6 +26,7 @@
 #include "failover/replication/replication.h"
 #include "failover/engine/schedule.h"
 #include "failover/engine/stranger.h"
+#include "failover/vpn/hub.h"
 
 struct fo_params engine_params(const struct config *config)
 {
@@ -327,6 +328,7 @@ void engine_apply_config(struct engine *engine, struct config *config)
 		engine_keys_settle(engine);
 	engine_fronts_configure(engine);
 	engine_fronts_role(engine);
+	vpnhub_configure(engine->vpnhub);
 	engine_breathe(engine);
 	if (old->failover.is_maintenance != config->failover.is_maintenance)
 		engine_say_maintenance(engine);

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The configuration as messages: policies with what DfltGrpPolicy lends them, so that fronts look
+ * nothing up. */
+#include "failover/vpn/hub_config.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "ipc/vpn.h"
+
+#define USERS_BATCH 200 /* 200 names, hashes and policies fit into one message */
+
+/* All that the messages point to. */
+struct config_message {
+	Asafo__Ipc__VpnConfig message;
+	struct config_policy resolved[CONFIG_POLICIES_MAX];
+	Asafo__Ipc__VpnPolicy policies[CONFIG_POLICIES_MAX];
+	Asafo__Ipc__VpnPolicy *policy_pointers[CONFIG_POLICIES_MAX];
+	ProtobufCBinaryData dns[CONFIG_POLICIES_MAX][CONFIG_DNS_MAX];
+	Asafo__Ipc__VpnNetwork networks[CONFIG_POLICIES_MAX][CONFIG_NETWORKS_MAX];
+	Asafo__Ipc__VpnNetwork *network_pointers[CONFIG_POLICIES_MAX][CONFIG_NETWORKS_MAX];
+	Asafo__Ipc__VpnGroup groups[CONFIG_GROUPS_MAX];
+	Asafo__Ipc__VpnGroup *group_pointers[CONFIG_GROUPS_MAX];
+	char *aliases[CONFIG_GROUPS_MAX][CONFIG_ALIASES_MAX];
+};
+
+/* protobuf-c's fields are not const, and it changes nothing when it packs. */
+static char *text_of(const char *text)
+{
+	return (char *)(uintptr_t)text;
+}
+
+static ProtobufCBinaryData bytes_of(const struct config_address *address)
+{
+	return (ProtobufCBinaryData){address->family == AF_INET ? 4 : 16,
+				     (uint8_t *)(uintptr_t)address->bytes};
+}
+
+static void fill_policy(struct config_message *all, size_t i)
+{
+	const struct config_policy *from = &all->resolved[i];
+	Asafo__Ipc__VpnPolicy *to = &all->policies[i];
+
+	asafo__ipc__vpn_policy__init(to);
+	all->policy_pointers[i] = to;
+	to->name = text_of(from->name);
+	to->default_domain = text_of(from->domain);
+	to->banner = text_of(from->banner);
+	to->split = from->split;
+	to->idle_timeout_s = from->idle_minutes * 60;
+	to->session_timeout_s = from->session_minutes * 60;
+	to->simultaneous_logins = from->logins;
+	to->dns = all->dns[i];
+	for (size_t d = 0; d < from->n_dns; d++)
+		to->dns[to->n_dns++] = bytes_of(&from->dns[d]);
+	to->networks = all->network_pointers[i];
+	for (size_t n = 0; n < from->n_networks; n++) {
+		Asafo__Ipc__VpnNetwork *network = &all->networks[i][n];
+
+		asafo__ipc__vpn_network__init(network);
+		network->address = bytes_of(&from->networks[n]);
+		network->prefix = from->networks[n].prefix_length;
+		to->networks[to->n_networks++] = network;
+	}
+}
+
+static void fill_group(struct config_message *all, size_t i, const struct config_group *from)
+{
+	static char local[] = "LOCAL", pam[] = "PAM";
+	Asafo__Ipc__VpnGroup *to = &all->groups[i];
+
+	asafo__ipc__vpn_group__init(to);
+	all->group_pointers[i] = to;
+	to->name = text_of(from->name);
+	to->policy = text_of(from->policy[0] ? from->policy : CONFIG_DEFAULT_POLICY);
+	to->authentication = from->is_pam ? pam : local;
+	to->aliases = all->aliases[i];
+	for (size_t a = 0; a < from->n_aliases; a++)
+		to->aliases[to->n_aliases++] = text_of(from->aliases[a]);
+}
+
+int hub_config_send(struct ipc_channel *front, const struct config *config, uint64_t generation)
+{
+	const struct config_vpn *vpn = &config->vpn;
+	_cleanup_free_ struct config_message *all = calloc(1, sizeof(*all));
+
+	if (!all)
+		return -ENOMEM;
+	asafo__ipc__vpn_config__init(&all->message);
+	all->message.is_enabled = vpn->is_enabled && config->webvpn.n_enabled > 0;
+	all->message.generation = generation;
+	all->message.policies = all->policy_pointers;
+	all->message.groups = all->group_pointers;
+	for (size_t i = 0; i < vpn->n_policies; i++) {
+		config_policy_resolve(vpn, &vpn->policies[i], &all->resolved[i]);
+		fill_policy(all, i);
+	}
+	all->message.n_policies = vpn->n_policies;
+	for (size_t i = 0; i < vpn->n_groups; i++)
+		fill_group(all, i, &vpn->groups[i]);
+	all->message.n_groups = vpn->n_groups;
+	return ipc_channel_send(front, IPC_VPN_CONFIG, &all->message.base, NULL, 0);
+}
+
+int hub_users_send(struct ipc_channel *auth, const struct config *config)
+{
+	const struct config_vpn *vpn = &config->vpn;
+	Asafo__Ipc__AuthUser users[USERS_BATCH], *pointers[USERS_BATCH];
+	size_t at = 0;
+	int r = 0;
+
+	do {
+		Asafo__Ipc__AuthUsers message = ASAFO__IPC__AUTH_USERS__INIT;
+
+		message.is_reset = at == 0;
+		message.users = pointers;
+		while (at < vpn->n_users && message.n_users < USERS_BATCH) {
+			Asafo__Ipc__AuthUser *user = &users[message.n_users];
+			const struct config_user *from = &vpn->users[at++];
+
+			asafo__ipc__auth_user__init(user);
+			user->name = text_of(from->name);
+			user->hash = text_of(from->hash);
+			user->policy = text_of(from->policy);
+			pointers[message.n_users++] = user;
+		}
+		message.is_last = at == vpn->n_users;
+		r = ipc_channel_send(auth, IPC_AUTH_USERS, &message.base, NULL, 0);
+	} while (r == 0 && at < vpn->n_users);
+	return r;
+}

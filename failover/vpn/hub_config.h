@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "config/config.h"
+#include "ipc/channel.h"
+
+/* Sends what fronts need of the configuration. Errors: those of ipc_channel_send. */
+int hub_config_send(struct ipc_channel *front, const struct config *config, uint64_t generation);
+/* Sends the users, in as many messages as it takes. Errors: those of ipc_channel_send. */
+int hub_users_send(struct ipc_channel *auth, const struct config *config);
