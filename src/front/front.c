@@ -15,9 +15,11 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "front/connect.h"
 #include "front/listeners.h"
 #include "front/report.h"
 #include "front/selftest.h"
+#include "front/served_log.h"
 #include "front/site.h"
 #include "front/unit_status.h"
 #include "front/vpn.h"
@@ -33,6 +35,7 @@ const struct front_limits front_limits_default = {
 		    .answer_ms = 20000,
 		    .response_ms = 30000,
 		    .close_ms = 1000},
+	.tunnels = {.dpd_ms = 0, .role_ms = 3000, .hold_ms = 5000, .end_ms = 2000},
 	.connections = 10000,
 	.handshakes = 100,
 };
@@ -63,6 +66,8 @@ struct front {
 	struct snapshot *snapshot;
 	struct selftest *selftest;
 	struct vpn *vpn;
+	struct tunnels *tunnels;
+	struct connects *connects;
 	struct unit_status unit;
 	struct session *newest, *oldest;
 	struct counters counters;
@@ -84,6 +89,11 @@ static void note(const struct front *front, int priority, const char *format, ..
 	(void)vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
 	front->ops->on_note(priority, text, front->userdata);
+}
+
+static void on_line(int priority, const char *text, void *userdata)
+{
+	note(userdata, priority, "%s", text);
 }
 
 static void report_request(struct front *front)
@@ -143,6 +153,7 @@ static void session_drop(struct front *front, struct session *session)
 {
 	struct session_place *place = session_place(session);
 
+	connects_forget(front->connects, session);
 	if (place->is_counted)
 		sources_remove(front->sources, &place->source);
 	if (place->previous)
@@ -212,8 +223,39 @@ static int on_answer(const struct session *session, const struct http_head *head
 		    : site_refuse(&context, status, ret_bytes);
 }
 
-static const struct session_ops session_ops = {
-	.select = on_select, .answer = on_answer, .on_handshake = on_handshake, .on_end = on_end};
+/* A CONNECT has no body; what is wanted is to be asked. */
+static size_t on_body_max(const struct session *session, const struct http_head *head,
+			  void *userdata)
+{
+	(void)session;
+	(void)userdata;
+	return connect_is_request(head) ? 1 : 0;
+}
+
+static int on_ask(struct session *session, const struct http_head *head, const struct buf *body,
+		  bool is_last, struct buf *ret_bytes, void *userdata)
+{
+	struct front *front = userdata;
+
+	(void)body;
+	(void)is_last;
+	return connects_ask(front->connects, session, head, front->unit.hostname, ret_bytes);
+}
+
+static void on_forget(struct session *session, void *userdata)
+{
+	struct front *front = userdata;
+
+	connects_forget(front->connects, session);
+}
+
+static const struct session_ops session_ops = {.select = on_select,
+					       .answer = on_answer,
+					       .body_max = on_body_max,
+					       .ask = on_ask,
+					       .forget = on_forget,
+					       .on_handshake = on_handshake,
+					       .on_end = on_end};
 
 /* Places are running out: whoever only keeps one for later gives it up, the longest-serving first.
  */
@@ -270,42 +312,6 @@ static void on_starved(int code, void *userdata)
 /* ---- the report ---------------------------------------------------------------------------------
  */
 
-static void served_note(struct front *front, const Asafo__Ipc__FrontServed *served)
-{
-	const char *domain = served->domain[0] ? served->domain : "any name";
-	const char *kind = served->is_fallback ? "the self-signed certificate" : served->trustpoint;
-
-	if (served->fingerprint.len == 0)
-		note(front, LOG_ERR, "interface %s, %s: no certificate to serve: %s",
-		     served->interface, domain, served->why);
-	else
-		note(front, served->is_fallback ? LOG_WARNING : LOG_INFO,
-		     "interface %s, %s: serves %s: %s", served->interface, domain, kind,
-		     served->why);
-}
-
-/* The log hears of each change once, not each five seconds. */
-static void served_log(struct front *front, const Asafo__Ipc__FrontReport *report)
-{
-	Asafo__Ipc__FrontReport served = ASAFO__IPC__FRONT_REPORT__INIT;
-	struct buf packed = {0};
-	size_t size;
-
-	served.served = report->served;
-	served.n_served = report->n_served;
-	size = asafo__ipc__front_report__get_packed_size(&served);
-	if (buf_reserve(&packed, size) < 0)
-		return;
-	packed.size = asafo__ipc__front_report__pack(&served, packed.data);
-	if (packed.size != front->served_before.size ||
-	    (size > 0 && memcmp(packed.data, front->served_before.data, size) != 0)) {
-		for (size_t i = 0; i < report->n_served; i++)
-			served_note(front, report->served[i]);
-	}
-	buf_done(&front->served_before);
-	front->served_before = packed;
-}
-
 CLEANUP_DEFINE(struct report *, report_free)
 
 static int report_send(struct front *front)
@@ -327,7 +333,7 @@ static int report_send(struct front *front)
 		return r;
 	message = report_message(report);
 	/* Without the times of tests, which are never the same twice. */
-	served_log(front, message);
+	served_log(message, &front->served_before, on_line, front);
 	r = selftest_report(front->selftest, report);
 	if (r < 0)
 		return r;
@@ -439,6 +445,8 @@ static void on_engine_request(struct ipc_channel *channel, struct ipc_frame *fra
 		test_anew(userdata);
 	else if (vpn_message(front->vpn, frame, body, &why) < 0)
 		note(front, LOG_ERR, "%s", why.text);
+	tunnels_role(front->tunnels, front->unit.is_active);
+	connects_retry(front->connects);
 }
 
 static void on_engine_closed(struct ipc_channel *channel, int code, void *userdata)
@@ -450,6 +458,7 @@ static void on_engine_closed(struct ipc_channel *channel, int code, void *userda
 		front->engine = NULL;
 		vpn_attach(front->vpn, NULL);
 		unit_status_forget(&front->unit);
+		tunnels_role(front->tunnels, false);
 	}
 	ipc_channel_free(channel);
 }
@@ -473,6 +482,7 @@ int front_peer_set(struct front *front, enum ipc_peer peer, int fd)
 	}
 	ipc_channel_free(TAKE_PTR(front->engine));
 	unit_status_forget(&front->unit);
+	tunnels_role(front->tunnels, false);
 	r = ipc_channel_new(front->event, fd, &ops, front, &front->engine);
 	vpn_attach(front->vpn, front->engine);
 	report_request(front);
@@ -506,6 +516,7 @@ int front_new(sd_event *event, const struct front_limits *limits, const struct f
 	      void *userdata, struct front **ret_front)
 {
 	static const struct listeners_ops listeners_ops = {on_accept, on_starved};
+	static const struct tunnels_ops tunnels_ops = {on_line};
 	struct front *front = calloc(1, sizeof(*front));
 	int r;
 
@@ -521,6 +532,11 @@ int front_new(sd_event *event, const struct front_limits *limits, const struct f
 		r = tls_new(&front->tls);
 	if (r == 0)
 		r = vpn_new(&front->vpn);
+	if (r == 0)
+		r = tunnels_new(event, front->vpn, &limits->tunnels, &tunnels_ops, front,
+				&front->tunnels);
+	if (r == 0)
+		r = connects_new(front->tunnels, &front->connects);
 	if (r == 0)
 		r = sources_new(limits->handshakes, &front->sources);
 	if (r == 0)
@@ -556,6 +572,8 @@ void front_free(struct front *front)
 		session_drop(front, front->newest);
 	listeners_free(front->listeners);
 	ipc_channel_free(front->engine);
+	connects_free(front->connects);
+	tunnels_free(front->tunnels);
 	vpn_free(front->vpn);
 	front->report_soon = sd_event_source_disable_unref(front->report_soon);
 	front->report_tick = sd_event_source_disable_unref(front->report_tick);

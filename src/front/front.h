@@ -4,6 +4,7 @@
 #include <systemd/sd-event.h>
 
 #include "front/session.h"
+#include "front/tunnels.h"
 #include "ipc/type.h"
 
 /*
@@ -14,6 +15,7 @@ struct front;
 
 struct front_limits {
 	struct session_limits session;
+	struct tunnels_limits tunnels;
 	unsigned connections; /* at most, over all */
 	unsigned handshakes;  /* at most, of one source address */
 };

@@ -17,6 +17,7 @@
 #include "base/err.h"
 #include "front/http_body.h"
 #include "front/request.h"
+#include "front/tunnel.h"
 
 #define READ_SIZE 4096
 #define DRAIN_MAX (256u * 1024)
@@ -30,9 +31,10 @@ enum state {
 	STATE_COLLECT,	/* the body is wanted */
 	STATE_WAIT,	/* the answer is being found out */
 	STATE_RESPONSE,
-	STATE_BYE,   /* close_notify */
-	STATE_DRAIN, /* until the other end has closed too: a RST would take our last bytes with it
-		      */
+	STATE_TUNNEL, /* the connection is the tunnel's */
+	STATE_BYE,    /* close_notify */
+	STATE_DRAIN,  /* until the other end has closed too: a RST would take our last bytes with it
+		       */
 	STATE__MAX,
 };
 
@@ -41,6 +43,7 @@ enum step {
 	STEP_READ,  /* wait for bytes */
 	STEP_WRITE, /* wait for room */
 	STEP_SLEEP, /* wait for session_answer, and hear only that the client is gone */
+	STEP_GONE,  /* somebody else has the connection */
 	STEP_END,
 };
 
@@ -58,6 +61,7 @@ struct session {
 	size_t sent;
 	struct http_scan scan;
 	struct http_body body;
+	struct tunnel *tunnel;
 	struct request *request; /* from STATE_CONTINUE to the end of STATE_WAIT */
 	unsigned n_requests;
 	bool is_last;
@@ -87,6 +91,7 @@ static unsigned deadline_ms(const struct session *session)
 	case STATE_CONTINUE:
 	case STATE_RESPONSE:
 		return limits->response_ms;
+	case STATE_TUNNEL:
 	case STATE_ALERT:
 	case STATE_BYE:
 	case STATE_DRAIN:
@@ -307,6 +312,26 @@ static enum step step_wait(struct session *session)
 	return STEP_SLEEP;
 }
 
+static void on_tunnel_over(void *userdata)
+{
+	struct session *session = userdata;
+
+	session->ops->on_end(session, session->userdata);
+}
+
+/* Nothing may have come behind the request: a client waits for the addresses. */
+static enum step tunnel_begin(struct session *session)
+{
+	if (session->in.size > 0)
+		return STEP_END;
+	(void)enter(session, STATE_TUNNEL);
+	session->io = sd_event_source_disable_unref(session->io);
+	session->timer = sd_event_source_disable_unref(session->timer);
+	if (tunnel_start(session->tunnel, session->fd, &session->tls, on_tunnel_over, session) < 0)
+		return STEP_END;
+	return STEP_GONE;
+}
+
 static enum step response_done(struct session *session)
 {
 	buf_done(&session->out);
@@ -316,6 +341,8 @@ static enum step response_done(struct session *session)
 					 */
 	if (session->state == STATE_CONTINUE)
 		return enter(session, STATE_COLLECT);
+	if (session->tunnel)
+		return tunnel_begin(session);
 	return enter(session, session->is_last ? STATE_BYE : STATE_REQUEST);
 }
 
@@ -340,15 +367,11 @@ static enum step step_response(struct session *session)
 }
 
 static enum step (*const steps[STATE__MAX])(struct session *) = {
-	[STATE_HANDSHAKE] = step_handshake,
-	[STATE_ALERT] = step_alert,
-	[STATE_REQUEST] = step_request,
-	[STATE_BODY] = step_body,
-	[STATE_CONTINUE] = step_response,
-	[STATE_COLLECT] = step_collect,
-	[STATE_WAIT] = step_wait,
-	[STATE_RESPONSE] = step_response,
-	[STATE_BYE] = step_bye,
+	[STATE_HANDSHAKE] = step_handshake, [STATE_ALERT] = step_alert,
+	[STATE_REQUEST] = step_request,	    [STATE_BODY] = step_body,
+	[STATE_CONTINUE] = step_response,   [STATE_COLLECT] = step_collect,
+	[STATE_WAIT] = step_wait,	    [STATE_RESPONSE] = step_response,
+	[STATE_TUNNEL] = step_wait,	    [STATE_BYE] = step_bye,
 	[STATE_DRAIN] = step_drain,
 };
 
@@ -364,6 +387,8 @@ static void advance(struct session *session, enum step step)
 {
 	while (step == STEP_AGAIN)
 		step = steps[session->state](session);
+	if (step == STEP_GONE)
+		return;
 	if (step == STEP_END || sd_event_source_set_io_events(session->io, events_of(step)) < 0)
 		session->ops->on_end(session, session->userdata);
 }
@@ -394,6 +419,26 @@ void session_answer(struct session *session, struct buf *bytes)
 	advance(session, enter(session, STATE_RESPONSE));
 }
 
+void session_hand_over(struct session *session, struct tunnel *tunnel)
+{
+	session->tunnel = tunnel;
+}
+
+void session_finish(struct session *session)
+{
+	session->is_last = true;
+}
+
+int session_fd(const struct session *session)
+{
+	return session->fd;
+}
+
+const struct tls_peer *session_tls(const struct session *session)
+{
+	return &session->tls;
+}
+
 bool session_is_last(const struct session *session)
 {
 	return session->is_last;
@@ -413,6 +458,7 @@ static enum step deadline_step(struct session *session)
 	case STATE_HANDSHAKE:
 		session->ops->on_handshake(session, false, session->userdata);
 		return STEP_END;
+	case STATE_TUNNEL:
 	case STATE_ALERT:
 	case STATE_CONTINUE:
 	case STATE_RESPONSE:
@@ -486,6 +532,7 @@ void session_free(struct session *session)
 		return;
 	session->io = sd_event_source_disable_unref(session->io);
 	session->timer = sd_event_source_disable_unref(session->timer);
+	tunnel_free(session->tunnel);
 	tls_peer_done(&session->tls);
 	if (session->fd >= 0)
 		(void)close(session->fd);

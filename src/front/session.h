@@ -13,6 +13,8 @@
 /* One client connection: handshake, requests in order, close. Every wait has a deadline (session.c,
  * table). */
 struct session;
+struct tunnel;
+struct connect;
 
 struct session_ops {
 	/* The credential for this server name (NULL: none was said) on this interface; borrowed, or
@@ -61,6 +63,18 @@ void session_say_bye(struct session *session);
 void session_answer(struct session *session, struct buf *bytes);
 /* Whether the connection is to be closed after the answer that is being made. */
 bool session_is_last(const struct session *session);
+/*
+ * What a CONNECT that is accepted leads to: TUNNEL is the session's from here on, and has the
+ * connection once the answer that is being made is sent. From within `ask`, or before
+ * session_answer.
+ */
+void session_hand_over(struct session *session, struct tunnel *tunnel);
+/* The connection ends with the answer that is being made. From within `ask`, or before
+ * session_answer. */
+void session_finish(struct session *session);
+/* The connection, borrowed. */
+int session_fd(const struct session *session);
+const struct tls_peer *session_tls(const struct session *session);
 /* The credential that the client was given; NULL before. */
 struct credential *session_credential(const struct session *session);
 /* Waits between two requests: the one to give up when places run out. */
@@ -70,7 +84,8 @@ bool session_is_idle(const struct session *session);
 struct session_place {
 	struct session *next, *previous;
 	struct source_key source;
-	bool is_counted; /* in the account of handshakes by source */
-	void *asked;	 /* what is being found out for `ask` */
+	bool is_counted;	 /* in the account of handshakes by source */
+	void *asked;		 /* what is being found out for `ask` */
+	struct connect *connect; /* a CONNECT that is held */
 };
 struct session_place *session_place(struct session *session);

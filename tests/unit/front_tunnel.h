@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "front/cstp_frame.h"
+#include "front/packet.h"
+#include "front_harness.h"
+#include "ipc/vpn.h"
+
+/*
+ * The VPN of a played engine, and a client that speaks CSTP. Sessions are numbered from 1: number N
+ * has the cookie of 32 bytes N, and the addresses 10.9.0.N/24 and fd00::N/64. The TUN device is a
+ * pair of sockets that keep datagrams apart, as the device does.
+ */
+#define TUNNEL_TEXT_MAX 8192
+
+/* VPN_CONFIG, and VPN_TUN; returns our end of the device. */
+int tunnel_vpn_start(struct harness *harness);
+struct tunnel_table {
+	unsigned numbers[4]; /* 0: no more */
+	uint32_t owner;	     /* of all of them; 0: not connected */
+	unsigned gone;
+	enum vpn_end reason;
+	bool is_reset, is_incomplete;
+};
+void tunnel_table_send(struct harness *harness, const struct tunnel_table *table);
+/* Waits for the next message of TYPE of the front's; what else comes is dropped. To be freed with
+ * protobuf_c_message_free_unpacked. */
+ProtobufCMessage *tunnel_hear_engine(struct harness *harness, enum ipc_type type);
+/* Until a touch says that NUMBER is, or is not, connected; RET_DROPPED: the packets that all of
+ * them counted as dropped. */
+void tunnel_wait_touch(struct harness *harness, unsigned number, bool is_connected,
+		       uint64_t *ret_dropped);
+
+/* TLS, and CONNECT with the cookie of NUMBER; the answer is not waited for. */
+void tunnel_ask(struct client *client, struct harness *harness, unsigned number,
+		const char *headers);
+/* The head of the answer into RET_TEXT; its status, 0: closed. */
+int tunnel_answer(struct client *client, char ret_text[static TUNNEL_TEXT_MAX]);
+/* Both, with status 200. */
+void tunnel_open(struct client *client, struct harness *harness, unsigned number);
+void tunnel_say(struct client *client, enum cstp_type type, const void *payload, size_t size);
+/* The next frame, which must be the one of its record, without the server's DPD requests; the size
+ * of its payload, -1: closed, in an orderly way or not. */
+ssize_t tunnel_hear(struct client *client, uint8_t *ret_type,
+		    uint8_t ret_payload[static CSTP_PAYLOAD_MAX]);
+
+/* A UDP packet of SIZE bytes, filled with MARK, between session NUMBER and 10.1.1.1, or fd01::1. */
+void tunnel_packet_v4(uint8_t *packet, size_t size, unsigned number, bool is_from_client,
+		      uint8_t mark);
+void tunnel_packet_v6(uint8_t *packet, size_t size, unsigned number, bool is_from_client,
+		      uint8_t mark);
+/* The next packet that came out of the device into the inside; its size. */
+ssize_t tunnel_device_read(int device, uint8_t ret_packet[static PACKET_MAX]);
+void tunnel_device_write(int device, const uint8_t *packet, size_t size);
+bool tunnel_device_is_quiet(int device);
