@@ -61,6 +61,9 @@ static const struct {
 	[IPC_HISTORY_KEEP] = {keeper_on_history_keep, .is_engines = true},
 	[IPC_HISTORY_GET] = {keeper_on_history_get, .is_engines = true},
 	[IPC_PROVE] = {keeper_on_prove, .is_engines = true},
+	[IPC_BACKUP] = {keeper_on_backup, .is_engines = true},
+	[IPC_RESTORE] = {keeper_on_restore, .is_engines = true},
+	[IPC_RESTORE_COMMIT] = {keeper_on_restore_commit, .is_engines = true},
 	/* Public, and what a check of a binding needs. */
 	[IPC_CERTIFICATE] = {keeper_on_certificate, .is_engines = true, .is_fronts = true},
 	[IPC_SIGN] = {keeper_on_sign, .is_fronts = true},
@@ -107,6 +110,9 @@ static const bool engine_permitted[IPC_TYPE__MAX] = {
 	[IPC_HISTORY_KEEP] = true,
 	[IPC_HISTORY_GET] = true,
 	[IPC_PROVE] = true,
+	[IPC_BACKUP] = true,
+	[IPC_RESTORE] = true,
+	[IPC_RESTORE_COMMIT] = true,
 	[IPC_CERTIFICATE] = true,
 };
 static const bool front_permitted[IPC_TYPE__MAX] = {[IPC_CERTIFICATE] = true, [IPC_SIGN] = true};
@@ -389,6 +395,8 @@ void keeper_free(struct keeper *keeper)
 	keeper_imports_drop(keeper);
 	keeper_listings_drop(keeper);
 	keeper_orphans_drop(keeper);
+	keeper_backup_drop(keeper);
+	keeper_restore_drop(keeper);
 	keeper_replication_drop(keeper);
 	while (keeper->peers)
 		peer_drop(keeper->peers);

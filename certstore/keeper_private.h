@@ -61,6 +61,8 @@ struct keeper_counts {
 struct keeper_import;
 struct keeper_orphans;
 struct keeper_listing;
+struct keeper_backup;
+struct keeper_restore;
 
 struct keeper {
 	sd_event *event;
@@ -83,6 +85,8 @@ struct keeper {
 	struct keeper_counts counts;
 	struct keeper_orphans *orphans; /* on their way aside */
 	sd_event_source *trim;
+	struct keeper_backup *backup;	/* on its way out */
+	struct keeper_restore *restore; /* on its way in */
 };
 
 /* BODY is of the type's schema, NULL where it has none. Descriptors may be taken out of FRAME. */
@@ -180,6 +184,8 @@ void keeper_trim_drop(struct keeper *keeper);
 
 /* Ends what is under way: for keeper_free. */
 void keeper_orphans_drop(struct keeper *keeper);
+void keeper_backup_drop(struct keeper *keeper);
+void keeper_restore_drop(struct keeper *keeper);
 void keeper_imports_drop(struct keeper *keeper);
 void keeper_listings_drop(struct keeper *keeper);
 void keeper_replication_drop(struct keeper *keeper);
@@ -270,6 +276,14 @@ void keeper_on_generations(struct keeper *, const struct keeper_ticket *, struct
 			   const ProtobufCMessage *);
 void keeper_on_rollback(struct keeper *, const struct keeper_ticket *, struct ipc_frame *,
 			const ProtobufCMessage *);
+/* keeper_backup.c */
+void keeper_on_backup(struct keeper *, const struct keeper_ticket *, struct ipc_frame *,
+		      const ProtobufCMessage *);
+/* keeper_restore.c */
+void keeper_on_restore(struct keeper *, const struct keeper_ticket *, struct ipc_frame *,
+		       const ProtobufCMessage *);
+void keeper_on_restore_commit(struct keeper *, const struct keeper_ticket *, struct ipc_frame *,
+			      const ProtobufCMessage *);
 /* keeper_ca.c */
 void keeper_on_localca_marks(struct keeper *, const struct keeper_ticket *, struct ipc_frame *,
 			     const ProtobufCMessage *);

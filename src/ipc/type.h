@@ -87,6 +87,9 @@ enum ipc_type {
 	IPC_AUTH_CHECK,
 	/* engine -> keeper */
 	IPC_MASTER_KEY,
+	IPC_BACKUP,
+	IPC_RESTORE,
+	IPC_RESTORE_COMMIT,
 	IPC_TYPE__MAX,
 };
 
