@@ -60,6 +60,8 @@ static const struct control_method methods_table[] = {
 	{"asafo.ShowSecurity", CONTROL_ACCESS_LOOK, method_show_security},
 	{"asafo.MasterKey", CONTROL_ACCESS_CHANGE, method_master_key},
 	{"asafo.Rekey", CONTROL_ACCESS_CHANGE, method_rekey},
+	{"asafo.Backup", CONTROL_ACCESS_CHANGE, method_backup},
+	{"asafo.Restore", CONTROL_ACCESS_CHANGE, method_restore},
 	{"asafo.LocalCaCreate", CONTROL_ACCESS_CHANGE, method_localca_create},
 	{"asafo.LocalCaIssue", CONTROL_ACCESS_CHANGE, method_localca_issue},
 	{"asafo.LocalCaList", CONTROL_ACCESS_LOOK, method_localca_list},

@@ -27,6 +27,18 @@ void waiting_reply(struct waiting *waiting);
  */
 bool waiting_goes_on(struct waiting *waiting, int code, const Asafo__Ipc__Status *status);
 
+/* methods_store.c: asks the keeper. Takes the call's descriptors; they are closed when this
+ * returns, the keeper has its own copies then. On failure the call was answered. */
+int waiting_forward(struct waiting *waiting, enum ipc_type type, const ProtobufCMessage *message,
+		    size_t n_fds_min, ipc_reply_fn on_reply);
+/* The same with another USERDATA for ON_REPLY. */
+int waiting_forward_for(struct waiting *waiting, enum ipc_type type,
+			const ProtobufCMessage *message, size_t n_fds_min, ipc_reply_fn on_reply,
+			void *userdata);
+/* The store moved to POSITION by this call: answers when the mate has it as the mode of import-time
+ * replication wants. */
+void waiting_replicate(struct waiting *waiting, const struct engine_position *position);
+
 const char *parameter_text(struct json_object *parameters, const char *key);
 bool parameter_flag(struct json_object *parameters, const char *key);
 int64_t parameter_number(struct json_object *parameters, const char *key, int64_t fallback);
@@ -142,6 +154,8 @@ void method_show_security(struct control_call *call, struct json_object *paramet
 			  void *userdata);
 void method_master_key(struct control_call *call, struct json_object *parameters, void *userdata);
 void method_rekey(struct control_call *call, struct json_object *parameters, void *userdata);
+void method_backup(struct control_call *call, struct json_object *parameters, void *userdata);
+void method_restore(struct control_call *call, struct json_object *parameters, void *userdata);
 void method_localca_create(struct control_call *call, struct json_object *parameters,
 			   void *userdata);
 void method_localca_issue(struct control_call *call, struct json_object *parameters,

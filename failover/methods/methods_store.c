@@ -15,10 +15,15 @@
 
 #define CALL_FDS_MAX 2
 
-/* Takes the call's descriptors; they are closed when this returns, the keeper has its own copies
- * then. */
-static int forward(struct waiting *waiting, enum ipc_type type, const ProtobufCMessage *message,
-		   size_t n_fds_min, ipc_reply_fn on_reply)
+int waiting_forward(struct waiting *waiting, enum ipc_type type, const ProtobufCMessage *message,
+		    size_t n_fds_min, ipc_reply_fn on_reply)
+{
+	return waiting_forward_for(waiting, type, message, n_fds_min, on_reply, waiting);
+}
+
+int waiting_forward_for(struct waiting *waiting, enum ipc_type type,
+			const ProtobufCMessage *message, size_t n_fds_min, ipc_reply_fn on_reply,
+			void *userdata)
 {
 	int fds[CALL_FDS_MAX];
 	size_t n = 0;
@@ -30,7 +35,7 @@ static int forward(struct waiting *waiting, enum ipc_type type, const ProtobufCM
 		r = ERR_MALFORMED;
 		waiting_fail(waiting, r, "the request came without its file descriptors");
 	} else {
-		r = engine_keeper_call(waiting->engine, type, message, fds, n, on_reply, waiting);
+		r = engine_keeper_call(waiting->engine, type, message, fds, n, on_reply, userdata);
 		if (r < 0)
 			waiting_fail(waiting, r,
 				     "the keeper is not there just now: try again, or see the log");
@@ -83,7 +88,7 @@ static bool mate_is_reachable(const struct engine *engine)
 	return engine->pair.link && link_is_up(engine->pair.link) && engine_hears_mate(engine);
 }
 
-static void after_change(struct waiting *waiting, const struct engine_position *position)
+void waiting_replicate(struct waiting *waiting, const struct engine_position *position)
 {
 	struct engine *engine = waiting->engine;
 	enum config_replication mode = engine->config->failover.replication;
@@ -172,7 +177,7 @@ static void on_import(int code, const ProtobufCMessage *body, bool has_more, voi
 		log_line(LOG_INFO, "trustpoint %s %s by %s", waiting->name,
 			 waiting->is_rollback ? "rolled back" : "imported",
 			 control_call_peer(waiting->call));
-		after_change(waiting, &position);
+		waiting_replicate(waiting, &position);
 	} else {
 		describe_replication(waiting, "off",
 				     waiting->is_changing ? "nothing changed" : "dry run");
@@ -208,7 +213,7 @@ void method_orphans_restore(struct control_call *call, struct json_object *param
 	message.term = engine->fsm.term;
 	waiting->is_changing = true;
 	(void)snprintf(waiting->name, sizeof(waiting->name), "%s", message.name);
-	(void)forward(waiting, IPC_ORPHAN_RESTORE, &message.base, 0, on_import);
+	(void)waiting_forward(waiting, IPC_ORPHAN_RESTORE, &message.base, 0, on_import);
 }
 
 static void on_dropped(int code, const ProtobufCMessage *body, bool has_more, void *userdata)
@@ -233,7 +238,7 @@ void method_orphans_drop(struct control_call *call, struct json_object *paramete
 		return;
 	message.name = (char *)(uintptr_t)parameter_text(parameters, "name");
 	(void)snprintf(waiting->name, sizeof(waiting->name), "%s", message.name);
-	(void)forward(waiting, IPC_ORPHAN_DROP, &message.base, 0, on_dropped);
+	(void)waiting_forward(waiting, IPC_ORPHAN_DROP, &message.base, 0, on_dropped);
 }
 
 static bool is_of_unit(const struct engine *engine, const char *name)
@@ -280,7 +285,7 @@ void method_import(struct control_call *call, struct json_object *parameters, vo
 	message.term = engine->fsm.term;
 	waiting->is_changing = !message.dry_run;
 	(void)snprintf(waiting->name, sizeof(waiting->name), "%s", message.name);
-	(void)forward(waiting, IPC_IMPORT, &message.base, 1, on_import);
+	(void)waiting_forward(waiting, IPC_IMPORT, &message.base, 1, on_import);
 }
 
 void method_rollback(struct control_call *call, struct json_object *parameters, void *userdata)
@@ -302,7 +307,7 @@ void method_rollback(struct control_call *call, struct json_object *parameters, 
 	waiting->is_changing = !message.dry_run;
 	waiting->is_rollback = true;
 	(void)snprintf(waiting->name, sizeof(waiting->name), "%s", message.name);
-	(void)forward(waiting, IPC_ROLLBACK, &message.base, 0, on_import);
+	(void)waiting_forward(waiting, IPC_ROLLBACK, &message.base, 0, on_import);
 }
 
 /* ---- what ends with a bare status ---- */
@@ -328,7 +333,7 @@ void method_export(struct control_call *call, struct json_object *parameters, vo
 		return;
 	message.name = (char *)(uintptr_t)parameter_text(parameters, "name");
 	message.format = (char *)(uintptr_t)(format[0] ? format : "pkcs12");
-	(void)forward(waiting, IPC_EXPORT, &message.base, 2, on_status_reply);
+	(void)waiting_forward(waiting, IPC_EXPORT, &message.base, 2, on_status_reply);
 }
 
 static bool is_bound(const struct config *config, const char *name, struct why *ret_why)
@@ -379,7 +384,7 @@ static void on_removed_position(int code, const ProtobufCMessage *body, bool has
 		return;
 	position = engine_position_from(reply->position);
 	engine_store_moved(waiting->engine, reply->position);
-	after_change(waiting, &position);
+	waiting_replicate(waiting, &position);
 }
 
 static void on_removed(int code, const ProtobufCMessage *body, bool has_more, void *userdata)
@@ -407,7 +412,7 @@ static void on_removed(int code, const ProtobufCMessage *body, bool has_more, vo
 		waiting_fail(waiting, r, why.text);
 		return;
 	}
-	(void)forward(waiting, IPC_KEEPER_STATUS, NULL, 0, on_removed_position);
+	(void)waiting_forward(waiting, IPC_KEEPER_STATUS, NULL, 0, on_removed_position);
 }
 
 void method_remove(struct control_call *call, struct json_object *parameters, void *userdata)
@@ -431,7 +436,7 @@ void method_remove(struct control_call *call, struct json_object *parameters, vo
 		return;
 	(void)snprintf(waiting->name, sizeof(waiting->name), "%s", message.name);
 	waiting->is_removal = true;
-	(void)forward(waiting, IPC_REMOVE, &message.base, 0, on_removed);
+	(void)waiting_forward(waiting, IPC_REMOVE, &message.base, 0, on_removed);
 }
 
 /* ---- local CA ---- */
@@ -480,7 +485,7 @@ void method_localca_issue(struct control_call *call, struct json_object *paramet
 	}
 	message.subject = (char *)(uintptr_t)parameter_text(parameters, "subject");
 	message.lifetime_days = parameter_days(parameters, 365);
-	(void)forward(waiting, IPC_LOCALCA_ISSUE, &message.base, 2, on_issue);
+	(void)waiting_forward(waiting, IPC_LOCALCA_ISSUE, &message.base, 2, on_issue);
 }
 
 static void on_ca_list(int code, const ProtobufCMessage *body, bool has_more, void *userdata)
@@ -516,7 +521,7 @@ static void on_ca_created(int code, const ProtobufCMessage *body, bool has_more,
 	if (!waiting_goes_on(waiting, code, reply ? reply->status : NULL))
 		return;
 	ca_marks_tell(waiting->engine);
-	(void)forward(waiting, IPC_LOCALCA_LIST, NULL, 0, on_ca_list);
+	(void)waiting_forward(waiting, IPC_LOCALCA_LIST, NULL, 0, on_ca_list);
 }
 
 void method_localca_create(struct control_call *call, struct json_object *parameters,
@@ -530,7 +535,7 @@ void method_localca_create(struct control_call *call, struct json_object *parame
 	message.name = (char *)(uintptr_t)parameter_text(parameters, "name");
 	message.subject = (char *)(uintptr_t)parameter_text(parameters, "subject");
 	message.lifetime_days = parameter_days(parameters, 1095);
-	(void)forward(waiting, IPC_LOCALCA_CREATE, &message.base, 0, on_ca_created);
+	(void)waiting_forward(waiting, IPC_LOCALCA_CREATE, &message.base, 0, on_ca_created);
 }
 
 void method_localca_list(struct control_call *call, struct json_object *parameters, void *userdata)
@@ -539,5 +544,5 @@ void method_localca_list(struct control_call *call, struct json_object *paramete
 
 	(void)parameters;
 	if (waiting)
-		(void)forward(waiting, IPC_LOCALCA_LIST, NULL, 0, on_ca_list);
+		(void)waiting_forward(waiting, IPC_LOCALCA_LIST, NULL, 0, on_ca_list);
 }

@@ -240,6 +240,8 @@ int config_merge_replicated(const struct config *local, const char *text, size_t
  */
 int config_render_for(const struct config *config, uint32_t version, struct buf *text);
 int config_newer_lines(const struct config *config, uint32_t version, struct buf *lines);
+/* The replicated lines that CONFIG has and OTHER has not, in the same form. Errors: -ENOMEM. */
+int config_more_lines(const struct config *config, const struct config *other, struct buf *lines);
 /*
  * CONFIG, merged from the lines of a unit of VERSION, gets from LOCAL what that one cannot say, as
  * far as its interfaces are there. The caller asks config_check().

@@ -105,65 +105,34 @@ void config_keep_newer(struct config *config, const struct config *local, uint32
 		take_newer(config, local);
 }
 
-int config_render_for(const struct config *config, uint32_t version, struct buf *text)
+/* What a unit of VERSION understands of CONFIG. */
+static int reduce(const struct config *config, uint32_t version, struct config **ret_reduced)
 {
 	_cleanup_(config_free_p) struct config *reduced = NULL, *defaults = NULL;
-	int r;
+	int r = config_copy(config, &reduced);
 
-	if (version >= CONFIG_VERSION)
-		return config_render(config, CONFIG_PART_REPLICATED, text);
-	r = config_copy(config, &reduced);
 	if (r == 0)
 		r = config_new(&defaults);
 	if (r < 0)
 		return r;
-	take_newer(reduced, defaults);
-	return config_render(reduced, CONFIG_PART_REPLICATED, text);
+	if (version < CONFIG_VERSION)
+		take_newer(reduced, defaults);
+	*ret_reduced = TAKE_PTR(reduced);
+	return 0;
 }
 
-/* The line at *AT, without its end; moves *AT behind it. */
-static size_t next_line(const struct buf *text, size_t *at, const char **ret_line)
+int config_render_for(const struct config *config, uint32_t version, struct buf *text)
 {
-	const char *line = (const char *)text->data + *at;
-	const char *end = memchr(line, '\n', text->size - *at);
-	size_t length = end ? (size_t)(end - line) : text->size - *at;
+	_cleanup_(config_free_p) struct config *reduced = NULL;
+	int r = reduce(config, version, &reduced);
 
-	*at += end ? length + 1 : length;
-	*ret_line = line;
-	return length;
-}
-
-static int append_line(struct buf *lines, const char *mode, size_t mode_length, const char *line,
-		       size_t length)
-{
-	if (line[0] != ' ')
-		return buf_append_format(lines, "%.*s\n", (int)length, line);
-	return buf_append_format(lines, "%.*s:%.*s\n", (int)mode_length, mode, (int)length, line);
+	return r < 0 ? r : config_render(reduced, CONFIG_PART_REPLICATED, text);
 }
 
 int config_newer_lines(const struct config *config, uint32_t version, struct buf *lines)
 {
-	_cleanup_(buf_done) struct buf whole = {0}, reduced = {0};
-	const char *line, *other = NULL, *mode = "";
-	size_t at = 0, at_other = 0, other_length = 0, mode_length = 0;
-	int r = config_render(config, CONFIG_PART_REPLICATED, &whole);
+	_cleanup_(config_free_p) struct config *reduced = NULL;
+	int r = reduce(config, version, &reduced);
 
-	if (r == 0)
-		r = config_render_for(config, version, &reduced);
-	/* The reduced text is the whole one less some of its lines. */
-	while (r == 0 && at < whole.size) {
-		size_t length = next_line(&whole, &at, &line);
-
-		if (!other && at_other < reduced.size)
-			other_length = next_line(&reduced, &at_other, &other);
-		if (length > 0 && line[0] != ' ') {
-			mode = line;
-			mode_length = length;
-		}
-		if (other && length == other_length && memcmp(line, other, length) == 0)
-			other = NULL;
-		else
-			r = append_line(lines, mode, mode_length, line, length);
-	}
-	return r;
+	return r < 0 ? r : config_more_lines(config, reduced, lines);
 }

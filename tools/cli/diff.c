@@ -151,86 +151,55 @@ static int merge(struct cli *cli, bool is_active_here, struct json_object *array
 
 /* ---- the lines ---- */
 
-/* Each line that the pair shares, behind the head of its section. */
-static int collect_lines(struct json_object *result, struct json_object *lines)
+static int unit_config(struct cli *cli, bool is_mate, struct config **ret_config)
 {
+	_cleanup_(json_put) struct json_object *result = NULL;
 	_cleanup_(config_free_p) struct config *config = NULL;
-	_cleanup_(buf_done) struct buf rendered = {0};
-	const char *text = view_text(result, "text");
-	char section[128] = "";
-	int r = config_new(&config);
+	const char *text;
+	int code = ask(cli, is_mate, "asafo.ShowRunningConfig", NULL, &result), r;
 
+	if (code)
+		return code;
+	text = view_text(result, "text");
+	r = config_new(&config);
 	if (r == 0)
 		r = config_apply_text(config, "running-config", text, strlen(text), NULL);
-	if (r == 0)
-		r = config_render(config, CONFIG_PART_REPLICATED, &rendered);
 	if (r < 0)
-		return r;
-	for (const char *at = buf_text(&rendered); at && *at;) {
-		size_t length = strcspn(at, "\n");
-		char line[CONFIG_LINE_MAX + 160];
-		bool is_below = *at == ' ';
-
-		if (!is_below)
-			(void)snprintf(section, sizeof(section), "%.*s", (int)length, at);
-		(void)snprintf(line, sizeof(line), "%s%s%.*s", is_below ? section : "",
-			       is_below ? ":" : "", (int)length, at);
-		if (length > 0 && *at != '!' &&
-		    json_object_array_add(lines, json_object_new_string(line)) < 0)
-			return -ENOMEM;
-		at += length + (at[length] != '\0');
-	}
-	return 0;
+		return cli_fail(cli, CLI_FAILED, "the running-config of %s unit cannot be read",
+				is_mate ? "the other" : "this");
+	*ret_config = TAKE_PTR(config);
+	return CLI_OK;
 }
 
-static bool has_line(struct json_object *lines, const char *line)
-{
-	for (size_t i = 0; i < json_object_array_length(lines); i++) {
-		if (strcmp(json_object_get_string(json_object_array_get_idx(lines, i)), line) == 0)
-			return true;
-	}
-	return false;
-}
-
-static bool add_lines(struct json_object *array, struct json_object *from, struct json_object *to,
+/* What FROM has and TO has not. */
+static bool add_lines(struct json_object *array, const struct config *from, const struct config *to,
 		      const char *change)
 {
-	for (size_t i = 0; i < json_object_array_length(from); i++) {
-		struct json_object *line = json_object_array_get_idx(from, i), *object;
+	_cleanup_(buf_done) struct buf lines = {0};
 
-		if (has_line(to, json_object_get_string(line)))
-			continue;
-		object = cli_object("change", change);
-		if (!cli_set(object, "line", json_object_get(line)) ||
+	if (config_more_lines(from, to, &lines) < 0)
+		return false;
+	for (const char *at = buf_text(&lines); at && *at;) {
+		int length = (int)strcspn(at, "\n");
+		struct json_object *object = cli_object("change", change);
+
+		if (!cli_set(object, "line", json_object_new_string_len(at, length)) ||
 		    json_object_array_add(array, object) < 0) {
 			(void)json_object_put(object);
 			return false;
 		}
+		at += length + (at[length] != '\0');
 	}
 	return true;
 }
 
-static int unit_lines(struct cli *cli, bool is_mate, struct json_object *lines)
-{
-	_cleanup_(json_put) struct json_object *result = NULL;
-	int code = ask(cli, is_mate, "asafo.ShowRunningConfig", NULL, &result);
-
-	if (code)
-		return code;
-	return collect_lines(result, lines) < 0
-		       ? cli_fail(cli, CLI_FAILED, "the running-config of %s unit cannot be read",
-				  is_mate ? "the other" : "this")
-		       : CLI_OK;
-}
-
 static int compare_lines(struct cli *cli, bool is_active_here, struct json_object *array)
 {
-	_cleanup_(json_put) struct json_object *active = json_object_new_array();
-	_cleanup_(json_put) struct json_object *standby = json_object_new_array();
-	int code = unit_lines(cli, !is_active_here, active);
+	_cleanup_(config_free_p) struct config *active = NULL, *standby = NULL;
+	int code = unit_config(cli, !is_active_here, &active);
 
 	if (!code)
-		code = unit_lines(cli, is_active_here, standby);
+		code = unit_config(cli, is_active_here, &standby);
 	if (code)
 		return code;
 	if (!add_lines(array, active, standby, "add") ||

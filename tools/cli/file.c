@@ -11,7 +11,7 @@
 #include "base/io.h"
 #include "tools/cli/passphrase.h"
 
-#define OUTPUT_FILE_MAX (8u * 1024 * 1024)
+#define OUTPUT_FILE_MAX (1024u * 1024 * 1024) /* a backup of a large store */
 
 static bool is_stdio(const char *path)
 {

@@ -19,6 +19,8 @@ static const struct {
 	{COMMAND_TRUSTPOINT_HISTORY, verb_history},
 	{COMMAND_ROLLBACK, verb_rollback},
 	{COMMAND_EXPORT, verb_export},
+	{COMMAND_BACKUP, verb_backup},
+	{COMMAND_RESTORE, verb_restore},
 	{COMMAND_REMOVE, verb_remove},
 	{COMMAND_BIND, verb_bind},
 	{COMMAND_UNBIND, verb_bind},
@@ -175,10 +177,11 @@ static void name_verb(struct cli *cli, const struct command_row *row)
 /* What `failover exec` cannot do: it has no file, no terminal and no end of its own there. */
 static bool is_for_here(enum command_id id)
 {
-	return id == COMMAND_IMPORT || id == COMMAND_EXPORT || id == COMMAND_PAIR_OFFER ||
-	       id == COMMAND_PAIR_JOIN || id == COMMAND_PAIR_KEY || id == COMMAND_LOCALCA_CREATE ||
-	       id == COMMAND_SHOW_DIFF || id == COMMAND_LOCALCA_ISSUE ||
-	       id == COMMAND_CHECK_CONFIG || id == COMMAND_HELP || id == COMMAND_FAILOVER_EXEC;
+	return id == COMMAND_IMPORT || id == COMMAND_EXPORT || id == COMMAND_BACKUP ||
+	       id == COMMAND_RESTORE || id == COMMAND_PAIR_OFFER || id == COMMAND_PAIR_JOIN ||
+	       id == COMMAND_PAIR_KEY || id == COMMAND_LOCALCA_CREATE || id == COMMAND_SHOW_DIFF ||
+	       id == COMMAND_LOCALCA_ISSUE || id == COMMAND_CHECK_CONFIG || id == COMMAND_HELP ||
+	       id == COMMAND_FAILOVER_EXEC;
 }
 
 static int run_row(struct cli *cli, const struct grammar_match *match, int n, char **words)

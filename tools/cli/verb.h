@@ -7,6 +7,8 @@
  */
 typedef int (*verb_fn)(struct cli *cli, const struct grammar_match *match);
 
+int verb_backup(struct cli *cli, const struct grammar_match *match);
+int verb_restore(struct cli *cli, const struct grammar_match *match);
 int verb_bind(struct cli *cli, const struct grammar_match *match);
 int verb_check(struct cli *cli, const struct grammar_match *match);
 int verb_check_config(struct cli *cli, const struct grammar_match *match);
