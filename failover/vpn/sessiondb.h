@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "base/monotime.h"
+#include "ipc/vpn.h"
+
+/*
+ * The table of VPN sessions of a unit: live ones and tombstones. Pure: no I/O, time comes in. Two
+ * tables that are told each other's records, in any order and any number of times, become equal:
+ * merging takes the greater of two records of one cookie hash, where a tombstone is greater than
+ * anything alive, then the (term, revision) of the latest change counts. Absolute ends only get
+ * nearer. An address has one live session: of two (the units were apart) the one that was made in
+ * the newer term keeps it, and the other becomes a tombstone.
+ */
+struct sessiondb;
+
+/* A tombstone of a session without an absolute end is kept for so long. */
+#define SESSION_TOMBSTONE_MS (UINT64_C(7) * 24 * 3600 * 1000)
+#define SESSION_TOMBSTONES_MAX 65536
+
+struct session_figures {
+	uint64_t received, sent, packets_received, packets_sent, dropped;
+	char protocol[64];
+};
+
+struct session_record {
+	struct vpn_session session; /* owner is this unit's, and is not replicated */
+	struct session_figures figures;
+	uint64_t born_term;	 /* of the unit that made it */
+	uint64_t term, revision; /* of the latest change */
+	enum vpn_end end;	 /* VPN_END_NONE: it lives */
+	/* The table's own. */
+	struct session_record *next[4]; /* hash, v4, v6, user */
+	struct session_record *older, *newer;
+	struct session_record *dirty_before, *dirty_behind;
+	bool is_dirty;	   /* the mate is to be told */
+	uint64_t sent_seq; /* of the update that told it last; 0: none */
+};
+
+/* UNIT is 0 or 1 and makes indexes that the other unit does not give: 1, 3, 5 or 2, 4, 6... Errors:
+ * -ENOMEM. */
+int sessiondb_new(unsigned unit, struct sessiondb **ret_db);
+void sessiondb_free(struct sessiondb *db);
+void sessiondb_set_unit(struct sessiondb *db, unsigned unit);
+/* Forgets all. */
+void sessiondb_clear(struct sessiondb *db);
+
+size_t sessiondb_count(const struct sessiondb *db); /* of the live ones */
+size_t sessiondb_tombstones(const struct sessiondb *db);
+/* Grows whenever an address comes free. */
+uint64_t sessiondb_ended(const struct sessiondb *db);
+/* Tombstones, too; NULL: not known. */
+struct session_record *sessiondb_find(const struct sessiondb *db,
+				      const uint8_t hash[static VPN_HASH_SIZE]);
+/* Live ones only. */
+struct session_record *sessiondb_find_address(const struct sessiondb *db,
+					      const struct vpn_address *address);
+size_t sessiondb_count_user(const struct sessiondb *db, const char *user);
+/* All records from the oldest to the newest; NULL begins, and is the end. */
+struct session_record *sessiondb_next(const struct sessiondb *db,
+				      const struct session_record *record);
+
+/*
+ * Makes a session of SESSION, whose id is ignored. Errors: ERR_EXISTS (the hash, or an address, is
+ * taken), ERR_TOO_LARGE (VPN_SESSIONS_MAX live ones), -ENOMEM.
+ */
+int sessiondb_create(struct sessiondb *db, const struct vpn_session *session, uint64_t term,
+		     struct session_record **ret_record);
+/* The caller changed session or figures (never hash or addresses): the mate is to be told. */
+void sessiondb_changed(struct sessiondb *db, struct session_record *record, uint64_t term);
+/* Makes a tombstone. Nothing where it is one already. */
+void sessiondb_end(struct sessiondb *db, struct session_record *record, enum vpn_end reason,
+		   uint64_t term, struct monotime now);
+
+/* What a merge did. */
+struct session_outcome {
+	struct session_record *record; /* of the update's hash; NULL: it was not taken (too many) */
+	bool is_changed;	       /* ... is another than before */
+	struct session_record *clashed; /* became a tombstone by it, NULL: none */
+};
+/* UPDATE's pointers are ignored. Errors: ERR_TOO_LARGE, -ENOMEM. */
+int sessiondb_merge(struct sessiondb *db, const struct session_record *update, struct monotime now,
+		    struct session_outcome *ret_outcome);
+/* Frees tombstones whose time is over, and those that are too many. */
+void sessiondb_sweep(struct sessiondb *db, struct monotime now);
+
+/* What the mate is to be told, tombstones first; NULL: nothing. */
+struct session_record *sessiondb_dirty(const struct sessiondb *db);
+/* It was told in update SEQ. */
+void sessiondb_told(struct sessiondb *db, struct session_record *record, uint64_t seq);
+/* Everything is to be told. */
+void sessiondb_tell_all(struct sessiondb *db);
+
+/* The same to the eye of the mate: all but times, which each unit counts for itself. */
+bool session_record_is_equal(const struct session_record *a, const struct session_record *b);

@@ -1,0 +1,436 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The table of VPN sessions: what holds for one, and for two that tell each other everything. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "failover/vpn/sessiondb.h"
+
+static const struct monotime start = {1000 * MONOTIME_NS_PER_SEC};
+
+static struct vpn_session session_of(unsigned number, unsigned address)
+{
+	struct vpn_session session = {.v4 = {{10, 9, 0, (uint8_t)address}, 4, 24},
+				      .created_at = start,
+				      .ends_at = monotime_add_ms(start, 3600000),
+				      .idle_ends_at = monotime_add_ms(start, 1800000)};
+
+	(void)snprintf(session.user, sizeof(session.user), "user%u", number % 7);
+	session.hash[0] = (uint8_t)number;
+	session.hash[1] = (uint8_t)(number >> 8);
+	session.hash[2] = (uint8_t)(number >> 16);
+	return session;
+}
+
+static struct session_record *create(struct sessiondb *db, unsigned number, unsigned address,
+				     uint64_t term)
+{
+	struct vpn_session session = session_of(number, address);
+	struct session_record *record = NULL;
+
+	assert_int_equal(sessiondb_create(db, &session, term, &record), 0);
+	return record;
+}
+
+static struct sessiondb *make(unsigned unit)
+{
+	struct sessiondb *db = NULL;
+
+	assert_int_equal(sessiondb_new(unit, &db), 0);
+	return db;
+}
+
+static void the_units_give_different_indexes(void **state)
+{
+	struct sessiondb *primary = make(0), *secondary = make(1);
+	struct session_outcome outcome;
+	struct session_record *record;
+
+	(void)state;
+	assert_int_equal(create(primary, 1, 1, 1)->session.id, 1);
+	record = create(primary, 2, 2, 1);
+	assert_int_equal(record->session.id, 3);
+	assert_int_equal(create(secondary, 3, 3, 1)->session.id, 2);
+	assert_int_equal(sessiondb_merge(secondary, record, start, &outcome), 0);
+	assert_true(outcome.is_changed);
+	assert_int_equal(create(secondary, 4, 4, 2)->session.id, 4);
+	sessiondb_free(primary);
+	sessiondb_free(secondary);
+}
+
+static void a_taken_cookie_or_address_is_refused(void **state)
+{
+	struct sessiondb *db = make(0);
+	struct session_record *record = create(db, 1, 1, 1), *other = NULL;
+	struct vpn_session session = session_of(1, 2);
+
+	(void)state;
+	assert_int_equal(sessiondb_create(db, &session, 1, &other), ERR_EXISTS);
+	session = session_of(2, 1);
+	assert_int_equal(sessiondb_create(db, &session, 1, &other), ERR_EXISTS);
+	/* A tombstone holds its cookie for ever and its address no more. */
+	sessiondb_end(db, record, VPN_END_LOGOUT, 1, start);
+	assert_int_equal(sessiondb_count(db), 0);
+	assert_int_equal(sessiondb_create(db, &session, 1, &other), 0);
+	session = session_of(1, 9);
+	assert_int_equal(sessiondb_create(db, &session, 1, &other), ERR_EXISTS);
+	assert_int_equal(sessiondb_count_user(db, "user2"), 1);
+	assert_int_equal(sessiondb_count_user(db, "user1"), 0);
+	sessiondb_free(db);
+}
+
+static void a_tombstone_wins_over_whatever_comes_later(void **state)
+{
+	struct sessiondb *db = make(0);
+	struct session_record *record = create(db, 1, 1, 5), alive;
+	struct session_outcome outcome;
+
+	(void)state;
+	alive = *record;
+	alive.revision = 1000;
+	alive.term = 9;
+	sessiondb_end(db, record, VPN_END_ADMIN, 5, start);
+	assert_int_equal(sessiondb_merge(db, &alive, start, &outcome), 0);
+	assert_false(outcome.is_changed);
+	assert_int_equal(record->end, VPN_END_ADMIN);
+	/* Until the session would have been over anyway. */
+	sessiondb_sweep(db, monotime_add_ms(start, 3599999));
+	assert_int_equal(sessiondb_tombstones(db), 1);
+	sessiondb_sweep(db, monotime_add_ms(start, 3600000));
+	assert_int_equal(sessiondb_tombstones(db), 0);
+	sessiondb_free(db);
+}
+
+static void a_tombstone_of_an_endless_session_has_an_end(void **state)
+{
+	struct sessiondb *db = make(0);
+	struct vpn_session session = session_of(1, 1);
+	struct session_record *record;
+
+	(void)state;
+	session.ends_at = MONOTIME_NEVER;
+	assert_int_equal(sessiondb_create(db, &session, 1, &record), 0);
+	sessiondb_end(db, record, VPN_END_LOGOUT, 1, start);
+	sessiondb_sweep(db, monotime_add_ms(start, SESSION_TOMBSTONE_MS - 1));
+	assert_int_equal(sessiondb_tombstones(db), 1);
+	sessiondb_sweep(db, monotime_add_ms(start, SESSION_TOMBSTONE_MS));
+	assert_int_equal(sessiondb_tombstones(db), 0);
+	sessiondb_free(db);
+}
+
+static void an_end_only_comes_nearer(void **state)
+{
+	struct sessiondb *db = make(0);
+	struct session_record *record = create(db, 1, 1, 1), update = *record;
+	struct session_outcome outcome;
+
+	(void)state;
+	update.revision = 2;
+	update.session.ends_at = monotime_add_ms(start, 7200000);
+	assert_int_equal(sessiondb_merge(db, &update, start, &outcome), 0);
+	assert_true(record->session.ends_at.ns == monotime_add_ms(start, 3600000).ns);
+	update.revision = 1;
+	update.session.ends_at = monotime_add_ms(start, 1000);
+	assert_int_equal(sessiondb_merge(db, &update, start, &outcome), 0);
+	assert_true(record->session.ends_at.ns == monotime_add_ms(start, 1000).ns);
+	assert_int_equal(record->revision, 2);
+	sessiondb_free(db);
+}
+
+static void of_two_sessions_with_one_address_the_newer_terms_keeps_it(void **state)
+{
+	struct sessiondb *a = make(0), *b = make(1);
+	struct session_record *old = create(a, 1, 1, 5), *fresh = create(b, 2, 1, 6);
+	struct session_record old_copy = *old, fresh_copy = *fresh;
+	struct session_outcome outcome;
+
+	(void)state;
+	assert_int_equal(sessiondb_merge(a, &fresh_copy, start, &outcome), 0);
+	assert_ptr_equal(outcome.clashed, old);
+	assert_int_equal(old->end, VPN_END_CLASH);
+	assert_int_equal(sessiondb_merge(b, &old_copy, start, &outcome), 0);
+	assert_null(outcome.clashed);
+	assert_int_equal(outcome.record->end, VPN_END_CLASH);
+	assert_int_equal(sessiondb_count(a), 1);
+	assert_int_equal(sessiondb_count(b), 1);
+	assert_int_equal(fresh->end, VPN_END_NONE);
+	sessiondb_free(a);
+	sessiondb_free(b);
+}
+
+static void what_the_mate_is_told_begins_with_what_is_over(void **state)
+{
+	struct sessiondb *db = make(0);
+	struct session_record *first = create(db, 1, 1, 1), *second = create(db, 2, 2, 1);
+	struct session_record *record;
+	uint64_t seq = 0;
+	size_t n = 0;
+
+	(void)state;
+	while ((record = sessiondb_dirty(db)))
+		sessiondb_told(db, record, ++seq);
+	assert_int_equal(seq, 2);
+	sessiondb_changed(db, first, 1);
+	sessiondb_end(db, second, VPN_END_IDLE, 1, start);
+	assert_ptr_equal(sessiondb_dirty(db), second);
+	sessiondb_tell_all(db);
+	for (; (record = sessiondb_dirty(db)); n++)
+		sessiondb_told(db, record, ++seq);
+	assert_int_equal(n, 2);
+	assert_int_equal(first->sent_seq + second->sent_seq, 3 + 4);
+	sessiondb_free(db);
+}
+
+static void a_full_table_takes_no_more(void **state)
+{
+	struct sessiondb *db = make(0);
+	struct vpn_session session;
+	struct session_record *record;
+
+	(void)state;
+	for (unsigned i = 0; i < VPN_SESSIONS_MAX; i++) {
+		session = session_of(i, 0);
+		session.v4.bytes[1] = (uint8_t)(i >> 16);
+		session.v4.bytes[2] = (uint8_t)(i >> 8);
+		session.v4.bytes[3] = (uint8_t)i;
+		assert_int_equal(sessiondb_create(db, &session, 1, &record), 0);
+	}
+	session = session_of(VPN_SESSIONS_MAX, 0);
+	session.v4.bytes[1] = 200;
+	assert_int_equal(sessiondb_create(db, &session, 1, &record), ERR_TOO_LARGE);
+	sessiondb_free(db);
+}
+
+/* ---- two units, and a network that loses, doubles and reorders ---- */
+
+#define MAIL_MAX 512
+#define ADDRESSES 12
+
+struct unit {
+	struct sessiondb *db;
+	uint64_t term; /* of its latest activation; 0: standby */
+	struct session_record mail[MAIL_MAX];
+	size_t n_mail;
+	bool is_dead[65536]; /* by number: it knows a tombstone */
+};
+
+struct world {
+	struct unit units[2];
+	uint64_t seed, term;
+	unsigned number;
+	struct monotime now;
+};
+
+static unsigned below(struct world *world, unsigned n)
+{
+	world->seed = world->seed * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+	return (unsigned)(world->seed >> 33) % n;
+}
+
+static unsigned number_of(const struct session_record *record)
+{
+	return (unsigned)record->session.hash[0] | (unsigned)record->session.hash[1] << 8;
+}
+
+static void is_sane(struct unit *unit)
+{
+	const struct session_record *record = NULL;
+	bool is_taken[256] = {false};
+	size_t live = 0, dead = 0;
+
+	while ((record = sessiondb_next(unit->db, record))) {
+		unsigned number = number_of(record);
+		unsigned address = record->session.v4.bytes[3];
+
+		if (record->end != VPN_END_NONE) {
+			unit->is_dead[number] = true;
+			dead++;
+			continue;
+		}
+		live++;
+		if (is_taken[address])
+			fail_msg("address %u was given twice", address);
+		if (unit->is_dead[number])
+			fail_msg("session %u came back from the dead", number);
+		is_taken[address] = true;
+		assert_ptr_equal(sessiondb_find_address(unit->db, &record->session.v4), record);
+	}
+	assert_int_equal(live, sessiondb_count(unit->db));
+	assert_int_equal(dead, sessiondb_tombstones(unit->db));
+}
+
+/* What a unit says is on its way for as long as the adversary likes. */
+static void say(struct unit *from, struct unit *to)
+{
+	struct session_record *record;
+
+	while ((record = sessiondb_dirty(from->db))) {
+		if (to->n_mail < MAIL_MAX)
+			to->mail[to->n_mail++] = *record;
+		sessiondb_told(from->db, record, 1);
+	}
+}
+
+static void hear(struct world *world, struct unit *unit)
+{
+	struct session_outcome outcome;
+	size_t i;
+
+	if (unit->n_mail == 0)
+		return;
+	i = below(world, (unsigned)unit->n_mail);
+	assert_int_equal(sessiondb_merge(unit->db, &unit->mail[i], world->now, &outcome), 0);
+	/* Some come twice, or later once more. */
+	if (below(world, 4) > 0)
+		unit->mail[i] = unit->mail[--unit->n_mail];
+}
+
+static struct session_record *pick(struct world *world, struct unit *unit)
+{
+	struct session_record *record = NULL;
+	unsigned skip = below(world, 1 + (unsigned)sessiondb_count(unit->db) * 2);
+
+	for (unsigned i = 0; i <= skip; i++)
+		record = sessiondb_next(unit->db, record);
+	return record && record->end == VPN_END_NONE ? record : NULL;
+}
+
+static void act(struct world *world, struct unit *unit, struct unit *mate)
+{
+	struct session_record *record = NULL;
+	struct vpn_session session;
+
+	if (below(world, 12) == 0) { /* takes over, the mate may not know yet */
+		unit->term = ++world->term;
+		if (below(world, 3) > 0)
+			mate->term = 0;
+	}
+	if (unit->term == 0)
+		return;
+	switch (below(world, 5)) {
+	case 0:
+	case 1:
+		session = session_of(world->number, below(world, ADDRESSES));
+		if (sessiondb_create(unit->db, &session, unit->term, &record) == 0)
+			world->number++;
+		break;
+	case 2:
+	case 3:
+		record = pick(world, unit);
+		if (!record)
+			break;
+		record->figures.received += below(world, 1000);
+		record->session.is_connected = below(world, 2);
+		sessiondb_changed(unit->db, record, unit->term);
+		break;
+	default:
+		record = pick(world, unit);
+		if (record)
+			sessiondb_end(unit->db, record, VPN_END_LOGOUT, unit->term, world->now);
+		break;
+	}
+}
+
+static void are_equal(const struct unit *a, const struct unit *b)
+{
+	const struct session_record *record = NULL;
+
+	assert_int_equal(sessiondb_count(a->db), sessiondb_count(b->db));
+	assert_int_equal(sessiondb_tombstones(a->db), sessiondb_tombstones(b->db));
+	while ((record = sessiondb_next(a->db, record))) {
+		const struct session_record *other = sessiondb_find(b->db, record->session.hash);
+
+		assert_non_null(other);
+		assert_true(session_record_is_equal(record, other));
+		assert_true(record->session.ends_at.ns == other->session.ends_at.ns);
+	}
+}
+
+/* The link is up for good: each tells everything, and what comes of it. */
+static void settle(struct world *world)
+{
+	struct unit *a = &world->units[0], *b = &world->units[1];
+	unsigned rounds = 0;
+
+	a->n_mail = b->n_mail = 0;
+	sessiondb_tell_all(a->db);
+	sessiondb_tell_all(b->db);
+	while (sessiondb_dirty(a->db) || sessiondb_dirty(b->db) || a->n_mail || b->n_mail) {
+		say(a, b);
+		say(b, a);
+		while (a->n_mail)
+			hear(world, a);
+		while (b->n_mail)
+			hear(world, b);
+		assert_true(++rounds < 20);
+	}
+	is_sane(a);
+	is_sane(b);
+	are_equal(a, b);
+}
+
+static void play(uint64_t seed)
+{
+	struct world *world = calloc(1, sizeof(*world));
+	assert_non_null(world);
+
+	world->seed = seed;
+	world->now = start;
+	for (unsigned i = 0; i < 2; i++)
+		world->units[i].db = make(i);
+	for (unsigned step = 0; step < 300; step++) {
+		unsigned who = below(world, 2);
+		struct unit *unit = &world->units[who], *mate = &world->units[1 - who];
+
+		act(world, unit, mate);
+		if (below(world, 3) > 0)
+			say(unit, mate);
+		else if (below(world, 8) == 0)
+			mate->n_mail = 0; /* the link broke */
+		hear(world, unit);
+		hear(world, mate);
+		is_sane(unit);
+		is_sane(mate);
+		world->now = monotime_add_ms(world->now, 10);
+		if (below(world, 100) == 0)
+			settle(world);
+	}
+	settle(world);
+	for (unsigned i = 0; i < 2; i++)
+		sessiondb_free(world->units[i].db);
+	free(world);
+}
+
+static void two_tables_become_equal_whatever_the_link_does(void **state)
+{
+	const char *runs = getenv("ASAFO_SESSION_RUNS");
+	unsigned n = runs ? (unsigned)strtoul(runs, NULL, 10) : 300;
+
+	(void)state;
+	for (unsigned i = 1; i <= n; i++)
+		play(i);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_units_give_different_indexes),
+		cmocka_unit_test(a_taken_cookie_or_address_is_refused),
+		cmocka_unit_test(a_tombstone_wins_over_whatever_comes_later),
+		cmocka_unit_test(a_tombstone_of_an_endless_session_has_an_end),
+		cmocka_unit_test(an_end_only_comes_nearer),
+		cmocka_unit_test(of_two_sessions_with_one_address_the_newer_terms_keeps_it),
+		cmocka_unit_test(what_the_mate_is_told_begins_with_what_is_over),
+		cmocka_unit_test(a_full_table_takes_no_more),
+		cmocka_unit_test(two_tables_become_equal_whatever_the_link_does),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
