@@ -38,6 +38,7 @@ struct known_address {
 	uint8_t prefix_length;
 	uint8_t protocol;
 	uint32_t lifetime_s;
+	uint32_t stamp;
 	uint8_t bytes[16];
 	uint64_t seen;
 };
@@ -230,7 +231,8 @@ static bool describe_address(const struct linkmon *linkmon, const struct known_a
 						.family = address->family,
 						.prefix_length = address->prefix_length,
 						.protocol = address->protocol,
-						.lifetime_s = address->lifetime_s};
+						.lifetime_s = address->lifetime_s,
+						.stamp = address->stamp};
 	memcpy(ret_address->device, known->link.device, sizeof(ret_address->device));
 	memcpy(ret_address->bytes, address->bytes, sizeof(ret_address->bytes));
 	return true;
@@ -266,6 +268,7 @@ static void address_update(struct linkmon *linkmon, struct known_address *known,
 
 	known->protocol = address->protocol;
 	known->lifetime_s = address->lifetime_s;
+	known->stamp = address->stamp;
 	known->seen = linkmon->dump;
 	if (is_news)
 		tell_address(linkmon, address, ADDRESS_CHANGED);
@@ -302,6 +305,7 @@ struct address_attributes {
 	const uint8_t *local, *plain;
 	uint8_t protocol;
 	uint32_t lifetime_s;
+	uint32_t stamp;
 };
 
 static int on_address_attribute(const struct nlattr *attribute, void *userdata)
@@ -320,6 +324,7 @@ static int on_address_attribute(const struct nlattr *attribute, void *userdata)
 	if (type == IFA_CACHEINFO && size >= sizeof(lifetime)) {
 		memcpy(&lifetime, mnl_attr_get_payload(attribute), sizeof(lifetime));
 		found->lifetime_s = lifetime.ifa_valid;
+		found->stamp = lifetime.tstamp;
 	}
 	return MNL_CB_OK;
 }
@@ -345,6 +350,7 @@ static int take_address(struct linkmon *linkmon, const struct nlmsghdr *header)
 	address.prefix_length = head->ifa_prefixlen;
 	address.protocol = found.protocol;
 	address.lifetime_s = found.lifetime_s;
+	address.stamp = found.stamp;
 	memcpy(address.bytes, found.local, found.size);
 	return address_store(linkmon, &address, header->nlmsg_type == RTM_DELADDR);
 }

@@ -29,6 +29,7 @@ struct linkmon_address {
 	uint8_t prefix_length;
 	uint8_t protocol;    /* IFA_PROTO; 0: none */
 	uint32_t lifetime_s; /* valid; UINT32_MAX: for ever */
+	uint32_t stamp;	     /* when it was set, in hundredths of a second of the kernel's */
 	uint8_t bytes[16];
 	bool is_new, is_gone; /* neither: changed */
 };

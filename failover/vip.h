@@ -70,12 +70,12 @@ struct vip_route {
 int vip_set_routes(struct vip *vip, const struct vip_route *wanted, size_t n_wanted,
 		   struct why *ret_why);
 /*
- * Renews all leases, and brings back what somebody removed. Its own timer does so within each
- * 250 ms, a few leases at a time where there are many, and for standby addresses each second. The
- * timer comes before everything but the engine's. Where it
- * finds that this process was stopped for longer than a lease it withdraws the active addresses and
- * renews no more until this or vip_set is called: only the FSM can know whether the mate has taken
- * over meanwhile. Errors: -errno of the first that failed.
+ * Renews all leases, and brings back what somebody removed. Its own timer does so three times in
+ * each second of the kernel's (lease_clock.h); within each 250 ms, and a few leases at a time,
+ * where there are many; and for standby addresses each second or so. The timer comes before
+ * everything but the engine's. Where it finds that this process was stopped for longer than a lease
+ * it withdraws the active addresses and renews no more until this or vip_set is called: only the
+ * FSM can know whether the mate has taken over meanwhile. Errors: -errno of the first that failed.
  */
 int vip_renew(struct vip *vip);
 bool vip_has_lapsed(const struct vip *vip);

@@ -3,6 +3,7 @@
 
 /* Shared by vip.c (what is to be there) and vip_lease.c (that it stays). */
 #include "base/monotime.h"
+#include "failover/lease_clock.h"
 #include "failover/rtaddr.h"
 #include "failover/vip.h"
 
@@ -32,6 +33,7 @@ struct vip {
 	struct monotime ticked;	 /* the timer ran */
 	struct monotime checked; /* ... and looked after the permanent ones */
 	bool has_lapsed;
+	struct lease_clock clock;
 	void (*on_breath)(void *userdata);
 	void *userdata;
 };

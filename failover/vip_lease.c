@@ -91,6 +91,17 @@ static bool is_over(const struct vip_lease *lease, struct monotime now)
 	       monotime_since(now, lease->renewed) > VIP_LIFETIME_S * MONOTIME_NS_PER_SEC;
 }
 
+/* A ring that is renewed in parts is renewed evenly. */
+static void arm(struct vip *vip, struct monotime now)
+{
+	uint64_t turns = vip->n_leases > SLICE ? vip->n_leases / SLICE : 1;
+	struct monotime next = {now.ns + RENEW_MS * MONOTIME_NS_PER_MS / turns};
+
+	if (vip->n_leases <= SLICE)
+		(void)lease_clock_next(&vip->clock, now, &next);
+	(void)sd_event_source_set_time(vip->timer, next.ns / 1000 + 1);
+}
+
 void vip_lease_begin(struct vip *vip, struct monotime now)
 {
 	for (size_t i = 0; i < vip->n_leases; i++)
@@ -98,9 +109,7 @@ void vip_lease_begin(struct vip *vip, struct monotime now)
 	vip->next = 0;
 	vip->ticked = vip->checked = now;
 	vip->has_lapsed = false;
-	(void)sd_event_source_set_time_relative(
-		vip->timer,
-		(uint64_t)RENEW_MS * 1000 / (vip->n_leases > SLICE ? vip->n_leases / SLICE : 1));
+	arm(vip, now);
 }
 
 int vip_renew(struct vip *vip)
@@ -161,10 +170,10 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
 	uint64_t passed_ns = monotime_since(now, vip->ticked);
 	size_t n = vip->n_leases;
 	size_t quota = (size_t)(n * passed_ns / (RENEW_MS * MONOTIME_NS_PER_MS)) + 1;
-	uint64_t turns = n > SLICE ? n / SLICE : 1;
 
+	(void)source;
 	(void)usec;
-	(void)sd_event_source_set_time_relative(source, (uint64_t)RENEW_MS * 1000 / turns);
+	arm(vip, now);
 	vip->ticked = now;
 	if (vip->has_lapsed || n == 0)
 		return 0;
@@ -209,6 +218,8 @@ void vip_take_news(struct vip *vip, const struct linkmon_address *news)
 {
 	struct vip_lease *lease = lease_of(vip, news);
 
+	if (lease && !news->is_gone)
+		lease_clock_learn(&vip->clock, news->stamp, monotime_now());
 	if (!lease || vip->has_lapsed || is_right(lease, news))
 		return;
 	lease->is_due = true;
@@ -243,6 +254,7 @@ int vip_lease_start(struct vip *vip, sd_event *event)
 	int r = sd_event_add_time_relative(event, &vip->timer, CLOCK_MONOTONIC,
 					   (uint64_t)RENEW_MS * 1000, 1000, on_timer, vip);
 
+	lease_clock_init(&vip->clock, 0);
 	vip->ticked = vip->checked = monotime_now();
 	if (r >= 0)
 		r = sd_event_source_set_priority(vip->timer, RENEW_PRIORITY);

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/monotime.h"
+
+/*
+ * When a lease is renewed best. The kernel looks after lifetimes rarely: an end that falls into the
+ * last quarter of one of its own seconds it puts off until that second is full, on both families. A
+ * lease that was renewed at another time ends when it should. So where those seconds begin is
+ * learned from the kernel's time stamps of addresses, and renewals keep to the first two thirds.
+ */
+struct lease_clock {
+	uint64_t hz;	  /* the kernel's ticks in a second */
+	int64_t start_ns; /* where its stamps begin, on the monotonic clock */
+	bool is_known;
+};
+
+#define LEASE_CLOCK_STEP_MS 320u /* three renewals a second, and none in its last third */
+#define LEASE_CLOCK_STEPS 3u
+
+/* HZ 0: that of this machine. */
+void lease_clock_init(struct lease_clock *ret_clock, uint64_t hz);
+/* At SEEN the kernel has told of an address that was set at STAMP, in hundredths of a second
+ * (IFA_CACHEINFO, tstamp). The soonest told is believed. */
+void lease_clock_learn(struct lease_clock *clock, uint32_t stamp, struct monotime seen);
+/* How far into the kernel's second NOW is. Only where the clock is known. */
+uint64_t lease_clock_phase_ns(const struct lease_clock *clock, struct monotime now);
+/* When to renew after NOW, less than half a second later. False: not known. */
+bool lease_clock_next(const struct lease_clock *clock, struct monotime now,
+		      struct monotime *ret_next);
