@@ -96,6 +96,12 @@ int slot_launch(struct slot *slot, const struct supervisor_options *options, int
 	return launch_child(&launch, &slot->pid);
 }
 
+void slot_look(const struct slot *slot)
+{
+	if (slot->exit && sd_event_source_set_enabled(slot->exit, SD_EVENT_OFF) >= 0)
+		(void)sd_event_source_set_enabled(slot->exit, SD_EVENT_ONESHOT);
+}
+
 void slot_log_death(const struct slot *slot, const siginfo_t *info, bool is_expected)
 {
 	if (info->si_code == CLD_EXITED && info->si_status == 0 && is_expected)

@@ -34,6 +34,11 @@ int slot_init(struct slot *slot, const struct table_row *row, unsigned instance,
 /* Starts the program; CHANNEL_FD and LIFELINE_FD (-1: none) stay the caller's. Errors: -errno. */
 int slot_launch(struct slot *slot, const struct supervisor_options *options, int channel_fd,
 		int lifeline_fd);
+/*
+ * Looks whether it has ended. The loop looks once, when it is told; of one that a debugger held
+ * when it ended it is told before the debugger lets go, and then there is nothing to see yet.
+ */
+void slot_look(const struct slot *slot);
 /* Says how it ended. */
 void slot_log_death(const struct slot *slot, const siginfo_t *info, bool is_expected);
 /* Forgets the process: channel, sources, signs of life. The count of deaths stays. */

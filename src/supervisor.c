@@ -419,6 +419,7 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *userdata)
 		 * process. */
 		if (was_late)
 			supervisor->slots[i].last_beat = now;
+		slot_look(&supervisor->slots[i]);
 		slot_check(&supervisor->slots[i], now);
 	}
 	systemd_ping(supervisor, now);
