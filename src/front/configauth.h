@@ -8,7 +8,7 @@
 #include "base/buf.h"
 #include "base/why.h"
 
-#define LOGIN_USER_MAX 129 /* bytes with the NUL, of each */
+#define LOGIN_USER_MAX 64 /* bytes with the NUL, of each */
 #define LOGIN_PASSWORD_MAX 513
 #define LOGIN_GROUP_MAX 65
 #define LOGIN_TOKEN_MAX 129

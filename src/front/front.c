@@ -16,6 +16,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "front/connect.h"
+#include "front/desk.h"
 #include "front/listeners.h"
 #include "front/report.h"
 #include "front/selftest.h"
@@ -68,6 +69,7 @@ struct front {
 	struct vpn *vpn;
 	struct tunnels *tunnels;
 	struct connects *connects;
+	struct desk *desk;
 	struct unit_status unit;
 	struct session *newest, *oldest;
 	struct counters counters;
@@ -154,6 +156,7 @@ static void session_drop(struct front *front, struct session *session)
 	struct session_place *place = session_place(session);
 
 	connects_forget(front->connects, session);
+	desk_forget(session);
 	if (place->is_counted)
 		sources_remove(front->sources, &place->source);
 	if (place->previous)
@@ -197,49 +200,61 @@ static void on_end(struct session *session, void *userdata)
 static struct credential *on_select(const char *interface, const char *server_name, void *userdata)
 {
 	const struct front *front = userdata;
-	struct serving serving;
+	struct serving serving = {.credential = NULL};
 
-	if (!front->snapshot)
-		return NULL;
-	serving_resolve(front->snapshot, front->cache, interface, server_name, (int64_t)time(NULL),
-			&serving);
+	if (front->snapshot)
+		serving_resolve(front->snapshot, front->cache, interface, server_name,
+				(int64_t)time(NULL), &serving);
 	return serving.credential;
 }
 
-static int on_answer(const struct session *session, const struct http_head *head, unsigned status,
-		     bool is_last, struct buf *ret_bytes, void *userdata)
+static struct site_context context_of(const struct front *front, const struct session *session,
+				      bool is_last)
 {
-	const struct front *front = userdata;
 	const struct credential *credential = session_credential(session);
-	struct site_context context = {
+
+	return (struct site_context){
 		.unit = &front->unit,
 		.policy = front->policy,
 		.is_fallback = credential && credential_is_fallback(credential),
 		.is_last = is_last,
 		.now = time(NULL),
 	};
-
-	return head ? site_answer(&context, head, ret_bytes)
-		    : site_refuse(&context, status, ret_bytes);
 }
 
-/* A CONNECT has no body; what is wanted is to be asked. */
+static int on_answer(const struct session *session, const struct http_head *head, unsigned status,
+		     bool is_last, struct buf *ret_bytes, void *userdata)
+{
+	const struct front *front = userdata;
+	struct site_context context = context_of(front, session, is_last);
+	int r;
+
+	if (!head)
+		return site_refuse(&context, status, ret_bytes);
+	r = desk_get(front->desk, &context, head, ret_bytes);
+	return r == ERR_NOT_FOUND ? site_answer(&context, head, ret_bytes) : r;
+}
+
 static size_t on_body_max(const struct session *session, const struct http_head *head,
 			  void *userdata)
 {
+	const struct front *front = userdata;
+
 	(void)session;
-	(void)userdata;
-	return connect_is_request(head) ? 1 : 0;
+	/* A CONNECT has no body; what is wanted is to be asked. */
+	return connect_is_request(head) ? 1 : desk_body_max(front->desk, head);
 }
 
 static int on_ask(struct session *session, const struct http_head *head, const struct buf *body,
 		  bool is_last, struct buf *ret_bytes, void *userdata)
 {
 	struct front *front = userdata;
+	struct site_context context = context_of(front, session, is_last);
 
-	(void)body;
-	(void)is_last;
-	return connects_ask(front->connects, session, head, front->unit.hostname, ret_bytes);
+	if (connect_is_request(head))
+		return connects_ask(front->connects, session, head, front->unit.hostname,
+				    ret_bytes);
+	return desk_ask(front->desk, session, &context, head, body, ret_bytes);
 }
 
 static void on_forget(struct session *session, void *userdata)
@@ -247,15 +262,18 @@ static void on_forget(struct session *session, void *userdata)
 	struct front *front = userdata;
 
 	connects_forget(front->connects, session);
+	desk_forget(session);
 }
 
-static const struct session_ops session_ops = {.select = on_select,
-					       .answer = on_answer,
-					       .body_max = on_body_max,
-					       .ask = on_ask,
-					       .forget = on_forget,
-					       .on_handshake = on_handshake,
-					       .on_end = on_end};
+static const struct session_ops session_ops = {
+	.select = on_select,
+	.answer = on_answer,
+	.body_max = on_body_max,
+	.ask = on_ask,
+	.forget = on_forget,
+	.on_handshake = on_handshake,
+	.on_end = on_end,
+};
 
 /* Places are running out: whoever only keeps one for later gives it up, the longest-serving first.
  */
@@ -388,17 +406,6 @@ static void on_selftest(void *userdata)
 /* ---- the engine ---------------------------------------------------------------------------------
  */
 
-static int names_want(struct front *front, const struct snapshot *snapshot)
-{
-	int r;
-
-	trustcache_mark(front->cache);
-	r = trustcache_want(front->cache, "");
-	for (size_t i = 0; i < snapshot->n_bindings && r == 0; i++)
-		r = trustcache_want(front->cache, snapshot->bindings[i].trustpoint);
-	return r;
-}
-
 static void config_apply(struct front *front, const Asafo__Ipc__FrontConfig *config)
 {
 	struct snapshot *snapshot = NULL;
@@ -406,7 +413,7 @@ static void config_apply(struct front *front, const Asafo__Ipc__FrontConfig *con
 	int r = snapshot_from_config(config, &snapshot, &why);
 
 	if (r == 0)
-		r = names_want(front, snapshot);
+		r = serving_want(snapshot, front->cache);
 	if (r < 0) {
 		note(front, LOG_ERR, "the engine's configuration is not taken: %s",
 		     why.text[0] ? why.text : err_text(r));
@@ -476,6 +483,8 @@ int front_peer_set(struct front *front, enum ipc_peer peer, int fd)
 		gate_update(front);
 		return r;
 	}
+	if (peer == IPC_PEER_AUTH)
+		return desk_auth_set(front->desk, fd);
 	if (peer != IPC_PEER_ENGINE) {
 		(void)close(fd);
 		return ERR_DENIED;
@@ -538,6 +547,8 @@ int front_new(sd_event *event, const struct front_limits *limits, const struct f
 	if (r == 0)
 		r = connects_new(front->tunnels, &front->connects);
 	if (r == 0)
+		r = desk_new(event, front->vpn, on_line, front, &front->desk);
+	if (r == 0)
 		r = sources_new(limits->handshakes, &front->sources);
 	if (r == 0)
 		r = trustcache_new(on_certificates, front, &front->cache);
@@ -574,6 +585,7 @@ void front_free(struct front *front)
 	ipc_channel_free(front->engine);
 	connects_free(front->connects);
 	tunnels_free(front->tunnels);
+	desk_free(front->desk);
 	vpn_free(front->vpn);
 	front->report_soon = sd_event_source_disable_unref(front->report_soon);
 	front->report_tick = sd_event_source_disable_unref(front->report_tick);

@@ -50,3 +50,14 @@ void serving_resolve(const struct snapshot *snapshot, const struct trustcache *c
 		       serving.credential ? "" : fallback_why);
 	*ret_serving = serving;
 }
+
+int serving_want(const struct snapshot *snapshot, struct trustcache *cache)
+{
+	int r;
+
+	trustcache_mark(cache);
+	r = trustcache_want(cache, "");
+	for (size_t i = 0; i < snapshot->n_bindings && r == 0; i++)
+		r = trustcache_want(cache, snapshot->bindings[i].trustpoint);
+	return r;
+}

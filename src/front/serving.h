@@ -16,3 +16,6 @@ struct serving {
 void serving_resolve(const struct snapshot *snapshot, const struct trustcache *cache,
 		     const char *interface, const char *server_name, int64_t now,
 		     struct serving *ret_serving);
+/* Asks for all that the snapshot may serve; what else there is goes with trustcache_sweep. Errors:
+ * those of trustcache_want. */
+int serving_want(const struct snapshot *snapshot, struct trustcache *cache);

@@ -106,6 +106,11 @@ int client_hear(struct client *client, bool is_head, char *ret_text, size_t size
 		text = buf_text(&client->in);
 		end = strstr(text, "\r\n\r\n");
 		length = strstr(text, "Content-Length: ");
+		/* "100 Continue" has neither headers nor a body. */
+		if (end && strncmp(text, "HTTP/1.1 100 ", 13) == 0) {
+			total = (size_t)(end + 4 - text);
+			break;
+		}
 		if (end && length && length < end) {
 			total = (size_t)(end + 4 - text) +
 				(is_head ? 0 : (size_t)strtoul(length + 16, NULL, 10));

@@ -126,7 +126,7 @@ static void process_start(struct harness *harness, const char *program,
 	harness->supervisor = pair[0];
 }
 
-static void peer_give(struct harness *harness, enum ipc_peer kind, int *ret_ours)
+void harness_peer_give(struct harness *harness, enum ipc_peer kind, int *ret_ours)
 {
 	Asafo__Ipc__Peer body = ASAFO__IPC__PEER__INIT;
 	int pair[2];
@@ -228,7 +228,7 @@ static void *keeper_run(void *userdata)
 
 void harness_keeper_return(struct harness *harness)
 {
-	peer_give(harness, IPC_PEER_KEEPER, &harness->keeper.fd);
+	harness_peer_give(harness, IPC_PEER_KEEPER, &harness->keeper.fd);
 	assert_int_equal(
 		pthread_create(&harness->keeper.thread, NULL, keeper_run, &harness->keeper), 0);
 }
@@ -486,7 +486,7 @@ void harness_engine_leave(struct harness *harness)
 
 void harness_engine_return(struct harness *harness)
 {
-	peer_give(harness, IPC_PEER_ENGINE, &harness->engine);
+	harness_peer_give(harness, IPC_PEER_ENGINE, &harness->engine);
 }
 
 uint16_t harness_free_port(void)

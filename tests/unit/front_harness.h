@@ -66,6 +66,9 @@ void harness_keeper_mute(struct harness *harness, bool is_mute);
 void harness_engine_leave(struct harness *harness);
 void harness_engine_return(struct harness *harness);
 
+/* Another process that the supervisor joins with the front; *RET_OURS is its end. */
+void harness_peer_give(struct harness *harness, enum ipc_peer kind, int *ret_ours);
+
 /* FRONT_CONFIG with listeners on 127.0.0.1: "nameif" at PORTS; bindings as "trustpoint interface
  * domain", "-" for none. */
 struct harness_config {

@@ -1,0 +1,546 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A visit is one login under way: first the auth helper is asked, then the engine. It may outlive
+ * its connection, since a question to the helper cannot be taken back; it then ends with the
+ * answer.
+ */
+#include "front/desk.h"
+
+#include <ctype.h>
+#include <gnutls/crypto.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <syslog.h>
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "base/hex.h"
+#include "front/clientfile.h"
+#include "front/cookie.h"
+#include "front/credential.h"
+#include "front/desk_answer.h"
+#include "front/http_response.h"
+
+#define SHA1_TEXT_MAX 41
+#define WHY_STANDBY "This unit is not the active one"
+#define WHY_LATER "The gateway cannot check logins at the moment, try again shortly"
+
+struct visit {
+	struct visit *next, **at;
+	struct desk *desk;
+	struct session *session; /* NULL: nobody waits */
+	struct site_context context;
+	enum speaker speaker;
+	struct vpn_login login; /* texts: below */
+	struct vpn_call *call;
+	char user[LOGIN_USER_MAX], picked[LOGIN_GROUP_MAX], group[VPN_NAME_MAX];
+	char policy[VPN_NAME_MAX];
+	char cookie[COOKIE_TEXT_MAX];
+	char certificate_sha1[SHA1_TEXT_MAX], profile_sha1[SHA1_TEXT_MAX];
+};
+
+struct desk {
+	sd_event *event;
+	struct vpn *vpn;
+	desk_note_fn on_note;
+	void *userdata;
+	struct ipc_channel *auth;
+	struct visit *visits;
+	unsigned n_visits;
+};
+
+/* ---- visits -------------------------------------------------------------------------------------
+ */
+
+static struct visit *visit_new(struct desk *desk, struct session *session,
+			       const struct site_context *context)
+{
+	struct visit *visit = calloc(1, sizeof(*visit));
+
+	if (!visit)
+		return NULL;
+	visit->desk = desk;
+	visit->session = session;
+	visit->context = *context;
+	visit->at = &desk->visits;
+	visit->next = desk->visits;
+	if (visit->next)
+		visit->next->at = &visit->next;
+	desk->visits = visit;
+	desk->n_visits++;
+	return visit;
+}
+
+static void visit_free(struct visit *visit)
+{
+	*visit->at = visit->next;
+	if (visit->next)
+		visit->next->at = visit->at;
+	visit->desk->n_visits--;
+	if (visit->session)
+		session_place(visit->session)->asked = NULL;
+	vpn_call_cancel(visit->call);
+	explicit_bzero(visit, sizeof(*visit));
+	free(visit);
+}
+
+/* R: whether there are BYTES. The visit is over. */
+static void visit_answer(struct visit *visit, int r, struct buf *bytes)
+{
+	struct session *session = visit->session;
+
+	visit_free(visit);
+	/* Without an answer the connection's deadline says 503. */
+	if (r == 0 && session)
+		session_answer(session, bytes);
+	buf_wipe(bytes);
+}
+
+static void visit_refuse(struct visit *visit, const char *why)
+{
+	struct buf bytes = {0};
+	int r;
+
+	visit->context.now = time(NULL);
+	r = desk_answer_refusal(&visit->context, visit->speaker, 503, why, &bytes);
+	visit_answer(visit, r, &bytes);
+}
+
+static void visit_prompt(struct visit *visit, const char *error)
+{
+	struct desk_prompt prompt = {visit->picked, visit->user, error};
+	struct buf bytes = {0};
+	int r;
+
+	visit->context.now = time(NULL);
+	r = desk_answer_prompt(&visit->context, visit->speaker, vpn_config(visit->desk->vpn),
+			       &prompt, false, &bytes);
+	visit_answer(visit, r, &bytes);
+}
+
+void desk_forget(struct session *session)
+{
+	struct visit *visit = session_place(session)->asked;
+
+	session_place(session)->asked = NULL;
+	if (!visit)
+		return;
+	visit->session = NULL;
+	/* The engine's answer is cancelled by the end of the visit; the helper's ends it. */
+	if (visit->call)
+		visit_free(visit);
+}
+
+/* ---- the engine's answer ------------------------------------------------------------------------
+ */
+
+static void visit_note(const struct visit *visit, int priority, const char *what)
+{
+	char text[256];
+
+	(void)snprintf(text, sizeof(text), "login of %s, group %s: %s", visit->user, visit->group,
+		       what);
+	visit->desk->on_note(priority, text, visit->desk->userdata);
+}
+
+static void visit_succeed(struct visit *visit, const struct vpn_entry *entry)
+{
+	const struct vpn_policy *policy =
+		vpn_policy_find(vpn_config(visit->desk->vpn), entry->session.policy);
+	struct desk_success success = {
+		.cookie = visit->cookie,
+		.certificate_sha1 = visit->certificate_sha1,
+		.profile_sha1 = visit->profile_sha1,
+		.banner = policy ? policy->banner : "",
+		.id = entry->session.id,
+	};
+	struct buf bytes = {0};
+	int r;
+
+	visit_note(visit, LOG_INFO, "logged in");
+	visit->context.now = time(NULL);
+	r = desk_answer_success(&visit->context, visit->speaker, &success, &bytes);
+	visit_answer(visit, r, &bytes);
+}
+
+static void on_session(int code, const char *why, struct vpn_entry *entry, void *userdata)
+{
+	struct visit *visit = userdata;
+
+	visit->call = NULL;
+	if (entry) {
+		visit_succeed(visit, entry);
+		return;
+	}
+	visit_note(visit, LOG_WARNING, why && why[0] ? why : err_text(code));
+	if (code == ERR_BUSY)
+		visit_prompt(visit, "You are logged in as often as you may be. End another session "
+				    "first.");
+	else if (code == ERR_TOO_LARGE)
+		visit_prompt(visit, "The gateway has no address left for another session. Try "
+				    "again later.");
+	else if (code == ERR_NOT_ACTIVE)
+		visit_refuse(visit, WHY_STANDBY);
+	else
+		visit_refuse(visit, WHY_LATER);
+}
+
+static void visit_session(struct visit *visit, const char *policy)
+{
+	int r;
+
+	(void)snprintf(visit->policy, sizeof(visit->policy), "%s", policy);
+	visit->login.user = visit->user;
+	visit->login.group = visit->group;
+	visit->login.policy = visit->policy;
+	r = cookie_new(visit->cookie, visit->login.hash);
+	if (r == 0)
+		r = vpn_login(visit->desk->vpn, &visit->login, on_session, visit, &visit->call);
+	if (r == 0)
+		return;
+	visit_note(visit, LOG_WARNING, err_text(r));
+	visit_refuse(visit, WHY_LATER);
+}
+
+/* ---- the auth helper's answer -------------------------------------------------------------------
+ */
+
+static void visit_locked(struct visit *visit, uint32_t wait_ms)
+{
+	char text[128];
+	unsigned minutes = (wait_ms + 59999) / 60000;
+
+	(void)snprintf(text, sizeof(text), "Too many wrong passwords. Try again in %u minute%s.",
+		       minutes, minutes == 1 ? "" : "s");
+	visit_prompt(visit, text);
+}
+
+static void on_verdict(int code, const ProtobufCMessage *body, bool has_more, void *userdata)
+{
+	const Asafo__Ipc__AuthCheckReply *reply = (const Asafo__Ipc__AuthCheckReply *)body;
+	struct visit *visit = userdata;
+
+	(void)has_more;
+	if (!visit->session) {
+		visit_free(visit);
+		return;
+	}
+	if (code == 0 && reply && reply->status)
+		code = reply->status->code;
+	if (code < 0 || !reply) {
+		visit_note(visit, LOG_WARNING,
+			   reply && reply->status && reply->status->why[0] ? reply->status->why
+									   : err_text(code));
+		visit_refuse(visit, WHY_LATER);
+	} else if (reply->verdict == AUTH_VERDICT_YES) {
+		visit_session(visit, reply->policy);
+	} else if (reply->verdict == AUTH_VERDICT_LOCKED) {
+		visit_locked(visit, reply->wait_ms);
+	} else {
+		visit_prompt(visit, "Login failed: wrong username or password.");
+	}
+}
+
+static int check_send(struct desk *desk, struct visit *visit, const struct desk_said *said,
+		      const struct vpn_group *group)
+{
+	Asafo__Ipc__AuthCheck message = ASAFO__IPC__AUTH_CHECK__INIT;
+
+	message.user = visit->user;
+	message.password.data = (uint8_t *)(uintptr_t)said->password;
+	message.password.len = strlen(said->password);
+	message.method = (char *)(uintptr_t)(group->is_pam ? "PAM" : "LOCAL");
+	message.client.data = visit->login.client.bytes;
+	message.client.len = visit->login.client.size;
+	if (!desk->auth)
+		return ERR_CLOSED;
+	return ipc_channel_call(desk->auth, IPC_AUTH_CHECK, &message.base, NULL, 0, on_verdict,
+				visit);
+}
+
+/* ---- requests -----------------------------------------------------------------------------------
+ */
+
+static void client_address(const struct session *session, struct vpn_address *ret_address)
+{
+	struct sockaddr_storage peer = {.ss_family = AF_UNSPEC};
+	const struct sockaddr_in *v4 = (const struct sockaddr_in *)&peer;
+	const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)&peer;
+	socklen_t size = sizeof(peer);
+
+	*ret_address = (struct vpn_address){.size = 0};
+	if (getpeername(session_fd(session), (struct sockaddr *)&peer, &size) < 0)
+		return;
+	if (peer.ss_family == AF_INET) {
+		memcpy(ret_address->bytes, &v4->sin_addr, 4);
+		ret_address->size = 4;
+	} else if (peer.ss_family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr)) {
+		memcpy(ret_address->bytes, v6->sin6_addr.s6_addr + 12, 4);
+		ret_address->size = 4;
+	} else if (peer.ss_family == AF_INET6) {
+		memcpy(ret_address->bytes, &v6->sin6_addr, 16);
+		ret_address->size = 16;
+	}
+}
+
+/* AnyConnect is told which certificate it has to meet again. */
+static void certificate_sha1(const struct session *session, char ret_text[static SHA1_TEXT_MAX])
+{
+	struct credential *credential = session_credential(session);
+	gnutls_pcert_st *chain = NULL;
+	gnutls_privkey_t key;
+	unsigned n = 0;
+	uint8_t digest[20];
+
+	ret_text[0] = '\0';
+	if (credential)
+		credential_handshake(credential, &chain, &n, &key);
+	if (n == 0 ||
+	    gnutls_hash_fast(GNUTLS_DIG_SHA1, chain[0].cert.data, chain[0].cert.size, digest) < 0)
+		return;
+	hex_encode(digest, sizeof(digest), ret_text);
+	for (char *c = ret_text; *c; c++)
+		*c = (char)toupper((unsigned char)*c);
+}
+
+static int login_begin(struct desk *desk, struct session *session,
+		       const struct site_context *context, const struct http_head *head,
+		       const struct desk_said *said, struct buf *ret_bytes)
+{
+	const struct vpn_config *config = vpn_config(desk->vpn);
+	struct desk_prompt prompt = {said->group, said->user, NULL};
+	const struct vpn_group *group = said->group[0]	   ? vpn_group_find(config, said->group)
+					: config->n_groups ? &config->groups[0]
+							   : NULL;
+	struct visit *visit;
+
+	if (!group || !said->user[0]) {
+		prompt.error = group ? "Please enter your username." : "There is no such group.";
+		return desk_answer_prompt(context, said->speaker, config, &prompt, false,
+					  ret_bytes);
+	}
+	if (desk->n_visits >= DESK_VISITS_MAX)
+		return desk_answer_refusal(context, said->speaker, 503, WHY_LATER, ret_bytes);
+	visit = visit_new(desk, session, context);
+	if (!visit)
+		return -ENOMEM;
+	visit->speaker = said->speaker;
+	memcpy(visit->user, said->user, sizeof(visit->user));
+	memcpy(visit->picked, said->group, sizeof(visit->picked));
+	memcpy(visit->group, group->name, sizeof(visit->group));
+	client_address(session, &visit->login.client);
+	certificate_sha1(session, visit->certificate_sha1);
+	if (clientfile_profile_sha1(head, context->unit->hostname, visit->profile_sha1) < 0)
+		visit->profile_sha1[0] = '\0';
+	if (check_send(desk, visit, said, group) < 0) {
+		visit_free(visit);
+		return desk_answer_refusal(context, said->speaker, 503, WHY_LATER, ret_bytes);
+	}
+	session_place(session)->asked = visit;
+	return -EINPROGRESS;
+}
+
+/* The session that a cookie names; NULL where there is none, or it is not known here. */
+static struct vpn_entry *session_of(const struct desk *desk, const struct http_head *head,
+				    const char *token, bool *ret_has_cookie)
+{
+	uint8_t hash[COOKIE_HASH_SIZE];
+	int r = cookie_of_request(head, hash);
+
+	if (r < 0 && token[0])
+		r = cookie_hash((struct http_text){token, strlen(token)}, hash);
+	*ret_has_cookie = r == 0;
+	return r == 0 ? vpn_find(desk->vpn, hash) : NULL;
+}
+
+static int logout(struct desk *desk, const struct site_context *context,
+		  const struct http_head *head, enum speaker speaker, const char *token,
+		  struct buf *ret_bytes)
+{
+	bool has_cookie;
+	const struct vpn_entry *entry = session_of(desk, head, token, &has_cookie);
+
+	/* Said to be over, it must be over: who is not sure says so. */
+	if ((entry && vpn_end(desk->vpn, entry, VPN_END_LOGOUT) < 0) ||
+	    (has_cookie && !entry && !vpn_is_complete(desk->vpn)))
+		return desk_answer_refusal(context, speaker, 503,
+					   "The session could not be ended, try again shortly",
+					   ret_bytes);
+	return desk_answer_bye(context, speaker, ret_bytes);
+}
+
+static int said_answer(struct desk *desk, struct session *session,
+		       const struct site_context *context, const struct http_head *head,
+		       const struct desk_said *said, struct buf *ret_bytes)
+{
+	struct desk_prompt prompt = {said->group, "", NULL};
+
+	if (said->speaker == SPEAKER_PERSON && !desk_is_own_page(head))
+		return desk_answer_refusal(context, said->speaker, 403,
+					   "This form was sent from another site", ret_bytes);
+	if (!context->unit->is_active)
+		return desk_answer_refusal(context, said->speaker, 503, WHY_STANDBY, ret_bytes);
+	if (said->wish == WISH_LOGOUT)
+		return logout(desk, context, head, said->speaker, said->token, ret_bytes);
+	if (said->wish == WISH_LOGIN)
+		return login_begin(desk, session, context, head, said, ret_bytes);
+	return desk_answer_prompt(context, said->speaker, vpn_config(desk->vpn), &prompt, false,
+				  ret_bytes);
+}
+
+size_t desk_body_max(const struct desk *desk, const struct http_head *head)
+{
+	const struct vpn_config *config = vpn_config(desk->vpn);
+
+	if (!config->is_enabled || head->method != HTTP_METHOD_POST)
+		return 0;
+	return http_text_is(head->path, "/logout") || desk_is_login_path(head->path, config)
+		       ? DESK_BODY_MAX
+		       : 0;
+}
+
+int desk_ask(struct desk *desk, struct session *session, const struct site_context *context,
+	     const struct http_head *head, const struct buf *body, struct buf *ret_bytes)
+{
+	struct desk_said said;
+	int r = desk_read(head, body, vpn_config(desk->vpn), &said);
+
+	if (r == -ENOMEM)
+		return r;
+	if (r < 0)
+		return site_refuse(context, 400, ret_bytes);
+	r = said_answer(desk, session, context, head, &said, ret_bytes);
+	desk_said_wipe(&said);
+	return r;
+}
+
+/* ---- without a body -----------------------------------------------------------------------------
+ */
+
+static int file_answer(const struct site_context *context, const struct http_head *head,
+		       struct buf *ret_bytes)
+{
+	struct clientfile file = {.content_type = ""};
+	int r = clientfile_get(head, context->unit->hostname, &file);
+	struct http_response response = {
+		.status = 200,
+		.content_type = file.content_type,
+		.policy = context->policy,
+		.extra = file.extra,
+		.body_view = file.body.data,
+		.body_size = file.body.size,
+		.has_no_body = head->method == HTTP_METHOD_HEAD,
+		.is_last = context->is_last,
+	};
+
+	if (r == ERR_MALFORMED)
+		return site_refuse(context, 400, ret_bytes);
+	if (r == 0)
+		r = http_response_append(&response, context->now, ret_bytes);
+	buf_done(&file.body);
+	return r;
+}
+
+static int login_page(struct desk *desk, const struct site_context *context,
+		      const struct http_head *head, struct buf *ret_bytes)
+{
+	const struct vpn_config *config = vpn_config(desk->vpn);
+	const struct vpn_group *group = desk_group_of_path(head->path, config);
+	struct desk_prompt prompt = {group ? group->name : "", "", NULL};
+	bool is_head = head->method == HTTP_METHOD_HEAD, has_cookie = false;
+	const struct vpn_entry *entry;
+
+	if (desk_is_client(head))
+		return desk_answer_prompt(context, SPEAKER_LEGACY, config, &prompt, is_head,
+					  ret_bytes);
+	entry = session_of(desk, head, "", &has_cookie);
+	if (entry || (has_cookie && !vpn_is_complete(desk->vpn)))
+		return desk_answer_session(context, desk->vpn, entry, is_head, ret_bytes);
+	if (!http_text_is(head->path, "/") && !group)
+		return desk_answer_redirect(context, ret_bytes);
+	return desk_answer_prompt(context, SPEAKER_PERSON, config, &prompt, is_head, ret_bytes);
+}
+
+int desk_get(struct desk *desk, const struct site_context *context, const struct http_head *head,
+	     struct buf *ret_bytes)
+{
+	enum speaker speaker = desk_is_client(head) ? SPEAKER_AGGREGATE : SPEAKER_PERSON;
+	int r;
+
+	if (!vpn_config(desk->vpn)->is_enabled ||
+	    (head->method != HTTP_METHOD_GET && head->method != HTTP_METHOD_HEAD))
+		return ERR_NOT_FOUND;
+	r = file_answer(context, head, ret_bytes);
+	if (r != ERR_NOT_FOUND || !context->unit->is_active)
+		return r;
+	if (http_text_is(head->path, "/logout")) {
+		/* A link on another site's page ends nothing. */
+		if (head->method == HTTP_METHOD_GET && desk_is_own_page(head))
+			return logout(desk, context, head, speaker, "", ret_bytes);
+		return desk_answer_redirect(context, ret_bytes);
+	}
+	return desk_is_login_path(head->path, vpn_config(desk->vpn))
+		       ? login_page(desk, context, head, ret_bytes)
+		       : ERR_NOT_FOUND;
+}
+
+/* ---- life ---------------------------------------------------------------------------------------
+ */
+
+static void on_auth_request(struct ipc_channel *channel, struct ipc_frame *frame,
+			    const ProtobufCMessage *body, void *userdata)
+{
+	(void)channel;
+	(void)frame;
+	(void)body;
+	(void)userdata;
+}
+
+static void on_auth_closed(struct ipc_channel *channel, int code, void *userdata)
+{
+	struct desk *desk = userdata;
+
+	(void)code;
+	desk->on_note(LOG_WARNING, "the auth helper is gone: nobody can log in until it is back",
+		      desk->userdata);
+	if (desk->auth == channel)
+		desk->auth = NULL;
+	ipc_channel_free(channel);
+}
+
+int desk_auth_set(struct desk *desk, int fd)
+{
+	static const bool permitted[IPC_TYPE__MAX] = {false};
+	static const struct ipc_channel_ops ops = {permitted, on_auth_request, on_auth_closed};
+
+	ipc_channel_free(TAKE_PTR(desk->auth));
+	return ipc_channel_new(desk->event, fd, &ops, desk, &desk->auth);
+}
+
+int desk_new(sd_event *event, struct vpn *vpn, desk_note_fn on_note, void *userdata,
+	     struct desk **ret_desk)
+{
+	struct desk *desk = calloc(1, sizeof(*desk));
+
+	if (!desk)
+		return -ENOMEM;
+	desk->event = event;
+	desk->vpn = vpn;
+	desk->on_note = on_note;
+	desk->userdata = userdata;
+	*ret_desk = desk;
+	return 0;
+}
+
+void desk_free(struct desk *desk)
+{
+	if (!desk)
+		return;
+	/* Ends the visits that wait for it. */
+	ipc_channel_free(TAKE_PTR(desk->auth));
+	while (desk->visits)
+		visit_free(desk->visits);
+	free(desk);
+}

@@ -1,0 +1,382 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Logging in, as a browser, an AnyConnect and an older client meet it, over TLS. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "front_office.h"
+
+static struct harness harness;
+static struct office office;
+static char answer[65536];
+
+static int start(void **state)
+{
+	(void)state;
+	harness_start(&harness, NULL, &harness_patient);
+	harness_bind(&harness, "vpn");
+	harness_role(&harness, "active", 3);
+	office_start(&office, &harness);
+	return 0;
+}
+
+static int stop(void **state)
+{
+	(void)state;
+	office_stop(&office);
+	harness_stop(&harness);
+	return 0;
+}
+
+#define CLIENT "X-Transcend-Version: 1\r\nX-Aggregate-Auth: 1\r\n"
+#define FORM "Content-Type: application/x-www-form-urlencoded\r\n"
+#define XML "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<config-auth client=\"vpn\" type="
+
+static int get(const char *path, const char *headers)
+{
+	static char request[4096];
+	struct client client;
+	int status;
+
+	(void)snprintf(request, sizeof(request), "GET %s HTTP/1.1\r\nHost: gate:8443\r\n%s\r\n",
+		       path, headers);
+	client_open(&client, harness.port, NULL, NULL);
+	assert_int_equal(client.handshake, 0);
+	client_say(&client, request);
+	status = client_hear(&client, false, answer, sizeof(answer));
+	client_close(&client);
+	return status;
+}
+
+static int post(const char *path, const char *headers, const char *body)
+{
+	static char request[65536];
+	struct client client;
+	int status;
+
+	(void)snprintf(request, sizeof(request),
+		       "POST %s HTTP/1.1\r\nHost: gate:8443\r\n%sContent-Length: %zu\r\n\r\n%s",
+		       path, headers, strlen(body), body);
+	client_open(&client, harness.port, NULL, NULL);
+	assert_int_equal(client.handshake, 0);
+	client_say(&client, request);
+	status = client_hear(&client, false, answer, sizeof(answer));
+	client_close(&client);
+	return status;
+}
+
+/* "Cookie: webvpn=...\r\n" of the answer. */
+static const char *cookie_header(void)
+{
+	static char header[256];
+	const char *set = strstr(answer, "Set-Cookie: webvpn=");
+
+	assert_non_null(set);
+	set += sizeof("Set-Cookie: ") - 1;
+	(void)snprintf(header, sizeof(header), "Cookie: %.*s\r\n", (int)strcspn(set, ";"), set);
+	assert_int_equal(strlen(header), sizeof("Cookie: webvpn=\r\n") - 1 + 64);
+	return header;
+}
+
+static void a_person_logs_in_sees_the_session_and_ends_it(void **state)
+{
+	char cookie[256];
+	unsigned before = office_ended(&office);
+
+	(void)state;
+	assert_int_equal(get("/", ""), 200);
+	assert_non_null(strstr(answer, "<form method=\"post\" action=\"/auth\">"));
+	assert_non_null(strstr(answer, "Guests &amp; friends</option>"));
+	assert_non_null(strstr(answer, "form-action 'self'"));
+	assert_null(strstr(answer, "<script"));
+	assert_int_equal(post("/auth", FORM "Sec-Fetch-Site: same-origin\r\n",
+			      "username=anna&password=right&group_list=Guests+%26+friends"),
+			 303);
+	assert_non_null(strstr(answer, "Location: /\r\n"));
+	assert_non_null(strstr(answer, "; path=/; Secure; HttpOnly; SameSite=Lax\r\n"));
+	assert_string_equal(office.asked, "anna LOCAL");
+	assert_string_equal(office.opened, "anna Visitors Staff-Policy 4");
+	(void)snprintf(cookie, sizeof(cookie), "%s", cookie_header());
+	assert_int_equal(get("/", cookie), 200);
+	assert_non_null(strstr(answer, "<dd>anna</dd>"));
+	assert_non_null(strstr(answer, "<dd>Visitors</dd>"));
+	assert_non_null(strstr(answer, "<dd>10.9.0.7</dd>"));
+	assert_non_null(strstr(answer, "<dd>1 h 1 min</dd>"));
+	assert_non_null(strstr(answer, "Be good &lt;to&gt; us"));
+	assert_non_null(strstr(answer, "action=\"/logout\""));
+	assert_int_equal(post("/logout", cookie, ""), 303);
+	assert_non_null(strstr(answer, "Set-Cookie: webvpn=; path=/; Max-Age=0"));
+	assert_int_equal(office_ended(&office), before + 1);
+	assert_int_equal(get("/", cookie), 200);
+	assert_non_null(strstr(answer, "name=\"password\""));
+}
+
+static void a_wrong_password_gets_the_form_again_with_the_name_kept(void **state)
+{
+	(void)state;
+	assert_int_equal(post("/auth", FORM, "username=%3Canna%3E&password=wrong"), 200);
+	assert_non_null(strstr(answer, "Login failed: wrong username or password."));
+	assert_non_null(strstr(answer, "value=\"&lt;anna&gt;\""));
+	assert_null(strstr(answer, "wrong\""));
+	assert_null(strstr(answer, "Set-Cookie"));
+	assert_int_equal(post("/auth", FORM, "username=anna&password=locked"), 200);
+	assert_non_null(strstr(answer, "Too many wrong passwords. Try again in 2 minutes."));
+	assert_int_equal(post("/auth", FORM, "username=anna&password=right&group_list=none"), 200);
+	assert_non_null(strstr(answer, "There is no such group."));
+	assert_int_equal(post("/auth", FORM, "username=full&password=right"), 200);
+	assert_non_null(strstr(answer, "no address left"));
+	assert_int_equal(post("/auth", FORM, "username=often&password=right"), 200);
+	assert_non_null(strstr(answer, "as often as you may"));
+	assert_int_equal(post("/auth", FORM, "username=anna&password=busy"), 503);
+	assert_non_null(strstr(answer, "X-Reason: "));
+}
+
+static void the_aggregate_exchange_leads_to_the_cookies(void **state)
+{
+	char cookie[256];
+	const char *sha1;
+
+	(void)state;
+	assert_int_equal(post("/", CLIENT,
+			      XML "\"init\" aggregate-auth-version=\"2\"><version who=\"vpn\">v9.01"
+				  "</version><group-access>https://gate/Visitors</group-access>"
+				  "</config-auth>"),
+			 200);
+	assert_non_null(strstr(answer, "Content-Type: text/xml"));
+	assert_non_null(strstr(answer, "type=\"auth-request\""));
+	assert_non_null(
+		strstr(answer, "<option value=\"Guests &amp; friends\" selected=\"true\">"));
+	assert_int_equal(post("/auth", CLIENT,
+			      XML "\"auth-reply\"><auth><username>anna</username><password>wrong"
+				  "</password></auth></config-auth>"),
+			 200);
+	assert_non_null(strstr(answer, "<error id=\"13\""));
+	assert_int_equal(post("/auth", CLIENT,
+			      XML "\"auth-reply\"><auth><username>anna</username><password>right"
+				  "</password></auth><group-select>staff members</group-select>"
+				  "</config-auth>"),
+			 200);
+	assert_non_null(strstr(answer, "type=\"complete\""));
+	assert_non_null(strstr(answer, "<auth id=\"success\">"));
+	assert_non_null(strstr(answer, "Be good &lt;to&gt; us"));
+	assert_string_equal(office.opened, "anna Staff Staff-Policy 4");
+	sha1 = strstr(answer, "&sh:");
+	assert_non_null(sha1);
+	assert_non_null(strstr(answer, "<server-cert-hash>"));
+	assert_memory_equal(sha1 + 4, strstr(answer, "<server-cert-hash>") + 18, 40);
+	assert_non_null(strstr(answer, "&fu:profiles%2Fasafo.xml&fh:"));
+	(void)snprintf(cookie, sizeof(cookie), "%s", cookie_header());
+	sha1 = strstr(answer, "<session-token>");
+	assert_non_null(sha1);
+	assert_memory_equal(sha1 + 15, cookie + sizeof("Cookie: webvpn=") - 1, 64);
+	assert_int_equal(post("/", cookie, XML "\"logout\"></config-auth>"), 200);
+	assert_non_null(strstr(answer, "<auth id=\"logout\">"));
+	assert_int_equal(get("/", cookie), 200);
+	assert_non_null(strstr(answer, "name=\"password\""));
+}
+
+static void an_older_client_gets_the_older_forms(void **state)
+{
+	(void)state;
+	assert_int_equal(get("/", "X-Transcend-Version: 1\r\n"), 200);
+	assert_non_null(strstr(answer, "<auth id=\"main\">"));
+	assert_null(strstr(answer, "config-auth"));
+	assert_int_equal(post("/auth", FORM "User-Agent: Open AnyConnect VPN Agent v8\r\n",
+			      "username=anna&password=right&group_list=staff+members"),
+			 200);
+	assert_non_null(strstr(answer, "<auth id=\"success\">"));
+	assert_null(strstr(answer, "config-auth"));
+	(void)cookie_header();
+}
+
+static void another_sites_page_can_neither_log_in_nor_out(void **state)
+{
+	char cookie[256], headers[512];
+	unsigned ended = office_ended(&office), asked = office_asked(&office);
+
+	(void)state;
+	assert_int_equal(post("/auth", FORM "Sec-Fetch-Site: cross-site\r\n",
+			      "username=anna&password=right"),
+			 403);
+	assert_int_equal(post("/auth", FORM "Origin: https://evil.example\r\n",
+			      "username=anna&password=right"),
+			 403);
+	assert_int_equal(post("/auth", FORM "Origin: null\r\n", "username=anna&password=right"),
+			 403);
+	assert_int_equal(office_asked(&office), asked);
+	assert_int_equal(
+		post("/auth", FORM "Origin: https://gate:8443\r\n", "username=anna&password=right"),
+		303);
+	(void)snprintf(cookie, sizeof(cookie), "%s", cookie_header());
+	(void)snprintf(headers, sizeof(headers), "%sSec-Fetch-Site: cross-site\r\n", cookie);
+	assert_int_equal(post("/logout", headers, ""), 403);
+	assert_int_equal(get("/logout", headers), 303);
+	assert_int_equal(office_ended(&office), ended);
+	assert_int_equal(get("/", cookie), 200);
+	assert_non_null(strstr(answer, "<dd>anna</dd>"));
+}
+
+static void bad_bodies_are_refused_and_big_ones_at_once(void **state)
+{
+	static char big[10000];
+	struct client client;
+
+	(void)state;
+	assert_int_equal(post("/", CLIENT, "<!DOCTYPE x><config-auth type=\"init\"/>"), 400);
+	assert_int_equal(post("/", CLIENT, "<config-auth"), 400);
+	assert_int_equal(post("/auth", FORM, "username=a&username=b"), 400);
+	assert_int_equal(post("/auth", FORM, "username=%zz"), 400);
+	client_open(&client, harness.port, NULL, NULL);
+	client_say(&client, "POST /auth HTTP/1.1\r\nHost: g\r\nContent-Length: 16385\r\n\r\n");
+	assert_int_equal(client_hear(&client, false, answer, sizeof(answer)), 413);
+	client_close(&client);
+	memset(big, 'a', sizeof(big) - 1);
+	client_open(&client, harness.port, NULL, NULL);
+	client_say(&client, "POST /auth HTTP/1.1\r\nHost: g\r\nTransfer-Encoding: chunked\r\n\r\n"
+			    "4001\r\n");
+	client_say(&client, big);
+	client_say(&client, big);
+	assert_int_equal(client_hear(&client, false, answer, sizeof(answer)), 413);
+	client_close(&client);
+	assert_int_equal(post("/nothing", FORM, "username=a"), 405);
+	assert_int_equal(post("/auth", FORM "Transfer-Encoding: chunked\r\n", "x"), 400);
+}
+
+static void a_body_may_come_in_chunks_or_after_a_hundred_continue(void **state)
+{
+	struct client client;
+
+	(void)state;
+	client_open(&client, harness.port, NULL, NULL);
+	client_say(&client,
+		   "POST /auth HTTP/1.1\r\nHost: gate\r\nTransfer-Encoding: chunked\r\n\r\n"
+		   "9\r\nusername=\r\n4;x=y\r\nanna\r\n10\r\n&password=wrong&\r\n0\r\n\r\n");
+	assert_int_equal(client_hear(&client, false, answer, sizeof(answer)), 200);
+	assert_non_null(strstr(answer, "value=\"anna\""));
+	client_say(&client, "POST /auth HTTP/1.1\r\nHost: gate\r\nContent-Length: 28\r\n"
+			    "Expect: 100-continue\r\n\r\n");
+	assert_int_equal(client_hear(&client, true, answer, sizeof(answer)), 100);
+	client_say(&client, "username=anna&password=wrong"
+			    "GET /healthz HTTP/1.1\r\nHost: gate\r\n\r\n");
+	assert_int_equal(client_hear(&client, false, answer, sizeof(answer)), 200);
+	assert_non_null(strstr(answer, "Login failed"));
+	assert_int_equal(client_hear(&client, false, answer, sizeof(answer)), 200);
+	assert_non_null(strstr(answer, "\"role\":\"active\""));
+	client_close(&client);
+}
+
+static void who_hangs_up_leaves_nothing_behind_and_others_go_on(void **state)
+{
+	struct client client;
+	unsigned before = office_asked(&office);
+
+	(void)state;
+	for (int i = 0; i < 20; i++) {
+		client_open(&client, harness.port, NULL, NULL);
+		client_say(&client,
+			   "POST /auth HTTP/1.1\r\nHost: gate\r\nContent-Length: 27\r\n\r\n"
+			   "username=anna&password=mute");
+		office_wait_asked(&office, before + (unsigned)i + 1);
+		client_close(&client);
+	}
+	assert_int_equal(post("/auth", FORM, "username=anna&password=right"), 303);
+}
+
+static void the_clients_files_are_there(void **state)
+{
+	char first[8192];
+
+	(void)state;
+	assert_int_equal(get("/1/Linux_64", CLIENT), 200);
+	assert_int_equal(get("/1/binaries/update.txt", CLIENT), 200);
+	assert_non_null(strstr(answer, "0,0,0000"));
+	assert_int_equal(get("/VPNManifest.xml", CLIENT), 200);
+	assert_int_equal(get("/+CSCOT+/translation-table?a=b", CLIENT), 200);
+	assert_int_equal(get("/profiles/asafo.xml", ""), 200);
+	assert_non_null(strstr(answer, "<HostAddress>gate:8443</HostAddress>"));
+	assert_non_null(strstr(answer, "Content-Disposition: attachment"));
+	(void)snprintf(first, sizeof(first), "%s", strstr(answer, "\r\n\r\n"));
+	assert_int_equal(get("/profiles/asafo.xml", CLIENT), 200);
+	assert_string_equal(strstr(answer, "\r\n\r\n"), first);
+	assert_int_equal(get("/profiles/other.xml", CLIENT), 404);
+}
+
+static void a_group_has_an_address_of_its_own(void **state)
+{
+	(void)state;
+	assert_int_equal(get("/visitors", ""), 200);
+	assert_non_null(strstr(answer, "<option value=\"Guests &amp; friends\" selected>"));
+	assert_int_equal(post("/visitors", FORM, "username=anna&password=right"), 303);
+	assert_string_equal(office.opened, "anna Visitors Staff-Policy 4");
+	assert_int_equal(get("/strangers", ""), 404);
+}
+
+static void a_unit_that_lacks_sessions_says_later_and_not_no(void **state)
+{
+	static const char stranger[] = "Cookie: webvpn=0123456789abcdef0123456789abcdef0123456789ab"
+				       "cdef0123456789abcdef\r\n";
+
+	(void)state;
+	office_complete(&office, false);
+	assert_int_equal(get("/", stranger), 503);
+	assert_non_null(strstr(answer, "You stay logged in"));
+	assert_int_equal(post("/logout", stranger, ""), 503);
+	office_complete(&office, true);
+	assert_int_equal(get("/", stranger), 200);
+	assert_non_null(strstr(answer, "name=\"password\""));
+	assert_int_equal(post("/logout", stranger, ""), 303);
+}
+
+static void a_standby_takes_no_login(void **state)
+{
+	(void)state;
+	harness_role(&harness, "standby", 3);
+	assert_int_equal(post("/auth", FORM, "username=anna&password=right"), 503);
+	assert_non_null(strstr(answer, "X-Reason: This unit is not the active one"));
+	assert_int_equal(post("/", CLIENT, XML "\"init\"></config-auth>"), 503);
+	assert_int_equal(get("/", ""), 200);
+	assert_null(strstr(answer, "<form"));
+	harness_role(&harness, "active", 4);
+}
+
+static void without_the_helper_nobody_waits(void **state)
+{
+	struct client client;
+	unsigned before = office_asked(&office);
+
+	(void)state;
+	client_open(&client, harness.port, NULL, NULL);
+	client_say(&client, "POST /auth HTTP/1.1\r\nHost: gate\r\nContent-Length: 27\r\n\r\n"
+			    "username=anna&password=mute");
+	office_wait_asked(&office, before + 1);
+	office_helper_leave(&office);
+	assert_int_equal(client_hear(&client, false, answer, sizeof(answer)), 503);
+	client_close(&client);
+	assert_int_equal(post("/auth", FORM, "username=anna&password=right"), 503);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_person_logs_in_sees_the_session_and_ends_it),
+		cmocka_unit_test(a_wrong_password_gets_the_form_again_with_the_name_kept),
+		cmocka_unit_test(the_aggregate_exchange_leads_to_the_cookies),
+		cmocka_unit_test(an_older_client_gets_the_older_forms),
+		cmocka_unit_test(another_sites_page_can_neither_log_in_nor_out),
+		cmocka_unit_test(bad_bodies_are_refused_and_big_ones_at_once),
+		cmocka_unit_test(a_body_may_come_in_chunks_or_after_a_hundred_continue),
+		cmocka_unit_test(who_hangs_up_leaves_nothing_behind_and_others_go_on),
+		cmocka_unit_test(the_clients_files_are_there),
+		cmocka_unit_test(a_group_has_an_address_of_its_own),
+		cmocka_unit_test(a_unit_that_lacks_sessions_says_later_and_not_no),
+		cmocka_unit_test(a_standby_takes_no_login),
+		cmocka_unit_test(without_the_helper_nobody_waits),
+	};
+
+	return cmocka_run_group_tests(tests, start, stop);
+}
