@@ -115,7 +115,10 @@ static unsigned jobs_of_source(const struct auth *auth, const uint8_t *client, s
 	unsigned n = 0;
 
 	for (const struct job *job = auth->first; job; job = job->next)
-		n += job->client_size == size && memcmp(job->client, client, size) == 0 ? 1 : 0;
+		n += job->client_size == size &&
+				     (size == 0 || memcmp(job->client, client, size) == 0)
+			     ? 1
+			     : 0;
 	return n;
 }
 

@@ -60,7 +60,8 @@ static void source_key(const uint8_t *client, size_t size, uint8_t ret_key[stati
 {
 	memset(ret_key, 0, KEY_SIZE);
 	ret_key[0] = (uint8_t)size;
-	memcpy(ret_key + 1, client, size == 16 ? 8 : size < 16 ? size : 16);
+	if (size > 0)
+		memcpy(ret_key + 1, client, size == 16 ? 8 : size < 16 ? size : 16);
 }
 
 static struct entry *find(const struct table *table, const uint8_t key[static KEY_SIZE])
