@@ -61,6 +61,20 @@ static void note(const struct auth *auth, int priority, const char *format, ...)
 	auth->ops->on_note(priority, text, auth->userdata);
 }
 
+static void report(const struct auth *auth, int severity, unsigned number, const char *format, ...)
+	__attribute__((format(printf, 4, 5)));
+
+static void report(const struct auth *auth, int severity, unsigned number, const char *format, ...)
+{
+	char text[400];
+	va_list args;
+
+	va_start(args, format);
+	(void)vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	auth->ops->on_event(severity, number, text, auth->userdata);
+}
+
 /* ---- the queue ----------------------------------------------------------------------------------
  */
 
@@ -156,23 +170,31 @@ static void client_text(const struct job *job, char *ret_text, size_t size)
 		(void)snprintf(ret_text, size, "unknown");
 }
 
-/* The name is not logged: who is in a hurry types his password there. */
-static void failure_count(struct auth *auth, const struct job *job)
+/* A name that is nobody's is not logged: who is in a hurry types his password there. */
+static const char *name_of(const struct job *job, const struct user *user)
+{
+	return user ? job->user : "*****";
+}
+
+static void failure_count(struct auth *auth, const struct job *job, const struct user *user)
 {
 	struct monotime now = monotime_now();
 	char client[INET6_ADDRSTRLEN];
 	uint32_t wait_ms;
 
 	client_text(job, client, sizeof(client));
+	report(auth, LOG_INFO, 113015,
+	       "AAA user authentication Rejected : reason = Invalid password : local database : "
+	       "user = %s : user IP = %s",
+	       name_of(job, user), client);
 	if (lockout_failed(auth->lockout, job->user, job->client, job->client_size, now) < 0)
 		note(auth, LOG_WARNING, "no memory to count a wrong password from %s", client);
 	wait_ms = lockout_wait(auth->lockout, job->user, job->client, job->client_size, now);
 	if (wait_ms > 0)
-		note(auth, LOG_WARNING,
-		     "too many wrong passwords, the last one from %s: locked for %u s", client,
-		     (wait_ms + 999) / 1000);
-	else
-		note(auth, LOG_NOTICE, "wrong user or password from %s", client);
+		report(auth, LOG_INFO, 113006,
+		       "User %s locked out on exceeding maximum successive failed authentication "
+		       "attempts, the last one from %s, for %u seconds",
+		       name_of(job, user), client, (wait_ms + 999) / 1000);
 }
 
 static void job_do(struct auth *auth, const struct job *job)
@@ -189,8 +211,11 @@ static void job_do(struct auth *auth, const struct job *job)
 		answer.verdict = AUTH_VERDICT_YES;
 		answer.policy = user->policy;
 		lockout_succeeded(auth->lockout, job->user);
+		report(auth, LOG_INFO, 113012,
+		       "AAA user authentication Successful : local database : user = %s",
+		       job->user);
 	} else {
-		failure_count(auth, job);
+		failure_count(auth, job, user);
 	}
 	reply(job->front, job->id, &answer);
 }

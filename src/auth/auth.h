@@ -18,6 +18,8 @@ struct auth;
 struct auth_ops {
 	/* One line for the log, PRIORITY as in syslog(3). */
 	void (*on_note)(int priority, const char *text, void *userdata);
+	/* A message that an ASA has too, with its NUMBER (doc/log.md). */
+	void (*on_event)(int severity, unsigned number, const char *text, void *userdata);
 };
 
 /* OPS is borrowed for the room's life. Errors: -ENOMEM, -errno, ERR_CRYPTO. */

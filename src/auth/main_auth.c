@@ -25,6 +25,12 @@ static void on_note(int priority, const char *text, void *userdata)
 	log_line(priority, "%s", text);
 }
 
+static void on_event(int severity, unsigned number, const char *text, void *userdata)
+{
+	(void)userdata;
+	log_message(severity, number, "%s", text);
+}
+
 static void on_peer(enum ipc_peer peer, unsigned instance, int fd, void *userdata)
 {
 	struct program *program = userdata;
@@ -43,7 +49,7 @@ static void on_shutdown(void *userdata)
 
 static int program_start(struct program *program, const struct child_options *options)
 {
-	static const struct auth_ops auth_ops = {on_note};
+	static const struct auth_ops auth_ops = {on_note, on_event};
 	static const struct child_ops child_ops = {on_peer, NULL, on_shutdown};
 	static const struct sandbox_paths paths = {{NULL}, {NULL}};
 	struct why why = {""};

@@ -185,8 +185,6 @@ bool users_check(struct users *users, const char *name, const char *password,
 	}
 	hash = user && user->hash[0] != '\0' ? user->hash : stand_in(users, name);
 	made = crypt_ra(password, hash, &users->crypt, &users->crypt_size);
-	if (!user || !made || made[0] == '*' || !is_equal(made, user->hash))
-		return false;
 	*ret_user = user;
-	return true;
+	return user && made && made[0] != '*' && is_equal(made, user->hash);
 }

@@ -33,9 +33,9 @@ void users_stage_commit(struct users *users);
 size_t users_count(const struct users *users);
 
 /*
- * Whether PASSWORD (NUL-terminated) is NAME's; *RET_USER is he then, borrowed until the next
- * commit. As long as a password takes, whoever does not exist: another one's hash is tried in his
- * place.
+ * Whether PASSWORD (NUL-terminated) is NAME's; *RET_USER is who has that name, NULL for nobody,
+ * borrowed until the next commit. As long as a password takes, whoever does not exist: another
+ * one's hash is tried in his place.
  */
 bool users_check(struct users *users, const char *name, const char *password,
 		 const struct user **ret_user);

@@ -204,6 +204,15 @@ static void on_note(int priority, const char *text, void *userdata)
 	(void)snprintf(world->notes + used, sizeof(world->notes) - used, "%s\n", text);
 }
 
+static void on_event(int severity, unsigned number, const char *text, void *userdata)
+{
+	struct world *world = userdata;
+	size_t used = strlen(world->notes);
+
+	(void)severity;
+	(void)snprintf(world->notes + used, sizeof(world->notes) - used, "%u %s\n", number, text);
+}
+
 static void on_answer(int code, const ProtobufCMessage *body, bool has_more, void *userdata)
 {
 	const Asafo__Ipc__AuthCheckReply *reply = (const Asafo__Ipc__AuthCheckReply *)body;
@@ -254,7 +263,7 @@ static struct ipc_channel *attach(struct world *world, enum ipc_peer peer)
 
 static int world_start(void **state)
 {
-	static const struct auth_ops ops = {on_note};
+	static const struct auth_ops ops = {on_note, on_event};
 	struct world *world = test_calloc(1, sizeof(*world));
 
 	assert_int_equal(sd_event_new(&world->event), 0);
@@ -335,9 +344,15 @@ static void users_hold_when_the_last_of_them_is_there(void **state)
 	users_send(world, true, false, "carl", "three");
 	ask(world, "bert", "two", "LOCAL");
 	wait_answers(world, 3);
-	assert_string_equal(world->answers, "0/1/Staff; 0/0/; 0/1/Staff; ");
-	assert_non_null(strstr(world->notes, "wrong user or password from 192.0.2.9"));
-	assert_null(strstr(world->notes, "bert"));
+	ask(world, "hunter2", "oops", "LOCAL");
+	wait_answers(world, 4);
+	assert_string_equal(world->answers, "0/1/Staff; 0/0/; 0/1/Staff; 0/0/; ");
+	assert_non_null(strstr(world->notes, "113012 AAA user authentication Successful : "
+					     "local database : user = anna\n"));
+	assert_non_null(strstr(world->notes, "113015 AAA user authentication Rejected : "));
+	assert_non_null(strstr(world->notes, "user = bert : user IP = 192.0.2.9\n"));
+	assert_non_null(strstr(world->notes, "user = ***** : user IP = 192.0.2.9\n"));
+	assert_null(strstr(world->notes, "hunter2"));
 }
 
 static void guesses_are_stopped_even_where_they_waited_side_by_side(void **state)
@@ -352,7 +367,7 @@ static void guesses_are_stopped_even_where_they_waited_side_by_side(void **state
 	ask(world, "anna", "right", "LOCAL");
 	wait_answers(world, 7);
 	assert_string_equal(world->answers, "0/0/; 0/0/; 0/0/; 0/0/; 0/0/; 0/2/+; 0/2/+; ");
-	assert_non_null(strstr(world->notes, "locked for 30 s"));
+	assert_non_null(strstr(world->notes, "113006 User anna locked out"));
 }
 
 static void a_crowd_from_one_address_is_told_so_at_once(void **state)
