@@ -55,21 +55,40 @@ bool desk_is_login_path(struct http_text path, const struct vpn_config *config)
 	return desk_group_of_path(path, config) != NULL;
 }
 
-bool desk_is_own_page(const struct http_head *head)
+/* Of one header of the request; one that says nothing of the kind is no reason to refuse. */
+static bool is_of_own_page(const struct http_header *header, struct http_text host,
+			   bool *ret_is_fetch)
 {
-	const struct http_header *site = http_head_find(head, "Sec-Fetch-Site");
-	const struct http_header *origin = http_head_find(head, "Origin");
 	static const char scheme[] = "https://";
 	size_t length = sizeof(scheme) - 1;
 
-	if (site)
-		return http_text_is(site->value, "same-origin") ||
-		       http_text_is(site->value, "none");
-	if (!origin)
+	if (http_text_is_nocase(header->name, "Sec-Fetch-Site")) {
+		*ret_is_fetch = true;
+		return http_text_is(header->value, "same-origin") ||
+		       http_text_is(header->value, "none");
+	}
+	if (!http_text_is_nocase(header->name, "Origin"))
 		return true;
-	return origin->value.size == length + head->host.size &&
-	       strncasecmp(origin->value.data, scheme, length) == 0 &&
-	       strncasecmp(origin->value.data + length, head->host.data, head->host.size) == 0;
+	return header->value.size == length + host.size &&
+	       strncasecmp(header->value.data, scheme, length) == 0 &&
+	       strncasecmp(header->value.data + length, host.data, host.size) == 0;
+}
+
+bool desk_is_own_page(const struct http_head *head)
+{
+	bool is_fetch = false, is_own = true, is_fetch_own = true;
+
+	/* Said twice, both have to be right. */
+	for (size_t i = 0; i < head->n_headers; i++) {
+		bool is_this_fetch = false;
+		bool is_good = is_of_own_page(&head->headers[i], head->host, &is_this_fetch);
+
+		is_fetch |= is_this_fetch;
+		is_own &= is_good;
+		is_fetch_own &= is_good || !is_this_fetch;
+	}
+	/* A page whose referrer is withheld has "null" for an origin, also its own. */
+	return is_fetch ? is_fetch_own : is_own;
 }
 
 /* https://vpn.example.org/staff -> /staff */

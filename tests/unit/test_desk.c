@@ -203,6 +203,10 @@ static void another_sites_page_can_neither_log_in_nor_out(void **state)
 	assert_int_equal(post("/auth", FORM "Sec-Fetch-Site: cross-site\r\n",
 			      "username=anna&password=right"),
 			 403);
+	assert_int_equal(post("/auth",
+			      FORM "Sec-Fetch-Site: same-origin\r\nSec-Fetch-Site: cross-site\r\n",
+			      "username=anna&password=right"),
+			 403);
 	assert_int_equal(post("/auth", FORM "Origin: https://evil.example\r\n",
 			      "username=anna&password=right"),
 			 403);
