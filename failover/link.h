@@ -21,6 +21,7 @@
 #define LINK_VERSION_OLDEST 1
 #define LINK_VERSION_EXEC 2    /* from it on a mate answers Exec */
 #define LINK_VERSION_HISTORY 2 /* ... and HistoryRequest; an older one is silent to both */
+#define LINK_VERSION_SESSIONS 2 /* ... and takes VPN sessions */
 #define LINK_VERSION_GAP 2     /* ... and tells in its hellos how long nobody served */
 #define LINK_MESSAGE_MAX (256u * 1024)
 #define LINK_PSK_SIZE 32

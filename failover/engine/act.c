@@ -20,6 +20,7 @@
 #include "failover/engine/switchover.h"
 #include "failover/methods/methods.h"
 #include "failover/replication/replication.h"
+#include "failover/vpn/hub.h"
 
 struct persist_request {
 	struct engine *engine;
@@ -89,6 +90,7 @@ static void transition(struct engine *engine, const struct fo_action *action)
 	history_changed(engine);
 	report_transition(engine, action);
 	replication_on_role(engine->replication);
+	vpnhub_on_role(engine->vpnhub);
 	count_active_time(engine);
 	if (action->to == FO_STATE_ACTIVE)
 		replication_on_active(engine->replication);

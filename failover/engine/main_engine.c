@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* asafo-engine: decides which unit is active. Started by asafod(8), which hands it its sockets. */
 #include <errno.h>
+#include <fcntl.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +15,7 @@
 #include "base/err.h"
 #include "base/io.h"
 #include "base/log.h"
+#include "config/password.h"
 #include "failover/engine/engine.h"
 #include "failover/engine/hooks.h"
 #include "failover/methods/methods.h"
@@ -40,17 +42,20 @@ static void on_peer(enum ipc_peer peer, unsigned instance, int fd, void *userdat
 
 static void load_config(struct engine *engine, int fd)
 {
-	_cleanup_(buf_done) struct buf text = {0};
+	_cleanup_(buf_wipe) struct buf text = {0}, hashed = {0};
 	struct config *config = NULL;
 	struct config_error error = {0};
 	struct why why = {0};
 	int r = io_read_all(fd, STARTUP_CONFIG_MAX, &text);
 
+	/* A password in clear is kept, shown and replicated as its hash. Nothing is served yet. */
+	if (r == 0)
+		r = config_hash_passwords((const char *)text.data, text.size, &hashed);
 	if (r == 0)
 		r = config_new(&config);
 	if (r == 0)
-		r = config_apply_text(config, engine->options.config, (const char *)text.data,
-				      text.size, &error);
+		r = config_apply_text(config, engine->options.config, (const char *)hashed.data,
+				      hashed.size, &error);
 	if (r == 0)
 		r = config_check(config, &why);
 	if (r < 0) {
@@ -114,6 +119,19 @@ static void become_prompt(void)
 	(void)sched_setscheduler(0, SCHED_RR | SCHED_RESET_ON_FORK, &parameter);
 }
 
+/* Before the sandbox, behind which nothing is opened. A machine without TUN has no tunnels; that is
+ * said when one is wanted. */
+static void open_tuns(struct engine *engine)
+{
+	for (unsigned i = 0; i < ENGINE_FRONTS_MAX; i++) {
+		int fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK);
+
+		if (fd < 0)
+			return;
+		vpnhub_add_tun(engine->vpnhub, fd);
+	}
+}
+
 static int start_rooms(struct engine *engine)
 {
 	static const struct child_ops ops = {on_peer, on_credential, on_shutdown};
@@ -142,8 +160,10 @@ int main(int argc, char **argv)
 	r = sd_event_default(&event);
 	if (r >= 0)
 		r = engine_new(event, &options, &engine);
-	if (r >= 0)
+	if (r >= 0) {
+		open_tuns(engine);
 		r = start_rooms(engine);
+	}
 	if (r >= 0 && !options.is_unsandboxed)
 		r = sandbox_enter(SANDBOX_ENGINE, &(struct sandbox_paths){0}, &why);
 	if (r >= 0 && why.text[0])

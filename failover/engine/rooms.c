@@ -407,7 +407,11 @@ static void on_front_notice(struct ipc_channel *channel, struct ipc_frame *frame
 
 void engine_front_drop(struct engine *engine, size_t instance)
 {
-	ipc_channel_free(TAKE_PTR(engine->rooms.fronts[instance]));
+	struct ipc_channel *channel = TAKE_PTR(engine->rooms.fronts[instance]);
+
+	if (channel)
+		vpnhub_front_gone(engine->vpnhub, (unsigned)instance, channel);
+	ipc_channel_free(channel);
 	forget_report(engine, instance);
 }
 
@@ -421,7 +425,7 @@ static void on_front_closed(struct ipc_channel *channel, int code, void *userdat
 		engine->rooms.fronts[instance] = NULL;
 		forget_report(engine, instance);
 		service_gone(engine_health_service(engine->health), instance);
-		vpnhub_front_gone(engine->vpnhub, instance);
+		vpnhub_front_gone(engine->vpnhub, instance, channel);
 	}
 	ipc_channel_free(channel);
 }

@@ -96,6 +96,7 @@ static void on_link_up(struct link *link, void *userdata)
 		 link_mate_software(link));
 	engine_rekey_link_up(engine);
 	replication_link_up(engine->replication);
+	vpnhub_link_up(engine->vpnhub);
 	proof_kick(engine->proof);
 	ca_marks_tell(engine);
 }
@@ -134,6 +135,7 @@ static void on_link_down(struct link *link, int code, const char *why, void *use
 	engine_rekey_link_down(engine);
 	exec_link_down(engine->exec, why);
 	replication_link_down(engine->replication, why);
+	vpnhub_link_down(engine->vpnhub);
 }
 
 static void on_link_message(struct link *link, const Asafo__Wire__Link *message, void *userdata)
@@ -145,6 +147,7 @@ static void on_link_message(struct link *link, const Asafo__Wire__Link *message,
 	is_taken = pairing_message(engine->pairing, message) ||
 		   replication_message(engine->replication, message) ||
 		   history_message(engine, message) || ca_marks_message(engine, message) ||
+		   vpnhub_link_message(engine->vpnhub, message) ||
 		   exec_message(engine->exec, message) || engine_rekey_message(engine, message);
 	traffic_received(&engine->traffic, (int)message->body_case, is_taken);
 }
@@ -155,6 +158,7 @@ static void on_link_writable(struct link *link, void *userdata)
 
 	(void)link;
 	replication_link_writable(engine->replication);
+	vpnhub_link_writable(engine->vpnhub);
 }
 
 /* ---- building ---- */
@@ -167,6 +171,7 @@ void engine_drop_link(struct engine *engine, const char *why)
 	engine_rekey_link_down(engine);
 	exec_link_down(engine->exec, why);
 	replication_link_down(engine->replication, why);
+	vpnhub_link_down(engine->vpnhub);
 }
 
 static int change_link(struct engine *engine)

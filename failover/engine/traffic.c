@@ -13,6 +13,9 @@ static struct traffic_count *count_of(struct traffic *traffic, int kind)
 	case ASAFO__WIRE__LINK__BODY_COMMAND:
 	case ASAFO__WIRE__LINK__BODY_COMMAND_RESULT:
 		return &traffic->counts[TRAFFIC_CONFIG];
+	case ASAFO__WIRE__LINK__BODY_SESSION_UPDATE:
+	case ASAFO__WIRE__LINK__BODY_SESSION_ACK:
+		return &traffic->counts[TRAFFIC_VPN];
 	default:
 		return &traffic->counts[TRAFFIC_SYSTEM];
 	}
@@ -44,6 +47,7 @@ const char *traffic_text(enum traffic_kind kind)
 		[TRAFFIC_SYSTEM] = "sys cmd",
 		[TRAFFIC_TRUSTPOINT] = "Trustpoint",
 		[TRAFFIC_CONFIG] = "Config cmd",
+		[TRAFFIC_VPN] = "VPN SESS",
 	};
 
 	return (unsigned)kind < TRAFFIC__MAX ? texts[kind] : "Unknown";

@@ -12,6 +12,7 @@ enum traffic_kind {
 	TRAFFIC_SYSTEM,	    /* how the units agree on a replication, ask each other, pair */
 	TRAFFIC_TRUSTPOINT, /* manifests and items */
 	TRAFFIC_CONFIG,	    /* lines of the configuration, commands */
+	TRAFFIC_VPN,	    /* sessions of VPN clients */
 	TRAFFIC__MAX,
 };
 

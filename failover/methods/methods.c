@@ -32,6 +32,8 @@ static const struct control_method methods_table[] = {
 	{"asafo.ShowSsl", CONTROL_ACCESS_LOOK, method_show_ssl},
 	{"asafo.ShowRunningConfig", CONTROL_ACCESS_LOOK, method_show_running_config},
 	{"asafo.ShowStartupConfig", CONTROL_ACCESS_LOOK, method_show_startup_config},
+	{"asafo.ShowVpnSessions", CONTROL_ACCESS_LOOK, method_show_vpn_sessions},
+	{"asafo.VpnLogoff", CONTROL_ACCESS_CHANGE, method_vpn_logoff},
 	{"asafo.Verify", CONTROL_ACCESS_LOOK, method_verify},
 	{"asafo.Why", CONTROL_ACCESS_LOOK, method_why},
 	{"asafo.Prove", CONTROL_ACCESS_LOOK, method_prove},

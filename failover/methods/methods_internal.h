@@ -89,6 +89,9 @@ const char *maintenance_trouble(const struct engine *engine);
 struct json_object *json_bound_to(const struct config *config, const char *name);
 
 /* Handlers, by file. */
+void method_show_vpn_sessions(struct control_call *call, struct json_object *parameters,
+			      void *userdata);
+void method_vpn_logoff(struct control_call *call, struct json_object *parameters, void *userdata);
 void method_verify(struct control_call *call, struct json_object *parameters, void *userdata);
 void method_why(struct control_call *call, struct json_object *parameters, void *userdata);
 void method_prove(struct control_call *call, struct json_object *parameters, void *userdata);

@@ -11,6 +11,7 @@
 #include "failover/methods/methods_internal.h"
 #include "failover/methods/proof.h"
 #include "failover/replication/replication.h"
+#include "failover/vpn/hub.h"
 
 #define NAMED_MAX 3 /* names may be long; the rest is counted */
 
@@ -194,6 +195,9 @@ struct json_object *json_troubles(const struct engine *engine)
 	add_sentence(array, maintenance_trouble(engine));
 	if (replication_version_trouble(engine->replication, &why))
 		add_sentence(array, why.text);
+	if (vpnhub_is_mate_older(engine->vpnhub) && engine->config->vpn.is_enabled)
+		add_sentence(array, "the mate's version knows no VPN sessions: they would not "
+				    "survive a failover; upgrade it");
 	if (engine_rekey_trouble(engine, &why))
 		add_sentence(array, why.text);
 	add_links(engine, array);

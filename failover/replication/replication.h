@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/monotime.h"
 #include "base/why.h"
 #include "failover/core/wire.pb-c.h"
 

@@ -1,21 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What fronts ask is answered here. */
+/*
+ * The hub's life: the configuration, roles, fronts, the auth helper, and the clock by which
+ * sessions end. Only the active unit ends sessions; the standby hears of it.
+ */
 #include "failover/vpn/hub.h"
 
+#include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/log.h"
-#include "failover/engine/engine.h"
 #include "failover/vpn/hub_config.h"
+#include "failover/vpn/hub_internal.h"
+#include "failover/vpn/pool.h"
 
-struct vpnhub {
-	struct engine *engine;
-	struct ipc_channel *auth;
-};
-
-static char not_there[] = "VPN sessions are not there in this version";
+#define GRACE_MS 60000 /* after a takeover: figures of the last moments did not come */
 
 /* ---- the configuration ---- */
 
@@ -37,13 +38,151 @@ static void configure_auth(struct vpnhub *hub)
 		log_line(LOG_ERR, "asafo-auth: the users were not sent: %s", err_text(r));
 }
 
+/* Whether what SESSION stands on is still there. */
+static bool is_allowed(const struct config_vpn *vpn, const struct vpn_session *session)
+{
+	const struct config_group *group = config_group_find(vpn, session->group);
+
+	return vpn->is_enabled && group && config_policy_find(vpn, session->policy) &&
+	       (group->is_pam || config_user_find(vpn, session->user)) &&
+	       pool_has_session(vpn, session);
+}
+
+static void end_disallowed(struct vpnhub *hub)
+{
+	struct session_record *record = NULL;
+
+	while ((record = sessiondb_next(hub->db, record))) {
+		if (!is_allowed(&hub->engine->config->vpn, &record->session))
+			hub_end(hub, record, VPN_END_CONFIG);
+	}
+	hub_flush(hub);
+	hub_pump(hub);
+	hub_answer_waiters(hub, false);
+}
+
+static void send_tun(struct vpnhub *hub, unsigned instance)
+{
+	Asafo__Ipc__VpnTun message = ASAFO__IPC__VPN_TUN__INIT;
+	struct why why = {""};
+	char name[16];
+	int fd;
+	int r = tun_device(hub->tun, instance, name, &fd, &why);
+
+	if (r < 0) {
+		log_line(LOG_ERR, "%s", why.text);
+		return;
+	}
+	message.device = name;
+	message.mtu = VPN_TUN_MTU;
+	message.owner = instance + 1;
+	r = ipc_channel_send(hub->engine->rooms.fronts[instance], IPC_VPN_TUN, &message.base, &fd,
+			     1);
+	if (r < 0 && r != ERR_CLOSED)
+		log_line(LOG_ERR, "front %u: its TUN device was not sent: %s", instance,
+			 err_text(r));
+}
+
 void vpnhub_configure(struct vpnhub *hub)
 {
+	const struct config *config = hub->engine->config;
+	bool is_new = config->vpn.is_enabled && !hub->has_tun;
+
+	sessiondb_set_unit(hub->db, config->failover.unit == FO_UNIT_PRIMARY ? 0 : 1);
+	hub->full.pool[0] = '\0';
+	hub->has_tun |= config->vpn.is_enabled;
 	for (unsigned i = 0; i < ENGINE_FRONTS_MAX; i++) {
-		if (hub->engine->rooms.fronts[i])
-			configure_front(hub, i);
+		if (!hub->engine->rooms.fronts[i])
+			continue;
+		configure_front(hub, i);
+		if (is_new)
+			send_tun(hub, i);
 	}
 	configure_auth(hub);
+	tun_pools(hub->tun, &config->vpn);
+	if (engine_is_active(hub->engine))
+		end_disallowed(hub);
+	hub_judge(hub);
+}
+
+/* ---- roles ---- */
+
+/* No tunnel is up here at that moment, whatever was up before. */
+static void forget_tunnels(struct vpnhub *hub, bool is_active)
+{
+	struct monotime grace = monotime_add_ms(monotime_now(), GRACE_MS);
+	struct session_record *record = NULL;
+
+	while ((record = sessiondb_next(hub->db, record))) {
+		struct vpn_session *session = &record->session;
+
+		if (record->end != VPN_END_NONE)
+			continue;
+		if (session->owner > 0)
+			tun_unroute(hub->tun, session);
+		session->owner = 0;
+		if (is_active) {
+			session->is_connected = false;
+			if (session->idle_ends_at.ns < grace.ns)
+				session->idle_ends_at = grace;
+			sessiondb_changed(hub->db, record, hub->engine->fsm.term);
+		}
+		hub_put(hub, record);
+	}
+	hub_flush(hub);
+}
+
+void vpnhub_on_role(struct vpnhub *hub)
+{
+	bool is_active = engine_is_active(hub->engine);
+
+	if (is_active == hub->was_active)
+		return;
+	hub->was_active = is_active;
+	if (is_active)
+		hub->active_since = monotime_now();
+	forget_tunnels(hub, is_active);
+	if (!is_active)
+		hub_answer_waiters(hub, true);
+	hub_pump(hub);
+}
+
+static void end_what_is_over(struct vpnhub *hub, struct monotime now)
+{
+	struct session_record *record = NULL;
+
+	while ((record = sessiondb_next(hub->db, record))) {
+		if (record->end != VPN_END_NONE)
+			continue;
+		if (monotime_reached(now, record->session.ends_at))
+			hub_end(hub, record, VPN_END_EXPIRED);
+		else if (monotime_reached(now, record->session.idle_ends_at))
+			hub_end(hub, record, VPN_END_IDLE);
+	}
+	hub_flush(hub);
+}
+
+static int on_tick(sd_event_source *source, uint64_t usec, void *userdata)
+{
+	struct vpnhub *hub = userdata;
+	struct monotime now = monotime_now();
+
+	(void)usec;
+	hub_judge(hub);
+	if (engine_is_active(hub->engine) && sessiondb_count(hub->db) > 0)
+		end_what_is_over(hub, now);
+	sessiondb_sweep(hub->db, now);
+	hub_pump(hub);
+	(void)sd_event_source_set_time_relative(source, HUB_TICK_MS * 1000u);
+	return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+}
+
+static int on_wait_timeout(sd_event_source *source, uint64_t usec, void *userdata)
+{
+	(void)source;
+	(void)usec;
+	hub_answer_waiters(userdata, false);
+	return 0;
 }
 
 /* ---- fronts ---- */
@@ -51,12 +190,31 @@ void vpnhub_configure(struct vpnhub *hub)
 void vpnhub_front_attached(struct vpnhub *hub, unsigned instance)
 {
 	configure_front(hub, instance);
+	hub_send_table(hub, instance);
+	if (!hub->has_tun)
+		return;
+	send_tun(hub, instance);
+	if (instance == 0)
+		tun_pools(hub->tun, &hub->engine->config->vpn);
 }
 
-void vpnhub_front_gone(struct vpnhub *hub, unsigned instance)
+void vpnhub_front_gone(struct vpnhub *hub, unsigned instance, const struct ipc_channel *channel)
 {
-	(void)hub;
-	(void)instance;
+	struct session_record *record = NULL;
+
+	hub_drop_waiters(hub, channel);
+	/* Its tunnels went with it. */
+	while ((record = sessiondb_next(hub->db, record))) {
+		if (record->end != VPN_END_NONE || record->session.owner != instance + 1)
+			continue;
+		record->session.owner = 0;
+		record->session.is_connected = false;
+		hub_put(hub, record);
+		if (engine_is_active(hub->engine))
+			sessiondb_changed(hub->db, record, hub->engine->fsm.term);
+	}
+	hub_flush(hub);
+	hub_pump(hub);
 }
 
 bool vpnhub_is_message(enum ipc_type type)
@@ -68,20 +226,13 @@ bool vpnhub_is_message(enum ipc_type type)
 void vpnhub_message(struct vpnhub *hub, unsigned instance, struct ipc_channel *channel,
 		    const struct ipc_frame *frame, const ProtobufCMessage *body)
 {
-	Asafo__Ipc__Status status = ASAFO__IPC__STATUS__INIT;
-	Asafo__Ipc__VpnSessionNewReply made = ASAFO__IPC__VPN_SESSION_NEW_REPLY__INIT;
-	Asafo__Ipc__StatusReply ended = ASAFO__IPC__STATUS_REPLY__INIT;
-
-	(void)hub;
-	(void)instance;
-	(void)body;
-	status.code = ERR_UNSUPPORTED;
-	status.why = not_there;
-	made.status = ended.status = &status;
 	if (frame->type == IPC_VPN_SESSION_NEW)
-		(void)ipc_channel_reply(channel, frame->type, frame->id, false, &made.base);
+		hub_session_new(hub, instance, channel, frame->id,
+				(const Asafo__Ipc__VpnSessionNew *)body);
+	else if (frame->type == IPC_VPN_SESSION_TOUCH)
+		hub_session_touch(hub, instance, (const Asafo__Ipc__VpnSessionTouch *)body);
 	else if (frame->type == IPC_VPN_SESSION_END)
-		(void)ipc_channel_reply(channel, frame->type, frame->id, false, &ended.base);
+		hub_session_end(hub, channel, frame->id, (const Asafo__Ipc__VpnSessionEnd *)body);
 }
 
 /* ---- the auth helper ---- */
@@ -123,15 +274,91 @@ void vpnhub_auth_attach(struct vpnhub *hub, int fd)
 		configure_auth(hub);
 }
 
+/* ---- what is shown, and done by hand ---- */
+
+const struct vpnhub_figures *vpnhub_figures(const struct vpnhub *hub)
+{
+	return &hub->figures;
+}
+
+const struct sessiondb *vpnhub_sessions(const struct vpnhub *hub)
+{
+	return hub->db;
+}
+
+bool vpnhub_is_complete(const struct vpnhub *hub)
+{
+	return hub->is_complete;
+}
+
+bool vpnhub_is_level(const struct vpnhub *hub)
+{
+	return hub_can_tell(hub) && !sessiondb_dirty(hub->db) && !hub->sender.is_whole_due &&
+	       hub->sender.acked_seq == hub->sender.told_seq;
+}
+
+int vpnhub_logoff(struct vpnhub *hub,
+		  bool (*match)(const struct session_record *record, const void *userdata),
+		  const void *userdata)
+{
+	struct session_record *record = NULL;
+	int n = 0;
+
+	if (!engine_is_active(hub->engine))
+		return ERR_NOT_ACTIVE;
+	while ((record = sessiondb_next(hub->db, record))) {
+		if (record->end != VPN_END_NONE || !match(record, userdata))
+			continue;
+		hub_end(hub, record, VPN_END_ADMIN);
+		n++;
+	}
+	hub_flush(hub);
+	hub_pump(hub);
+	hub_answer_waiters(hub, false);
+	return n;
+}
+
 /* ---- life ---- */
+
+void vpnhub_add_tun(struct vpnhub *hub, int fd)
+{
+	tun_add(hub->tun, fd);
+}
+
+static int timers_new(struct vpnhub *hub)
+{
+	sd_event *event = hub->engine->event;
+	int r = sd_event_add_time_relative(event, &hub->tick, CLOCK_MONOTONIC, HUB_TICK_MS * 1000u,
+					   0, on_tick, hub);
+
+	if (r >= 0)
+		r = sd_event_add_time(event, &hub->wait_timeout, CLOCK_MONOTONIC, 0, 1000,
+				      on_wait_timeout, hub);
+	if (r >= 0)
+		r = sd_event_source_set_enabled(hub->wait_timeout, SD_EVENT_OFF);
+	return r < 0 ? r : 0;
+}
 
 int vpnhub_new(struct engine *engine, struct vpnhub **ret_hub)
 {
 	struct vpnhub *hub = calloc(1, sizeof(*hub));
+	int r;
 
 	if (!hub)
 		return -ENOMEM;
 	hub->engine = engine;
+	hub->link_down_at = monotime_now();
+	r = sessiondb_new(0, &hub->db);
+	if (r == 0)
+		r = hub_batch_new(&hub->batch);
+	if (r == 0)
+		r = tun_new(&hub->tun);
+	if (r == 0)
+		r = timers_new(hub);
+	if (r < 0) {
+		vpnhub_free(hub);
+		return r;
+	}
 	*ret_hub = hub;
 	return 0;
 }
@@ -140,6 +367,17 @@ void vpnhub_free(struct vpnhub *hub)
 {
 	if (!hub)
 		return;
+	while (hub->waiters) {
+		struct hub_waiter *waiter = hub->waiters;
+
+		hub->waiters = waiter->next;
+		free(waiter);
+	}
+	hub->tick = sd_event_source_disable_unref(hub->tick);
+	hub->wait_timeout = sd_event_source_disable_unref(hub->wait_timeout);
 	ipc_channel_free(hub->auth);
+	tun_free(hub->tun);
+	free(hub->batch);
+	sessiondb_free(hub->db);
 	free(hub);
 }

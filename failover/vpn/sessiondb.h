@@ -29,6 +29,7 @@ struct session_record {
 	uint64_t born_term;	 /* of the unit that made it */
 	uint64_t term, revision; /* of the latest change */
 	enum vpn_end end;	 /* VPN_END_NONE: it lives */
+	struct monotime told_at; /* when whoever uses the table told the mate last */
 	/* The table's own. */
 	struct session_record *next[4]; /* hash, v4, v6, user */
 	struct session_record *older, *newer;

@@ -356,6 +356,12 @@ static const struct command_row table[] = {
 	     "Show where this unit's master key comes from, and how its keys are kept"),
 	EXEC(LOOK, SHOW_SSL, "show ssl [--json]", "asafo.ShowSsl",
 	     "Show which certificate is served where"),
+	EXEC(LOOK, SHOW_VPN_SESSIONS, "show vpn-sessiondb [<type:{anyconnect}>] [--json]",
+	     "asafo.ShowVpnSessions", "Count the VPN sessions, or show each of them"),
+	EXEC(CHANGE, VPN_LOGOFF,
+	     "vpn-sessiondb logoff {name <user:text>|index "
+	     "<index:number(1,4294967295)>|<all:{all}>}",
+	     "asafo.VpnLogoff", "End VPN sessions, on both units: of a user, one, or all"),
 	EXEC(LOOK, SHOW_RUNNING_CONFIG,
 	     "show running-config [<all:{all}>] [{<section:{crypto|failover|group-policy"
 	     "|hostname|ip|monitor-interface|route|ssl|track|tunnel-group|username|webvpn}>|<"

@@ -6,6 +6,7 @@
  */
 #include <assert.h>
 #include <fcntl.h>
+#include <linux/if_tun.h>
 #include <linux/sockios.h>
 #include <sched.h>
 #include <sys/ioctl.h>
@@ -131,6 +132,7 @@ static const struct sandbox_rule engine[] = {
 	RULE_EQ(ioctl, 1, SIOCGIFADDR, "has an interface an IPv4 address of its own"),
 	RULE_EQ(ioctl, 1, SIOCGIFFLAGS, "carrier of a monitored interface"),
 	RULE_EQ(ioctl, 1, SIOCGIFMTU, "size of a hello"),
+	RULE_EQ(ioctl, 1, TUNSETIFF, "the devices of VPN sessions"),
 	RULE(sched_setscheduler, "hellos in time on a busy machine"),
 	RULE(sched_getscheduler, "hellos in time on a busy machine"),
 	RULE(sched_setparam, "hellos in time on a busy machine"),

@@ -39,6 +39,33 @@ static void reply(const struct world_mate *mate, uint32_t id)
 	world_mate_send(ASAFO__WIRE__LINK__BODY_EXEC_REPLY, &message);
 }
 
+void world_mate_acknowledge(uint64_t seq)
+{
+	Asafo__Wire__SessionAck ack = ASAFO__WIRE__SESSION_ACK__INIT;
+
+	ack.seq = seq;
+	world_mate_send(ASAFO__WIRE__LINK__BODY_SESSION_ACK, &ack);
+}
+
+static void take_sessions(struct world_mate *mate, const Asafo__Wire__SessionUpdate *update)
+{
+	/* One that does not know the message is never sent it. */
+	assert_int_not_equal(mate->version, 1);
+	mate->session_updates++;
+	mate->session_seq = update->seq;
+	mate->session_wholes += update->is_whole ? 1 : 0;
+	for (size_t i = 0; i < update->n_records; i++) {
+		const Asafo__Wire__SessionRecord *record = update->records[i];
+
+		assert_int_equal(record->cookie_hash.len, sizeof(mate->session_hash));
+		memcpy(mate->session_hash, record->cookie_hash.data, sizeof(mate->session_hash));
+		mate->sessions_ended += record->end != 0 ? 1 : 0;
+		mate->sessions_live += record->end == 0 ? 1 : 0;
+	}
+	if (!mate->holds_sessions)
+		world_mate_acknowledge(update->seq);
+}
+
 void world_mate_takes(const Asafo__Wire__Link *message)
 {
 	struct world_mate *mate = &world.mate;
@@ -56,6 +83,14 @@ void world_mate_takes(const Asafo__Wire__Link *message)
 	}
 	if (message->body_case == ASAFO__WIRE__LINK__BODY_EXEC_REPLY) {
 		take_answer(mate, message->exec_reply);
+		return;
+	}
+	if (message->body_case == ASAFO__WIRE__LINK__BODY_SESSION_ACK) {
+		mate->session_acks++;
+		return;
+	}
+	if (message->body_case == ASAFO__WIRE__LINK__BODY_SESSION_UPDATE) {
+		take_sessions(mate, message->session_update);
 		return;
 	}
 	if (message->body_case == ASAFO__WIRE__LINK__BODY_EXEC) {

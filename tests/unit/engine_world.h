@@ -59,6 +59,12 @@ struct world_mate {
 	uint32_t last_id[16];
 	int last_code;
 	char last_text[2048]; /* of a command */
+	/* VPN sessions: acknowledged at once, unless the test does it. */
+	bool holds_sessions;
+	unsigned session_updates, session_acks, session_wholes;
+	uint64_t session_seq;			/* of the latest update */
+	unsigned sessions_live, sessions_ended; /* records that it was told */
+	uint8_t session_hash[32];		/* of the latest */
 };
 
 struct world {
@@ -98,6 +104,8 @@ void world_mate_takes(const Asafo__Wire__Link *message);
 void world_older_connect(void);
 void world_older_go(void);
 void world_mate_send(Asafo__Wire__Link__BodyCase kind, void *body);
+/* It has the sessions of update SEQ. */
+void world_mate_acknowledge(uint64_t seq);
 #define WORLD_GOT(kind) (world.mate.n_messages[ASAFO__WIRE__LINK__BODY_##kind])
 #define WORLD_LAST_ID(kind) (world.mate.last_id[ASAFO__WIRE__LINK__BODY_##kind])
 /* The engine is active, the mate ready. */

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <crypt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +14,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "config/config.h"
+#include "config/password.h"
 
 #define HASH "$y$j9T$abcdefghijklmnopqrstuv$0123456789"
 
@@ -229,6 +231,33 @@ static void what_does_not_fit_is_refused_and_named(void **state)
 	}
 }
 
+static void a_password_in_clear_becomes_its_hash(void **state)
+{
+	static const char lines[] = "hostname gw\n  userna eve  pass  s3cret \n!username x\n"
+				    "username bob password " HASH "\nusername z password a b\n"
+				    "no username ada password x";
+	struct config *config = make(text);
+	struct buf hashed = {0};
+	char why[WHY_TEXT_MAX];
+	const char *made;
+
+	(void)state;
+	assert_int_equal(config_hash_passwords(lines, strlen(lines), &hashed), 0);
+	made = buf_text(&hashed);
+	assert_null(strstr(made, "s3cret"));
+	assert_ptr_equal(strstr(made, "hostname gw\n  userna eve  pass  $y$"), made);
+	/* What is a hash, no such line, or wrong stays as it was. */
+	assert_non_null(strstr(made, " \n!username x\nusername bob password " HASH
+				     "\nusername z password a b\nno username ada password x"));
+	*strstr((char *)(uintptr_t)made, "username z") = '!';
+	if (apply(config, made, why, sizeof(why)) < 0)
+		fail_msg("%s", why);
+	assert_string_equal(crypt("s3cret", config_user_find(&config->vpn, "eve")->hash),
+			    config_user_find(&config->vpn, "eve")->hash);
+	buf_done(&hashed);
+	config_free(config);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -238,6 +267,7 @@ int main(void)
 		cmocka_unit_test(a_pool_counts_its_addresses),
 		cmocka_unit_test(every_line_can_be_undone),
 		cmocka_unit_test(what_does_not_fit_is_refused_and_named),
+		cmocka_unit_test(a_password_in_clear_becomes_its_hash),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -6,6 +6,7 @@
 #include "base/err.h"
 #include "base/io.h"
 #include "config/config.h"
+#include "config/password.h"
 #include "tools/cli/verb.h"
 
 #define TEXT_MAX (1024u * 1024)
@@ -26,6 +27,7 @@ static void print_error_json(const struct cli *cli, const struct config_error *e
 static int check(const char *path, const struct buf *text, struct config_error *ret_error)
 {
 	_cleanup_(config_free_p) struct config *config = NULL;
+	_cleanup_(buf_wipe) struct buf hashed = {0};
 	int error = config_new(&config);
 
 	(void)snprintf(ret_error->source, sizeof(ret_error->source), "%s", path);
@@ -33,7 +35,10 @@ static int check(const char *path, const struct buf *text, struct config_error *
 		(void)why_set(&ret_error->why, error, "%s", err_text(error));
 		return error;
 	}
-	error = config_apply_text(config, path, (const char *)text->data, text->size, ret_error);
+	error = config_hash_passwords((const char *)text->data, text->size, &hashed);
+	if (error == 0)
+		error = config_apply_text(config, path, (const char *)hashed.data, hashed.size,
+					  ret_error);
 	return error ? error : config_check(config, &ret_error->why);
 }
 

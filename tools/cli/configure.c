@@ -1,35 +1,40 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Lines of the configuration, from arguments or stdin. A failover key may only come from stdin:
- * argv is public. */
+/* Lines of the configuration, from arguments or stdin. A failover key or a password may only come
+ * from stdin: argv is public. */
 #include <string.h>
 #include <strings.h>
 
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/io.h"
+#include "config/password.h"
 #include "tools/cli/verb.h"
 
 #define TEXT_MAX (512u * 1024)
 
-/* "failover key ...", also abbreviated: words that begin so, whatever stands between them. */
-static bool may_hold_key(const char *line)
+static const char *next_word(const char *line)
 {
-	const char *second;
+	line += strcspn(line, " \t");
+	return line + strspn(line, " \t");
+}
 
+/* "failover key ...", "username NAME password ...", also abbreviated: words that begin so. */
+static bool may_hold_secret(const char *line)
+{
 	line += strspn(line, " \t");
-	if (strncasecmp(line, "fa", 2) != 0)
-		return false;
-	second = line + strcspn(line, " \t");
-	second += strspn(second, " \t");
-	return strncasecmp(second, "k", 1) == 0;
+	if (strncasecmp(line, "fa", 2) == 0)
+		return strncasecmp(next_word(line), "k", 1) == 0;
+	return strncasecmp(line, "us", 2) == 0 &&
+	       strncasecmp(next_word(next_word(line)), "p", 1) == 0;
 }
 
 static int from_words(struct cli *cli, int n, char **lines, struct buf *text)
 {
 	for (int i = 0; i < n; i++) {
-		if (may_hold_key(lines[i]))
+		if (may_hold_secret(lines[i]))
 			return cli_fail(cli, CLI_USAGE,
-					"a key does not belong on the command line, where others "
+					"a key or a password does not belong on the command line, "
+					"where others "
 					"can see it: "
 					"give the line on stdin");
 		if (buf_append_format(text, "%s\n", lines[i]) < 0)
@@ -55,7 +60,7 @@ static int from_input(struct cli *cli, struct buf *text)
 
 int verb_configure(struct cli *cli, int n, char **arguments)
 {
-	_cleanup_(buf_wipe) struct buf text = {0};
+	_cleanup_(buf_wipe) struct buf text = {0}, hashed = {0};
 	_cleanup_(json_put) struct json_object *result = NULL;
 	const char *lines;
 	int code = n > 0 ? from_words(cli, n, arguments, &text) : from_input(cli, &text);
@@ -66,7 +71,10 @@ int verb_configure(struct cli *cli, int n, char **arguments)
 		return cli_fail(cli, CLI_USAGE,
 				"there is no mode to enter: each argument is a line, or stdin has "
 				"them, as in: asafo configure \"hostname gw\"");
-	lines = buf_text(&text);
+	/* Clear text goes no further than this process. */
+	if (config_hash_passwords((const char *)text.data, text.size, &hashed) < 0)
+		return cli_fail(cli, CLI_FAILED, "passwords could not be hashed");
+	lines = buf_text(&hashed);
 	return cli_change(
 		cli,
 		&(struct cli_request){.method = "asafo.Configure",

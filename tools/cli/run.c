@@ -60,6 +60,8 @@ static const struct {
 	{COMMAND_ORPHANS_DROP, verb_orphans_drop},
 	{COMMAND_SHOW_ORPHANS, verb_show_orphans},
 	{COMMAND_SHOW_SSL, verb_show_ssl},
+	{COMMAND_SHOW_VPN_SESSIONS, verb_show_vpn_sessions},
+	{COMMAND_VPN_LOGOFF, verb_vpn_logoff},
 	{COMMAND_SHOW_RUNNING_CONFIG, verb_show_config},
 	{COMMAND_SHOW_STARTUP_CONFIG, verb_show_config},
 	{COMMAND_SHOW_VERSION, verb_show_version},

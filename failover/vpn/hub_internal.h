@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "failover/engine/engine.h"
+#include "failover/vpn/hub.h"
+#include "failover/vpn/sessiondb.h"
+#include "failover/vpn/tun.h"
+
+/*
+ * Shared by hub.c (configuration, fronts, life), hub_login.c (what fronts ask), hub_link.c (what
+ * the mate is told) and hub_table.c (what fronts are told of the table).
+ */
+#define HUB_UPDATE_RECORDS 64
+#define HUB_UPDATES_AHEAD 8 /* not acknowledged yet */
+#define HUB_WAIT_MS 2000    /* for the mate, at a login */
+#define HUB_TICK_MS 1000
+#define HUB_TELL_MS 30000   /* figures and idle times are told no more often */
+#define HUB_ALONE_MS 300000 /* a client gives up by then: who has not come has no session */
+#define HUB_STALE_MS 1000   /* without a link beside an active mate: it may have made sessions */
+
+/* A login that is not answered yet: the mate has not acknowledged it. */
+struct hub_waiter {
+	struct hub_waiter *next;
+	struct ipc_channel *channel;
+	unsigned instance;
+	uint32_t request; /* of the channel */
+	uint8_t hash[VPN_HASH_SIZE];
+	uint64_t seq; /* of the update that told the mate; 0: none yet */
+	struct monotime deadline;
+};
+
+/* What goes over the link, on this connection. */
+struct hub_sender {
+	uint64_t told_seq, acked_seq;
+	bool is_whole_due; /* the mate is to hear that it has everything */
+	bool is_lagging;   /* it was waited for in vain: not again before it acknowledges */
+};
+
+struct hub_batch;
+
+struct vpnhub {
+	struct engine *engine;
+	struct ipc_channel *auth;
+	struct sessiondb *db;
+	struct hub_batch *batch;
+	struct hub_sender sender;
+	struct hub_waiter *waiters;
+	sd_event_source *tick, *wait_timeout;
+	struct tun *tun;
+	bool is_complete;
+	bool was_active;
+	bool has_tun; /* the VPN was enabled: fronts have devices */
+	struct monotime active_since, link_down_at;
+	struct vpnhub_figures figures;
+	/* A pool that had no address when the table had ended so many sessions has none until it
+	 * ended more. */
+	struct {
+		char pool[CONFIG_VPN_NAME_MAX];
+		uint64_t ended;
+	} full;
+};
+
+/* ---- hub_table.c ---- */
+int hub_batch_new(struct hub_batch **ret_batch);
+/* Collects what changed; a full batch is sent. */
+void hub_put(struct vpnhub *hub, const struct session_record *record);
+void hub_gone(struct vpnhub *hub, const struct session_record *record);
+/* Puts a live one, says of a tombstone that it is gone. */
+void hub_tell(struct vpnhub *hub, const struct session_record *record);
+/* Sends what was collected; with nothing, only whether the table is complete. */
+void hub_flush(struct vpnhub *hub);
+/* A whole table for one front. */
+void hub_send_table(struct vpnhub *hub, unsigned instance);
+/* Says so to the fronts where it is news. */
+void hub_set_complete(struct vpnhub *hub, bool is_complete);
+
+/* ---- hub_login.c ---- */
+void hub_session_new(struct vpnhub *hub, unsigned instance, struct ipc_channel *channel,
+		     uint32_t request, const Asafo__Ipc__VpnSessionNew *message);
+void hub_session_touch(struct vpnhub *hub, unsigned instance,
+		       const Asafo__Ipc__VpnSessionTouch *message);
+void hub_session_end(struct vpnhub *hub, struct ipc_channel *channel, uint32_t request,
+		     const Asafo__Ipc__VpnSessionEnd *message);
+/* Ends it on this active unit, tells fronts and mate (after hub_flush and hub_pump). */
+void hub_end(struct vpnhub *hub, struct session_record *record, enum vpn_end reason);
+/* Answers who waits no longer, or need not. ALL: nobody can be waited for any more. */
+void hub_answer_waiters(struct vpnhub *hub, bool is_all);
+/* The channel is gone: nobody got those cookies. */
+void hub_drop_waiters(struct vpnhub *hub, const struct ipc_channel *channel);
+
+/* ---- hub_link.c ---- */
+/* The link is up, to a mate that knows sessions. */
+bool hub_can_tell(const struct vpnhub *hub);
+/* Tells the mate what it is to be told, as far as it keeps up. */
+void hub_pump(struct vpnhub *hub);
+/* Is the table complete? Asked on each tick. */
+void hub_judge(struct vpnhub *hub);

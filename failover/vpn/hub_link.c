@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Logical updates: what changed here goes to the mate, in order, a few updates ahead of its
+ * acknowledgements. When the link comes up each unit tells all that it has; what both had is old
+ * news to both. A record that changed again before it was told is told once.
+ */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "failover/replication/replication.h"
+#include "failover/vpn/hub_internal.h"
+#include "failover/vpn/hub_wire.h"
+
+bool hub_can_tell(const struct vpnhub *hub)
+{
+	const struct link *link = hub->engine->pair.link;
+
+	return link && link_is_up(link) && link_mate_version(link) >= LINK_VERSION_SESSIONS;
+}
+
+bool vpnhub_is_mate_older(const struct vpnhub *hub)
+{
+	const struct link *link = hub->engine->pair.link;
+
+	return link && link_is_up(link) && link_mate_version(link) < LINK_VERSION_SESSIONS;
+}
+
+/* ---- sending ---- */
+
+/* The next update's records stay where they are until the link has taken it. */
+static int send_update(struct vpnhub *hub)
+{
+	struct hub_wire_record messages[HUB_UPDATE_RECORDS];
+	Asafo__Wire__SessionRecord *pointers[HUB_UPDATE_RECORDS];
+	struct session_record *records[HUB_UPDATE_RECORDS];
+	Asafo__Wire__SessionUpdate update = ASAFO__WIRE__SESSION_UPDATE__INIT;
+	struct session_record *record = sessiondb_dirty(hub->db);
+	struct monotime now = monotime_now();
+	int r;
+
+	for (; record && update.n_records < HUB_UPDATE_RECORDS; record = record->dirty_behind) {
+		size_t i = update.n_records++;
+
+		hub_wire_fill(record, now, &messages[i]);
+		pointers[i] = &messages[i].message;
+		records[i] = record;
+	}
+	update.records = pointers;
+	update.seq = hub->sender.told_seq + 1;
+	update.is_whole = !record && hub->sender.is_whole_due;
+	r = replication_post(hub->engine->replication, ASAFO__WIRE__LINK__BODY_SESSION_UPDATE,
+			     &update);
+	if (r < 0)
+		return r;
+	hub->sender.told_seq++;
+	hub->sender.is_whole_due = hub->sender.is_whole_due && record;
+	hub->figures.updates_sent++;
+	for (size_t i = 0; i < update.n_records; i++) {
+		records[i]->told_at = now;
+		sessiondb_told(hub->db, records[i], update.seq);
+	}
+	return 0;
+}
+
+void hub_pump(struct vpnhub *hub)
+{
+	int r = 0;
+
+	if (!hub_can_tell(hub))
+		return;
+	while (r == 0 && (sessiondb_dirty(hub->db) || hub->sender.is_whole_due) &&
+	       hub->sender.told_seq - hub->sender.acked_seq < HUB_UPDATES_AHEAD)
+		r = send_update(hub);
+	if (r < 0 && r != ERR_BUSY && r != ERR_CLOSED)
+		log_line(LOG_ERR, "VPN sessions: an update was not sent to the mate: %s",
+			 err_text(r));
+}
+
+static void on_ack(struct vpnhub *hub, uint64_t seq)
+{
+	if (seq > hub->sender.told_seq || seq < hub->sender.acked_seq)
+		return;
+	hub->sender.acked_seq = seq;
+	hub->sender.is_lagging = false;
+	hub_answer_waiters(hub, false);
+	hub_pump(hub);
+}
+
+/* ---- receiving ---- */
+
+static void take_record(struct vpnhub *hub, const Asafo__Wire__SessionRecord *message,
+			struct monotime now)
+{
+	struct session_record update;
+	struct session_outcome outcome;
+	struct vpn_session before = {0};
+	const struct session_record *known;
+	int r = hub_wire_read(message, now, &update);
+
+	if (r == 0) {
+		known = sessiondb_find(hub->db, update.session.hash);
+		if (known)
+			before = known->session;
+		r = sessiondb_merge(hub->db, &update, now, &outcome);
+	}
+	if (r < 0) {
+		hub->figures.not_taken++;
+		return;
+	}
+	if (outcome.clashed) {
+		tun_unroute(hub->tun, &outcome.clashed->session);
+		hub->figures.ended[VPN_END_CLASH]++;
+		hub_gone(hub, outcome.clashed);
+	}
+	if (!outcome.is_changed)
+		return;
+	if (outcome.record->end != VPN_END_NONE)
+		tun_unroute(hub->tun, &before);
+	hub_tell(hub, outcome.record);
+}
+
+static void on_update(struct vpnhub *hub, const Asafo__Wire__SessionUpdate *update)
+{
+	Asafo__Wire__SessionAck ack = ASAFO__WIRE__SESSION_ACK__INIT;
+	struct monotime now = monotime_now();
+
+	for (size_t i = 0; i < update->n_records; i++)
+		take_record(hub, update->records[i], now);
+	hub->figures.updates_received++;
+	ack.seq = update->seq;
+	/* Where the queue is full the link is closed soon, and everything is told again. */
+	(void)replication_post(hub->engine->replication, ASAFO__WIRE__LINK__BODY_SESSION_ACK, &ack);
+	if (update->is_whole) {
+		hub->figures.wholes++;
+		hub_set_complete(hub, true);
+	}
+	hub_flush(hub);
+	hub_answer_waiters(hub, false);
+	hub_pump(hub);
+}
+
+bool vpnhub_link_message(struct vpnhub *hub, const Asafo__Wire__Link *message)
+{
+	if (message->body_case == ASAFO__WIRE__LINK__BODY_SESSION_UPDATE)
+		on_update(hub, message->session_update);
+	else if (message->body_case == ASAFO__WIRE__LINK__BODY_SESSION_ACK)
+		on_ack(hub, message->session_ack->seq);
+	else
+		return false;
+	return true;
+}
+
+/* ---- the link ---- */
+
+void vpnhub_link_up(struct vpnhub *hub)
+{
+	hub->sender = (struct hub_sender){.is_whole_due = true};
+	hub->link_down_at = MONOTIME_NEVER;
+	if (!hub_can_tell(hub)) {
+		/* A mate that knows no sessions has none. */
+		hub_set_complete(hub, true);
+		return;
+	}
+	sessiondb_tell_all(hub->db);
+	hub_pump(hub);
+}
+
+void vpnhub_link_down(struct vpnhub *hub)
+{
+	if (hub->link_down_at.ns == MONOTIME_NEVER.ns)
+		hub->link_down_at = monotime_now();
+	hub_answer_waiters(hub, true);
+}
+
+void vpnhub_link_writable(struct vpnhub *hub)
+{
+	hub_pump(hub);
+}
+
+/* ---- is the table complete? ---- */
+
+static bool is_mate_active(const struct vpnhub *hub)
+{
+	const struct engine *engine = hub->engine;
+
+	return engine_hears_mate(engine) && fo_state_is_active(engine->mate.view.state);
+}
+
+void hub_judge(struct vpnhub *hub)
+{
+	const struct engine *engine = hub->engine;
+	struct monotime now = monotime_now();
+	bool is_active = engine_is_active(engine);
+
+	if (!engine->config->failover.is_enabled) {
+		hub_set_complete(hub, true);
+		return;
+	}
+	if (hub_can_tell(hub) || vpnhub_is_mate_older(hub))
+		return; /* the whole table came, or comes */
+	if (!is_active && is_mate_active(hub) &&
+	    monotime_reached(now, monotime_add_ms(hub->link_down_at, HUB_STALE_MS)))
+		hub_set_complete(hub, false);
+	if (is_active && !hub->is_complete && !engine_hears_mate(engine) &&
+	    monotime_reached(now, monotime_add_ms(hub->active_since, HUB_ALONE_MS)))
+		hub_set_complete(hub, true);
+}

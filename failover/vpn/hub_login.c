@@ -1,0 +1,394 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What fronts ask of the active unit. A login is answered when the mate has the session, or was
+ * waited for long enough: the client must not hold a cookie that a takeover would not know.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "failover/vpn/hub_internal.h"
+#include "failover/vpn/pool.h"
+
+/* ---- what a session is made of ---- */
+
+/* Group, policy and pools of a login. */
+struct plan {
+	const struct config_group *group;
+	struct config_policy policy;
+	const struct config_pool *pool4, *pool6;
+};
+
+static int plan_make(const struct vpnhub *hub, const Asafo__Ipc__VpnSessionNew *message,
+		     struct plan *ret_plan, struct why *ret_why)
+{
+	const struct config_vpn *vpn = &hub->engine->config->vpn;
+	const struct config_policy *policy = config_policy_find(vpn, message->policy);
+	struct plan *plan = ret_plan;
+
+	plan->group = config_group_find(vpn, message->group);
+	if (!plan->group)
+		return why_set(ret_why, ERR_NOT_FOUND, "there is no tunnel-group %s",
+			       message->group);
+	if (!policy)
+		policy = config_policy_find(vpn, plan->group->policy);
+	if (!policy)
+		policy = &vpn->policies[0];
+	config_policy_resolve(vpn, policy, &plan->policy);
+	plan->pool4 = config_pool_find(vpn, plan->policy.pool4[0] ? plan->policy.pool4
+								  : plan->group->pool4);
+	plan->pool6 = config_pool_find(vpn, plan->policy.pool6[0] ? plan->policy.pool6
+								  : plan->group->pool6);
+	if (!plan->pool4 && !plan->pool6)
+		return why_set(ret_why, ERR_NOT_FOUND,
+			       "tunnel-group %s has no address pool: give it one (address-pool)",
+			       plan->group->name);
+	return 0;
+}
+
+static int check_logins(const struct vpnhub *hub, const struct plan *plan, const char *user,
+			struct why *ret_why)
+{
+	if (plan->policy.logins == 0)
+		return why_set(ret_why, ERR_DENIED, "group-policy %s lets nobody in",
+			       plan->policy.name);
+	if (sessiondb_count_user(hub->db, user) >= plan->policy.logins)
+		return why_set(ret_why, ERR_BUSY,
+			       "user %s has as many sessions as group-policy %s allows (%u)", user,
+			       plan->policy.name, plan->policy.logins);
+	return 0;
+}
+
+static int lease(struct vpnhub *hub, const struct config_pool *pool, const char *user,
+		 struct vpn_address *ret_address, struct why *ret_why)
+{
+	bool is_known_full = pool && strcmp(hub->full.pool, pool->name) == 0 &&
+			     hub->full.ended == sessiondb_ended(hub->db);
+
+	if (!pool)
+		return 0;
+	if (!is_known_full && pool_allocate(pool, hub->db, user, ret_address))
+		return 0;
+	(void)snprintf(hub->full.pool, sizeof(hub->full.pool), "%s", pool->name);
+	hub->full.ended = sessiondb_ended(hub->db);
+	return why_set(ret_why, ERR_TOO_LARGE, "no address is free in pool %s", pool->name);
+}
+
+static struct monotime minutes_from(struct monotime now, uint32_t minutes)
+{
+	return minutes ? monotime_add_ms(now, (uint64_t)minutes * 60000) : MONOTIME_NEVER;
+}
+
+static int session_fill(struct vpnhub *hub, const Asafo__Ipc__VpnSessionNew *message,
+			struct vpn_session *session, struct why *ret_why)
+{
+	struct monotime now = monotime_now();
+	struct plan plan = {0};
+	int r = vpn_hash_from(&message->cookie_hash, session->hash);
+
+	if (r == 0)
+		r = vpn_name_from(message->user, session->user, sizeof(session->user));
+	if (r == 0)
+		r = vpn_address_from(&message->client, 0, &session->client);
+	if (r < 0 || !session->user[0])
+		return why_set(ret_why, ERR_MALFORMED, "a login that cannot be understood");
+	r = plan_make(hub, message, &plan, ret_why);
+	if (r == 0)
+		r = check_logins(hub, &plan, session->user, ret_why);
+	if (r == 0)
+		r = lease(hub, plan.pool4, session->user, &session->v4, ret_why);
+	if (r == 0)
+		r = lease(hub, plan.pool6, session->user, &session->v6, ret_why);
+	if (r < 0)
+		return r;
+	memcpy(session->group, plan.group->name, sizeof(session->group));
+	memcpy(session->policy, plan.policy.name, sizeof(session->policy));
+	session->created_at = now;
+	session->ends_at = minutes_from(now, plan.policy.session_minutes);
+	session->idle_ends_at = minutes_from(now, plan.policy.idle_minutes);
+	return 0;
+}
+
+/* ---- answers ---- */
+
+static void answer_new(struct ipc_channel *channel, uint32_t request, int code, const char *why,
+		       const struct session_record *record)
+{
+	Asafo__Ipc__VpnSessionNewReply reply = ASAFO__IPC__VPN_SESSION_NEW_REPLY__INIT;
+	Asafo__Ipc__Status status = ASAFO__IPC__STATUS__INIT;
+	struct vpn_session_message message;
+
+	status.code = code;
+	status.why = (char *)(uintptr_t)why;
+	reply.status = &status;
+	if (record) {
+		vpn_session_fill(&record->session, monotime_now(), &message);
+		reply.session = &message.message;
+	}
+	(void)ipc_channel_reply(channel, IPC_VPN_SESSION_NEW, request, false, &reply.base);
+}
+
+/* True: WAITER need not wait any longer. */
+static bool is_served(struct vpnhub *hub, struct hub_waiter *waiter, struct monotime now)
+{
+	const struct session_record *record = sessiondb_find(hub->db, waiter->hash);
+
+	if (!record || record->end != VPN_END_NONE)
+		return true;
+	if (waiter->seq == 0 && !record->is_dirty)
+		waiter->seq = record->sent_seq;
+	if (waiter->seq > 0 && hub->sender.acked_seq >= waiter->seq)
+		return true;
+	if (!monotime_reached(now, waiter->deadline))
+		return false;
+	hub->sender.is_lagging = true;
+	hub->figures.alone++;
+	log_line(LOG_WARNING,
+		 "VPN session %u: the mate did not acknowledge it within %u ms; a failover now "
+		 "would ask its user to log in again",
+		 record->session.id, HUB_WAIT_MS);
+	return true;
+}
+
+static void arm_waiters(struct vpnhub *hub)
+{
+	struct monotime due = MONOTIME_NEVER;
+
+	for (const struct hub_waiter *waiter = hub->waiters; waiter; waiter = waiter->next)
+		due = monotime_min(due, waiter->deadline);
+	(void)sd_event_source_set_time(hub->wait_timeout, due.ns / 1000 + 1);
+	(void)sd_event_source_set_enabled(hub->wait_timeout,
+					  hub->waiters ? SD_EVENT_ONESHOT : SD_EVENT_OFF);
+}
+
+void hub_answer_waiters(struct vpnhub *hub, bool is_all)
+{
+	struct hub_waiter **at = &hub->waiters;
+	struct monotime now = monotime_now();
+
+	while (*at) {
+		struct hub_waiter *waiter = *at;
+		const struct session_record *record;
+		bool is_live;
+
+		if (!is_served(hub, waiter, now)) {
+			if (!is_all) {
+				at = &waiter->next;
+				continue;
+			}
+			hub->figures.alone++;
+		}
+		*at = waiter->next;
+		record = sessiondb_find(hub->db, waiter->hash);
+		is_live = record && record->end == VPN_END_NONE;
+		answer_new(waiter->channel, waiter->request, is_live ? 0 : ERR_NOT_FOUND,
+			   is_live ? "" : "the session was ended", is_live ? record : NULL);
+		free(waiter);
+	}
+	arm_waiters(hub);
+}
+
+void hub_drop_waiters(struct vpnhub *hub, const struct ipc_channel *channel)
+{
+	struct hub_waiter **at = &hub->waiters;
+
+	while (*at) {
+		struct hub_waiter *waiter = *at;
+		struct session_record *record;
+
+		if (waiter->channel != channel) {
+			at = &waiter->next;
+			continue;
+		}
+		*at = waiter->next;
+		record = sessiondb_find(hub->db, waiter->hash);
+		if (record)
+			hub_end(hub, record, VPN_END_LOGOUT);
+		free(waiter);
+	}
+	hub_flush(hub);
+	arm_waiters(hub);
+}
+
+/* False: nobody is to be waited for. */
+static bool wait_for_mate(struct vpnhub *hub, unsigned instance, struct ipc_channel *channel,
+			  uint32_t request, const struct session_record *record)
+{
+	struct hub_waiter *waiter;
+
+	if (!hub_can_tell(hub) || hub->sender.is_lagging)
+		return false;
+	waiter = calloc(1, sizeof(*waiter));
+	if (!waiter)
+		return false;
+	waiter->channel = channel;
+	waiter->instance = instance;
+	waiter->request = request;
+	waiter->deadline = monotime_add_ms(monotime_now(), HUB_WAIT_MS);
+	memcpy(waiter->hash, record->session.hash, VPN_HASH_SIZE);
+	waiter->next = hub->waiters;
+	hub->waiters = waiter;
+	arm_waiters(hub);
+	return true;
+}
+
+void hub_session_new(struct vpnhub *hub, unsigned instance, struct ipc_channel *channel,
+		     uint32_t request, const Asafo__Ipc__VpnSessionNew *message)
+{
+	struct vpn_session session = {0};
+	struct session_record *record = NULL;
+	struct why why = {""};
+	int r = 0;
+
+	if (!engine_is_active(hub->engine))
+		r = why_set(&why, ERR_NOT_ACTIVE, "this unit is not the active one");
+	if (r == 0)
+		r = session_fill(hub, message, &session, &why);
+	if (r == 0)
+		r = sessiondb_create(hub->db, &session, hub->engine->fsm.term, &record);
+	if (r < 0) {
+		hub->figures.refused++;
+		answer_new(channel, request, r, why.text[0] ? why.text : err_text(r), NULL);
+		return;
+	}
+	hub->figures.made++;
+	hub_put(hub, record);
+	hub_flush(hub);
+	if (wait_for_mate(hub, instance, channel, request, record)) {
+		hub_pump(hub);
+		hub_answer_waiters(hub, false);
+		return;
+	}
+	hub->figures.alone += hub->engine->config->failover.is_enabled;
+	answer_new(channel, request, 0, "", record);
+	hub_pump(hub);
+}
+
+/* ---- what becomes of it ---- */
+
+static uint32_t idle_minutes_of(const struct vpnhub *hub, const struct vpn_session *session)
+{
+	const struct config_vpn *vpn = &hub->engine->config->vpn;
+	const struct config_policy *policy = config_policy_find(vpn, session->policy);
+	struct config_policy resolved;
+
+	config_policy_resolve(vpn, policy ? policy : &vpn->policies[0], &resolved);
+	return resolved.idle_minutes;
+}
+
+static void count(struct session_figures *figures, const Asafo__Ipc__VpnTouched *touched)
+{
+	figures->received += touched->received;
+	figures->sent += touched->sent;
+	figures->packets_received += touched->packets_received;
+	figures->packets_sent += touched->packets_sent;
+	figures->dropped += touched->dropped;
+}
+
+/* True: it is news that fronts and mate hear at once. */
+static bool touch_session(struct vpn_session *session, const Asafo__Ipc__VpnTouched *touched,
+			  uint32_t own)
+{
+	struct vpn_address client;
+	bool is_news = false;
+
+	/* One that was overtaken by another front has no say any more. */
+	if (!touched->is_connected && session->owner != own)
+		return false;
+	is_news = session->is_connected != touched->is_connected ||
+		  session->owner != (touched->is_connected ? own : 0);
+	session->is_connected = touched->is_connected;
+	session->owner = touched->is_connected ? own : 0;
+	if (vpn_address_from(&touched->client, 0, &client) == 0 && client.size > 0 &&
+	    !vpn_address_is_equal(&client, &session->client)) {
+		session->client = client;
+		is_news = true;
+	}
+	return is_news;
+}
+
+static void touch_one(struct vpnhub *hub, uint32_t own, const Asafo__Ipc__VpnTouched *touched)
+{
+	struct session_record *record = NULL;
+	struct monotime now = monotime_now();
+	struct vpn_session *session;
+	uint8_t hash[VPN_HASH_SIZE];
+	uint32_t minutes;
+	bool is_news;
+
+	if (vpn_hash_from(&touched->cookie_hash, hash) == 0)
+		record = sessiondb_find(hub->db, hash);
+	if (!record || record->end != VPN_END_NONE)
+		return;
+	session = &record->session;
+	count(&record->figures, touched);
+	if (touched->protocol[0])
+		(void)vpn_name_from(touched->protocol, record->figures.protocol,
+				    sizeof(record->figures.protocol));
+	is_news = touch_session(session, touched, own);
+	minutes = idle_minutes_of(hub, session);
+	session->idle_ends_at = MONOTIME_NEVER;
+	if (minutes) {
+		uint64_t whole = (uint64_t)minutes * 60000;
+
+		session->idle_ends_at = monotime_add_ms(
+			now, touched->idle_ms < whole ? whole - touched->idle_ms : 0);
+	}
+	if (is_news) {
+		tun_route(hub->tun, session);
+		hub_put(hub, record);
+	}
+	if (is_news || monotime_reached(now, monotime_add_ms(record->told_at, HUB_TELL_MS))) {
+		record->told_at = now;
+		sessiondb_changed(hub->db, record, hub->engine->fsm.term);
+	}
+}
+
+void hub_session_touch(struct vpnhub *hub, unsigned instance,
+		       const Asafo__Ipc__VpnSessionTouch *message)
+{
+	if (!engine_is_active(hub->engine))
+		return;
+	for (size_t i = 0; i < message->n_touched; i++)
+		touch_one(hub, instance + 1, message->touched[i]);
+	hub_flush(hub);
+	hub_pump(hub);
+}
+
+void hub_end(struct vpnhub *hub, struct session_record *record, enum vpn_end reason)
+{
+	if (record->end != VPN_END_NONE)
+		return;
+	tun_unroute(hub->tun, &record->session);
+	sessiondb_end(hub->db, record, reason, hub->engine->fsm.term, monotime_now());
+	hub->figures.ended[reason]++;
+	hub_gone(hub, record);
+}
+
+void hub_session_end(struct vpnhub *hub, struct ipc_channel *channel, uint32_t request,
+		     const Asafo__Ipc__VpnSessionEnd *message)
+{
+	Asafo__Ipc__StatusReply reply = ASAFO__IPC__STATUS_REPLY__INIT;
+	Asafo__Ipc__Status status = ASAFO__IPC__STATUS__INIT;
+	struct session_record *record = NULL;
+	uint8_t hash[VPN_HASH_SIZE];
+
+	if (vpn_hash_from(&message->cookie_hash, hash) == 0)
+		record = sessiondb_find(hub->db, hash);
+	if (!engine_is_active(hub->engine))
+		status.code = ERR_NOT_ACTIVE;
+	else if (!record)
+		status.code = ERR_NOT_FOUND;
+	else
+		hub_end(hub, record, vpn_end_from(message->reason));
+	status.why = (char *)(uintptr_t)(status.code ? err_text(status.code) : "");
+	reply.status = &status;
+	(void)ipc_channel_reply(channel, IPC_VPN_SESSION_END, request, false, &reply.base);
+	hub_flush(hub);
+	hub_pump(hub);
+	hub_answer_waiters(hub, false);
+}

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The table as fronts get it: in messages of at most VPN_BATCH sessions, to all fronts alike. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "failover/vpn/hub_internal.h"
+
+struct hub_batch {
+	struct vpn_session_message puts[VPN_BATCH];
+	Asafo__Ipc__VpnSession *put_pointers[VPN_BATCH];
+	struct vpn_session sessions[VPN_BATCH]; /* what the messages point to */
+	size_t n_puts;
+	Asafo__Ipc__VpnGone gone[VPN_BATCH];
+	Asafo__Ipc__VpnGone *gone_pointers[VPN_BATCH];
+	uint8_t hashes[VPN_BATCH][VPN_HASH_SIZE];
+	size_t n_gone;
+};
+
+int hub_batch_new(struct hub_batch **ret_batch)
+{
+	struct hub_batch *batch = calloc(1, sizeof(*batch));
+
+	if (!batch)
+		return -ENOMEM;
+	for (size_t i = 0; i < VPN_BATCH; i++) {
+		batch->put_pointers[i] = &batch->puts[i].message;
+		batch->gone_pointers[i] = &batch->gone[i];
+	}
+	*ret_batch = batch;
+	return 0;
+}
+
+static void send_one(const struct vpnhub *hub, unsigned instance,
+		     const Asafo__Ipc__VpnTable *message)
+{
+	struct ipc_channel *front = hub->engine->rooms.fronts[instance];
+	int r = front ? ipc_channel_send(front, IPC_VPN_TABLE, &message->base, NULL, 0) : 0;
+
+	if (r < 0 && r != ERR_CLOSED)
+		log_line(LOG_ERR, "front %u: VPN sessions were not sent: %s", instance,
+			 err_text(r));
+}
+
+static void batch_message(struct vpnhub *hub, Asafo__Ipc__VpnTable *ret_message)
+{
+	struct hub_batch *batch = hub->batch;
+
+	asafo__ipc__vpn_table__init(ret_message);
+	ret_message->put = batch->put_pointers;
+	ret_message->n_put = batch->n_puts;
+	ret_message->gone = batch->gone_pointers;
+	ret_message->n_gone = batch->n_gone;
+	ret_message->is_complete = hub->is_complete;
+}
+
+void hub_flush(struct vpnhub *hub)
+{
+	Asafo__Ipc__VpnTable message;
+
+	batch_message(hub, &message);
+	for (unsigned i = 0; i < ENGINE_FRONTS_MAX; i++)
+		send_one(hub, i, &message);
+	hub->batch->n_puts = hub->batch->n_gone = 0;
+}
+
+static void add_put(struct hub_batch *batch, const struct vpn_session *session)
+{
+	size_t i = batch->n_puts++;
+
+	batch->sessions[i] = *session;
+	vpn_session_fill(&batch->sessions[i], monotime_now(), &batch->puts[i]);
+}
+
+void hub_put(struct vpnhub *hub, const struct session_record *record)
+{
+	/* What was collected as gone comes first in a message: one that changed its mind must wait
+	 * for the next. */
+	if (hub->batch->n_puts == VPN_BATCH || hub->batch->n_gone > 0)
+		hub_flush(hub);
+	add_put(hub->batch, &record->session);
+}
+
+void hub_gone(struct vpnhub *hub, const struct session_record *record)
+{
+	struct hub_batch *batch = hub->batch;
+	Asafo__Ipc__VpnGone *gone;
+
+	if (batch->n_gone == VPN_BATCH || batch->n_puts > 0)
+		hub_flush(hub);
+	gone = &batch->gone[batch->n_gone];
+	asafo__ipc__vpn_gone__init(gone);
+	memcpy(batch->hashes[batch->n_gone], record->session.hash, VPN_HASH_SIZE);
+	gone->cookie_hash = (ProtobufCBinaryData){VPN_HASH_SIZE, batch->hashes[batch->n_gone]};
+	gone->id = record->session.id;
+	gone->reason = record->end;
+	batch->n_gone++;
+}
+
+void hub_tell(struct vpnhub *hub, const struct session_record *record)
+{
+	if (record->end == VPN_END_NONE)
+		hub_put(hub, record);
+	else
+		hub_gone(hub, record);
+}
+
+void hub_send_table(struct vpnhub *hub, unsigned instance)
+{
+	struct session_record *record = NULL;
+	Asafo__Ipc__VpnTable message;
+	bool is_first = true;
+
+	hub_flush(hub);
+	do {
+		while (hub->batch->n_puts < VPN_BATCH &&
+		       (record = sessiondb_next(hub->db, record))) {
+			if (record->end == VPN_END_NONE)
+				add_put(hub->batch, &record->session);
+		}
+		batch_message(hub, &message);
+		message.is_reset = is_first;
+		message.is_complete = hub->is_complete && !record;
+		send_one(hub, instance, &message);
+		hub->batch->n_puts = 0;
+		is_first = false;
+	} while (record);
+}
+
+void hub_set_complete(struct vpnhub *hub, bool is_complete)
+{
+	if (hub->is_complete == is_complete)
+		return;
+	hub->is_complete = is_complete;
+	log_line(LOG_INFO, is_complete ? "VPN sessions: the table is complete"
+				       : "VPN sessions: the mate may have some that are not here");
+	hub_flush(hub);
+}
