@@ -19,10 +19,10 @@
 #define LINK_PORT 5105
 #define LINK_VERSION 2
 #define LINK_VERSION_OLDEST 1
-#define LINK_VERSION_EXEC 2    /* from it on a mate answers Exec */
-#define LINK_VERSION_HISTORY 2 /* ... and HistoryRequest; an older one is silent to both */
+#define LINK_VERSION_EXEC 2	/* from it on a mate answers Exec */
+#define LINK_VERSION_HISTORY 2	/* ... and HistoryRequest; an older one is silent to both */
 #define LINK_VERSION_SESSIONS 2 /* ... and takes VPN sessions */
-#define LINK_VERSION_GAP 2     /* ... and tells in its hellos how long nobody served */
+#define LINK_VERSION_GAP 2	/* ... and tells in its hellos how long nobody served */
 #define LINK_MESSAGE_MAX (256u * 1024)
 #define LINK_PSK_SIZE 32
 #define LINK_WAYS_MAX 5
