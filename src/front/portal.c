@@ -80,8 +80,10 @@ static void span_text(uint64_t seconds, char *ret_text, size_t size)
 		(void)snprintf(ret_text, size, "%llu d %llu h", days, hours % 24);
 	else if (hours > 0)
 		(void)snprintf(ret_text, size, "%llu h %llu min", hours, minutes % 60);
-	else
+	else if (minutes > 0)
 		(void)snprintf(ret_text, size, "%llu min", minutes);
+	else
+		(void)snprintf(ret_text, size, "less than a minute");
 }
 
 static int facts_append(const struct unit_status *unit, const struct portal_session *session,
