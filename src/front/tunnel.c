@@ -432,6 +432,18 @@ static void upkeep(struct tunnel *tunnel, struct monotime now)
 	tls_stream_trim(&tunnel->stream);
 }
 
+/*
+ * Closed at once, with a reset: a connection that waits for its last acknowledgement, on a unit
+ * whose address is gone, would answer for a minute to whoever gets the same port when the address
+ * is back.
+ */
+static void connection_forget(int fd)
+{
+	struct linger linger = {.l_onoff = 1, .l_linger = 0};
+
+	(void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
+}
+
 static int on_tick(sd_event_source *source, uint64_t usec, void *userdata)
 {
 	struct tunnel *tunnel = userdata;
@@ -441,9 +453,11 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *userdata)
 	(void)usec;
 	if (tunnel->phase == PHASE_UP && tunnel->entry)
 		tunnel_judge(tunnel);
-	if (tunnel->phase == PHASE_CUT)
+	if (tunnel->phase == PHASE_CUT) {
+		connection_forget(tunnel->fd);
 		tunnels_note(tunnel->tunnels, LOG_INFO, "%s: the tunnel is closed: %s",
 			     tunnel->name, tunnel->life.why);
+	}
 	if (tunnel->phase != PHASE_UP) {
 		over(tunnel);
 		return 0;

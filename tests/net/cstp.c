@@ -30,6 +30,7 @@
 
 #define LATER_MS 10000 /* what OpenConnect waits after a 503 or a refused connection */
 #define TRY_MS 3000    /* a connection that is not answered is tried anew */
+#define LIVE_MS 1000   /* who has heard nothing for so long is not up */
 #define ECHO_SIZE 84
 #define TEXT_MAX 16384
 #define COOKIE_MAX 128
@@ -428,6 +429,12 @@ static bool on_time(struct crowd *crowd, struct one *one, struct monotime now, b
 	return false;
 }
 
+static bool is_live(const struct one *one, struct monotime now)
+{
+	return one->phase == PHASE_UP && one->replied_at.ns != 0 &&
+	       monotime_since(now, one->replied_at) < LIVE_MS * MONOTIME_NS_PER_MS;
+}
+
 static void tick(struct crowd *crowd)
 {
 	struct monotime now = monotime_now();
@@ -435,13 +442,13 @@ static void tick(struct crowd *crowd)
 
 	for (unsigned i = 0; i < crowd->n; i++) {
 		n_busy += crowd->ones[i].phase != PHASE_IDLE && !crowd->ones[i].has_address;
-		n_up += crowd->ones[i].phase == PHASE_UP && crowd->ones[i].replied_at.ns != 0;
+		n_up += is_live(&crowd->ones[i], now);
 	}
 	for (unsigned i = 0; i < crowd->n; i++)
 		n_busy += on_time(crowd, &crowd->ones[i], now, n_busy < crowd->parallel) ? 1 : 0;
-	if (n_up == crowd->n && !crowd->is_up_said) {
-		crowd->is_up_said = true;
-		(void)printf("up\n");
+	if ((n_up == crowd->n) != crowd->is_up_said) {
+		crowd->is_up_said = !crowd->is_up_said;
+		(void)printf("%s\n", crowd->is_up_said ? "up" : "not all");
 		(void)fflush(stdout);
 	}
 }
