@@ -206,6 +206,7 @@ struct fo_event {
 	bool is_stranger_serving;    /* STRANGER: it says so in clear */
 	struct fo_position position; /* POSITION, SYNC_DONE */
 	struct fo_mate_view mate;    /* HELLO */
+	uint32_t age_ms;	     /* HELLO: it was said no longer ago, by what it echoes */
 	struct fo_boot boot;	     /* START */
 	struct fo_params params;     /* START, PARAMS */
 };
@@ -330,16 +331,18 @@ struct fo_flap {
  * *fence*: after so long a silence of its own a unit that serves steps down; (3) *judged*: after so
  * long a silence the mate counts as lost. A fence is at most what the mate said that it judges by,
  * or, where the mate is not heard, what this unit asked for while it did not serve: the mate has
- * heard that since, or hears nothing of us and is past waiting. A unit judges by the longest of the
- * holdtime, what both ask for, and the fence that the mate keeps; so it waits less only after the
- * mate's fence is lower, and FO_STRETCH_KEEP_MS after it asked for less itself. Who starts, or
- * stood still, may have missed what the mate asked for, and judges by the longest that is possible
- * until it has heard it afresh.
+ * heard that since, or hears nothing of us and is past waiting. A word that may be older than
+ * FO_STRETCH_FRESH_MS, since somebody held it back, is no such word. A unit judges by the longest
+ * of the holdtime, what both ask for, and the fence that the mate keeps; so it waits less only
+ * after the mate's fence is lower, and FO_STRETCH_KEEP_MS after it asked for less itself. Who
+ * starts, or stood still, may have missed what the mate asked for, and judges by the longest that
+ * is possible until it has heard it afresh.
  */
 #define FO_STRETCH_TIMES 16u
 #define FO_STRETCH_MAX_MS 500u
 #define FO_STRETCH_QUIET_MS 300000u
 #define FO_STRETCH_KEEP_MS 1000u
+#define FO_STRETCH_FRESH_MS (FO_STRETCH_KEEP_MS - FO_STRETCH_MAX_MS)
 
 struct fo_late {
 	uint32_t asked_ms;	    /* 0: nothing */

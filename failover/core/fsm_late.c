@@ -81,7 +81,9 @@ void fo_note_stretch(struct fo_step *step)
 
 	mate->asked_ms = smaller(mate->asked_ms, longest);
 	mate->fence_ms = smaller(mate->fence_ms, longest);
-	mate->judged_ms = smaller(mate->judged_ms, longest);
+	/* It may wait for less by now, and a silence that begins with this word ends after that. */
+	mate->judged_ms =
+		step->event->age_ms >= FO_STRETCH_FRESH_MS ? 0 : smaller(mate->judged_ms, longest);
 	if (monotime_reached(step->event->at, monotime_add_ms(fsm->timers.blind, afresh_ms)))
 		fsm->flags.is_blind = false;
 }

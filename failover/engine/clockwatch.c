@@ -234,16 +234,42 @@ static void say_class(struct clockwatch *watch, enum fo_clock_class before)
 	watch->n_misfits = 0;
 }
 
+/* When the echoed hello left; NULL: not in this life, or too long ago. */
+static const struct clockwatch_sent *find_sent(const struct engine *engine,
+					       const struct hello *hello)
+{
+	const struct clockwatch_sent *sent =
+		&engine->clockwatch.sent[hello->echo_counter % CLOCKWATCH_SENT];
+
+	if (hello->echo_boot != engine->pair.boot || sent->counter != hello->echo_counter ||
+	    sent->counter == 0)
+		return NULL;
+	return sent;
+}
+
+uint32_t clockwatch_age_ms(const struct engine *engine, const struct hello *hello)
+{
+	const struct clockwatch_sent *sent = find_sent(engine, hello);
+	uint64_t round_us, age_ms;
+
+	if (!sent)
+		return UINT32_MAX;
+	round_us = monotime_since(monotime_now(), sent->at) / 1000;
+	/* Nobody can hold longer than the round took. */
+	age_ms =
+		(hello->echo_held_us < round_us ? round_us - hello->echo_held_us : round_us) / 1000;
+	return age_ms < UINT32_MAX ? (uint32_t)age_ms : UINT32_MAX;
+}
+
 void clockwatch_heard(struct engine *engine, const struct hello *hello)
 {
 	struct clockwatch *watch = &engine->clockwatch;
-	const struct clockwatch_sent *sent = &watch->sent[hello->echo_counter % CLOCKWATCH_SENT];
+	const struct clockwatch_sent *sent = find_sent(engine, hello);
 	enum fo_clock_class before = watch->clock.class;
 	struct fo_clock_exchange exchange = {.mate_realtime_ns = hello->sent_realtime_ns,
 					     .realtime_ns = realtime_ns()};
 
-	if (hello->echo_boot != engine->pair.boot || sent->counter != hello->echo_counter ||
-	    sent->counter == 0)
+	if (!sent)
 		return; /* it has not heard us in this life */
 	exchange.round_ns = monotime_since(monotime_now(), sent->at);
 	exchange.mate_held_ns = hello->echo_held_us > UINT32_MAX ? 0 : hello->echo_held_us * 1000;

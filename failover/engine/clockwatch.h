@@ -12,7 +12,7 @@
  * The mate's wall clock beside ours. Certificates are judged by it: one that is valid here and not
  * there is named while there is time to set a clock, and not when a failover needs it.
  */
-#define CLOCKWATCH_SENT 64
+#define CLOCKWATCH_SENT 512 /* a second at the fastest polltime, with some to spare */
 #define CLOCKWATCH_NAMES_MAX 16
 
 struct engine;
@@ -46,6 +46,9 @@ struct clockwatch {
 void clockwatch_sent(struct engine *engine, uint64_t counter);
 /* The newest hello of the mate came. */
 void clockwatch_heard(struct engine *engine, const struct hello *hello);
+/* The hello was said at most so many milliseconds ago; UINT32_MAX: what it echoes is too old to
+ * know. */
+uint32_t clockwatch_age_ms(const struct engine *engine, const struct hello *hello);
 /* Fills in what a hello says of the mate's that it echoes. */
 void clockwatch_fill(const struct engine *engine, struct hello *hello);
 /* Would only one of the units take this record.TrustpointPublic for valid? Then the sentence. */

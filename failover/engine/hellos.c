@@ -94,7 +94,9 @@ static void take_hello(struct engine *engine, const struct hello *hello)
 	/* Of another release the lines may read differently where they mean the same. */
 	if (strcmp(hello->software, PACKAGE_VERSION) != 0)
 		mate->view.position.config = 0;
-	engine_feed(engine, (struct fo_event){.type = FO_EVENT_HELLO, .mate = mate->view});
+	engine_feed(engine, (struct fo_event){.type = FO_EVENT_HELLO,
+					      .mate = mate->view,
+					      .age_ms = clockwatch_age_ms(engine, hello)});
 	if (memcmp(hello->digest, engine->store.position.digest, sizeof(hello->digest)) == 0)
 		engine_mate_is_complete(engine);
 	if (engine_is_active(engine) && hello->view.state == FO_STATE_STANDBY_READY &&

@@ -80,6 +80,9 @@ static void send_hello(struct sim_world *world, struct sim_node *node)
 
 	if (is_older)
 		forget_news(&hello.view);
+	hello.echo_boot = node->mate_boot;
+	hello.echo_counter = node->mate_counter;
+	hello.echo_held_us = (world->now - node->mate_heard_at) / 1000;
 	hello.sent_realtime_ns = REALTIME_NS + world->now + (uint64_t)node->realtime_offset;
 	if (hello_seal(node->codec, &hello, data, &datagram.size) < 0 ||
 	    datagram.size > SIM_DATAGRAM_MAX) {
@@ -88,6 +91,7 @@ static void send_hello(struct sim_world *world, struct sim_node *node)
 	}
 	memcpy(datagram.data, data, datagram.size);
 	datagram.counter = ++node->sent;
+	node->sent_at[datagram.counter % SIM_SENT] = world->now;
 	sim_send(world, &datagram);
 }
 
@@ -295,6 +299,7 @@ void sim_node_boot(struct sim_world *world, struct sim_node *node)
 	node->epoch++;
 	node->frozen_until = 0;
 	node->sent = 0;
+	node->mate_boot = node->mate_counter = 0;
 	node->answered_at = 0;
 	node->watch.seen_term = 0;
 	node->watch.booted_at = world->now;
@@ -374,6 +379,21 @@ static void answer(struct sim_world *world, struct sim_node *node)
 	send_hello(world, node);
 }
 
+/* As the engine does: what the mate says is no older than what it echoes. */
+static uint32_t age_ms(const struct sim_world *world, const struct sim_node *node,
+		       const struct hello *hello)
+{
+	uint64_t round_us;
+
+	if (hello->echo_counter == 0 || hello->echo_counter > node->sent ||
+	    node->sent - hello->echo_counter >= SIM_SENT)
+		return UINT32_MAX;
+	round_us = (world->now - node->sent_at[hello->echo_counter % SIM_SENT]) / 1000;
+	if (hello->echo_held_us < round_us)
+		round_us -= hello->echo_held_us;
+	return (uint32_t)(round_us / 1000);
+}
+
 static void datagram(struct sim_world *world, struct sim_node *node,
 		     const struct sim_datagram *datagram)
 {
@@ -395,7 +415,13 @@ static void datagram(struct sim_world *world, struct sim_node *node,
 	sim_check_belief(world, node, datagram);
 	if (world->is_mixed && node->unit == FO_UNIT_SECONDARY)
 		forget_news(&hello.view);
-	sim_node_feed(world, node, (struct fo_event){.type = FO_EVENT_HELLO, .mate = hello.view});
+	node->mate_boot = hello.boot;
+	node->mate_counter = hello.counter;
+	node->mate_heard_at = world->now;
+	sim_node_feed(world, node,
+		      (struct fo_event){.type = FO_EVENT_HELLO,
+					.mate = hello.view,
+					.age_ms = age_ms(world, node, &hello)});
 	if (node->is_up && hello.view.is_serving && hello.view.term > node->watch.claimed_term &&
 	    fo_fsm_is_active(&node->fsm))
 		sim_fail(world, "%s serves in term %" PRIu64 " and heard of term %" PRIu64,

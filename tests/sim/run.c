@@ -62,6 +62,7 @@ static const struct {
 	const char *told;
 } RELAPSES[] = {
 	{80307674, "the older term is served between two words of a standby"},
+	{120374952, "somebody plays a word of a mate that waited for longer then"},
 };
 
 unsigned sim_relapses_run(struct sim_world *world)

@@ -98,6 +98,8 @@ struct sim_queue {
 	bool is_running;
 };
 
+#define SIM_SENT 512 /* as many as the engine remembers */
+
 struct sim_node {
 	enum fo_unit unit;
 	struct sim_queue queue;
@@ -112,10 +114,12 @@ struct sim_node {
 	bool is_claimed; /* CLAIM was the last word to the kernel, not RELEASE */
 	uint64_t frozen_since;
 	uint64_t frozen_until;
-	uint64_t busy_ns;     /* what the step under way does takes so long, without a breath */
-	uint64_t sent;	      /* hellos of this life */
-	uint64_t answered_at; /* a hello that proved nothing yet */
-	uint64_t last_loop;   /* its own clock */
+	uint64_t busy_ns; /* what the step under way does takes so long, without a breath */
+	uint64_t sent;	  /* hellos of this life */
+	uint64_t sent_at[SIM_SENT];			 /* when, by their counter */
+	uint64_t mate_boot, mate_counter, mate_heard_at; /* the latest that it believed */
+	uint64_t answered_at;				 /* a hello that proved nothing yet */
+	uint64_t last_loop;				 /* its own clock */
 	uint64_t clock_offset;
 	int64_t clock_ppm;
 	int64_t realtime_offset; /* the wall clock's */

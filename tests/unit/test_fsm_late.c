@@ -161,6 +161,27 @@ static void the_fence_of_a_unit_is_never_beyond_what_its_mate_waits_for(void **s
 	assert_int_equal(fo_fsm_view(&unit.fsm).stretch.asked_ms, 24);
 }
 
+static void a_word_that_was_held_back_stretches_no_fence(void **state)
+{
+	struct unit unit = fast();
+	struct fo_event event = {.type = FO_EVENT_HELLO,
+				 .mate = idle_mate((struct fo_stretch){.judged_ms = 24}),
+				 .age_ms = FO_STRETCH_FRESH_MS - 1};
+
+	(void)state;
+	event.mate.health.score = FO_HEALTH_FULL;
+	be_late(&unit, 20);
+	serve_again(&unit, 0);
+	feed(&unit, event);
+	assert_int_equal(fo_fsm_fence_ms(&unit.fsm), 24);
+	event.age_ms = FO_STRETCH_FRESH_MS;
+	feed(&unit, event);
+	assert_int_equal(fo_fsm_fence_ms(&unit.fsm), HOLD);
+	event.age_ms = UINT32_MAX;
+	feed(&unit, event);
+	assert_int_equal(fo_fsm_fence_ms(&unit.fsm), HOLD);
+}
+
 static void who_asked_waits_until_the_mates_fence_is_lower_again(void **state)
 {
 	struct unit unit = started(FAST);
@@ -275,6 +296,7 @@ int main(void)
 			a_claim_that_takes_longer_than_the_holdtime_fails_once_and_not_for_ever),
 		cmocka_unit_test(who_hears_that_its_mate_was_late_waits_longer_for_it),
 		cmocka_unit_test(the_fence_of_a_unit_is_never_beyond_what_its_mate_waits_for),
+		cmocka_unit_test(a_word_that_was_held_back_stretches_no_fence),
 		cmocka_unit_test(who_asked_waits_until_the_mates_fence_is_lower_again),
 		cmocka_unit_test(a_mate_does_not_keep_this_unit_waiting_for_ever),
 		cmocka_unit_test(
