@@ -1,0 +1,99 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# VPN sessions on two units: there before the client has its cookie, kept by a failover, ended for good.
+# shellcheck source=lib.sh
+. "$(dirname "$0")/lib.sh"
+vip=198.51.100.10
+command -v openconnect >/dev/null || {
+	echo "1..0 # SKIP openconnect is not installed"
+	exit 0
+}
+
+configure_vpn() {
+	lab asafo a configure <<-'LINES'
+		ip local pool STAFF 10.99.0.10-10.99.0.100 mask 255.255.255.0
+		ipv6 local pool STAFF6 fd00:99::10/64 64
+		group-policy STAFF internal
+		group-policy STAFF attributes
+		 vpn-idle-timeout 10
+		 vpn-session-timeout 60
+		 vpn-simultaneous-logins 2
+		tunnel-group staff type remote-access
+		tunnel-group staff general-attributes
+		 address-pool STAFF
+		 ipv6-address-pool STAFF6
+		 default-group-policy STAFF
+		username ada password correct-horse
+		username bob password battery-staple
+		webvpn
+		 anyconnect enable
+	LINES
+}
+log_in() { # log_in USER PASSWORD: prints the cookie
+	printf '%s\n' "$2" | lab exec client timeout 20 openconnect --authenticate --non-inter -u "$1" --passwd-on-stdin \
+		--cafile "$files/corp-ca.pem" --resolve "vpn.example.net:$vip" https://vpn.example.net 2>"$files/openconnect.err" |
+		sed -n "s/^COOKIE='\(.*\)'$/\1/p"
+}
+sessions() { asafo "$1" --json show vpn-sessiondb; }
+session() { # session UNIT USER: index and addresses
+	sessions "$1" | jq -r --arg user "$2" '.sessions[] | select(.username == $user) | "\(.index) \(.assigned_ip) \(.assigned_ipv6)"'
+}
+count_is() { [ "$(sessions "$1" | jq '.sessions | length')" = "$2" ]; }
+is_complete() { [ "$(sessions "$1" | jq .complete)" = true ]; }
+hash_of_user() { asafo "$1" show running-config username | sed -n "s/^username $2 password //p"; }
+has_tun() { lab exec "$1" ip -o link show asafo0 2>/dev/null | grep -q '[<,]UP.*mtu 1406'; }
+has_routes() { [ "$(lab exec "$1" ip -4 route show proto 107 dev asafo0 | wc -l)" -gt 1 ]; }
+
+pair_up
+make_ca corp && make_p12 corp vpn
+expect "a trustpoint" import a vpn vpn
+asafo a bind vpn outside >/dev/null
+expect "on both units" asafo a write-standby
+expect "the VPN is configured" configure_vpn
+expect "a password is kept as its hash" sh -c "case '$(hash_of_user a ada)' in '\$y\$'*) ;; *) exit 1 ;; esac"
+expect "the standby has the same one" until_true 5 test "$(hash_of_user a ada)" = "$(hash_of_user b ada)"
+refused "a password in clear is no argument, which others can see" 2 'does not belong on the command line' \
+	asafo a configure 'username eve password clear'
+for unit in a b; do
+	expect "unit $unit has a TUN device" until_true 5 has_tun "$unit"
+	expect "unit $unit routes the pool to it" until_true 5 has_routes "$unit"
+	expect "unit $unit knows all sessions" until_true 10 is_complete "$unit"
+done
+
+cookie=$(log_in ada correct-horse)
+expect "openconnect logs in" test -n "$cookie"
+ada=$(session a ada)
+expect "the session has both addresses" sh -c "echo '$ada' | grep -qE '^[0-9]+ 10\.99\.0\.[0-9]+ fd00:99::'"
+expect "the standby has it, with the same index and addresses" test "$(session b ada)" = "$ada"
+expect "a wrong password gets no session" test -z "$(log_in bob wrong)"
+expect "a second session of the user" test -n "$(log_in ada correct-horse)"
+expect "not a third one" test -z "$(log_in ada correct-horse)"
+expect "another user" test -n "$(log_in bob battery-staple)"
+
+expect "three sessions on the standby" count_is b 3
+refused "the standby ends no session" 3 'do it on the active unit' asafo b vpn-sessiondb logoff all
+expect "one is logged off" asafo a vpn-sessiondb logoff name bob
+expect "on the standby, too" until_true 2 count_is b 2
+
+expect "the active unit loses its plug" lab power a off
+wait_state b Active
+expect "the sessions are there" count_is b 2
+expect "with the same index and addresses" sh -c "'$top/tools/lab' --name '$LAB' asafo b --json show vpn-sessiondb |
+	jq -e --arg ada '$ada' '.sessions | any(\"\(.index) \(.assigned_ip) \(.assigned_ipv6)\" == \$ada)'"
+expect "their time runs on" sh -c "'$top/tools/lab' --name '$LAB' asafo b --json show vpn-sessiondb |
+	jq -e '.sessions | all(.left_s <= 3600 and .left_s > 3000 and .duration_s > 0)'"
+expect "new ones are made, without a mate" test -n "$(log_in bob battery-staple)"
+expect "with an address that nobody has" test "$(sessions b | jq -r '[.sessions[].assigned_ip] | unique | length')" = 3
+expect "all are logged off" asafo b vpn-sessiondb logoff all
+
+expect "the other unit comes back" lab power a on
+wait_state a "Standby Ready" 30
+expect "and has the whole table" until_true 10 is_complete a
+expect "in which nobody is alive again" count_is a 0
+expect "but known to be over" test "$(sessions a | jq .tombstones)" -ge 3
+expect "a login after that is on both" test -n "$(log_in ada correct-horse)"
+expect "(on the standby)" test "$(session a ada)" = "$(session b ada)"
+expect "a user that is no more" asafo b configure 'no username ada'
+expect "has no session" until_true 5 count_is b 0
+expect "on the standby, too" until_true 5 count_is a 0
+done_testing
