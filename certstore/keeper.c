@@ -35,6 +35,7 @@ static const struct {
 	[IPC_REKEY] = {keeper_on_rekey, .is_engines = true},
 	[IPC_SECURITY] = {keeper_on_security, .is_engines = true},
 	[IPC_MASTER_KEY] = {keeper_on_master_key, .is_engines = true},
+	[IPC_RESUMPTION] = {keeper_on_resumption, .is_engines = true},
 	[IPC_PAIR_OFFER] = {keeper_on_pair_offer, .is_engines = true},
 	[IPC_PAIR_JOIN] = {keeper_on_pair_join, .is_engines = true},
 	[IPC_PAIR_ACCEPT] = {keeper_on_pair_accept, .is_engines = true},
@@ -84,6 +85,7 @@ static const bool engine_permitted[IPC_TYPE__MAX] = {
 	[IPC_REKEY] = true,
 	[IPC_SECURITY] = true,
 	[IPC_MASTER_KEY] = true,
+	[IPC_RESUMPTION] = true,
 	[IPC_PAIR_OFFER] = true,
 	[IPC_PAIR_JOIN] = true,
 	[IPC_PAIR_ACCEPT] = true,
@@ -264,6 +266,9 @@ static void open_keys(struct keeper *keeper)
 			 path);
 	if (r < 0)
 		log_line(LOG_CRIT, "%s", keeper->failure_why.text);
+	/* Without them clients make whole handshakes, and the active unit makes another. */
+	if (r == 0)
+		(void)resumption_load(&keeper->resumption, keeper->ring, keeper->store);
 	keeper->failure = r;
 }
 
@@ -293,6 +298,8 @@ int keeper_add_peer(struct keeper *keeper, enum ipc_peer kind, unsigned instance
 	peer->serial = ++keeper->next_serial;
 	peer->next = keeper->peers;
 	keeper->peers = peer;
+	if (kind == IPC_PEER_FRONT)
+		keeper_resumption_tell(keeper, peer);
 	return 0;
 }
 
@@ -401,6 +408,7 @@ void keeper_free(struct keeper *keeper)
 	while (keeper->peers)
 		peer_drop(keeper->peers);
 	signer_free(keeper->signer);
+	resumption_done(&keeper->resumption);
 	keyring_free(keeper->ring);
 	keeper_index_drop(keeper);
 	keeper_trim_drop(keeper);

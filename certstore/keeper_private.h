@@ -10,6 +10,7 @@
 #include "certstore/keyindex.h"
 #include "certstore/keyring.h"
 #include "certstore/replica.h"
+#include "certstore/resumption.h"
 #include "certstore/signer.h"
 #include "certstore/store.h"
 #include "ipc/channel.h"
@@ -83,6 +84,7 @@ struct keeper {
 	struct keeper_listing *listings;
 	struct keeper_replication replication;
 	struct keeper_counts counts;
+	struct resumption resumption;
 	struct keeper_orphans *orphans; /* on their way aside */
 	sd_event_source *trim;
 	struct keeper_backup *backup;	/* on its way out */
@@ -251,6 +253,11 @@ void keeper_master_path(const struct keeper *keeper, char ret_path[static PATH_M
 void keeper_on_security(struct keeper *, const struct keeper_ticket *, struct ipc_frame *,
 			const ProtobufCMessage *);
 void keeper_on_master_key(struct keeper *, const struct keeper_ticket *, struct ipc_frame *,
+			  const ProtobufCMessage *);
+/* keeper_resumption.c */
+/* Tells PEER, or every front (NULL). */
+void keeper_resumption_tell(struct keeper *keeper, const struct keeper_peer *peer);
+void keeper_on_resumption(struct keeper *, const struct keeper_ticket *, struct ipc_frame *,
 			  const ProtobufCMessage *);
 /* keeper_replica.c */
 void keeper_on_replica_open(struct keeper *, const struct keeper_ticket *, struct ipc_frame *,

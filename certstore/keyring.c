@@ -283,6 +283,29 @@ int keyring_open(struct keyring *ring, const Asafo__Record__Record *record,
 			    &record->key->nonce, &record->key->ciphertext, ret_pkcs8);
 }
 
+int keyring_wrap(struct keyring *ring, const char *purpose, const struct secret *plain,
+		 struct buf *ret_sealed)
+{
+	const struct kek *kek = keyring_find_kek(ring, ring->current);
+
+	return kek ? seal_wrap(&kek->key, purpose, kek->id, plain, ret_sealed) : ERR_STORE;
+}
+
+int keyring_unwrap(struct keyring *ring, const char *purpose, const uint8_t *sealed, size_t size,
+		   struct secret *ret_plain)
+{
+	Asafo__Record__SealedKey *message = asafo__record__sealed_key__unpack(NULL, size, sealed);
+	const struct kek *kek = NULL;
+	uint8_t id[SEAL_ID_SIZE];
+
+	if (message && message->kek_id.len == SEAL_ID_SIZE)
+		kek = keyring_find_kek(ring, message->kek_id.data);
+	asafo__record__sealed_key__free_unpacked(message, NULL);
+	if (!message)
+		return ERR_MALFORMED;
+	return kek ? seal_unwrap(&kek->key, purpose, sealed, size, id, ret_plain) : ERR_NOT_READY;
+}
+
 const struct keyring_times *keyring_times(const struct keyring *ring)
 {
 	return &ring->times;

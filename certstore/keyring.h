@@ -80,6 +80,15 @@ int keyring_seal(struct keyring *ring, enum keyring_kek which,
 int keyring_open(struct keyring *ring, const Asafo__Record__Record *record,
 		 struct secret *ret_pkcs8);
 
+/* A secret of the pair's for PURPOSE, sealed under its current key-encryption key. RET_SEALED is
+ * appended to. */
+int keyring_wrap(struct keyring *ring, const char *purpose, const struct secret *plain,
+		 struct buf *ret_sealed);
+/* Errors: ERR_NOT_READY (the ring has not the key that it names), ERR_INTEGRITY, ERR_MALFORMED,
+ * -ENOMEM. */
+int keyring_unwrap(struct keyring *ring, const char *purpose, const uint8_t *sealed, size_t size,
+		   struct secret *ret_plain);
+
 /*
  * `failover key`: a text of 1 to 63 printable characters, or 32 hex digits; the same text is the
  * same key on every unit. Stored durably. IS_FROM_FILE: it stands in the startup-config, so that

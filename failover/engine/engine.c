@@ -280,6 +280,8 @@ int engine_new(sd_event *event, const struct child_options *options, struct engi
 	if (r == 0)
 		r = engine_rekey_init(engine);
 	if (r == 0)
+		r = engine_resumption_start(engine);
+	if (r == 0)
 		r = methods_new(engine, &engine->methods);
 	if (r == 0)
 		r = proof_new(engine, &engine->proof);
@@ -317,6 +319,7 @@ void engine_free(struct engine *engine)
 	replication_free(engine->replication);
 	history_drop(engine);
 	engine_rekey_done(engine);
+	engine_resumption_stop(engine);
 	methods_free(engine->methods);
 	history_keep_done(&engine->history_keep);
 	usewatch_done(&engine->usewatch);

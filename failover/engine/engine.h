@@ -16,6 +16,7 @@
 #include "failover/engine/collision.h"
 #include "failover/engine/history.h"
 #include "failover/engine/rekey.h"
+#include "failover/engine/resumption.h"
 #include "failover/engine/traffic.h"
 #include "failover/engine/usecheck.h"
 #include "failover/link.h"
@@ -182,6 +183,7 @@ struct engine {
 	struct history_asked *history_asked; /* methods/show_history.c: who waits for the mate's */
 	uint32_t history_id;		     /* of the latest that was asked for */
 	struct engine_rekey rekey;
+	struct engine_resumption resumption;
 	struct clockwatch clockwatch;
 	struct certwatch certwatch;
 	struct usewatch usewatch;

@@ -351,6 +351,7 @@ void engine_keeper_attach(struct engine *engine, int fd)
 	}
 	engine_store_refresh(engine);
 	engine_keys_settle(engine);
+	engine_resumption_kick(engine);
 	usewatch_kick(engine);
 }
 

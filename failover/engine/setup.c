@@ -99,6 +99,7 @@ static void on_link_up(struct link *link, void *userdata)
 	vpnhub_link_up(engine->vpnhub);
 	proof_kick(engine->proof);
 	ca_marks_tell(engine);
+	engine_resumption_link_up(engine);
 }
 
 /* Lost is what was there: a unit that waits for its mate, or for its key, has lost nothing. */
@@ -148,7 +149,8 @@ static void on_link_message(struct link *link, const Asafo__Wire__Link *message,
 		   replication_message(engine->replication, message) ||
 		   history_message(engine, message) || ca_marks_message(engine, message) ||
 		   vpnhub_link_message(engine->vpnhub, message) ||
-		   exec_message(engine->exec, message) || engine_rekey_message(engine, message);
+		   exec_message(engine->exec, message) || engine_rekey_message(engine, message) ||
+		   engine_resumption_message(engine, message);
 	traffic_received(&engine->traffic, (int)message->body_case, is_taken);
 }
 

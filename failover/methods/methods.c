@@ -61,6 +61,7 @@ static const struct control_method methods_table[] = {
 	{"asafo.PairJoin", CONTROL_ACCESS_CHANGE, method_pair_join},
 	{"asafo.ShowSecurity", CONTROL_ACCESS_LOOK, method_show_security},
 	{"asafo.MasterKey", CONTROL_ACCESS_CHANGE, method_master_key},
+	{"asafo.SessionTicketsRotate", CONTROL_ACCESS_CHANGE, method_session_tickets_rotate},
 	{"asafo.Rekey", CONTROL_ACCESS_CHANGE, method_rekey},
 	{"asafo.Backup", CONTROL_ACCESS_CHANGE, method_backup},
 	{"asafo.Restore", CONTROL_ACCESS_CHANGE, method_restore},

@@ -156,6 +156,10 @@ void method_pair_join(struct control_call *call, struct json_object *parameters,
 void method_show_security(struct control_call *call, struct json_object *parameters,
 			  void *userdata);
 void method_master_key(struct control_call *call, struct json_object *parameters, void *userdata);
+void method_session_tickets_rotate(struct control_call *call, struct json_object *parameters,
+				   void *userdata);
+/* The key of session tickets, on both units. */
+struct json_object *json_session_tickets(const struct engine *engine);
 void method_rekey(struct control_call *call, struct json_object *parameters, void *userdata);
 void method_backup(struct control_call *call, struct json_object *parameters, void *userdata);
 void method_restore(struct control_call *call, struct json_object *parameters, void *userdata);

@@ -81,5 +81,7 @@ void method_show_ssl(struct control_call *call, struct json_object *parameters, 
 	json_add_number(result, "handshakes", report ? (int64_t)report->handshakes : 0);
 	json_add_number(result, "handshake_failures",
 			report ? (int64_t)report->handshake_failures : 0);
+	json_add_number(result, "resumptions", report ? (int64_t)report->resumptions : 0);
+	(void)json_object_object_add(result, "session_tickets", json_session_tickets(engine));
 	control_call_reply(call, result);
 }

@@ -84,6 +84,7 @@ static void tell_end(struct replication *replication, const struct replication_r
 	report(replication->engine, LOG_INFO, 709011, NULL,
 	       "Total time to sync the config time %" PRIu64 " ms", result->ms);
 	engine_mate_is_complete(replication->engine);
+	engine_resumption_replicated(replication->engine);
 }
 
 static void finish(struct replication *replication, const struct sync_action *action,

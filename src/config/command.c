@@ -308,6 +308,10 @@ static const struct command_row table[] = {
 	EXEC(CHANGE, MASTER_KEY_MOVE, "master-key move <to:{file|credential}>", "asafo.MasterKey",
 	     "Bring the master key from its file to a credential of systemd's or back, and show "
 	     "what root has to type for it"),
+	EXEC(CHANGE, SESSION_TICKETS_ROTATE, "session-tickets rotate [--forget]",
+	     "asafo.SessionTicketsRotate",
+	     "Make another key for the session tickets of TLS clients, on both units; with "
+	     "--forget, no ticket that a client has resumes any more"),
 	EXEC(CHANGE, CONFIGURE, "configure [<line:text>]", "asafo.Configure",
 	     "Apply lines of the configuration, one an argument, or else from stdin"),
 	EXEC(CHANGE, LOCALCA_CREATE, "localca create [<subject:text>]" CREATE_OPTIONS,
@@ -467,6 +471,7 @@ static const struct {
 	{"pair", "Give both units the same failover key"},
 	{"replication", "What is replicated, and when"},
 	{"redundancy", "The pair, in the words of IOS"},
+	{"session-tickets", "By which TLS clients resume on either unit"},
 	{"show", "Show state, certificates, configuration"},
 	{"ssl", "What TLS serves"},
 	{"write", "Save, or replicate to the standby"},

@@ -42,7 +42,7 @@ const struct front_limits front_limits_default = {
 };
 
 struct counters {
-	uint64_t handshakes, handshake_failures;
+	uint64_t handshakes, resumptions, handshake_failures;
 	unsigned connections;
 };
 
@@ -179,6 +179,8 @@ static void on_handshake(struct session *session, bool is_good, void *userdata)
 	if (place->is_counted)
 		sources_remove(front->sources, &place->source);
 	place->is_counted = false;
+	if (is_good && session_is_resumed(session))
+		front->counters.resumptions++;
 	if (is_good)
 		front->counters.handshakes++;
 	else
@@ -358,6 +360,7 @@ static int report_send(struct front *front)
 	message->generation = front->snapshot->generation;
 	message->connections = front->counters.connections;
 	message->handshakes = front->counters.handshakes;
+	message->resumptions = front->counters.resumptions;
 	message->handshake_failures = front->counters.handshake_failures;
 	return front->engine
 		       ? ipc_channel_send(front->engine, IPC_FRONT_REPORT, &message->base, NULL, 0)
@@ -552,6 +555,8 @@ int front_new(sd_event *event, const struct front_limits *limits, const struct f
 		r = sources_new(limits->handshakes, &front->sources);
 	if (r == 0)
 		r = trustcache_new(on_certificates, front, &front->cache);
+	if (r == 0)
+		tls_resume_with(front->tls, trustcache_resumption(front->cache));
 	if (r == 0)
 		r = selftest_new(event, front->tls, front->cache, on_selftest, front,
 				 &front->selftest);

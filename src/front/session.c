@@ -69,6 +69,11 @@ struct session {
 	char interface[SNAPSHOT_NAME_MAX];
 };
 
+bool session_is_resumed(const struct session *session)
+{
+	return tls_is_resumed(&session->tls);
+}
+
 bool session_is_idle(const struct session *session)
 {
 	return session->state == STATE_REQUEST && session->in.size == 0 && session->n_requests > 0;

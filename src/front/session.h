@@ -77,6 +77,8 @@ int session_fd(const struct session *session);
 const struct tls_peer *session_tls(const struct session *session);
 /* The credential that the client was given; NULL before. */
 struct credential *session_credential(const struct session *session);
+/* The handshake is over, and was the short one of a session ticket. */
+bool session_is_resumed(const struct session *session);
 /* Waits between two requests: the one to give up when places run out. */
 bool session_is_idle(const struct session *session);
 

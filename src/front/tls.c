@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/cleanup.h"
 #include "base/err.h"
@@ -27,6 +28,7 @@ static const char priority_tls13[] = "NONE:+VERS-TLS1.3" CIPHERS;
 
 struct tls {
 	gnutls_priority_t tls12, tls13;
+	const struct resumption *resumption;
 	gnutls_certificate_credentials_t credentials;
 };
 
@@ -72,6 +74,31 @@ static int on_retrieve(gnutls_session_t session, const struct gnutls_cert_retr_s
 	return 0;
 }
 
+/* The key of tickets is chosen here: GnuTLS has not read the message yet, and takes one once. */
+static int on_client_hello(gnutls_session_t session, unsigned type, unsigned when,
+			   unsigned is_incoming, const gnutls_datum_t *message)
+{
+	struct tls_peer *peer = gnutls_session_get_ptr(session);
+	uint8_t secret[RESUMPTION_SECRET_SIZE];
+	gnutls_datum_t secret_datum = {secret, sizeof(secret)};
+	struct resumption_hello hello;
+
+	(void)type;
+	(void)when;
+	(void)is_incoming;
+	if (peer->credential)
+		return 0; /* the second one, after a HelloRetryRequest */
+	resumption_hello_read(message->data, message->size, &hello);
+	peer->credential = credential_ref(
+		peer->select(hello.server_name[0] ? hello.server_name : NULL, peer->userdata));
+	if (peer->credential &&
+	    resumption_pick(peer->resumption, &hello, credential_fingerprint(peer->credential),
+			    monotime_now(), (int64_t)time(NULL), secret))
+		(void)gnutls_session_ticket_enable_server(session, &secret_datum);
+	explicit_bzero(secret, sizeof(secret));
+	return 0;
+}
+
 int tls_new(struct tls **ret_tls)
 {
 	struct tls *tls = calloc(1, sizeof(*tls));
@@ -106,6 +133,11 @@ void tls_free(struct tls *tls)
 	free(tls);
 }
 
+void tls_resume_with(struct tls *tls, const struct resumption *resumption)
+{
+	tls->resumption = resumption;
+}
+
 int tls_peer_init(struct tls_peer *peer, const struct tls *tls, bool is_tls13_only, int fd)
 {
 	static const gnutls_datum_t http = {(unsigned char *)(uintptr_t) "http/1.1", 8};
@@ -115,6 +147,12 @@ int tls_peer_init(struct tls_peer *peer, const struct tls *tls, bool is_tls13_on
 	if (r < 0)
 		return foreign_code(r);
 	gnutls_session_set_ptr(peer->session, peer);
+	peer->resumption = tls->resumption;
+	if (peer->resumption) {
+		gnutls_db_set_cache_expiration(peer->session, RESUMPTION_TICKET_S);
+		gnutls_handshake_set_hook_function(peer->session, GNUTLS_HANDSHAKE_CLIENT_HELLO,
+						   GNUTLS_HOOK_PRE, on_client_hello);
+	}
 	r = gnutls_priority_set(peer->session, is_tls13_only ? tls->tls13 : tls->tls12);
 	if (r == 0)
 		r = gnutls_credentials_set(peer->session, GNUTLS_CRD_CERTIFICATE, tls->credentials);
@@ -208,6 +246,11 @@ enum tls_result tls_write(struct tls_peer *peer, const void *data, size_t size, 
 	if (n >= 0)
 		*ret_size = (size_t)n;
 	return result_of(peer, n);
+}
+
+bool tls_is_resumed(const struct tls_peer *peer)
+{
+	return gnutls_session_is_resumed(peer->session) != 0;
 }
 
 bool tls_is_13(const struct tls_peer *peer)

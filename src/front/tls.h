@@ -5,19 +5,21 @@
 #include <stdbool.h>
 
 #include "front/credential.h"
+#include "front/resumption.h"
 
 /*
  * What all connections share: priorities (Mozilla "intermediate": TLS 1.2 and 1.3, ECDHE with AEAD
- * only, the server's order) and the callback that asks each connection for its credential. No
- * session tickets: their key would have to be the pair's, or a client would be thrown back on the
- * other unit.
+ * only, the server's order) and the callback that asks each connection for its credential. No early
+ * data (0-RTT): it could be played to each unit once.
  */
 struct tls;
 
 /* One connection. Embedded in its owner; zeroed is valid for tls_peer_done. */
 struct tls_peer {
 	gnutls_session_t session;
-	struct credential *credential; /* what it was given in the handshake: owned reference */
+	struct credential *credential; /* what it was given in the handshake, or was given before
+					  and resumed with: owned reference */
+	const struct resumption *resumption; /* NULL: no tickets */
 	/* Asked once a handshake; SERVER_NAME NULL: no SNI. Returns a borrowed credential, NULL:
 	 * there is none. */
 	struct credential *(*select)(const char *server_name, void *userdata);
@@ -34,6 +36,9 @@ enum tls_result {
 
 int tls_new(struct tls **ret_tls);
 void tls_free(struct tls *tls);
+/* Peers that are initialised from now on issue and take session tickets, where RESUMPTION has a
+ * key. Borrowed for the life of TLS and of those peers. */
+void tls_resume_with(struct tls *tls, const struct resumption *resumption);
 /* PEER->select and userdata are set; FD stays the caller's and must outlive the peer. Errors:
  * -ENOMEM, ERR_CRYPTO. */
 int tls_peer_init(struct tls_peer *peer, const struct tls *tls, bool is_tls13_only, int fd);
@@ -51,6 +56,8 @@ enum tls_result tls_write(struct tls_peer *peer, const void *data, size_t size, 
 /* New keys for both directions (RFC 8446 section 4.6.3); TLS 1.2 has no such thing: nothing is
  * done. TLS_WAIT: the socket took not all of it. */
 enum tls_result tls_rekey(struct tls_peer *peer);
+/* By a session ticket. */
+bool tls_is_resumed(const struct tls_peer *peer);
 bool tls_is_13(const struct tls_peer *peer);
 /* How many bytes a record has more than what it carries, header included. */
 size_t tls_overhead(const struct tls_peer *peer);

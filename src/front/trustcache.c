@@ -33,6 +33,7 @@ struct trustcache {
 	struct monotime silent_since; /* asked, or gone; MONOTIME_NEVER: neither */
 	bool is_probing;
 	struct credential_signer signer;
+	struct resumption *resumption;
 	trustcache_change_fn on_change;
 	void *userdata;
 };
@@ -170,10 +171,15 @@ static void ask_all(struct trustcache *cache)
 static void on_request(struct ipc_channel *channel, struct ipc_frame *frame,
 		       const ProtobufCMessage *body, void *userdata)
 {
+	struct trustcache *cache = userdata;
+
 	(void)channel;
-	(void)frame;
-	(void)body;
-	ask_all(userdata);
+	/* Where they cannot be taken, those before hold. */
+	if (frame->type == IPC_RESUMPTION_KEYS)
+		(void)resumption_set(cache->resumption, (const Asafo__Ipc__ResumptionKeys *)body,
+				     monotime_now(), NULL);
+	else
+		ask_all(cache);
 }
 
 static void keeper_drop(struct trustcache *cache)
@@ -262,6 +268,10 @@ int trustcache_new(trustcache_change_fn on_change, void *userdata, struct trustc
 
 	if (!cache)
 		return -ENOMEM;
+	if (resumption_new(&cache->resumption) < 0) {
+		free(cache);
+		return -ENOMEM;
+	}
 	cache->on_change = on_change;
 	cache->userdata = userdata;
 	cache->silent_since = MONOTIME_NEVER;
@@ -292,12 +302,14 @@ void trustcache_free(struct trustcache *cache)
 		return;
 	entries_remove(cache, false);
 	keeper_drop(cache);
+	resumption_free(cache->resumption);
 	free(cache);
 }
 
 int trustcache_attach(struct trustcache *cache, sd_event *event, int fd)
 {
-	static const bool permitted[IPC_TYPE__MAX] = {[IPC_CHANGED] = true};
+	static const bool permitted[IPC_TYPE__MAX] = {
+		[IPC_CHANGED] = true, [IPC_RESUMPTION_KEYS] = true};
 	static const struct ipc_channel_ops ops = {permitted, on_request, on_closed};
 	int r;
 
@@ -306,6 +318,11 @@ int trustcache_attach(struct trustcache *cache, sd_event *event, int fd)
 	if (r == 0)
 		ask_all(cache);
 	return r;
+}
+
+const struct resumption *trustcache_resumption(const struct trustcache *cache)
+{
+	return cache->resumption;
 }
 
 bool trustcache_is_attached(const struct trustcache *cache)

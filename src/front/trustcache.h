@@ -4,6 +4,7 @@
 #include <systemd/sd-event.h>
 
 #include "front/credential.h"
+#include "front/resumption.h"
 #include "ipc/channel.h"
 
 #define TRUSTCACHE_SIGN_MS 2000
@@ -32,6 +33,8 @@ void trustcache_sweep(struct trustcache *cache);
 /* Asks the keeper for a sign of life, unless that is under way; returns for how many milliseconds
  * it has not given one, or has been away. */
 uint64_t trustcache_probe(struct trustcache *cache);
+/* The keys of session tickets, which it tells unasked. Lives as long as the cache. */
+const struct resumption *trustcache_resumption(const struct trustcache *cache);
 /* A name is wanted, is not known, and the keeper has been asked. */
 bool trustcache_is_loading(const struct trustcache *cache);
 /* Borrowed; NULL, and RET_WHY (may be NULL) says why: "not in the store". */

@@ -67,6 +67,8 @@ static const struct {
 	[IPC_FRONT_TEST] = {"front-test", NULL, NULL},
 	[IPC_SECURITY] = {"security", NULL, BODY(security_reply)},
 	[IPC_MASTER_KEY] = {"master-key", BODY(master_key), BODY(master_key_reply)},
+	[IPC_RESUMPTION] = {"resumption", BODY(resumption), BODY(resumption_reply)},
+	[IPC_RESUMPTION_KEYS] = {"resumption-keys", BODY(resumption_keys), NULL},
 	[IPC_REKEY] = {"rekey", BODY(rekey), BODY(rekey_reply)},
 	[IPC_VPN_CONFIG] = {"vpn-config", BODY(vpn_config), NULL},
 	[IPC_VPN_TABLE] = {"vpn-table", BODY(vpn_table), NULL},

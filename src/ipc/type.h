@@ -90,6 +90,9 @@ enum ipc_type {
 	IPC_BACKUP,
 	IPC_RESTORE,
 	IPC_RESTORE_COMMIT,
+	IPC_RESUMPTION,
+	/* keeper -> front */
+	IPC_RESUMPTION_KEYS,
 	IPC_TYPE__MAX,
 };
 

@@ -36,6 +36,7 @@ static const struct {
 	{COMMAND_PAIR_JOIN, verb_pair},
 	{COMMAND_PAIR_KEY, verb_pair_key},
 	{COMMAND_REKEY, verb_rekey},
+	{COMMAND_SESSION_TICKETS_ROTATE, verb_session_tickets_rotate},
 	{COMMAND_MASTER_KEY_ROTATE, verb_master_key},
 	{COMMAND_MASTER_KEY_MOVE, verb_master_key},
 	{COMMAND_SHOW_SECURITY, verb_show_security},

@@ -101,6 +101,25 @@ static int print_served(const struct screen *screen, struct json_object *result)
 	return table_print(table, screen);
 }
 
+static void print_tickets(const struct screen *screen, struct json_object *tickets)
+{
+	struct format_text at;
+
+	if (!*view_text(tickets, "key")) {
+		screen_style(screen, SCREEN_WARN,
+			     "Session tickets: no key yet: clients make whole handshakes\n");
+		return;
+	}
+	screen_print(screen, "Session tickets: key %s, since %s", view_text(tickets, "key"),
+		     format_time(view_number(tickets, "made_at", 0), &at));
+	if (view_number(tickets, "previous_left_s", 0) > 0)
+		screen_print(screen, "; the one before is taken for %" PRId64 " more minutes",
+			     (view_number(tickets, "previous_left_s", 0) + 59) / 60);
+	if (view_has(tickets, "mate_has_it") && !view_flag(tickets, "mate_has_it"))
+		screen_style(screen, SCREEN_WARN, "; the mate has not taken it");
+	screen_print(screen, "\n");
+}
+
 int render_ssl(const struct screen *screen, struct json_object *result)
 {
 	int error;
@@ -117,10 +136,13 @@ int render_ssl(const struct screen *screen, struct json_object *result)
 	if (error)
 		return error;
 	screen_print(screen,
-		     "\nConnections: %" PRId64 ", handshakes: %" PRId64
-		     ", failed handshakes: %" PRId64 "\n",
+		     "\nConnections: %" PRId64 ", handshakes: %" PRId64 " (%" PRId64
+		     " by session tickets), failed handshakes: %" PRId64 "\n",
 		     view_number(result, "connections", 0), view_number(result, "handshakes", 0),
+		     view_number(result, "resumptions", 0),
 		     view_number(result, "handshake_failures", 0));
+	if (view_has(result, "session_tickets"))
+		print_tickets(screen, view_object(result, "session_tickets"));
 	return 0;
 }
 
