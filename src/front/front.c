@@ -79,10 +79,8 @@ struct front {
 	char policy[PAGE_POLICY_MAX];
 };
 
-static void note(const struct front *front, int priority, const char *format, ...)
-	__attribute__((format(printf, 3, 4)));
-
-static void note(const struct front *front, int priority, const char *format, ...)
+__attribute__((format(printf, 3, 4))) static void note(const struct front *front, int priority,
+						       const char *format, ...)
 {
 	char text[700];
 	va_list args;
@@ -179,12 +177,9 @@ static void on_handshake(struct session *session, bool is_good, void *userdata)
 	if (place->is_counted)
 		sources_remove(front->sources, &place->source);
 	place->is_counted = false;
-	if (is_good && session_is_resumed(session))
-		front->counters.resumptions++;
-	if (is_good)
-		front->counters.handshakes++;
-	else
-		front->counters.handshake_failures++;
+	front->counters.resumptions += is_good && session_is_resumed(session);
+	front->counters.handshakes += is_good;
+	front->counters.handshake_failures += !is_good;
 }
 
 static void on_end(struct session *session, void *userdata)
