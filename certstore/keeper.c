@@ -412,6 +412,7 @@ void keeper_free(struct keeper *keeper)
 	keyring_free(keeper->ring);
 	keeper_index_drop(keeper);
 	keeper_trim_drop(keeper);
+	keeper_sweep_drop(keeper);
 	keyindex_free(keeper->index);
 	store_close(keeper->store);
 	if (keeper->credential_fd >= 0)

@@ -13,8 +13,6 @@
 #include "certstore/identity.h"
 #include "certstore/keeper_private.h"
 
-#define ORPHAN_PREFIX "orphan/" /* then the term, then the key that it had */
-#define TERM_DIGITS 20
 #define BATCH 128
 #define BATCH_BYTES (4u * 1024 * 1024)
 
@@ -78,7 +76,7 @@ static int add(const char *key, const uint8_t *value, size_t size, void *userdat
 	if (r < 0)
 		return r;
 	(void)snprintf(orphans->keys[orphans->n], KEEPER_NAME_KEY_SIZE,
-		       ORPHAN_PREFIX "%020" PRIu64 "/%s", orphans->term, key);
+		       KEEPER_ORPHAN_PREFIX "%020" PRIu64 "/%s", orphans->term, key);
 	(void)snprintf(orphans->after, sizeof(orphans->after), "%s", key);
 	orphans->n++;
 	orphans->bytes += size;
@@ -150,6 +148,7 @@ static int on_turn(sd_event_source *source, void *userdata)
 			      err_text(r));
 	keeper_reply_status(keeper, &orphans->ticket, r, &why);
 	keeper_orphans_drop(keeper);
+	keeper->sweep.is_done = false;
 	return 0;
 }
 
@@ -204,11 +203,11 @@ struct found {
 static int find_one(const char *key, const uint8_t *value, size_t size, void *userdata)
 {
 	struct found *found = userdata;
-	const char *rest = key + strlen(ORPHAN_PREFIX) + TERM_DIGITS;
+	const char *rest = key + strlen(KEEPER_ORPHAN_PREFIX) + KEEPER_ORPHAN_TERM_DIGITS;
 
 	(void)value;
 	(void)size;
-	if (strlen(key) <= strlen(ORPHAN_PREFIX) + TERM_DIGITS ||
+	if (strlen(key) <= strlen(KEEPER_ORPHAN_PREFIX) + KEEPER_ORPHAN_TERM_DIGITS ||
 	    strncmp(rest, "/trustpoint/", 12) != 0 || strcmp(rest + 12, found->name) != 0)
 		return 0;
 	if (found->n == found->n_max)
@@ -230,7 +229,7 @@ static int drop_all(struct keeper *keeper, const struct found *found, struct why
 
 static int find(struct keeper *keeper, struct found *found, struct why *why)
 {
-	int r = store_unit_each(keeper->store, ORPHAN_PREFIX, find_one, found);
+	int r = store_unit_each(keeper->store, KEEPER_ORPHAN_PREFIX, find_one, found);
 
 	/* More than these are handled in another round. */
 	if (r < 0 && r != ERR_BUSY)

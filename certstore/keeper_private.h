@@ -19,7 +19,9 @@
 /* What the keeper_*.c share: one file a concern, one handler a verb. Nobody else includes it. */
 
 #define KEEPER_FRAME_BYTES (120u * 1024) /* of payload in one frame of several */
-#define KEEPER_NAME_KEY_SIZE 128	 /* "generation/NAME/0000000001" and the like */
+#define KEEPER_ORPHAN_PREFIX "orphan/"	 /* then the term, a slash, the key that it had */
+#define KEEPER_ORPHAN_TERM_DIGITS 20
+#define KEEPER_NAME_KEY_SIZE 128 /* "generation/NAME/0000000001" and the like */
 
 struct keeper_peer {
 	struct keeper_peer *next;
@@ -51,6 +53,14 @@ struct keeper_indexing {
 	sd_event_source *source;
 	size_t step;
 	char after[STORE_KEY_MAX + 1];
+};
+
+/* How far what was put aside is compared with what the active has. */
+struct keeper_sweep {
+	sd_event_source *source;
+	char after[STORE_KEY_MAX + 1];
+	size_t n_dropped;
+	bool is_done; /* since something was put aside */
 };
 
 struct keeper_counts {
@@ -87,6 +97,7 @@ struct keeper {
 	struct resumption resumption;
 	struct keeper_orphans *orphans; /* on their way aside */
 	sd_event_source *trim;
+	struct keeper_sweep sweep;
 	struct keeper_backup *backup;	/* on its way out */
 	struct keeper_restore *restore; /* on its way in */
 };
@@ -183,6 +194,10 @@ void keeper_import_identity(struct keeper *keeper, const struct keeper_ticket *t
  */
 void keeper_trim_later(struct keeper *keeper);
 void keeper_trim_drop(struct keeper *keeper);
+
+/* keeper_sweep.c: the active's records were committed; compares what was put aside with them. */
+void keeper_sweep_begin(struct keeper *keeper);
+void keeper_sweep_drop(struct keeper *keeper);
 
 /* Ends what is under way: for keeper_free. */
 void keeper_orphans_drop(struct keeper *keeper);

@@ -333,5 +333,6 @@ void keeper_on_stage_commit(struct keeper *keeper, const struct keeper_ticket *t
 	keeper_reply(keeper, ticket, &message.base, false);
 	index_stage(keeper);
 	stage_drop(keeper);
+	keeper_sweep_begin(keeper);
 	keeper_changed(keeper);
 }

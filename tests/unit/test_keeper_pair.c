@@ -114,6 +114,52 @@ static uint64_t orphans_of(struct unit *unit)
 	return orphans;
 }
 
+static int drop_orphan(struct unit *unit, const char *name)
+{
+	Asafo__Ipc__OrphanDrop request = ASAFO__IPC__ORPHAN_DROP__INIT;
+
+	request.name = (char *)(uintptr_t)name;
+	return unit_call_status(unit->engine, IPC_ORPHAN_DROP, &request.base, NULL, 0, NULL);
+}
+
+static bool has_orphans(struct unit *unit, uint64_t wanted)
+{
+	for (unsigned i = 0; i < 10000; i++) {
+		if (orphans_of(unit) == wanted)
+			return true;
+	}
+	return false;
+}
+
+static void what_was_put_aside_and_came_back_from_the_active_is_no_orphan(void **state)
+{
+	struct unit *units = *state;
+	Asafo__Ipc__OrphanKeep keep = ASAFO__IPC__ORPHAN_KEEP__INIT;
+
+	keeper_set_failover_key(&units[0], "shared");
+	keeper_set_failover_key(&units[1], "shared");
+	make_pkcs12(units[0].directory, "vpn", "rsa:2048");
+	make_pkcs12(units[1].directory, "alone", "rsa:2048");
+	assert_int_equal(
+		keeper_import(&units[0], (struct import){.name = "vpn", .file = "vpn"}, NULL), 0);
+	assert_int_equal(keeper_replicate(&units[0], &units[1]),
+			 ASAFO__IPC__REPLICA_OPEN_REPLY__MODE__DELTA);
+	assert_int_equal(
+		keeper_import(&units[1], (struct import){.name = "alone", .file = "alone"}, NULL),
+		0);
+	keep.term = 2;
+	keep.is_everything = true;
+	assert_int_equal(
+		unit_call_status(units[1].engine, IPC_ORPHAN_KEEP, &keep.base, NULL, 0, NULL), 0);
+	assert_int_equal(orphans_of(&units[1]), 2);
+	(void)keeper_replicate(&units[0], &units[1]);
+	assert_true(has_orphans(&units[1], 1));
+	/* That is the one that nobody else has. */
+	assert_int_equal(drop_orphan(&units[1], "vpn"), ERR_NOT_FOUND);
+	assert_int_equal(drop_orphan(&units[1], "alone"), 0);
+	assert_int_equal(orphans_of(&units[1]), 0);
+}
+
 static void the_position_says_whose_history_it_is_and_whether_there_is_data(void **state)
 {
 	struct unit *units = *state;
@@ -289,6 +335,7 @@ int main(void)
 		TEST(the_fallback_is_made_once_and_replicated),
 		TEST(the_standby_signs_with_what_was_imported_on_the_active),
 		TEST(the_position_says_whose_history_it_is_and_whether_there_is_data),
+		TEST(what_was_put_aside_and_came_back_from_the_active_is_no_orphan),
 		TEST(a_mate_with_another_failover_key_is_refused),
 		TEST(a_kill_during_the_commit_leaves_the_old_or_the_new_state),
 		TEST(pairing_gives_both_units_the_same_link_keys),
