@@ -325,6 +325,8 @@ static int open_store(struct keeper *keeper, struct why *why)
 	r = store_open(path, &keeper->store, why);
 	if (r == 0) {
 		r = keeper_index_rebuild(keeper);
+		if (r >= 0)
+			r = keeper_scrub_begin(keeper);
 		if (r < 0)
 			(void)why_set(why, r, "the certificate store cannot be read: %s",
 				      err_text(r));
@@ -413,6 +415,7 @@ void keeper_free(struct keeper *keeper)
 	keeper_index_drop(keeper);
 	keeper_trim_drop(keeper);
 	keeper_sweep_drop(keeper);
+	keeper_scrub_drop(keeper);
 	keyindex_free(keeper->index);
 	store_close(keeper->store);
 	if (keeper->credential_fd >= 0)

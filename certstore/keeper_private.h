@@ -55,6 +55,13 @@ struct keeper_indexing {
 	char after[STORE_KEY_MAX + 1];
 };
 
+/* How far the store is looked through. */
+struct keeper_scrub {
+	sd_event_source *source;
+	char after[STORE_KEY_MAX + 1];
+	bool is_unit;
+};
+
 /* How far what was put aside is compared with what the active has. */
 struct keeper_sweep {
 	sd_event_source *source;
@@ -98,6 +105,7 @@ struct keeper {
 	struct keeper_orphans *orphans; /* on their way aside */
 	sd_event_source *trim;
 	struct keeper_sweep sweep;
+	struct keeper_scrub scrub;
 	struct keeper_backup *backup;	/* on its way out */
 	struct keeper_restore *restore; /* on its way in */
 };
@@ -194,6 +202,10 @@ void keeper_import_identity(struct keeper *keeper, const struct keeper_ticket *t
  */
 void keeper_trim_later(struct keeper *keeper);
 void keeper_trim_drop(struct keeper *keeper);
+
+/* keeper_scrub.c: the store is looked through in the background, over and over. */
+int keeper_scrub_begin(struct keeper *keeper);
+void keeper_scrub_drop(struct keeper *keeper);
 
 /* keeper_sweep.c: the active's records were committed; compares what was put aside with them. */
 void keeper_sweep_begin(struct keeper *keeper);

@@ -36,7 +36,8 @@ int store_code(int lmdb_code)
 	case ENOENT:
 	case EAGAIN:
 		return -lmdb_code;
-	/* After a write that failed half-way, until it is opened anew: what is on the disk is well. */
+	/* After a write that failed half-way, until it is opened anew: what is on the disk is well.
+	 */
 	case MDB_PANIC:
 		return -EIO;
 	case MDB_READERS_FULL:

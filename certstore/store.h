@@ -82,6 +82,13 @@ int store_probe(const char *directory, struct why *ret_why);
 /* Computes every digest and the root anew, which is O(size of the store), with a thread a processor
  * where there are many. Errors: ERR_STORE with what differs. */
 int store_verify(struct store *store, struct why *ret_why);
+/*
+ * Compares as many items behind AFTER (empty: from the first) with their digests, of this unit's
+ * own or of replicated/. AFTER moves on, and is empty when there are no more. Errors: ERR_STORE,
+ * which store_is_damage_seen tells from then on; the item is the one behind AFTER.
+ */
+int store_scrub(struct store *store, bool is_unit, unsigned max_items,
+		char after[static STORE_KEY_MAX + 1]);
 /* The replicator's handle; lives as long as the store. */
 struct store_replica *store_replica(struct store *store);
 

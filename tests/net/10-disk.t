@@ -135,6 +135,13 @@ wait_state b Active
 expect "it serves what it was given back" serves 198.51.100.10 corp "$(fingerprint_of "$files/vpn.pem")"
 expect "switchover back" until_true 10 asafo a failover active
 wait_state a Active
+: >"$state/b/log"
+flip_records "$data"
+mended() { grep -q 'the certificate store has everything again' "$state/b/log"; }
+expect "a bit that turns over while the unit runs is found without a reader" until_true 30 mended
+expect "(the log says how)" grep -q 'the check in the background found' "$state/b/log"
+wait_state b "Standby Ready" 20
+expect "(the mate filled it again)" same_digest
 lab power a off
 boot_damaged
 expect "with the mate gone a unit that lost a record says so" until_true 10 trouble_is b 'records were damaged and are missing'

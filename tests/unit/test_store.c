@@ -360,6 +360,51 @@ static void of_very_many_records_each_that_is_damaged_is_found(void **state)
 	assert_non_null(strstr(why.text, "many-0100"));
 }
 
+/* Until the end of the family. */
+static int scrub(struct world *world, bool is_unit, unsigned *ret_n_slices, char *after)
+{
+	int r;
+
+	after[0] = 0;
+	*ret_n_slices = 0;
+	do {
+		r = store_scrub(world->store, is_unit, 100, after);
+		(*ret_n_slices)++;
+	} while (r == 0 && after[0]);
+	return r;
+}
+
+static void a_bit_that_turns_over_is_found_without_a_reader(void **state)
+{
+	static const unsigned numbers[] = {0, 99, 100, MANY - 1};
+	struct store_change own = {"terms", (const uint8_t *)"one two three", 13};
+	struct world *world = *state;
+	char after[STORE_KEY_MAX + 1];
+	unsigned n;
+
+	put_many(world);
+	assert_int_equal(store_unit_change(world->store, &own, 1, NULL), 0);
+	assert_int_equal(scrub(world, false, &n, after), 0);
+	assert_int_equal(n, (MANY + 99) / 100);
+	assert_int_equal(scrub(world, true, &n, after), 0);
+	assert_int_equal(n, 1);
+	assert_false(store_is_damage_seen(world->store));
+	for (size_t i = 0; i < ARRAY_SIZE(numbers); i++) {
+		char before[40] = "";
+
+		reopen(world);
+		turn_bit(world, numbers[i]);
+		assert_int_equal(scrub(world, false, &n, after), ERR_STORE);
+		if (numbers[i] > 0)
+			(void)snprintf(before, sizeof(before), "trustpoint/many-%04u",
+				       numbers[i] - 1);
+		assert_string_equal(after, before);
+		assert_true(store_is_damage_seen(world->store));
+		assert_int_equal(scrub(world, true, &n, after), 0);
+		turn_bit(world, numbers[i]);
+	}
+}
+
 /* 0 with an allocator that is not glibc's. */
 static size_t memory_in_use(void)
 {
@@ -494,6 +539,7 @@ int main(void)
 		TEST(a_full_disk_leaves_everything_as_it_was),
 		TEST(a_damaged_record_is_found),
 		TEST(of_very_many_records_each_that_is_damaged_is_found),
+		TEST(a_bit_that_turns_over_is_found_without_a_reader),
 		TEST(the_memory_of_a_very_large_change_is_given_back),
 		TEST(a_file_that_was_cut_off_or_overwritten_is_an_error_and_no_crash),
 		TEST(the_journal_tells_what_a_term_changed),
