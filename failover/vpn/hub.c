@@ -107,7 +107,10 @@ void vpnhub_configure(struct vpnhub *hub)
 
 /* ---- roles ---- */
 
-/* No tunnel is up here at that moment, whatever was up before. */
+/*
+ * No tunnel is up here at that moment, whatever was up before. A takeover waits for this: with
+ * thousands of sessions only what must be said is said, and routes are left to the next touch.
+ */
 static void forget_tunnels(struct vpnhub *hub, bool is_active)
 {
 	struct monotime grace = monotime_add_ms(monotime_now(), GRACE_MS);
@@ -115,19 +118,20 @@ static void forget_tunnels(struct vpnhub *hub, bool is_active)
 
 	while ((record = sessiondb_next(hub->db, record))) {
 		struct vpn_session *session = &record->session;
+		bool was_here = session->owner > 0;
+		bool is_news = session->is_connected || session->idle_ends_at.ns < grace.ns;
 
 		if (record->end != VPN_END_NONE)
 			continue;
-		if (session->owner > 0)
-			tun_unroute(hub->tun, session);
 		session->owner = 0;
-		if (is_active) {
+		if (is_active && is_news) {
 			session->is_connected = false;
 			if (session->idle_ends_at.ns < grace.ns)
 				session->idle_ends_at = grace;
 			sessiondb_changed(hub->db, record, hub->engine->fsm.term);
 		}
-		hub_put(hub, record);
+		if (was_here)
+			hub_put(hub, record);
 	}
 	hub_flush(hub);
 }

@@ -302,17 +302,32 @@ static void restore_prefixes(struct tun *tun, struct rtaddr_batch *batch,
 		(void)append_host(batch, RTM_DELROUTE, address, 0);
 }
 
+/* One front: the pools' routes are enough. */
+static bool has_one(const struct tun *tun)
+{
+	return tun->n_devices < 2 || tun->devices[1].index == 0;
+}
+
+static void remove_routes(struct tun *tun, const struct vpn_session *session)
+{
+	_cleanup_(rtaddr_batch_done) struct rtaddr_batch batch = {0};
+
+	restore_prefixes(tun, &batch, &session->v4);
+	restore_prefixes(tun, &batch, &session->v6);
+	send_routes(tun, &batch);
+}
+
 void tun_route(struct tun *tun, const struct vpn_session *session)
 {
 	_cleanup_(rtaddr_batch_done) struct rtaddr_batch batch = {0};
 	unsigned index = 0;
 
-	if (tun->n_devices < 2 || tun->devices[1].index == 0)
-		return; /* one front: the pools' routes are enough */
+	if (has_one(tun))
+		return;
 	if (session->owner > 1 && session->owner <= tun->n_devices)
 		index = tun->devices[session->owner - 1].index;
 	if (index == 0) {
-		tun_unroute(tun, session);
+		remove_routes(tun, session);
 		return;
 	}
 	if (append_host(&batch, RTM_NEWROUTE, &session->v4, index) == 0 &&
@@ -322,11 +337,6 @@ void tun_route(struct tun *tun, const struct vpn_session *session)
 
 void tun_unroute(struct tun *tun, const struct vpn_session *session)
 {
-	_cleanup_(rtaddr_batch_done) struct rtaddr_batch batch = {0};
-
-	if (tun->n_devices < 2 || tun->devices[1].index == 0)
-		return;
-	restore_prefixes(tun, &batch, &session->v4);
-	restore_prefixes(tun, &batch, &session->v6);
-	send_routes(tun, &batch);
+	if (!has_one(tun) && session->owner > 1)
+		remove_routes(tun, session);
 }

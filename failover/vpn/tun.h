@@ -26,4 +26,6 @@ int tun_device(struct tun *tun, unsigned instance, char ret_name[static 16], int
 void tun_pools(struct tun *tun, const struct config_vpn *vpn);
 /* Routes the session's addresses to its owner's device; 0: as its pool. */
 void tun_route(struct tun *tun, const struct vpn_session *session);
+/* The session is over: its own route goes, where it has one. A route that is left over from before
+ * a change of roles is put right when somebody connects with that address. */
 void tun_unroute(struct tun *tun, const struct vpn_session *session);
