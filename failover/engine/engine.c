@@ -327,7 +327,7 @@ void engine_free(struct engine *engine)
 	control_server_free(engine->rooms.control);
 	if (engine->rooms.control_fd >= 0)
 		(void)close(engine->rooms.control_fd);
-	link_free(engine->pair.link);
+	link_free(TAKE_PTR(engine->pair.link)); /* whoever is freed below asks for it */
 	path_set_free(engine->pair.paths);
 	hello_codec_free(engine->pair.codec);
 	engine->addresses.released_late =
