@@ -221,6 +221,34 @@ static void a_replay_is_refused_on_the_same_path_only(void **state)
 	assert_int_equal(take_code(pair->b, 1, &datagram), ERR_EXISTS);
 }
 
+static void a_copy_on_another_path_says_the_same_and_an_altered_one_is_refused(void **state)
+{
+	struct pair *pair = *state;
+	struct datagram datagram, altered;
+	struct hello first, hello;
+	bool is_current;
+
+	acquaint(pair->a, pair->b);
+	datagram = seal(pair->a);
+	assert_int_equal(take(pair->b, 0, &datagram, &first, &is_current), 0);
+	for (size_t bit = 0; bit < datagram.size * 8; bit++) {
+		altered = datagram;
+		altered.data[bit / 8] ^= (uint8_t)(1u << bit % 8);
+		assert_true(take_code(pair->b, 1, &altered) < 0);
+	}
+	altered = datagram;
+	altered.size--;
+	assert_true(take_code(pair->b, 1, &altered) < 0);
+	assert_int_equal(take(pair->b, 1, &datagram, &hello, &is_current), 0);
+	assert_true(is_current);
+	assert_true(first.is_newest && !hello.is_newest);
+	assert_int_equal(hello.counter, first.counter);
+	assert_int_equal(hello.boot, first.boot);
+	assert_int_equal(hello.view.state, first.view.state);
+	assert_memory_equal(hello.digest, first.digest, sizeof(hello.digest));
+	assert_string_equal(hello.software, first.software);
+}
+
 static void reordering_is_borne_within_sixty_four_counters(void **state)
 {
 	struct pair *pair = *state;
@@ -503,6 +531,7 @@ int main(void)
 		TEST(every_truncation_is_refused),
 		TEST(a_path_that_does_not_exist_is_refused),
 		TEST(a_replay_is_refused_on_the_same_path_only),
+		TEST(a_copy_on_another_path_says_the_same_and_an_altered_one_is_refused),
 		TEST(reordering_is_borne_within_sixty_four_counters),
 		TEST(our_own_datagram_reflected_is_refused),
 		TEST(a_recording_from_before_our_start_is_not_believed),

@@ -54,6 +54,21 @@ static void in_a_change_of_the_key_every_hello_is_believed_once(void **state)
 	assert_int_equal(take_code(pair->b, 1, &old), ERR_INTEGRITY);
 }
 
+static void a_copy_of_what_was_opened_with_a_key_that_is_gone_is_refused(void **state)
+{
+	struct pair *pair = *state;
+	struct datagram datagram;
+	struct hello hello;
+	bool is_current;
+
+	acquaint(pair->a, pair->b);
+	datagram = seal(pair->a);
+	assert_int_equal(take(pair->b, 0, &datagram, &hello, &is_current), 0);
+	assert_int_equal(take(pair->b, 1, &datagram, &hello, &is_current), 0);
+	assert_int_equal(hello_codec_set_keys(pair->b, NEW, NULL), 0);
+	assert_int_equal(take_code(pair->b, 2, &datagram), ERR_INTEGRITY);
+}
+
 static void a_mate_that_starts_in_the_middle_of_a_change_is_heard(void **state)
 {
 	struct pair *pair = *state;
@@ -72,6 +87,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(in_a_change_of_the_key_every_hello_is_believed_once),
+		TEST(a_copy_of_what_was_opened_with_a_key_that_is_gone_is_refused),
 		TEST(a_mate_that_starts_in_the_middle_of_a_change_is_heard),
 	};
 
