@@ -18,6 +18,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "failover/path_key.h"
+#include "failover/path_poll.h"
 #include "failover/path_socket.h"
 #include "failover/path_stats.h"
 
@@ -35,7 +36,6 @@ struct path {
 	uint32_t key;	       /* the same on both units */
 	unsigned device_index; /* that the socket is bound to; 0: none is open */
 	struct path_socket sock;
-	sd_event_source *io;
 	bool is_muted;		    /* by a flood: read at drains only, as far as the bucket goes */
 	struct monotime deaf_since; /* the mate hears nothing of us here; 0: it does */
 	enum path_state state;
@@ -59,6 +59,8 @@ struct path_set {
 	struct path *paths;
 	size_t n_paths;
 	int raw_fd; /* of all paths: path_socket_init */
+	int poll_fd;
+	sd_event_source *io;
 	size_t next_report;
 	uint32_t hold_ms;
 	uint64_t newest; /* of the mate's boot, on any path */
@@ -69,13 +71,6 @@ struct path_set {
 	uint8_t buffers[BATCH][DATAGRAM_MAX];
 	struct sockaddr_storage senders[BATCH];
 };
-
-const char *path_state_text(enum path_state state)
-{
-	static const char *const texts[PATH_STATE__MAX] = {"waiting", "up", "lost"};
-
-	return texts[state];
-}
 
 /* ---- state ---- */
 
@@ -123,8 +118,10 @@ static void set_muted(struct path *path, bool is_muted)
 	if (path->is_muted == is_muted)
 		return;
 	path->is_muted = is_muted;
-	if (path->io)
-		(void)sd_event_source_set_enabled(path->io, is_muted ? SD_EVENT_OFF : SD_EVENT_ON);
+	if (is_muted)
+		path_poll_forget(path->set->poll_fd, path->sock.fd);
+	else if (path->sock.fd >= 0)
+		(void)path_poll_watch(path->set->poll_fd, path->sock.fd, path->index);
 }
 
 /* One call. Returns true where more may wait. */
@@ -177,17 +174,25 @@ static void set_leave(struct path_set *set)
 	free(set);
 }
 
+/* By turns, a batch each, so that what one path brings does not keep the others waiting. */
+static void read_ready(struct path_set *set, bool ready[static HELLO_PATHS_MAX], int turns)
+{
+	for (; turns > 0; turns--)
+		for (size_t i = 0; i < set->n_paths && !set->is_freed; i++)
+			ready[i] = ready[i] && path_read(&set->paths[i]);
+}
+
 static int on_io(sd_event_source *source, int fd, uint32_t events, void *userdata)
 {
-	struct path *path = userdata;
-	struct path_set *set = path->set;
+	struct path_set *set = userdata;
+	bool ready[HELLO_PATHS_MAX] = {0};
+	size_t n = path_poll_ready(set->poll_fd, ready);
 
 	(void)source;
 	(void)fd;
 	(void)events;
 	set->depth++;
-	for (int i = 0; i < BATCHES_PER_TURN && path_read(path); i++)
-		;
+	read_ready(set, ready, n == 1 ? BATCHES_PER_TURN : 1);
 	set_leave(set);
 	return 0;
 }
@@ -196,29 +201,22 @@ static void unmute(struct path_set *set)
 {
 	struct monotime now = monotime_now();
 
-	for (size_t i = 0; i < set->n_paths; i++)
+	for (size_t i = 0; i < set->n_paths && !set->is_freed; i++)
 		if (set->paths[i].is_muted &&
 		    path_bucket_level(&set->paths[i].reads, now) >= UNMUTE_LEVEL)
 			set_muted(&set->paths[i], false);
 }
 
-/* By turns, a batch each, so that what one path brings does not keep the others waiting. */
 void path_set_drain(struct path_set *set)
 {
-	bool has_more[HELLO_PATHS_MAX];
-	bool is_done = set->depth > 0;
+	bool ready[HELLO_PATHS_MAX] = {0};
 
+	for (size_t i = 0; i < set->n_paths; i++)
+		ready[i] = set->paths[i].is_muted;
+	(void)path_poll_ready(set->poll_fd, ready);
 	set->depth++;
-	memset(has_more, true, sizeof(has_more));
-	for (int turn = 0; turn < BATCHES_PER_DRAIN && !is_done; turn++) {
-		is_done = true;
-		for (size_t i = 0; i < set->n_paths && !set->is_freed; i++) {
-			has_more[i] = has_more[i] && path_read(&set->paths[i]);
-			is_done = is_done && !has_more[i];
-		}
-	}
-	if (!set->is_freed)
-		unmute(set);
+	read_ready(set, ready, BATCHES_PER_DRAIN);
+	unmute(set);
 	set_leave(set);
 }
 
@@ -226,7 +224,7 @@ void path_set_drain(struct path_set *set)
 
 static void path_close(struct path *path)
 {
-	path->io = sd_event_source_disable_unref(path->io);
+	path_poll_forget(path->set->poll_fd, path->sock.fd);
 	path_socket_close(&path->sock);
 	path->device_index = 0;
 }
@@ -248,8 +246,7 @@ static void path_open(struct path *path)
 	}
 	r = path_socket_open(&path->sock, &path->config, index);
 	if (r == 0)
-		r = sd_event_add_io(path->set->event, &path->io, path->sock.fd, EPOLLIN, on_io,
-				    path);
+		r = path_poll_watch(path->set->poll_fd, path->sock.fd, path->index);
 	if (r < 0)
 		path_close(path);
 	path->last_error = r < 0 ? r : 0;
@@ -280,18 +277,23 @@ static int set_make(sd_event *event, const struct path_config *paths, size_t n_p
 		    struct path_set **ret_set)
 {
 	struct path_set *set = calloc(1, sizeof(*set));
+	int r;
 
 	if (!set)
 		return -ENOMEM;
-	set->raw_fd = raw_fd;
+	set->raw_fd = set->poll_fd = -1;
 	set->event = event;
 	set->on_datagram = on_datagram;
 	set->userdata = userdata;
 	set->paths = calloc(n_paths ? n_paths : 1, sizeof(*set->paths));
-	if (!set->paths) {
-		free(set);
-		return -ENOMEM;
+	r = set->paths ? path_poll_open(&set->poll_fd) : -ENOMEM;
+	if (r == 0)
+		r = sd_event_add_io(event, &set->io, set->poll_fd, EPOLLIN, on_io, set);
+	if (r < 0) {
+		path_set_free(set);
+		return r;
 	}
+	set->raw_fd = raw_fd;
 	set->n_paths = n_paths < HELLO_PATHS_MAX ? n_paths : HELLO_PATHS_MAX;
 	for (size_t i = 0; i < set->n_paths; i++)
 		path_init(set, i, &paths[i]);
@@ -313,8 +315,10 @@ void path_set_free(struct path_set *set)
 	set->depth++;
 	for (size_t i = 0; i < set->n_paths; i++)
 		path_close(&set->paths[i]);
-	if (set->raw_fd >= 0)
-		(void)close(TAKE_FD(set->raw_fd));
+	set->io = sd_event_source_disable_unref(set->io);
+	cleanup_close(&set->poll_fd);
+	cleanup_close(&set->raw_fd);
+	set->poll_fd = set->raw_fd = -1;
 	set_leave(set);
 }
 

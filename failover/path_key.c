@@ -49,3 +49,10 @@ bool path_is_from_mate(const struct path_config *config, const struct sockaddr_s
 	b = address_bytes(&config->remote, &size);
 	return memcmp(a, b, size) == 0;
 }
+
+const char *path_state_text(enum path_state state)
+{
+	static const char *const texts[PATH_STATE__MAX] = {"waiting", "up", "lost"};
+
+	return texts[state];
+}
