@@ -206,6 +206,8 @@ void engine_mate_lacks(struct engine *engine, const char *name)
 		if (strcmp(lacking->names[i], name) == 0)
 			return;
 	}
+	if (lacking->n == 0)
+		lacking->since = monotime_now();
 	if (lacking->n == ENGINE_LACKING_MAX)
 		lacking->is_complete = false;
 	else

@@ -144,7 +144,8 @@ struct engine_addresses {
 struct engine_lacking {
 	char names[ENGINE_LACKING_MAX][CONFIG_NAME_MAX];
 	size_t n;
-	bool is_complete; /* the list is all that the mate lacks */
+	struct monotime since; /* the first of them changed then */
+	bool is_complete;      /* the list is all that the mate lacks */
 };
 
 struct engine_queue {

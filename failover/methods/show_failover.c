@@ -148,6 +148,7 @@ static struct json_object *show_replication(const struct engine *engine)
 {
 	const struct replication_result *last = replication_last(engine->replication);
 	struct json_object *object = json_object_new_object(), *figures = json_object_new_object();
+	uint64_t age = 0;
 
 	json_add_text(object, "mode", replication_names[engine->config->failover.replication]);
 	json_add_text(object, "state",
@@ -157,6 +158,9 @@ static struct json_object *show_replication(const struct engine *engine)
 								 : "idle");
 	json_add_text(object, "why", last->code < 0 ? last->why.text : "");
 	json_add_number(object, "queue", (int64_t)engine->lacking.n);
+	if (engine->lacking.n > 0)
+		age = monotime_since(monotime_now(), engine->lacking.since);
+	json_add_number(object, "queue_age_ms", (int64_t)(age / MONOTIME_NS_PER_MS));
 	/* Sessions that went on after the link was lost. */
 	json_add_number(object, "resumed", (int64_t)replication_resumed(engine->replication));
 	json_add_number(figures, "at", last->at);

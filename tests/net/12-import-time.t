@@ -14,6 +14,8 @@ drains() {
 	expect "the queue drains by itself" until_true 20 same_digest
 	wait_state b "Standby Ready"
 }
+queue_is() { field a ".replication | .queue == $1 and .queue_age_ms $2" | grep -q true; } # queue_is DEPTH AGE
+asafo_says() { asafo "${@:2}" | grep -qE "$1"; }
 
 pair_up
 make_ca corp && make_p12 corp vpn && make_p12 corp more
@@ -32,8 +34,11 @@ for mode in sync async; do
 	out=$(import a "$mode-2" more 2>&1) && code=0 || code=$?
 	expect "$mode: with the standby off an import says that it is queued" grep -qE 'queued|on its way' <<<"$out"
 	expect "$mode: (status $code)" grep -qE "^$status\$" <<<"$code"
+	expect "$mode: the queue has one, and says for how long" until_true 10 queue_is 1 '> 500'
+	expect "$mode: (in words)" asafo_says 'queue: 1, the oldest for [0-9].*s$' a show failover
 	lab power b on
 	drains
+	expect "$mode: the queue is empty, and without an age" until_true 10 queue_is 0 '== 0'
 	expect "$mode: (it is on the standby)" has b "$mode-2"
 	lab cut b fover
 	[ $mode = sync ] && within "sync: with the failover link cut" 5 'degraded, queued' import a "$mode-3" more

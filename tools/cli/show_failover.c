@@ -302,6 +302,19 @@ static void print_proof(const struct screen *screen, struct json_object *proof)
 	screen_print(screen, " (%s)\n", format_time(ended_at, &at));
 }
 
+/* How many wait, and the first of them for how long. */
+static void print_queue(const struct screen *screen, struct json_object *replication)
+{
+	int64_t depth = view_number(replication, "queue", 0);
+	int64_t age_ms = view_number(replication, "queue_age_ms", -1);
+	struct format_text age;
+
+	screen_print(screen, "%" PRId64, depth);
+	if (depth > 0 && age_ms >= 0)
+		screen_print(screen, ", the oldest for %s", format_duration(age_ms / 1000, &age));
+	screen_print(screen, "\n");
+}
+
 static void print_replication(const struct screen *screen, struct json_object *result)
 {
 	struct json_object *replication = view_object(result, "replication");
@@ -311,9 +324,10 @@ static void print_replication(const struct screen *screen, struct json_object *r
 	bool is_lost = was_heard && !view_flag(mate, "heard");
 
 	screen_print(screen, "\nTrustpoint Replication\n");
-	screen_print(screen, "        At import: %s, state: %s%s%s%s, queue: %" PRId64 "\n",
+	screen_print(screen, "        At import: %s, state: %s%s%s%s, queue: ",
 		     view_text(replication, "mode"), view_text(replication, "state"),
-		     *why ? " (" : "", why, *why ? ")" : "", view_number(replication, "queue", 0));
+		     *why ? " (" : "", why, *why ? ")" : "");
+	print_queue(screen, replication);
 	print_lacks(screen, result);
 	print_last_replication(screen, view_object(replication, "last"));
 	print_proof(screen, view_object(result, "proof"));
