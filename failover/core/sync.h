@@ -37,7 +37,7 @@
 	300000u		   /* an older snapshot is not resumed: it keeps the store from reusing    \
 			      its pages */
 #define SYNC_AHEAD_MAX 64u /* batches on their way to the standby's keeper */
-#define SYNC_PROGRESS_EVERY 8u /* batches */
+#define SYNC_PROGRESS_EVERY 8u /* batches, and when the keeper has taken all that came */
 #define SYNC_DIGEST_SIZE 32
 
 /* A place in the replicated store's history, whole: equal ones are equal contents. */

@@ -364,7 +364,8 @@ static void staging_staged(struct step *step)
 	if (!take_staged(step))
 		return;
 	touch(step);
-	if (receiver->session != 0 && ++receiver->n_batches % SYNC_PROGRESS_EVERY == 0)
+	if (receiver->session != 0 &&
+	    (++receiver->n_batches % SYNC_PROGRESS_EVERY == 0 || receiver->staging == 0))
 		send(step, (struct sync_message){.type = SYNC_EVENT_PROGRESS,
 						 .id = receiver->id,
 						 .items = step->event->message.items});

@@ -205,6 +205,7 @@ static void commit(struct step *step)
 					 .id = sender->id,
 					 .has_place = true,
 					 .place = sender->target});
+	push(step, (struct sync_action){.type = SYNC_ACTION_REPORT});
 }
 
 static void opening_opened(struct step *step)
@@ -228,6 +229,7 @@ static void opening_opened(struct step *step)
 		send(step, (struct sync_message){.type = SYNC_EVENT_CONFIG, .id = sender->id});
 	if (message->mode == SYNC_MODE_MANIFEST) {
 		sender->state = SYNC_SEND_MANIFEST;
+		push(step, (struct sync_action){.type = SYNC_ACTION_REPORT});
 	} else if (message->mode == SYNC_MODE_EQUAL) {
 		commit(step);
 	} else {

@@ -102,7 +102,8 @@ struct engine_rooms {
 	Asafo__Ipc__FrontReport *reports[ENGINE_FRONTS_MAX];
 	const Asafo__Ipc__FrontReport *report; /* the latest of them, or NULL */
 	struct control_server *control;
-	int control_fd; /* until the server runs */
+	int control_fd;	     /* until the server runs */
+	uint64_t test_round; /* of the fronts' tests that somebody asked for */
 };
 
 /* switchover.h */
@@ -312,8 +313,9 @@ void engine_fronts_configure(struct engine *engine);
 void engine_fronts_role(struct engine *engine);
 /* Forgets front INSTANCE, its channel and what it said. */
 void engine_front_drop(struct engine *engine, size_t instance);
-/* Has them shake hands with themselves anew. */
-void engine_fronts_test(struct engine *engine);
+/* Has them shake hands with themselves anew; their reports of that have the round that is returned,
+ * or a later one. */
+uint64_t engine_fronts_test(struct engine *engine);
 /* Asks the keeper for its status again. */
 void engine_store_refresh(struct engine *engine);
 /* This unit is active in TERM all the same: from here on its store is a history of its own. */

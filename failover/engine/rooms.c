@@ -457,6 +457,14 @@ void engine_fronts_role(struct engine *engine)
 	to_fronts(engine, IPC_FRONT_ROLE, &message.base);
 }
 
+static void ask_for_tests(struct engine *engine)
+{
+	Asafo__Ipc__FrontTest message = ASAFO__IPC__FRONT_TEST__INIT;
+
+	message.round = engine->rooms.test_round;
+	to_fronts(engine, IPC_FRONT_TEST, &message.base);
+}
+
 void engine_front_attach(struct engine *engine, unsigned instance, int fd)
 {
 	static const bool permitted[IPC_TYPE__MAX] = {[IPC_FRONT_REPORT] = true,
@@ -479,12 +487,17 @@ void engine_front_attach(struct engine *engine, unsigned instance, int fd)
 	service_attached(engine_health_service(engine->health), instance);
 	engine_fronts_configure(engine);
 	engine_fronts_role(engine);
+	/* Whoever waits for a test waits for this one, too. */
+	if (engine->rooms.test_round > 0)
+		ask_for_tests(engine);
 	vpnhub_front_attached(engine->vpnhub, instance);
 }
 
-void engine_fronts_test(struct engine *engine)
+uint64_t engine_fronts_test(struct engine *engine)
 {
-	to_fronts(engine, IPC_FRONT_TEST, NULL);
+	engine->rooms.test_round++;
+	ask_for_tests(engine);
+	return engine->rooms.test_round;
 }
 
 /* ---- the fronts' configuration ---- */

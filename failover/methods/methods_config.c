@@ -154,8 +154,9 @@ static void on_write_standby(const struct replication_result *progress, bool is_
 
 	if (!is_done) {
 		object = json_object_new_object();
-		json_add_text(object, "phase", progress->is_paused ? "paused" : "sending");
+		json_add_text(object, "phase", progress->phase);
 		add_result(object, progress);
+		json_add_number(object, "items_expected", (int64_t)progress->items_expected);
 		control_call_progress(waiting->call, object);
 		return;
 	}

@@ -34,7 +34,7 @@ struct proof_request {
 	const char *after;
 	uint32_t max, max_ms; /* so many, and so long of the keeper's time */
 	bool is_without_keys; /* digests only: nothing is proven */
-	bool is_now;	      /* the fronts shake hands anew, and are waited for */
+	bool is_now;	      /* the fronts shake hands anew, and only that counts */
 };
 /* PAGE is borrowed; NULL with an error: CODE < 0 and a sentence. */
 typedef void (*proof_page_fn)(int code, const char *why, struct json_object *page, void *userdata);
@@ -52,8 +52,11 @@ struct proof_job **proof_jobs(struct proof *proof);
 /* ---- proof_served.c: what clients get ---- */
 /* What each place (interface, name) serves on this unit, the worst of its fronts. */
 struct json_object *proof_places(const struct engine *engine);
-/* Every place of PLACES was tried at SINCE (seconds since 1970) or later. */
-bool proof_places_are_tried(struct json_object *places, int64_t since);
+/* The same; what was tested before ROUND (engine_fronts_test) was asked for counts as not tested.
+ */
+struct json_object *proof_places_since(const struct engine *engine, uint64_t round);
+/* Every place of PLACES was tested. */
+bool proof_places_are_tried(struct json_object *places);
 /* The verdict for NAME by PLACES of a unit; FINGERPRINT is that of the record there. */
 struct json_object *proof_judge_served(const struct engine *engine, struct json_object *places,
 				       const char *name, const char *fingerprint);

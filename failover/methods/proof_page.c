@@ -27,7 +27,7 @@ struct proof_job {
 	struct engine *engine;
 	struct json_object *page;
 	bool is_pair, is_now;
-	int64_t since;		  /* the fronts are to have tried all since then */
+	uint64_t round;		  /* of the fronts' tests; 0: any */
 	sd_event_source *timeout; /* of the fronts */
 	proof_page_fn fn;
 	void *userdata;
@@ -267,7 +267,7 @@ static void ask_mate(struct proof_job *job)
 static void on_tried(struct proof_job *job)
 {
 	struct json_object *entries = array_of(job->page, "trustpoints");
-	struct json_object *places = proof_places(job->engine);
+	struct json_object *places = proof_places_since(job->engine, job->round);
 
 	job->timeout = sd_event_source_disable_unref(job->timeout);
 	for (size_t i = 0; i < json_object_array_length(entries); i++) {
@@ -305,8 +305,8 @@ static int on_timeout(sd_event_source *source, uint64_t usec, void *userdata)
 
 static bool is_tried(const struct proof_job *job)
 {
-	struct json_object *places = proof_places(job->engine);
-	bool is = proof_places_are_tried(places, job->since);
+	struct json_object *places = proof_places_since(job->engine, job->round);
+	bool is = proof_places_are_tried(places);
 
 	json_object_put(places);
 	return is;
@@ -427,7 +427,6 @@ static int start(struct engine *engine, const struct proof_request *request, boo
 					  .page = json_object_new_object(),
 					  .is_pair = is_pair,
 					  .is_now = request->is_now,
-					  .since = (int64_t)time(NULL),
 					  .fn = fn,
 					  .userdata = userdata};
 		for (size_t i = 0; i < n; i++)
@@ -448,7 +447,7 @@ static int start(struct engine *engine, const struct proof_request *request, boo
 		return r;
 	}
 	if (request->is_now)
-		engine_fronts_test(engine);
+		job->round = engine_fronts_test(engine);
 	return 0;
 }
 

@@ -74,7 +74,7 @@ static void add_served(struct json_object *places, struct json_object *index,
 	(void)json_object_array_add(places, place);
 }
 
-struct json_object *proof_places(const struct engine *engine)
+struct json_object *proof_places_since(const struct engine *engine, uint64_t round)
 {
 	struct json_object *places = json_object_new_array();
 	struct json_object *index = json_object_new_object();
@@ -85,7 +85,8 @@ struct json_object *proof_places(const struct engine *engine)
 
 		if (!engine->rooms.fronts[i] || !report)
 			continue;
-		is_current = report->generation == engine->config_generation;
+		is_current = report->generation == engine->config_generation &&
+			     report->test_round >= round;
 		for (size_t j = 0; j < report->n_served; j++)
 			add_served(places, index, report->served[j], is_current);
 	}
@@ -93,10 +94,15 @@ struct json_object *proof_places(const struct engine *engine)
 	return places;
 }
 
-bool proof_places_are_tried(struct json_object *places, int64_t since)
+struct json_object *proof_places(const struct engine *engine)
+{
+	return proof_places_since(engine, 0);
+}
+
+bool proof_places_are_tried(struct json_object *places)
 {
 	for (size_t i = 0; i < json_object_array_length(places); i++) {
-		if (parameter_number(json_object_array_get_idx(places, i), "tested_at", 0) < since)
+		if (parameter_number(json_object_array_get_idx(places, i), "tested_at", 0) == 0)
 			return false;
 	}
 	return true;

@@ -28,7 +28,10 @@ struct replication_result {
 	uint64_t bytes; /* handed to the link, or received; again where a session went on */
 	uint64_t ms;
 	uint64_t resumed; /* how often the link was lost and the session went on */
-	bool is_paused;	  /* it waits for the link */
+	/* Of progress: "comparing", "sending", "committing", "paused" (it waits for the link); and
+	 * how many items will have been brought, as far as that is known. */
+	const char *phase;
+	uint64_t items_expected;
 	const char *mode; /* "equal", "delta", "full" */
 	uint64_t term, seq;
 	uint8_t digest[32];

@@ -24,6 +24,18 @@
 
 /* ---- the outcome ---- */
 
+/* What was sent is committed once the standby's keeper has taken all of it. One that does not tell
+ * how much it has taken is thought to have all. */
+static const char *phase_text(const struct sync_sender *machine)
+{
+	if (machine->state == SYNC_SEND_PAUSED)
+		return "paused";
+	if (machine->state == SYNC_SEND_COMMIT &&
+	    (machine->session == 0 || machine->taken >= machine->items))
+		return "committing";
+	return machine->state >= SYNC_SEND_ITEMS ? "sending" : "comparing";
+}
+
 static void fill_result(struct replication *replication)
 {
 	const struct sync_sender *machine = &replication->send.machine;
@@ -35,7 +47,9 @@ static void fill_result(struct replication *replication)
 	result->ms =
 		monotime_since(monotime_now(), replication->send.started_at) / MONOTIME_NS_PER_MS;
 	result->mode = replication_mode_text(machine->mode);
-	result->is_paused = machine->state == SYNC_SEND_PAUSED;
+	result->phase = phase_text(machine);
+	result->items_expected =
+		machine->state == SYNC_SEND_COMMIT ? machine->items : machine->total;
 }
 
 static void report_progress(struct replication *replication)

@@ -428,13 +428,6 @@ static void config_apply(struct front *front, const Asafo__Ipc__FrontConfig *con
 	report_request(front);
 }
 
-/* Somebody wants to know now. */
-static void test_anew(struct front *front)
-{
-	if (front->snapshot)
-		selftest_restart(front->selftest, front->snapshot);
-}
-
 static void on_engine_request(struct ipc_channel *channel, struct ipc_frame *frame,
 			      const ProtobufCMessage *body, void *userdata)
 {
@@ -447,7 +440,7 @@ static void on_engine_request(struct ipc_channel *channel, struct ipc_frame *fra
 	else if (frame->type == IPC_FRONT_ROLE)
 		unit_status_take(&front->unit, (const Asafo__Ipc__FrontRole *)body);
 	else if (frame->type == IPC_FRONT_TEST)
-		test_anew(userdata);
+		selftest_again(front->selftest, ((const Asafo__Ipc__FrontTest *)body)->round);
 	else if (vpn_message(front->vpn, frame, body, &why) < 0)
 		note(front, LOG_ERR, "%s", why.text);
 	tunnels_role(front->tunnels, front->unit.is_active);

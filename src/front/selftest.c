@@ -37,6 +37,7 @@ struct selftest {
 	size_t pending; /* targets that were not tested since the last change */
 	size_t failing; /* target that failed, tried first until it is well; NONE */
 	uint64_t ticks, tests;
+	uint64_t round; /* of the engine's last FrontTest */
 	int code;
 	struct why why;
 	struct outcome *outcomes; /* of each target that was tested since the last change */
@@ -421,6 +422,13 @@ void selftest_restart(struct selftest *selftest, const struct snapshot *snapshot
 	selftest->pending = count_targets(selftest);
 }
 
+void selftest_again(struct selftest *selftest, uint64_t round)
+{
+	selftest->round = round;
+	if (selftest->snapshot)
+		selftest_restart(selftest, selftest->snapshot);
+}
+
 /* Of this interface and domain. */
 static const struct outcome *outcome_of(const struct selftest *selftest,
 					const Asafo__Ipc__FrontServed *served)
@@ -462,6 +470,7 @@ int selftest_report(const struct selftest *selftest, struct report *report)
 
 	message->self_test_code = selftest->code;
 	message->self_tests = selftest->tests;
+	message->test_round = selftest->round;
 	if (r < 0 || selftest->code == 0)
 		return r;
 	message->self_test_why = strdup(selftest->why.text);

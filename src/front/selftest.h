@@ -22,5 +22,8 @@ void selftest_free(struct selftest *selftest);
 /* SNAPSHOT (borrowed until the next call; NULL: none) or the certificates changed: all are tested
  * anew. */
 void selftest_restart(struct selftest *selftest, const struct snapshot *snapshot);
+/* The same of what is there, for somebody who wants to know now: reports have ROUND from here on.
+ */
+void selftest_again(struct selftest *selftest, uint64_t round);
 /* Fills the report's fields. Errors: -ENOMEM. */
 int selftest_report(const struct selftest *selftest, struct report *report);

@@ -64,7 +64,7 @@ static const struct {
 	[IPC_FRONT_REPORT] = {"front-report", BODY(front_report), NULL},
 	[IPC_RELOAD] = {"reload", NULL, NULL},
 	[IPC_PROVE] = {"prove", BODY(prove), BODY(prove_reply)},
-	[IPC_FRONT_TEST] = {"front-test", NULL, NULL},
+	[IPC_FRONT_TEST] = {"front-test", BODY(front_test), NULL},
 	[IPC_SECURITY] = {"security", NULL, BODY(security_reply)},
 	[IPC_MASTER_KEY] = {"master-key", BODY(master_key), BODY(master_key_reply)},
 	[IPC_RESUMPTION] = {"resumption", BODY(resumption), BODY(resumption_reply)},

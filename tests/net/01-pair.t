@@ -16,7 +16,8 @@ expect "the standby does not have it yet" has_not b vpn
 same "the active says that the standby lacks it" \
 	"$(asafo a --json show trustpoints | jq -r '.trustpoints[] | select(.name == "vpn") | .on_mate')" no
 expect "the failover IP serves it at once" until_true 5 serves $vip corp "$leaf"
-expect "write standby succeeds" asafo a write-standby
+expect "write standby succeeds, and shows on a terminal how far it is" \
+	eval 'script -qec "$top/tools/lab --name $LAB asafo a write-standby" /dev/null </dev/null | grep -q "committing *\["'
 expect "the standby has it" has b vpn
 expect "both units hold the same digest" same_digest
 wait_state b "Standby Ready"

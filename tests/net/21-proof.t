@@ -42,6 +42,9 @@ expect "why says that it is on both" says 'the other unit has the same record' a
 expect "verify proves all of it on both units" asafo a verify
 expect "(named)" asafo a verify vpn
 expect "(from the standby, too)" asafo b verify
+start=$EPOCHSECONDS
+expect "and the handshakes of both units are of the same call" \
+	test "$(asafo a --json verify vpn | jq "[.trustpoints[0] | .this.served.at, .mate.served.at + 1] | all(. >= $start)")" = true
 for what in usable served; do
 	expect "show trustpoints has $what, here" until_true 10 verdict_is a vpn this $what yes
 	expect "show trustpoints has $what, on the mate" until_true 10 verdict_is a vpn mate $what yes
@@ -88,4 +91,12 @@ expect "it is no gap of the pair's" asafo a verify home
 lab power b off
 until_true 10 sh -c "! '$top/tools/lab' --name '$LAB' asafo a --json show failover | jq -e .mate.heard"
 refused "alone, this unit's half is proven, and the status says so" 5 'other unit could not be asked' asafo a verify
+# What was found before the call is no proof of it.
+listener=$(pid_of a asafo-front)
+kill -STOP "$listener"
+refused "verify does not take an earlier handshake for an answer: a listener that hangs proves nothing" 5 \
+	'vpn: served on this unit: unknown' asafo a verify vpn
+kill -CONT "$listener"
+refused "it is proven when the listener goes on" 5 'other unit could not be asked' asafo a verify vpn
+expect "(here)" test "$(asafo a --json verify vpn | jq -r '.trustpoints[0].this.served.state')" = yes
 done_testing

@@ -13,6 +13,7 @@
 
 #include "base/cleanup.h"
 #include "cli_world.h"
+#include "tools/cli/progress.h"
 #include "tools/cli/verb.h"
 
 typedef int (*render_fn)(const struct screen *screen, struct json_object *result);
@@ -335,6 +336,45 @@ static void a_check_is_one_line_with_the_exit_code_of_a_monitoring_plugin(void *
 	contains(w->out, "ASAFO CRITICAL - asafod does not answer here\n");
 }
 
+static void say_progress(struct progress *shown, const char *phase, int64_t items, int64_t ms)
+{
+	struct json_object *progress = json_object_new_object();
+
+	json_object_object_add(progress, "phase", json_object_new_string(phase));
+	json_object_object_add(progress, "items", json_object_new_int64(items));
+	json_object_object_add(progress, "items_expected", json_object_new_int64(100));
+	json_object_object_add(progress, "bytes", json_object_new_int64(2048 * items));
+	json_object_object_add(progress, "ms", json_object_new_int64(ms));
+	progress_show(progress, shown);
+	(void)json_object_put(progress);
+}
+
+static void progress_is_a_bar_on_a_terminal_and_a_line_now_and_then_elsewhere(void **state)
+{
+	struct screen screen = {.is_terminal = true, .width = 60};
+	struct progress bar = {.screen = &screen}, lines = {.screen = &screen};
+	char *text = NULL;
+	size_t size;
+
+	(void)state;
+	screen.out = open_memstream(&text, &size);
+	say_progress(&bar, "sending", 50, 10);
+	say_progress(&bar, "committing", 100, 20);
+	progress_done(&bar);
+	screen.is_terminal = false;
+	say_progress(&lines, "sending", 10, 1999);
+	say_progress(&lines, "sending", 50, 2001);
+	say_progress(&lines, "sending", 60, 2100);
+	say_progress(&lines, "committing", 100, 4001);
+	progress_done(&lines);
+	assert_int_equal(fclose(screen.out), 0);
+	assert_string_equal(text, "\r\033[Ksending    [#####.....] 50/100 items, 100.0 KiB"
+				  "\r\033[Kcommitting [##########] 100/100 items, 200.0 KiB\r\033[K"
+				  "sending: 50/100 items, 100.0 KiB\n"
+				  "committing: 100/100 items, 200.0 KiB\n");
+	free(text);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -352,6 +392,7 @@ int main(void)
 		cmocka_unit_test(long_names_do_not_break_the_table),
 		cmocka_unit_test(nothing_from_outside_steers_the_terminal),
 		cmocka_unit_test(colour_is_only_where_it_is_wanted),
+		cmocka_unit_test(progress_is_a_bar_on_a_terminal_and_a_line_now_and_then_elsewhere),
 		cmocka_unit_test(statistics_begin_with_what_was_sent_and_received),
 		cmocka_unit_test_setup_teardown(
 			a_check_is_one_line_with_the_exit_code_of_a_monitoring_plugin,

@@ -97,7 +97,8 @@ static void add_row(struct table *table, struct json_object *trustpoint)
 		add_verdict(table, verdict_of(trustpoint, verdicts[i].unit, verdicts[i].what));
 }
 
-static void print_reasons(const struct screen *screen, struct json_object *trustpoint)
+static void print_reasons(const struct screen *screen, struct json_object *trustpoint,
+			  bool is_mate_asked)
 {
 	const char *name = view_text(trustpoint, "name");
 
@@ -110,6 +111,9 @@ static void print_reasons(const struct screen *screen, struct json_object *trust
 		struct json_object *verdict =
 			verdict_of(trustpoint, verdicts[i].unit, verdicts[i].what);
 
+		/* Why the other unit was not asked is said once. */
+		if (!is_mate_asked && strcmp(verdicts[i].unit, "mate") == 0)
+			continue;
 		if (judge(verdict) != VERDICT_GOOD)
 			screen_style(screen,
 				     judge(verdict) == VERDICT_BAD ? SCREEN_BAD : SCREEN_WARN,
@@ -166,10 +170,9 @@ int render_verify(const struct screen *screen, struct json_object *result)
 
 	if (error)
 		return error;
-	if (view_flag(view_object(result, "mate"), "asked")) {
-		for (size_t i = 0; i < n; i++)
-			print_reasons(screen, view_item(result, "trustpoints", i));
-	}
+	for (size_t i = 0; i < n; i++)
+		print_reasons(screen, view_item(result, "trustpoints", i),
+			      view_flag(view_object(result, "mate"), "asked"));
 	for (size_t i = 0; i < view_count(result, "gaps"); i++)
 		screen_style(screen, SCREEN_BAD, "%s\n", view_item_text(result, "gaps", i));
 	print_end(screen, result, n);

@@ -7,37 +7,14 @@
 #include "tools/cli/diff.h"
 #include "tools/cli/format.h"
 #include "tools/cli/identity.h"
+#include "tools/cli/progress.h"
 #include "tools/cli/verb.h"
-
-#define BAR_WIDTH 30
 
 /* Not shown, but asked for: progress is also the sign that the daemon is at work. */
 static void ignore_progress(struct json_object *progress, void *userdata)
 {
 	(void)progress;
 	(void)userdata;
-}
-
-/* One line that is drawn over; only ever on a terminal. */
-static void draw_progress(struct json_object *progress, void *userdata)
-{
-	const struct cli *cli = userdata;
-	int64_t items = view_number(progress, "items", 0);
-	int64_t total = view_number(progress, "items_total", 0);
-	int filled = total > 0 && items >= 0 && items <= total
-			     ? (int)((double)items / (double)total * BAR_WIDTH)
-			     : 0;
-	struct format_text bytes;
-	char bar[BAR_WIDTH + 1];
-
-	memset(bar, '.', BAR_WIDTH);
-	memset(bar, '#', (size_t)filled);
-	bar[BAR_WIDTH] = '\0';
-	(void)fputs("\r\033[K", cli->screen.out);
-	screen_print(&cli->screen, "%-10s [%s] %" PRId64 "/%" PRId64 " items, %s",
-		     view_text(progress, "phase"), bar, items, total,
-		     format_bytes(view_number(progress, "bytes", 0), &bytes));
-	(void)fflush(cli->screen.out);
 }
 
 static void print_outcome(const struct screen *screen, struct json_object *result)
@@ -139,16 +116,16 @@ static void print_items(const struct screen *screen, struct json_object *result)
 static int write_standby(struct cli *cli, const struct grammar_match *match,
 			 struct json_object **ret_result)
 {
-	bool has_bar = cli->screen.is_terminal && !cli->is_json;
-	int code = cli_call(
-		cli,
-		&(struct cli_request){.method = match->row->method,
-				      .on_progress = has_bar ? draw_progress : ignore_progress,
-				      .userdata = cli},
-		ret_result);
+	struct progress progress = {.screen = &cli->screen};
+	struct cli_request request = {.method = match->row->method, .on_progress = ignore_progress};
+	int code;
 
-	if (has_bar)
-		(void)fputs("\r\033[K", cli->screen.out);
+	if (!cli->is_json) {
+		request.on_progress = progress_show;
+		request.userdata = &progress;
+	}
+	code = cli_call(cli, &request, ret_result);
+	progress_done(&progress);
 	return code;
 }
 

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tools/cli/progress.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "tools/cli/format.h"
+#include "tools/cli/view.h"
+
+#define BAR_WIDTH 30
+#define BAR_BESIDES 50 /* columns that the rest of its line takes */
+#define LINES_EVERY_MS 2000
+
+/* "[#####.....] ", as wide as there is room for. */
+static void print_bar(const struct screen *screen, int64_t items, int64_t expected)
+{
+	unsigned room = screen->width > BAR_BESIDES ? screen->width - BAR_BESIDES : 0;
+	size_t width = room < BAR_WIDTH ? room : BAR_WIDTH, filled = 0;
+	char bar[BAR_WIDTH + 1];
+
+	if (width < 5)
+		return;
+	if (items >= expected)
+		filled = width;
+	else if (items > 0)
+		filled = (size_t)((double)items / (double)expected * (double)width);
+	memset(bar, '.', width);
+	memset(bar, '#', filled);
+	bar[width] = '\0';
+	screen_print(screen, "[%s] ", bar);
+}
+
+static void print_figures(const struct screen *screen, struct json_object *progress)
+{
+	struct format_text bytes;
+
+	screen_print(screen, "%" PRId64 "/%" PRId64 " items, %s", view_number(progress, "items", 0),
+		     view_number(progress, "items_expected", 0),
+		     format_bytes(view_number(progress, "bytes", 0), &bytes));
+}
+
+/* One line that is drawn over. */
+static void draw(const struct screen *screen, struct json_object *progress)
+{
+	(void)fputs("\r\033[K", screen->out);
+	screen_print(screen, "%-10s ", view_text(progress, "phase"));
+	print_bar(screen, view_number(progress, "items", 0),
+		  view_number(progress, "items_expected", 0));
+	print_figures(screen, progress);
+	(void)fflush(screen->out);
+}
+
+static void print_line(struct progress *shown, struct json_object *progress)
+{
+	int64_t ms = view_number(progress, "ms", 0);
+
+	if (ms - shown->last_ms < LINES_EVERY_MS)
+		return;
+	shown->last_ms = ms;
+	screen_print(shown->screen, "%s: ", view_text(progress, "phase"));
+	print_figures(shown->screen, progress);
+	screen_print(shown->screen, "\n");
+	(void)fflush(shown->screen->out);
+}
+
+void progress_show(struct json_object *progress, void *userdata)
+{
+	struct progress *shown = userdata;
+
+	if (!shown->screen->is_terminal) {
+		print_line(shown, progress);
+		return;
+	}
+	draw(shown->screen, progress);
+	shown->is_drawn = true;
+}
+
+void progress_done(struct progress *shown)
+{
+	if (shown->is_drawn)
+		(void)fputs("\r\033[K", shown->screen->out);
+	shown->is_drawn = false;
+}
