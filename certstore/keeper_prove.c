@@ -87,6 +87,7 @@ static void fill(struct proofs *proofs, size_t index, int code)
 	const struct keeper_item *item = &proofs->items[index];
 	const Asafo__Record__TrustpointPublic *part = item->public_part;
 
+	proof->key = (char *)(uintptr_t)item->key;
 	proof->at = (int64_t)time(NULL);
 	proof->code = code;
 	proof->why = proofs->whys[index].text;
@@ -186,6 +187,32 @@ static int prove_behind(struct proofs *proofs, const char *after, bool *ret_is_l
 	return 0;
 }
 
+/* Each item that the pair shares. */
+static int prove_whole(struct proofs *proofs, const char *after, bool *ret_is_last)
+{
+	char at[STORE_KEY_MAX + 1];
+
+	(void)snprintf(at, sizeof(at), "%s", after);
+	while (!is_full(proofs)) {
+		struct keeper_item *item = &proofs->items[proofs->n];
+		struct first first = {.is_found = false};
+		int r = store_each_after(proofs->keeper->store, "", at, take_first, &first);
+
+		if (r < 0 && r != -ECANCELED)
+			return r;
+		if (!first.is_found) {
+			*ret_is_last = true;
+			return 0;
+		}
+		(void)snprintf(at, sizeof(at), "%s", first.key);
+		r = keeper_item_get(proofs->keeper, false, at, item);
+		if (r < 0)
+			(void)snprintf(item->key, sizeof(item->key), "%s", first.key);
+		prove(proofs, item->public_part ? item->public_part->name : item->key, r);
+	}
+	return 0;
+}
+
 static void prove_named(struct proofs *proofs, const Asafo__Ipc__Prove *request, bool *ret_is_last)
 {
 	while (proofs->n < request->n_names && !is_full(proofs)) {
@@ -218,6 +245,8 @@ void keeper_on_prove(struct keeper *keeper, const struct keeper_ticket *ticket,
 	proofs->deadline = monotime_add_ms(monotime_now(), request->max_ms);
 	if (request->n_names > 0)
 		prove_named(proofs, request, &is_last);
+	else if (request->whole)
+		r = prove_whole(proofs, request->after, &is_last);
 	else
 		r = prove_behind(proofs, request->after, &is_last);
 	if (r < 0) {

@@ -34,6 +34,7 @@ struct proof_request {
 	const char *after;
 	uint32_t max, max_ms; /* so many, and so long of the keeper's time */
 	bool is_without_keys; /* digests only: nothing is proven */
+	bool is_whole;	      /* every item that the pair shares; AFTER is a key */
 	bool is_now;	      /* the fronts shake hands anew, and only that counts */
 };
 /* PAGE is borrowed; NULL with an error: CODE < 0 and a sentence. */

@@ -372,6 +372,7 @@ static struct json_object *entry_of(const struct engine *engine, const Asafo__Ip
 	struct json_object *entry = json_object_new_object();
 
 	json_add_text(entry, "name", proof->name);
+	json_add_text(entry, "key", proof->key);
 	json_add_flag(entry, "replicated", proof->is_replicated);
 	json_add_hex(entry, "digest", proof->digest.data, proof->digest.len);
 	json_add_hex(entry, "fingerprint", proof->fingerprint.data, proof->fingerprint.len);
@@ -438,6 +439,7 @@ static int start(struct engine *engine, const struct proof_request *request, boo
 		message.max = request->max;
 		message.max_ms = request->max_ms;
 		message.without_keys = request->is_without_keys;
+		message.whole = request->is_whole;
 		r = engine_keeper_call(engine, IPC_PROVE, &message.base, NULL, 0, on_proofs, job);
 	}
 	if (r < 0) {

@@ -11,6 +11,7 @@
 #include "failover/methods/proof.h"
 
 #define NAMES_MAX 256
+#define AFTER_MAX 128	 /* a name, or the key of an item */
 #define PAGE_NAMES 128	 /* of all */
 #define PAGE_WORK_MS 400 /* of the keeper's time */
 #define NAMED_WORK_MS 2000
@@ -44,7 +45,7 @@ static bool make_request(struct control_call *call, struct json_object *paramete
 	struct json_object *names;
 
 	if (!take_names(parameters, &names) ||
-	    strlen(parameter_text(parameters, "after")) >= CONFIG_NAME_MAX) {
+	    strlen(parameter_text(parameters, "after")) >= AFTER_MAX) {
 		control_call_fail(call, ERR_MALFORMED, "names: at most 256 names of trustpoints");
 		return false;
 	}
@@ -55,6 +56,7 @@ static bool make_request(struct control_call *call, struct json_object *paramete
 		.max_ms = names ? NAMED_WORK_MS : PAGE_WORK_MS,
 		.is_now = parameter_flag(parameters, "now"),
 		.is_without_keys = parameter_flag(parameters, "without_keys"),
+		.is_whole = parameter_flag(parameters, "whole"),
 	};
 	return true;
 }
@@ -135,5 +137,6 @@ static void on_verify(int code, const char *why, struct json_object *page, void 
 void method_verify(struct control_call *call, struct json_object *parameters, void *userdata)
 {
 	json_object_object_del(parameters, "without_keys");
+	json_object_object_del(parameters, "whole");
 	start(userdata, call, parameters, proof_page_pair, on_verify);
 }

@@ -55,7 +55,8 @@ static int list_page(struct list *list)
 	size_t n;
 	int code;
 
-	if (!cli_set(parameters, "without_keys", json_object_new_boolean(true))) {
+	if (!cli_set(parameters, "without_keys", json_object_new_boolean(true)) ||
+	    !cli_set(parameters, "whole", json_object_new_boolean(true))) {
 		(void)json_object_put(parameters);
 		return cli_fail(list->cli, CLI_FAILED, "out of memory");
 	}
@@ -69,7 +70,7 @@ static int list_page(struct list *list)
 	list->is_last = view_flag(page, "last") || n == 0;
 	if (n > 0)
 		(void)snprintf(list->after, sizeof(list->after), "%s",
-			       view_text(view_item(page, "trustpoints", n - 1), "name"));
+			       view_text(view_item(page, "trustpoints", n - 1), "key"));
 	return CLI_OK;
 }
 
@@ -96,13 +97,28 @@ static int list_head(struct list *list, struct json_object **ret_head)
 	}
 }
 
-static bool add_change(struct json_object *array, const char *change, struct json_object *active,
+static const char *class_of(struct json_object *item)
+{
+	const char *key = view_text(item, "key");
+
+	if (strncmp(key, "generation/", 11) == 0)
+		return "generation";
+	return strcmp(key, "fallback/") == 0 ? "self-signed" : "trustpoint";
+}
+
+/* A trustpoint among the trustpoints, what else there is among the others. */
+static bool add_change(struct json_object *diff, const char *change, struct json_object *active,
 		       struct json_object *standby)
 {
 	struct json_object *any = active ? active : standby;
+	const char *class = class_of(any);
+	bool is_trustpoint = strcmp(class, "trustpoint") == 0;
+	struct json_object *array =
+		json_object_object_get(diff, is_trustpoint ? "trustpoints" : "others");
 	struct json_object *object = cli_object("name", view_text(any, "name"));
 
-	if (cli_set(object, "change", json_object_new_string(change)) &&
+	if (cli_set(object, "class", json_object_new_string(class)) &&
+	    cli_set(object, "change", json_object_new_string(change)) &&
 	    cli_set(object, "fingerprint",
 		    json_object_new_string(view_text(active, "fingerprint"))) &&
 	    cli_set(object, "standby_fingerprint",
@@ -117,7 +133,7 @@ static bool add_change(struct json_object *array, const char *change, struct jso
 	return false;
 }
 
-static int merge(struct cli *cli, bool is_active_here, struct json_object *array, int64_t *ret_same)
+static int merge(struct cli *cli, bool is_active_here, struct json_object *diff, int64_t *ret_same)
 {
 	_cleanup_(list_done) struct list active = {.cli = cli, .is_mate = !is_active_here};
 	_cleanup_(list_done) struct list standby = {.cli = cli, .is_mate = is_active_here};
@@ -133,15 +149,15 @@ static int merge(struct cli *cli, bool is_active_here, struct json_object *array
 			return code;
 		order = !ours	  ? 1
 			: !theirs ? -1
-				  : strcmp(view_text(ours, "name"), view_text(theirs, "name"));
+				  : strcmp(view_text(ours, "key"), view_text(theirs, "key"));
 		if (order < 0)
-			is_added = add_change(array, "add", ours, NULL);
+			is_added = add_change(diff, "add", ours, NULL);
 		else if (order > 0)
-			is_added = add_change(array, "remove", NULL, theirs);
+			is_added = add_change(diff, "remove", NULL, theirs);
 		else if (strcmp(view_text(ours, "digest"), view_text(theirs, "digest")) != 0)
-			is_added = add_change(array, "replace", ours, theirs);
+			is_added = add_change(diff, "replace", ours, theirs);
 		else
-			(*ret_same)++;
+			*ret_same += strcmp(class_of(ours), "trustpoint") == 0;
 		if (!is_added)
 			return cli_fail(cli, CLI_FAILED, "out of memory");
 		active.at += order <= 0;
@@ -213,13 +229,14 @@ static int compare_lines(struct cli *cli, bool is_active_here, struct json_objec
 int diff_make(struct cli *cli, struct json_object **ret_diff)
 {
 	_cleanup_(json_put) struct json_object *diff = json_object_new_object(), *state = NULL;
-	struct json_object *items = json_object_new_array(), *lines = json_object_new_array();
+	struct json_object *lines = json_object_new_array();
 	const char *ours, *theirs;
 	bool is_active_here, is_level;
 	int64_t same = 0;
 	int code;
 
-	if (!cli_set(diff, "trustpoints", items) || !cli_set(diff, "lines", lines))
+	if (!cli_set(diff, "trustpoints", json_object_new_array()) ||
+	    !cli_set(diff, "others", json_object_new_array()) || !cli_set(diff, "lines", lines))
 		return cli_fail(cli, CLI_FAILED, "out of memory");
 	code = ask(cli, false, "asafo.ShowFailover", NULL, &state);
 	if (code)
@@ -228,7 +245,7 @@ int diff_make(struct cli *cli, struct json_object **ret_diff)
 	theirs = view_text(view_object(view_object(state, "mate"), "position"), "digest");
 	is_active_here = strcmp(view_text(state, "role"), "active") == 0;
 	is_level = view_flag(view_object(state, "mate"), "heard") && strcmp(ours, theirs) == 0;
-	code = is_level ? CLI_OK : merge(cli, is_active_here, items, &same);
+	code = is_level ? CLI_OK : merge(cli, is_active_here, diff, &same);
 	if (!code)
 		code = compare_lines(cli, is_active_here, lines);
 	if (code)
@@ -250,20 +267,24 @@ static void print_change(const struct screen *screen, struct json_object *item)
 	const char *change = view_text(item, "change");
 	const char *ours = view_text(item, "fingerprint");
 	const char *theirs = view_text(item, "standby_fingerprint");
+	const char *class = view_text(item, "class");
+	const char *earlier = strcmp(class, "generation") == 0 ? "earlier " : "";
+	const char *name = strcmp(class, "self-signed") == 0 ? "the self-signed certificate"
+							     : view_text(item, "name");
 	struct format_text a, b;
 
 	if (strcmp(change, "add") == 0)
-		screen_style(screen, SCREEN_GOOD, "+ %s, generation %" PRId64 ", SHA-256 %s\n",
-			     view_text(item, "name"), view_number(item, "generation", 0),
+		screen_style(screen, SCREEN_GOOD, "+ %s, %sgeneration %" PRId64 ", SHA-256 %s\n",
+			     name, earlier, view_number(item, "generation", 0),
 			     format_digest(ours, 16, &a));
 	else if (strcmp(change, "remove") == 0)
-		screen_style(screen, SCREEN_BAD, "- %s, generation %" PRId64 ", SHA-256 %s\n",
-			     view_text(item, "name"), view_number(item, "standby_generation", 0),
+		screen_style(screen, SCREEN_BAD, "- %s, %sgeneration %" PRId64 ", SHA-256 %s\n",
+			     name, earlier, view_number(item, "standby_generation", 0),
 			     format_digest(theirs, 16, &b));
 	else
 		screen_style(screen, SCREEN_WARN,
-			     "~ %s, generation %" PRId64 " -> %" PRId64 ", SHA-256 %s -> %s\n",
-			     view_text(item, "name"), view_number(item, "standby_generation", 0),
+			     "~ %s, %sgeneration %" PRId64 " -> %" PRId64 ", SHA-256 %s -> %s\n",
+			     name, earlier, view_number(item, "standby_generation", 0),
 			     view_number(item, "generation", 0), format_digest(theirs, 16, &b),
 			     format_digest(ours, 16, &a));
 }
@@ -271,6 +292,7 @@ static void print_change(const struct screen *screen, struct json_object *item)
 int render_diff(const struct screen *screen, struct json_object *diff)
 {
 	size_t n = view_count(diff, "trustpoints"), n_lines = view_count(diff, "lines");
+	size_t n_others = view_count(diff, "others");
 
 	if (diff_is_empty(diff)) {
 		screen_style(screen, SCREEN_GOOD,
@@ -280,6 +302,8 @@ int render_diff(const struct screen *screen, struct json_object *diff)
 	screen_print(screen, "A write standby would change on the standby:\n");
 	for (size_t i = 0; i < n; i++)
 		print_change(screen, view_item(diff, "trustpoints", i));
+	for (size_t i = 0; i < n_others; i++)
+		print_change(screen, view_item(diff, "others", i));
 	for (size_t i = 0; i < n_lines; i++) {
 		struct json_object *line = view_item(diff, "lines", i);
 		bool is_added = strcmp(view_text(line, "change"), "add") == 0;
@@ -287,10 +311,8 @@ int render_diff(const struct screen *screen, struct json_object *diff)
 		screen_style(screen, is_added ? SCREEN_GOOD : SCREEN_BAD, "%c %s\n",
 			     is_added ? '+' : '-', view_text(line, "line"));
 	}
-	if (n == 0 && !view_flag(diff, "level"))
-		screen_print(screen, "~ earlier generations of trustpoints, or the self-signed "
-				     "certificate\n");
-	screen_print(screen, "%zu trustpoint%s, %zu line%s\n", n, n == 1 ? "" : "s", n_lines,
+	screen_print(screen, "%zu trustpoint%s, %zu other item%s, %zu line%s\n", n,
+		     n == 1 ? "" : "s", n_others, n_others == 1 ? "" : "s", n_lines,
 		     n_lines == 1 ? "" : "s");
 	return 0;
 }
