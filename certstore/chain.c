@@ -14,7 +14,8 @@
 #include "base/err.h"
 
 #define RSA_BITS_MIN 2048
-#define RSA_BITS_MAX 8192 /* a larger one takes the keeper tens of milliseconds a signature */
+#define RSA_BITS_SERVED 1024 /* of less nothing can be made with SHA-256 and PSS */
+#define RSA_BITS_MAX 8192    /* a larger one takes the keeper tens of milliseconds a signature */
 #define EC_BITS_MIN 256
 #define STEPS_MAX 256
 
@@ -191,11 +192,12 @@ bool chain_is_marked(const struct chain *chain, const struct identity_ca_mark *m
 	return found;
 }
 
-static int weak_key(const X509 *certificate, const char *what, int bits, struct why *why)
+/* CODE: ERR_WEAK where it may be permitted, ERR_UNSUPPORTED where no client would shake hands. */
+static int weak_key(const X509 *certificate, int code, const char *what, int bits, struct why *why)
 {
 	char name[X509_TEXT_MAX];
 
-	return why_set(why, ERR_WEAK,
+	return why_set(why, code,
 		       "the key of %s is %s with %d bits, which clients refuse as weak: make a new "
 		       "one (RSA from %d bits "
 		       "on, or ECDSA P-256) and have it certified",
@@ -209,7 +211,7 @@ static int check_curve(const X509 *certificate, const EVP_PKEY *key, struct why 
 	char curve[64] = "an unnamed curve", name[X509_TEXT_MAX];
 
 	if (EVP_PKEY_get_bits(key) < EC_BITS_MIN)
-		return weak_key(certificate, "ECDSA", EVP_PKEY_get_bits(key), why);
+		return weak_key(certificate, ERR_UNSUPPORTED, "ECDSA", EVP_PKEY_get_bits(key), why);
 	(void)EVP_PKEY_get_utf8_string_param(key, OSSL_PKEY_PARAM_GROUP_NAME, curve, sizeof(curve),
 					     NULL);
 	for (size_t i = 0; i < ARRAY_SIZE(known); i++) {
@@ -232,7 +234,9 @@ static int check_key(const X509 *certificate, struct why *why)
 	case EVP_PKEY_RSA:
 	case EVP_PKEY_RSA_PSS:
 		if (bits < RSA_BITS_MIN)
-			return weak_key(certificate, "RSA", bits, why);
+			return weak_key(certificate,
+					bits < RSA_BITS_SERVED ? ERR_UNSUPPORTED : ERR_WEAK, "RSA",
+					bits, why);
 		if (bits > RSA_BITS_MAX)
 			return why_set(why, ERR_UNSUPPORTED,
 				       "the key of %s is RSA with %d bits, too slow to serve with: "
@@ -246,7 +250,7 @@ static int check_key(const X509 *certificate, struct why *why)
 	case EVP_PKEY_ED448:
 		return 0;
 	case EVP_PKEY_DSA:
-		return weak_key(certificate, "DSA", bits, why);
+		return weak_key(certificate, ERR_UNSUPPORTED, "DSA", bits, why);
 	default:
 		return why_set(why, ERR_UNSUPPORTED,
 			       "the key of %s is of a type that TLS clients do not take: use RSA, "
@@ -278,19 +282,40 @@ static int check_signature(X509 *certificate, struct why *why)
 		       OBJ_nid2sn(digest));
 }
 
-int chain_check_strength(const struct chain *chain, struct why *ret_why)
+static int check_link(const struct chain *chain, size_t index, struct why *why)
 {
+	bool is_root = chain->is_complete && index == chain->n_links - 1;
 	int r = 0;
 
-	for (size_t i = 0; i < chain->n_links && r == 0; i++) {
-		bool is_root = chain->is_complete && i == chain->n_links - 1;
-
-		/* Clients take a root from their own store: its key and signature here convince
-		 * nobody. */
-		if (i == 0 || !is_root)
-			r = check_key(chain->links[i], ret_why);
-		if (r == 0 && !is_root)
-			r = check_signature(chain->links[i], ret_why);
-	}
+	/* Clients take a root from their own store: its key and signature here convince
+	 * nobody. */
+	if (index == 0 || !is_root)
+		r = check_key(chain->links[index], why);
+	if (r == 0 && !is_root)
+		r = check_signature(chain->links[index], why);
 	return r;
+}
+
+/* What cannot be served goes before what is weak, which may be permitted. */
+int chain_check_strength(const struct chain *chain, struct why *ret_why)
+{
+	struct why weak = {0};
+	bool is_weak = false;
+
+	for (size_t i = 0; i < chain->n_links; i++) {
+		struct why why = {0};
+		int r = check_link(chain, i, &why);
+
+		if (r < 0 && r != ERR_WEAK) {
+			if (ret_why)
+				*ret_why = why;
+			return r;
+		}
+		if (r == ERR_WEAK && !is_weak)
+			weak = why;
+		is_weak = is_weak || r == ERR_WEAK;
+	}
+	if (is_weak && ret_why)
+		*ret_why = weak;
+	return is_weak ? ERR_WEAK : 0;
 }

@@ -52,6 +52,7 @@ struct identity_policy {
 	int64_t mate_now; /* the mate's clock; 0: not known */
 	bool allow_no_mac;
 	bool allow_expired;
+	bool allow_weak;	   /* a weak key or signature is a warning */
 	bool wants_ca;		   /* for the parser: identity_ca_from_file is meant */
 	const char *friendly_name; /* which identity of several; NULL or empty: the only one */
 	const struct buf

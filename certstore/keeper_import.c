@@ -254,6 +254,7 @@ static int start(struct keeper *keeper, const struct keeper_ticket *ticket,
 		.now = (int64_t)time(NULL),
 		.mate_now = request->mate_now,
 		.allow_no_mac = request->allow_no_mac,
+		.allow_weak = request->allow_weak,
 		.friendly_name = request->friendly_name,
 		.wants_ca = request->is_ca,
 	};

@@ -334,6 +334,7 @@ static int send_request(struct parser *parser, int answer_fd, int file_fd, int p
 	request.now = policy->now;
 	request.allow_no_mac = policy->allow_no_mac;
 	request.allow_expired = policy->allow_expired;
+	request.allow_weak = policy->allow_weak;
 	request.has_passphrase = passphrase_fd >= 0;
 	request.local_cas = local_cas;
 	request.n_local_cas = policy->n_local_cas;

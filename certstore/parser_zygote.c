@@ -141,6 +141,7 @@ static void run_job(const struct request *request, OSSL_LIB_CTX *library, bool i
 				.now = message->now,
 				.allow_no_mac = message->allow_no_mac,
 				.allow_expired = message->allow_expired,
+				.allow_weak = message->allow_weak,
 				.local_cas = local_cas,
 				.n_local_cas = message->n_local_cas,
 				.mate_cas = mate_cas,

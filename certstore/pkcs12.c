@@ -268,11 +268,30 @@ static int key_is_broken(const X509 *leaf, struct why *why)
 		       subject_text(leaf, name));
 }
 
+/* The operator may have said that what is weak is taken, too. */
+static int judge_strength(const struct chain *chain, const struct identity_policy *policy,
+			  struct identity *identity, struct why *why)
+{
+	struct why weak = {0};
+	int r = chain_check_strength(chain, &weak);
+
+	if (r == ERR_WEAK && policy->allow_weak) {
+		/* Without what could be done about it. */
+		if (strrchr(weak.text, ':'))
+			*strrchr(weak.text, ':') = '\0';
+		warn(identity, "%s", weak.text);
+		return 0;
+	}
+	if (r < 0 && why)
+		*why = weak;
+	return r;
+}
+
 /* From the choice on: strength, what the keeper stores, home or not, dates. */
 static int fill(const struct p12_choice *choice, const struct chain *chain,
 		const struct identity_policy *policy, struct identity *identity, struct why *why)
 {
-	int r = chain_check_strength(chain, why);
+	int r = judge_strength(chain, policy, identity, why);
 
 	if (r < 0)
 		return r;
@@ -415,7 +434,7 @@ static int ca_from_contents(const struct p12_contents *contents,
 	chain.is_complete = x509_is_self_signed(chain.links[0]);
 	r = check_ca(chain.links[0], why);
 	if (r == 0)
-		r = chain_check_strength(&chain, why);
+		r = judge_strength(&chain, policy, identity, why);
 	if (r == 0)
 		r = describe(&chain, identity, why);
 	if (r == 0)

@@ -282,6 +282,7 @@ void method_import(struct control_call *call, struct json_object *parameters, vo
 	message.friendly_name = (char *)(uintptr_t)parameter_text(parameters, "friendly_name");
 	message.is_ca = parameter_flag(parameters, "ca");
 	message.mate_now = clockwatch_mate_now(engine);
+	message.allow_weak = engine->config->is_weak_permitted;
 	message.term = engine->fsm.term;
 	waiting->is_changing = !message.dry_run;
 	(void)snprintf(waiting->name, sizeof(waiting->name), "%s", message.name);

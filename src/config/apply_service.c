@@ -119,6 +119,12 @@ static int set_alerts(struct apply *apply, const struct grammar_match *match)
 	return 0;
 }
 
+static int set_weak_crypto(struct apply *apply, const struct grammar_match *match)
+{
+	apply->config->is_weak_permitted = !match->is_negated;
+	return 0;
+}
+
 static int set_webvpn(struct apply *apply, const struct grammar_match *match)
 {
 	if (match->is_negated) {
@@ -173,11 +179,17 @@ static int set_port(struct apply *apply, const struct grammar_match *match)
 apply_fn apply_service_handler(enum command_id id)
 {
 	static const apply_fn handlers[COMMAND__MAX] = {
-		[COMMAND_HOSTNAME] = set_hostname,	  [COMMAND_TRUSTPOINT] = set_trustpoint,
-		[COMMAND_EXPIRATION_ALERTS] = set_alerts, [COMMAND_SCOPE] = set_scope,
-		[COMMAND_REDUNDANCY] = set_redundancy,	  [COMMAND_SSL_TRUSTPOINT] = set_binding,
-		[COMMAND_SSL_VERSION] = set_version,	  [COMMAND_WEBVPN] = set_webvpn,
-		[COMMAND_WEBVPN_ENABLE] = set_enabled,	  [COMMAND_WEBVPN_PORT] = set_port,
+		[COMMAND_HOSTNAME] = set_hostname,
+		[COMMAND_TRUSTPOINT] = set_trustpoint,
+		[COMMAND_EXPIRATION_ALERTS] = set_alerts,
+		[COMMAND_SCOPE] = set_scope,
+		[COMMAND_WEAK_CRYPTO] = set_weak_crypto,
+		[COMMAND_REDUNDANCY] = set_redundancy,
+		[COMMAND_SSL_TRUSTPOINT] = set_binding,
+		[COMMAND_SSL_VERSION] = set_version,
+		[COMMAND_WEBVPN] = set_webvpn,
+		[COMMAND_WEBVPN_ENABLE] = set_enabled,
+		[COMMAND_WEBVPN_PORT] = set_port,
 	};
 
 	return handlers[id];

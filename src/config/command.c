@@ -223,6 +223,9 @@ static const struct command_row table[] = {
 	       "no crypto ca alerts expiration [begin <begin:number(1,90)> [repeat "
 	       "<repeat:number(1,14)>]]",
 	       "Return to 60 days before, then each 7"),
+	CONFIG(CONFIG, REPLICATED, WEAK_CRYPTO, "[no] crypto ca permit-weak-crypto",
+	       "Import keys and signatures that clients refuse as weak (RSA below 2048 bits, DSA, "
+	       "SHA-1, MD5), with a warning; they are refused otherwise"),
 	CONFIG(CONFIG, REPLICATED, SSL_TRUSTPOINT, "[no] ssl trust-point " BINDING,
 	       "Serve the trustpoint: everywhere, on an interface, for a domain name, or both"),
 	CONFIG(CONFIG, REPLICATED, SSL_VERSION, "ssl server-version <version:{tlsv1.2|tlsv1.3}>",

@@ -165,6 +165,7 @@ struct config {
 	size_t n_bindings;
 	uint32_t alert_begin_days;  /* `crypto ca alerts expiration`: 1 to 90, default 60 */
 	uint32_t alert_repeat_days; /* 1 to 14, default 7 */
+	bool is_weak_permitted;	    /* `crypto ca permit-weak-crypto`: imports warn, not refuse */
 	char minimum_tls[16];	    /* "tlsv1.2" (default) or "tlsv1.3" */
 	struct config_webvpn webvpn;
 	struct config_vpn vpn;

@@ -91,6 +91,7 @@ static void take_newer(struct config *config, const struct config *from)
 	config->failover.is_preempt = from->failover.is_preempt;
 	config->failover.preempt_delay_s = from->failover.preempt_delay_s;
 	config->failover.is_config_open = from->failover.is_config_open;
+	config->is_weak_permitted = from->is_weak_permitted;
 	config->alert_begin_days = from->alert_begin_days;
 	config->alert_repeat_days = from->alert_repeat_days;
 	take_trustpoints(config, from);

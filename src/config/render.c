@@ -305,6 +305,10 @@ static void put_services(struct renderer *renderer, const struct config *config)
 	if (renderer->is_all || config->alert_begin_days != 60 || config->alert_repeat_days != 7)
 		PUT(renderer, "crypto ca alerts expiration begin %u repeat %u\n",
 		    config->alert_begin_days, config->alert_repeat_days);
+	if (config->is_weak_permitted)
+		PUT(renderer, "crypto ca permit-weak-crypto\n");
+	else if (renderer->is_all)
+		PUT(renderer, "no crypto ca permit-weak-crypto\n");
 	if (renderer->is_all || strcmp(config->minimum_tls, "tlsv1.2") != 0)
 		PUT(renderer, "ssl server-version %s\n", config->minimum_tls);
 	for (size_t i = 0; i < config->n_bindings; i++)

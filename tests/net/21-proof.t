@@ -74,6 +74,17 @@ expect "bound again" asafo a bind vpn outside
 expect "all is well" until_true 10 asafo a verify
 expect "a check is well again" until_true 10 exits 0 asafo a check
 
+# Of a renewal both the new one and the generation that it leaves behind differ.
+make_p12 corp renewed
+expect "a renewal, with the mode off" import a vpn renewed --replace
+for unit in a b; do
+	expect "the new one differs, on $unit" says '^~ vpn, generation 1 -> 2, SHA-256 ' asafo $unit show failover diff
+	expect "and the earlier generation, by its fingerprint" \
+		says "^[+] vpn, earlier generation 1, SHA-256 $(fingerprint_of "$files/vpn.pem" | cut -c 1-16)" asafo $unit show failover diff
+done
+expect "it is brought over" asafo a write-standby
+expect "nothing differs" says 'Nothing differs' asafo a show failover diff
+
 # A binding of something that is not there, while another one is.
 expect "a trustpoint that nobody has is bound to a name" asafo a bind mail outside --domain mail.example.net
 expect "check says it" until_true 5 says 'interface outside .*\(mail.example.net\).*ssl trust-point mail holds there' asafo a check

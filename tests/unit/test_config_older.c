@@ -83,7 +83,7 @@ static const struct command_row version1[] = {
 	"failover polltime interface msec 100 holdtime msec 500\n"                                 \
 	"failover interface-policy 50%\n"                                                          \
 	"crypto ca trustpoint VPN\n redundancy no\n scope unit\ncrypto ca alerts expiration "      \
-	"begin 30 repeat 2\n"                                                                      \
+	"begin 30 repeat 2\ncrypto ca permit-weak-crypto\n"                                        \
 	"failover preempt delay 30\n"                                                              \
 	"no failover standby config-lock\n"                                                        \
 	"failover mac address eth1 0200.0000.0001 0200.0000.0002\n"                                \
@@ -281,6 +281,7 @@ static void what_is_kept_back_is_named_line_by_line(void **state)
 			    "crypto ca trustpoint VPN: scope unit\n"
 			    "crypto ca trustpoint VPN: redundancy no\n"
 			    "crypto ca alerts expiration begin 30 repeat 2\n"
+			    "crypto ca permit-weak-crypto\n"
 			    "webvpn: anyconnect enable\n"
 			    "ip local pool P4 10.9.0.10-10.9.0.20 mask 255.255.255.0\n"
 			    "ipv6 local pool P6 fd00:9::10/64 20\n"

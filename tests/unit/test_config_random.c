@@ -103,6 +103,8 @@ static void put_failover(uint64_t *state, struct buf *text)
 	if (often(state))
 		(void)buf_append_format(text, "crypto ca alerts expiration begin %u repeat %u\n",
 					1 + below(state, 90), 1 + below(state, 14));
+	if (often(state))
+		(void)buf_append_format(text, "crypto ca permit-weak-crypto\n");
 	for (unsigned i = below(state, 4); i > 0; i--) {
 		unsigned number = 1 + below(state, 500);
 

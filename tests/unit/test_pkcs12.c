@@ -323,13 +323,35 @@ static void weak_keys_and_signatures_are_refused(void **state)
 
 	assert_refused(import_name(world, "rsa1024", WORLD_PASSPHRASE, &world->policy), ERR_WEAK,
 		       "1024 bits");
-	assert_refused(import_name(world, "dsa", WORLD_PASSPHRASE, &world->policy), ERR_WEAK,
+	assert_refused(import_name(world, "dsa", WORLD_PASSPHRASE, &world->policy), ERR_UNSUPPORTED,
 		       "DSA");
 	assert_refused(import_name(world, "sha1", WORLD_PASSPHRASE, &world->policy), ERR_WEAK,
 		       "SHA1");
 	assert_refused(import_name(world, "md5", WORLD_PASSPHRASE, &world->policy), ERR_WEAK,
 		       "MD5");
 	assert_refused(import_name(world, "k1", WORLD_PASSPHRASE, &world->policy), ERR_UNSUPPORTED,
+		       "secp256k1");
+}
+
+static void weak_keys_and_signatures_are_warnings_where_they_are_permitted(void **state)
+{
+	static const char *const weak[][2] = {
+		{"rsa1024", "1024 bits"}, {"sha1", "SHA1"}, {"md5", "MD5"}};
+	struct world *world = *state;
+	struct identity_policy policy = world->policy;
+
+	policy.allow_weak = true;
+	for (size_t i = 0; i < ARRAY_SIZE(weak); i++) {
+		struct result result = import_name(world, weak[i][0], WORLD_PASSPHRASE, &policy);
+
+		assert_int_equal(result.code, 0);
+		assert_true(warns(&result.identity, weak[i][1]));
+		result_done(&result);
+	}
+	/* What nobody could be served with stays refused. */
+	assert_refused(import_name(world, "dsa", WORLD_PASSPHRASE, &policy), ERR_UNSUPPORTED,
+		       "DSA");
+	assert_refused(import_name(world, "k1", WORLD_PASSPHRASE, &policy), ERR_UNSUPPORTED,
 		       "secp256k1");
 }
 
@@ -409,6 +431,7 @@ int main(void)
 		cmocka_unit_test(the_chain_is_ordered_and_strangers_are_left_out),
 		cmocka_unit_test(an_incomplete_chain_is_taken_and_said),
 		cmocka_unit_test(weak_keys_and_signatures_are_refused),
+		cmocka_unit_test(weak_keys_and_signatures_are_warnings_where_they_are_permitted),
 		cmocka_unit_test(dates_are_checked_against_the_clock),
 		cmocka_unit_test(the_first_reason_is_the_one_that_is_told),
 		cmocka_unit_test(names_of_trustpoints_are_words),
