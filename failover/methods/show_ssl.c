@@ -2,10 +2,12 @@
 /* What the listener serves, as JSON (doc/control.md). */
 #include <config.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "failover/methods/methods_internal.h"
+#include "failover/methods/proof.h"
 
 static void add_texts(struct json_object *object, const char *key, char *const *texts, size_t n)
 {
@@ -44,39 +46,35 @@ static struct json_object *show_bindings(const struct engine *engine)
 	return array;
 }
 
-static struct json_object *show_served(const Asafo__Ipc__FrontReport *report)
+/* What was tried earlier in this very second is not taken for the answer. */
+static void probe(struct engine *engine)
 {
-	struct json_object *array = json_object_new_array();
+	for (size_t i = 0; i < ENGINE_FRONTS_MAX; i++) {
+		const Asafo__Ipc__FrontReport *report = engine->rooms.reports[i];
 
-	for (size_t i = 0; report && i < report->n_served; i++) {
-		const Asafo__Ipc__FrontServed *served = report->served[i];
-		struct json_object *object = json_object_new_object();
-
-		json_add_text(object, "interface", served->interface);
-		json_add_text(object, "domain", served->domain);
-		json_add_text(object, "trustpoint", served->trustpoint);
-		json_add_hex(object, "fingerprint", served->fingerprint.data,
-			     served->fingerprint.len);
-		json_add_flag(object, "is_fallback", served->is_fallback);
-		json_add_text(object, "why", served->why);
-		(void)json_object_array_add(array, object);
+		for (size_t j = 0; report && j < report->n_served; j++)
+			report->served[j]->tested_at = 0;
 	}
-	return array;
+	engine_fronts_test(engine);
 }
 
 void method_show_ssl(struct control_call *call, struct json_object *parameters, void *userdata)
 {
-	const struct engine *engine = userdata;
+	struct engine *engine = userdata;
 	const Asafo__Ipc__FrontReport *report = engine->rooms.report;
 	struct json_object *result = json_object_new_object();
 
-	(void)parameters;
+	/* Who asks looks again until each place was tried since. */
+	if (parameter_flag(parameters, "probe")) {
+		probe(engine);
+		json_add_number(result, "probed_at", (int64_t)time(NULL));
+	}
 	add_texts(result, "listening", report ? report->listening : NULL,
 		  report ? report->n_listening : 0);
 	add_texts(result, "failed", report ? report->failed : NULL, report ? report->n_failed : 0);
 	json_add_text(result, "minimum_tls", engine->config->minimum_tls);
 	(void)json_object_object_add(result, "bindings", show_bindings(engine));
-	(void)json_object_object_add(result, "served", show_served(report));
+	(void)json_object_object_add(result, "served", proof_places(engine));
 	json_add_number(result, "connections", report ? (int64_t)report->connections : 0);
 	json_add_number(result, "handshakes", report ? (int64_t)report->handshakes : 0);
 	json_add_number(result, "handshake_failures",

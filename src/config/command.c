@@ -361,8 +361,9 @@ static const struct command_row table[] = {
 	     "Forget what this unit accepted alone and gave up"),
 	EXEC(LOOK, SHOW_SECURITY, "show security [--json]", "asafo.ShowSecurity",
 	     "Show where this unit's master key comes from, and how its keys are kept"),
-	EXEC(LOOK, SHOW_SSL, "show ssl [--json]", "asafo.ShowSsl",
-	     "Show which certificate is served where"),
+	EXEC(LOOK, SHOW_SSL, "show ssl [--probe] [--json]", "asafo.ShowSsl",
+	     "Show which certificate is served where, and why; with --probe, what a client gets "
+	     "there now"),
 	EXEC(LOOK, SHOW_VPN_SESSIONS, "show vpn-sessiondb [<type:{anyconnect}>] [--json]",
 	     "asafo.ShowVpnSessions", "Count the VPN sessions, or show each of them"),
 	EXEC(CHANGE, VPN_LOGOFF,

@@ -83,5 +83,11 @@ expect "a renewal" import a vpn renewed --replace
 expect "is served" until_true 10 serves $vip corp "$(fingerprint_of "$files/renewed.pem")"
 expect "who has a ticket of the one before is shown the new one" is "New, TLSv1.3" "$files/fresh"
 expect "and resumes with that" is "Reused, TLSv1.3" "$files/fresh"
+expect "show ssl --probe says that a client gets exactly that" grep -q "exactly that, at" <(asafo a show ssl --probe)
+expect "(for programs, too)" sh -c "'$top/tools/lab' --name '$LAB' asafo a --json show ssl --probe |
+	jq -e '.probed_at > 0 and (.served | length > 0 and all(.code == 0 and .tested_at > 0))'"
+kill -STOP "$(pid_of a asafo-keeper)"
+expect "a keeper that does not sign is found by it" exits 1 asafo a show ssl --probe
+kill -CONT "$(pid_of a asafo-keeper)"
 expect "show ssl counts them" sh -c "'$top/tools/lab' --name '$LAB' asafo a show ssl | grep -E 'by session tickets|Session tickets: key'"
 done_testing

@@ -2,11 +2,15 @@
 /* `show ssl`: what is bound, and beside it what is really served. */
 #include <inttypes.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/cleanup.h"
 #include "tools/cli/format.h"
 #include "tools/cli/table.h"
 #include "tools/cli/verb.h"
+
+#define PROBE_PAUSE_MS 100
+#define PROBE_LOOKS 60
 
 CLEANUP_DEFINE(struct table *, table_free)
 
@@ -64,6 +68,45 @@ static int print_bindings(const struct screen *screen, struct json_object *resul
 		table_cell(table, SCREEN_PLAIN, "%s", or_any(view_text(binding, "domain"), "any"));
 		table_cell(table, is_present ? SCREEN_GOOD : SCREEN_BAD, "%s",
 			   is_present ? "yes" : "no");
+	}
+	screen_print(screen, "\n");
+	return table_print(table, screen);
+}
+
+/* Of the fronts' own handshakes, or of one that failed. */
+static void probe_cell(struct table *table, struct json_object *served)
+{
+	struct format_text at;
+	int64_t tested_at = view_number(served, "tested_at", 0);
+
+	if (view_number(served, "code", 0) < 0)
+		table_cell(table, SCREEN_BAD, "not that: %s", view_text(served, "test_why"));
+	else if (tested_at == 0)
+		table_cell(table, SCREEN_WARN, "not known yet");
+	else
+		table_cell(table, SCREEN_GOOD, "exactly that, at %s", format_time(tested_at, &at));
+}
+
+static int print_probed(const struct screen *screen, struct json_object *result)
+{
+	static const struct table_column columns[] = {{"PROBED", false, false, 0},
+						      {"INTERFACE", false, true, 0},
+						      {"DOMAIN", false, true, 0},
+						      {"A CLIENT GETS", false, true, 1}};
+	_cleanup_(table_free_p) struct table *table = NULL;
+	int error = table_new(columns, ARRAY_SIZE(columns), &table);
+
+	if (error)
+		return error;
+	for (size_t i = 0; i < view_count(result, "served"); i++) {
+		struct json_object *served = view_item(result, "served", i);
+
+		table_cell(table, SCREEN_BOLD, "%s",
+			   or_any(view_text(served, "trustpoint"), "self-signed fallback"));
+		table_cell(table, SCREEN_PLAIN, "%s",
+			   or_any(view_text(served, "interface"), "any"));
+		table_cell(table, SCREEN_PLAIN, "%s", or_any(view_text(served, "domain"), "any"));
+		probe_cell(table, served);
 	}
 	screen_print(screen, "\n");
 	return table_print(table, screen);
@@ -133,6 +176,8 @@ int render_ssl(const struct screen *screen, struct json_object *result)
 	error = print_bindings(screen, result);
 	if (!error)
 		error = print_served(screen, result);
+	if (!error && view_has(result, "probed_at"))
+		error = print_probed(screen, result);
 	if (error)
 		return error;
 	screen_print(screen,
@@ -146,7 +191,60 @@ int render_ssl(const struct screen *screen, struct json_object *result)
 	return 0;
 }
 
+/* Each place was tried at SINCE or later, well or not. */
+static bool is_tried(struct json_object *result, int64_t since)
+{
+	for (size_t i = 0; i < view_count(result, "served"); i++) {
+		if (view_number(view_item(result, "served", i), "tested_at", 0) < since)
+			return false;
+	}
+	return true;
+}
+
+static int look(struct cli *cli, const struct grammar_match *match, bool is_probe,
+		struct json_object **ret_result)
+{
+	struct cli_request request = {.method = match->row->method,
+				      .parameters = json_object_new_object()};
+
+	(void)cli_set(request.parameters, "probe", json_object_new_boolean(is_probe));
+	return cli_call(cli, &request, ret_result);
+}
+
+/* The fronts shake hands with themselves, and tell when they have. */
+static int probe(struct cli *cli, const struct grammar_match *match)
+{
+	const struct timespec pause = {.tv_nsec = PROBE_PAUSE_MS * 1000000L};
+	struct json_object *result = NULL;
+	int code = look(cli, match, true, &result);
+	int64_t since = view_number(result, "probed_at", 0);
+	bool is_well = true;
+
+	for (int i = 0; code == CLI_OK && i < PROBE_LOOKS; i++) {
+		(void)json_object_put(result);
+		result = NULL;
+		(void)nanosleep(&pause, NULL);
+		code = look(cli, match, false, &result);
+		if (code == CLI_OK && is_tried(result, since))
+			break;
+	}
+	if (code != CLI_OK)
+		return code;
+	(void)cli_set(result, "probed_at", json_object_new_int64(since));
+	for (size_t i = 0; i < view_count(result, "served"); i++)
+		is_well &= view_number(view_item(result, "served", i), "code", 0) >= 0;
+	if (cli->is_json)
+		cli_print_json(cli, result);
+	else
+		code = render_ssl(&cli->screen, result);
+	is_well &= is_tried(result, since);
+	(void)json_object_put(result);
+	return code == CLI_OK && !is_well ? CLI_FAILED : code;
+}
+
 int verb_show_ssl(struct cli *cli, const struct grammar_match *match)
 {
+	if (cli_has(match, "probe"))
+		return probe(cli, match);
 	return cli_show(cli, match->row->method, NULL, render_ssl);
 }
