@@ -143,8 +143,12 @@ void vpnhub_on_role(struct vpnhub *hub)
 	if (is_active == hub->was_active)
 		return;
 	hub->was_active = is_active;
-	if (is_active)
+	if (is_active) {
 		hub->active_since = monotime_now();
+		hub_tickle_start(hub->tickle);
+	} else {
+		hub_tickle_stop(hub->tickle);
+	}
 	forget_tunnels(hub, is_active);
 	if (!is_active)
 		hub_answer_waiters(hub, true);
@@ -358,6 +362,8 @@ int vpnhub_new(struct engine *engine, struct vpnhub **ret_hub)
 	if (r == 0)
 		r = tun_new(&hub->tun);
 	if (r == 0)
+		r = hub_tickle_new(hub, &hub->tickle);
+	if (r == 0)
 		r = timers_new(hub);
 	if (r < 0) {
 		vpnhub_free(hub);
@@ -380,6 +386,7 @@ void vpnhub_free(struct vpnhub *hub)
 	hub->tick = sd_event_source_disable_unref(hub->tick);
 	hub->wait_timeout = sd_event_source_disable_unref(hub->wait_timeout);
 	ipc_channel_free(hub->auth);
+	hub_tickle_free(hub->tickle);
 	tun_free(hub->tun);
 	free(hub->batch);
 	sessiondb_free(hub->db);

@@ -37,6 +37,7 @@ struct hub_sender {
 };
 
 struct hub_batch;
+struct hub_tickle;
 
 struct vpnhub {
 	struct engine *engine;
@@ -47,6 +48,7 @@ struct vpnhub {
 	struct hub_waiter *waiters;
 	sd_event_source *tick, *wait_timeout;
 	struct tun *tun;
+	struct hub_tickle *tickle;
 	bool is_complete;
 	bool was_active;
 	bool has_tun; /* the VPN was enabled: fronts have devices */
@@ -73,6 +75,13 @@ void hub_flush(struct vpnhub *hub);
 void hub_send_table(struct vpnhub *hub, unsigned instance);
 /* Says so to the fronts where it is news. */
 void hub_set_complete(struct vpnhub *hub, bool is_complete);
+
+/* ---- hub_tickle.c ---- */
+int hub_tickle_new(struct vpnhub *hub, struct hub_tickle **ret_tickle);
+void hub_tickle_free(struct hub_tickle *tickle);
+/* This unit became the active one; before it forgets who was connected. */
+void hub_tickle_start(struct hub_tickle *tickle);
+void hub_tickle_stop(struct hub_tickle *tickle);
 
 /* ---- hub_login.c ---- */
 void hub_session_new(struct vpnhub *hub, unsigned instance, struct ipc_channel *channel,

@@ -311,6 +311,23 @@ static bool touch_session(struct vpn_session *session, const Asafo__Ipc__VpnTouc
 	return is_news;
 }
 
+/* Where a client is to be told that this unit is gone. True: it is another connection than before.
+ */
+static bool touch_way(struct session_way *way, const Asafo__Ipc__VpnTouched *touched)
+{
+	struct session_way fresh = {.local_port = (uint16_t)touched->local_port,
+				    .client_port = (uint16_t)touched->client_port};
+
+	if (touched->local_port > 65535 || touched->client_port > 65535 ||
+	    vpn_address_from(&touched->local, 0, &fresh.local) < 0 || fresh.local.size == 0)
+		return false;
+	if (fresh.client_port == way->client_port && fresh.local_port == way->local_port &&
+	    vpn_address_is_equal(&fresh.local, &way->local))
+		return false;
+	*way = fresh;
+	return true;
+}
+
 static void touch_one(struct vpnhub *hub, uint32_t own, const Asafo__Ipc__VpnTouched *touched)
 {
 	struct session_record *record = NULL;
@@ -330,6 +347,8 @@ static void touch_one(struct vpnhub *hub, uint32_t own, const Asafo__Ipc__VpnTou
 		(void)vpn_name_from(touched->protocol, record->figures.protocol,
 				    sizeof(record->figures.protocol));
 	is_news = touch_session(session, touched, own);
+	if (touched->is_connected && session->owner == own)
+		is_news |= touch_way(&record->way, touched);
 	minutes = idle_minutes_of(hub, session);
 	session->idle_ends_at = MONOTIME_NEVER;
 	if (minutes) {

@@ -55,6 +55,10 @@ void hub_wire_fill(const struct session_record *record, struct monotime now,
 	message->revision = record->revision;
 	message->end = record->end;
 	figures_fill(&record->figures, message);
+	message->local.data = (uint8_t *)(uintptr_t)record->way.local.bytes;
+	message->local.len = record->way.local.size;
+	message->local_port = record->way.local_port;
+	message->client_port = record->way.client_port;
 }
 
 static Asafo__Ipc__VpnAddress *lease_read(const Asafo__Wire__SessionLease *from,
@@ -76,6 +80,15 @@ static int figures_read(const Asafo__Wire__SessionRecord *message, struct sessio
 	figures->packets_sent = message->packets_sent;
 	figures->dropped = message->dropped;
 	return vpn_name_from(message->protocol, figures->protocol, sizeof(figures->protocol));
+}
+
+static int way_read(const Asafo__Wire__SessionRecord *message, struct session_way *way)
+{
+	if (message->local_port > 65535 || message->client_port > 65535)
+		return ERR_MALFORMED;
+	way->local_port = (uint16_t)message->local_port;
+	way->client_port = (uint16_t)message->client_port;
+	return vpn_address_from(&message->local, 0, &way->local);
 }
 
 int hub_wire_read(const Asafo__Wire__SessionRecord *message, struct monotime now,
@@ -103,6 +116,8 @@ int hub_wire_read(const Asafo__Wire__SessionRecord *message, struct monotime now
 	r = vpn_session_from(&session, now, &record.session);
 	if (r == 0)
 		r = figures_read(message, &record.figures);
+	if (r == 0)
+		r = way_read(message, &record.way);
 	if (r < 0)
 		return r;
 	record.end = message->end ? vpn_end_from(message->end) : VPN_END_NONE;

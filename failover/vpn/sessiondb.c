@@ -219,6 +219,7 @@ static int record_add(struct sessiondb *db, const struct session_record *from,
 		return -ENOMEM;
 	record->session = from->session;
 	record->figures = from->figures;
+	record->way = from->way;
 	record->born_term = from->born_term;
 	record->term = from->term;
 	record->revision = from->revision;
@@ -434,6 +435,7 @@ static void overwrite(struct sessiondb *db, struct session_record *record,
 	record->session.owner = owner;
 	record->session.ends_at = ends_at;
 	record->figures = update->figures;
+	record->way = update->way;
 	record->born_term = update->born_term;
 	record->term = update->term;
 	record->revision = update->revision;

@@ -23,9 +23,16 @@ struct session_figures {
 	char protocol[64];
 };
 
+/* The connection of the tunnel that is up, or was last; the client's address is the session's. */
+struct session_way {
+	struct vpn_address local;
+	uint16_t local_port, client_port;
+};
+
 struct session_record {
 	struct vpn_session session; /* owner is this unit's, and is not replicated */
 	struct session_figures figures;
+	struct session_way way;
 	uint64_t born_term;	 /* of the unit that made it */
 	uint64_t term, revision; /* of the latest change */
 	enum vpn_end end;	 /* VPN_END_NONE: it lives */

@@ -2,6 +2,7 @@
 /* A held request is what was read of its head, in a list that is gone through at each change. */
 #include "front/connect.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -63,22 +64,28 @@ bool connect_is_request(const struct http_head *head)
 /* ---- acceptance ---------------------------------------------------------------------------------
  */
 
-static void client_address(int fd, struct vpn_address *ret_address)
+typedef int (*name_fn)(int fd, struct sockaddr *address, socklen_t *size);
+
+/* One end of the connection; none where it cannot be told. */
+static void end_of(int fd, name_fn name, struct vpn_address *ret_address, uint16_t *ret_port)
 {
-	struct sockaddr_storage peer = {0};
-	socklen_t size = sizeof(peer);
-	const struct sockaddr_in *v4 = (const struct sockaddr_in *)&peer;
-	const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)&peer;
+	struct sockaddr_storage end = {0};
+	socklen_t size = sizeof(end);
+	const struct sockaddr_in *v4 = (const struct sockaddr_in *)&end;
+	const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)&end;
 
 	*ret_address = (struct vpn_address){0};
-	if (getpeername(fd, (struct sockaddr *)&peer, &size) < 0)
+	*ret_port = 0;
+	if (name(fd, (struct sockaddr *)&end, &size) < 0)
 		return;
-	if (peer.ss_family == AF_INET) {
+	if (end.ss_family == AF_INET) {
 		ret_address->size = 4;
 		memcpy(ret_address->bytes, &v4->sin_addr, 4);
-	} else if (peer.ss_family == AF_INET6) {
+		*ret_port = ntohs(v4->sin_port);
+	} else if (end.ss_family == AF_INET6) {
 		ret_address->size = 16;
 		memcpy(ret_address->bytes, &v6->sin6_addr, 16);
+		*ret_port = ntohs(v6->sin6_port);
 	}
 }
 
@@ -129,7 +136,8 @@ static int accept_append(const struct connect *connect, struct vpn_entry *entry,
 
 	terms.mtu = offer.mtu = cstp_mtu(segment_size(fd), tls_overhead(peer), VPN_TUN_MTU,
 					 entry->session.v6.size == 16, &connect->request);
-	client_address(fd, &terms.client);
+	end_of(fd, getpeername, &terms.client, &terms.client_port);
+	end_of(fd, getsockname, &terms.local, &terms.local_port);
 	r = cstp_offer_append(&offer, bytes);
 	if (r == ERR_UNSUPPORTED)
 		return refusal_append(

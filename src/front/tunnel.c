@@ -76,6 +76,9 @@ static void touch(struct tunnel *tunnel, bool is_connected, bool with_protocol)
 	struct vpn_touch message = {
 		.is_connected = is_connected,
 		.client = tunnel->terms.client,
+		.local = tunnel->terms.local,
+		.client_port = tunnel->terms.client_port,
+		.local_port = tunnel->terms.local_port,
 		.received = figures->received,
 		.sent = figures->sent,
 		.packets_received = figures->packets_received,

@@ -13,7 +13,8 @@
 struct tunnel_terms {
 	struct cstp_times times; /* as the client was told */
 	unsigned mtu;
-	struct vpn_address client; /* where it comes from */
+	struct vpn_address client, local; /* both ends of its connection */
+	uint16_t client_port, local_port;
 };
 
 /*

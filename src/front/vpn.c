@@ -396,6 +396,10 @@ int vpn_touch(struct vpn *vpn, const struct vpn_entry *entry, const struct vpn_t
 	touched.is_connected = touch->is_connected;
 	touched.client.data = (uint8_t *)(uintptr_t)touch->client.bytes;
 	touched.client.len = touch->client.size;
+	touched.local.data = (uint8_t *)(uintptr_t)touch->local.bytes;
+	touched.local.len = touch->local.size;
+	touched.local_port = touch->local_port;
+	touched.client_port = touch->client_port;
 	touched.received = touch->received;
 	touched.sent = touch->sent;
 	touched.packets_received = touch->packets_received;

@@ -121,7 +121,8 @@ void vpn_call_cancel(struct vpn_call *call);
 /* Figures since the last touch. */
 struct vpn_touch {
 	bool is_connected;
-	struct vpn_address client;
+	struct vpn_address client, local; /* both ends of its connection */
+	uint16_t client_port, local_port;
 	uint64_t received, sent, packets_received, packets_sent, dropped;
 	uint64_t idle_ms;
 	const char *protocol; /* NULL: as before */
