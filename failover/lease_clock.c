@@ -2,8 +2,8 @@
 /*
  * The kernel's seconds are those of its tick counter (round_jiffies_up; ADDRCONF_TIMER_FUZZ in
  * net/ipv4/devinet.c and net/ipv6/addrconf.c), which starts 300 s below 2^32 ticks, while the
- * stamps of addresses count from its start. Each processor has its second three ticks before the
- * one before, so that the rest of the second is left free. Should a kernel count otherwise, leases
+ * stamps of addresses count from its start. Each processor has its second three ticks earlier than
+ * the one before it. Should a kernel count otherwise, leases
  * end up to a quarter of a second later than they could, as they would without this.
  */
 #include "failover/lease_clock.h"
@@ -41,15 +41,15 @@ void lease_clock_learn(struct lease_clock *clock, uint32_t stamp, struct monotim
 	clock->is_known = true;
 }
 
-uint64_t lease_clock_phase_ns(const struct lease_clock *clock, struct monotime now)
+uint64_t lease_clock_phase_ns(const struct lease_clock *clock, struct monotime now, unsigned cpu)
 {
-	uint64_t ahead = (UINT64_C(1) << 32) % clock->hz;
-	uint64_t ahead_ns = ahead * MONOTIME_NS_PER_SEC / clock->hz;
+	uint64_t ahead = (UINT64_C(1) << 32) % clock->hz + 3 * (uint64_t)cpu;
+	uint64_t ahead_ns = ahead % clock->hz * MONOTIME_NS_PER_SEC / clock->hz;
 
 	return (now.ns - (uint64_t)clock->start_ns + ahead_ns) % MONOTIME_NS_PER_SEC;
 }
 
-bool lease_clock_next(const struct lease_clock *clock, struct monotime now,
+bool lease_clock_next(const struct lease_clock *clock, struct monotime now, unsigned cpu,
 		      struct monotime *ret_next)
 {
 	uint64_t step_ns = LEASE_CLOCK_STEP_MS * MONOTIME_NS_PER_MS;
@@ -57,7 +57,7 @@ bool lease_clock_next(const struct lease_clock *clock, struct monotime now,
 
 	if (!clock->is_known)
 		return false;
-	phase_ns = lease_clock_phase_ns(clock, now);
+	phase_ns = lease_clock_phase_ns(clock, now, cpu);
 	steps = phase_ns / step_ns + 1;
 	ret_next->ns = now.ns - phase_ns +
 		       (steps < LEASE_CLOCK_STEPS ? steps * step_ns : MONOTIME_NS_PER_SEC);

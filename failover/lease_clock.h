@@ -26,8 +26,8 @@ void lease_clock_init(struct lease_clock *ret_clock, uint64_t hz);
 /* At SEEN the kernel has told of an address that was set at STAMP, in hundredths of a second
  * (IFA_CACHEINFO, tstamp). The soonest told is believed. */
 void lease_clock_learn(struct lease_clock *clock, uint32_t stamp, struct monotime seen);
-/* How far into the kernel's second NOW is. Only where the clock is known. */
-uint64_t lease_clock_phase_ns(const struct lease_clock *clock, struct monotime now);
-/* When to renew after NOW, less than half a second later. False: not known. */
-bool lease_clock_next(const struct lease_clock *clock, struct monotime now,
+/* How far into the second of processor CPU NOW is. Only where the clock is known. */
+uint64_t lease_clock_phase_ns(const struct lease_clock *clock, struct monotime now, unsigned cpu);
+/* When to renew after NOW, less than half a second later, on processor CPU. False: not known. */
+bool lease_clock_next(const struct lease_clock *clock, struct monotime now, unsigned cpu,
 		      struct monotime *ret_next);

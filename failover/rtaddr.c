@@ -136,10 +136,12 @@ static bool parse_address(struct nlmsghdr *header, struct rtaddr *ret_address)
 		address.flags = nla_get_u32(attributes[IFA_FLAGS]);
 	if (attributes[IFA_PROTO] && nla_len(attributes[IFA_PROTO]) == 1)
 		address.protocol = nla_get_u8(attributes[IFA_PROTO]);
-	if (attributes[IFA_CACHEINFO])
-		address.lifetime_s =
-			((const struct ifa_cacheinfo *)nla_data(attributes[IFA_CACHEINFO]))
-				->ifa_valid;
+	if (attributes[IFA_CACHEINFO]) {
+		const struct ifa_cacheinfo *info = nla_data(attributes[IFA_CACHEINFO]);
+
+		address.lifetime_s = info->ifa_valid;
+		address.stamp_cs = info->tstamp;
+	}
 	if (attributes[IFA_LABEL])
 		(void)nla_strlcpy(address.label, attributes[IFA_LABEL], sizeof(address.label));
 	*ret_address = address;

@@ -23,6 +23,8 @@ struct rtaddr {
 	uint8_t scope;	     /* RT_SCOPE_... */
 	uint32_t flags;	     /* IFA_F_... */
 	uint32_t lifetime_s; /* valid and preferred; UINT32_MAX: for ever */
+	uint32_t stamp_cs;   /* of the last change, in the kernel's jiffies since boot, in 1/100 s;
+				not told to it */
 	uint8_t bytes[16];
 	char label[16]; /* IPv4: IFA_LABEL; empty: none */
 };

@@ -293,11 +293,15 @@ static int change_send(struct change *change, struct nl_sock *sock, struct why *
 
 /* Puts back what went along with a removal: leases, and other people's addresses in a subnet that
  * was ours. */
-static int change_repair(struct change *change, struct nl_sock *sock)
+static int change_repair(struct change *change, struct vip *vip)
 {
 	_cleanup_(rtaddr_list_done) struct rtaddr_list after = {0};
-	int r = rtaddr_dump(sock, &after);
+	int r = rtaddr_dump(vip->sock, &after);
+	struct monotime now = monotime_now();
 
+	/* Of all that were set at some time the latest says most. */
+	for (size_t i = 0; i < after.n; i++)
+		lease_clock_learn(&vip->clock, after.items[i].stamp_cs, now);
 	for (size_t i = 0; i < change->n_leases && r == 0; i++)
 		if (change->leases[i].is_held && !list_find(&after, &change->leases[i].kernel))
 			r = rtaddr_batch_add(&change->batch, &change->leases[i].kernel,
@@ -311,7 +315,7 @@ static int change_repair(struct change *change, struct nl_sock *sock)
 		lost->flags &= ~(uint32_t)(IFA_F_SECONDARY | IFA_F_PERMANENT);
 		r = rtaddr_batch_add(&change->batch, lost, RTADDR_MISSING);
 	}
-	return r < 0 ? r : rtaddr_batch_send(&change->batch, sock, NULL);
+	return r < 0 ? r : rtaddr_batch_send(&change->batch, vip->sock, NULL);
 }
 
 static bool is_wanted(const struct vip_lease *lease, const struct vip_address *wanted,
@@ -368,7 +372,7 @@ int vip_set(struct vip *vip, const struct vip_address *wanted, size_t n_wanted, 
 			       err_text(r < 0 ? r : -ENOMEM));
 	}
 	failed = change_send(&change, vip->sock, ret_why);
-	r = change_repair(&change, vip->sock);
+	r = change_repair(&change, vip);
 	if (r < 0 && failed == 0)
 		failed = why_set(ret_why, r, "cannot look after addresses: %s", err_text(r));
 	free(vip->leases);
@@ -458,6 +462,7 @@ void vip_free(struct vip *vip)
 	if (vip->sock)
 		vip_lease_withdraw(vip);
 	sd_event_source_disable_unref(vip->timer);
+	sd_event_source_disable_unref(vip->ring_timer);
 	sd_event_source_disable_unref(vip->repair);
 	nl_socket_free(vip->sock);
 	free(vip->leases);

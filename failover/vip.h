@@ -20,6 +20,9 @@
 #define VIP_PROTOCOL 105	 /* active addresses */
 #define VIP_PROTOCOL_STANDBY 106 /* the others: not withdrawn on a crash */
 #define VIP_LIFETIME_S 1	 /* valid lifetime of an active address */
+/* ... which the kernel rounds up by a quarter of a second at most, and its timers by milliseconds.
+ */
+#define VIP_LIFETIME_MOST_MS 1300
 
 struct vip_address {
 	char device[16];
@@ -72,10 +75,11 @@ int vip_set_routes(struct vip *vip, const struct vip_route *wanted, size_t n_wan
 /*
  * Renews all leases, and brings back what somebody removed. Its own timer does so three times in
  * each second of the kernel's (lease_clock.h); within each 250 ms, and a few leases at a time,
- * where there are many; and for standby addresses each second or so. The timer comes before
- * everything but the engine's. Where it finds that this process was stopped for longer than a lease
- * it withdraws the active addresses and renews no more until this or vip_set is called: only the
- * FSM can know whether the mate has taken over meanwhile. Errors: -errno of the first that failed.
+ * where there are many of a family; and for standby addresses each second or so. The timer comes
+ * before everything but the engine's. Where it finds that this process was stopped for longer than
+ * a lease it withdraws the active addresses and renews no more until this or vip_set is called:
+ * only the FSM can know whether the mate has taken over meanwhile. Errors: -errno of the first that
+ * failed.
  */
 int vip_renew(struct vip *vip);
 bool vip_has_lapsed(const struct vip *vip);

@@ -16,22 +16,28 @@ struct vip_lease {
 	struct rtaddr kernel; /* as it is asked for; index 0: no such device */
 	struct monotime renewed;
 	bool is_held;
-	bool is_due; /* something happened to it */
+	bool is_due;  /* something happened to it */
+	bool is_many; /* one of so many of its family that they are renewed a few at a time */
 };
+
+/* IPv4, IPv6: the kernel looks after each for itself. */
+#define VIP_FAMILIES 2
 
 struct vip {
 	struct nl_sock *sock;
-	sd_event_source *timer, *repair;
+	sd_event_source *timer;	     /* of few leases: all of them, and at the right time */
+	sd_event_source *ring_timer; /* of many: some of them */
+	sd_event_source *repair;
 	struct vip_lease *leases;
 	size_t n_leases;
-	size_t next; /* lease to be renewed */
+	size_t next[VIP_FAMILIES]; /* lease to be renewed in the ring */
 	struct vip_address *current;
 	struct rtroute *routes;
 	size_t n_routes;
 	unsigned *promoting; /* indices of interfaces with promote_secondaries */
 	size_t n_promoting;
-	struct monotime ticked;	 /* the timer ran */
-	struct monotime checked; /* ... and looked after the permanent ones */
+	struct monotime ticked;	 /* the ring's timer ran */
+	struct monotime checked; /* the permanent ones were looked after */
 	bool has_lapsed;
 	struct lease_clock clock;
 	void (*on_breath)(void *userdata);

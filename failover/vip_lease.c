@@ -1,13 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Leases are renewed in a ring, as many at a time as the time that has passed asks for: hundreds of
- * IPv6 addresses cost the kernel tens of milliseconds, which no holdtime has to spare. The one that
- * is renewed next is the oldest; if its lifetime is over, this process was stopped, and so the mate
- * may have them all by now.
+ * A few leases are renewed all together, at such times that none of them outlives this process by
+ * more than its lifetime (lease_clock.h). Many (hundreds of IPv6 addresses cost the kernel tens of
+ * milliseconds, which no holdtime has to spare) are renewed in a ring, as many at a time as the
+ * time that has passed asks for. The kernel looks at those of a family together, a full lifetime
+ * after the last one was renewed or where it rounds the end of the oldest one to; and that is older
+ * by the length of the ring, which is as long as the rounding. The one that is renewed next is the
+ * oldest; if its lifetime is over, this process was stopped, and so the mate may have them all by
+ * now.
  */
 #include <errno.h>
 #include <linux/if_addr.h>
 #include <net/if.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,6 +20,10 @@
 #include "failover/vip_internal.h"
 
 #define RENEW_MS 250u
+/* More leases than this of a family are many. */
+#define FEW 32u
+/* Turns of a ring: the fewer, the younger is the oldest. */
+#define TURNS_MIN 8u
 /* Permanent addresses are looked after less often. */
 #define CHECK_MS 1000u
 #define SLICE 16u
@@ -91,26 +100,78 @@ static bool is_over(const struct vip_lease *lease, struct monotime now)
 	       monotime_since(now, lease->renewed) > VIP_LIFETIME_S * MONOTIME_NS_PER_SEC;
 }
 
-/* A ring that is renewed in parts is renewed evenly. */
+/* ---- when ---- */
+
+static unsigned family_of(const struct vip_lease *lease)
+{
+	return lease->address.address.family == AF_INET6;
+}
+
+static size_t count_active(const struct vip *vip, unsigned family)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < vip->n_leases; i++)
+		n += vip->leases[i].address.is_active && family_of(&vip->leases[i]) == family;
+	return n;
+}
+
+static size_t count_many(const struct vip *vip)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < vip->n_leases; i++)
+		n += vip->leases[i].is_many;
+	return n;
+}
+
+static unsigned processor(void)
+{
+	int cpu = sched_getcpu();
+
+	return cpu < 0 ? 0 : (unsigned)cpu;
+}
+
 static void arm(struct vip *vip, struct monotime now)
 {
-	uint64_t turns = vip->n_leases > SLICE ? vip->n_leases / SLICE : 1;
-	struct monotime next = {now.ns + RENEW_MS * MONOTIME_NS_PER_MS / turns};
+	struct monotime next = monotime_add_ms(now, RENEW_MS);
 
-	if (vip->n_leases <= SLICE)
-		(void)lease_clock_next(&vip->clock, now, &next);
+	(void)lease_clock_next(&vip->clock, now, processor(), &next);
 	(void)sd_event_source_set_time(vip->timer, next.ns / 1000 + 1);
+}
+
+static void arm_ring(struct vip *vip)
+{
+	uint64_t turns = count_many(vip) / SLICE;
+
+	(void)sd_event_source_set_time_relative(vip->ring_timer,
+						(uint64_t)RENEW_MS * 1000 /
+							(turns > TURNS_MIN ? turns : TURNS_MIN));
 }
 
 void vip_lease_begin(struct vip *vip, struct monotime now)
 {
-	for (size_t i = 0; i < vip->n_leases; i++)
-		vip->leases[i].renewed = now;
-	vip->next = 0;
+	bool is_many[VIP_FAMILIES];
+
+	for (unsigned family = 0; family < VIP_FAMILIES; family++) {
+		is_many[family] = count_active(vip, family) > FEW;
+		vip->next[family] = 0;
+	}
+	for (size_t i = 0; i < vip->n_leases; i++) {
+		struct vip_lease *lease = &vip->leases[i];
+
+		lease->renewed = now;
+		lease->is_many = lease->address.is_active && is_many[family_of(lease)];
+	}
 	vip->ticked = vip->checked = now;
 	vip->has_lapsed = false;
-	arm(vip, now);
+	arm(vip, monotime_now());
+	arm_ring(vip);
+	(void)sd_event_source_set_enabled(vip->ring_timer,
+					  is_many[0] || is_many[1] ? SD_EVENT_ON : SD_EVENT_OFF);
 }
+
+/* ---- renewals ---- */
 
 int vip_renew(struct vip *vip)
 {
@@ -136,27 +197,45 @@ void vip_lease_withdraw(struct vip *vip)
 	(void)vip_withdraw_all();
 }
 
-/* The next N of the ring. False: the oldest is over. */
-static bool renew_next(struct vip *vip, size_t n, struct monotime now)
+/* This process was stopped for longer than a lease: the mate may have the addresses now. Only the
+ * engine knows. */
+static void lapse(struct vip *vip)
+{
+	vip->has_lapsed = true;
+	vip_lease_withdraw(vip);
+}
+
+/* False: one is over. */
+static bool add_few(struct vip *vip, struct renewal *renewal, struct monotime now)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < vip->n_leases && r == 0; i++) {
+		struct vip_lease *lease = &vip->leases[i];
+
+		if (!lease->address.is_active || lease->is_many)
+			continue;
+		if (is_over(lease, now))
+			return false;
+		r = renewal_add(renewal, lease, now, RTADDR_REPLACE);
+	}
+	return true;
+}
+
+/* False: the oldest is over. */
+static bool renew_few(struct vip *vip, struct monotime now)
 {
 	_cleanup_(renewal_done) struct renewal renewal = {0};
 	bool with_permanent = monotime_since(now, vip->checked) >= CHECK_MS * MONOTIME_NS_PER_MS;
 	int r = renewal_init(&renewal, vip);
 
-	for (size_t i = 0; i < n && r == 0; i++) {
-		struct vip_lease *lease = &vip->leases[(vip->next + i) % vip->n_leases];
-
-		if (is_over(lease, now))
-			return false;
-		if (lease->address.is_active)
-			r = renewal_add(&renewal, lease, now, RTADDR_REPLACE);
-	}
+	if (r == 0 && !add_few(vip, &renewal, now))
+		return false;
 	for (size_t i = 0; i < vip->n_leases && r == 0 && with_permanent; i++)
 		if (!vip->leases[i].address.is_active)
 			r = renewal_add(&renewal, &vip->leases[i], now, RTADDR_MISSING);
 	if (with_permanent)
 		vip->checked = now;
-	vip->next = (vip->next + n) % vip->n_leases;
 	(void)renewal_send(&renewal, vip);
 	if (with_permanent)
 		vip_routes_check(vip);
@@ -167,22 +246,65 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
 {
 	struct vip *vip = userdata;
 	struct monotime now = monotime_now();
-	uint64_t passed_ns = monotime_since(now, vip->ticked);
-	size_t n = vip->n_leases;
-	size_t quota = (size_t)(n * passed_ns / (RENEW_MS * MONOTIME_NS_PER_MS)) + 1;
 
 	(void)source;
 	(void)usec;
-	arm(vip, now);
-	vip->ticked = now;
-	if (vip->has_lapsed || n == 0)
-		return 0;
-	/* We were stopped for longer than a lease: the mate may have the addresses now. Only the
-	 * engine knows. */
-	if (!renew_next(vip, n <= SLICE || quota > n ? n : quota, now)) {
-		vip->has_lapsed = true;
-		vip_lease_withdraw(vip);
+	if (!vip->has_lapsed && vip->n_leases > 0 && !renew_few(vip, now))
+		lapse(vip);
+	arm(vip, monotime_now());
+	return 0;
+}
+
+/* The next N of FAMILY's ring. False: the oldest is over. */
+static bool add_next(struct vip *vip, struct renewal *renewal, unsigned family, size_t n,
+		     struct monotime now)
+{
+	size_t first = vip->next[family];
+	int r = 0;
+
+	for (size_t i = 0; i < vip->n_leases && n > 0 && r == 0; i++) {
+		size_t at = (first + i) % vip->n_leases;
+		struct vip_lease *lease = &vip->leases[at];
+
+		if (!lease->is_many || family_of(lease) != family)
+			continue;
+		if (is_over(lease, now))
+			return false;
+		r = renewal_add(renewal, lease, now, RTADDR_REPLACE);
+		vip->next[family] = (at + 1) % vip->n_leases;
+		n--;
 	}
+	return true;
+}
+
+static bool renew_ring(struct vip *vip, uint64_t passed_ns, struct monotime now)
+{
+	_cleanup_(renewal_done) struct renewal renewal = {0};
+	int r = renewal_init(&renewal, vip);
+
+	for (unsigned family = 0; family < VIP_FAMILIES && r == 0; family++) {
+		size_t n = count_active(vip, family);
+		size_t quota = (size_t)(n * passed_ns / (RENEW_MS * MONOTIME_NS_PER_MS)) + 1;
+
+		if (!add_next(vip, &renewal, family, quota > n ? n : quota, now))
+			return false;
+	}
+	(void)renewal_send(&renewal, vip);
+	return true;
+}
+
+static int on_ring_timer(sd_event_source *source, uint64_t usec, void *userdata)
+{
+	struct vip *vip = userdata;
+	struct monotime now = monotime_now();
+	uint64_t passed_ns = monotime_since(now, vip->ticked);
+
+	(void)source;
+	(void)usec;
+	vip->ticked = now;
+	arm_ring(vip);
+	if (!vip->has_lapsed && vip->n_leases > 0 && !renew_ring(vip, passed_ns, now))
+		lapse(vip);
 	return 0;
 }
 
@@ -249,17 +371,29 @@ static int on_repair(sd_event_source *source, void *userdata)
 	return 0;
 }
 
+static int add_timer(sd_event *event, sd_event_time_handler_t on_time, struct vip *vip,
+		     sd_event_source **ret_timer)
+{
+	int r = sd_event_add_time_relative(event, ret_timer, CLOCK_MONOTONIC,
+					   (uint64_t)RENEW_MS * 1000, 1000, on_time, vip);
+
+	if (r >= 0)
+		r = sd_event_source_set_priority(*ret_timer, RENEW_PRIORITY);
+	return r;
+}
+
 int vip_lease_start(struct vip *vip, sd_event *event)
 {
-	int r = sd_event_add_time_relative(event, &vip->timer, CLOCK_MONOTONIC,
-					   (uint64_t)RENEW_MS * 1000, 1000, on_timer, vip);
+	int r = add_timer(event, on_timer, vip, &vip->timer);
 
-	lease_clock_init(&vip->clock, 0);
 	vip->ticked = vip->checked = monotime_now();
-	if (r >= 0)
-		r = sd_event_source_set_priority(vip->timer, RENEW_PRIORITY);
+	lease_clock_init(&vip->clock, 0);
 	if (r >= 0)
 		r = sd_event_source_set_enabled(vip->timer, SD_EVENT_ON);
+	if (r >= 0)
+		r = add_timer(event, on_ring_timer, vip, &vip->ring_timer);
+	if (r >= 0)
+		r = sd_event_source_set_enabled(vip->ring_timer, SD_EVENT_OFF);
 	if (r >= 0)
 		r = sd_event_add_defer(event, &vip->repair, on_repair, vip);
 	if (r >= 0)

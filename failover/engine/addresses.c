@@ -498,9 +498,9 @@ void engine_release(struct engine *engine)
 		engine_feed_type(engine, FO_EVENT_RELEASED);
 		return;
 	}
-	(void)sd_event_source_set_time(
-		engine->addresses.released_late,
-		monotime_add_ms(monotime_now(), VIP_LIFETIME_S * 1000 + 200).ns / 1000);
+	(void)sd_event_source_set_time(engine->addresses.released_late,
+				       monotime_add_ms(monotime_now(), VIP_LIFETIME_MOST_MS).ns /
+					       1000);
 	(void)sd_event_source_set_enabled(engine->addresses.released_late, SD_EVENT_ONESHOT);
 }
 

@@ -125,6 +125,7 @@ static const struct sandbox_rule engine[] = {
 	RULE(connect, "the failover link to the mate"),
 	RULE_EQ(socket, 0, AF_NETLINK, "addresses, links, neighbours, connection state"),
 	RULE_EQ(socket, 0, AF_PACKET, "gratuitous ARP"),
+	RULE(getcpu, "the end of a lease is rounded by the processor that renews it"),
 	RULE_TWO(socket, AF_UNIX, SOCKET_TYPE_MASK, SOCK_DGRAM, "if_nametoindex; the journal"),
 	RULE_EQ(ioctl, 1, SIOCGIFINDEX, "if_nametoindex"),
 	RULE_EQ(ioctl, 1, SIOCGIFNAME, "if_indextoname"),

@@ -9,9 +9,11 @@
 #include <arpa/inet.h>
 #include <net/if.h>
 #include <netlink/socket.h>
+#include <sched.h>
 
 #include "base/monotime.h"
 #include "failover/announce.h"
+#include "failover/lease_clock.h"
 #include "failover/linkmon.h"
 #include "failover/rtaddr.h"
 #include "failover/vip.h"
@@ -151,6 +153,92 @@ static void a_lease_that_somebody_made_permanent_is_a_lease_again(void **state)
 	assert_int_equal(vip_withdraw_all(), 2);
 }
 
+/* Where in a second of the kernel's jiffies it stamped the lease, in ms. */
+static uint64_t phase_of(uint32_t stamp_cs, uint32_t hz, unsigned cpu)
+{
+	uint64_t begun = (UINT64_C(1) << 32) % hz + 3 * (uint64_t)cpu;
+
+	return ((uint64_t)stamp_cs * 10 + begun * 1000 / hz) % 1000;
+}
+
+static uint32_t stamp_of_lease(struct nl_sock *sock)
+{
+	_cleanup_(rtaddr_list_done) struct rtaddr_list list = {0};
+	uint32_t stamp_cs = 0;
+
+	assert_int_equal(rtaddr_dump(sock, &list), 0);
+	for (size_t i = 0; i < list.n; i++)
+		if (list.items[i].protocol == VIP_PROTOCOL)
+			stamp_cs = list.items[i].stamp_cs;
+	return stamp_cs;
+}
+
+/* Begun then, each fourth renewal would be in the middle of the last quarter, were they 250 ms
+ * apart.
+ */
+static void begin_after_a_tenth_of_a_second(struct world *world, struct nl_sock *sock,
+					    const struct vip_address *wanted, uint32_t hz)
+{
+	struct monotime now = monotime_now();
+	struct why why;
+	uint64_t phase_ms;
+
+	assert_int_equal(vip_set(world->vip, wanted, 1, &why), 0);
+	phase_ms = phase_of(stamp_of_lease(sock), hz, (unsigned)sched_getcpu());
+	now = monotime_add_ms(now, 1100 - phase_ms);
+	while (!monotime_reached(monotime_now(), now))
+		assert_true(sd_event_run(world->event, 1000) >= 0);
+	assert_int_equal(vip_set(world->vip, wanted, 1, &why), 0);
+}
+
+/* Renewed then, the kernel would round its end up by as much as is left of the second. */
+static void no_lease_is_renewed_in_the_last_quarter_of_a_second(void **state)
+{
+	struct world *world = *state;
+	struct vip_address wanted[] = {vip_address_of("va", V4, 24, true)};
+	struct monotime until;
+	struct lease_clock clock;
+	uint32_t hz, latest_cs;
+	unsigned n = 0, n_late = 0;
+	struct nl_sock *sock = NULL;
+	cpu_set_t all, here;
+
+	lease_clock_init(&clock, 0);
+	hz = (uint32_t)clock.hz;
+	assert_int_equal(sched_getaffinity(0, sizeof(all), &all), 0);
+	CPU_ZERO(&here);
+	CPU_SET((size_t)sched_getcpu(), &here);
+	assert_int_equal(sched_setaffinity(0, sizeof(here), &here), 0);
+	assert_int_equal(rtaddr_open(&sock), 0);
+	if (hz != 0)
+		begin_after_a_tenth_of_a_second(world, sock, wanted, hz);
+	until = monotime_add_ms(monotime_now(), 3000);
+	latest_cs = stamp_of_lease(sock);
+	while (hz != 0 && !monotime_reached(monotime_now(), until)) {
+		uint64_t phase_ms;
+		uint32_t stamp_cs;
+
+		assert_true(sd_event_run(world->event, 20000) >= 0);
+		stamp_cs = stamp_of_lease(sock);
+		if (stamp_cs == latest_cs)
+			continue;
+		phase_ms = phase_of(stamp_cs, hz, (unsigned)sched_getcpu());
+		n++;
+		/* On a crowded machine it may be so late that the end of the second is too far. */
+		n_late += phase_ms >= 765 && phase_ms < 965 && stamp_cs - latest_cs < 27;
+		latest_cs = stamp_cs;
+	}
+	nl_socket_free(sock);
+	assert_int_equal(sched_setaffinity(0, sizeof(all), &all), 0);
+	if (vip_has_lapsed(world->vip) || hz == 0)
+		skip();
+	/* Nor can this process choose when it is stopped between its look at the clock and the
+	 * kernel: once. Each 250 ms it would be three times. */
+	assert_true(n_late <= 1);
+	assert_true(n >= 4);
+	print_message("# %u renewals in 3 s\n", n);
+}
+
 static void fill_many(struct vip_address addresses[static MANY])
 {
 	char text[INET6_ADDRSTRLEN];
@@ -256,6 +344,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(an_address_that_somebody_deleted_is_back_at_once),
 		TEST(a_lease_that_somebody_made_permanent_is_a_lease_again),
+		TEST(no_lease_is_renewed_in_the_last_quarter_of_a_second),
 		TEST(five_hundred_addresses_are_claimed_and_announced_in_time),
 		TEST(five_hundred_leases_are_renewed_a_few_at_a_time),
 		TEST(all_that_somebody_flushed_is_back),

@@ -29,11 +29,11 @@ static struct lease_clock clock_of(uint64_t hz, uint64_t start_ns, uint64_t now_
 }
 
 /* As the kernel counts: its ticks begin 300 s below 2^32, and full seconds are multiples of HZ. */
-static uint64_t kernels_phase_ns(uint64_t hz, uint64_t start_ns, uint64_t now_ns)
+static uint64_t kernels_phase_ns(uint64_t hz, uint64_t start_ns, uint64_t now_ns, unsigned cpu)
 {
 	uint64_t passed_ns = now_ns - start_ns;
 	uint64_t ticks = (UINT64_C(1) << 32) - 300 * hz + passed_ns / SECOND * hz +
-			 passed_ns % SECOND * hz / SECOND;
+			 passed_ns % SECOND * hz / SECOND + 3 * (uint64_t)cpu;
 
 	return ticks % hz * SECOND / hz;
 }
@@ -49,14 +49,15 @@ static void no_lease_is_renewed_in_the_last_third_of_a_second_of_the_kernel(void
 		/* Longer than stamps go without beginning anew. */
 		struct monotime now = {500 * 86400 * SECOND + i * 137 * MS};
 		struct lease_clock clock = clock_of(hz, start_ns, now.ns);
+		unsigned cpu = 11 * (unsigned)i;
 
 		for (unsigned n = 0; n < 1000; n++) {
 			struct monotime next;
 
-			assert_true(lease_clock_next(&clock, now, &next));
+			assert_true(lease_clock_next(&clock, now, cpu, &next));
 			assert_true(next.ns > now.ns && next.ns <= now.ns + 360 * MS);
 			/* A stamp is up to a hundredth of a second old, and so is a tick. */
-			assert_true(kernels_phase_ns(hz, start_ns, next.ns) < 670 * MS);
+			assert_true(kernels_phase_ns(hz, start_ns, next.ns, cpu) < 670 * MS);
 			now.ns = next.ns + n % 300 * MS;
 		}
 	}
@@ -66,15 +67,15 @@ static void the_soonest_told_of_an_address_is_believed(void **state)
 {
 	uint64_t now_ns = 1000 * SECOND;
 	struct lease_clock clock = clock_of(250, 0, now_ns);
-	uint64_t phase_ns = lease_clock_phase_ns(&clock, (struct monotime){now_ns});
+	uint64_t phase_ns = lease_clock_phase_ns(&clock, (struct monotime){now_ns}, 0);
 
 	(void)state;
 	/* Of one that was set long ago: this clock is known already. */
 	lease_clock_learn(&clock, 5, (struct monotime){now_ns});
-	assert_int_equal(lease_clock_phase_ns(&clock, (struct monotime){now_ns}), phase_ns);
+	assert_int_equal(lease_clock_phase_ns(&clock, (struct monotime){now_ns}, 0), phase_ns);
 	/* The first was read late. */
 	lease_clock_learn(&clock, stamp_of(now_ns, 0) + 3, (struct monotime){now_ns});
-	assert_int_equal(lease_clock_phase_ns(&clock, (struct monotime){now_ns}),
+	assert_int_equal(lease_clock_phase_ns(&clock, (struct monotime){now_ns}, 0),
 			 phase_ns + 30 * MS);
 }
 
@@ -85,10 +86,10 @@ static void a_clock_that_was_told_nothing_says_nothing(void **state)
 
 	(void)state;
 	lease_clock_init(&clock, 250);
-	assert_false(lease_clock_next(&clock, (struct monotime){SECOND}, &next));
+	assert_false(lease_clock_next(&clock, (struct monotime){SECOND}, 0, &next));
 	lease_clock_init(&clock, 1000000);
 	lease_clock_learn(&clock, 1, (struct monotime){SECOND});
-	assert_false(lease_clock_next(&clock, (struct monotime){SECOND}, &next));
+	assert_false(lease_clock_next(&clock, (struct monotime){SECOND}, 0, &next));
 }
 
 static void the_ticks_of_this_machine_are_known(void **state)
