@@ -78,7 +78,7 @@ expect "a check is well again" until_true 10 exits 0 asafo a check
 make_p12 corp renewed
 expect "a renewal, with the mode off" import a vpn renewed --replace
 for unit in a b; do
-	expect "the new one differs, on $unit" says '^~ vpn, generation 1 -> 2, SHA-256 ' asafo $unit show failover diff
+	expect "the new one differs, on $unit" until_true 5 says '^~ vpn, generation 1 -> 2, SHA-256 ' asafo $unit show failover diff
 	expect "and the earlier generation, by its fingerprint" \
 		says "^[+] vpn, earlier generation 1, SHA-256 $(fingerprint_of "$files/vpn.pem" | cut -c 1-16)" asafo $unit show failover diff
 done
@@ -98,6 +98,17 @@ expect "what it issued comes back as an import" asafo a localca issue home.examp
 expect "(under a name)" import a home home
 expect "why says that the local CA keeps it home" says 'local CA' asafo a why home
 expect "it is no gap of the pair's" asafo a verify home
+
+# What clients refuse as weak is taken only where a line says so.
+openssl req -x509 -newkey rsa:1024 -nodes -days 90 -subj /CN=weak -keyout "$files/weak.key" -out "$files/weak.pem" 2>/dev/null
+openssl pkcs12 -export -in "$files/weak.pem" -inkey "$files/weak.key" -passout pass:secret -out "$files/weak.p12"
+cp "$files/vpn.pass" "$files/weak.pass"
+refused "a weak key is refused" 1 '1024 bits, which clients refuse as weak' import a weak weak
+expect "a line permits it" asafo a configure "crypto ca permit-weak-crypto"
+expect "it is imported with a warning" says 'warning: .*1024 bits, which clients refuse as weak' import a weak weak
+expect "the line goes" asafo a configure "no crypto ca permit-weak-crypto"
+refused "and a renewal with it is refused again" 1 'refuse as weak' import a weak weak --replace
+expect "it is removed" asafo a remove weak
 
 lab power b off
 until_true 10 sh -c "! '$top/tools/lab' --name '$LAB' asafo a --json show failover | jq -e .mate.heard"
