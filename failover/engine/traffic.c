@@ -15,6 +15,7 @@ static struct traffic_count *count_of(struct traffic *traffic, int kind)
 		return &traffic->counts[TRAFFIC_CONFIG];
 	case ASAFO__WIRE__LINK__BODY_SESSION_UPDATE:
 	case ASAFO__WIRE__LINK__BODY_SESSION_ACK:
+	case ASAFO__WIRE__LINK__BODY_LOGIN_GUESSES:
 		return &traffic->counts[TRAFFIC_VPN];
 	default:
 		return &traffic->counts[TRAFFIC_SYSTEM];

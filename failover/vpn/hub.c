@@ -249,9 +249,8 @@ static void on_auth_request(struct ipc_channel *channel, struct ipc_frame *frame
 			    const ProtobufCMessage *body, void *userdata)
 {
 	(void)channel;
-	(void)frame;
-	(void)body;
-	(void)userdata;
+	if (frame->type == IPC_AUTH_GUESSES)
+		hub_guesses_tell(userdata, (const Asafo__Ipc__AuthGuesses *)body);
 }
 
 static void on_auth_closed(struct ipc_channel *channel, int code, void *userdata)
@@ -270,7 +269,7 @@ static void on_auth_closed(struct ipc_channel *channel, int code, void *userdata
 
 void vpnhub_auth_attach(struct vpnhub *hub, int fd)
 {
-	static const bool permitted[IPC_TYPE__MAX] = {0}; /* it asks nothing */
+	static const bool permitted[IPC_TYPE__MAX] = {[IPC_AUTH_GUESSES] = true};
 	static const struct ipc_channel_ops ops = {permitted, on_auth_request, on_auth_closed};
 	int r;
 

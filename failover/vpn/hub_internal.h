@@ -83,6 +83,10 @@ void hub_tickle_free(struct hub_tickle *tickle);
 void hub_tickle_start(struct hub_tickle *tickle);
 void hub_tickle_stop(struct hub_tickle *tickle);
 
+/* ---- hub_guess.c ---- */
+void hub_guesses_tell(struct vpnhub *hub, const Asafo__Ipc__AuthGuesses *guesses);
+void hub_guesses_take(struct vpnhub *hub, const Asafo__Wire__LoginGuesses *guesses);
+
 /* ---- hub_login.c ---- */
 void hub_session_new(struct vpnhub *hub, unsigned instance, struct ipc_channel *channel,
 		     uint32_t request, const Asafo__Ipc__VpnSessionNew *message);

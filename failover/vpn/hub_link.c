@@ -149,6 +149,8 @@ bool vpnhub_link_message(struct vpnhub *hub, const Asafo__Wire__Link *message)
 		on_update(hub, message->session_update);
 	else if (message->body_case == ASAFO__WIRE__LINK__BODY_SESSION_ACK)
 		on_ack(hub, message->session_ack->seq);
+	else if (message->body_case == ASAFO__WIRE__LINK__BODY_LOGIN_GUESSES)
+		hub_guesses_take(hub, message->login_guesses);
 	else
 		return false;
 	return true;

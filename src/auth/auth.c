@@ -12,6 +12,7 @@
 #include <string.h>
 #include <syslog.h>
 
+#include "auth/guesses.h"
 #include "auth/lockout.h"
 #include "auth/users.h"
 #include "base/cleanup.h"
@@ -21,7 +22,9 @@
 #include "ipc/vpn.h"
 
 #define FRONTS_MAX 64
-#define PASSWORD_MAX 512 /* crypt(3)'s */
+#define TELL_MS 1000	    /* who has guessed, where that changed */
+#define TELL_AGAIN_TICKS 10 /* and in any case, for an engine or a mate that is new */
+#define PASSWORD_MAX 512    /* crypt(3)'s */
 
 struct job {
 	struct job *next;
@@ -43,7 +46,10 @@ struct auth {
 	struct lockout *lockout;
 	struct job *first, **end;
 	unsigned n_jobs;
-	sd_event_source *work;
+	sd_event_source *work, *tell;
+	uint64_t told_revision;
+	unsigned told_ago; /* ticks */
+	size_t n_locked;   /* as the active unit said */
 	bool is_staging_broken;
 };
 
@@ -232,6 +238,24 @@ static int on_work(sd_event_source *source, void *userdata)
 	return sd_event_source_set_enabled(source, auth->first ? SD_EVENT_ON : SD_EVENT_OFF);
 }
 
+/* The standby's helper is told and does not tell: its engine keeps it to itself. */
+static int on_tell(sd_event_source *source, uint64_t usec, void *userdata)
+{
+	struct auth *auth = userdata;
+	uint64_t revision = lockout_revision(auth->lockout);
+
+	auth->told_ago++;
+	if (auth->engine && revision > 0 &&
+	    (revision != auth->told_revision || auth->told_ago >= TELL_AGAIN_TICKS)) {
+		/* What does not go out now goes out with the next one. */
+		if (guesses_send(auth->engine, auth->lockout, monotime_now()) == 0)
+			auth->told_revision = revision;
+		auth->told_ago = 0;
+	}
+	(void)sd_event_source_set_time(source, usec + TELL_MS * 1000u);
+	return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+}
+
 /* ---- questions ----------------------------------------------------------------------------------
  */
 
@@ -341,6 +365,20 @@ static void on_users(struct auth *auth, const Asafo__Ipc__AuthUsers *message)
 	note(auth, LOG_DEBUG, "%zu users", users_count(auth->users));
 }
 
+static void on_guesses(struct auth *auth, const Asafo__Ipc__AuthGuesses *guesses)
+{
+	size_t n_locked = 0;
+
+	if (guesses_take(auth->lockout, guesses, monotime_now()) < 0)
+		note(auth, LOG_WARNING, "no memory for all who guessed at the other unit");
+	for (size_t i = 0; i < guesses->n_guesses; i++)
+		n_locked += guesses->guesses[i]->locked_ms > 0;
+	if (n_locked != auth->n_locked)
+		note(auth, LOG_INFO, "users and addresses that the active unit has locked out: %zu",
+		     n_locked);
+	auth->n_locked = n_locked;
+}
+
 /* ---- channels -----------------------------------------------------------------------------------
  */
 
@@ -349,6 +387,8 @@ static void on_request(struct ipc_channel *channel, struct ipc_frame *frame,
 {
 	if (frame->type == IPC_AUTH_USERS)
 		on_users(userdata, (const Asafo__Ipc__AuthUsers *)body);
+	else if (frame->type == IPC_AUTH_GUESSES)
+		on_guesses(userdata, (const Asafo__Ipc__AuthGuesses *)body);
 	else if (frame->type == IPC_AUTH_CHECK)
 		on_check(userdata, (const Asafo__Ipc__AuthCheck *)body, channel, frame->id);
 }
@@ -370,7 +410,8 @@ static void on_closed(struct ipc_channel *channel, int code, void *userdata)
 
 int auth_peer_set(struct auth *auth, enum ipc_peer peer, unsigned instance, int fd)
 {
-	static const bool of_engine[IPC_TYPE__MAX] = {[IPC_AUTH_USERS] = true};
+	static const bool of_engine[IPC_TYPE__MAX] = {
+		[IPC_AUTH_USERS] = true, [IPC_AUTH_GUESSES] = true};
 	static const bool of_front[IPC_TYPE__MAX] = {[IPC_AUTH_CHECK] = true};
 	static const struct ipc_channel_ops engine_ops = {of_engine, on_request, on_closed};
 	static const struct ipc_channel_ops front_ops = {of_front, on_request, on_closed};
@@ -409,6 +450,9 @@ int auth_new(sd_event *event, const struct auth_ops *ops, void *userdata, struct
 		r = sd_event_source_set_priority(auth->work, SD_EVENT_PRIORITY_IDLE);
 	if (r >= 0)
 		r = sd_event_source_set_enabled(auth->work, SD_EVENT_OFF);
+	if (r >= 0)
+		r = sd_event_add_time_relative(event, &auth->tell, CLOCK_MONOTONIC, TELL_MS * 1000u,
+					       0, on_tell, auth);
 	if (r < 0) {
 		auth_free(auth);
 		return r;
@@ -422,6 +466,7 @@ void auth_free(struct auth *auth)
 	if (!auth)
 		return;
 	auth->work = sd_event_source_disable_unref(auth->work);
+	auth->tell = sd_event_source_disable_unref(auth->tell);
 	jobs_drop(auth, NULL);
 	ipc_channel_free(auth->engine);
 	for (unsigned i = 0; i < FRONTS_MAX; i++)

@@ -10,7 +10,7 @@
 
 #include "base/cleanup.h"
 
-#define KEY_SIZE 64
+#define KEY_SIZE LOCKOUT_KEY_SIZE
 
 struct entry {
 	uint8_t key[KEY_SIZE]; /* zero-padded */
@@ -26,6 +26,7 @@ struct table {
 
 struct lockout {
 	struct table users, sources;
+	uint64_t revision;
 };
 
 int lockout_new(struct lockout **ret_lockout)
@@ -163,6 +164,7 @@ int lockout_failed(struct lockout *lockout, const char *user, const uint8_t *cli
 	uint8_t key[KEY_SIZE];
 	int r, r_source = 0;
 
+	lockout->revision++;
 	user_key(user, key);
 	r = count(&lockout->users, key, now);
 	source_key(client, client_size, key);
@@ -178,6 +180,75 @@ void lockout_succeeded(struct lockout *lockout, const char *user)
 
 	user_key(user, key);
 	entry = find(&lockout->users, key);
-	if (entry)
-		*entry = lockout->users.entries[--lockout->users.n];
+	if (!entry)
+		return;
+	*entry = lockout->users.entries[--lockout->users.n];
+	lockout->revision++;
+}
+
+uint64_t lockout_revision(const struct lockout *lockout)
+{
+	return lockout->revision;
+}
+
+static size_t table_export(const struct table *table, bool is_source, bool is_locked,
+			   struct lockout_entry *entries, size_t n, struct monotime now)
+{
+	for (size_t i = 0; i < table->n && n < LOCKOUT_EXPORT_MAX; i++) {
+		const struct entry *from = &table->entries[i];
+		uint64_t left = monotime_since(from->locked_until, now);
+
+		if (is_forgotten(from, now) || (left > 0) != is_locked)
+			continue;
+		memcpy(entries[n].key, from->key, KEY_SIZE);
+		entries[n].is_source = is_source;
+		entries[n].failures = from->failures;
+		entries[n].age_ms = monotime_since(now, from->failed_at) / MONOTIME_NS_PER_MS;
+		entries[n].locked_ms = left / MONOTIME_NS_PER_MS;
+		n++;
+	}
+	return n;
+}
+
+size_t lockout_export(const struct lockout *lockout,
+		      struct lockout_entry ret_entries[static LOCKOUT_EXPORT_MAX],
+		      struct monotime now)
+{
+	size_t n = table_export(&lockout->users, false, true, ret_entries, 0, now);
+
+	n = table_export(&lockout->sources, true, true, ret_entries, n, now);
+	n = table_export(&lockout->users, false, false, ret_entries, n, now);
+	return table_export(&lockout->sources, true, false, ret_entries, n, now);
+}
+
+/* A span of the other unit's is believed as far as one of ours could be. */
+static int entry_take(struct table *table, const struct lockout_entry *from, struct monotime now)
+{
+	uint64_t age = from->age_ms < LOCKOUT_FORGET_MS ? from->age_ms : LOCKOUT_FORGET_MS;
+	uint64_t left = from->locked_ms < LOCKOUT_MAX_MS ? from->locked_ms : LOCKOUT_MAX_MS;
+	struct entry *entry = find(table, from->key);
+
+	if (!entry)
+		entry = place_take(table, now);
+	if (!entry)
+		return -ENOMEM;
+	*entry = (struct entry){.failures = from->failures < 1000 ? from->failures : 1000};
+	memcpy(entry->key, from->key, KEY_SIZE);
+	if (now.ns > age * MONOTIME_NS_PER_MS)
+		entry->failed_at.ns = now.ns - age * MONOTIME_NS_PER_MS;
+	entry->locked_until = left ? monotime_add_ms(now, left) : entry->failed_at;
+	return 0;
+}
+
+int lockout_replace(struct lockout *lockout, const struct lockout_entry *entries, size_t n,
+		    struct monotime now)
+{
+	int r = 0;
+
+	lockout->users.n = lockout->sources.n = 0;
+	lockout->revision++;
+	for (size_t i = 0; i < n && r == 0; i++)
+		r = entry_take(entries[i].is_source ? &lockout->sources : &lockout->users,
+			       &entries[i], now);
+	return r;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -23,6 +24,26 @@ struct lockout;
 /* Errors: -ENOMEM. */
 int lockout_new(struct lockout **ret_lockout);
 void lockout_free(struct lockout *lockout);
+/* An entry for the other unit: spans, since no clock is compared. */
+#define LOCKOUT_KEY_SIZE 64
+#define LOCKOUT_EXPORT_MAX 256
+struct lockout_entry {
+	uint8_t key[LOCKOUT_KEY_SIZE];
+	bool is_source;
+	uint32_t failures;
+	uint64_t age_ms;    /* of the last failure */
+	uint64_t locked_ms; /* still; 0: not locked */
+};
+/* What counts now, those that are locked first. Returns how many. */
+size_t lockout_export(const struct lockout *lockout,
+		      struct lockout_entry ret_entries[static LOCKOUT_EXPORT_MAX],
+		      struct monotime now);
+/* Forgets all and takes these. Errors: -ENOMEM (some may be missing). */
+int lockout_replace(struct lockout *lockout, const struct lockout_entry *entries, size_t n,
+		    struct monotime now);
+/* Another number after each change. */
+uint64_t lockout_revision(const struct lockout *lockout);
+
 /* How long this user and this client (4 or 16 bytes; an IPv6 client owns its /64) have to wait, in
  * milliseconds; 0: not at all. */
 uint32_t lockout_wait(const struct lockout *lockout, const char *user, const uint8_t *client,

@@ -79,6 +79,7 @@ static const struct {
 	[IPC_VPN_SESSION_END] = {"vpn-session-end", BODY(vpn_session_end), BODY(status_reply)},
 	[IPC_AUTH_USERS] = {"auth-users", BODY(auth_users), NULL},
 	[IPC_AUTH_CHECK] = {"auth-check", BODY(auth_check), BODY(auth_check_reply)},
+	[IPC_AUTH_GUESSES] = {"auth-guesses", BODY(auth_guesses), NULL},
 	[IPC_BACKUP] = {"backup", BODY(backup), BODY(backup_reply)},
 	[IPC_RESTORE] = {"restore", BODY(restore), BODY(restore_reply)},
 	[IPC_RESTORE_COMMIT] = {"restore-commit", NULL, BODY(restore_commit_reply)},

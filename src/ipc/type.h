@@ -85,6 +85,8 @@ enum ipc_type {
 	IPC_AUTH_USERS,
 	/* front -> auth */
 	IPC_AUTH_CHECK,
+	/* engine and auth */
+	IPC_AUTH_GUESSES,
 	/* engine -> keeper */
 	IPC_MASTER_KEY,
 	IPC_BACKUP,

@@ -50,6 +50,7 @@ tunnel-group Guests webvpn-attributes
  group-alias Guests enable
 username anna password right-1
 username bert password right-2
+username carl password right-3
 webvpn
  enable outside
  anyconnect enable
@@ -72,6 +73,10 @@ same "not with a wrong password" "$(client wrong-1)" ""
 same "a profile for the client" "$(browse /profiles/asafo.xml) $(grep -c "<HostAddress>$host</HostAddress>" "$page")" "200 1"
 same "another site's form is not taken" "$(browse /logout -X POST -H 'Sec-Fetch-Site: cross-site')" 403
 
+# Who has guessed here has guessed there.
+for _ in 1 2 3 4 5; do login carl guess >/dev/null; done
+expect "the standby hears who is locked" until_true 10 grep -q 'the active unit has locked out: 1' "/run/asafo-lab-$LAB/b/log"
+
 # The plug.
 lab power a off
 wait_state b Active
@@ -79,6 +84,8 @@ expect "the same session on the other unit, without a warning and without a logi
 same "the same address" "$(address)" "$before"
 same "what openconnect has is a session there, too" \
 	"$(jar=/dev/null cookies="webvpn=$cookie" browse /) $(grep -c '<dd>Staff</dd>' "$page")" "200 1"
+same "a failover gives nobody five more guesses" \
+	"$(jar=/dev/null login carl right-3) $(grep -c 'Too many wrong passwords' "$page")" "200 1"
 same "the session's end" "$(browse /logout -X POST)" 303
 expect "is an end" shows 'name="password"'
 same "a login at the unit that took over" "$(login bert right-2)" 303

@@ -183,6 +183,49 @@ static void a_flood_of_names_does_not_free_who_is_locked_last(void **state)
 	lockout_free(lockout);
 }
 
+static void what_one_unit_counts_the_other_goes_on_with(void **state)
+{
+	struct lockout_entry entries[LOCKOUT_EXPORT_MAX];
+	struct lockout *here_counts, *there_counts;
+	char name[16];
+	size_t n;
+
+	(void)state;
+	assert_int_equal(lockout_new(&here_counts), 0);
+	assert_int_equal(lockout_new(&there_counts), 0);
+	for (int i = 0; i < LOCKOUT_USER_TRIES; i++)
+		assert_int_equal(lockout_failed(here_counts, "anna", here, 4, at(5000)), 0);
+	for (int i = 0; i < LOCKOUT_USER_TRIES - 1; i++)
+		assert_int_equal(lockout_failed(here_counts, "bert", here, 4, at(6000)), 0);
+	assert_int_equal(lockout_failed(there_counts, "carl", here, 4, at(1)), 0);
+	n = lockout_export(here_counts, entries, at(10000));
+	assert_int_equal(n, 3);
+	/* Another clock, which has only just begun. */
+	assert_int_equal(lockout_replace(there_counts, entries, n, at(100)), 0);
+	assert_int_equal(lockout_wait(there_counts, "anna", there, 16, at(100)),
+			 LOCKOUT_FIRST_MS - 5000);
+	assert_int_equal(lockout_wait(there_counts, "bert", there, 16, at(100)), 0);
+	assert_int_equal(lockout_failed(there_counts, "bert", there, 16, at(101)), 0);
+	assert_true(lockout_wait(there_counts, "bert", there, 16, at(101)) > 0);
+	/* Nine of this address are known; eleven more, and it is locked. */
+	for (int i = 0; i < LOCKOUT_SOURCE_TRIES - 9; i++) {
+		assert_int_equal(lockout_wait(there_counts, "dora", here, 4, at(102)), 0);
+		(void)snprintf(name, sizeof(name), "other%d", i);
+		assert_int_equal(lockout_failed(there_counts, name, here, 4, at(102)), 0);
+	}
+	assert_true(lockout_wait(there_counts, "dora", here, 4, at(102)) > 0);
+	assert_int_equal(lockout_replace(there_counts, NULL, 0, at(103)), 0);
+	assert_int_equal(lockout_wait(there_counts, "anna", here, 4, at(103)), 0);
+	/* A mate cannot lock anybody for longer than this unit would. */
+	entries[0].locked_ms = UINT64_MAX;
+	entries[0].age_ms = UINT64_MAX;
+	entries[0].failures = UINT32_MAX;
+	assert_int_equal(lockout_replace(there_counts, entries, 1, at(104)), 0);
+	assert_int_equal(lockout_wait(there_counts, "anna", there, 16, at(104)), LOCKOUT_MAX_MS);
+	lockout_free(here_counts);
+	lockout_free(there_counts);
+}
+
 /* ---- the room ---- */
 
 struct world {
@@ -191,6 +234,7 @@ struct world {
 	struct ipc_channel *engine, *front;
 	char notes[4096];
 	char answers[4096]; /* "code/verdict/policy; " */
+	unsigned n_told;    /* locks in what the helper told its engine last */
 	unsigned n_answers;
 	bool is_refused;
 };
@@ -233,10 +277,14 @@ static void on_answer(int code, const ProtobufCMessage *body, bool has_more, voi
 static void on_request(struct ipc_channel *channel, struct ipc_frame *frame,
 		       const ProtobufCMessage *body, void *userdata)
 {
+	const Asafo__Ipc__AuthGuesses *guesses = (const Asafo__Ipc__AuthGuesses *)body;
+	struct world *world = userdata;
+
 	(void)channel;
-	(void)frame;
-	(void)body;
-	(void)userdata;
+	assert_int_equal(frame->type, IPC_AUTH_GUESSES);
+	world->n_told = 0;
+	for (size_t i = 0; i < guesses->n_guesses; i++)
+		world->n_told += guesses->guesses[i]->locked_ms > 0;
 }
 
 static void on_closed(struct ipc_channel *channel, int code, void *userdata)
@@ -250,7 +298,7 @@ static void on_closed(struct ipc_channel *channel, int code, void *userdata)
 
 static struct ipc_channel *attach(struct world *world, enum ipc_peer peer)
 {
-	static const bool permitted[IPC_TYPE__MAX] = {false};
+	static const bool permitted[IPC_TYPE__MAX] = {[IPC_AUTH_GUESSES] = true};
 	static const struct ipc_channel_ops ops = {permitted, on_request, on_closed};
 	struct ipc_channel *channel = NULL;
 	int fds[2];
@@ -368,6 +416,38 @@ static void guesses_are_stopped_even_where_they_waited_side_by_side(void **state
 	wait_answers(world, 7);
 	assert_string_equal(world->answers, "0/0/; 0/0/; 0/0/; 0/0/; 0/0/; 0/2/+; 0/2/+; ");
 	assert_non_null(strstr(world->notes, "113006 User anna locked out"));
+	while (world->n_told == 0)
+		assert_true(sd_event_run(world->event, PATIENCE_US) > 0);
+}
+
+static void who_is_locked_at_the_active_unit_is_locked_here(void **state)
+{
+	struct world *world = *state;
+	Asafo__Ipc__AuthGuesses body = ASAFO__IPC__AUTH_GUESSES__INIT;
+	Asafo__Ipc__AuthGuess guess = ASAFO__IPC__AUTH_GUESS__INIT, *list[] = {&guess, &guess};
+	uint8_t key[LOCKOUT_KEY_SIZE] = "anna";
+
+	users_send(world, true, true, "anna", "right");
+	guess.key = (ProtobufCBinaryData){sizeof(key), key};
+	guess.failures = LOCKOUT_USER_TRIES;
+	guess.locked_ms = 20000;
+	body.guesses = list;
+	body.n_guesses = 2;
+	assert_int_equal(ipc_channel_send(world->engine, IPC_AUTH_GUESSES, &body.base, NULL, 0), 0);
+	while (!strstr(world->notes, "locked out: 2"))
+		assert_true(sd_event_run(world->event, PATIENCE_US) > 0);
+	ask(world, "anna", "right", "LOCAL");
+	wait_answers(world, 1);
+	assert_string_equal(world->answers, "0/2/+; ");
+	guess.key.len = 3;
+	assert_int_equal(ipc_channel_send(world->engine, IPC_AUTH_GUESSES, &body.base, NULL, 0), 0);
+	body.n_guesses = 0;
+	assert_int_equal(ipc_channel_send(world->engine, IPC_AUTH_GUESSES, &body.base, NULL, 0), 0);
+	while (!strstr(world->notes, "locked out: 0"))
+		assert_true(sd_event_run(world->event, PATIENCE_US) > 0);
+	ask(world, "anna", "right", "LOCAL");
+	wait_answers(world, 2);
+	assert_string_equal(world->answers, "0/2/+; 0/1/Staff; ");
 }
 
 static void a_crowd_from_one_address_is_told_so_at_once(void **state)
@@ -439,10 +519,12 @@ int main(void)
 		cmocka_unit_test(a_user_without_a_usable_hash_cannot_log_in),
 		cmocka_unit_test(five_wrong_ones_lock_a_user_and_each_further_lock_is_longer),
 		cmocka_unit_test(a_right_password_cleans_the_user_but_not_the_source),
+		cmocka_unit_test(what_one_unit_counts_the_other_goes_on_with),
 		cmocka_unit_test(a_flood_of_names_does_not_free_who_is_locked_last),
 #define WORLD(test) cmocka_unit_test_setup_teardown(test, world_start, world_stop)
 		WORLD(users_hold_when_the_last_of_them_is_there),
 		WORLD(guesses_are_stopped_even_where_they_waited_side_by_side),
+		WORLD(who_is_locked_at_the_active_unit_is_locked_here),
 		WORLD(a_crowd_from_one_address_is_told_so_at_once),
 		WORLD(what_cannot_be_a_password_is_none),
 		WORLD(a_front_that_goes_away_takes_its_questions_along),
