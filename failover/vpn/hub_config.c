@@ -68,14 +68,14 @@ static void fill_policy(struct config_message *all, size_t i)
 
 static void fill_group(struct config_message *all, size_t i, const struct config_group *from)
 {
-	static char local[] = "LOCAL", pam[] = "PAM";
+	static char local[] = "LOCAL";
 	Asafo__Ipc__VpnGroup *to = &all->groups[i];
 
 	asafo__ipc__vpn_group__init(to);
 	all->group_pointers[i] = to;
 	to->name = text_of(from->name);
 	to->policy = text_of(from->policy[0] ? from->policy : CONFIG_DEFAULT_POLICY);
-	to->authentication = from->is_pam ? pam : local;
+	to->authentication = local;
 	to->aliases = all->aliases[i];
 	for (size_t a = 0; a < from->n_aliases; a++)
 		to->aliases[to->n_aliases++] = text_of(from->aliases[a]);

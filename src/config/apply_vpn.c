@@ -146,9 +146,9 @@ static int set_group_policy(struct apply *apply, const struct grammar_match *mat
 
 static int set_group_authentication(struct apply *apply, const struct grammar_match *match)
 {
-	group_of(apply)->is_pam =
-		!match->is_negated && strcmp(apply_text(match, "server"), "PAM") == 0;
-	return 0;
+	(void)apply;
+	(void)match;
+	return 0; /* LOCAL is all there is */
 }
 
 static int set_group_alias(struct apply *apply, const struct grammar_match *match)

@@ -113,15 +113,14 @@ static void put_policy(struct renderer *renderer, const struct config_policy *po
 static void put_group(struct renderer *renderer, const struct config_group *group)
 {
 	PUT(renderer, "tunnel-group %s type remote-access\n", group->name);
-	if (renderer->is_all || group->pool4[0] || group->pool6[0] || group->policy[0] ||
-	    group->is_pam)
+	if (renderer->is_all || group->pool4[0] || group->pool6[0] || group->policy[0])
 		PUT(renderer, "tunnel-group %s general-attributes\n", group->name);
 	if (group->pool4[0])
 		PUT(renderer, " address-pool %s\n", group->pool4);
 	if (group->pool6[0])
 		PUT(renderer, " ipv6-address-pool %s\n", group->pool6);
-	if (group->is_pam || renderer->is_all)
-		PUT(renderer, " authentication-server-group %s\n", group->is_pam ? "PAM" : "LOCAL");
+	if (renderer->is_all)
+		PUT(renderer, " authentication-server-group LOCAL\n");
 	if (group->policy[0] || renderer->is_all)
 		PUT(renderer, " default-group-policy %s\n",
 		    group->policy[0] ? group->policy : CONFIG_DEFAULT_POLICY);

@@ -49,7 +49,6 @@ struct config_group {
 	char name[CONFIG_VPN_NAME_MAX];
 	char pool4[CONFIG_VPN_NAME_MAX], pool6[CONFIG_VPN_NAME_MAX];
 	char policy[CONFIG_VPN_NAME_MAX]; /* empty: DfltGrpPolicy */
-	bool is_pam;
 	char aliases[CONFIG_ALIASES_MAX][CONFIG_VPN_NAME_MAX];
 	size_t n_aliases;
 };

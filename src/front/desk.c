@@ -243,15 +243,15 @@ static void on_verdict(int code, const ProtobufCMessage *body, bool has_more, vo
 	}
 }
 
-static int check_send(struct desk *desk, struct visit *visit, const struct desk_said *said,
-		      const struct vpn_group *group)
+static int check_send(struct desk *desk, struct visit *visit, const struct desk_said *said)
 {
+	static char method[] = "LOCAL";
 	Asafo__Ipc__AuthCheck message = ASAFO__IPC__AUTH_CHECK__INIT;
 
 	message.user = visit->user;
 	message.password.data = (uint8_t *)(uintptr_t)said->password;
 	message.password.len = strlen(said->password);
-	message.method = (char *)(uintptr_t)(group->is_pam ? "PAM" : "LOCAL");
+	message.method = method;
 	message.client.data = visit->login.client.bytes;
 	message.client.len = visit->login.client.size;
 	if (!desk->auth)
@@ -334,7 +334,7 @@ static int login_begin(struct desk *desk, struct session *session,
 	certificate_sha1(session, visit->certificate_sha1);
 	if (clientfile_profile_sha1(head, context->unit->hostname, visit->profile_sha1) < 0)
 		visit->profile_sha1[0] = '\0';
-	if (check_send(desk, visit, said, group) < 0) {
+	if (check_send(desk, visit, said) < 0) {
 		visit_free(visit);
 		return desk_answer_refusal(context, said->speaker, 503, WHY_LATER, ret_bytes);
 	}

@@ -37,7 +37,6 @@ struct vpn_group {
 	char (*aliases)[VPN_NAME_MAX];
 	size_t n_aliases;
 	char policy[VPN_NAME_MAX];
-	bool is_pam; /* else the local users */
 };
 
 /* Immutable; swapped whole. */

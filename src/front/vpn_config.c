@@ -57,8 +57,7 @@ static int group_from(const Asafo__Ipc__VpnGroup *from, struct vpn_group *to)
 		r = vpn_name_from(from->aliases[i], to->aliases[to->n_aliases++], VPN_NAME_MAX);
 	if (r == 0)
 		r = vpn_name_from(from->policy, to->policy, sizeof(to->policy));
-	to->is_pam = strcmp(from->authentication, "PAM") == 0;
-	if (r == 0 && !to->is_pam && strcmp(from->authentication, "LOCAL") != 0)
+	if (r == 0 && strcmp(from->authentication, "LOCAL") != 0)
 		r = ERR_MALFORMED;
 	return r;
 }

@@ -104,7 +104,7 @@ static const struct command_row version1[] = {
 	" ipv6-address-pools value P6\n vpn-idle-timeout none\n vpn-session-timeout 600\n"         \
 	" vpn-simultaneous-logins 1\n"                                                             \
 	"tunnel-group TG type remote-access\ntunnel-group TG general-attributes\n"                 \
-	" address-pool P4\n ipv6-address-pool P6\n authentication-server-group PAM\n"              \
+	" address-pool P4\n ipv6-address-pool P6\n"                                                \
 	" default-group-policy GP\n"                                                               \
 	"tunnel-group TG webvpn-attributes\n group-alias staff enable\n"                           \
 	"username ada password $y$j9T$abcdefghijklmnopqrstuv$0123456789\n"                         \
@@ -219,11 +219,11 @@ static bool is_in_version1(const struct command_row *row)
 	return false;
 }
 
-/* `no ...` returns to a default, which is no line, but for those that are a pattern of their own.
- */
+/* `no ...` returns to a default, which is no line, but for those that are a pattern of their own;
+ * and where there is one choice only, it is the default. */
 static bool is_undoing(const struct command_row *row)
 {
-	return strncmp(row->syntax, "no ", 3) == 0;
+	return strncmp(row->syntax, "no ", 3) == 0 || row->id == COMMAND_GROUP_AUTHENTICATION;
 }
 
 /* Whoever adds a replicated line adds it to NEWER above, and so to src/config/older.c. */
@@ -302,7 +302,6 @@ static void what_is_kept_back_is_named_line_by_line(void **state)
 			    "tunnel-group TG general-attributes\n"
 			    "tunnel-group TG general-attributes: address-pool P4\n"
 			    "tunnel-group TG general-attributes: ipv6-address-pool P6\n"
-			    "tunnel-group TG general-attributes: authentication-server-group PAM\n"
 			    "tunnel-group TG general-attributes: default-group-policy GP\n"
 			    "tunnel-group TG webvpn-attributes\n"
 			    "tunnel-group TG webvpn-attributes: group-alias staff enable\n"
