@@ -59,6 +59,8 @@ static void backup_free(struct keeper_backup *backup)
 void keeper_backup_drop(struct keeper *keeper)
 {
 	backup_free(TAKE_PTR(keeper->backup));
+	/* What its snapshot kept from being done. */
+	keeper_trim_later(keeper);
 }
 
 static int put_out(struct keeper_backup *backup, const struct buf *bytes, struct why *why)

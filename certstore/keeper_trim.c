@@ -16,8 +16,8 @@ static int on_idle(sd_event_source *source, void *userdata)
 	int r;
 
 	(void)source;
-	/* The snapshot's end asks again. */
-	if (keeper->replication.sender)
+	/* Both read a snapshot turn by turn; the end of either asks again. */
+	if (keeper->replication.sender || keeper->backup)
 		return 0;
 	r = store_trim(keeper->store, &why);
 	if (r == 0)

@@ -291,12 +291,36 @@ int keyring_master_tidy(const char *path, bool is_next)
 	return r < 0 ? r : again;
 }
 
+/* After a change whose files were not put in order the key in use lies beside PATH alone, where the
+ * next change would write over it. */
+static int check_in_order(struct keyring *ring, const char *path, struct why *ret_why)
+{
+	_cleanup_secret_ struct secret master = {0}, wrap = {0};
+	struct why why = {0};
+	int r = keyring_master_key(ring->store, -1, path, &master, &why);
+
+	if (r < 0)
+		return why_set(ret_why, r, "the master key stays: %s", why.text);
+	r = seal_derive_key(&master, KEYRING_WRAP_INFO, &wrap);
+	if (r == 0 && (wrap.size != ring->wrap_key.size ||
+		       gnutls_memcmp(wrap.data, ring->wrap_key.data, wrap.size) != 0))
+		r = ERR_NOT_READY;
+	return r < 0 ? why_set(ret_why, r,
+			       "the master key stays: %s is not the one in use, which lies beside "
+			       "it; restart the service, which puts the files in order",
+			       path)
+		     : 0;
+}
+
 int keyring_master_rotate(struct keyring *ring, const char *path, struct why *ret_why)
 {
 	_cleanup_secret_ struct secret master = {0};
 	char next[PATH_MAX];
-	int r = keyring_master_beside(path, KEYRING_MASTER_NEXT, next);
+	int r = check_in_order(ring, path, ret_why);
 
+	if (r < 0)
+		return r;
+	r = keyring_master_beside(path, KEYRING_MASTER_NEXT, next);
 	if (r == 0)
 		r = keyring_secret_random(&master);
 	if (r == 0)

@@ -91,6 +91,7 @@ static void on_taken(int code, const ProtobufCMessage *body, bool has_more, void
 	struct engine_resumption *resumption = &engine->resumption;
 
 	(void)has_more;
+	resumption->is_taking = false;
 	if (engine->is_exiting)
 		return;
 	resumption->is_asked = false;
@@ -159,10 +160,12 @@ bool engine_resumption_message(struct engine *engine, const Asafo__Wire__Link *m
 	if (message->body_case != ASAFO__WIRE__LINK__BODY_RESUMPTION)
 		return false;
 	/* Of two that were active apart one gives way, and takes it then. */
-	if (resumption->sealed.len > 0 && !engine_is_active(engine))
-		ask(engine, ASAFO__IPC__RESUMPTION__STEP__TAKE, &resumption->sealed);
-	else if (resumption->sealed.len == 0)
+	if (resumption->sealed.len == 0) {
 		engine->resumption.mate_id = resumption->id;
+	} else if (!engine_is_active(engine) && !engine->resumption.is_taking) {
+		ask(engine, ASAFO__IPC__RESUMPTION__STEP__TAKE, &resumption->sealed);
+		engine->resumption.is_taking = engine->resumption.is_asked;
+	}
 	return true;
 }
 

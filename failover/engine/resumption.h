@@ -22,6 +22,7 @@ struct engine_resumption {
 	uint64_t id, mate_id; /* of the newest key, here and there; 0: none, or not known */
 	int64_t made_at, previous_left_s;
 	bool is_asked;	  /* the keeper */
+	bool is_taking;	  /* ... to take the mate's, which says it again each minute */
 	bool is_rotating; /* ... for another one */
 	bool is_warned;	  /* of a key of the mate's that could not be taken */
 	bool is_told;	  /* since the link is up: not again before the timer */

@@ -20,6 +20,8 @@ is_self_signed() { # is_self_signed ADDRESS
 		openssl x509 -noout -issuer -subject 2>/dev/null | sed 's/^[a-z]*=//' | uniq -d | grep -q .
 }
 
+# A listener that is stopped on purpose is not to be killed for it.
+export LAB_FLAGS="--watchdog 60"
 pair_up
 make_ca corp && make_p12 corp vpn && make_p12 corp mail secret mail.example.net
 expect "the lab's line names a trustpoint that nobody has: a check says it, and on which interface" \

@@ -80,7 +80,7 @@ wait_state b Active
 expect "the sessions are there" count_is b 2
 expect "with the same index and addresses" sh -c "'$top/tools/lab' --name '$LAB' asafo b --json show vpn-sessiondb |
 	jq -e --arg ada '$ada' '.sessions | any(\"\(.index) \(.assigned_ip) \(.assigned_ipv6)\" == \$ada)'"
-expect "their time runs on" sh -c "'$top/tools/lab' --name '$LAB' asafo b --json show vpn-sessiondb |
+expect "their time runs on" until_true 5 sh -c "'$top/tools/lab' --name '$LAB' asafo b --json show vpn-sessiondb |
 	jq -e '.sessions | all(.left_s <= 3600 and .left_s > 3000 and .duration_s > 0)'"
 expect "new ones are made, without a mate" test -n "$(log_in bob battery-staple)"
 expect "with an address that nobody has" test "$(sessions b | jq -r '[.sessions[].assigned_ip] | unique | length')" = 3

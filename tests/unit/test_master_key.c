@@ -248,6 +248,29 @@ static void a_damaged_record_of_this_unit_is_named_and_the_key_stays(void **stat
 	buf_done(&bytes);
 }
 
+static void a_key_that_lies_beside_its_place_is_not_written_over(void **state)
+{
+	struct unit *unit = *state;
+	uint8_t old[SEAL_KEY_SIZE], new[SEAL_KEY_SIZE], beside[SEAL_KEY_SIZE];
+	char next[PATH_MAX];
+	struct why why = {0};
+
+	/* As after a change whose files could not be put in order. */
+	(void)snprintf(next, sizeof(next), "%s.new", unit->path);
+	read_key(unit, old);
+	assert_int_equal(keyring_master_rotate(unit->ring, unit->path, NULL), 0);
+	read_key(unit, new);
+	assert_int_equal(rename(unit->path, next), 0);
+	assert_int_equal(io_replace_file(unit->path, 0600, old, sizeof(old)), 0);
+
+	assert_int_equal(keyring_master_rotate(unit->ring, unit->path, &why), ERR_NOT_READY);
+	assert_non_null(strstr(why.text, "restart the service"));
+	assert_int_equal(rename(next, unit->path), 0);
+	read_key(unit, beside);
+	assert_memory_equal(beside, new, sizeof(new));
+	assert_whole(unit);
+}
+
 static void a_key_that_cannot_be_written_changes_nothing(void **state)
 {
 	struct unit *unit = *state;
@@ -406,6 +429,7 @@ int main(void)
 		TEST(another_master_key_opens_everything_and_the_old_one_nothing),
 		TEST(nothing_of_this_unit_is_readable_with_the_old_master_key),
 		TEST(a_damaged_record_of_this_unit_is_named_and_the_key_stays),
+		TEST(a_key_that_lies_beside_its_place_is_not_written_over),
 		TEST(a_key_that_cannot_be_written_changes_nothing),
 		TEST(killed_at_any_system_call_the_old_or_the_new_key_opens_the_store),
 		TEST(what_is_wiped_is_overwritten_before_it_goes),
