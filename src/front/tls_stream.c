@@ -75,7 +75,15 @@ enum tls_result tls_stream_fill(struct tls_stream *stream, uint8_t scratch[stati
 enum tls_result tls_stream_read(struct tls_stream *stream, void *record, size_t size,
 				size_t *ret_size)
 {
-	return tls_read(stream->peer, record, size, ret_size);
+	enum tls_result result;
+	size_t before;
+
+	/* GnuTLS says "again" after a key update, too, with more records behind it. */
+	do {
+		before = stream->in_size;
+		result = tls_read(stream->peer, record, size, ret_size);
+	} while (result == TLS_WAIT && stream->in_size > 0 && stream->in_size < before);
+	return result;
 }
 
 enum tls_result tls_stream_write(struct tls_stream *stream, const void *data, size_t size)

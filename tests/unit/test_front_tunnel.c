@@ -347,6 +347,41 @@ static void a_client_that_does_not_read_holds_up_nobody(void **state)
 	client_close(&quick);
 }
 
+static ssize_t on_gather(gnutls_transport_ptr_t userdata, const void *data, size_t size)
+{
+	struct buf *wire = userdata;
+
+	assert_int_equal(buf_append(wire, data, size), 0);
+	return (ssize_t)size;
+}
+
+static void packets_behind_a_key_update_are_not_lost(void **state)
+{
+	struct buf wire = {0};
+	struct client client;
+	uint8_t sent[100];
+
+	(void)state;
+	tunnel_open(&client, &harness, 1);
+	assert_int_equal(gnutls_protocol_get_version(client.session), GNUTLS_TLS1_3);
+	/* Before it is one, too: what is read together was encrypted with two keys. */
+	gnutls_transport_set_ptr2(client.session, NULL, &wire);
+	gnutls_transport_set_push_function(client.session, on_gather);
+	for (uint8_t i = 0; i < 6; i++) {
+		tunnel_packet_v4(sent, sizeof(sent), 1, true, i);
+		tunnel_say(&client, CSTP_DATA, sent, sizeof(sent));
+		if (i % 2 == 0)
+			assert_int_equal(gnutls_session_key_update(client.session, 0), 0);
+	}
+	assert_int_equal(send(client.fd, wire.data, wire.size, MSG_NOSIGNAL), (ssize_t)wire.size);
+	for (uint8_t i = 0; i < 6; i++) {
+		assert_int_equal(tunnel_device_read(device, packet), sizeof(sent));
+		assert_int_equal(packet[50], i);
+	}
+	client_close(&client);
+	buf_done(&wire);
+}
+
 /* ---- control ---- */
 
 static void dpd_is_answered_with_its_own_payload(void **state)
@@ -546,6 +581,7 @@ int main(void)
 		TEST(a_packet_that_is_too_large_is_answered_on_the_inside),
 		TEST(nothing_is_forwarded_while_the_unit_stands_by),
 		TEST(a_client_that_does_not_read_holds_up_nobody),
+		TEST(packets_behind_a_key_update_are_not_lost),
 		TEST(dpd_is_answered_with_its_own_payload),
 		cmocka_unit_test_setup_teardown(a_silent_client_is_given_up_and_its_session_is_kept,
 						start_impatient, stop),
