@@ -377,7 +377,8 @@ static int said_answer(struct desk *desk, struct session *session,
 {
 	struct desk_prompt prompt = {said->group, "", NULL};
 
-	if (said->speaker == SPEAKER_PERSON && !desk_is_own_page(head))
+	/* Whoever speaks: a form's body may be XML, too, and a program is believed. */
+	if (!desk_is_own_page(head))
 		return desk_answer_refusal(context, said->speaker, 403,
 					   "This form was sent from another site", ret_bytes);
 	if (!context->unit->is_active)

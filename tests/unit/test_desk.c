@@ -36,6 +36,9 @@ static int stop(void **state)
 #define CLIENT "X-Transcend-Version: 1\r\nX-Aggregate-Auth: 1\r\n"
 #define FORM "Content-Type: application/x-www-form-urlencoded\r\n"
 #define XML "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<config-auth client=\"vpn\" type="
+#define LOGIN_XML                                                                                  \
+	XML "\"auth-reply\"><auth><username>anna</username><password>right</password></auth>"      \
+	    "</config-auth>"
 
 static int get(const char *path, const char *headers)
 {
@@ -212,6 +215,15 @@ static void another_sites_page_can_neither_log_in_nor_out(void **state)
 			 403);
 	assert_int_equal(post("/auth", FORM "Origin: null\r\n", "username=anna&password=right"),
 			 403);
+	/* A form's body is XML where its author says so; the answer would log the browser in. */
+	assert_int_equal(
+		post("/", "Content-Type: text/plain\r\nSec-Fetch-Site: cross-site\r\n", LOGIN_XML),
+		403);
+	assert_int_equal(post("/", "Content-Type: text/plain\r\nOrigin: https://evil.example\r\n",
+			      LOGIN_XML),
+			 403);
+	assert_int_equal(post("/", CLIENT "Origin: null\r\n", LOGIN_XML), 403);
+	assert_null(strstr(answer, "Set-Cookie: webvpn="));
 	assert_int_equal(office_asked(&office), asked);
 	assert_int_equal(
 		post("/auth", FORM "Origin: https://gate:8443\r\n", "username=anna&password=right"),
@@ -219,6 +231,7 @@ static void another_sites_page_can_neither_log_in_nor_out(void **state)
 	(void)snprintf(cookie, sizeof(cookie), "%s", cookie_header());
 	(void)snprintf(headers, sizeof(headers), "%sSec-Fetch-Site: cross-site\r\n", cookie);
 	assert_int_equal(post("/logout", headers, ""), 403);
+	assert_int_equal(post("/", headers, XML "\"logout\"></config-auth>"), 403);
 	assert_int_equal(get("/logout", headers), 303);
 	assert_int_equal(office_ended(&office), ended);
 	assert_int_equal(get("/", cookie), 200);
