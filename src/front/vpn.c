@@ -45,6 +45,7 @@ struct vpn {
 	size_t n_buckets; /* a power of two */
 	size_t count;
 	bool is_complete;
+	bool has_hole; /* something of the whole table that is the latest was not taken */
 	struct vpn_config *config;
 	struct ipc_channel *engine; /* borrowed */
 	int tun;
@@ -239,8 +240,10 @@ static int table_take(struct vpn *vpn, const Asafo__Ipc__VpnTable *table, struct
 	struct monotime now = monotime_now();
 	int r = 0;
 
-	if (table->is_reset)
+	if (table->is_reset) {
+		vpn->has_hole = false;
 		mark_stale(vpn);
+	}
 	for (size_t i = 0; i < table->n_gone; i++) {
 		uint8_t hash[VPN_HASH_SIZE];
 		struct node *node = NULL;
@@ -250,15 +253,17 @@ static int table_take(struct vpn *vpn, const Asafo__Ipc__VpnTable *table, struct
 		if (node)
 			node_drop(vpn, node, vpn_end_from(table->gone[i]->reason));
 	}
-	for (size_t i = 0; i < table->n_put && r == 0; i++) {
+	for (size_t i = 0; i < table->n_put; i++) {
 		struct vpn_session session;
+		int code = vpn_session_from(table->put[i], now, &session);
 
-		r = vpn_session_from(table->put[i], now, &session);
-		if (r == 0)
-			r = put(vpn, &session);
+		if (code == 0)
+			code = put(vpn, &session);
+		r = r < 0 ? r : code;
 	}
-	/* A table with a hole is not complete, whatever it says. */
-	vpn->is_complete = table->is_complete && r == 0;
+	/* A table with a hole is not complete, whatever it says, until the engine sends it anew. */
+	vpn->has_hole |= r < 0;
+	vpn->is_complete = table->is_complete && !vpn->has_hole;
 	if (vpn->is_complete)
 		drop_stale(vpn);
 	return r < 0 ? why_set(ret_why, r, "a VPN session of the engine's is not taken: %s",

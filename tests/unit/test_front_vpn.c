@@ -285,6 +285,36 @@ static void a_session_that_cannot_be_understood_makes_the_copy_incomplete(void *
 	assert_int_equal(vpn_count(world->vpn), 0);
 }
 
+static void what_was_not_taken_is_missing_until_the_whole_table_comes_again(void **state)
+{
+	struct world *world = *state;
+	struct vpn_session sessions[3] = {session_of(1), session_of(2), session_of(3)};
+	struct vpn_session_message messages[3];
+	Asafo__Ipc__VpnSession *pointers[3];
+	Asafo__Ipc__VpnTable table = ASAFO__IPC__VPN_TABLE__INIT;
+
+	assert_int_equal(put(world->vpn, &sessions[1], true, true), 0);
+	for (size_t i = 0; i < 3; i++) {
+		vpn_session_fill(&sessions[i], monotime_now(), &messages[i]);
+		pointers[i] = &messages[i].message;
+	}
+	messages[1].message.id = 0;
+	table.put = pointers;
+	table.n_put = 3;
+	table.is_reset = true;
+	assert_int_equal(take(world->vpn, IPC_VPN_TABLE, &table.base), ERR_MALFORMED);
+	/* The others are served, and who is named in the hole loses no tunnel. */
+	assert_non_null(vpn_find(world->vpn, sessions[0].hash));
+	assert_non_null(vpn_find(world->vpn, sessions[2].hash));
+	assert_int_equal(put(world->vpn, NULL, false, true), 0);
+	assert_false(vpn_is_complete(world->vpn));
+	assert_int_equal(vpn_count(world->vpn), 3);
+	assert_int_equal(world->heard.gone, 0);
+	assert_int_equal(put(world->vpn, &sessions[1], true, true), 0);
+	assert_true(vpn_is_complete(world->vpn));
+	assert_int_equal(vpn_count(world->vpn), 1);
+}
+
 static void lifetimes_are_spans_that_each_clock_counts_for_itself(void **state)
 {
 	struct world *world = *state;
@@ -459,6 +489,7 @@ int main(void)
 		TEST(an_ended_session_is_gone_and_its_reason_is_told),
 		TEST(tunnels_outlive_an_engine_until_a_whole_table_does_not_name_them),
 		TEST(a_session_that_cannot_be_understood_makes_the_copy_incomplete),
+		TEST(what_was_not_taken_is_missing_until_the_whole_table_comes_again),
 		TEST(lifetimes_are_spans_that_each_clock_counts_for_itself),
 		TEST(a_configuration_replaces_the_one_before),
 		TEST(a_tun_device_is_the_copys_until_the_next_one),
