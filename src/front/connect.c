@@ -268,6 +268,9 @@ void connects_retry(struct connects *connects)
 {
 	struct connect *connect = connects->first;
 
+	/* None can be decided yet, and the engine may have much to say until then. */
+	if (!tunnels_are_active(connects->tunnels))
+		return;
 	while (connect) {
 		struct connect *next = connect->next;
 
