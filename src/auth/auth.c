@@ -130,13 +130,15 @@ static void jobs_drop(struct auth *auth, const struct ipc_channel *front)
 	auth->end = at;
 }
 
+/* A source is what lockout.h takes for one: of IPv6 a whole /64, all of which is one client's. */
 static unsigned jobs_of_source(const struct auth *auth, const uint8_t *client, size_t size)
 {
+	size_t length = size == 16 ? 8 : size;
 	unsigned n = 0;
 
 	for (const struct job *job = auth->first; job; job = job->next)
 		n += job->client_size == size &&
-				     (size == 0 || memcmp(job->client, client, size) == 0)
+				     (length == 0 || memcmp(job->client, client, length) == 0)
 			     ? 1
 			     : 0;
 	return n;

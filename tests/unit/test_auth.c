@@ -353,11 +353,12 @@ static void users_send(struct world *world, bool is_reset, bool is_last, const c
 	assert_int_equal(ipc_channel_send(world->engine, IPC_AUTH_USERS, &body.base, NULL, 0), 0);
 }
 
-static void ask(struct world *world, const char *name, const char *password, const char *method)
+static void ask_from(struct world *world, const uint8_t *client, size_t size, const char *name,
+		     const char *password, const char *method)
 {
 	Asafo__Ipc__AuthCheck body = ASAFO__IPC__AUTH_CHECK__INIT;
 	char user[256], how[16];
-	uint8_t secret[600], client[4] = {192, 0, 2, 9};
+	uint8_t secret[600], address[16];
 
 	(void)snprintf(user, sizeof(user), "%s", name);
 	(void)snprintf(how, sizeof(how), "%s", method);
@@ -366,11 +367,19 @@ static void ask(struct world *world, const char *name, const char *password, con
 	body.method = how;
 	body.password.data = secret;
 	body.password.len = strlen(password);
-	body.client.data = client;
-	body.client.len = sizeof(client);
+	memcpy(address, client, size);
+	body.client.data = address;
+	body.client.len = size;
 	assert_int_equal(ipc_channel_call(world->front, IPC_AUTH_CHECK, &body.base, NULL, 0,
 					  on_answer, world),
 			 0);
+}
+
+static void ask(struct world *world, const char *name, const char *password, const char *method)
+{
+	static const uint8_t client[4] = {192, 0, 2, 9};
+
+	ask_from(world, client, sizeof(client), name, password, method);
 }
 
 static void wait_answers(struct world *world, unsigned n)
@@ -465,6 +474,27 @@ static void a_crowd_from_one_address_is_told_so_at_once(void **state)
 	assert_non_null(strstr(world->answers, "0/1/Staff; "));
 }
 
+static void a_crowd_from_one_ipv6_network_is_one_address_too(void **state)
+{
+	struct world *world = *state;
+	char expected[64];
+	uint8_t client[16];
+
+	users_send(world, true, true, "anna", "right");
+	memcpy(client, there, sizeof(client));
+	for (int i = 0; i < AUTH_QUEUE_SOURCE_MAX + 1; i++) {
+		client[15] = (uint8_t)i;
+		ask_from(world, client, sizeof(client), "anna", "right", "LOCAL");
+	}
+	ask_from(world, elsewhere, sizeof(elsewhere), "anna", "right", "LOCAL");
+	wait_answers(world, 1);
+	(void)snprintf(expected, sizeof(expected), "%d/0/; ", ERR_BUSY);
+	assert_string_equal(world->answers, expected);
+	wait_answers(world, AUTH_QUEUE_SOURCE_MAX + 2);
+	assert_null(strstr(world->answers + strlen(expected), expected));
+	assert_non_null(strstr(world->answers, "0/1/Staff; "));
+}
+
 static void what_cannot_be_a_password_is_none(void **state)
 {
 	struct world *world = *state;
@@ -526,6 +556,7 @@ int main(void)
 		WORLD(guesses_are_stopped_even_where_they_waited_side_by_side),
 		WORLD(who_is_locked_at_the_active_unit_is_locked_here),
 		WORLD(a_crowd_from_one_address_is_told_so_at_once),
+		WORLD(a_crowd_from_one_ipv6_network_is_one_address_too),
 		WORLD(what_cannot_be_a_password_is_none),
 		WORLD(a_front_that_goes_away_takes_its_questions_along),
 		WORLD(a_front_cannot_send_users),
