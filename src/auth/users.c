@@ -183,7 +183,8 @@ bool users_check(struct users *users, const char *name, const char *password,
 			user = bsearch(&wanted, users->now.users, users->now.n, sizeof(wanted),
 				       by_name);
 	}
-	hash = user && user->hash[0] != '\0' ? user->hash : stand_in(users, name);
+	/* What is no hash ("*", "!") would be refused at once, and show that the name is there. */
+	hash = user && user->hash[0] == '$' ? user->hash : stand_in(users, name);
 	made = crypt_ra(password, hash, &users->crypt, &users->crypt_size);
 	*ret_user = user;
 	return user && made && made[0] != '*' && is_equal(made, user->hash);

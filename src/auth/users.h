@@ -34,8 +34,8 @@ size_t users_count(const struct users *users);
 
 /*
  * Whether PASSWORD (NUL-terminated) is NAME's; *RET_USER is who has that name, NULL for nobody,
- * borrowed until the next commit. As long as a password takes, whoever does not exist: another
- * one's hash is tried in his place.
+ * borrowed until the next commit. As long as a password takes, whoever does not exist or has no
+ * hash: another one's is tried in his place.
  */
 bool users_check(struct users *users, const char *name, const char *password,
 		 const struct user **ret_user);

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 
 #include "auth/auth.h"
 #include "auth/lockout.h"
@@ -95,6 +96,36 @@ static void a_user_without_a_usable_hash_cannot_log_in(void **state)
 	assert_false(users_check(users, "b", "", &user));
 	assert_false(users_check(users, "c", "*0", &user));
 	assert_false(users_check(users, "d", "$y$", &user));
+	users_free(users);
+}
+
+/* Of the processor: how busy the machine is does not show in it. */
+static uint64_t check_ns(struct users *users, const char *name)
+{
+	const struct user *user = NULL;
+	struct timespec from, to;
+
+	assert_int_equal(clock_gettime(CLOCK_THREAD_CPUTIME_ID, &from), 0);
+	assert_false(users_check(users, name, "*", &user));
+	assert_int_equal(clock_gettime(CLOCK_THREAD_CPUTIME_ID, &to), 0);
+	return (uint64_t)((to.tv_sec - from.tv_sec) * 1000000000 + to.tv_nsec - from.tv_nsec);
+}
+
+static void a_user_without_a_usable_hash_takes_as_long_as_nobody(void **state)
+{
+	static const char *const hashes[] = {"*", "!", "x"};
+	struct users *users;
+	uint64_t nobody;
+
+	(void)state;
+	assert_int_equal(users_new(&users), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(hashes); i++)
+		assert_int_equal(users_stage_add(users, hashes[i], hashes[i], ""), 0);
+	users_stage_commit(users);
+	nobody = check_ns(users, "nobody");
+	/* A thousandth, if it were refused at once. */
+	for (size_t i = 0; i < ARRAY_SIZE(hashes); i++)
+		assert_true(check_ns(users, hashes[i]) > nobody / 10);
 	users_free(users);
 }
 
@@ -547,6 +578,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_user_is_known_by_his_password_only),
 		cmocka_unit_test(a_user_without_a_usable_hash_cannot_log_in),
+		cmocka_unit_test(a_user_without_a_usable_hash_takes_as_long_as_nobody),
 		cmocka_unit_test(five_wrong_ones_lock_a_user_and_each_further_lock_is_longer),
 		cmocka_unit_test(a_right_password_cleans_the_user_but_not_the_source),
 		cmocka_unit_test(what_one_unit_counts_the_other_goes_on_with),
