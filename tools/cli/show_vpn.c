@@ -126,7 +126,8 @@ int verb_vpn_logoff(struct cli *cli, const struct grammar_match *match)
 		cli, &(struct cli_request){.method = match->row->method, .parameters = parameters},
 		&result);
 	if (code == CLI_OK && !cli->is_json)
-		screen_print(&cli->screen, "Logged off %" PRId64 " sessions\n",
-			     view_number(result, "ended", 0));
+		screen_print(&cli->screen, "Logged off %" PRId64 " session%s\n",
+			     view_number(result, "ended", 0),
+			     view_number(result, "ended", 0) == 1 ? "" : "s");
 	return code;
 }
