@@ -179,6 +179,7 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *userdata)
 	if (engine_is_active(hub->engine) && sessiondb_count(hub->db) > 0)
 		end_what_is_over(hub, now);
 	sessiondb_sweep(hub->db, now);
+	hub_retell(hub);
 	hub_pump(hub);
 	(void)sd_event_source_set_time_relative(source, HUB_TICK_MS * 1000u);
 	return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
@@ -300,7 +301,7 @@ bool vpnhub_is_complete(const struct vpnhub *hub)
 bool vpnhub_is_level(const struct vpnhub *hub)
 {
 	return hub_can_tell(hub) && !sessiondb_dirty(hub->db) && !hub->sender.is_whole_due &&
-	       hub->sender.acked_seq == hub->sender.told_seq;
+	       !hub->sender.has_refused && hub->sender.acked_seq == hub->sender.told_seq;
 }
 
 int vpnhub_logoff(struct vpnhub *hub,

@@ -15,6 +15,7 @@
 #define HUB_WAIT_MS 2000    /* for the mate, at a login */
 #define HUB_TICK_MS 1000
 #define HUB_TELL_MS 30000   /* figures and idle times are told no more often */
+#define HUB_AGAIN_MS 30000  /* what the mate did not take is told again */
 #define HUB_ALONE_MS 300000 /* a client gives up by then: who has not come has no session */
 #define HUB_STALE_MS 1000   /* without a link beside an active mate: it may have made sessions */
 
@@ -34,6 +35,8 @@ struct hub_sender {
 	uint64_t told_seq, acked_seq;
 	bool is_whole_due; /* the mate is to hear that it has everything */
 	bool is_lagging;   /* it was waited for in vain: not again before it acknowledges */
+	bool has_refused;  /* it did not take all: it is told again, */
+	struct monotime tell_again_at; /* then */
 };
 
 struct hub_batch;
@@ -98,6 +101,8 @@ void hub_session_end(struct vpnhub *hub, struct ipc_channel *channel, uint32_t r
 void hub_end(struct vpnhub *hub, struct session_record *record, enum vpn_end reason);
 /* Answers who waits no longer, or need not. ALL: nobody can be waited for any more. */
 void hub_answer_waiters(struct vpnhub *hub, bool is_all);
+/* The mate did not take this session of update SEQ. */
+void hub_refused(struct vpnhub *hub, const uint8_t hash[static VPN_HASH_SIZE], uint64_t seq);
 /* The channel is gone: nobody got those cookies. */
 void hub_drop_waiters(struct vpnhub *hub, const struct ipc_channel *channel);
 
@@ -106,5 +111,7 @@ void hub_drop_waiters(struct vpnhub *hub, const struct ipc_channel *channel);
 bool hub_can_tell(const struct vpnhub *hub);
 /* Tells the mate what it is to be told, as far as it keeps up. */
 void hub_pump(struct vpnhub *hub);
+/* Tells again what the mate did not take, when it is time. Asked on each tick. */
+void hub_retell(struct vpnhub *hub);
 /* Is the table complete? Asked on each tick. */
 void hub_judge(struct vpnhub *hub);

@@ -80,19 +80,46 @@ void hub_pump(struct vpnhub *hub)
 			 err_text(r));
 }
 
-static void on_ack(struct vpnhub *hub, uint64_t seq)
+static void on_refused(struct vpnhub *hub, const Asafo__Wire__SessionAck *ack)
 {
-	if (seq > hub->sender.told_seq || seq < hub->sender.acked_seq)
+	for (size_t i = 0; i < ack->n_not_taken; i++) {
+		if (ack->not_taken[i].len == VPN_HASH_SIZE)
+			hub_refused(hub, ack->not_taken[i].data, ack->seq);
+	}
+	if (ack->n_not_taken == 0 || hub->sender.has_refused)
 		return;
-	hub->sender.acked_seq = seq;
+	hub->sender.has_refused = true;
+	hub->sender.tell_again_at = monotime_add_ms(monotime_now(), HUB_AGAIN_MS);
+	log_line(LOG_WARNING,
+		 "VPN sessions: the mate did not take %zu of an update; a failover now would ask "
+		 "their users to log in again; the mate is told again in %u s",
+		 ack->n_not_taken, HUB_AGAIN_MS / 1000);
+}
+
+static void on_ack(struct vpnhub *hub, const Asafo__Wire__SessionAck *ack)
+{
+	if (ack->seq > hub->sender.told_seq || ack->seq < hub->sender.acked_seq)
+		return;
+	on_refused(hub, ack);
+	hub->sender.acked_seq = ack->seq;
 	hub->sender.is_lagging = false;
 	hub_answer_waiters(hub, false);
 	hub_pump(hub);
 }
 
+void hub_retell(struct vpnhub *hub)
+{
+	if (!hub->sender.has_refused ||
+	    !monotime_reached(monotime_now(), hub->sender.tell_again_at))
+		return;
+	hub->sender.has_refused = false;
+	sessiondb_tell_refused(hub->db);
+}
+
 /* ---- receiving ---- */
 
-static void take_record(struct vpnhub *hub, const Asafo__Wire__SessionRecord *message,
+/* False: it is not in the table. */
+static bool take_record(struct vpnhub *hub, const Asafo__Wire__SessionRecord *message,
 			struct monotime now)
 {
 	struct session_record update;
@@ -109,27 +136,36 @@ static void take_record(struct vpnhub *hub, const Asafo__Wire__SessionRecord *me
 	}
 	if (r < 0) {
 		hub->figures.not_taken++;
-		return;
+		return false;
 	}
-	if (outcome.clashed) {
-		tun_unroute(hub->tun, &outcome.clashed->session);
+	for (size_t i = 0; i < outcome.n_clashed; i++) {
+		tun_unroute(hub->tun, &outcome.clashed[i]->session);
 		hub->figures.ended[VPN_END_CLASH]++;
-		hub_gone(hub, outcome.clashed);
+		hub_gone(hub, outcome.clashed[i]);
 	}
 	if (!outcome.is_changed)
-		return;
+		return true;
 	if (outcome.record->end != VPN_END_NONE)
 		tun_unroute(hub->tun, &before);
 	hub_tell(hub, outcome.record);
+	return true;
 }
 
 static void on_update(struct vpnhub *hub, const Asafo__Wire__SessionUpdate *update)
 {
 	Asafo__Wire__SessionAck ack = ASAFO__WIRE__SESSION_ACK__INIT;
+	ProtobufCBinaryData not_taken[HUB_UPDATE_RECORDS];
 	struct monotime now = monotime_now();
 
-	for (size_t i = 0; i < update->n_records; i++)
-		take_record(hub, update->records[i], now);
+	/* No unit sends more of them. */
+	ack.not_taken = not_taken;
+	for (size_t i = 0; i < update->n_records; i++) {
+		const Asafo__Wire__SessionRecord *record = update->records[i];
+
+		if (!take_record(hub, record, now) && ack.n_not_taken < ARRAY_SIZE(not_taken) &&
+		    record->cookie_hash.len == VPN_HASH_SIZE)
+			not_taken[ack.n_not_taken++] = record->cookie_hash;
+	}
 	hub->figures.updates_received++;
 	ack.seq = update->seq;
 	/* Where the queue is full the link is closed soon, and everything is told again. */
@@ -148,7 +184,7 @@ bool vpnhub_link_message(struct vpnhub *hub, const Asafo__Wire__Link *message)
 	if (message->body_case == ASAFO__WIRE__LINK__BODY_SESSION_UPDATE)
 		on_update(hub, message->session_update);
 	else if (message->body_case == ASAFO__WIRE__LINK__BODY_SESSION_ACK)
-		on_ack(hub, message->session_ack->seq);
+		on_ack(hub, message->session_ack);
 	else if (message->body_case == ASAFO__WIRE__LINK__BODY_LOGIN_GUESSES)
 		hub_guesses_take(hub, message->login_guesses);
 	else

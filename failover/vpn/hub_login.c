@@ -141,6 +141,10 @@ static bool is_served(struct vpnhub *hub, struct hub_waiter *waiter, struct mono
 		return true;
 	if (waiter->seq == 0 && !record->is_dirty)
 		waiter->seq = record->sent_seq;
+	if (record->is_refused) {
+		hub->figures.alone++; /* what the mate did not take was logged */
+		return true;
+	}
 	if (waiter->seq > 0 && hub->sender.acked_seq >= waiter->seq)
 		return true;
 	if (!monotime_reached(now, waiter->deadline))
@@ -190,6 +194,19 @@ void hub_answer_waiters(struct vpnhub *hub, bool is_all)
 		free(waiter);
 	}
 	arm_waiters(hub);
+}
+
+void hub_refused(struct vpnhub *hub, const uint8_t hash[static VPN_HASH_SIZE], uint64_t seq)
+{
+	struct session_record *record = sessiondb_find(hub->db, hash);
+
+	/* Where it was told again since then, or will be, that is what counts. */
+	if (record && !record->is_dirty && record->sent_seq == seq)
+		record->is_refused = true;
+	for (struct hub_waiter *waiter = hub->waiters; waiter; waiter = waiter->next) {
+		if (memcmp(waiter->hash, hash, VPN_HASH_SIZE) == 0)
+			waiter->seq = 0;
+	}
 }
 
 void hub_drop_waiters(struct vpnhub *hub, const struct ipc_channel *channel)

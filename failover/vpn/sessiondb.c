@@ -172,6 +172,15 @@ void sessiondb_told(struct sessiondb *db, struct session_record *record, uint64_
 {
 	dirty_remove(db, record);
 	record->sent_seq = seq;
+	record->is_refused = false;
+}
+
+void sessiondb_tell_refused(struct sessiondb *db)
+{
+	for (struct session_record *record = db->oldest; record; record = record->newer) {
+		if (record->is_refused)
+			dirty_add(db, record, record->end != VPN_END_NONE);
+	}
 }
 
 void sessiondb_tell_all(struct sessiondb *db)
@@ -206,12 +215,13 @@ static void record_free(struct sessiondb *db, struct session_record *record)
 	free(record);
 }
 
-static int record_add(struct sessiondb *db, const struct session_record *from,
-		      struct session_record **ret_record)
+/* Not in the table yet, where N_LEAVING of the live ones make room. */
+static int record_new(const struct sessiondb *db, const struct session_record *from,
+		      size_t n_leaving, struct session_record **ret_record)
 {
 	struct session_record *record;
 
-	if (from->end == VPN_END_NONE ? db->live >= VPN_SESSIONS_MAX
+	if (from->end == VPN_END_NONE ? db->live - n_leaving >= VPN_SESSIONS_MAX
 				      : db->tombstones >= 2 * SESSION_TOMBSTONES_MAX)
 		return ERR_TOO_LARGE;
 	record = calloc(1, sizeof(*record));
@@ -224,6 +234,12 @@ static int record_add(struct sessiondb *db, const struct session_record *from,
 	record->term = from->term;
 	record->revision = from->revision;
 	record->end = from->end;
+	*ret_record = record;
+	return 0;
+}
+
+static void record_link(struct sessiondb *db, struct session_record *record)
+{
 	record->older = db->newest;
 	if (db->newest)
 		db->newest->newer = record;
@@ -237,8 +253,6 @@ static int record_add(struct sessiondb *db, const struct session_record *from,
 		db->tombstones++;
 	if (record->session.id > db->last_id)
 		db->last_id = record->session.id;
-	*ret_record = record;
-	return 0;
 }
 
 static void bury(struct sessiondb *db, struct session_record *record, enum vpn_end reason,
@@ -268,9 +282,10 @@ int sessiondb_create(struct sessiondb *db, const struct vpn_session *session, ui
 	if (db->last_id > UINT32_MAX - 2)
 		db->last_id = 0; /* after four thousand million logins they begin anew */
 	fresh.session.id = db->last_id + step;
-	r = record_add(db, &fresh, &record);
+	r = record_new(db, &fresh, 0, &record);
 	if (r < 0)
 		return r;
+	record_link(db, record);
 	dirty_add(db, record, true);
 	*ret_record = record;
 	return 0;
@@ -296,113 +311,39 @@ void sessiondb_end(struct sessiondb *db, struct session_record *record, enum vpn
 
 /* ---- merging ---- */
 
-static int compare_numbers(uint64_t a, uint64_t b)
+/* The others that have RECORD's addresses: one each at the most. */
+static size_t holders_of(const struct sessiondb *db, const struct session_record *record,
+			 struct session_record *ret_holders[static 2])
 {
-	return (a > b) - (a < b);
-}
+	struct session_record *found[2] = {sessiondb_find_address(db, &record->session.v4),
+					   sessiondb_find_address(db, &record->session.v6)};
+	size_t n = 0;
 
-static int compare_addresses(const struct vpn_address *a, const struct vpn_address *b)
-{
-	int r = compare_numbers(a->size, b->size);
-
-	if (r == 0)
-		r = memcmp(a->bytes, b->bytes, a->size);
-	return r ? r : compare_numbers(a->prefix, b->prefix);
-}
-
-/* Where (term, revision) do not decide, which a sane pair never sees, some order that both units
- * have. */
-static int compare_contents(const struct session_record *a, const struct session_record *b)
-{
-	const struct vpn_session *x = &a->session, *y = &b->session;
-	int r = compare_numbers((uint64_t)a->end, (uint64_t)b->end);
-
-	if (r == 0)
-		r = compare_numbers(a->born_term, b->born_term);
-	if (r == 0)
-		r = compare_numbers(x->id, y->id);
-	if (r == 0)
-		r = strcmp(x->user, y->user);
-	if (r == 0)
-		r = strcmp(x->group, y->group);
-	if (r == 0)
-		r = strcmp(x->policy, y->policy);
-	if (r == 0)
-		r = compare_addresses(&x->v4, &y->v4);
-	if (r == 0)
-		r = compare_addresses(&x->v6, &y->v6);
-	if (r == 0)
-		r = compare_addresses(&x->client, &y->client);
-	if (r == 0)
-		r = compare_numbers(x->is_connected, y->is_connected);
-	if (r == 0)
-		r = compare_numbers(a->figures.received, b->figures.received);
-	if (r == 0)
-		r = compare_numbers(a->figures.sent, b->figures.sent);
-	if (r == 0)
-		r = compare_numbers(a->figures.packets_received, b->figures.packets_received);
-	if (r == 0)
-		r = compare_numbers(a->figures.packets_sent, b->figures.packets_sent);
-	if (r == 0)
-		r = compare_numbers(a->figures.dropped, b->figures.dropped);
-	return r ? r : strcmp(a->figures.protocol, b->figures.protocol);
-}
-
-/* Above 0: A is the later word. */
-static int compare_records(const struct session_record *a, const struct session_record *b)
-{
-	int r = compare_numbers(a->end != VPN_END_NONE, b->end != VPN_END_NONE);
-
-	if (r == 0)
-		r = compare_numbers(a->term, b->term);
-	if (r == 0)
-		r = compare_numbers(a->revision, b->revision);
-	return r ? r : compare_contents(a, b);
-}
-
-bool session_record_is_equal(const struct session_record *a, const struct session_record *b)
-{
-	return memcmp(a->session.hash, b->session.hash, VPN_HASH_SIZE) == 0 &&
-	       compare_records(a, b) == 0;
-}
-
-/* Two live sessions that want one address: the units were apart. */
-static bool keeps_address(const struct session_record *a, const struct session_record *b)
-{
-	int r = compare_numbers(a->born_term, b->born_term);
-
-	return r ? r > 0 : memcmp(a->session.hash, b->session.hash, VPN_HASH_SIZE) > 0;
-}
-
-static struct session_record *holder_of(const struct sessiondb *db,
-					const struct session_record *record)
-{
-	const struct session_record *v4 = sessiondb_find_address(db, &record->session.v4);
-	const struct session_record *v6 = sessiondb_find_address(db, &record->session.v6);
-
-	if (v4 && memcmp(v4->session.hash, record->session.hash, VPN_HASH_SIZE) != 0)
-		return (struct session_record *)(uintptr_t)v4;
-	if (v6 && memcmp(v6->session.hash, record->session.hash, VPN_HASH_SIZE) != 0)
-		return (struct session_record *)(uintptr_t)v6;
-	return NULL;
+	for (size_t i = 0; i < ARRAY_SIZE(found); i++) {
+		if (found[i] && (n == 0 || ret_holders[0] != found[i]) &&
+		    memcmp(found[i]->session.hash, record->session.hash, VPN_HASH_SIZE) != 0)
+			ret_holders[n++] = found[i];
+	}
+	return n;
 }
 
 /*
- * UPDATE, where it would live, against whoever has its addresses: either becomes a tombstone. The
- * mate is told of it, which may have decided before it knew of both.
+ * UPDATE, where it would live, against whoever has its addresses. True: it does not keep them, and
+ * is a tombstone now; the mate is told of it, which may have decided before it knew of both. False:
+ * it does, and RET_LOSERS are to become tombstones.
  */
-static bool settle_clash(struct sessiondb *db, struct session_record *update, struct monotime now,
-			 struct session_outcome *outcome)
+static bool loses_clash(const struct sessiondb *db, struct session_record *update,
+			struct monotime now, struct session_record *ret_losers[static 2],
+			size_t *ret_n)
 {
-	struct session_record *holder = holder_of(db, update);
+	size_t n = 0;
 
-	while (holder && update->end == VPN_END_NONE) {
-		if (keeps_address(update, holder)) {
-			sessiondb_end(db, holder, VPN_END_CLASH, update->term, now);
-			outcome->clashed = holder;
-			holder = holder_of(db, update);
+	*ret_n = 0;
+	if (update->end == VPN_END_NONE)
+		n = holders_of(db, update, ret_losers);
+	for (size_t i = 0; i < n; i++) {
+		if (session_record_keeps_address(update, ret_losers[i]))
 			continue;
-		}
 		update->end = VPN_END_CLASH;
 		update->revision++;
 		if (update->session.ends_at.ns == MONOTIME_NEVER.ns)
@@ -410,6 +351,7 @@ static bool settle_clash(struct sessiondb *db, struct session_record *update, st
 		update->session.is_connected = false;
 		return true;
 	}
+	*ret_n = n;
 	return false;
 }
 
@@ -450,24 +392,34 @@ int sessiondb_merge(struct sessiondb *db, const struct session_record *update, s
 	struct session_record *record = sessiondb_find(db, update->session.hash);
 	struct session_record taken = *update;
 	struct session_outcome outcome = {.record = record};
-	bool is_own_word = false;
+	struct session_record *losers[2], *fresh = NULL;
+	bool is_own_word;
+	size_t n = 0;
 	int r = 0;
 
 	taken.session.owner = 0;
 	*ret_outcome = outcome;
-	if (record && compare_records(&taken, record) <= 0) {
+	if (record && session_record_compare(&taken, record) <= 0) {
 		/* Old news but for the time that is left. */
 		record->session.ends_at =
 			monotime_min(record->session.ends_at, taken.session.ends_at);
 		return 0;
 	}
-	is_own_word = settle_clash(db, &taken, now, &outcome);
+	is_own_word = loses_clash(db, &taken, now, losers, &n);
+	if (!record)
+		r = record_new(db, &taken, n, &fresh);
+	if (r < 0)
+		return r; /* nobody loses an address to one that is not here */
+	for (size_t i = 0; i < n; i++) {
+		sessiondb_end(db, losers[i], VPN_END_CLASH, taken.term, now);
+		outcome.clashed[outcome.n_clashed++] = losers[i];
+	}
 	if (record)
 		overwrite(db, record, &taken, now);
 	else
-		r = record_add(db, &taken, &record);
-	if (r < 0)
-		return r;
+		record_link(db, fresh);
+	record = record ? record : fresh;
+	record->is_refused = false;
 	if (is_own_word)
 		dirty_add(db, record, true);
 	else
@@ -510,18 +462,41 @@ struct session_record *sessiondb_next(const struct sessiondb *db,
 	return record ? record->newer : db->oldest;
 }
 
-/* The one whose time is over first makes room. */
-static void evict_tombstone(struct sessiondb *db)
+static int compare_ends(const void *a, const void *b)
 {
-	struct session_record *first = NULL;
+	const uint64_t *x = a, *y = b;
 
-	for (struct session_record *record = db->oldest; record; record = record->newer) {
-		if (record->end != VPN_END_NONE &&
-		    (!first || record->session.ends_at.ns < first->session.ends_at.ns))
-			first = record;
+	return (*x > *y) - (*x < *y);
+}
+
+/*
+ * Those whose time is over first make room. All in one go: there can be as many as were live, and
+ * the mate can bring as many again, while the engine waits. Without the memory the next sweep does
+ * it.
+ */
+static void evict_tombstones(struct sessiondb *db, size_t surplus)
+{
+	uint64_t *ends = calloc(db->tombstones, sizeof(*ends));
+	struct session_record *newer;
+	uint64_t limit;
+	size_t n = 0;
+
+	if (!ends)
+		return;
+	for (const struct session_record *record = db->oldest; record; record = record->newer) {
+		if (record->end != VPN_END_NONE)
+			ends[n++] = record->session.ends_at.ns;
 	}
-	if (first)
-		record_free(db, first);
+	qsort(ends, n, sizeof(*ends), compare_ends);
+	limit = ends[surplus - 1];
+	free(ends);
+	for (struct session_record *record = db->oldest; record && surplus > 0; record = newer) {
+		newer = record->newer;
+		if (record->end == VPN_END_NONE || record->session.ends_at.ns > limit)
+			continue;
+		record_free(db, record);
+		surplus--;
+	}
 }
 
 void sessiondb_sweep(struct sessiondb *db, struct monotime now)
@@ -535,8 +510,8 @@ void sessiondb_sweep(struct sessiondb *db, struct monotime now)
 			record_free(db, record);
 		record = newer;
 	}
-	while (db->tombstones > SESSION_TOMBSTONES_MAX)
-		evict_tombstone(db);
+	if (db->tombstones > SESSION_TOMBSTONES_MAX)
+		evict_tombstones(db, db->tombstones - SESSION_TOMBSTONES_MAX);
 }
 
 size_t sessiondb_count(const struct sessiondb *db)

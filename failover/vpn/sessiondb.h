@@ -42,6 +42,7 @@ struct session_record {
 	struct session_record *older, *newer;
 	struct session_record *dirty_before, *dirty_behind;
 	bool is_dirty;	   /* the mate is to be told */
+	bool is_refused;   /* the mate was told, and did not take it */
 	uint64_t sent_seq; /* of the update that told it last; 0: none */
 };
 
@@ -84,9 +85,10 @@ void sessiondb_end(struct sessiondb *db, struct session_record *record, enum vpn
 struct session_outcome {
 	struct session_record *record; /* of the update's hash; NULL: it was not taken (too many) */
 	bool is_changed;	       /* ... is another than before */
-	struct session_record *clashed; /* became a tombstone by it, NULL: none */
+	struct session_record *clashed[2]; /* became tombstones by it: of its v4 and of its v6 */
+	size_t n_clashed;
 };
-/* UPDATE's pointers are ignored. Errors: ERR_TOO_LARGE, -ENOMEM. */
+/* UPDATE's pointers are ignored. Errors (nothing was changed): ERR_TOO_LARGE, -ENOMEM. */
 int sessiondb_merge(struct sessiondb *db, const struct session_record *update, struct monotime now,
 		    struct session_outcome *ret_outcome);
 /* Frees tombstones whose time is over, and those that are too many. */
@@ -98,6 +100,12 @@ struct session_record *sessiondb_dirty(const struct sessiondb *db);
 void sessiondb_told(struct sessiondb *db, struct session_record *record, uint64_t seq);
 /* Everything is to be told. */
 void sessiondb_tell_all(struct sessiondb *db);
+/* What the mate did not take is to be told again. */
+void sessiondb_tell_refused(struct sessiondb *db);
 
 /* The same to the eye of the mate: all but times, which each unit counts for itself. */
 bool session_record_is_equal(const struct session_record *a, const struct session_record *b);
+/* Above 0: A is the later word. */
+int session_record_compare(const struct session_record *a, const struct session_record *b);
+/* Of two live sessions that want one address (the units were apart) A keeps it. */
+bool session_record_keeps_address(const struct session_record *a, const struct session_record *b);

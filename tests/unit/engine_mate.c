@@ -47,6 +47,19 @@ void world_mate_acknowledge(uint64_t seq)
 	world_mate_send(ASAFO__WIRE__LINK__BODY_SESSION_ACK, &ack);
 }
 
+static void refuse(const Asafo__Wire__SessionUpdate *update)
+{
+	Asafo__Wire__SessionAck ack = ASAFO__WIRE__SESSION_ACK__INIT;
+	ProtobufCBinaryData hashes[64];
+
+	ack.seq = update->seq;
+	ack.not_taken = hashes;
+	assert_true(update->n_records <= ARRAY_SIZE(hashes));
+	for (size_t i = 0; i < update->n_records; i++)
+		hashes[ack.n_not_taken++] = update->records[i]->cookie_hash;
+	world_mate_send(ASAFO__WIRE__LINK__BODY_SESSION_ACK, &ack);
+}
+
 static void take_sessions(struct world_mate *mate, const Asafo__Wire__SessionUpdate *update)
 {
 	/* One that does not know the message is never sent it. */
@@ -62,7 +75,9 @@ static void take_sessions(struct world_mate *mate, const Asafo__Wire__SessionUpd
 		mate->sessions_ended += record->end != 0 ? 1 : 0;
 		mate->sessions_live += record->end == 0 ? 1 : 0;
 	}
-	if (!mate->holds_sessions)
+	if (mate->refuses_sessions)
+		refuse(update);
+	else if (!mate->holds_sessions)
 		world_mate_acknowledge(update->seq);
 }
 
@@ -87,6 +102,7 @@ void world_mate_takes(const Asafo__Wire__Link *message)
 	}
 	if (message->body_case == ASAFO__WIRE__LINK__BODY_SESSION_ACK) {
 		mate->session_acks++;
+		mate->sessions_refused += message->session_ack->n_not_taken;
 		return;
 	}
 	if (message->body_case == ASAFO__WIRE__LINK__BODY_SESSION_UPDATE) {

@@ -61,7 +61,9 @@ struct world_mate {
 	char last_text[2048]; /* of a command */
 	/* VPN sessions: acknowledged at once, unless the test does it. */
 	bool holds_sessions;
+	bool refuses_sessions; /* acknowledged, but said not to be taken */
 	unsigned session_updates, session_acks, session_wholes;
+	size_t sessions_refused;		/* by the engine */
 	uint64_t session_seq;			/* of the latest update */
 	unsigned sessions_live, sessions_ended; /* records that it was told */
 	uint8_t session_hash[32];		/* of the latest */

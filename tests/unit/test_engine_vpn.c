@@ -166,15 +166,24 @@ static const struct session_record *find(unsigned number)
 	return sessiondb_find(vpnhub_sessions(world.engine->vpnhub), hash);
 }
 
-/* The mate tells of a session of its own making. */
-static void mate_tells(unsigned number, uint32_t end, uint64_t left_ms, bool is_whole)
+/* What the mate tells of a session of its own making. */
+struct told {
+	uint32_t end, client_port;
+	uint64_t left_ms;
+	bool is_whole;
+	uint8_t v4, v6; /* the last byte; 0: none */
+};
+
+static void mate_says(unsigned number, const struct told *told)
 {
 	static uint64_t seq;
 	Asafo__Wire__SessionUpdate update = ASAFO__WIRE__SESSION_UPDATE__INIT;
 	Asafo__Wire__SessionRecord record = ASAFO__WIRE__SESSION_RECORD__INIT;
 	Asafo__Wire__SessionRecord *pointers[1] = {&record};
 	Asafo__Wire__SessionLease v4 = ASAFO__WIRE__SESSION_LEASE__INIT;
-	uint8_t hash[32], address[4] = {10, 9, 0, 2};
+	Asafo__Wire__SessionLease v6 = ASAFO__WIRE__SESSION_LEASE__INIT;
+	uint8_t hash[32], address4[4] = {10, 9, 0, told->v4};
+	uint8_t address6[16] = {0xfd, 0, 0, 9, [15] = told->v6};
 	char user[] = "ada", group[] = "staff", policy[] = "GP";
 
 	hash_of(number, hash);
@@ -183,19 +192,29 @@ static void mate_tells(unsigned number, uint32_t end, uint64_t left_ms, bool is_
 	record.user = user;
 	record.group = group;
 	record.policy = policy;
-	v4.address = (ProtobufCBinaryData){sizeof(address), address};
+	v4.address = (ProtobufCBinaryData){sizeof(address4), address4};
 	v4.prefix = 24;
-	record.v4 = &v4;
-	record.left_ms = left_ms;
+	record.v4 = told->v4 ? &v4 : NULL;
+	v6.address = (ProtobufCBinaryData){sizeof(address6), address6};
+	v6.prefix = 64;
+	record.v6 = told->v6 ? &v6 : NULL;
+	record.left_ms = told->left_ms;
+	record.client_port = told->client_port;
 	record.idle_left_ms = 50000;
 	record.born_term = record.term = world.engine->fsm.term;
 	record.revision = 7;
-	record.end = end;
+	record.end = told->end;
 	update.seq = ++seq;
 	update.records = pointers;
 	update.n_records = number ? 1 : 0;
-	update.is_whole = is_whole;
+	update.is_whole = told->is_whole;
 	world_mate_send(ASAFO__WIRE__LINK__BODY_SESSION_UPDATE, &update);
+}
+
+static void mate_tells(unsigned number, uint32_t end, uint64_t left_ms, bool is_whole)
+{
+	mate_says(number,
+		  &(struct told){.end = end, .left_ms = left_ms, .is_whole = is_whole, .v4 = 2});
 }
 
 static const char *ask(const char *request)
@@ -252,6 +271,31 @@ static void a_mate_that_does_not_answer_delays_one_login_only(void **state)
 	WAIT_FOR(world.mate.sessions_live == 2);
 	world_mate_acknowledge(world.mate.session_seq);
 	WAIT_FOR(vpnhub_is_level(world.engine->vpnhub));
+}
+
+static void a_login_that_the_mate_does_not_take_is_answered_as_made_alone(void **state)
+{
+	const struct vpnhub *hub;
+
+	(void)state;
+	become_active();
+	hub = world.engine->vpnhub;
+	world.mate.refuses_sessions = true;
+	assert_int_equal(login_code(1, "ada"), 0);
+	/* Said so, and neither waited for nor told again and again. */
+	assert_int_equal(vpnhub_figures(hub)->alone, 1);
+	assert_true(find(1)->is_refused);
+	assert_false(vpnhub_is_level(hub));
+	assert_false(find(1)->is_dirty);
+	/* What the mate says of one update says nothing of the next. */
+	world.mate.refuses_sessions = false;
+	assert_int_equal(login_code(2, "bob"), 0);
+	assert_int_equal(vpnhub_figures(hub)->alone, 1);
+	assert_false(find(2)->is_refused);
+	assert_true(find(1)->is_refused);
+	/* The next news of it is taken. */
+	touch(1, true, 1, 0);
+	WAIT_FOR(!find(1)->is_refused);
 }
 
 static void what_cannot_be_had_is_refused_for_its_reason(void **state)
@@ -378,6 +422,39 @@ static void a_standby_takes_sessions_and_gives_none(void **state)
 	assert_int_equal(find(9)->end, VPN_END_LOGOUT);
 }
 
+static void a_session_that_is_not_taken_is_not_acknowledged(void **state)
+{
+	(void)state;
+	world_be_staging(LINES);
+	attach_front();
+	mate_says(9, &(struct told){.left_ms = 100000, .v4 = 2, .client_port = 65536});
+	WAIT_FOR(world.mate.sessions_refused == 1);
+	assert_null(find(9));
+	assert_int_equal(vpnhub_figures(world.engine->vpnhub)->not_taken, 1);
+	mate_says(9, &(struct told){.left_ms = 100000, .v4 = 2, .client_port = 65535});
+	WAIT_FOR(find(9));
+	WAIT_FOR(world.mate.session_acks >= 2);
+	assert_int_equal(world.mate.sessions_refused, 1);
+}
+
+static void fronts_hear_of_both_sessions_that_lose_to_one(void **state)
+{
+	(void)state;
+	world_be_staging(LINES);
+	attach_front();
+	mate_says(1, &(struct told){.left_ms = 100000, .v4 = 1});
+	mate_says(2, &(struct told){.left_ms = 100000, .v6 = 16});
+	WAIT_FOR(front.puts == 2);
+	/* Of one term: the greater hash keeps the addresses. */
+	mate_says(3, &(struct told){.left_ms = 100000, .v4 = 1, .v6 = 16});
+	WAIT_FOR(front.puts == 3);
+	assert_int_equal(front.gone, 2);
+	assert_int_equal(front.gone_reason, VPN_END_CLASH);
+	assert_int_equal(find(1)->end, VPN_END_CLASH);
+	assert_int_equal(find(2)->end, VPN_END_CLASH);
+	assert_int_equal(vpnhub_figures(world.engine->vpnhub)->ended[VPN_END_CLASH], 2);
+}
+
 static void a_takeover_keeps_the_sessions_and_their_addresses(void **state)
 {
 	int fd;
@@ -407,6 +484,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(a_login_is_answered_when_the_mate_has_the_session),
 		TEST(a_mate_that_does_not_answer_delays_one_login_only),
+		TEST(a_login_that_the_mate_does_not_take_is_answered_as_made_alone),
 		TEST(what_cannot_be_had_is_refused_for_its_reason),
 		TEST(a_logoff_reaches_front_and_mate),
 		TEST(a_user_that_is_no_more_has_no_session),
@@ -415,6 +493,8 @@ int main(void)
 		TEST(a_login_whose_front_died_leaves_no_session),
 		TEST(an_older_mate_is_never_told_and_that_is_said),
 		TEST(a_standby_takes_sessions_and_gives_none),
+		TEST(a_session_that_is_not_taken_is_not_acknowledged),
+		TEST(fronts_hear_of_both_sessions_that_lose_to_one),
 		TEST(a_takeover_keeps_the_sessions_and_their_addresses),
 	};
 

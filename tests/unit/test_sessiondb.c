@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <cmocka.h>
 
 #include "base/cleanup.h"
@@ -153,16 +154,51 @@ static void of_two_sessions_with_one_address_the_newer_terms_keeps_it(void **sta
 
 	(void)state;
 	assert_int_equal(sessiondb_merge(a, &fresh_copy, start, &outcome), 0);
-	assert_ptr_equal(outcome.clashed, old);
+	assert_int_equal(outcome.n_clashed, 1);
+	assert_ptr_equal(outcome.clashed[0], old);
 	assert_int_equal(old->end, VPN_END_CLASH);
 	assert_int_equal(sessiondb_merge(b, &old_copy, start, &outcome), 0);
-	assert_null(outcome.clashed);
+	assert_int_equal(outcome.n_clashed, 0);
 	assert_int_equal(outcome.record->end, VPN_END_CLASH);
 	assert_int_equal(sessiondb_count(a), 1);
 	assert_int_equal(sessiondb_count(b), 1);
 	assert_int_equal(fresh->end, VPN_END_NONE);
 	sessiondb_free(a);
 	sessiondb_free(b);
+}
+
+static void give_v6(struct vpn_session *session, uint8_t last)
+{
+	session->v6 = (struct vpn_address){{0xfd, 0, 0, 9, [15] = last}, 16, 64};
+}
+
+static void one_with_the_addresses_of_two_ends_both_and_tells_of_both(void **state)
+{
+	struct sessiondb *db = make(0);
+	struct session_record *old = create(db, 1, 1, 5), *other = NULL;
+	struct session_record fresh = {
+		.session = session_of(3, 1), .born_term = 6, .term = 6, .revision = 1};
+	struct vpn_session session = session_of(2, 2);
+	struct session_outcome outcome;
+
+	(void)state;
+	give_v6(&session, 7);
+	give_v6(&fresh.session, 7);
+	assert_int_equal(sessiondb_create(db, &session, 5, &other), 0);
+	assert_int_equal(sessiondb_merge(db, &fresh, start, &outcome), 0);
+	assert_int_equal(outcome.n_clashed, 2);
+	assert_ptr_equal(outcome.clashed[0], old);
+	assert_ptr_equal(outcome.clashed[1], other);
+	assert_int_equal(old->end, VPN_END_CLASH);
+	assert_int_equal(other->end, VPN_END_CLASH);
+	assert_ptr_equal(sessiondb_find_address(db, &fresh.session.v4), outcome.record);
+	assert_ptr_equal(sessiondb_find_address(db, &fresh.session.v6), outcome.record);
+	/* One that had both is one. */
+	fresh.session.hash[0] = 4;
+	fresh.born_term = 7;
+	assert_int_equal(sessiondb_merge(db, &fresh, start, &outcome), 0);
+	assert_int_equal(outcome.n_clashed, 1);
+	sessiondb_free(db);
 }
 
 static void what_the_mate_is_told_begins_with_what_is_over(void **state)
@@ -205,6 +241,127 @@ static void a_full_table_takes_no_more(void **state)
 	session = session_of(VPN_SESSIONS_MAX, 0);
 	session.v4.bytes[1] = 200;
 	assert_int_equal(sessiondb_create(db, &session, 1, &record), ERR_TOO_LARGE);
+	sessiondb_free(db);
+}
+
+/* The mate brings N tombstones, FIRST and up. The ends are in no order: 7 is no divisor of N. */
+static void bring_tombstones(struct sessiondb *db, unsigned first, unsigned n)
+{
+	struct session_outcome outcome;
+
+	for (unsigned i = first; i < first + n; i++) {
+		struct session_record dead = {.session = session_of(i, 0),
+					      .born_term = 1,
+					      .term = 1,
+					      .revision = 1,
+					      .end = VPN_END_LOGOUT};
+
+		dead.session.ends_at = monotime_add_ms(start, 1000 + (uint64_t)(i - first) * 7 % n);
+		assert_int_equal(sessiondb_merge(db, &dead, start, &outcome), 0);
+	}
+}
+
+static uint64_t cpu_ns(void)
+{
+	struct timespec now;
+
+	assert_int_equal(clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now), 0);
+	return (uint64_t)now.tv_sec * MONOTIME_NS_PER_SEC + (uint64_t)now.tv_nsec;
+}
+
+static void tombstones_that_are_too_many_go_at_once_and_the_earliest_ends_first(void **state)
+{
+	enum { SURPLUS = 10000, WALKS = 500 };
+	struct sessiondb *db = make(0);
+	const struct session_record *record = NULL;
+	uint64_t begin, walk, sweep;
+	struct monotime first_left = monotime_add_ms(start, 1000 + SURPLUS);
+	size_t n = 0;
+
+	(void)state;
+	(void)create(db, 1, 1, 1);
+	bring_tombstones(db, 2, SESSION_TOMBSTONES_MAX + SURPLUS);
+	begin = cpu_ns();
+	while ((record = sessiondb_next(db, record)))
+		n += record->end != VPN_END_NONE;
+	walk = cpu_ns() - begin;
+	assert_int_equal(n, SESSION_TOMBSTONES_MAX + SURPLUS);
+	begin = cpu_ns();
+	sessiondb_sweep(db, start);
+	sweep = cpu_ns() - begin;
+	/* A walk for each would be SURPLUS of them. */
+	if (sweep > WALKS * walk)
+		fail_msg("the sweep took %llu times as long as a walk",
+			 (unsigned long long)(sweep / walk));
+	assert_int_equal(sessiondb_tombstones(db), SESSION_TOMBSTONES_MAX);
+	assert_int_equal(sessiondb_count(db), 1);
+	while ((record = sessiondb_next(db, record)))
+		assert_true(record->session.ends_at.ns >= first_left.ns);
+	sessiondb_free(db);
+}
+
+static void of_those_with_one_end_only_the_surplus_goes(void **state)
+{
+	struct sessiondb *db = make(0);
+	struct session_outcome outcome;
+	struct session_record dead = {.born_term = 1, .term = 1, .end = VPN_END_LOGOUT};
+
+	(void)state;
+	for (unsigned i = 0; i < SESSION_TOMBSTONES_MAX + 3; i++) {
+		dead.session = session_of(i, 0);
+		assert_int_equal(sessiondb_merge(db, &dead, start, &outcome), 0);
+	}
+	sessiondb_sweep(db, start);
+	assert_int_equal(sessiondb_tombstones(db), SESSION_TOMBSTONES_MAX);
+	assert_null(sessiondb_find(db, session_of(2, 0).hash));
+	assert_non_null(sessiondb_find(db, session_of(3, 0).hash));
+	sessiondb_free(db);
+}
+
+static void nobody_loses_an_address_to_one_that_is_not_taken(void **state)
+{
+	enum { FULL = 2 * SESSION_TOMBSTONES_MAX };
+	struct sessiondb *db = make(0);
+	struct session_record *weak = create(db, FULL + 1, 1, 5), *strong = NULL;
+	struct session_record update = {
+		.session = session_of(FULL + 3, 1), .born_term = 6, .term = 6, .revision = 1};
+	struct vpn_session session = session_of(FULL + 2, 2);
+	struct session_outcome outcome;
+
+	(void)state;
+	give_v6(&session, 7);
+	give_v6(&update.session, 7);
+	assert_int_equal(sessiondb_create(db, &session, 8, &strong), 0);
+	bring_tombstones(db, 0, FULL);
+	/* It would take one's address, and would be dead for the other's: no room for that. */
+	assert_int_equal(sessiondb_merge(db, &update, start, &outcome), ERR_TOO_LARGE);
+	assert_int_equal(weak->end, VPN_END_NONE);
+	assert_int_equal(strong->end, VPN_END_NONE);
+	assert_int_equal(outcome.n_clashed, 0);
+	assert_null(outcome.record);
+	sessiondb_sweep(db, start);
+	assert_int_equal(sessiondb_merge(db, &update, start, &outcome), 0);
+	assert_int_equal(outcome.record->end, VPN_END_CLASH);
+	assert_int_equal(weak->end, VPN_END_NONE);
+	sessiondb_free(db);
+}
+
+static void what_was_refused_is_told_again_once_it_is_asked_for(void **state)
+{
+	struct sessiondb *db = make(0);
+	struct session_record *first = create(db, 1, 1, 1), *second = create(db, 2, 2, 1);
+
+	(void)state;
+	sessiondb_told(db, first, 1);
+	sessiondb_told(db, second, 1);
+	second->is_refused = true;
+	assert_null(sessiondb_dirty(db));
+	sessiondb_tell_refused(db);
+	assert_ptr_equal(sessiondb_dirty(db), second);
+	sessiondb_told(db, second, 2);
+	assert_false(second->is_refused);
+	sessiondb_tell_refused(db);
+	assert_null(sessiondb_dirty(db));
 	sessiondb_free(db);
 }
 
@@ -429,6 +586,12 @@ int main(void)
 		cmocka_unit_test(of_two_sessions_with_one_address_the_newer_terms_keeps_it),
 		cmocka_unit_test(what_the_mate_is_told_begins_with_what_is_over),
 		cmocka_unit_test(a_full_table_takes_no_more),
+		cmocka_unit_test(one_with_the_addresses_of_two_ends_both_and_tells_of_both),
+		cmocka_unit_test(
+			tombstones_that_are_too_many_go_at_once_and_the_earliest_ends_first),
+		cmocka_unit_test(of_those_with_one_end_only_the_surplus_goes),
+		cmocka_unit_test(nobody_loses_an_address_to_one_that_is_not_taken),
+		cmocka_unit_test(what_was_refused_is_told_again_once_it_is_asked_for),
 		cmocka_unit_test(two_tables_become_equal_whatever_the_link_does),
 	};
 
