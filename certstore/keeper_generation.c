@@ -11,56 +11,104 @@
 
 #include "certstore/keeper_private.h"
 
-struct generations {
-	char keys[2 * STORE_GENERATIONS_KEPT][KEEPER_NAME_KEY_SIZE];
-	size_t n;
-};
-
-static int collect_generation(const char *key, const uint8_t *value, size_t size, void *userdata)
+void keeper_key_list_done(struct keeper_key_list *list)
 {
-	struct generations *kept = userdata;
+	for (size_t i = 0; i < list->n; i++)
+		free(list->keys[i]);
+	free(list->keys);
+	*list = (struct keeper_key_list){0};
+}
 
-	(void)value;
-	(void)size;
-	if (kept->n < ARRAY_SIZE(kept->keys))
-		(void)snprintf(kept->keys[kept->n++], KEEPER_NAME_KEY_SIZE, "%s", key);
+static int add_key(struct keeper_key_list *list, const char *key)
+{
+	if (list->n == list->n_room) {
+		size_t n_room = list->n_room ? 2 * list->n_room : 16;
+		char **keys = reallocarray(list->keys, n_room, sizeof(*keys));
+
+		if (!keys)
+			return -ENOMEM;
+		list->keys = keys;
+		list->n_room = n_room;
+	}
+	list->keys[list->n] = strdup(key);
+	if (!list->keys[list->n])
+		return -ENOMEM;
+	list->n++;
 	return 0;
 }
 
-/* In order, the oldest first. */
-static int find_generations(struct keeper *keeper, const char *name, bool is_unit,
-			    struct generations *ret_kept, struct why *why)
+static int collect_key(const char *key, const uint8_t *value, size_t size, void *userdata)
+{
+	(void)value;
+	(void)size;
+	return add_key(userdata, key);
+}
+
+int keeper_generations_get(struct keeper *keeper, const char *name, bool is_unit,
+			   struct keeper_key_list *ret_list)
 {
 	char prefix[KEEPER_NAME_KEY_SIZE];
-	int r;
 
-	ret_kept->n = 0;
 	(void)snprintf(prefix, sizeof(prefix), "generation/%s/", name);
-	r = keeper_each(keeper, is_unit, prefix, NULL, collect_generation, ret_kept);
-	return r < 0 ? why_set(why, r, "the certificate store cannot be read: %s", err_text(r)) : 0;
+	return keeper_each(keeper, is_unit, prefix, NULL, collect_key, ret_list);
+}
+
+/* What is not older than the newest is what another trustpoint of that name left behind. */
+int keeper_generations_to_drop(struct keeper *keeper, const char *name, bool is_unit,
+			       const char *newest, struct keeper_key_list *ret_list)
+{
+	_cleanup_(keeper_key_list_done) struct keeper_key_list all = {0};
+	int r = keeper_generations_get(keeper, name, is_unit, &all);
+	size_t n_older = 0;
+
+	while (newest && n_older < all.n && strcmp(all.keys[n_older], newest) < 0)
+		n_older++;
+	for (size_t i = 0; r == 0 && i < all.n; i++) {
+		bool is_kept = i < n_older && i + STORE_GENERATIONS_KEPT > n_older;
+
+		/* The newest itself is written anew. */
+		if (!is_kept && !(newest && strcmp(all.keys[i], newest) == 0))
+			r = add_key(ret_list, all.keys[i]);
+	}
+	return r;
+}
+
+int keeper_generation_check_next(const Asafo__Record__TrustpointPublic *present,
+				 struct why *ret_why)
+{
+	if (present->generation < STORE_GENERATION_MAX)
+		return 0;
+	return why_set(ret_why, ERR_TOO_LARGE,
+		       "trustpoint %.63s has the last generation that there is (%u): remove it, "
+		       "and import it anew",
+		       present->name, STORE_GENERATION_MAX);
 }
 
 int keeper_replace(struct keeper *keeper, const char *name, bool is_unit, uint64_t term,
 		   const struct keeper_item *old, const struct buf *record, struct why *why)
 {
+	_cleanup_(keeper_key_list_done) struct keeper_key_list dropped = {0};
 	char key[KEEPER_NAME_KEY_SIZE], generation[KEEPER_NAME_KEY_SIZE];
-	struct store_change changes[2 * STORE_GENERATIONS_KEPT + 2];
-	struct generations kept = {.n = 0};
+	_cleanup_free_ struct store_change *changes = NULL;
 	size_t n = 0;
-	int r = 0;
+	int r;
 
 	(void)snprintf(key, sizeof(key), "trustpoint/%s", name);
-	changes[n++] = (struct store_change){key, record->data, record->size};
-	if (old->public_part) {
-		(void)snprintf(generation, sizeof(generation), "generation/%s/%010" PRIu64, name,
+	if (old->public_part)
+		(void)snprintf(generation, sizeof(generation), KEEPER_GENERATION_KEY, name,
 			       old->public_part->generation);
+	r = keeper_generations_to_drop(keeper, name, is_unit, old->public_part ? generation : NULL,
+				       &dropped);
+	if (r < 0)
+		return why_set(why, r, "the certificate store cannot be read: %s", err_text(r));
+	changes = calloc(dropped.n + 2, sizeof(*changes));
+	if (!changes)
+		return -ENOMEM;
+	changes[n++] = (struct store_change){key, record->data, record->size};
+	if (old->public_part)
 		changes[n++] = (struct store_change){generation, old->bytes.data, old->bytes.size};
-		r = find_generations(keeper, name, is_unit, &kept, why);
-		if (r < 0)
-			return r;
-		for (size_t i = 0; i + STORE_GENERATIONS_KEPT <= kept.n; i++)
-			changes[n++] = (struct store_change){kept.keys[i], NULL, 0};
-	}
+	for (size_t i = 0; i < dropped.n; i++)
+		changes[n++] = (struct store_change){dropped.keys[i], NULL, 0};
 	r = keeper_change(keeper, is_unit, term, changes, n, why);
 	if (r == 0)
 		r = keeper_index_add(keeper, is_unit, key, record->data, record->size);
@@ -70,6 +118,16 @@ int keeper_replace(struct keeper *keeper, const char *name, bool is_unit, uint64
 }
 
 /* ---- history ---- */
+
+#define HISTORY_MAX (2 * STORE_GENERATIONS_KEPT)
+
+static int find_generations(struct keeper *keeper, const char *name, bool is_unit,
+			    struct keeper_key_list *ret_kept, struct why *why)
+{
+	int r = keeper_generations_get(keeper, name, is_unit, ret_kept);
+
+	return r < 0 ? why_set(why, r, "the certificate store cannot be read: %s", err_text(r)) : 0;
+}
 
 static void send_one(struct keeper *keeper, const struct keeper_ticket *ticket,
 		     const struct keeper_item *item, bool has_more)
@@ -101,9 +159,10 @@ void keeper_on_generations(struct keeper *keeper, const struct keeper_ticket *ti
 {
 	const Asafo__Ipc__Generations *request = (const Asafo__Ipc__Generations *)body;
 	_cleanup_(keeper_item_done) struct keeper_item item = {0};
-	struct generations kept;
+	_cleanup_(keeper_key_list_done) struct keeper_key_list kept = {0};
 	struct why why = {0};
 	int r = keeper_trustpoint_get(keeper, request->name, &item);
+	size_t first;
 
 	(void)frame;
 	if (r < 0)
@@ -114,14 +173,17 @@ void keeper_on_generations(struct keeper *keeper, const struct keeper_ticket *ti
 		keeper_reply_status(keeper, ticket, r, &why);
 		return;
 	}
+	/* Each is a frame: of a store that has more than it keeps, the latest. */
+	first = kept.n > HISTORY_MAX ? kept.n - HISTORY_MAX : 0;
 	for (size_t i = kept.n;; i--) {
 		_cleanup_(keeper_item_done) struct keeper_item older = {0};
 
 		/* One that cannot be read is left out: the others are still of use. */
-		while (i > 0 && keeper_item_get(keeper, item.is_unit, kept.keys[i - 1], &older) < 0)
+		while (i > first &&
+		       keeper_item_get(keeper, item.is_unit, kept.keys[i - 1], &older) < 0)
 			i--;
-		send_one(keeper, ticket, &item, i > 0);
-		if (i == 0)
+		send_one(keeper, ticket, &item, i > first);
+		if (i == first)
 			return;
 		keeper_item_done(&item);
 		item = older;
@@ -136,7 +198,7 @@ static int find_target(struct keeper *keeper, const struct keeper_item *present,
 		       uint64_t generation, struct keeper_item *ret_target, struct why *why)
 {
 	const char *name = present->public_part->name;
-	struct generations kept;
+	_cleanup_(keeper_key_list_done) struct keeper_key_list kept = {0};
 	char wanted[KEEPER_NAME_KEY_SIZE];
 	int r = find_generations(keeper, name, present->is_unit, &kept, why);
 
@@ -149,7 +211,7 @@ static int find_target(struct keeper *keeper, const struct keeper_item *present,
 		return why_set(why, ERR_NOT_FOUND,
 			       "trustpoint %s has no earlier generation: nothing was ever replaced",
 			       name);
-	(void)snprintf(wanted, sizeof(wanted), "generation/%s/%010" PRIu64, name, generation);
+	(void)snprintf(wanted, sizeof(wanted), KEEPER_GENERATION_KEY, name, generation);
 	r = keeper_item_get(keeper, present->is_unit,
 			    generation > 0 ? wanted : kept.keys[kept.n - 1], ret_target);
 	if (r == ERR_NOT_FOUND)
@@ -168,8 +230,11 @@ static int seal_anew(struct keeper *keeper, const struct keeper_item *present,
 {
 	_cleanup_(secret_done) struct secret key = {0};
 	Asafo__Record__TrustpointPublic *part = target->public_part;
-	int r = keyring_open(keeper->ring, target->record, &key);
+	int r = keeper_generation_check_next(present->public_part, why);
 
+	if (r < 0)
+		return r;
+	r = keyring_open(keeper->ring, target->record, &key);
 	if (r < 0)
 		return why_set(why, r, "the key of generation %" PRIu64 " cannot be unsealed: %s",
 			       part->generation, err_text(r));

@@ -114,7 +114,7 @@ static int check_existing(const struct keeper_import *import, const struct ident
 			       "chain: use --replace "
 			       "to replace it (the old one is kept as an earlier generation)",
 			       import->name);
-	return 0;
+	return keeper_generation_check_next(old->public_part, why);
 }
 
 static int seal_and_store(struct keeper_import *import, const struct identity *identity,

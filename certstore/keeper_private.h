@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
+#include <inttypes.h>
 #include <limits.h>
 
 #include "base/cleanup.h"
@@ -159,9 +160,27 @@ int keeper_load_key(const uint8_t key_id[static 32], struct secret *ret_pkcs8, v
 /* Replaces a string field of a protobuf-c message that owns it. Errors: -ENOMEM. */
 int keeper_set_text(char **field, const char *text);
 
+/* keeper_generation.c */
+#define KEEPER_GENERATION_KEY "generation/%s/%010" PRIu64
+
+struct keeper_key_list {
+	char **keys;
+	size_t n, n_room;
+};
+void keeper_key_list_done(struct keeper_key_list *list);
+/* Every generation of NAME that the family has, the oldest first. Errors: ERR_STORE, -ENOMEM. */
+int keeper_generations_get(struct keeper *keeper, const char *name, bool is_unit,
+			   struct keeper_key_list *ret_list);
+/* Those of them that go when NEWEST, the key of one more, comes to them; NULL: all, since they
+ * belong to nothing that is there. */
+int keeper_generations_to_drop(struct keeper *keeper, const char *name, bool is_unit,
+			       const char *newest, struct keeper_key_list *ret_list);
+/* ERR_TOO_LARGE: no generation comes after PRESENT's. */
+int keeper_generation_check_next(const Asafo__Record__TrustpointPublic *present,
+				 struct why *ret_why);
 /*
- * keeper_generation.c: stores RECORD as NAME, what was there (OLD, may be empty) as a generation,
- * and drops the oldest generations, in one transaction.
+ * Stores RECORD as NAME, what was there (OLD, may be empty) as a generation, and drops the oldest
+ * generations, in one transaction.
  */
 int keeper_replace(struct keeper *keeper, const char *name, bool is_unit, uint64_t term,
 		   const struct keeper_item *old, const struct buf *record, struct why *why);

@@ -158,8 +158,11 @@ static void reply_plan(const struct keeper_restore *restore, const struct why *r
 static int finish(struct keeper_restore *restore, struct why *why)
 {
 	struct why refusal = {0};
-	int r = restore_plan_refuse(&restore->plan, &refusal);
+	int r = restore_plan_end(&restore->plan, why);
 
+	if (r < 0)
+		return r;
+	r = restore_plan_refuse(&restore->plan, &refusal);
 	if (restore->offset != restore->file_size)
 		return why_set(why, ERR_INTEGRITY,
 			       "something follows the end of the backup: take another copy");

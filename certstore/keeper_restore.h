@@ -24,6 +24,19 @@ struct restore_unit {
 	size_t n, allocated;
 };
 
+/*
+ * Of one name, the latest, sealed: a backup's generations come with the oldest first, and what it
+ * has more of them than are kept is not stored.
+ */
+struct restore_held {
+	char name[TRUSTPOINT_NAME_MAX + 1];
+	struct {
+		char key[KEEPER_NAME_KEY_SIZE];
+		struct buf value;
+	} items[STORE_GENERATIONS_KEPT];
+	size_t n;
+};
+
 struct restore_plan {
 	struct keeper *keeper;
 	const Asafo__Record__BackupHead *head; /* of the backup; borrowed */
@@ -32,6 +45,7 @@ struct restore_plan {
 	struct keeper_cas cas;
 	struct replica_stage *stage;
 	struct restore_unit unit;
+	struct restore_held held;
 	struct store_position position; /* of the store, with what is staged */
 	char last_key[STORE_KEY_MAX + 1];
 	struct restore_change changes[RESTORE_CHANGES_MAX];
@@ -49,6 +63,8 @@ void restore_plan_done(struct restore_plan *plan);
  */
 int restore_plan_batch(struct restore_plan *plan, const Asafo__Record__ItemBatch *batch,
 		       struct why *ret_why);
+/* After the last batch. Errors: as restore_plan_batch. */
+int restore_plan_end(struct restore_plan *plan, struct why *ret_why);
 /* Why it is not done without --force; 0: it is. */
 int restore_plan_refuse(const struct restore_plan *plan, struct why *ret_why);
 
@@ -70,6 +86,10 @@ int restore_stage_value(struct restore_plan *plan, const char *key, const uint8_
 /* OPENED under KEY, sealed under the key that the pair, or the unit, has now. */
 int restore_stage_opened(struct restore_plan *plan, const char *key,
 			 const struct restore_opened *opened, struct why *ret_why);
+int restore_seal(const struct restore_plan *plan, const struct restore_opened *opened,
+		 struct buf *ret_sealed);
+/* What the store has under KEY goes. Not twice, nor after restore_stage_value of the same. */
+int restore_stage_removal(struct restore_plan *plan, const char *key, struct why *ret_why);
 /* What a local CA issued, this unit's or the mate's, must not be shared, whatever the backup's pair
  * made of it. Errors: ERR_MALFORMED. */
 int restore_is_local(const struct restore_plan *plan, const Asafo__Record__TrustpointPublic *part,

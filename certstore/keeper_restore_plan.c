@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What becomes of each record of a backup. A restore adds and renews; it takes nothing away, and
- * generations only rise: what is there and is another one becomes an earlier generation, to which a
- * rollback leads. So no restore can make anything that the pair has be lost.
+ * What becomes of each record of a backup. A restore adds and renews; it takes nothing away but
+ * what an import would, the oldest generations, and generations only rise: what is there and is
+ * another one becomes an earlier generation, to which a rollback leads. So no restore can make
+ * anything that the pair has be lost.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -78,17 +79,34 @@ static bool is_newer(const Asafo__Record__TrustpointPublic *present,
 
 /* ---- trustpoints ---- */
 
+/* As many stay as after an import: what lies beyond them would outlive a removal's look. */
+static int stage_prune(struct restore_plan *plan, const char *name, const char *newest,
+		       struct why *why)
+{
+	_cleanup_(keeper_key_list_done) struct keeper_key_list dropped = {0};
+	int r = keeper_generations_to_drop(plan->keeper, name, plan->is_unit, newest, &dropped);
+
+	for (size_t i = 0; r == 0 && i < dropped.n; i++)
+		r = restore_stage_removal(plan, dropped.keys[i], why);
+	return r;
+}
+
 /* The present one becomes a generation; the backup's comes behind both. */
 static int stage_renewal(struct restore_plan *plan, struct restore_opened *opened,
 			 const struct keeper_item *present, struct why *why)
 {
 	Asafo__Record__TrustpointPublic *part = opened->part;
 	char key[KEEPER_NAME_KEY_SIZE];
-	int r;
+	int r = 0;
 
-	(void)snprintf(key, sizeof(key), GENERATION_PREFIX "%s/%010" PRIu64, part->name,
+	if (part->generation <= present->public_part->generation)
+		r = keeper_generation_check_next(present->public_part, why);
+	(void)snprintf(key, sizeof(key), KEEPER_GENERATION_KEY, part->name,
 		       present->public_part->generation);
-	r = restore_stage_value(plan, key, present->bytes.data, present->bytes.size, why);
+	if (r == 0)
+		r = restore_stage_value(plan, key, present->bytes.data, present->bytes.size, why);
+	if (r == 0)
+		r = stage_prune(plan, part->name, key, why);
 	if (r < 0)
 		return r;
 	if (part->generation <= present->public_part->generation) {
@@ -154,10 +172,61 @@ static bool key_fits(const char *key, const Asafo__Record__TrustpointPublic *par
 	if (begins(key, TRUSTPOINT_PREFIX))
 		(void)snprintf(expected, sizeof(expected), TRUSTPOINT_PREFIX "%s", part->name);
 	else
-		(void)snprintf(expected, sizeof(expected), GENERATION_PREFIX "%s/%010" PRIu64,
-			       part->name, part->generation);
+		(void)snprintf(expected, sizeof(expected), KEEPER_GENERATION_KEY, part->name,
+			       part->generation);
 	return strcmp(key, expected) == 0;
 }
+
+/* ---- generations ---- */
+
+static int stage_held(struct restore_plan *plan, struct why *why)
+{
+	struct restore_held *held = &plan->held;
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < held->n; i++)
+		r = restore_stage_value(plan, held->items[i].key, held->items[i].value.data,
+					held->items[i].value.size, why);
+	held->n = 0;
+	return r;
+}
+
+/* Those of one name come one after the other. */
+static int hold(struct restore_plan *plan, const char *key, const struct restore_opened *opened,
+		struct why *why)
+{
+	struct restore_held *held = &plan->held;
+	struct buf oldest = held->items[0].value;
+	int r = strcmp(held->name, opened->part->name) == 0 ? 0 : stage_held(plan, why);
+
+	if (r < 0)
+		return r;
+	(void)snprintf(held->name, sizeof(held->name), "%s", opened->part->name);
+	if (held->n == ARRAY_SIZE(held->items)) {
+		memmove(&held->items[0], &held->items[1], --held->n * sizeof(held->items[0]));
+		held->items[held->n].value = oldest;
+	}
+	buf_clear(&held->items[held->n].value);
+	(void)snprintf(held->items[held->n].key, sizeof(held->items[0].key), "%s", key);
+	r = restore_seal(plan, opened, &held->items[held->n].value);
+	if (r == 0)
+		held->n++;
+	return r;
+}
+
+int restore_plan_end(struct restore_plan *plan, struct why *ret_why)
+{
+	struct why why = {0};
+	int r = stage_held(plan, &why);
+
+	if (r < 0 && why.text[0])
+		*ret_why = why;
+	else if (r < 0)
+		(void)why_set(ret_why, r, "the backup cannot be taken: %s", err_text(r));
+	return r;
+}
+
+/* ---- one record ---- */
 
 /* The earlier generations of a name come with it; where the name is there, it has its own. */
 static int plan_record(struct restore_plan *plan, const Asafo__Record__Item *item, struct why *why)
@@ -182,7 +251,7 @@ static int plan_record(struct restore_plan *plan, const Asafo__Record__Item *ite
 	if (is_local || (!is_trustpoint && present.public_part))
 		return 0;
 	return is_trustpoint ? plan_trustpoint(plan, item->key, &opened, &present, why)
-			     : restore_stage_opened(plan, item->key, &opened, why);
+			     : hold(plan, item->key, &opened, why);
 }
 
 /* ---- a unit's local CA ---- */
@@ -309,6 +378,8 @@ void restore_plan_done(struct restore_plan *plan)
 		free((uint8_t *)(uintptr_t)plan->unit.changes[i].value);
 	}
 	free(plan->unit.changes);
+	for (size_t i = 0; i < ARRAY_SIZE(plan->held.items); i++)
+		buf_done(&plan->held.items[i].value);
 	replica_stage_free(plan->stage);
 	keeper_cas_done(&plan->cas);
 }

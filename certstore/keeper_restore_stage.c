@@ -37,7 +37,8 @@ int restore_open(const struct restore_plan *plan, const Asafo__Record__Item *ite
 	ret_opened->part = asafo__record__trustpoint_public__unpack(NULL, record->public_part.len,
 								    record->public_part.data);
 	if (!ret_opened->part || !identity_name_is_valid(ret_opened->part->name) ||
-	    ret_opened->part->fingerprint.len != 32)
+	    ret_opened->part->fingerprint.len != 32 ||
+	    !store_generation_is_valid(ret_opened->part->generation))
 		return ERR_MALFORMED;
 	if (memcmp(plan->key_id, record->key->kek_id.data, SEAL_ID_SIZE) != 0)
 		return ERR_INTEGRITY;
@@ -103,31 +104,43 @@ static int forget_present(struct restore_plan *plan, const char *key)
 	return 0;
 }
 
-static int stage_shared(struct restore_plan *plan, const char *key, const uint8_t *value,
-			size_t size, struct why *why)
+/* Checks that the key names what the record says, and that it may be shared. */
+static int stage_item(struct restore_plan *plan, Asafo__Record__Item *item, struct why *why)
 {
-	Asafo__Record__Item item = ASAFO__RECORD__ITEM__INIT, *items[] = {&item};
 	Asafo__Record__ItemBatch batch = ASAFO__RECORD__ITEM_BATCH__INIT;
 	_cleanup_(buf_done) struct buf packed = {0};
-	uint8_t digest[STORE_DIGEST_SIZE];
-	int r = digest_item(key, strlen(key), value, size, digest);
+	int r;
 
-	if (r == 0)
-		r = forget_present(plan, key);
-	item.key = (char *)(uintptr_t)key;
-	item.value = (ProtobufCBinaryData){size, (uint8_t *)(uintptr_t)value};
-	batch.items = items;
+	batch.items = &item;
 	batch.n_items = 1;
-	if (r == 0)
-		r = buf_reserve(&packed, asafo__record__item_batch__get_packed_size(&batch));
+	r = buf_reserve(&packed, asafo__record__item_batch__get_packed_size(&batch));
 	if (r < 0)
 		return r;
 	packed.size = asafo__record__item_batch__pack(&batch, packed.data);
-	/* Checks that the key names what the record says, and that it may be shared. */
 	r = replica_stage_items(plan->stage, packed.data, packed.size, NULL);
+	return r < 0 ? why_set(why, r, "the backup's record %s cannot be taken: %s", item->key,
+			       err_text(r))
+		     : 0;
+}
+
+/* VALUE NULL: it goes. */
+static int stage_shared(struct restore_plan *plan, const char *key, const uint8_t *value,
+			size_t size, struct why *why)
+{
+	Asafo__Record__Item item = ASAFO__RECORD__ITEM__INIT;
+	uint8_t digest[STORE_DIGEST_SIZE];
+	int r = forget_present(plan, key);
+
+	if (r == 0 && value)
+		r = digest_item(key, strlen(key), value, size, digest);
 	if (r < 0)
-		return why_set(why, r, "the backup's record %s cannot be taken: %s", key,
-			       err_text(r));
+		return r;
+	item.key = (char *)(uintptr_t)key;
+	item.value = (ProtobufCBinaryData){size, (uint8_t *)(uintptr_t)value};
+	item.deleted = !value;
+	r = stage_item(plan, &item, why);
+	if (r < 0 || !value)
+		return r;
 	digest_add(plan->position.digest, digest);
 	plan->position.count++;
 	return 0;
@@ -140,9 +153,9 @@ static int stage_of_unit(struct restore_plan *plan, const char *key, const uint8
 {
 	struct restore_unit *unit = &plan->unit;
 	_cleanup_free_ char *owned_key = strdup(key);
-	_cleanup_free_ uint8_t *owned_value = malloc(size ? size : 1);
+	_cleanup_free_ uint8_t *owned_value = value ? malloc(size ? size : 1) : NULL;
 
-	if (!owned_key || !owned_value)
+	if (!owned_key || (value && !owned_value))
 		return -ENOMEM;
 	if (unit->n == unit->allocated) {
 		size_t n = unit->allocated ? 2 * unit->allocated : 16;
@@ -153,7 +166,8 @@ static int stage_of_unit(struct restore_plan *plan, const char *key, const uint8
 		unit->changes = changes;
 		unit->allocated = n;
 	}
-	memcpy(owned_value, value, size);
+	if (value)
+		memcpy(owned_value, value, size);
 	unit->changes[unit->n++] =
 		(struct store_change){TAKE_PTR(owned_key), TAKE_PTR(owned_value), size};
 	return 0;
@@ -172,12 +186,23 @@ int restore_stage_value(struct restore_plan *plan, const char *key, const uint8_
 	return r;
 }
 
+int restore_stage_removal(struct restore_plan *plan, const char *key, struct why *ret_why)
+{
+	return restore_stage_value(plan, key, NULL, 0, ret_why);
+}
+
+int restore_seal(const struct restore_plan *plan, const struct restore_opened *opened,
+		 struct buf *ret_sealed)
+{
+	return keyring_seal(plan->keeper->ring, plan->is_unit ? KEYRING_UNIT : KEYRING_PAIR,
+			    opened->part, &opened->key, ret_sealed);
+}
+
 int restore_stage_opened(struct restore_plan *plan, const char *key,
 			 const struct restore_opened *opened, struct why *ret_why)
 {
 	_cleanup_(buf_done) struct buf sealed = {0};
-	int r = keyring_seal(plan->keeper->ring, plan->is_unit ? KEYRING_UNIT : KEYRING_PAIR,
-			     opened->part, &opened->key, &sealed);
+	int r = restore_seal(plan, opened, &sealed);
 
 	return r < 0 ? r : restore_stage_value(plan, key, sealed.data, sealed.size, ret_why);
 }
@@ -195,7 +220,7 @@ static int index_unit(struct restore_plan *plan)
 	for (size_t i = 0; r == 0 && i < unit->n; i++) {
 		const struct store_change *change = &unit->changes[i];
 
-		if (strncmp(change->key, "localca/", 8) != 0)
+		if (change->value && strncmp(change->key, "localca/", 8) != 0)
 			r = keeper_index_add(plan->keeper, true, change->key, change->value,
 					     change->value_size);
 	}

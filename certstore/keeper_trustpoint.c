@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One trustpoint: its public part, its removal, and the self-signed fallback. */
-#include <stdio.h>
-#include <string.h>
+#include <stdlib.h>
 #include <time.h>
 
 #include "certstore/keeper_private.h"
@@ -11,45 +10,56 @@
 
 /* ---- remove ---- */
 
-struct removal {
-	struct store_change changes[1 + 4 * STORE_GENERATIONS_KEPT];
-	char keys[1 + 4 * STORE_GENERATIONS_KEPT][KEEPER_NAME_KEY_SIZE];
-	size_t n;
-};
-
-static int removal_add(const char *key, const uint8_t *value, size_t size, void *userdata)
+/* KEY (NULL: none is there) and every generation of NAME, however many they are: no sealed key
+ * outlives its trustpoint. ERR_NOT_FOUND: nothing was there. */
+static int remove_all(struct keeper *keeper, const char *name, bool is_unit, const char *key,
+		      uint64_t term, struct why *why)
 {
-	struct removal *removal = userdata;
+	_cleanup_(keeper_key_list_done) struct keeper_key_list list = {0};
+	_cleanup_free_ struct store_change *changes = NULL;
+	int r = keeper_generations_get(keeper, name, is_unit, &list);
+	size_t n = 0;
 
-	(void)value;
-	(void)size;
-	if (removal->n == ARRAY_SIZE(removal->changes))
-		return 0;
-	(void)snprintf(removal->keys[removal->n], KEEPER_NAME_KEY_SIZE, "%s", key);
-	removal->changes[removal->n] = (struct store_change){removal->keys[removal->n], NULL, 0};
-	removal->n++;
-	return 0;
+	if (r < 0)
+		return why_set(why, r, "the certificate store cannot be read: %s", err_text(r));
+	if (!key && list.n == 0)
+		return ERR_NOT_FOUND;
+	changes = calloc(list.n + 1, sizeof(*changes));
+	if (!changes)
+		return -ENOMEM;
+	if (key)
+		changes[n++] = (struct store_change){key, NULL, 0};
+	for (size_t i = 0; i < list.n; i++)
+		changes[n++] = (struct store_change){list.keys[i], NULL, 0};
+	return keeper_change(keeper, is_unit, term, changes, n, why);
+}
+
+/* Generations that an earlier removal left behind go when they are asked for. */
+static int remove_leftovers(struct keeper *keeper, const char *name, uint64_t term, struct why *why)
+{
+	int of_pair, of_unit;
+
+	if (!identity_name_is_valid(name))
+		return ERR_NOT_FOUND;
+	of_pair = remove_all(keeper, name, false, NULL, term, why);
+	if (of_pair < 0 && of_pair != ERR_NOT_FOUND)
+		return of_pair;
+	of_unit = remove_all(keeper, name, true, NULL, term, why);
+	return of_unit == ERR_NOT_FOUND ? of_pair : of_unit;
 }
 
 static int remove_trustpoint(struct keeper *keeper, const char *name, uint64_t term,
 			     struct why *why)
 {
 	_cleanup_(keeper_item_done) struct keeper_item item = {0};
-	_cleanup_free_ struct removal *removal = calloc(1, sizeof(*removal));
-	char prefix[KEEPER_NAME_KEY_SIZE];
-	int r = removal ? keeper_trustpoint_get(keeper, name, &item) : -ENOMEM;
+	int r = keeper_trustpoint_get(keeper, name, &item);
 
-	if (r < 0)
-		return why_set(why, r,
-			       r == ERR_NOT_FOUND ? "there is no trustpoint %s"
-						  : "trustpoint %s cannot be read",
-			       name);
-	(void)removal_add(item.key, NULL, 0, removal);
-	(void)snprintf(prefix, sizeof(prefix), "generation/%s/", name);
-	r = keeper_each(keeper, item.is_unit, prefix, NULL, removal_add, removal);
-	if (r < 0)
-		return why_set(why, r, "the certificate store cannot be read: %s", err_text(r));
-	return keeper_change(keeper, item.is_unit, term, removal->changes, removal->n, why);
+	if (r == 0)
+		return remove_all(keeper, name, item.is_unit, item.key, term, why);
+	if (r != ERR_NOT_FOUND)
+		return why_set(why, r, "trustpoint %s cannot be read", name);
+	r = remove_leftovers(keeper, name, term, why);
+	return r == ERR_NOT_FOUND ? why_set(why, r, "there is no trustpoint %s", name) : r;
 }
 
 void keeper_on_remove(struct keeper *keeper, const struct keeper_ticket *ticket,

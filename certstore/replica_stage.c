@@ -90,7 +90,7 @@ static bool key_fits(const char *key, const Asafo__Record__TrustpointPublic *pub
 	if (strcmp(key, "fallback/") == 0)
 		return public_part->origin == ASAFO__RECORD__ORIGIN__ORIGIN_FALLBACK;
 	if (public_part->origin != ASAFO__RECORD__ORIGIN__ORIGIN_IMPORTED || !*public_part->name ||
-	    strchr(public_part->name, '/'))
+	    strchr(public_part->name, '/') || !store_generation_is_valid(public_part->generation))
 		return false;
 	if (key[0] == 't')
 		(void)snprintf(expected, sizeof(expected), "trustpoint/%s", public_part->name);

@@ -26,7 +26,14 @@
 #define STORE_KEY_MAX 480
 #define STORE_VALUE_MAX (128u * 1024)
 #define STORE_GENERATIONS_KEPT 5
+/* Generations count from 1. Up to here their keys sort by age, and there is one after each. */
+#define STORE_GENERATION_MAX 999999999u
 #define STORE_JOURNAL_KEPT 100000
+
+static inline bool store_generation_is_valid(uint64_t generation)
+{
+	return generation > 0 && generation <= STORE_GENERATION_MAX;
+}
 
 /* Terms and sequence numbers of two stores compare only where LINEAGE, which is made at random with
  * each store and adopted from the active, is the same: that of a replaced unit is another. */

@@ -13,7 +13,7 @@
 #include <cmocka.h>
 
 #include "base/err.h"
-#include "certstore/backup.h"
+#include "tests/unit/backup_verbs.h"
 #include "tests/unit/keeper_verbs.h"
 
 #define EC "ec -pkeyopt ec_paramgen_curve:P-256"
@@ -28,84 +28,6 @@ static void import_as(struct unit *unit, const char *name, const char *file, boo
 						       .non_exportable = non_exportable},
 				       NULL),
 			 0);
-}
-
-struct backup {
-	bool with_non_exportable, with_unit;
-};
-
-/* An open file with the backup; what it left out in RET_LEFT_OUT. */
-static int backup_of(struct unit *unit, struct backup how, uint64_t *ret_left_out)
-{
-	Asafo__Ipc__Backup request = ASAFO__IPC__BACKUP__INIT;
-	Asafo__Ipc__BackupReply *reply;
-	char hostname[] = "pair", of[] = "primary", config[] = "hostname pair\n";
-	int fds[2] = {text_fd(""), text_fd("passphrase\n")};
-	struct stat info;
-
-	request.hostname = hostname;
-	request.unit = of;
-	request.config = (ProtobufCBinaryData){strlen(config), (uint8_t *)config};
-	request.with_non_exportable = how.with_non_exportable;
-	request.with_unit = how.with_unit;
-	reply = (Asafo__Ipc__BackupReply *)unit_call(unit->engine, IPC_BACKUP, &request.base, fds,
-						     2);
-	assert_int_equal(reply->status->code, 0);
-	assert_int_equal(fstat(fds[0], &info), 0);
-	assert_int_equal(reply->bytes, info.st_size);
-	if (ret_left_out)
-		*ret_left_out = reply->left_out_count;
-	asafo__ipc__backup_reply__free_unpacked(reply, NULL);
-	(void)close(fds[1]);
-	return fds[0];
-}
-
-struct restore {
-	const char *passphrase, *hostname, *of;
-	bool is_dry_run, is_forced, is_unit;
-};
-
-static void restore_send(struct unit *unit, int file, struct restore how)
-{
-	Asafo__Ipc__Restore request = ASAFO__IPC__RESTORE__INIT;
-	int fds[2] = {file, text_fd(how.passphrase ? how.passphrase : "passphrase\n")};
-
-	request.term = 2;
-	request.hostname = (char *)(uintptr_t)(how.hostname ? how.hostname : "pair");
-	request.dry_run = how.is_dry_run;
-	request.force = how.is_forced;
-	request.is_unit = how.is_unit;
-	request.unit = (char *)(uintptr_t)(how.of ? how.of : "primary");
-	unit_send(unit->engine, IPC_RESTORE, 7, &request.base, fds, 2);
-	(void)close(fds[1]);
-}
-
-static Asafo__Ipc__RestoreReply *plan(struct unit *unit, int file, struct restore how)
-{
-	restore_send(unit, file, how);
-	return (Asafo__Ipc__RestoreReply *)unit_receive(unit->engine, NULL, NULL);
-}
-
-/* As the engine does it where it can apply the lines. */
-static Asafo__Ipc__RestoreReply *restore(struct unit *unit, int file, struct restore how)
-{
-	Asafo__Ipc__RestoreReply *reply = plan(unit, file, how);
-
-	if (reply->is_planned)
-		assert_int_equal(
-			unit_call_status(unit->engine, IPC_RESTORE_COMMIT, NULL, NULL, 0, NULL), 0);
-	return reply;
-}
-
-static int restore_code(struct unit *unit, int file, struct restore how, char *ret_why)
-{
-	Asafo__Ipc__RestoreReply *reply = restore(unit, file, how);
-	int code = reply->status->code;
-
-	if (ret_why)
-		(void)snprintf(ret_why, 512, "%s", reply->status->why);
-	asafo__ipc__restore_reply__free_unpacked(reply, NULL);
-	return code;
 }
 
 static void assert_list(struct unit *unit, const char *wanted)
@@ -143,7 +65,7 @@ static void a_unit_that_lost_everything_gets_it_back_with_its_generations(void *
 	import_as(unit, "vpn", "one", false);
 	import_as(unit, "vpn", "two", false);
 	import_as(unit, "web", "three", false);
-	file = backup_of(unit, (struct backup){0}, NULL);
+	file = backup_make(unit, (struct backup){0}, NULL);
 	assert_int_equal(restore_code(empty, file, (struct restore){0}, NULL), 0);
 	keeper_list(unit, true, before, sizeof(before));
 	keeper_list(empty, true, after, sizeof(after));
@@ -166,9 +88,9 @@ static void what_is_there_already_is_not_written_again(void **state)
 	int file;
 
 	import_as(unit, "vpn", "one", false);
-	file = backup_of(unit, (struct backup){0}, NULL);
+	file = backup_make(unit, (struct backup){0}, NULL);
 	seq = seq_of(unit);
-	reply = restore(unit, file, (struct restore){0});
+	reply = restore_run(unit, file, (struct restore){0});
 	assert_int_equal(reply->status->code, 0);
 	assert_int_equal(reply->same, 1);
 	assert_int_equal(reply->n_changes, 0);
@@ -193,7 +115,7 @@ static void a_newer_one_is_named_and_wins_unless_forced(void **state)
 
 	import_as(unit, "vpn", "one", false);
 	import_as(unit, "web", "three", false);
-	file = backup_of(unit, (struct backup){0}, NULL);
+	file = backup_make(unit, (struct backup){0}, NULL);
 	import_as(unit, "vpn", "two", false);
 	assert_int_equal(keeper_remove_trustpoint(unit, "web"), 0);
 	newer = keeper_certificate(unit->front, "vpn");
@@ -225,11 +147,11 @@ static void a_dry_run_says_it_all_and_stores_nothing(void **state)
 
 	import_as(unit, "vpn", "one", false);
 	import_as(unit, "web", "three", false);
-	file = backup_of(unit, (struct backup){0}, NULL);
+	file = backup_make(unit, (struct backup){0}, NULL);
 	import_as(unit, "vpn", "two", false);
 	assert_int_equal(keeper_remove_trustpoint(unit, "web"), 0);
 	seq = seq_of(unit);
-	reply = restore(unit, file, (struct restore){.is_dry_run = true});
+	reply = restore_run(unit, file, (struct restore){.is_dry_run = true});
 	assert_int_equal(reply->status->code, 0);
 	assert_int_equal(reply->added, 1);
 	assert_int_equal(reply->newer, 1);
@@ -253,12 +175,12 @@ static void what_may_not_be_exported_is_left_out_unless_asked_for(void **state)
 
 	import_as(unit, "vpn", "one", false);
 	import_as(unit, "bound", "two", true);
-	file = backup_of(unit, (struct backup){0}, &left_out);
+	file = backup_make(unit, (struct backup){0}, &left_out);
 	assert_int_equal(left_out, 1);
 	assert_int_equal(restore_code(empty, file, (struct restore){0}, NULL), 0);
 	assert_list(empty, "vpn 1 r ");
 	(void)close(file);
-	file = backup_of(unit, (struct backup){.with_non_exportable = true}, &left_out);
+	file = backup_make(unit, (struct backup){.with_non_exportable = true}, &left_out);
 	assert_int_equal(left_out, 0);
 	assert_int_equal(restore_code(empty, file, (struct restore){0}, NULL), 0);
 	assert_list(empty, "bound 1 r vpn 1 r ");
@@ -280,7 +202,7 @@ static void nothing_comes_of_a_wrong_passphrase_another_pair_or_damage(void **st
 	int file;
 
 	import_as(unit, "vpn", "one", false);
-	file = backup_of(unit, (struct backup){0}, NULL);
+	file = backup_make(unit, (struct backup){0}, NULL);
 	assert_int_equal(fstat(file, &info), 0);
 	assert_int_equal(restore_code(empty, file, (struct restore){.passphrase = "else\n"}, why),
 			 ERR_BAD_PASSPHRASE);
@@ -313,7 +235,7 @@ static void a_restore_that_is_killed_was_done_or_was_not(void **state)
 
 	import_as(unit, "vpn", "one", false);
 	import_as(unit, "web", "three", false);
-	file = backup_of(unit, (struct backup){0}, NULL);
+	file = backup_make(unit, (struct backup){0}, NULL);
 	for (unsigned i = 0; i < 4; i++) {
 		restore_send(empty, file, (struct restore){0});
 		if (i > 1) {
@@ -339,7 +261,7 @@ static void what_a_restore_stored_is_replicated_as_an_import_is(void **state)
 	keeper_set_failover_key(unit, "shared");
 	keeper_set_failover_key(mate, "shared");
 	import_as(unit, "vpn", "one", false);
-	file = backup_of(unit, (struct backup){0}, NULL);
+	file = backup_make(unit, (struct backup){0}, NULL);
 	(void)keeper_replicate(unit, mate);
 	assert_int_equal(keeper_remove_trustpoint(unit, "vpn"), 0);
 	(void)keeper_replicate(unit, mate);
@@ -359,10 +281,10 @@ static void nothing_is_stored_before_the_word_of_the_engine(void **state)
 	int file;
 
 	import_as(unit, "vpn", "one", false);
-	file = backup_of(unit, (struct backup){0}, NULL);
+	file = backup_make(unit, (struct backup){0}, NULL);
 	assert_int_equal(unit_call_status(empty->engine, IPC_RESTORE_COMMIT, NULL, NULL, 0, NULL),
 			 ERR_NOT_READY);
-	reply = plan(empty, file, (struct restore){0});
+	reply = restore_plan(empty, file, (struct restore){0});
 	assert_true(reply->is_planned);
 	asafo__ipc__restore_reply__free_unpacked(reply, NULL);
 	assert_list(empty, "");
@@ -373,7 +295,8 @@ static void nothing_is_stored_before_the_word_of_the_engine(void **state)
 	assert_list(empty, "web 1 r ");
 	/* The next one takes the place of one that nobody committed. */
 	asafo__ipc__restore_reply__free_unpacked(
-		plan(empty, file, (struct restore){.hostname = "x", .is_forced = true}), NULL);
+		restore_plan(empty, file, (struct restore){.hostname = "x", .is_forced = true}),
+		NULL);
 	assert_int_equal(restore_code(empty, file, (struct restore){0}, NULL), 0);
 	assert_list(empty, "vpn 1 r web 1 r ");
 	(void)close(file);
@@ -432,8 +355,8 @@ static void what_is_a_units_own_comes_back_on_that_unit_alone(void **state)
 	issue(unit, fds);
 	import_issued(unit, "home", fds);
 	import_as(unit, "vpn", "one", false);
-	without = backup_of(unit, (struct backup){0}, NULL);
-	file = backup_of(unit, (struct backup){.with_unit = true}, NULL);
+	without = backup_make(unit, (struct backup){0}, NULL);
+	file = backup_make(unit, (struct backup){.with_unit = true}, NULL);
 	assert_int_equal(restore_code(empty, without, (struct restore){.is_unit = true}, why),
 			 ERR_NOT_FOUND);
 	assert_non_null(strstr(why, "without --unit"));
@@ -445,7 +368,7 @@ static void what_is_a_units_own_comes_back_on_that_unit_alone(void **state)
 	assert_list(empty, "home 1 u ");
 	assert_signs(empty, "home");
 	assert_int_equal(count_issued(empty), 1);
-	reply = restore(empty, file, (struct restore){.is_unit = true});
+	reply = restore_run(empty, file, (struct restore){.is_unit = true});
 	assert_int_equal(reply->same, 2);
 	assert_int_equal(reply->added + reply->issued, 0);
 	asafo__ipc__restore_reply__free_unpacked(reply, NULL);
@@ -474,10 +397,10 @@ static void nothing_replaces_a_local_ca(void **state)
 	create_local_ca(unit);
 	issue(unit, fds);
 	create_local_ca(other);
-	file = backup_of(unit, (struct backup){.with_unit = true}, NULL);
+	file = backup_make(unit, (struct backup){.with_unit = true}, NULL);
 	assert_int_equal(restore_code(other, file, (struct restore){.is_unit = true}, NULL),
 			 ERR_EXISTS);
-	reply = restore(other, file, (struct restore){.is_unit = true, .is_forced = true});
+	reply = restore_run(other, file, (struct restore){.is_unit = true, .is_forced = true});
 	assert_int_equal(reply->status->code, 0);
 	assert_int_equal(reply->kept, 1);
 	assert_non_null(strstr(reply->changes[0]->why, "another local CA"));
@@ -500,8 +423,8 @@ static void what_a_local_ca_of_the_pair_issued_is_not_shared_by_a_restore(void *
 	/* To a pair without that CA it is a certificate like any other. */
 	import_issued(stranger, "device", fds);
 	import_as(stranger, "vpn", "one", false);
-	file = backup_of(stranger, (struct backup){0}, NULL);
-	reply = restore(unit, file, (struct restore){.is_forced = true});
+	file = backup_make(stranger, (struct backup){0}, NULL);
+	reply = restore_run(unit, file, (struct restore){.is_forced = true});
 	assert_int_equal(reply->added, 1);
 	assert_int_equal(reply->kept, 1);
 	assert_non_null(strstr(reply->changes[0]->why, "never shared"));
@@ -522,7 +445,7 @@ static void a_cas_certificate_without_a_key_comes_back(void **state)
 				       (struct import){.name = "root", .file = "ca", .is_ca = true},
 				       NULL),
 			 0);
-	file = backup_of(unit, (struct backup){0}, NULL);
+	file = backup_make(unit, (struct backup){0}, NULL);
 	assert_int_equal(restore_code(empty, file, (struct restore){0}, NULL), 0);
 	assert_list(empty, "root 1 r ");
 	(void)close(file);

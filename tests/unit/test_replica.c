@@ -297,6 +297,13 @@ static void what_a_mate_may_not_send_is_refused(void **state)
 	assert_int_equal(stage_one(world->b, "trustpoint/vpn", &none, false), ERR_MALFORMED);
 	assert_int_equal(stage_one(world->b, "trustpoint/vpn", &huge, false), ERR_MALFORMED);
 	assert_int_equal(stage_one(world->b, "trustpoint/vpn", &record, true), ERR_MALFORMED);
+	/* Generations that do not sort, or have none after them. */
+	for (size_t i = 0; i < 2; i++) {
+		buf_clear(&none);
+		fixture_record("vpn", i == 0 ? 0 : STORE_GENERATION_MAX + 1ull, 300, 1, &none);
+		assert_int_equal(stage_one(world->b, "trustpoint/vpn", &none, false),
+				 ERR_MALFORMED);
+	}
 	record.data[0] ^= 0xff;
 	assert_int_equal(stage_one(world->b, "trustpoint/vpn", &record, false), ERR_MALFORMED);
 	assert_int_equal(replica_stage_new(store_replica(world->b), &stage), 0);
@@ -305,6 +312,7 @@ static void what_a_mate_may_not_send_is_refused(void **state)
 	replica_stage_free(stage);
 	buf_done(&record);
 	buf_done(&huge);
+	buf_done(&none);
 }
 
 static void a_manifest_out_of_order_is_refused(void **state)
