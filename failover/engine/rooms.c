@@ -103,8 +103,14 @@ static void note_incomplete(struct engine *engine, const char *what)
 		log_line(LOG_CRIT, "%s", store->incomplete);
 	else
 		log_line(LOG_NOTICE, "the certificate store has everything again");
-	if (engine->is_started)
-		engine_say_maintenance(engine);
+	if (!engine->is_started)
+		return;
+	engine_say_maintenance(engine);
+	/* A standby that lacks records is not ready: it joins anew, and is given them. */
+	if (what[0] && !engine_is_active(engine)) {
+		engine_feed_type(engine, FO_EVENT_STORE_FAILED);
+		engine_feed_type(engine, FO_EVENT_STORE_OK);
+	}
 }
 
 static void on_status(int code, const ProtobufCMessage *body, bool has_more, void *userdata)
