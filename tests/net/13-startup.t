@@ -46,7 +46,8 @@ expect "and names it" grep -q "$startup" "$state/a/log"
 rmdir "$startup"
 boot_with "$files/empty"
 until_true 10 asafo a show version
-same "an empty one: no failover, and it says so" "$(field a .enabled)" false
+is_disabled() { [ "$(field a .enabled)" = false ]; }
+expect "an empty one: no failover, and it says so" until_true 10 is_disabled
 expect "(the mate serves on)" serves 198.51.100.10 corp "$leaf"
 
 sed 's/^failover lan interface.*/failover lan interface fover eth9/' "$files/good" >"$files/later"
