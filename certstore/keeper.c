@@ -351,6 +351,15 @@ static int make_parts(struct keeper *keeper, const struct keeper_config *config)
 	return r < 0 ? r : signer_new(keeper_load_key, keeper, SIGNER_CACHED_MAX, &keeper->signer);
 }
 
+/* Before it waits again: what this turn signed or opened is in no register any more. */
+static int on_turn_end(sd_event_source *source, void *userdata)
+{
+	(void)source;
+	(void)userdata;
+	secret_registers_wipe();
+	return 0;
+}
+
 int keeper_new(sd_event *event, const struct keeper_config *config, struct keeper **ret_keeper)
 {
 	_cleanup_(keeper_free_p) struct keeper *keeper = calloc(1, sizeof(*keeper));
@@ -359,6 +368,10 @@ int keeper_new(sd_event *event, const struct keeper_config *config, struct keepe
 	if (!keeper)
 		return -ENOMEM;
 	keeper->event = sd_event_ref(event);
+	/* Of the loop's own life: it knows nothing of this keeper. */
+	r = sd_event_add_post(event, NULL, on_turn_end, NULL);
+	if (r < 0)
+		return r;
 	keeper->credential_fd = -1;
 	keeper->parser = config->parser;
 	r = make_parts(keeper, config);

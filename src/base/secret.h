@@ -21,3 +21,8 @@ int secret_init(struct secret *ret_secret, size_t size);
 int secret_init_copy(struct secret *ret_secret, const void *data, size_t size);
 /* Wipes, unlocks, unmaps; takes NULL and a zeroed one. */
 void secret_done(struct secret *secret);
+/*
+ * Clears the vector registers: copies and large numbers leave pieces of keys in them, where a
+ * debugger sees them although no page of memory has them. On processors other than x86-64: nothing.
+ */
+void secret_registers_wipe(void);
