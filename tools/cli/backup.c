@@ -71,35 +71,25 @@ static void print_backup(const struct cli *cli, const char *path, struct json_ob
 int verb_backup(struct cli *cli, const struct grammar_match *match)
 {
 	_cleanup_(json_put) struct json_object *result = NULL;
-	_cleanup_close_ int output = -1, passphrase = -1;
+	_cleanup_close_ int output = -1;
 	const char *path = cli_word(match, "file");
 	struct json_object *parameters = json_object_new_object();
-	int code = output_file_check(cli, path);
+	int code;
 
 	if (!cli_set(parameters, "non_exportable",
 		     json_object_new_boolean(cli_has(match, "non-exportable"))) ||
-	    !cli_set(parameters, "unit", json_object_new_boolean(cli_has(match, "unit"))))
-		code = cli_fail(cli, CLI_FAILED, "out of memory");
-	if (!code)
-		code = output_file_open(cli, &output);
-	if (!code)
-		code = passphrase_open(cli,
-				       &(struct passphrase_source){
-					       .file = cli_word(match, "passphrase-file"),
-					       .what = "Passphrase to seal the backup with",
-					       .is_confirmed = true,
-				       },
-				       &passphrase);
-	if (code) {
+	    !cli_set(parameters, "unit", json_object_new_boolean(cli_has(match, "unit")))) {
 		(void)json_object_put(parameters);
-		return code;
+		return cli_fail(cli, CLI_FAILED, "out of memory");
 	}
-	code = cli_call(cli,
-			&(struct cli_request){.method = "asafo.Backup",
-					      .parameters = parameters,
-					      .fds = (int[]){output, passphrase},
-					      .n_fds = 2},
-			&result);
+	code = output_file_call(
+		cli, &(struct cli_request){.method = "asafo.Backup", .parameters = parameters},
+		&(struct passphrase_source){
+			.file = cli_word(match, "passphrase-file"),
+			.what = "Passphrase to seal the backup with",
+			.is_confirmed = true,
+		},
+		path, &output, &result);
 	if (!code)
 		code = output_file_store(cli, output, path);
 	if (code)

@@ -8,7 +8,7 @@
 int verb_export(struct cli *cli, const struct grammar_match *match)
 {
 	_cleanup_(json_put) struct json_object *result = NULL;
-	_cleanup_close_ int output = -1, passphrase = -1;
+	_cleanup_close_ int output = -1;
 	const char *format = cli_word(match, "format");
 	const char *path = cli_word(match, "output");
 	struct json_object *parameters = cli_object("name", cli_word(match, "name"));
@@ -18,27 +18,14 @@ int verb_export(struct cli *cli, const struct grammar_match *match)
 		(void)json_object_put(parameters);
 		return cli_fail(cli, CLI_FAILED, "out of memory");
 	}
-	code = output_file_check(cli, path);
-	if (!code)
-		code = output_file_open(cli, &output);
-	if (!code)
-		code = passphrase_open(cli,
-				       &(struct passphrase_source){
-					       .file = cli_word(match, "passphrase-file"),
-					       .what = "Passphrase to protect the key with",
-					       .is_confirmed = true,
-				       },
-				       &passphrase);
-	if (code) {
-		(void)json_object_put(parameters);
-		return code;
-	}
-	code = cli_call(cli,
-			&(struct cli_request){.method = "asafo.Export",
-					      .parameters = parameters,
-					      .fds = (int[]){output, passphrase},
-					      .n_fds = 2},
-			&result);
+	code = output_file_call(
+		cli, &(struct cli_request){.method = "asafo.Export", .parameters = parameters},
+		&(struct passphrase_source){
+			.file = cli_word(match, "passphrase-file"),
+			.what = "Passphrase to protect the key with",
+			.is_confirmed = true,
+		},
+		path, &output, &result);
 	if (code)
 		return code;
 	cli_print_warnings(cli, result);

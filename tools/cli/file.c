@@ -18,7 +18,8 @@ static bool is_stdio(const char *path)
 	return !path || strcmp(path, "-") == 0;
 }
 
-int output_file_open(struct cli *cli, int *ret_fd)
+/* An empty memory file for the daemon to write its result to. */
+static int output_file_open(struct cli *cli, int *ret_fd)
 {
 	int fd = memfd_create("asafo", MFD_CLOEXEC);
 
@@ -34,7 +35,8 @@ static int refuse_terminal(const struct cli *cli)
 			"a private key is not written to a terminal: name a file with --output");
 }
 
-int output_file_check(struct cli *cli, const char *path)
+/* Before the work: can it be written there? */
+static int output_file_check(struct cli *cli, const char *path)
 {
 	int fd = fileno(cli->screen.out);
 
@@ -80,4 +82,28 @@ int output_file_store(struct cli *cli, int fd, const char *path)
 		return cli_fail(cli, CLI_FAILED, "cannot write %s: %s",
 				is_stdio(path) ? "to stdout" : path, err_text(error));
 	return CLI_OK;
+}
+
+int output_file_call(struct cli *cli, const struct cli_request *request,
+		     const struct passphrase_source *source, const char *path, int *ret_output,
+		     struct json_object **ret_result)
+{
+	_cleanup_close_ int output = -1, passphrase = -1;
+	struct cli_request whole = *request;
+	int code = output_file_check(cli, path);
+
+	if (!code)
+		code = output_file_open(cli, &output);
+	if (!code)
+		code = passphrase_open(cli, source, &passphrase);
+	if (code) {
+		(void)json_object_put(request->parameters);
+		return code;
+	}
+	whole.fds = (int[]){output, passphrase};
+	whole.n_fds = 2;
+	code = cli_call(cli, &whole, ret_result);
+	if (!code)
+		*ret_output = TAKE_FD(output);
+	return code;
 }

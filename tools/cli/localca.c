@@ -76,41 +76,32 @@ int verb_localca_create(struct cli *cli, const struct grammar_match *match)
 	return CLI_OK;
 }
 
-static int issue(struct cli *cli, const struct grammar_match *match, const int fds[static 2],
-		 struct json_object **ret_result)
+static int issue(struct cli *cli, const struct grammar_match *match, const char *path,
+		 int *ret_output, struct json_object **ret_result)
 {
 	_cleanup_(json_put) struct json_object *parameters =
 		cli_object("subject", cli_word(match, "subject"));
 
 	if (!parameters || !set_names(parameters, match) || !set_lifetime(parameters, match))
 		return cli_fail(cli, CLI_FAILED, "out of memory");
-	return cli_call(cli,
-			&(struct cli_request){.method = match->row->method,
-					      .parameters = TAKE_PTR(parameters),
-					      .fds = fds,
-					      .n_fds = 2},
-			ret_result);
+	return output_file_call(cli,
+				&(struct cli_request){.method = match->row->method,
+						      .parameters = TAKE_PTR(parameters)},
+				&(struct passphrase_source){
+					.file = cli_word(match, "passphrase-file"),
+					.what = "Passphrase to protect the key with",
+					.is_confirmed = true,
+				},
+				path, ret_output, ret_result);
 }
 
 int verb_localca_issue(struct cli *cli, const struct grammar_match *match)
 {
 	_cleanup_(json_put) struct json_object *result = NULL;
-	_cleanup_close_ int output = -1, passphrase = -1;
+	_cleanup_close_ int output = -1;
 	const char *path = cli_word(match, "file");
-	int code = output_file_check(cli, path);
+	int code = issue(cli, match, path, &output, &result);
 
-	if (!code)
-		code = output_file_open(cli, &output);
-	if (!code)
-		code = passphrase_open(cli,
-				       &(struct passphrase_source){
-					       .file = cli_word(match, "passphrase-file"),
-					       .what = "Passphrase to protect the key with",
-					       .is_confirmed = true,
-				       },
-				       &passphrase);
-	if (!code)
-		code = issue(cli, match, (int[]){output, passphrase}, &result);
 	if (!code)
 		code = output_file_store(cli, output, path);
 	if (code)

@@ -23,12 +23,17 @@ int passphrase_open(struct cli *cli, const struct passphrase_source *source, int
 /* The same as text ended by a NUL, for the one secret that travels in a message: a pairing code. */
 int passphrase_read(struct cli *cli, const struct passphrase_source *source,
 		    struct secret *ret_text);
-/* An empty memory file for the daemon to write its result to. */
-int output_file_open(struct cli *cli, int *ret_fd);
 /*
  * Writes what FD holds to PATH: a new file of mode 0600 that replaces an old one at once, or stdout
- * ("-" or NULL). output_file_check says before the work whether that can be: secrets don't go to a
- * terminal.
+ * ("-" or NULL; secrets don't go to a terminal).
  */
-int output_file_check(struct cli *cli, const char *path);
 int output_file_store(struct cli *cli, int fd, const char *path);
+
+/*
+ * A request whose answer is a file: the daemon gets a descriptor to write to and a passphrase,
+ * which SOURCE says. The output is opened, and meant for PATH, which is looked at before anything
+ * is asked. Takes over request->parameters. Returns an exit code, after its message.
+ */
+int output_file_call(struct cli *cli, const struct cli_request *request,
+		     const struct passphrase_source *source, const char *path, int *ret_output,
+		     struct json_object **ret_result);
