@@ -9,7 +9,7 @@ pair_up
 make_ca corp && make_p12 corp vpn && make_p12 corp mail secret mail.example.net
 vpn=$(fingerprint_of "$files/vpn.pem") mail=$(fingerprint_of "$files/mail.pem")
 leaf_only() { # without verification: the fallback has no CA
-	lab exec client timeout 5 openssl s_client -connect "$1:443" -servername "${2:-x.example.net}" </dev/null 2>/dev/null |
+	lab exec client timeout $((5 * slow)) openssl s_client -connect "$1:443" -servername "${2:-x.example.net}" </dev/null 2>/dev/null |
 		openssl x509 -noout -fingerprint -sha256 2>/dev/null
 }
 fallback=$(leaf_only $vip)

@@ -16,7 +16,7 @@ says() { # says PATTERN COMMAND...: whatever its status
 	"$@" 2>&1 | grep -qE -- "$pattern"
 }
 is_self_signed() { # is_self_signed ADDRESS
-	lab exec client timeout 5 openssl s_client -connect "$1:443" </dev/null 2>/dev/null |
+	lab exec client timeout $((5 * slow)) openssl s_client -connect "$1:443" </dev/null 2>/dev/null |
 		openssl x509 -noout -issuer -subject 2>/dev/null | sed 's/^[a-z]*=//' | uniq -d | grep -q .
 }
 

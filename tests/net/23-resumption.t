@@ -16,7 +16,7 @@ connect() { # connect SESSION [ARGS...]: prints New or Reused, and the version; 
 	out=$({
 		cat "$files/request"
 		until_true 5 grep -q '^HTTP/1.1 200' "$files/client.out" >&2
-	} | lab exec client timeout 10 openssl s_client -connect "$vip:443" -servername vpn.example.net \
+	} | lab exec client timeout $((10 * slow)) openssl s_client -connect "$vip:443" -servername vpn.example.net \
 		-CAfile "$files/corp-ca.pem" -verify_return_error -sess_out "$session.next" "$@" 2>&1 | tee "$files/client.out")
 	[ ! -e "$session.next" ] || mv "$session.next" "$session"
 	grep -q '^HTTP/1.1 200' <<<"$out" || { printf '%s\n' "$out"; return 1; }

@@ -21,7 +21,7 @@ address() { grep -o '<dd>10\.99\.0\.[0-9]*</dd>' "$page"; }
 client() { # client PASSWORD [ARGS...]: the cookie that openconnect is given
 	local pass=$1
 	shift
-	lab exec client timeout 20 openconnect --authenticate --non-inter --passwd-on-stdin --user anna --authgroup 'The_Staff' \
+	lab exec client timeout $((20 * slow)) openconnect --authenticate --non-inter --passwd-on-stdin --user anna --authgroup 'The_Staff' \
 		--cafile "$files/corp-ca.pem" --resolve "$host:$vip" "$@" "https://$host/" <<<"$pass" 2>"$files/openconnect.log" |
 		sed -n "s/^COOKIE='\(.*; \)\?webvpn=\([0-9a-f]*\).*/\2/p"
 }

@@ -30,7 +30,7 @@ configure_vpn() {
 	LINES
 }
 log_in() { # log_in USER PASSWORD: prints the cookie
-	printf '%s\n' "$2" | lab exec client timeout 20 openconnect --authenticate --non-inter -u "$1" --passwd-on-stdin \
+	printf '%s\n' "$2" | lab exec client timeout $((20 * slow)) openconnect --authenticate --non-inter -u "$1" --passwd-on-stdin \
 		--cafile "$files/corp-ca.pem" --resolve "vpn.example.net:$vip" https://vpn.example.net 2>"$files/openconnect.err" |
 		sed -n "s/^COOKIE='\(.*\)'$/\1/p"
 }

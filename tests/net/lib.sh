@@ -170,7 +170,7 @@ import() { # import UNIT TRUSTPOINT FILE [ARGS...]
 fingerprint_of() { openssl x509 -in "$1" -noout -fingerprint -sha256 | cut -d= -f2 | tr -d : | tr A-F a-f; }
 # What a client in the lab gets from ADDRESS, verified against CA; prints the leaf's fingerprint.
 served() { # served ADDRESS CA [SERVERNAME]
-	lab exec client timeout 5 openssl s_client -connect "$1:443" -servername "${3:-vpn.example.net}" \
+	lab exec client timeout $((5 * slow)) openssl s_client -connect "$1:443" -servername "${3:-vpn.example.net}" \
 		-CAfile "$files/$2-ca.pem" -verify_return_error </dev/null 2>/dev/null |
 		openssl x509 -noout -fingerprint -sha256 2>/dev/null | cut -d= -f2 | tr -d : | tr A-F a-f
 }
