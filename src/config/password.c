@@ -78,19 +78,20 @@ CLEANUP_DEFINE(struct grammar *, grammar_free)
 int config_hash_passwords(const char *text, size_t size, struct buf *ret_text)
 {
 	_cleanup_(grammar_free_p) struct grammar *grammar = NULL;
-	const char *end = text + size;
 	size_t n;
 	const struct command_row *rows = command_table(&n);
 	int r = grammar_new(rows, n, &grammar, NULL);
 
-	while (r == 0 && text < end) {
-		const char *newline = memchr(text, '\n', (size_t)(end - text));
-		size_t length = newline ? (size_t)(newline - text) : (size_t)(end - text);
+	while (r == 0 && size > 0) {
+		const char *newline = memchr(text, '\n', size);
+		size_t length = newline ? (size_t)(newline - text) : size;
+		size_t taken = length + (newline ? 1 : 0);
 
 		r = append_line(grammar, text, length, ret_text);
 		if (r == 0 && newline)
 			r = buf_append(ret_text, "\n", 1);
-		text += length + (newline ? 1 : 0);
+		text += taken;
+		size -= taken;
 	}
 	return r;
 }

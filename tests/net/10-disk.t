@@ -22,7 +22,7 @@ boot_b_on() { # boot_b_on SIZE: a disk of its own, with what b had
 	lab power b off
 	mount -t tmpfs -o "size=$1,mode=755" none "$disk"
 	cp -a "$files/b.state/." "$disk/"
-	: >"$state/b/log"
+	forget_log b
 }
 
 pair_up
@@ -56,7 +56,7 @@ lab power b off
 
 rm -rf "${disk:?}"/*
 fill
-: >"$state/b/log"
+forget_log b
 lab power b on
 expect "a unit that has no room for a store says so" until_true 10 trouble_is b 'no space left'
 same "(it claims nothing)" "$(field b .role)" none
@@ -97,7 +97,7 @@ damage() {
 	shift
 	lab power b off
 	rm -rf "${disk:?}" && cp -a "$files/b.state" "$disk"
-	: >"$state/b/log"
+	forget_log b
 	"$@" "$data"
 	lab power b on
 	expect "$what: the unit says that its store is damaged" until_true 10 trouble_is b damaged
@@ -118,7 +118,7 @@ wait_state a Active
 boot_damaged() {
 	lab power b off
 	rm -rf "${disk:?}" && cp -a "$files/b.state" "$disk"
-	: >"$state/b/log"
+	forget_log b
 	flip_records "$data"
 	lab power b on
 }
@@ -135,7 +135,7 @@ wait_state b Active
 expect "it serves what it was given back" serves 198.51.100.10 corp "$(fingerprint_of "$files/vpn.pem")"
 expect "switchover back" until_true 10 asafo a failover active
 wait_state a Active
-: >"$state/b/log"
+forget_log b
 flip_records "$data"
 mended() { grep -q 'the certificate store has everything again' "$state/b/log"; }
 expect "a bit that turns over while the unit runs is found without a reader" until_true 30 mended

@@ -10,7 +10,7 @@ ended() { [ -z "$(ip netns pids "asafo-$LAB-a")" ]; }
 boot_with() { # boot_with FILE
 	lab power a off
 	cp "$1" "$startup"
-	: >"$state/a/log"
+	forget_log a
 	lab power a on
 }
 
@@ -39,7 +39,7 @@ expect "the wrong line is named" grep -q ':[0-9]*:[0-9]*: .*polltiem\|polltiem.*
 : >"$files/empty"
 lab power a off
 rm "$startup" && mkdir "$startup"
-: >"$state/a/log"
+forget_log a
 lab power a on
 expect "a startup-config that is a folder: the service ends" until_true 10 ended
 expect "and names it" grep -q "$startup" "$state/a/log"

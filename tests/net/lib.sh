@@ -29,15 +29,15 @@ asafo() { lab asafo "$@"; }
 reports() {
 	local file unit
 	for unit in a b; do
-		file=/run/asafo-lab-$LAB/$unit/log
-		[ ! -r "$file" ] || awk -v "unit=$unit" '
+		[ ! -r "/run/asafo-lab-$LAB/$unit/log" ] || cat "$files/$unit.before" "/run/asafo-lab-$LAB/$unit/log" 2>/dev/null |
+			awk -v "unit=$unit" '
 			/runtime error: |ERROR: [A-Z][A-Za-z]*Sanitizer|ERROR: Can.t open file/ {
 				if (!inside)
 					print "a process of unit " unit " says:"
 				inside = 1
 			}
 			inside { print }
-			/^SUMMARY: |ABORTING/ { inside = 0 }' "$file"
+			/^SUMMARY: |ABORTING/ { inside = 0 }'
 	done
 	for file in "$sanitizer_reports"/report.*; do
 		[ ! -f "$file" ] || {
@@ -45,6 +45,11 @@ reports() {
 			cat "$file"
 		}
 	done
+}
+# The unit's log begins anew; what it said so far is still looked through for reports.
+forget_log() { # forget_log UNIT
+	cat "/run/asafo-lab-$LAB/$1/log" >>"$files/$1.before" 2>/dev/null
+	: >"/run/asafo-lab-$LAB/$1/log"
 }
 # ASAFO_KEEP=DIR: what a failed test leaves behind is put there.
 keep_files() {

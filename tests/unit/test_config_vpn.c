@@ -257,6 +257,16 @@ static void a_password_in_clear_becomes_its_hash(void **state)
 	config_free(config);
 }
 
+static void an_empty_file_has_no_password(void **state)
+{
+	struct buf hashed = {0};
+
+	(void)state;
+	assert_int_equal(config_hash_passwords(NULL, 0, &hashed), 0);
+	assert_int_equal(hashed.size, 0);
+	buf_done(&hashed);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -267,6 +277,7 @@ int main(void)
 		cmocka_unit_test(every_line_can_be_undone),
 		cmocka_unit_test(what_does_not_fit_is_refused_and_named),
 		cmocka_unit_test(a_password_in_clear_becomes_its_hash),
+		cmocka_unit_test(an_empty_file_has_no_password),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
