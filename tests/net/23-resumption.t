@@ -76,6 +76,7 @@ expect "the mate that comes back takes the new key" until_true 15 mate_has a
 expect "(the same)" same_key
 kill -9 "$(pid_of a asafo-keeper)"
 expect "a keeper that starts again has it" until_true 20 same_key
+make_active a
 expect "and the client goes on with it" is "Reused, TLSv1.3" "$files/fresh"
 
 # ---- another certificate ----

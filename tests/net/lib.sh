@@ -141,6 +141,11 @@ wait_state() { # wait_state UNIT STATE [SECONDS]
 		asafo "$1" show failover history 2>&1 | sed 's/^/#   /'
 	fi
 }
+# A unit that could not sign for a while may have given the role away, rightly: it has it again, wherever it was.
+active_or_asks() { state_is "$1" Active || { asafo "$1" failover active >/dev/null 2>&1 && state_is "$1" Active; }; }
+make_active() { # make_active UNIT
+	expect "unit $1 has the active role" until_true 30 active_or_asks "$1"
+}
 pair_up() { # a active, b standby ready
 	lab up "$@" >"$files/up.log" 2>&1 || {
 		not_ok "the lab comes up"
