@@ -5,194 +5,34 @@
  */
 #include "certstore/keeper.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <limits.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "base/log.h"
-#include "certstore/keeper_private.h"
+#include "certstore/keeper_verbs.h"
 
 #define SIGNER_CACHED_MAX 1024
 
 static const struct {
 	keeper_handler_fn handler;
 	bool works_without_store;
-	bool is_engines, is_fronts;
 } verbs[IPC_TYPE__MAX] = {
-	[IPC_KEEPER_STATUS] = {keeper_on_status, .is_engines = true},
-	[IPC_TERM_PERSIST] = {keeper_on_term_persist, .is_engines = true},
-	[IPC_IMPORT] = {keeper_on_import, .is_engines = true},
-	[IPC_EXPORT] = {keeper_on_export, .is_engines = true},
-	[IPC_REMOVE] = {keeper_on_remove, .is_engines = true},
-	[IPC_LIST] = {keeper_on_list, .is_engines = true},
-	[IPC_FALLBACK_MAKE] = {keeper_on_fallback_make, .is_engines = true},
-	[IPC_FAILOVER_KEY_SET] = {keeper_on_failover_key_set, .is_engines = true},
-	[IPC_FAILOVER_KEY_MAKE] = {keeper_on_failover_key_make, .is_engines = true},
-	[IPC_LINK_KEYS] = {keeper_on_link_keys, .is_engines = true},
-	[IPC_REKEY] = {keeper_on_rekey, .is_engines = true},
-	[IPC_SECURITY] = {keeper_on_security, .is_engines = true},
-	[IPC_MASTER_KEY] = {keeper_on_master_key, .is_engines = true},
-	[IPC_RESUMPTION] = {keeper_on_resumption, .is_engines = true},
-	[IPC_PAIR_OFFER] = {keeper_on_pair_offer, .is_engines = true},
-	[IPC_PAIR_JOIN] = {keeper_on_pair_join, .is_engines = true},
-	[IPC_PAIR_ACCEPT] = {keeper_on_pair_accept, .is_engines = true},
-	[IPC_FILE_WRITE] = {keeper_on_file_write, .works_without_store = true, .is_engines = true},
-	[IPC_REPLICA_OPEN] = {keeper_on_replica_open, .is_engines = true},
-	[IPC_REPLICA_MANIFEST] = {keeper_on_replica_manifest, .is_engines = true},
-	[IPC_REPLICA_NEXT] = {keeper_on_replica_next, .is_engines = true},
-	[IPC_REPLICA_CLOSE] = {keeper_on_replica_close, .is_engines = true},
-	[IPC_STAGE_OPEN] = {keeper_on_stage_open, .is_engines = true},
-	[IPC_MANIFEST_NEXT] = {keeper_on_manifest_next, .is_engines = true},
-	[IPC_STAGE_ITEMS] = {keeper_on_stage_items, .is_engines = true},
-	[IPC_STAGE_COMMIT] = {keeper_on_stage_commit, .is_engines = true},
-	[IPC_STAGE_CLOSE] = {keeper_on_stage_close, .is_engines = true},
-	[IPC_ORPHAN_KEEP] = {keeper_on_orphan_keep, .is_engines = true},
-	[IPC_ORPHAN_RESTORE] = {keeper_on_orphan_restore, .is_engines = true},
-	[IPC_ORPHAN_DROP] = {keeper_on_orphan_drop, .is_engines = true},
-	[IPC_STORE_ACCEPT] = {keeper_on_store_accept, .is_engines = true},
-	[IPC_LOCALCA_CREATE] = {keeper_on_localca_create, .is_engines = true},
-	[IPC_LOCALCA_ISSUE] = {keeper_on_localca_issue, .is_engines = true},
-	[IPC_LOCALCA_LIST] = {keeper_on_localca_list, .is_engines = true},
-	[IPC_LOCALCA_MARKS] = {keeper_on_localca_marks, .is_engines = true},
-	[IPC_GENERATIONS] = {keeper_on_generations, .is_engines = true},
-	[IPC_ROLLBACK] = {keeper_on_rollback, .is_engines = true},
-	[IPC_HISTORY_KEEP] = {keeper_on_history_keep, .is_engines = true},
-	[IPC_HISTORY_GET] = {keeper_on_history_get, .is_engines = true},
-	[IPC_PROVE] = {keeper_on_prove, .is_engines = true},
-	[IPC_BACKUP] = {keeper_on_backup, .is_engines = true},
-	[IPC_RESTORE] = {keeper_on_restore, .is_engines = true},
-	[IPC_RESTORE_COMMIT] = {keeper_on_restore_commit, .is_engines = true},
-	/* Public, and what a check of a binding needs. */
-	[IPC_CERTIFICATE] = {keeper_on_certificate, .is_engines = true, .is_fronts = true},
-	[IPC_SIGN] = {keeper_on_sign, .is_fronts = true},
+#define VERB(type, handler, flags) [IPC_##type] = {handler, ((flags)&KEEPER_STORELESS) != 0},
+	KEEPER_VERBS(VERB)
+#undef VERB
 };
 
-/* Decided before a body is decoded (channel.h). */
 static const bool engine_permitted[IPC_TYPE__MAX] = {
-	[IPC_KEEPER_STATUS] = true,
-	[IPC_TERM_PERSIST] = true,
-	[IPC_IMPORT] = true,
-	[IPC_EXPORT] = true,
-	[IPC_REMOVE] = true,
-	[IPC_LIST] = true,
-	[IPC_FALLBACK_MAKE] = true,
-	[IPC_FAILOVER_KEY_SET] = true,
-	[IPC_FAILOVER_KEY_MAKE] = true,
-	[IPC_LINK_KEYS] = true,
-	[IPC_REKEY] = true,
-	[IPC_SECURITY] = true,
-	[IPC_MASTER_KEY] = true,
-	[IPC_RESUMPTION] = true,
-	[IPC_PAIR_OFFER] = true,
-	[IPC_PAIR_JOIN] = true,
-	[IPC_PAIR_ACCEPT] = true,
-	[IPC_FILE_WRITE] = true,
-	[IPC_REPLICA_OPEN] = true,
-	[IPC_REPLICA_MANIFEST] = true,
-	[IPC_REPLICA_NEXT] = true,
-	[IPC_REPLICA_CLOSE] = true,
-	[IPC_STAGE_OPEN] = true,
-	[IPC_MANIFEST_NEXT] = true,
-	[IPC_STAGE_ITEMS] = true,
-	[IPC_STAGE_COMMIT] = true,
-	[IPC_STAGE_CLOSE] = true,
-	[IPC_ORPHAN_KEEP] = true,
-	[IPC_ORPHAN_RESTORE] = true,
-	[IPC_ORPHAN_DROP] = true,
-	[IPC_STORE_ACCEPT] = true,
-	[IPC_LOCALCA_CREATE] = true,
-	[IPC_LOCALCA_ISSUE] = true,
-	[IPC_LOCALCA_LIST] = true,
-	[IPC_LOCALCA_MARKS] = true,
-	[IPC_GENERATIONS] = true,
-	[IPC_ROLLBACK] = true,
-	[IPC_HISTORY_KEEP] = true,
-	[IPC_HISTORY_GET] = true,
-	[IPC_PROVE] = true,
-	[IPC_BACKUP] = true,
-	[IPC_RESTORE] = true,
-	[IPC_RESTORE_COMMIT] = true,
-	[IPC_CERTIFICATE] = true,
+#define PERMITTED(type, handler, flags) [IPC_##type] = ((flags)&KEEPER_ENGINE) != 0,
+	KEEPER_VERBS(PERMITTED)
+#undef PERMITTED
 };
-static const bool front_permitted[IPC_TYPE__MAX] = {[IPC_CERTIFICATE] = true, [IPC_SIGN] = true};
-
-/* ---- answers ---- */
-
-struct ipc_channel *keeper_ticket_channel(struct keeper *keeper, const struct keeper_ticket *ticket)
-{
-	for (struct keeper_peer *peer = keeper->peers; peer; peer = peer->next) {
-		if (peer->serial == ticket->serial)
-			return peer->channel;
-	}
-	return NULL;
-}
-
-void keeper_reply(struct keeper *keeper, const struct keeper_ticket *ticket,
-		  const ProtobufCMessage *message, bool has_more)
-{
-	struct ipc_channel *channel = keeper_ticket_channel(keeper, ticket);
-	int r;
-
-	if (!channel)
-		return;
-	r = ipc_channel_reply(channel, ticket->type, ticket->id, has_more, message);
-	if (r < 0)
-		log_line(LOG_WARNING, "the answer to %s could not be sent: %s",
-			 ipc_type_name(ticket->type), err_text(r));
-	/* Whoever waits hears at least that. */
-	if (r == ERR_TOO_LARGE)
-		keeper_reply_status(keeper, ticket, r, NULL);
-}
-
-void keeper_reply_status(struct keeper *keeper, const struct keeper_ticket *ticket, int code,
-			 const struct why *why)
-{
-	const ProtobufCMessageDescriptor *schema = ipc_type_body(ticket->type, true);
-	const ProtobufCFieldDescriptor *field = protobuf_c_message_descriptor_get_field(schema, 1);
-	Asafo__Ipc__Status status = ASAFO__IPC__STATUS__INIT, *pointer = &status;
-	_cleanup_free_ ProtobufCMessage *message = calloc(1, schema->sizeof_message);
-
-	/* The first field of every reply (ipc.proto). */
-	assert(field && field->type == PROTOBUF_C_TYPE_MESSAGE);
-	if (!message)
-		return;
-	status.code = code;
-	if (code < 0)
-		status.why = (char *)(uintptr_t)(why && why->text[0] ? why->text : err_text(code));
-	protobuf_c_message_init(schema, message);
-	memcpy((uint8_t *)message + field->offset, &pointer, sizeof(pointer));
-	keeper_reply(keeper, ticket, message, false);
-}
-
-void keeper_refuse(struct keeper *keeper, const struct keeper_ticket *ticket, int code,
-		   const char *format, ...)
-{
-	struct why raw, why;
-	va_list args;
-
-	va_start(args, format);
-	(void)vsnprintf(raw.text, sizeof(raw.text), format, args);
-	va_end(args);
-	keeper_reply_status(keeper, ticket, why_set(&why, code, "%s", raw.text), &why);
-}
-
-void keeper_changed(struct keeper *keeper)
-{
-	Asafo__Ipc__Changed notice = ASAFO__IPC__CHANGED__INIT;
-	Asafo__Record__Position position;
-	struct store_position now;
-
-	signer_flush(keeper->signer);
-	keeper_trim_later(keeper);
-	store_position(keeper->store, &now);
-	store_position_pack(&now, &position);
-	notice.position = &position;
-	for (struct keeper_peer *peer = keeper->peers; peer; peer = peer->next)
-		(void)ipc_channel_send(peer->channel, IPC_CHANGED, &notice.base, NULL, 0);
-}
+static const bool front_permitted[IPC_TYPE__MAX] = {
+#define PERMITTED(type, handler, flags) [IPC_##type] = ((flags)&KEEPER_FRONT) != 0,
+	KEEPER_VERBS(PERMITTED)
+#undef PERMITTED
+};
 
 /* ---- peers ---- */
 

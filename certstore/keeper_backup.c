@@ -12,7 +12,7 @@
 
 #include "base/log.h"
 #include "certstore/backup.h"
-#include "certstore/keeper_private.h"
+#include "certstore/keeper_verbs.h"
 
 #define BATCH_BYTES (512u * 1024)
 #define LEFT_OUT_MAX 64

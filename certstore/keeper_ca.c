@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "base/hex.h"
-#include "certstore/keeper_private.h"
+#include "certstore/keeper_verbs.h"
 #include "certstore/x509.h"
 
 #define OWN_KEY "localca/ca"

@@ -12,7 +12,7 @@
 
 #include "base/io.h"
 #include "base/monotime.h"
-#include "certstore/keeper_private.h"
+#include "certstore/keeper_verbs.h"
 
 #define PATIENCE_MS 250
 #define PASSPHRASE_MAX 1024

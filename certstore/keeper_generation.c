@@ -9,7 +9,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "certstore/keeper_private.h"
+#include "certstore/keeper_verbs.h"
 
 void keeper_key_list_done(struct keeper_key_list *list)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The engine's history of its transitions, kept over its restarts: a value of this unit's own that
  * the keeper does not look into. */
-#include "certstore/keeper_private.h"
+#include "certstore/keeper_verbs.h"
 
 #define HISTORY_KEY "history"
 #define HISTORY_MAX (32u * 1024)

@@ -8,7 +8,7 @@
 #include <time.h>
 
 #include "base/log.h"
-#include "certstore/keeper_private.h"
+#include "certstore/keeper_verbs.h"
 
 struct keeper_import {
 	struct keeper_import *next;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Records of both families, by name. */
+/* Records of both families, by name, and what follows when they change. */
 #include <stdio.h>
 #include <string.h>
 
-#include "certstore/keeper_private.h"
+#include "certstore/keeper_state.h"
 
 void keeper_item_done(struct keeper_item *item)
 {
@@ -66,6 +66,21 @@ int keeper_change(struct keeper *keeper, bool is_unit, uint64_t term,
 	/* A file is parsed in its own time: the unit may have lost its role since it was asked. */
 	r = keeper_check_term(keeper, term, ret_why);
 	return r < 0 ? r : store_change(keeper->store, term, changes, n_changes, ret_why);
+}
+
+void keeper_changed(struct keeper *keeper)
+{
+	Asafo__Ipc__Changed notice = ASAFO__IPC__CHANGED__INIT;
+	Asafo__Record__Position position;
+	struct store_position now;
+
+	signer_flush(keeper->signer);
+	keeper_trim_later(keeper);
+	store_position(keeper->store, &now);
+	store_position_pack(&now, &position);
+	notice.position = &position;
+	for (struct keeper_peer *peer = keeper->peers; peer; peer = peer->next)
+		(void)ipc_channel_send(peer->channel, IPC_CHANGED, &notice.base, NULL, 0);
 }
 
 int keeper_each(struct keeper *keeper, bool is_unit, const char *prefix, const char *after,

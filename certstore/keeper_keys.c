@@ -2,7 +2,7 @@
 /* Signatures for the fronts; the failover key and pairing for the engine. */
 #include <string.h>
 
-#include "certstore/keeper_private.h"
+#include "certstore/keeper_verbs.h"
 #include "certstore/pair.h"
 
 void keeper_on_sign(struct keeper *keeper, const struct keeper_ticket *ticket,

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "base/monotime.h"
-#include "certstore/keeper_private.h"
+#include "certstore/keeper_verbs.h"
 
 #define WAITING_MAX (2u * 1024 * 1024)
 #define STEP_MS 2

@@ -9,7 +9,7 @@
 #include <time.h>
 
 #include "base/hex.h"
-#include "certstore/keeper_private.h"
+#include "certstore/keeper_verbs.h"
 #include "certstore/localca.h"
 
 #define CA_KEY "localca/ca"

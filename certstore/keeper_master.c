@@ -6,7 +6,7 @@
 #include <sys/resource.h>
 
 #include "base/log.h"
-#include "certstore/keeper_private.h"
+#include "certstore/keeper_verbs.h"
 
 void keeper_master_path(const struct keeper *keeper, char ret_path[static PATH_MAX])
 {

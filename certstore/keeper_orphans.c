@@ -11,7 +11,7 @@
 
 #include "base/log.h"
 #include "certstore/identity.h"
-#include "certstore/keeper_private.h"
+#include "certstore/keeper_verbs.h"
 
 #define BATCH 128
 #define BATCH_BYTES (4u * 1024 * 1024)

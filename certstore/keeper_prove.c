@@ -11,7 +11,7 @@
 
 #include "base/monotime.h"
 #include "certstore/digest.h"
-#include "certstore/keeper_private.h"
+#include "certstore/keeper_verbs.h"
 
 #define PROOFS_MAX 256 /* in one answer */
 #define PREFIX "trustpoint/"

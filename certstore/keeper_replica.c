@@ -9,7 +9,7 @@
 
 #include "base/log.h"
 #include "base/monotime.h"
-#include "certstore/keeper_private.h"
+#include "certstore/keeper_verbs.h"
 
 #define SENDER_IDLE_USEC (60u * 1000 * 1000)
 #define BATCH_BYTES_DEFAULT (64u * 1024)

@@ -12,6 +12,7 @@
 
 #include "base/log.h"
 #include "certstore/keeper_restore.h"
+#include "certstore/keeper_verbs.h"
 
 struct keeper_restore {
 	struct keeper *keeper;

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "certstore/backup.h"
-#include "certstore/keeper_private.h"
+#include "certstore/keeper_state.h"
 
 /* What keeper_restore*.c share. Nobody else includes it. */
 

@@ -5,7 +5,7 @@
 #include <time.h>
 
 #include "base/log.h"
-#include "certstore/keeper_private.h"
+#include "certstore/keeper_verbs.h"
 
 static uint64_t number_of(const uint8_t id[static RESUMPTION_ID_SIZE])
 {

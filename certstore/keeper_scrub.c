@@ -5,7 +5,7 @@
  * and the mate fills the rest.
  */
 #include "base/log.h"
-#include "certstore/keeper_private.h"
+#include "certstore/keeper_state.h"
 
 /* About 100,000 items in half an hour, for a thousandth of a processor. */
 #define EVERY_MS 1000

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "certstore/keeper_private.h"
+#include "certstore/keeper_state.h"
 
 #define SLICE 128
 

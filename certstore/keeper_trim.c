@@ -5,7 +5,7 @@
  * any more.
  */
 #include "base/log.h"
-#include "certstore/keeper_private.h"
+#include "certstore/keeper_state.h"
 
 #define SLACK_MIN (UINT64_C(16) * 1024 * 1024)
 

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "certstore/keeper_private.h"
+#include "certstore/keeper_verbs.h"
 #include "certstore/localca.h"
 
 #define FALLBACK_KEY "fallback/"

@@ -17,7 +17,8 @@
 #include "ipc/channel.h"
 #include "src/ipc/ipc.pb-c.h"
 
-/* What the keeper_*.c share: one file a concern, one handler a verb. Nobody else includes it. */
+/* What the keeper_*.c share: one file a concern, one handler a verb (keeper_verbs.h). Nobody else
+ * includes it. */
 
 #define KEEPER_FRAME_BYTES (120u * 1024) /* of payload in one frame of several */
 #define KEEPER_ORPHAN_PREFIX "orphan/"	 /* then the term, a slash, the key that it had */
@@ -115,7 +116,7 @@ struct keeper {
 typedef void (*keeper_handler_fn)(struct keeper *keeper, const struct keeper_ticket *ticket,
 				  struct ipc_frame *frame, const ProtobufCMessage *body);
 
-/* keeper.c: answers. The status of a reply that is sent with keeper_reply is set by the caller. */
+/* Answers. The status of a reply that is sent with keeper_reply is set by the caller. */
 void keeper_reply(struct keeper *keeper, const struct keeper_ticket *ticket,
 		  const ProtobufCMessage *message, bool has_more);
 /* A reply of the ticket's type with nothing but its status; CODE 0: success. */
@@ -124,8 +125,6 @@ void keeper_reply_status(struct keeper *keeper, const struct keeper_ticket *tick
 /* Sets WHY and fails with it in one. */
 void keeper_refuse(struct keeper *keeper, const struct keeper_ticket *ticket, int code,
 		   const char *format, ...) __attribute__((format(printf, 4, 5)));
-/* Trustpoints changed: forgets what was derived from them and tells every peer. */
-void keeper_changed(struct keeper *keeper);
 /* The channel of a ticket; NULL: gone. */
 struct ipc_channel *keeper_ticket_channel(struct keeper *keeper,
 					  const struct keeper_ticket *ticket);
@@ -147,6 +146,8 @@ int keeper_trustpoint_get(struct keeper *keeper, const char *name, struct keeper
 /* In the family's own transaction. */
 int keeper_change(struct keeper *keeper, bool is_unit, uint64_t term,
 		  const struct store_change *changes, size_t n_changes, struct why *ret_why);
+/* Trustpoints changed: forgets what was derived from them and tells every peer. */
+void keeper_changed(struct keeper *keeper);
 int keeper_each(struct keeper *keeper, bool is_unit, const char *prefix, const char *after,
 		int (*fn)(const char *key, const uint8_t *value, size_t size, void *userdata),
 		void *userdata);
@@ -201,11 +202,13 @@ void keeper_cas_done(struct keeper_cas *cas);
 int keeper_read_passphrase(int fd, struct secret *ret_passphrase, struct why *ret_why);
 int keeper_write_output(int fd, const uint8_t *data, size_t size, struct why *ret_why);
 
-/* keeper_unit.c. Durable on return; terms only rise. */
+/* keeper_term.c. Durable on return; terms only rise. */
 int keeper_raise_terms(struct keeper *keeper, uint64_t promised, uint64_t activated,
 		       struct why *ret_why);
 /* ERR_NOT_ACTIVE: a later term than TERM was activated meanwhile, here or on the mate. */
 int keeper_check_term(struct keeper *keeper, uint64_t term, struct why *ret_why);
+/* What the store has of them; 0: nothing yet. Errors: ERR_STORE. */
+int keeper_terms_get(struct keeper *keeper, uint64_t *ret_promised, uint64_t *ret_activated);
 
 /* keeper_import.c: an identity that was in a store before, as if it were imported now; answers
  * TICKET. */
@@ -238,112 +241,8 @@ void keeper_imports_drop(struct keeper *keeper);
 void keeper_listings_drop(struct keeper *keeper);
 void keeper_replication_drop(struct keeper *keeper);
 
-/* keeper_unit.c */
-void keeper_on_status(struct keeper *, const struct keeper_ticket *, struct ipc_frame *,
-		      const ProtobufCMessage *);
-void keeper_on_term_persist(struct keeper *, const struct keeper_ticket *, struct ipc_frame *,
-			    const ProtobufCMessage *);
-void keeper_on_history_keep(struct keeper *, const struct keeper_ticket *, struct ipc_frame *,
-			    const ProtobufCMessage *);
-void keeper_on_history_get(struct keeper *, const struct keeper_ticket *, struct ipc_frame *,
-			   const ProtobufCMessage *);
-void keeper_on_orphan_keep(struct keeper *, const struct keeper_ticket *, struct ipc_frame *,
-			   const ProtobufCMessage *);
-void keeper_on_store_accept(struct keeper *, const struct keeper_ticket *, struct ipc_frame *,
-			    const ProtobufCMessage *);
-void keeper_on_file_write(struct keeper *, const struct keeper_ticket *, struct ipc_frame *,
-			  const ProtobufCMessage *);
-/* keeper_orphans.c */
-void keeper_on_orphan_restore(struct keeper *, const struct keeper_ticket *, struct ipc_frame *,
-			      const ProtobufCMessage *);
-void keeper_on_orphan_drop(struct keeper *, const struct keeper_ticket *, struct ipc_frame *,
-			   const ProtobufCMessage *);
-/* keeper_import.c */
-void keeper_on_import(struct keeper *, const struct keeper_ticket *, struct ipc_frame *,
-		      const ProtobufCMessage *);
-/* keeper_file.c */
-void keeper_on_export(struct keeper *, const struct keeper_ticket *, struct ipc_frame *,
-		      const ProtobufCMessage *);
-/* keeper_trustpoint.c */
-void keeper_on_remove(struct keeper *, const struct keeper_ticket *, struct ipc_frame *,
-		      const ProtobufCMessage *);
-void keeper_on_certificate(struct keeper *, const struct keeper_ticket *, struct ipc_frame *,
-			   const ProtobufCMessage *);
-void keeper_on_fallback_make(struct keeper *, const struct keeper_ticket *, struct ipc_frame *,
-			     const ProtobufCMessage *);
-/* keeper_list.c */
-void keeper_on_list(struct keeper *, const struct keeper_ticket *, struct ipc_frame *,
-		    const ProtobufCMessage *);
-/* keeper_prove.c */
-void keeper_on_prove(struct keeper *, const struct keeper_ticket *, struct ipc_frame *,
-		     const ProtobufCMessage *);
-/* keeper_keys.c */
-void keeper_on_sign(struct keeper *, const struct keeper_ticket *, struct ipc_frame *,
-		    const ProtobufCMessage *);
-void keeper_on_failover_key_set(struct keeper *, const struct keeper_ticket *, struct ipc_frame *,
-				const ProtobufCMessage *);
-void keeper_on_failover_key_make(struct keeper *, const struct keeper_ticket *, struct ipc_frame *,
-				 const ProtobufCMessage *);
-void keeper_on_rekey(struct keeper *, const struct keeper_ticket *, struct ipc_frame *,
-		     const ProtobufCMessage *);
-void keeper_on_link_keys(struct keeper *, const struct keeper_ticket *, struct ipc_frame *,
-			 const ProtobufCMessage *);
-void keeper_on_pair_offer(struct keeper *, const struct keeper_ticket *, struct ipc_frame *,
-			  const ProtobufCMessage *);
-void keeper_on_pair_join(struct keeper *, const struct keeper_ticket *, struct ipc_frame *,
-			 const ProtobufCMessage *);
-void keeper_on_pair_accept(struct keeper *, const struct keeper_ticket *, struct ipc_frame *,
-			   const ProtobufCMessage *);
 /* keeper_master.c */
 void keeper_master_path(const struct keeper *keeper, char ret_path[static PATH_MAX]);
-void keeper_on_security(struct keeper *, const struct keeper_ticket *, struct ipc_frame *,
-			const ProtobufCMessage *);
-void keeper_on_master_key(struct keeper *, const struct keeper_ticket *, struct ipc_frame *,
-			  const ProtobufCMessage *);
-/* keeper_resumption.c */
-/* Tells PEER, or every front (NULL). */
+
+/* keeper_resumption.c: tells PEER, or every front (NULL). */
 void keeper_resumption_tell(struct keeper *keeper, const struct keeper_peer *peer);
-void keeper_on_resumption(struct keeper *, const struct keeper_ticket *, struct ipc_frame *,
-			  const ProtobufCMessage *);
-/* keeper_replica.c */
-void keeper_on_replica_open(struct keeper *, const struct keeper_ticket *, struct ipc_frame *,
-			    const ProtobufCMessage *);
-void keeper_on_replica_manifest(struct keeper *, const struct keeper_ticket *, struct ipc_frame *,
-				const ProtobufCMessage *);
-void keeper_on_replica_next(struct keeper *, const struct keeper_ticket *, struct ipc_frame *,
-			    const ProtobufCMessage *);
-void keeper_on_replica_close(struct keeper *, const struct keeper_ticket *, struct ipc_frame *,
-			     const ProtobufCMessage *);
-void keeper_on_stage_close(struct keeper *, const struct keeper_ticket *, struct ipc_frame *,
-			   const ProtobufCMessage *);
-void keeper_on_stage_open(struct keeper *, const struct keeper_ticket *, struct ipc_frame *,
-			  const ProtobufCMessage *);
-void keeper_on_manifest_next(struct keeper *, const struct keeper_ticket *, struct ipc_frame *,
-			     const ProtobufCMessage *);
-void keeper_on_stage_items(struct keeper *, const struct keeper_ticket *, struct ipc_frame *,
-			   const ProtobufCMessage *);
-void keeper_on_stage_commit(struct keeper *, const struct keeper_ticket *, struct ipc_frame *,
-			    const ProtobufCMessage *);
-/* keeper_generation.c */
-void keeper_on_generations(struct keeper *, const struct keeper_ticket *, struct ipc_frame *,
-			   const ProtobufCMessage *);
-void keeper_on_rollback(struct keeper *, const struct keeper_ticket *, struct ipc_frame *,
-			const ProtobufCMessage *);
-/* keeper_backup.c */
-void keeper_on_backup(struct keeper *, const struct keeper_ticket *, struct ipc_frame *,
-		      const ProtobufCMessage *);
-/* keeper_restore.c */
-void keeper_on_restore(struct keeper *, const struct keeper_ticket *, struct ipc_frame *,
-		       const ProtobufCMessage *);
-void keeper_on_restore_commit(struct keeper *, const struct keeper_ticket *, struct ipc_frame *,
-			      const ProtobufCMessage *);
-/* keeper_ca.c */
-void keeper_on_localca_marks(struct keeper *, const struct keeper_ticket *, struct ipc_frame *,
-			     const ProtobufCMessage *);
-/* keeper_localca.c */
-void keeper_on_localca_create(struct keeper *, const struct keeper_ticket *, struct ipc_frame *,
-			      const ProtobufCMessage *);
-void keeper_on_localca_issue(struct keeper *, const struct keeper_ticket *, struct ipc_frame *,
-			     const ProtobufCMessage *);
-void keeper_on_localca_list(struct keeper *, const struct keeper_ticket *, struct ipc_frame *,
-			    const ProtobufCMessage *);
