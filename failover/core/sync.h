@@ -14,7 +14,8 @@
  * of actions come back as events, nothing re-enters.
  *
  *   active                                  standby
- *   START (write standby)             ->    asks its keeper where it is
+ *   START (write standby)             ->    has its keeper put its orphans aside, and
+ *                                           asks it where it is
  *   opens a snapshot                  <-    REQUEST (its place)
  *   OFFER (the snapshot's place)      ->    opens a stage
  *   CONFIG, unless the lines agree    ->    checks them
@@ -96,6 +97,7 @@ enum sync_event_type {
 	SYNC_EVENT_MANIFEST_TAKEN,
 	SYNC_EVENT_BATCH,    /* message: n_items, bytes, is_last */
 	SYNC_EVENT_POSITION, /* place */
+	SYNC_EVENT_KEPT,     /* whatever it waits for: nothing is owed any more */
 	SYNC_EVENT_STAGE_OPENED,
 	SYNC_EVENT_MANIFEST_READ, /* message: is_last */
 	SYNC_EVENT_STAGED,
@@ -138,7 +140,8 @@ struct sync_event {
 	enum sync_event_type type;
 	struct monotime at;
 	bool is_active;	   /* this unit serves as the active one */
-	bool is_standby;   /* it has joined an active mate, with nothing of its own left to keep */
+	bool is_standby;   /* it has joined an active mate */
+	bool must_keep;	   /* what only it accepted is to be put aside before (orphans.h) */
 	bool is_link_up;   /* ASK, STAGED, APPLIED */
 	bool is_congested; /* the link's queue is long: no more batches */
 	bool may_adopt;	   /* OFFER: a store of that lineage may take the place of ours */
@@ -159,6 +162,7 @@ enum sync_action_type {
 	SYNC_ACTION_RESUMED, /* goes on behind message.items */
 	SYNC_ACTION_REPORT,  /* progress */
 	/* The receiver's. */
+	SYNC_ACTION_KEEP_ORPHANS,  /* unless the keeper is at it: then KEPT */
 	SYNC_ACTION_ASK_POSITION,  /* then POSITION */
 	SYNC_ACTION_OPEN_STAGE,	   /* then STAGE_OPENED */
 	SYNC_ACTION_READ_MANIFEST, /* then MANIFEST_READ; is_seek: from the start */
@@ -229,7 +233,7 @@ struct sync_sender {
 enum sync_receive_state {
 	SYNC_RECEIVE_IDLE,
 	SYNC_RECEIVE_WANTED, /* asks as soon as the link is up */
-	SYNC_RECEIVE_ASKING, /* our keeper's place is asked */
+	SYNC_RECEIVE_ASKING, /* our keeper puts orphans aside, then says its place */
 	SYNC_RECEIVE_ASKED,  /* REQUEST sent */
 	SYNC_RECEIVE_STAGING,
 	SYNC_RECEIVE_COMMIT,	  /* cannot be undone any more */

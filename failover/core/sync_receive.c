@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The standby's end. Everything is staged in the keeper and committed once; until then the store is
- * what it was. A commit that was begun is not taken back: where the link is lost meanwhile, this
- * unit asks again afterwards, and its place says that it has everything. The machine hears of the
- * stages (TELL), unless it is an import-time replication of a unit that stays Standby Ready.
+ * The standby's end. Everything is staged in the keeper and committed once. A commit that was begun
+ * is not taken back: where the link is lost meanwhile, this unit asks again, and its place says
+ * that it has everything. The machine hears of the stages (TELL), unless it stays Standby Ready.
  */
 #include "core/sync.h"
 
@@ -84,9 +83,8 @@ static void end_failed(struct step *step, int code, enum sync_cause cause, bool 
 							    .code = code}});
 	drop(step);
 	push(step, (struct sync_action){.type = SYNC_ACTION_FINISH, .code = code, .cause = cause});
-	receiver->is_quiet = is_quiet;
-	tell(step, FO_EVENT_SYNC_FAILED);
-	receiver->is_quiet = false;
+	if (!is_quiet)
+		tell(step, FO_EVENT_SYNC_FAILED);
 }
 
 static void fail(struct step *step, int code, enum sync_cause cause)
@@ -96,7 +94,7 @@ static void fail(struct step *step, int code, enum sync_cause cause)
 
 /* ---- asking ---- */
 
-/* What is staged stays, and so does its session. */
+/* What is staged stays, and so does its session; what is owed a place aside goes there first. */
 static void ask(struct step *step, uint32_t id)
 {
 	struct sync_receiver *receiver = step->receiver;
@@ -106,7 +104,8 @@ static void ask(struct step *step, uint32_t id)
 	receiver->state = SYNC_RECEIVE_ASKING;
 	receiver->is_link_lost = false;
 	touch(step);
-	push_type(step, SYNC_ACTION_ASK_POSITION);
+	push_type(step,
+		  step->event->must_keep ? SYNC_ACTION_KEEP_ORPHANS : SYNC_ACTION_ASK_POSITION);
 }
 
 static void start(struct step *step)
@@ -170,6 +169,12 @@ static bool is_granted(struct step *step)
 	if (event->code < 0)
 		fail(step, event->code, SYNC_CAUSE_KEEPER);
 	return event->code >= 0;
+}
+
+static void asking_kept(struct step *step)
+{
+	if (is_granted(step))
+		push_type(step, SYNC_ACTION_ASK_POSITION);
 }
 
 static void asking_position(struct step *step)
@@ -305,7 +310,7 @@ static void commit(struct step *step)
 {
 	struct sync_receiver *receiver = step->receiver;
 
-	if (!step->event->is_standby) {
+	if (!step->event->is_standby || step->event->must_keep) {
 		fail(step, ERR_NOT_READY, SYNC_CAUSE_NOT_STANDBY);
 		return;
 	}
@@ -457,11 +462,9 @@ static void acknowledge_ack(struct step *step)
 	drop(step);
 	receiver->target = target;
 	push(step, (struct sync_action){.type = SYNC_ACTION_FINISH});
-	receiver->is_quiet = false;
 	tell(step, FO_EVENT_POSITION);
-	receiver->is_quiet = is_quiet;
-	tell(step, FO_EVENT_SYNC_DONE);
-	receiver->is_quiet = false;
+	if (!is_quiet)
+		tell(step, FO_EVENT_SYNC_DONE);
 }
 
 /* ---- what interrupts ---- */
@@ -502,7 +505,6 @@ static void commit_link_down(struct step *step)
 	step->receiver->is_link_lost = true;
 }
 
-/* Before it has joined, what only this unit accepted is not kept yet. */
 static void on_start(struct step *step)
 {
 	uint64_t session = step->event->message.session;
@@ -548,9 +550,7 @@ static void on_tick(struct step *step)
 
 static void on_failed(struct step *step)
 {
-	int code = step->event->code;
-
-	fail(step, code < 0 ? code : ERR_CLOSED, SYNC_CAUSE_KEEPER);
+	fail(step, step->event->code < 0 ? step->event->code : ERR_CLOSED, SYNC_CAUSE_KEEPER);
 }
 
 /* From Asking on. */
@@ -566,7 +566,8 @@ static const handler_fn HANDLERS[SYNC_RECEIVE__MAX][SYNC_EVENT__MAX] = {
 				 [SYNC_EVENT_LINK_UP] = wanted_link_up,
 				 [SYNC_EVENT_ROLE] = wanted_role,
 				 [SYNC_EVENT_STOP] = drop},
-	[SYNC_RECEIVE_ASKING] = {BUSY_HANDLERS, [SYNC_EVENT_POSITION] = asking_position,
+	[SYNC_RECEIVE_ASKING] = {BUSY_HANDLERS, [SYNC_EVENT_KEPT] = asking_kept,
+				 [SYNC_EVENT_POSITION] = asking_position,
 				 [SYNC_EVENT_LINK_DOWN] = asking_link_down},
 	[SYNC_RECEIVE_ASKED] = {BUSY_HANDLERS, [SYNC_EVENT_OFFER] = asked_offer,
 				[SYNC_EVENT_LINK_DOWN] = asking_link_down},

@@ -118,47 +118,50 @@ void engine_settle(struct engine *engine)
 static void on_orphans_kept(int code, const ProtobufCMessage *body, bool has_more, void *userdata)
 {
 	const Asafo__Ipc__StatusReply *reply = (const Asafo__Ipc__StatusReply *)body;
+	const Asafo__Ipc__Status *status = reply ? reply->status : NULL;
+	const char *why = status && status->why && status->why[0] ? status->why : err_text(code);
 	struct engine *engine = userdata;
+	struct fo_orphans was = engine->store.orphans;
 
 	(void)has_more;
 	if (engine->is_exiting)
 		return;
-	engine->store.is_keeping_orphans = false;
-	if (code < 0 || (reply->status && reply->status->code < 0)) {
+	if (code == 0 && status)
+		code = status->code;
+	if (fo_orphans_end(&engine->store.orphans, code))
+		log_line(LOG_WARNING, "%s",
+			 was.has_other_history
+				 ? "the certificate stores of the two units have different "
+				   "histories; every trustpoint of this one is kept under "
+				   "unit/orphans: asafo show orphans"
+				 : "this unit was active in an older term; what only it accepted "
+				   "is kept under unit/orphans: asafo show orphans");
+	else if (code < 0)
 		log_line(LOG_ERR,
 			 "what only this unit accepted could not be put aside, so that nothing is "
 			 "taken from the mate yet: %s",
-			 code < 0 ? err_text(code) : reply->status->why);
-		engine_feed_type(engine, FO_EVENT_SYNC_FAILED);
-		return;
-	}
-	engine->store.orphans_term = 0;
-	if (engine->store.is_everything_orphaned)
-		log_line(LOG_WARNING,
-			 "the certificate stores of the two units have different histories; every "
-			 "trustpoint of this one is kept under unit/orphans: asafo show orphans");
+			 why);
 	else
-		log_line(LOG_WARNING,
-			 "this unit was active in an older term; what only it accepted is kept "
-			 "under unit/orphans: asafo show orphans");
-	engine->store.is_everything_orphaned = false;
-	if (engine->fsm.state == FO_STATE_COLD_STANDBY)
-		replication_request(engine->replication, fo_reason_text(engine->fsm.reason), false);
+		code = engine_keep_orphans(engine);
+	if (code < 0 || engine->store.orphans.term == 0)
+		replication_orphans_kept(engine->replication, code, why);
 }
 
-bool engine_keep_orphans(struct engine *engine)
+int engine_keep_orphans(struct engine *engine)
 {
+	struct fo_orphans *orphans = &engine->store.orphans;
 	Asafo__Ipc__OrphanKeep message = ASAFO__IPC__ORPHAN_KEEP__INIT;
+	int r;
 
-	if (engine->store.orphans_term == 0)
-		return false;
-	message.term = engine->store.orphans_term;
-	message.is_everything = engine->store.is_everything_orphaned;
-	if (!engine->store.is_keeping_orphans)
-		engine->store.is_keeping_orphans =
-			engine_keeper_call(engine, IPC_ORPHAN_KEEP, &message.base, NULL, 0,
-					   on_orphans_kept, engine) == 0;
-	return true;
+	if (!fo_orphans_begin(orphans))
+		return 0;
+	message.term = orphans->term;
+	message.is_everything = orphans->is_everything;
+	r = engine_keeper_call(engine, IPC_ORPHAN_KEEP, &message.base, NULL, 0, on_orphans_kept,
+			       engine);
+	if (r < 0)
+		(void)fo_orphans_end(orphans, r);
+	return r;
 }
 
 static void log_suspended(const struct engine *engine)
@@ -196,16 +199,13 @@ void engine_act(struct engine *engine, const struct fo_action *action)
 		engine_release(engine);
 		break;
 	case FO_ACTION_START_SYNC:
-		if (!engine_keep_orphans(engine))
-			replication_request(engine->replication, fo_reason_text(engine->fsm.reason),
-					    false);
+		replication_request(engine->replication, fo_reason_text(engine->fsm.reason), false);
 		break;
 	case FO_ACTION_STOP_SYNC:
 		replication_stop(engine->replication);
 		break;
 	case FO_ACTION_KEEP_ORPHANS:
-		engine->store.orphans_term = action->term;
-		engine->store.is_everything_orphaned |= action->is_everything;
+		fo_orphans_add(&engine->store.orphans, action->term, action->is_everything);
 		(void)engine_keep_orphans(engine);
 		break;
 	case FO_ACTION_SUSPENDED:

@@ -10,6 +10,7 @@
 #include "control/control.h"
 #include "core/fsm.h"
 #include "core/hello.h"
+#include "core/orphans.h"
 #include "failover/announce.h"
 #include "failover/engine/certwatch.h"
 #include "failover/engine/clockwatch.h"
@@ -124,9 +125,7 @@ struct engine_store {
 	char why[WHY_TEXT_MAX];	       /* why the store is not usable; empty: it is */
 	char incomplete[WHY_TEXT_MAX]; /* what it lost and has not got back; empty: nothing */
 	struct monotime asked_at;
-	uint64_t orphans_term; /* what only this unit accepted in it is not kept yet; 0: all is */
-	bool is_everything_orphaned; /* ... and not only in that term */
-	bool is_keeping_orphans;
+	struct fo_orphans orphans;
 };
 
 struct engine_addresses {
@@ -230,9 +229,8 @@ void engine_mate_lacks(struct engine *engine, const char *name);
 
 /* ---- act.c: does what the machine decided ---- */
 void engine_act(struct engine *engine, const struct fo_action *action);
-/* Asks the keeper to put aside what is not kept yet; started again where the keeper failed. False:
- * nothing is left to keep, so the mate's state may come. */
-bool engine_keep_orphans(struct engine *engine);
+/* Asks the keeper to put aside what is owed, unless it is at it; then replication_orphans_kept. */
+int engine_keep_orphans(struct engine *engine);
 
 /* ---- addresses.c: what this unit has in its role ---- */
 /* Does it and feeds CLAIMED, or CLAIM_FAILED where not one address could be set. */

@@ -77,8 +77,8 @@ struct sync_event replication_event(const struct replication *replication,
 		.type = type,
 		.at = monotime_now(),
 		.is_active = engine_is_active(replication->engine),
-		.is_standby = state >= FO_STATE_COLD_STANDBY && state <= FO_STATE_STANDBY_READY &&
-			      replication->engine->store.orphans_term == 0,
+		.is_standby = state >= FO_STATE_COLD_STANDBY && state <= FO_STATE_STANDBY_READY,
+		.must_keep = replication->engine->store.orphans.term != 0,
 		.is_link_up = link && link_is_up(link),
 		.is_congested = link && link_queued(link) > REPLICATION_AHEAD_MAX};
 }
@@ -105,6 +105,15 @@ struct engine_position replication_position(const struct sync_place *place)
 
 	memcpy(position.digest, place->digest, sizeof(position.digest));
 	return position;
+}
+
+void replication_orphans_kept(struct replication *replication, int code, const char *why)
+{
+	struct sync_event event = replication_event(replication, SYNC_EVENT_KEPT);
+
+	event.serial = replication->receive.machine.serial;
+	event.code = code;
+	replication_receive_feed(replication, &event, &(struct replication_input){.why = why});
 }
 
 int replication_call_keeper(struct replication *replication, enum ipc_type type,

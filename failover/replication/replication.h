@@ -52,6 +52,9 @@ void replication_free(struct replication *replication);
  * Ready).
  */
 void replication_request(struct replication *replication, const char *reason, bool is_quiet);
+/* The keeper put aside what only this unit accepted, or could not (CODE, WHY): a session that waits
+ * for it goes on. */
+void replication_orphans_kept(struct replication *replication, int code, const char *why);
 /*
  * After a change of the configuration or of the mate: says once, in the log, which lines a mate of
  * an older version does not know. The same sentence for `show`; false: there are none.

@@ -387,6 +387,8 @@ static int act_on_keeper(struct replication *replication, const struct sync_acti
 			 const struct replication_input *input)
 {
 	switch ((int)action->type) {
+	case SYNC_ACTION_KEEP_ORPHANS:
+		return engine_keep_orphans(replication->engine);
 	case SYNC_ACTION_ASK_POSITION:
 		return ask_position(replication, action);
 	case SYNC_ACTION_OPEN_STAGE:
@@ -559,7 +561,6 @@ static void take_start(struct replication *replication, const Asafo__Wire__Link 
 				       .session = start->session,
 				       .is_quiet = start->is_quiet && is_ready};
 
-	(void)engine_keep_orphans(replication->engine); /* again, where the keeper failed */
 	(void)snprintf(replication->receive.reason, sizeof(replication->receive.reason), "%s",
 		       start->reason);
 	feed_message(replication, SYNC_EVENT_START, &message, link, NULL);

@@ -200,7 +200,7 @@ static void act(struct sim_world *world, struct sim_node *node, const struct fo_
 		break;
 	case FO_ACTION_KEEP_ORPHANS:
 		sim_trace(world, node, "keeps its orphans of term %" PRIu64, action->term);
-		node->sync.must_keep = true;
+		fo_orphans_add(&node->sync.orphans, action->term, action->is_everything);
 		sim_orphans_keep(world, node);
 		break;
 	case FO_ACTION_STOPPED:

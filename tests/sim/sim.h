@@ -7,6 +7,7 @@
 
 #include "core/fsm.h"
 #include "core/hello.h"
+#include "core/orphans.h"
 #include "core/sync.h"
 
 /*
@@ -62,10 +63,9 @@ struct sim_sync {
 	bool has_snapshot, has_stage, is_committing;
 	uint64_t next; /* item of the snapshot */
 	bool is_link_up;
-	uint32_t connection;		    /* which one it is */
-	uint64_t keeper_at, link_at;	    /* answers and messages keep their order */
-	bool must_keep;			    /* orphans, before anything is taken from the mate */
-	bool is_keeping;		    /* ... under way */
+	uint32_t connection;	     /* which one it is */
+	uint64_t keeper_at, link_at; /* answers and messages keep their order */
+	struct fo_orphans orphans;
 	bool is_waited_for[SIM_WRITES_MAX]; /* imports that wait for the standby */
 	uint64_t waits_until;
 	struct fo_position position; /* that the active acknowledged, for the checks */
@@ -379,6 +379,8 @@ void sim_store_tear(struct sim_world *world, struct sim_node *node, const struct
 void sim_sync_boot(struct sim_node *node);
 void sim_sync_start(struct sim_world *world, struct sim_node *node);
 void sim_sync_push(struct sim_world *world, struct sim_node *node, bool is_quiet);
+/* Its keeper put the orphans aside, or could not. */
+void sim_sync_kept(struct sim_world *world, struct sim_node *node, int code);
 bool sim_sync_is_sending(const struct sim_node *node);
 void sim_sync_stop(struct sim_world *world, struct sim_node *node);
 void sim_sync_role(struct sim_world *world, struct sim_node *node);

@@ -5,6 +5,8 @@
 
 #include <inttypes.h>
 
+#include "base/err.h"
+
 #define WAIT_NS (2000 * SIM_MS)
 
 void sim_store_make(struct sim_world *world, struct sim_node *node)
@@ -33,9 +35,8 @@ void sim_orphans_keep(struct sim_world *world, struct sim_node *node)
 {
 	struct sim_item item = {.type = SIM_ITEM_ORPHANS, .unit = node->unit, .epoch = node->epoch};
 
-	if (node->sync.is_keeping)
+	if (!fo_orphans_begin(&node->sync.orphans))
 		return;
-	node->sync.is_keeping = true;
 	sim_push(world, &item, sim_keeper_delay(world, node));
 }
 
@@ -48,15 +49,14 @@ static void write_orphans(struct sim_node *node)
 /* The mate's state comes after this, or what is not kept would be gone. */
 static void kept(struct sim_world *world, struct sim_node *node)
 {
-	node->sync.is_keeping = false;
-	if (node->is_disk_failing) {
-		sim_node_feed(world, node, (struct fo_event){.type = FO_EVENT_SYNC_FAILED});
-		return;
-	}
-	write_orphans(node);
-	node->sync.must_keep = false;
-	if (node->fsm.state == FO_STATE_COLD_STANDBY)
-		sim_sync_start(world, node);
+	int code = node->is_disk_failing ? ERR_STORE : 0;
+
+	if (code == 0)
+		write_orphans(node);
+	if (!fo_orphans_end(&node->sync.orphans, code) && code == 0)
+		sim_orphans_keep(world, node);
+	else
+		sim_sync_kept(world, node, code);
 }
 
 /* ---- imports ---- */

@@ -215,8 +215,8 @@ static struct sync_event make(const struct sim_world *world, const struct sim_no
 				   .at = {world->now},
 				   .is_active = fo_fsm_is_active(&node->fsm),
 				   .is_standby = node->fsm.state >= FO_STATE_COLD_STANDBY &&
-						 node->fsm.state <= FO_STATE_STANDBY_READY &&
-						 !node->sync.must_keep,
+						 node->fsm.state <= FO_STATE_STANDBY_READY,
+				   .must_keep = node->sync.orphans.term != 0,
 				   .is_link_up = is_connected(world, node),
 				   .may_adopt = true};
 }
@@ -239,7 +239,9 @@ static void act_keeper(struct sim_world *world, struct sim_node *node,
 	struct sim_snapshot disk = disk_of(node);
 	struct sync_message at = {.place = place_of(&disk), .is_last = true};
 
-	if (action->type == SYNC_ACTION_ASK_POSITION) {
+	if (action->type == SYNC_ACTION_KEEP_ORPHANS) {
+		sim_orphans_keep(world, node);
+	} else if (action->type == SYNC_ACTION_ASK_POSITION) {
 		answer(world, node, SYNC_EVENT_POSITION, action, &at);
 	} else if (action->type == SYNC_ACTION_OPEN_STAGE) {
 		sync->stage = (struct sim_snapshot){0};
@@ -345,11 +347,16 @@ void sim_sync_start(struct sim_world *world, struct sim_node *node)
 {
 	struct sync_event event = make(world, node, SYNC_EVENT_ASK);
 
-	if (node->sync.must_keep) {
-		sim_orphans_keep(world, node);
-		return;
-	}
 	event.message.id = ++world->n_sessions | UINT32_C(0x80000000);
+	feed_receiver(world, node, &event, NULL);
+}
+
+void sim_sync_kept(struct sim_world *world, struct sim_node *node, int code)
+{
+	struct sync_event event = make(world, node, SYNC_EVENT_KEPT);
+
+	event.serial = node->sync.receiver.serial;
+	event.code = code;
 	feed_receiver(world, node, &event, NULL);
 }
 

@@ -427,9 +427,11 @@ static void write_standby_does_not_come_before_it_either(void **state)
 	WAIT_FOR(world.mate.n_ups == 1);
 	start.id = 77;
 	world_mate_send(ASAFO__WIRE__LINK__BODY_SYNC_START, &start);
-	WAIT_FOR(WORLD_GOT(SYNC_RESULT) == 1);
-	assert_true(world.mate.last_code < 0);
-	assert_int_equal(world.keeper.asked[IPC_STAGE_OPEN], 0);
+	mate_commands("hostname later\n");
+	assert_int_equal(WORLD_GOT(SYNC_REQUEST), 0);
+	world_keeper_answer(IPC_ORPHAN_KEEP, 0);
+	WAIT_FOR(WORLD_GOT(SYNC_REQUEST) == 1);
+	assert_int_equal(WORLD_LAST_ID(SYNC_REQUEST), 77);
 }
 
 static void mate_answers_command(int code)

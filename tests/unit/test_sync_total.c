@@ -31,6 +31,7 @@ static struct sync_event random_event(uint64_t *x, uint32_t serial, uint32_t id)
 				   .is_congested = bits >> 2 & 1,
 				   .may_adopt = bits >> 3 & 1,
 				   .is_standby = bits >> 36 & 3,
+				   .must_keep = (bits >> 38 & 7) == 0,
 				   .code = bits >> 4 & 3 ? 0 : ERR_STORE,
 				   .serial = bits >> 6 & 7 ? serial : (uint32_t)next_random(x),
 				   .token = bits >> 9 & 3};
