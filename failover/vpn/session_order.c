@@ -56,12 +56,23 @@ static int compare_contents(const struct session_record *a, const struct session
 	return r ? r : strcmp(a->figures.protocol, b->figures.protocol);
 }
 
+/*
+ * An end for idleness is what its author had not seen: where the units were apart the client may
+ * have been with the other one. Any other end is somebody's will, or the session's age.
+ */
+static bool is_final(const struct session_record *record)
+{
+	return record->end != VPN_END_NONE && record->end != VPN_END_IDLE;
+}
+
 int session_record_compare(const struct session_record *a, const struct session_record *b)
 {
-	int r = compare_numbers(a->end != VPN_END_NONE, b->end != VPN_END_NONE);
+	int r = compare_numbers(is_final(a), is_final(b));
 
 	if (r == 0)
 		r = compare_numbers(a->term, b->term);
+	if (r == 0)
+		r = compare_numbers(a->end != VPN_END_NONE, b->end != VPN_END_NONE);
 	if (r == 0)
 		r = compare_numbers(a->revision, b->revision);
 	return r ? r : compare_contents(a, b);

@@ -355,24 +355,42 @@ static bool loses_clash(const struct sessiondb *db, struct session_record *updat
 	return false;
 }
 
+/* When the session of LIVE ends, of which TOMBSTONE says so, too: without an absolute end that is
+ * the tombstone's own. */
+static struct monotime end_of_live(const struct session_record *live,
+				   const struct session_record *tombstone)
+{
+	if (live->session.ends_at.ns == MONOTIME_NEVER.ns)
+		return MONOTIME_NEVER;
+	return monotime_min(live->session.ends_at, tombstone->session.ends_at);
+}
+
+/* UPDATE is old news but for the time that is left. */
+static void shorten(struct session_record *record, const struct session_record *update)
+{
+	record->session.ends_at =
+		record->end == VPN_END_NONE && update->end != VPN_END_NONE
+			? end_of_live(record, update)
+			: monotime_min(record->session.ends_at, update->session.ends_at);
+}
+
 /* RECORD becomes what UPDATE says, but for what only this unit knows. */
 static void overwrite(struct sessiondb *db, struct session_record *record,
 		      const struct session_record *update, struct monotime now)
 {
-	uint32_t owner = record->session.owner;
-	struct monotime ends_at = monotime_min(record->session.ends_at, update->session.ends_at);
+	bool was_live = record->end == VPN_END_NONE, is_live = update->end == VPN_END_NONE;
+	uint32_t owner = is_live ? record->session.owner : 0;
+	struct monotime ends_at;
 
-	if (record->end == VPN_END_NONE && update->end != VPN_END_NONE) {
-		bury(db, record, update->end, now);
-		ends_at = monotime_min(record->session.ends_at, ends_at);
-		owner = 0;
-	} else if (record->end == VPN_END_NONE) {
-		/* Addresses never change; a mate that says so is put under its own key all the
-		 * same. */
+	if (was_live && is_live)
 		live_unlink(db, record);
-		record->session = update->session;
-		live_link(db, record);
-	}
+	else if (was_live)
+		bury(db, record, update->end, now);
+	else if (is_live)
+		db->tombstones--;
+	ends_at = !was_live && is_live
+			  ? end_of_live(update, record)
+			  : monotime_min(record->session.ends_at, update->session.ends_at);
 	record->session = update->session;
 	record->session.owner = owner;
 	record->session.ends_at = ends_at;
@@ -382,6 +400,9 @@ static void overwrite(struct sessiondb *db, struct session_record *record,
 	record->term = update->term;
 	record->revision = update->revision;
 	record->end = update->end;
+	/* Addresses never change; a mate that says so is put under its own key all the same. */
+	if (is_live)
+		live_link(db, record);
 	if (record->session.id > db->last_id)
 		db->last_id = record->session.id;
 }
@@ -400,14 +421,15 @@ int sessiondb_merge(struct sessiondb *db, const struct session_record *update, s
 	taken.session.owner = 0;
 	*ret_outcome = outcome;
 	if (record && session_record_compare(&taken, record) <= 0) {
-		/* Old news but for the time that is left. */
-		record->session.ends_at =
-			monotime_min(record->session.ends_at, taken.session.ends_at);
+		shorten(record, &taken);
 		return 0;
 	}
 	is_own_word = loses_clash(db, &taken, now, losers, &n);
 	if (!record)
 		r = record_new(db, &taken, n, &fresh);
+	else if (record->end != VPN_END_NONE && taken.end == VPN_END_NONE &&
+		 db->live - n >= VPN_SESSIONS_MAX)
+		r = ERR_TOO_LARGE;
 	if (r < 0)
 		return r; /* nobody loses an address to one that is not here */
 	for (size_t i = 0; i < n; i++) {

@@ -8,9 +8,11 @@
  * The table of VPN sessions of a unit: live ones and tombstones. Pure: no I/O, time comes in. Two
  * tables that are told each other's records, in any order and any number of times, become equal:
  * merging takes the greater of two records of one cookie hash, where a tombstone is greater than
- * anything alive, then the (term, revision) of the latest change counts. Absolute ends only get
- * nearer. An address has one live session: of two (the units were apart) the one that was made in
- * the newer term keeps it, and the other becomes a tombstone.
+ * anything alive, then the (term, revision) of the latest change counts. One for idleness is
+ * greater only than what lived in no newer term: the session of a unit that took over since then,
+ * which may have heard the client, comes back to life. Absolute ends only get nearer. An address
+ * has one live session: of two (the units were apart) the one that was made in the newer term keeps
+ * it, and the other becomes a tombstone.
  */
 struct sessiondb;
 
