@@ -306,18 +306,24 @@ static void count(struct session_figures *figures, const Asafo__Ipc__VpnTouched 
 	figures->dropped += touched->dropped;
 }
 
+/* False: the client has come back to another tunnel than this front's, which has no say any more,
+ * however late it is heard. */
+static bool has_say(const struct vpn_session *session, const Asafo__Ipc__VpnTouched *touched,
+		    uint32_t own)
+{
+	return touched->tunnel_at_ns >= session->tunnel_at.ns &&
+	       (touched->is_connected || session->owner == own);
+}
+
 /* True: it is news that fronts and mate hear at once. */
 static bool touch_session(struct vpn_session *session, const Asafo__Ipc__VpnTouched *touched,
-			  uint32_t own)
+			  uint32_t own, struct monotime now)
 {
 	struct vpn_address client;
-	bool is_news = false;
+	bool is_news = session->is_connected != touched->is_connected ||
+		       session->owner != (touched->is_connected ? own : 0);
 
-	/* One that was overtaken by another front has no say any more. */
-	if (!touched->is_connected && session->owner != own)
-		return false;
-	is_news = session->is_connected != touched->is_connected ||
-		  session->owner != (touched->is_connected ? own : 0);
+	session->tunnel_at.ns = touched->tunnel_at_ns < now.ns ? touched->tunnel_at_ns : now.ns;
 	session->is_connected = touched->is_connected;
 	session->owner = touched->is_connected ? own : 0;
 	if (vpn_address_from(&touched->client, 0, &client) == 0 && client.size > 0 &&
@@ -345,14 +351,22 @@ static bool touch_way(struct session_way *way, const Asafo__Ipc__VpnTouched *tou
 	return true;
 }
 
+static void touch_idle(const struct vpnhub *hub, struct vpn_session *session, uint64_t idle_ms,
+		       struct monotime now)
+{
+	uint64_t whole = (uint64_t)idle_minutes_of(hub, session) * 60000;
+
+	session->idle_ends_at = whole ? monotime_add_ms(now, idle_ms < whole ? whole - idle_ms : 0)
+				      : MONOTIME_NEVER;
+}
+
 static void touch_one(struct vpnhub *hub, uint32_t own, const Asafo__Ipc__VpnTouched *touched)
 {
 	struct session_record *record = NULL;
 	struct monotime now = monotime_now();
 	struct vpn_session *session;
 	uint8_t hash[VPN_HASH_SIZE];
-	uint32_t minutes;
-	bool is_news;
+	bool is_news = false;
 
 	if (vpn_hash_from(&touched->cookie_hash, hash) == 0)
 		record = sessiondb_find(hub->db, hash);
@@ -363,16 +377,11 @@ static void touch_one(struct vpnhub *hub, uint32_t own, const Asafo__Ipc__VpnTou
 	if (touched->protocol[0])
 		(void)vpn_name_from(touched->protocol, record->figures.protocol,
 				    sizeof(record->figures.protocol));
-	is_news = touch_session(session, touched, own);
-	if (touched->is_connected && session->owner == own)
-		is_news |= touch_way(&record->way, touched);
-	minutes = idle_minutes_of(hub, session);
-	session->idle_ends_at = MONOTIME_NEVER;
-	if (minutes) {
-		uint64_t whole = (uint64_t)minutes * 60000;
-
-		session->idle_ends_at = monotime_add_ms(
-			now, touched->idle_ms < whole ? whole - touched->idle_ms : 0);
+	if (has_say(session, touched, own)) {
+		is_news = touch_session(session, touched, own, now);
+		if (touched->is_connected)
+			is_news |= touch_way(&record->way, touched);
+		touch_idle(hub, session, touched->idle_ms, now);
 	}
 	if (is_news) {
 		tun_route(hub->tun, session);

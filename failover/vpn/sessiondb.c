@@ -380,7 +380,7 @@ static void overwrite(struct sessiondb *db, struct session_record *record,
 {
 	bool was_live = record->end == VPN_END_NONE, is_live = update->end == VPN_END_NONE;
 	uint32_t owner = is_live ? record->session.owner : 0;
-	struct monotime ends_at;
+	struct monotime tunnel_at = record->session.tunnel_at, ends_at;
 
 	if (was_live && is_live)
 		live_unlink(db, record);
@@ -393,6 +393,7 @@ static void overwrite(struct sessiondb *db, struct session_record *record,
 			  : monotime_min(record->session.ends_at, update->session.ends_at);
 	record->session = update->session;
 	record->session.owner = owner;
+	record->session.tunnel_at = tunnel_at;
 	record->session.ends_at = ends_at;
 	record->figures = update->figures;
 	record->way = update->way;

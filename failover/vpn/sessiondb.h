@@ -32,7 +32,7 @@ struct session_way {
 };
 
 struct session_record {
-	struct vpn_session session; /* owner is this unit's, and is not replicated */
+	struct vpn_session session; /* owner and tunnel_at are this unit's, and not replicated */
 	struct session_figures figures;
 	struct session_way way;
 	uint64_t born_term;	 /* of the unit that made it */

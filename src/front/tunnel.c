@@ -23,7 +23,6 @@
 #define QUEUE_MAX (256u * 1024) /* of packets that wait */
 #define UNSENT_MAX (128 * 1024) /* with the kernel and not sent: more only delays what follows */
 #define REKEY_MS (8u * 3600 * 1000)
-#define DOUBT_MS 5000 /* how old an owner that is not this front may be when a tunnel is new */
 
 struct figures {
 	uint64_t received, sent, packets_received, packets_sent, dropped;
@@ -37,10 +36,10 @@ enum phase {
 };
 
 struct tunnel_life {
-	struct monotime started_at, heard_at, packet_at, keyed_at;
-	const char *why;   /* of a cut */
-	bool is_confirmed; /* the engine knows that it is this front that has it */
-	bool is_told;	   /* TERMINATE is to be said */
+	struct monotime taken_at; /* its CONNECT */
+	struct monotime heard_at, packet_at, keyed_at;
+	const char *why; /* of a cut */
+	bool is_told;	 /* TERMINATE is to be said */
 };
 
 struct tunnel {
@@ -86,6 +85,7 @@ static void touch(struct tunnel *tunnel, bool is_connected, bool with_protocol)
 		.dropped = figures->dropped,
 		.idle_ms =
 			monotime_since(monotime_now(), tunnel->life.packet_at) / MONOTIME_NS_PER_MS,
+		.tunnel_at = tunnel->life.taken_at,
 	};
 
 	if (!tunnel->entry)
@@ -407,13 +407,11 @@ void tunnel_judge(struct tunnel *tunnel)
 	const struct vpn_session *session = &tunnel->entry->session;
 	uint32_t own = vpn_own_number(tunnels_vpn(tunnel->tunnels));
 
-	if (tunnel->phase != PHASE_UP || own == 0 || !session->is_connected || session->owner == 0)
+	if (tunnel->phase != PHASE_UP || own == 0 || !session->is_connected ||
+	    session->owner == 0 || session->owner == own)
 		return;
-	/* A word from before ours does not count; ours is on its way. */
-	if (session->owner == own)
-		tunnel->life.is_confirmed = true;
-	else if (tunnel->life.is_confirmed ||
-		 ms_since(monotime_now(), tunnel->life.started_at) > DOUBT_MS)
+	/* Of an earlier tunnel than this it is a word from before ours, which is on its way. */
+	if (session->tunnel_at.ns > tunnel->life.taken_at.ns)
 		tunnel_cut(tunnel, "the client has come back on another connection");
 }
 
@@ -488,6 +486,7 @@ int tunnel_new(struct tunnels *tunnels, struct vpn_entry *entry, const struct tu
 	tunnel->tunnels = tunnels;
 	tunnel->terms = *terms;
 	tunnel->fd = -1;
+	tunnel->life.taken_at = monotime_now();
 	tunnel->queue.limit = QUEUE_MAX;
 	(void)snprintf(tunnel->name, sizeof(tunnel->name), "session %u (%s)", entry->session.id,
 		       entry->session.user);
@@ -533,8 +532,7 @@ int tunnel_start(struct tunnel *tunnel, int fd, struct tls_peer *peer, tunnel_ov
 	tunnel->on_over = on_over;
 	tunnel->userdata = userdata;
 	tunnel->events = EPOLLIN;
-	tunnel->life.started_at = tunnel->life.heard_at = tunnel->life.packet_at = now;
-	tunnel->life.keyed_at = now;
+	tunnel->life.heard_at = tunnel->life.packet_at = tunnel->life.keyed_at = now;
 	tls_stream_init(&tunnel->stream, peer, fd);
 	socket_tune(fd);
 	r = sd_event_add_io(event, &tunnel->io, fd, EPOLLIN, on_io, tunnel);

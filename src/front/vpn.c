@@ -411,6 +411,7 @@ int vpn_touch(struct vpn *vpn, const struct vpn_entry *entry, const struct vpn_t
 	touched.packets_sent = touch->packets_sent;
 	touched.dropped = touch->dropped;
 	touched.idle_ms = touch->idle_ms;
+	touched.tunnel_at_ns = touch->tunnel_at.ns;
 	if (touch->protocol)
 		touched.protocol = (char *)(uintptr_t)touch->protocol;
 	message.touched = pointers;

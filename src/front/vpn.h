@@ -124,7 +124,8 @@ struct vpn_touch {
 	uint16_t client_port, local_port;
 	uint64_t received, sent, packets_received, packets_sent, dropped;
 	uint64_t idle_ms;
-	const char *protocol; /* NULL: as before */
+	struct monotime tunnel_at; /* when its CONNECT was taken */
+	const char *protocol;	   /* NULL: as before */
 };
 /* Tells the engine; ERR_CLOSED where it is not there: keep the figures for the next time. */
 int vpn_touch(struct vpn *vpn, const struct vpn_entry *entry, const struct vpn_touch *touch);

@@ -96,6 +96,7 @@ int vpn_session_from(const Asafo__Ipc__VpnSession *message, struct monotime now,
 		message->left_ms ? monotime_add_ms(now, message->left_ms) : MONOTIME_NEVER;
 	session.idle_ends_at = message->idle_left_ms ? monotime_add_ms(now, message->idle_left_ms)
 						     : MONOTIME_NEVER;
+	session.tunnel_at = (struct monotime){message->tunnel_at_ns};
 	*ret_session = session;
 	return 0;
 }
@@ -141,6 +142,7 @@ void vpn_session_fill(const struct vpn_session *session, struct monotime now,
 	message->idle_left_ms = left_ms(session->idle_ends_at, now);
 	message->is_connected = session->is_connected;
 	message->owner = session->owner;
+	message->tunnel_at_ns = session->tunnel_at.ns;
 }
 
 const char *vpn_end_text(enum vpn_end reason)

@@ -31,8 +31,10 @@
  * and at once when its tunnel came up or went away (is_connected). The tunnel that says
  * is_connected is from then on the one: packets to the session's addresses go to this front's TUN
  * descriptor. Where an earlier tunnel of the session is open in another front, that one learns it
- * from the table (owner) and closes it without DISCONNECT or TERMINATE. A touch of an unknown
- * session is ignored.
+ * from the table (owner) and closes it without DISCONNECT or TERMINATE. Which of two tunnels is the
+ * earlier one is told by when their CONNECT was taken (tunnel_at), not by which touch comes first:
+ * a front that was overtaken adds its figures and decides nothing. A touch of an unknown session is
+ * ignored.
  *
  * VPN_SESSION_END (front -> engine): logout or the client's BYE with "user quit". The session
  * becomes a tombstone on both units. Ends for idleness and age are the engine's: it tells by
@@ -99,6 +101,8 @@ struct vpn_session {
 	bool is_connected;
 	uint32_t owner; /* with is_connected: this unit's front of that instance, plus 1; 0: no
 			   front of this unit */
+	struct monotime tunnel_at; /* when this unit took the CONNECT of its latest tunnel; 0: it
+				      had none here */
 };
 
 /* MESSAGE as of NOW. Errors: ERR_MALFORMED (sizes, missing hash or index, unprintable names). */

@@ -131,6 +131,7 @@ void tunnel_table_send(struct harness *harness, const struct tunnel_table *table
 		sessions[i].left_ms = 3600 * 1000;
 		sessions[i].is_connected = table->owner != 0;
 		sessions[i].owner = table->owner;
+		sessions[i].tunnel_at_ns = table->is_late ? 1 : monotime_now().ns;
 		puts[message.n_put++] = &sessions[i];
 	}
 	message.put = puts;

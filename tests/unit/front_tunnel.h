@@ -18,6 +18,7 @@ int tunnel_vpn_start(struct harness *harness);
 struct tunnel_table {
 	unsigned numbers[4]; /* 0: no more */
 	uint32_t owner;	     /* of all of them; 0: not connected */
+	bool is_late;	     /* ... by a tunnel of long ago; otherwise of now */
 	unsigned gone;
 	enum vpn_end reason;
 	bool is_reset, is_incomplete;

@@ -68,19 +68,26 @@ static void on_closed(struct ipc_channel *channel, int code, void *userdata)
 	front.channel = NULL;
 }
 
-static void attach_front(void)
+static struct ipc_channel *attach(unsigned instance)
 {
 	static const bool takes[IPC_TYPE__MAX] = {
 		[IPC_FRONT_CONFIG] = true, [IPC_FRONT_ROLE] = true, [IPC_FRONT_TEST] = true,
 		[IPC_VPN_CONFIG] = true,   [IPC_VPN_TABLE] = true,  [IPC_VPN_TUN] = true};
 	static const struct ipc_channel_ops ops = {takes, on_notice, on_closed};
+	struct ipc_channel *channel;
 	int fds[2];
 
-	front = (struct front){.code = 1};
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds),
 			 0);
-	assert_int_equal(ipc_channel_new(world.event, fds[0], &ops, NULL, &front.channel), 0);
-	engine_front_attach(world.engine, 0, fds[1]);
+	assert_int_equal(ipc_channel_new(world.event, fds[0], &ops, NULL, &channel), 0);
+	engine_front_attach(world.engine, instance, fds[1]);
+	return channel;
+}
+
+static void attach_front(void)
+{
+	front = (struct front){.code = 1};
+	front.channel = attach(0);
 	WAIT_FOR(front.resets > 0);
 }
 
@@ -141,7 +148,9 @@ static int login_code(unsigned number, const char *user)
 	return front.code;
 }
 
-static void touch(unsigned number, bool is_connected, uint64_t received, uint64_t idle_ms)
+/* Of a tunnel whose CONNECT was taken AGE_MS ago. */
+static void touch_by(struct ipc_channel *channel, unsigned number, bool is_connected,
+		     uint64_t received, uint64_t idle_ms, uint64_t age_ms)
 {
 	Asafo__Ipc__VpnSessionTouch message = ASAFO__IPC__VPN_SESSION_TOUCH__INIT;
 	Asafo__Ipc__VpnTouched touched = ASAFO__IPC__VPN_TOUCHED__INIT, *pointers[1] = {&touched};
@@ -152,10 +161,16 @@ static void touch(unsigned number, bool is_connected, uint64_t received, uint64_
 	touched.is_connected = is_connected;
 	touched.received = received;
 	touched.idle_ms = idle_ms;
+	touched.tunnel_at_ns = monotime_now().ns - age_ms * MONOTIME_NS_PER_MS;
 	message.touched = pointers;
 	message.n_touched = 1;
-	assert_int_equal(
-		ipc_channel_send(front.channel, IPC_VPN_SESSION_TOUCH, &message.base, NULL, 0), 0);
+	assert_int_equal(ipc_channel_send(channel, IPC_VPN_SESSION_TOUCH, &message.base, NULL, 0),
+			 0);
+}
+
+static void touch(unsigned number, bool is_connected, uint64_t received, uint64_t idle_ms)
+{
+	touch_by(front.channel, number, is_connected, received, idle_ms, 0);
 }
 
 static const struct session_record *find(unsigned number)
@@ -358,6 +373,38 @@ static void a_touch_counts_and_an_idle_session_ends(void **state)
 	assert_int_equal(front.gone_reason, VPN_END_IDLE);
 }
 
+static void a_front_that_was_overtaken_does_not_take_the_session_back(void **state)
+{
+	struct ipc_channel *other;
+
+	(void)state;
+	become_active();
+	other = attach(1);
+	assert_int_equal(login_code(1, "ada"), 0);
+	touch_by(front.channel, 1, true, 10, 0, 9000);
+	WAIT_FOR(find(1)->session.owner == 1);
+	touch_by(other, 1, true, 10, 0, 1000);
+	WAIT_FOR(find(1)->session.owner == 2);
+	/* What it says late counts as figures, and as nothing else. */
+	touch_by(front.channel, 1, true, 100, 59000, 9000);
+	WAIT_FOR(find(1)->figures.received == 120);
+	assert_int_equal(find(1)->session.owner, 2);
+	assert_true(find(1)->session.idle_ends_at.ns > monotime_add_ms(monotime_now(), 20000).ns);
+	touch_by(front.channel, 1, false, 1000, 0, 9000);
+	WAIT_FOR(find(1)->figures.received == 1120);
+	assert_int_equal(find(1)->session.owner, 2);
+	/* Also where the later tunnel is gone again. */
+	touch_by(other, 1, false, 0, 0, 1000);
+	WAIT_FOR(find(1)->session.owner == 0);
+	touch_by(front.channel, 1, true, 10000, 0, 9000);
+	WAIT_FOR(find(1)->figures.received == 11120);
+	assert_false(find(1)->session.is_connected);
+	/* A client that comes back to it is another matter. */
+	touch(1, true, 0, 0);
+	WAIT_FOR(find(1)->session.owner == 1);
+	ipc_channel_free(other);
+}
+
 static void a_session_of_a_front_that_dies_goes_on_without_it(void **state)
 {
 	(void)state;
@@ -489,6 +536,7 @@ int main(void)
 		TEST(a_logoff_reaches_front_and_mate),
 		TEST(a_user_that_is_no_more_has_no_session),
 		TEST(a_touch_counts_and_an_idle_session_ends),
+		TEST(a_front_that_was_overtaken_does_not_take_the_session_back),
 		TEST(a_session_of_a_front_that_dies_goes_on_without_it),
 		TEST(a_login_whose_front_died_leaves_no_session),
 		TEST(an_older_mate_is_never_told_and_that_is_said),

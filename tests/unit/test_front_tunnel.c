@@ -438,7 +438,6 @@ static void a_tunnel_in_another_front_takes_its_place_too(void **state)
 	(void)state;
 	tunnel_open(&client, &harness, 1);
 	tunnel_wait_touch(&harness, 1, true, &dropped);
-	tunnel_table_send(&harness, &(struct tunnel_table){.numbers = {1}, .owner = 1});
 	tunnel_table_send(&harness, &(struct tunnel_table){.numbers = {1}, .owner = 2});
 	assert_int_equal(hear(&client, &type), -1);
 	client_close(&client);
@@ -451,8 +450,9 @@ static void an_old_word_about_the_owner_ends_no_new_tunnel(void **state)
 
 	(void)state;
 	tunnel_open(&client, &harness, 1);
-	tunnel_table_send(&harness, &(struct tunnel_table){.numbers = {1}, .owner = 2});
-	tunnel_table_send(&harness, &(struct tunnel_table){.numbers = {1}, .owner = 1});
+	tunnel_wait_touch(&harness, 1, true, &dropped);
+	tunnel_table_send(&harness,
+			  &(struct tunnel_table){.numbers = {1}, .owner = 2, .is_late = true});
 	tunnel_say(&client, CSTP_DPD_REQUEST, NULL, 0);
 	assert_int_equal(hear(&client, &type), 0);
 	assert_int_equal(type, CSTP_DPD_RESPONSE);
