@@ -476,7 +476,8 @@ void engine_front_attach(struct engine *engine, unsigned instance, int fd)
 	static const bool permitted[IPC_TYPE__MAX] = {[IPC_FRONT_REPORT] = true,
 						      [IPC_VPN_SESSION_NEW] = true,
 						      [IPC_VPN_SESSION_TOUCH] = true,
-						      [IPC_VPN_SESSION_END] = true};
+						      [IPC_VPN_SESSION_END] = true,
+						      [IPC_VPN_RESYNC] = true};
 	static const struct ipc_channel_ops ops = {permitted, on_front_notice, on_front_closed};
 	int r;
 

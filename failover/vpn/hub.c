@@ -180,6 +180,7 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *userdata)
 		end_what_is_over(hub, now);
 	sessiondb_sweep(hub->db, now);
 	hub_retell(hub);
+	hub_resync(hub);
 	hub_pump(hub);
 	(void)sd_event_source_set_time_relative(source, HUB_TICK_MS * 1000u);
 	return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
@@ -198,6 +199,7 @@ static int on_wait_timeout(sd_event_source *source, uint64_t usec, void *userdat
 void vpnhub_front_attached(struct vpnhub *hub, unsigned instance)
 {
 	configure_front(hub, instance);
+	hub->copies[instance].again_at.ns = 0;
 	hub_send_table(hub, instance);
 	if (!hub->has_tun)
 		return;
@@ -228,19 +230,20 @@ void vpnhub_front_gone(struct vpnhub *hub, unsigned instance, const struct ipc_c
 bool vpnhub_is_message(enum ipc_type type)
 {
 	return type == IPC_VPN_SESSION_NEW || type == IPC_VPN_SESSION_TOUCH ||
-	       type == IPC_VPN_SESSION_END;
+	       type == IPC_VPN_SESSION_END || type == IPC_VPN_RESYNC;
 }
 
 void vpnhub_message(struct vpnhub *hub, unsigned instance, struct ipc_channel *channel,
 		    const struct ipc_frame *frame, const ProtobufCMessage *body)
 {
 	if (frame->type == IPC_VPN_SESSION_NEW)
-		hub_session_new(hub, instance, channel, frame->id,
-				(const Asafo__Ipc__VpnSessionNew *)body);
+		hub_session_new(hub, channel, frame->id, (const Asafo__Ipc__VpnSessionNew *)body);
 	else if (frame->type == IPC_VPN_SESSION_TOUCH)
 		hub_session_touch(hub, instance, (const Asafo__Ipc__VpnSessionTouch *)body);
 	else if (frame->type == IPC_VPN_SESSION_END)
 		hub_session_end(hub, channel, frame->id, (const Asafo__Ipc__VpnSessionEnd *)body);
+	else if (frame->type == IPC_VPN_RESYNC && instance < ENGINE_FRONTS_MAX)
+		hub->copies[instance].is_due = true;
 }
 
 /* ---- the auth helper ---- */

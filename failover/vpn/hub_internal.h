@@ -7,8 +7,9 @@
 #include "failover/vpn/tun.h"
 
 /*
- * Shared by hub.c (configuration, fronts, life), hub_login.c (what fronts ask), hub_link.c (what
- * the mate is told) and hub_table.c (what fronts are told of the table).
+ * Shared by hub.c (configuration, fronts, life), hub_login.c (what fronts ask), hub_wait.c (who is
+ * answered when the mate has it), hub_link.c (what the mate is told) and hub_table.c (what fronts
+ * are told of the table).
  */
 #define HUB_UPDATE_RECORDS 64
 #define HUB_UPDATES_AHEAD 8 /* not acknowledged yet */
@@ -17,14 +18,15 @@
 #define HUB_TELL_MS 30000   /* figures and idle times are told no more often */
 #define HUB_AGAIN_MS 30000  /* what the mate did not take is told again */
 #define HUB_ALONE_MS 300000 /* a client gives up by then: who has not come has no session */
+#define HUB_RESYNC_MS 30000 /* a front gets a whole table on request no more often */
 #define HUB_STALE_MS 1000   /* without a link beside an active mate: it may have made sessions */
 
-/* A login that is not answered yet: the mate has not acknowledged it. */
+/* A login, or an end, that is not answered yet: the mate has not acknowledged it. */
 struct hub_waiter {
 	struct hub_waiter *next;
 	struct ipc_channel *channel;
-	unsigned instance;
 	uint32_t request; /* of the channel */
+	bool is_end;
 	uint8_t hash[VPN_HASH_SIZE];
 	uint64_t seq; /* of the update that told the mate; 0: none yet */
 	struct monotime deadline;
@@ -39,6 +41,12 @@ struct hub_sender {
 	struct monotime tell_again_at; /* then */
 };
 
+/* A front's copy of the table. */
+struct hub_copy {
+	struct monotime again_at; /* a whole table is not sent again before */
+	bool is_due;		  /* it has a hole */
+};
+
 struct hub_batch;
 struct hub_tickle;
 
@@ -48,6 +56,7 @@ struct vpnhub {
 	struct sessiondb *db;
 	struct hub_batch *batch;
 	struct hub_sender sender;
+	struct hub_copy copies[ENGINE_FRONTS_MAX];
 	struct hub_waiter *waiters;
 	sd_event_source *tick, *wait_timeout;
 	struct tun *tun;
@@ -76,6 +85,8 @@ void hub_tell(struct vpnhub *hub, const struct session_record *record);
 void hub_flush(struct vpnhub *hub);
 /* A whole table for one front. */
 void hub_send_table(struct vpnhub *hub, unsigned instance);
+/* Sends a whole table to those whose copy has a hole, when it is time. Asked on each tick. */
+void hub_resync(struct vpnhub *hub);
 /* Says so to the fronts where it is news. */
 void hub_set_complete(struct vpnhub *hub, bool is_complete);
 
@@ -91,14 +102,22 @@ void hub_guesses_tell(struct vpnhub *hub, const Asafo__Ipc__AuthGuesses *guesses
 void hub_guesses_take(struct vpnhub *hub, const Asafo__Wire__LoginGuesses *guesses);
 
 /* ---- hub_login.c ---- */
-void hub_session_new(struct vpnhub *hub, unsigned instance, struct ipc_channel *channel,
-		     uint32_t request, const Asafo__Ipc__VpnSessionNew *message);
+void hub_session_new(struct vpnhub *hub, struct ipc_channel *channel, uint32_t request,
+		     const Asafo__Ipc__VpnSessionNew *message);
 void hub_session_touch(struct vpnhub *hub, unsigned instance,
 		       const Asafo__Ipc__VpnSessionTouch *message);
 void hub_session_end(struct vpnhub *hub, struct ipc_channel *channel, uint32_t request,
 		     const Asafo__Ipc__VpnSessionEnd *message);
-/* Ends it on this active unit, tells fronts and mate (after hub_flush and hub_pump). */
+/* Ends it on both units, tells fronts and mate (after hub_flush and hub_pump). */
 void hub_end(struct vpnhub *hub, struct session_record *record, enum vpn_end reason);
+
+/* ---- hub_wait.c ---- */
+/* Answers a login, or an end; RECORD: of a login that is well, else NULL. */
+void hub_answer(struct ipc_channel *channel, uint32_t request, bool is_end, int code,
+		const char *why, const struct session_record *record);
+/* It is answered later; false: nobody is to be waited for. */
+bool hub_wait_for_mate(struct vpnhub *hub, struct ipc_channel *channel, uint32_t request,
+		       bool is_end, const struct session_record *record);
 /* Answers who waits no longer, or need not. ALL: nobody can be waited for any more. */
 void hub_answer_waiters(struct vpnhub *hub, bool is_all);
 /* The mate did not take this session of update SEQ. */

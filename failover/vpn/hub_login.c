@@ -113,148 +113,10 @@ static int session_fill(struct vpnhub *hub, const Asafo__Ipc__VpnSessionNew *mes
 	return 0;
 }
 
-/* ---- answers ---- */
+/* ---- logins ---- */
 
-static void answer_new(struct ipc_channel *channel, uint32_t request, int code, const char *why,
-		       const struct session_record *record)
-{
-	Asafo__Ipc__VpnSessionNewReply reply = ASAFO__IPC__VPN_SESSION_NEW_REPLY__INIT;
-	Asafo__Ipc__Status status = ASAFO__IPC__STATUS__INIT;
-	struct vpn_session_message message;
-
-	status.code = code;
-	status.why = (char *)(uintptr_t)why;
-	reply.status = &status;
-	if (record) {
-		vpn_session_fill(&record->session, monotime_now(), &message);
-		reply.session = &message.message;
-	}
-	(void)ipc_channel_reply(channel, IPC_VPN_SESSION_NEW, request, false, &reply.base);
-}
-
-/* True: WAITER need not wait any longer. */
-static bool is_served(struct vpnhub *hub, struct hub_waiter *waiter, struct monotime now)
-{
-	const struct session_record *record = sessiondb_find(hub->db, waiter->hash);
-
-	if (!record || record->end != VPN_END_NONE)
-		return true;
-	if (waiter->seq == 0 && !record->is_dirty)
-		waiter->seq = record->sent_seq;
-	if (record->is_refused) {
-		hub->figures.alone++; /* what the mate did not take was logged */
-		return true;
-	}
-	if (waiter->seq > 0 && hub->sender.acked_seq >= waiter->seq)
-		return true;
-	if (!monotime_reached(now, waiter->deadline))
-		return false;
-	hub->sender.is_lagging = true;
-	hub->figures.alone++;
-	log_line(LOG_WARNING,
-		 "VPN session %u: the mate did not acknowledge it within %u ms; a failover now "
-		 "would ask its user to log in again",
-		 record->session.id, HUB_WAIT_MS);
-	return true;
-}
-
-static void arm_waiters(struct vpnhub *hub)
-{
-	struct monotime due = MONOTIME_NEVER;
-
-	for (const struct hub_waiter *waiter = hub->waiters; waiter; waiter = waiter->next)
-		due = monotime_min(due, waiter->deadline);
-	(void)sd_event_source_set_time(hub->wait_timeout, due.ns / 1000 + 1);
-	(void)sd_event_source_set_enabled(hub->wait_timeout,
-					  hub->waiters ? SD_EVENT_ONESHOT : SD_EVENT_OFF);
-}
-
-void hub_answer_waiters(struct vpnhub *hub, bool is_all)
-{
-	struct hub_waiter **at = &hub->waiters;
-	struct monotime now = monotime_now();
-
-	while (*at) {
-		struct hub_waiter *waiter = *at;
-		const struct session_record *record;
-		bool is_live;
-
-		if (!is_served(hub, waiter, now)) {
-			if (!is_all) {
-				at = &waiter->next;
-				continue;
-			}
-			hub->figures.alone++;
-		}
-		*at = waiter->next;
-		record = sessiondb_find(hub->db, waiter->hash);
-		is_live = record && record->end == VPN_END_NONE;
-		answer_new(waiter->channel, waiter->request, is_live ? 0 : ERR_NOT_FOUND,
-			   is_live ? "" : "the session was ended", is_live ? record : NULL);
-		free(waiter);
-	}
-	arm_waiters(hub);
-}
-
-void hub_refused(struct vpnhub *hub, const uint8_t hash[static VPN_HASH_SIZE], uint64_t seq)
-{
-	struct session_record *record = sessiondb_find(hub->db, hash);
-
-	/* Where it was told again since then, or will be, that is what counts. */
-	if (record && !record->is_dirty && record->sent_seq == seq)
-		record->is_refused = true;
-	for (struct hub_waiter *waiter = hub->waiters; waiter; waiter = waiter->next) {
-		if (memcmp(waiter->hash, hash, VPN_HASH_SIZE) == 0)
-			waiter->seq = 0;
-	}
-}
-
-void hub_drop_waiters(struct vpnhub *hub, const struct ipc_channel *channel)
-{
-	struct hub_waiter **at = &hub->waiters;
-
-	while (*at) {
-		struct hub_waiter *waiter = *at;
-		struct session_record *record;
-
-		if (waiter->channel != channel) {
-			at = &waiter->next;
-			continue;
-		}
-		*at = waiter->next;
-		record = sessiondb_find(hub->db, waiter->hash);
-		if (record)
-			hub_end(hub, record, VPN_END_LOGOUT);
-		free(waiter);
-	}
-	hub_flush(hub);
-	arm_waiters(hub);
-}
-
-/* False: nobody is to be waited for. */
-static bool wait_for_mate(struct vpnhub *hub, unsigned instance, struct ipc_channel *channel,
-			  uint32_t request, const struct session_record *record)
-{
-	struct hub_waiter *waiter;
-
-	if (!hub_can_tell(hub) || hub->sender.is_lagging)
-		return false;
-	waiter = calloc(1, sizeof(*waiter));
-	if (!waiter)
-		return false;
-	waiter->channel = channel;
-	waiter->instance = instance;
-	waiter->request = request;
-	waiter->deadline = monotime_add_ms(monotime_now(), HUB_WAIT_MS);
-	memcpy(waiter->hash, record->session.hash, VPN_HASH_SIZE);
-	waiter->next = hub->waiters;
-	hub->waiters = waiter;
-	arm_waiters(hub);
-	return true;
-}
-
-void hub_session_new(struct vpnhub *hub, unsigned instance, struct ipc_channel *channel,
-		     uint32_t request, const Asafo__Ipc__VpnSessionNew *message)
+void hub_session_new(struct vpnhub *hub, struct ipc_channel *channel, uint32_t request,
+		     const Asafo__Ipc__VpnSessionNew *message)
 {
 	struct vpn_session session = {0};
 	struct session_record *record = NULL;
@@ -269,19 +131,19 @@ void hub_session_new(struct vpnhub *hub, unsigned instance, struct ipc_channel *
 		r = sessiondb_create(hub->db, &session, hub->engine->fsm.term, &record);
 	if (r < 0) {
 		hub->figures.refused++;
-		answer_new(channel, request, r, why.text[0] ? why.text : err_text(r), NULL);
+		hub_answer(channel, request, false, r, why.text[0] ? why.text : err_text(r), NULL);
 		return;
 	}
 	hub->figures.made++;
 	hub_put(hub, record);
 	hub_flush(hub);
-	if (wait_for_mate(hub, instance, channel, request, record)) {
+	if (hub_wait_for_mate(hub, channel, request, false, record)) {
 		hub_pump(hub);
 		hub_answer_waiters(hub, false);
 		return;
 	}
 	hub->figures.alone += hub->engine->config->failover.is_enabled;
-	answer_new(channel, request, 0, "", record);
+	hub_answer(channel, request, false, 0, "", record);
 	hub_pump(hub);
 }
 
@@ -414,26 +276,26 @@ void hub_end(struct vpnhub *hub, struct session_record *record, enum vpn_end rea
 	hub_gone(hub, record);
 }
 
+/*
+ * Also on a unit that is not active, or no longer: the end is the user's will, and a tombstone wins
+ * on whichever unit it was made.
+ */
 void hub_session_end(struct vpnhub *hub, struct ipc_channel *channel, uint32_t request,
 		     const Asafo__Ipc__VpnSessionEnd *message)
 {
-	Asafo__Ipc__StatusReply reply = ASAFO__IPC__STATUS_REPLY__INIT;
-	Asafo__Ipc__Status status = ASAFO__IPC__STATUS__INIT;
 	struct session_record *record = NULL;
 	uint8_t hash[VPN_HASH_SIZE];
 
 	if (vpn_hash_from(&message->cookie_hash, hash) == 0)
 		record = sessiondb_find(hub->db, hash);
-	if (!engine_is_active(hub->engine))
-		status.code = ERR_NOT_ACTIVE;
-	else if (!record)
-		status.code = ERR_NOT_FOUND;
-	else
-		hub_end(hub, record, vpn_end_from(message->reason));
-	status.why = (char *)(uintptr_t)(status.code ? err_text(status.code) : "");
-	reply.status = &status;
-	(void)ipc_channel_reply(channel, IPC_VPN_SESSION_END, request, false, &reply.base);
+	if (!record) {
+		hub_answer(channel, request, true, ERR_NOT_FOUND, "", NULL);
+		return;
+	}
+	hub_end(hub, record, vpn_end_from(message->reason));
 	hub_flush(hub);
+	if (!hub_wait_for_mate(hub, channel, request, true, record))
+		hub_answer(channel, request, true, 0, "", NULL);
 	hub_pump(hub);
 	hub_answer_waiters(hub, false);
 }

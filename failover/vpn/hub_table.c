@@ -34,15 +34,18 @@ int hub_batch_new(struct hub_batch **ret_batch)
 	return 0;
 }
 
-static void send_one(const struct vpnhub *hub, unsigned instance,
-		     const Asafo__Ipc__VpnTable *message)
+static void send_one(struct vpnhub *hub, unsigned instance, const Asafo__Ipc__VpnTable *message)
 {
 	struct ipc_channel *front = hub->engine->rooms.fronts[instance];
 	int r = front ? ipc_channel_send(front, IPC_VPN_TABLE, &message->base, NULL, 0) : 0;
 
-	if (r < 0 && r != ERR_CLOSED)
-		log_line(LOG_ERR, "front %u: VPN sessions were not sent: %s", instance,
-			 err_text(r));
+	if (r == 0 || r == ERR_CLOSED)
+		return;
+	if (!hub->copies[instance].is_due)
+		log_line(LOG_ERR,
+			 "front %u: VPN sessions were not sent: %s; it gets the whole table later",
+			 instance, err_text(r));
+	hub->copies[instance].is_due = true;
 }
 
 static void batch_message(struct vpnhub *hub, Asafo__Ipc__VpnTable *ret_message)
@@ -115,6 +118,7 @@ void hub_send_table(struct vpnhub *hub, unsigned instance)
 	bool is_first = true;
 
 	hub_flush(hub);
+	hub->copies[instance].is_due = false;
 	do {
 		while (hub->batch->n_puts < VPN_BATCH &&
 		       (record = sessiondb_next(hub->db, record))) {
@@ -128,6 +132,21 @@ void hub_send_table(struct vpnhub *hub, unsigned instance)
 		hub->batch->n_puts = 0;
 		is_first = false;
 	} while (record);
+}
+
+void hub_resync(struct vpnhub *hub)
+{
+	struct monotime now = monotime_now();
+
+	for (unsigned i = 0; i < ENGINE_FRONTS_MAX; i++) {
+		struct hub_copy *copy = &hub->copies[i];
+
+		if (!copy->is_due || !hub->engine->rooms.fronts[i] ||
+		    !monotime_reached(now, copy->again_at))
+			continue;
+		copy->again_at = monotime_add_ms(now, HUB_RESYNC_MS);
+		hub_send_table(hub, i);
+	}
 }
 
 void hub_set_complete(struct vpnhub *hub, bool is_complete)

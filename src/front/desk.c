@@ -6,9 +6,7 @@
  */
 #include "front/desk.h"
 
-#include <ctype.h>
-#include <gnutls/crypto.h>
-#include <netinet/in.h>
+#include <gnutls/gnutls.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,16 +14,16 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
-#include "base/hex.h"
 #include "front/clientfile.h"
 #include "front/cookie.h"
-#include "front/credential.h"
 #include "front/desk_answer.h"
+#include "front/desk_peer.h"
 #include "front/http_response.h"
 
-#define SHA1_TEXT_MAX 41
 #define WHY_STANDBY "This unit is not the active one"
 #define WHY_LATER "The gateway cannot check logins at the moment, try again shortly"
+#define WHY_NOT_ENDED "It is not certain yet that the session is over, try again shortly"
+#define WHY_STRANGER "This form was sent from another site"
 
 struct visit {
 	struct visit *next, **at;
@@ -35,10 +33,11 @@ struct visit {
 	enum speaker speaker;
 	struct vpn_login login; /* texts: below */
 	struct vpn_call *call;
+	struct ending *ending; /* of a logout */
 	char user[LOGIN_USER_MAX], picked[LOGIN_GROUP_MAX], group[VPN_NAME_MAX];
 	char policy[VPN_NAME_MAX];
 	char cookie[COOKIE_TEXT_MAX];
-	char certificate_sha1[SHA1_TEXT_MAX], profile_sha1[SHA1_TEXT_MAX];
+	char certificate_sha1[DESK_SHA1_MAX], profile_sha1[DESK_SHA1_MAX];
 };
 
 struct desk {
@@ -82,6 +81,7 @@ static void visit_free(struct visit *visit)
 	if (visit->session)
 		session_place(visit->session)->asked = NULL;
 	vpn_call_cancel(visit->call);
+	ending_forget(visit->ending);
 	explicit_bzero(visit, sizeof(*visit));
 	free(visit);
 }
@@ -129,7 +129,7 @@ void desk_forget(struct session *session)
 		return;
 	visit->session = NULL;
 	/* The engine's answer is cancelled by the end of the visit; the helper's ends it. */
-	if (visit->call)
+	if (visit->call || visit->ending)
 		visit_free(visit);
 }
 
@@ -263,48 +263,6 @@ static int check_send(struct desk *desk, struct visit *visit, const struct desk_
 /* ---- requests -----------------------------------------------------------------------------------
  */
 
-static void client_address(const struct session *session, struct vpn_address *ret_address)
-{
-	struct sockaddr_storage peer = {.ss_family = AF_UNSPEC};
-	const struct sockaddr_in *v4 = (const struct sockaddr_in *)&peer;
-	const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)&peer;
-	socklen_t size = sizeof(peer);
-
-	*ret_address = (struct vpn_address){.size = 0};
-	if (getpeername(session_fd(session), (struct sockaddr *)&peer, &size) < 0)
-		return;
-	if (peer.ss_family == AF_INET) {
-		memcpy(ret_address->bytes, &v4->sin_addr, 4);
-		ret_address->size = 4;
-	} else if (peer.ss_family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr)) {
-		memcpy(ret_address->bytes, v6->sin6_addr.s6_addr + 12, 4);
-		ret_address->size = 4;
-	} else if (peer.ss_family == AF_INET6) {
-		memcpy(ret_address->bytes, &v6->sin6_addr, 16);
-		ret_address->size = 16;
-	}
-}
-
-/* AnyConnect is told which certificate it has to meet again. */
-static void certificate_sha1(const struct session *session, char ret_text[static SHA1_TEXT_MAX])
-{
-	struct credential *credential = session_credential(session);
-	gnutls_pcert_st *chain = NULL;
-	gnutls_privkey_t key;
-	unsigned n = 0;
-	uint8_t digest[20];
-
-	ret_text[0] = '\0';
-	if (credential)
-		credential_handshake(credential, &chain, &n, &key);
-	if (n == 0 ||
-	    gnutls_hash_fast(GNUTLS_DIG_SHA1, chain[0].cert.data, chain[0].cert.size, digest) < 0)
-		return;
-	hex_encode(digest, sizeof(digest), ret_text);
-	for (char *c = ret_text; *c; c++)
-		*c = (char)toupper((unsigned char)*c);
-}
-
 static int login_begin(struct desk *desk, struct session *session,
 		       const struct site_context *context, const struct http_head *head,
 		       const struct desk_said *said, struct buf *ret_bytes)
@@ -330,8 +288,8 @@ static int login_begin(struct desk *desk, struct session *session,
 	memcpy(visit->user, said->user, sizeof(visit->user));
 	memcpy(visit->picked, said->group, sizeof(visit->picked));
 	memcpy(visit->group, group->name, sizeof(visit->group));
-	client_address(session, &visit->login.client);
-	certificate_sha1(session, visit->certificate_sha1);
+	desk_peer_address(session, &visit->login.client);
+	desk_peer_certificate(session, visit->certificate_sha1);
 	if (clientfile_profile_sha1(head, context->unit->hostname, visit->profile_sha1) < 0)
 		visit->profile_sha1[0] = '\0';
 	if (check_send(desk, visit, said) < 0) {
@@ -340,6 +298,69 @@ static int login_begin(struct desk *desk, struct session *session,
 	}
 	session_place(session)->asked = visit;
 	return -EINPROGRESS;
+}
+
+/* ---- the end of a session ---- */
+
+static void on_ended(int code, void *userdata)
+{
+	struct visit *visit = userdata;
+	struct buf bytes = {0};
+	int r;
+
+	visit->ending = NULL;
+	if (code < 0) {
+		visit_refuse(visit, WHY_NOT_ENDED);
+		return;
+	}
+	visit->context.now = time(NULL);
+	r = desk_answer_bye(&visit->context, visit->speaker, &bytes);
+	visit_answer(visit, r, &bytes);
+}
+
+/* Said to be over, it must be over, also after a failover: who is not sure says so. */
+static int end_session(struct desk *desk, struct session *session,
+		       const struct site_context *context, const struct vpn_entry *entry,
+		       enum speaker speaker, struct buf *ret_bytes)
+{
+	struct visit *visit =
+		desk->n_visits < DESK_VISITS_MAX ? visit_new(desk, session, context) : NULL;
+	int r;
+
+	if (visit)
+		visit->speaker = speaker;
+	r = vpn_end(desk->vpn, entry, VPN_END_LOGOUT, visit ? on_ended : NULL, visit,
+		    visit ? &visit->ending : NULL);
+	if (visit && r == 0) {
+		session_place(session)->asked = visit;
+		return -EINPROGRESS;
+	}
+	if (visit) {
+		visit->session = NULL;
+		visit_free(visit);
+	}
+	return desk_answer_refusal(context, speaker, 503, WHY_NOT_ENDED, ret_bytes);
+}
+
+/*
+ * A program, which says so, or has the cookie itself in what it says; a person by the button of the
+ * own page. Another site's page can do neither, whatever the browser tells of where it comes from.
+ */
+static bool may_end(const struct http_head *head, const struct desk_said *said,
+		    const struct vpn_entry *entry)
+{
+	uint8_t hash[COOKIE_HASH_SIZE];
+	char proof[COOKIE_TEXT_MAX];
+
+	if (desk_is_client(head))
+		return true;
+	if (said->token[0] &&
+	    cookie_hash((struct http_text){said->token, strlen(said->token)}, hash) == 0 &&
+	    memcmp(hash, entry->session.hash, sizeof(hash)) == 0)
+		return true;
+	return strlen(said->proof) == sizeof(proof) - 1 &&
+	       cookie_proof(entry->session.hash, proof) == 0 &&
+	       gnutls_memcmp(said->proof, proof, sizeof(proof)) == 0;
 }
 
 /* The session that a cookie names; NULL where there is none, or it is not known here. */
@@ -355,20 +376,22 @@ static struct vpn_entry *session_of(const struct desk *desk, const struct http_h
 	return r == 0 ? vpn_find(desk->vpn, hash) : NULL;
 }
 
-static int logout(struct desk *desk, const struct site_context *context,
-		  const struct http_head *head, enum speaker speaker, const char *token,
-		  struct buf *ret_bytes)
+static int logout(struct desk *desk, struct session *session, const struct site_context *context,
+		  const struct http_head *head, const struct desk_said *said, struct buf *ret_bytes)
 {
 	bool has_cookie;
-	const struct vpn_entry *entry = session_of(desk, head, token, &has_cookie);
+	const struct vpn_entry *entry = session_of(desk, head, said->token, &has_cookie);
 
-	/* Said to be over, it must be over: who is not sure says so. */
-	if ((entry && vpn_end(desk->vpn, entry, VPN_END_LOGOUT) < 0) ||
-	    (has_cookie && !entry && !vpn_is_complete(desk->vpn)))
-		return desk_answer_refusal(context, speaker, 503,
-					   "The session could not be ended, try again shortly",
-					   ret_bytes);
-	return desk_answer_bye(context, speaker, ret_bytes);
+	if (has_cookie && !entry && !vpn_is_complete(desk->vpn))
+		return desk_answer_refusal(context, said->speaker, 503, WHY_NOT_ENDED, ret_bytes);
+	if (!entry)
+		return desk_answer_bye(context, said->speaker, ret_bytes);
+	if (may_end(head, said, entry))
+		return end_session(desk, session, context, entry, said->speaker, ret_bytes);
+	/* The page of the session has the button. */
+	return said->speaker == SPEAKER_PERSON
+		       ? desk_answer_redirect(context, ret_bytes)
+		       : desk_answer_refusal(context, said->speaker, 403, WHY_STRANGER, ret_bytes);
 }
 
 static int said_answer(struct desk *desk, struct session *session,
@@ -379,12 +402,11 @@ static int said_answer(struct desk *desk, struct session *session,
 
 	/* Whoever speaks: a form's body may be XML, too, and a program is believed. */
 	if (!desk_is_own_page(head))
-		return desk_answer_refusal(context, said->speaker, 403,
-					   "This form was sent from another site", ret_bytes);
+		return desk_answer_refusal(context, said->speaker, 403, WHY_STRANGER, ret_bytes);
 	if (!context->unit->is_active)
 		return desk_answer_refusal(context, said->speaker, 503, WHY_STANDBY, ret_bytes);
 	if (said->wish == WISH_LOGOUT)
-		return logout(desk, context, head, said->speaker, said->token, ret_bytes);
+		return logout(desk, session, context, head, said, ret_bytes);
 	if (said->wish == WISH_LOGIN)
 		return login_begin(desk, session, context, head, said, ret_bytes);
 	return desk_answer_prompt(context, said->speaker, vpn_config(desk->vpn), &prompt, false,
@@ -395,7 +417,12 @@ size_t desk_body_max(const struct desk *desk, const struct http_head *head)
 {
 	const struct vpn_config *config = vpn_config(desk->vpn);
 
-	if (!config->is_enabled || head->method != HTTP_METHOD_POST)
+	if (!config->is_enabled)
+		return 0;
+	/* A client's, which has no body and is to be asked all the same. */
+	if (head->method == HTTP_METHOD_GET)
+		return http_text_is(head->path, "/logout") && desk_is_client(head) ? 1 : 0;
+	if (head->method != HTTP_METHOD_POST)
 		return 0;
 	return http_text_is(head->path, "/logout") || desk_is_login_path(head->path, config)
 		       ? DESK_BODY_MAX
@@ -467,7 +494,6 @@ static int login_page(struct desk *desk, const struct site_context *context,
 int desk_get(struct desk *desk, const struct site_context *context, const struct http_head *head,
 	     struct buf *ret_bytes)
 {
-	enum speaker speaker = desk_is_client(head) ? SPEAKER_AGGREGATE : SPEAKER_PERSON;
 	int r;
 
 	if (!vpn_config(desk->vpn)->is_enabled ||
@@ -476,12 +502,9 @@ int desk_get(struct desk *desk, const struct site_context *context, const struct
 	r = file_answer(context, head, ret_bytes);
 	if (r != ERR_NOT_FOUND || !context->unit->is_active)
 		return r;
-	if (http_text_is(head->path, "/logout")) {
-		/* A link on another site's page ends nothing. */
-		if (head->method == HTTP_METHOD_GET && desk_is_own_page(head))
-			return logout(desk, context, head, speaker, "", ret_bytes);
+	/* A link, on whatever page it is, ends nothing. */
+	if (http_text_is(head->path, "/logout"))
 		return desk_answer_redirect(context, ret_bytes);
-	}
 	return desk_is_login_path(head->path, vpn_config(desk->vpn))
 		       ? login_page(desk, context, head, ret_bytes)
 		       : ERR_NOT_FOUND;

@@ -201,7 +201,7 @@ static int session_page(const struct site_context *context, const struct vpn *vp
 {
 	const struct vpn_policy *policy = vpn_policy_find(vpn_config(vpn), session->policy);
 	struct monotime now = monotime_now();
-	char v4[INET6_ADDRSTRLEN], v6[INET6_ADDRSTRLEN];
+	char v4[INET6_ADDRSTRLEN], v6[INET6_ADDRSTRLEN], proof[COOKIE_TEXT_MAX];
 	struct portal_session page = {
 		.user = session->user,
 		.group = session->group,
@@ -210,8 +210,12 @@ static int session_page(const struct site_context *context, const struct vpn *vp
 		.age_s = monotime_since(now, session->created_at) / MONOTIME_NS_PER_SEC,
 		.is_connected = session->is_connected,
 		.banner = policy ? policy->banner : "",
+		.proof = proof,
 	};
+	int r = cookie_proof(session->hash, proof);
 
+	if (r < 0)
+		return r;
 	address_text(&session->v4, v4, sizeof(v4));
 	address_text(&session->v6, v6, sizeof(v6));
 	if (session->ends_at.ns != MONOTIME_NEVER.ns)

@@ -153,6 +153,8 @@ static int form_read(const struct buf *body, struct desk_said *said)
 		r = field(body, "password", said->password, sizeof(said->password));
 	if (r == 0)
 		r = field(body, "group_list", said->group, sizeof(said->group));
+	if (r == 0)
+		r = field(body, "proof", said->proof, sizeof(said->proof));
 	said->wish = has_user ? WISH_LOGIN : WISH_FORM;
 	return r;
 }

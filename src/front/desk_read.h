@@ -2,6 +2,7 @@
 #pragma once
 
 #include "front/configauth.h"
+#include "front/cookie.h"
 #include "front/http_head.h"
 #include "front/vpn.h"
 
@@ -26,6 +27,7 @@ struct desk_said {
 	char password[LOGIN_PASSWORD_MAX];
 	char group[LOGIN_GROUP_MAX]; /* as picked, or by the path; "": none */
 	char token[LOGIN_TOKEN_MAX]; /* a cookie that came in the body */
+	char proof[COOKIE_TEXT_MAX]; /* cookie_proof(), of a form */
 };
 
 /* Errors: ERR_MALFORMED, ERR_TOO_LARGE, -ENOMEM. */

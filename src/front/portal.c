@@ -133,8 +133,12 @@ int portal_session_append(const struct unit_status *unit, const struct portal_se
 			"it there.</p>\n<div class=\"hands\">\n"
 			"<a class=\"button\" href=\"/profiles/asafo.xml\" "
 			"download=\"asafo.xml\">Download the profile</a>\n"
-			"<form method=\"post\" action=\"/logout\"><button class=\"plain\">"
-			"End this session</button></form>\n</div>\n");
+			"<form method=\"post\" action=\"/logout\">");
+	if (r == 0)
+		r = markup_piece(ret_html, "<input type=\"hidden\" name=\"proof\" value=\"",
+				 session->proof,
+				 "\"><button class=\"plain\">End this session</button></form>\n"
+				 "</div>\n");
 	return r == 0 ? page_close_append(ret_html) : r;
 }
 

@@ -18,6 +18,7 @@ struct portal_session {
 	uint64_t left_s; /* until it ends in any case; 0: it does not */
 	bool is_connected;
 	const char *banner; /* "": none */
+	const char *proof;  /* that the button is on this page */
 };
 int portal_session_append(const struct unit_status *unit, const struct portal_session *session,
 			  struct buf *ret_html);

@@ -300,7 +300,8 @@ static const char *disconnect_take(struct tunnel *tunnel, const struct cstp_fram
 	bool is_logout = frame->payload_size > 0 && frame->payload_view[0] == CSTP_REASON_LOGOUT;
 
 	if (is_logout && tunnel->entry)
-		(void)vpn_end(tunnels_vpn(tunnel->tunnels), tunnel->entry, VPN_END_LOGOUT);
+		(void)vpn_end(tunnels_vpn(tunnel->tunnels), tunnel->entry, VPN_END_LOGOUT, NULL,
+			      NULL, NULL);
 	return is_logout ? "the user logged out" : "the client disconnected";
 }
 

@@ -46,6 +46,7 @@ struct vpn {
 	size_t count;
 	bool is_complete;
 	bool has_hole; /* something of the whole table that is the latest was not taken */
+	struct endings *endings;
 	struct vpn_config *config;
 	struct ipc_channel *engine; /* borrowed */
 	int tun;
@@ -235,6 +236,15 @@ static void drop_stale(struct vpn *vpn)
 
 /* ---- messages ---- */
 
+/* It comes when the engine finds that it is time; without an engine the next one sends it. */
+static void resync_ask(const struct vpn *vpn)
+{
+	Asafo__Ipc__VpnResync message = ASAFO__IPC__VPN_RESYNC__INIT;
+
+	if (vpn->engine)
+		(void)ipc_channel_send(vpn->engine, IPC_VPN_RESYNC, &message.base, NULL, 0);
+}
+
 static int table_take(struct vpn *vpn, const Asafo__Ipc__VpnTable *table, struct why *ret_why)
 {
 	struct monotime now = monotime_now();
@@ -262,10 +272,13 @@ static int table_take(struct vpn *vpn, const Asafo__Ipc__VpnTable *table, struct
 		r = r < 0 ? r : code;
 	}
 	/* A table with a hole is not complete, whatever it says, until the engine sends it anew. */
+	if (r < 0 && !vpn->has_hole)
+		resync_ask(vpn);
 	vpn->has_hole |= r < 0;
 	vpn->is_complete = table->is_complete && !vpn->has_hole;
 	if (vpn->is_complete)
 		drop_stale(vpn);
+	endings_retry(vpn->endings);
 	return r < 0 ? why_set(ret_why, r, "a VPN session of the engine's is not taken: %s",
 			       err_text(r))
 		     : 0;
@@ -348,7 +361,7 @@ static void on_login_reply(int code, const ProtobufCMessage *body, bool has_more
 	if (call->on_done)
 		call->on_done(code, why, node ? &node->entry : NULL, call->userdata);
 	else if (node)
-		(void)vpn_end(call->vpn, &node->entry, VPN_END_LOGOUT);
+		(void)vpn_end(call->vpn, &node->entry, VPN_END_LOGOUT, NULL, NULL, NULL);
 }
 
 int vpn_login(struct vpn *vpn, const struct vpn_login *login, vpn_login_fn on_done, void *userdata,
@@ -419,25 +432,11 @@ int vpn_touch(struct vpn *vpn, const struct vpn_entry *entry, const struct vpn_t
 	return ipc_channel_send(vpn->engine, IPC_VPN_SESSION_TOUCH, &message.base, NULL, 0);
 }
 
-static void on_end_reply(int code, const ProtobufCMessage *body, bool has_more, void *userdata)
+int vpn_end(struct vpn *vpn, const struct vpn_entry *entry, enum vpn_end reason, ending_fn on_done,
+	    void *userdata, struct ending **ret_ending)
 {
-	(void)code;
-	(void)body;
-	(void)has_more;
-	(void)userdata;
-}
-
-int vpn_end(struct vpn *vpn, const struct vpn_entry *entry, enum vpn_end reason)
-{
-	Asafo__Ipc__VpnSessionEnd message = ASAFO__IPC__VPN_SESSION_END__INIT;
-
-	if (!vpn->engine)
-		return ERR_CLOSED;
-	message.cookie_hash.data = (uint8_t *)(uintptr_t)entry->session.hash;
-	message.cookie_hash.len = VPN_HASH_SIZE;
-	message.reason = reason;
-	return ipc_channel_call(vpn->engine, IPC_VPN_SESSION_END, &message.base, NULL, 0,
-				on_end_reply, NULL);
+	return endings_add(vpn->endings, entry->session.hash, reason, on_done, userdata,
+			   ret_ending);
 }
 
 /* ---- life ---- */
@@ -491,6 +490,7 @@ void vpn_attach(struct vpn *vpn, struct ipc_channel *engine)
 {
 	vpn->engine = engine;
 	vpn->is_complete = false;
+	endings_attach(vpn->endings, engine);
 }
 
 int vpn_listen(struct vpn *vpn, const struct vpn_listener *listener, void *userdata)
@@ -508,8 +508,8 @@ int vpn_new(struct vpn **ret_vpn)
 	if (!vpn)
 		return -ENOMEM;
 	vpn->tun = -1;
-	if (buckets_new(vpn, BUCKETS_MIN) < 0) {
-		free(vpn);
+	if (buckets_new(vpn, BUCKETS_MIN) < 0 || endings_new(vpn, &vpn->endings) < 0) {
+		vpn_free(vpn);
 		return -ENOMEM;
 	}
 	*ret_vpn = vpn;
@@ -521,6 +521,7 @@ void vpn_free(struct vpn *vpn)
 	if (!vpn)
 		return;
 	vpn->n_hearers = 0;
+	endings_free(vpn->endings);
 	mark_stale(vpn);
 	drop_stale(vpn);
 	for (enum key key = 0; key < KEY__MAX; key++)

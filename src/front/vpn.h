@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "base/why.h"
+#include "front/endings.h"
 #include "ipc/channel.h"
 #include "ipc/vpn.h"
 
@@ -129,5 +130,6 @@ struct vpn_touch {
 };
 /* Tells the engine; ERR_CLOSED where it is not there: keep the figures for the next time. */
 int vpn_touch(struct vpn *vpn, const struct vpn_entry *entry, const struct vpn_touch *touch);
-/* Ends it on both units; on_gone comes by the table. Errors: ERR_CLOSED. */
-int vpn_end(struct vpn *vpn, const struct vpn_entry *entry, enum vpn_end reason);
+/* Ends it on both units, now or later: as endings_add; on_gone comes by the table. */
+int vpn_end(struct vpn *vpn, const struct vpn_entry *entry, enum vpn_end reason, ending_fn on_done,
+	    void *userdata, struct ending **ret_ending);

@@ -95,6 +95,8 @@ enum ipc_type {
 	IPC_RESUMPTION,
 	/* keeper -> front */
 	IPC_RESUMPTION_KEYS,
+	/* front -> engine */
+	IPC_VPN_RESYNC,
 	IPC_TYPE__MAX,
 };
 

@@ -37,9 +37,15 @@
  * ignored.
  *
  * VPN_SESSION_END (front -> engine): logout or the client's BYE with "user quit". The session
- * becomes a tombstone on both units. Ends for idleness and age are the engine's: it tells by
- * VPN_TABLE's gone. A front that is told so sends the client a TERMINATE with that reason, but for
+ * becomes a tombstone on both units, whichever of them is asked; by the time of the answer the mate
+ * has it, or was waited for long enough. ERR_NOT_FOUND: this engine does not know the session,
+ * which is no proof that there is none before its table is complete. A front asks until the session
+ * is over (front/endings.h). Ends for idleness and age are the engine's: it tells by VPN_TABLE's
+ * gone. A front that is told so sends the client a TERMINATE with that reason, but for
  * VPN_END_DROPPED.
+ *
+ * VPN_RESYNC (front -> engine): something of a VPN_TABLE was not taken. A whole table follows
+ * within a second or so; asked again soon, only after a while.
  *
  * VPN_TUN (engine -> front): a descriptor of the front's own (IFF_TUN, IFF_NO_PI, non-blocking).
  * What is read from it is for clients of this front, give or take what changed hands a moment ago:

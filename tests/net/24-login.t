@@ -16,6 +16,11 @@ browse() { # browse PATH [CURL ARGS...]; prints the status, leaves page and head
 login() { # login USER PASSWORD [GROUP]
 	browse /auth --data-urlencode "username=$1" --data-urlencode "password=$2" ${3:+--data-urlencode "group_list=$3"}
 }
+proof() { sed -n 's/.*name="proof" value="\([0-9a-f]*\)".*/\1/p' "$page"; }
+logout() { # by the button of the session's page
+	browse / >/dev/null
+	browse /logout --data-urlencode "proof=$(proof)"
+}
 shows() { [ "$(browse /)" = 200 ] && grep -q -- "$1" "$page"; }
 address() { grep -o '<dd>10\.99\.0\.[0-9]*</dd>' "$page"; }
 client() { # client PASSWORD [ARGS...]: the cookie that openconnect is given
@@ -68,7 +73,8 @@ before=$(address)
 expect "with its address in the tunnel" test -n "$before"
 cookie=$(client right-1)
 same "openconnect logs in" "${#cookie}" 64
-same "and with the forms of before" "$(client right-1 --no-xmlpost | wc -c)" 65
+old=$(client right-1 --no-xmlpost)
+same "and with the forms of before" "${#old}" 64
 same "not with a wrong password" "$(client wrong-1)" ""
 same "a profile for the client" "$(browse /profiles/asafo.xml) $(grep -c "<HostAddress>$host</HostAddress>" "$page")" "200 1"
 same "another site's form is not taken" "$(browse /logout -X POST -H 'Sec-Fetch-Site: cross-site')" 403
@@ -77,16 +83,22 @@ same "another site's form is not taken" "$(browse /logout -X POST -H 'Sec-Fetch-
 for _ in 1 2 3 4 5; do login carl guess >/dev/null; done
 expect "the standby hears who is locked" until_true 10 grep -q 'the active unit has locked out: 1' "/run/asafo-lab-$LAB/b/log"
 
+same "a link ends no session" "$(browse /logout) $(browse /logout -X POST)" "303 303"
+expect "(it goes on)" shows '<dd>anna</dd>'
+
 # The plug.
+same "a session is ended" "$(jar=/dev/null cookies="webvpn=$old" logout)" 303
 lab power a off
 wait_state b Active
 expect "the same session on the other unit, without a warning and without a login" until_true 10 shows '<dd>anna</dd>'
 same "the same address" "$(address)" "$before"
 same "what openconnect has is a session there, too" \
 	"$(jar=/dev/null cookies="webvpn=$cookie" browse /) $(grep -c '<dd>Staff</dd>' "$page")" "200 1"
+same "the one that was ended at the last moment is over there, too" \
+	"$(jar=/dev/null cookies="webvpn=$old" browse /) $(grep -c 'name="password"' "$page")" "200 1"
 same "a failover gives nobody five more guesses" \
 	"$(jar=/dev/null login carl right-3) $(grep -c 'Too many wrong passwords' "$page")" "200 1"
-same "the session's end" "$(browse /logout -X POST)" 303
+same "the session's end" "$(logout)" 303
 expect "is an end" shows 'name="password"'
 same "a login at the unit that took over" "$(login bert right-2)" 303
 expect "shows the session" shows '<dd>bert</dd>'

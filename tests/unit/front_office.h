@@ -6,7 +6,8 @@
 /*
  * An engine that has VPN sessions and an auth helper, played by one thread beside the harness. The
  * password decides: "right" is, "locked", "busy" and "mute" are what they say (mute: there is no
- * answer), all others are wrong. A user "full" gets no address, "often" is logged in too often.
+ * answer), all others are wrong. A user "full" gets no address, "often" is logged in too often; the
+ * latest session of "undying" is not ended.
  */
 struct office {
 	struct harness *harness;
@@ -15,6 +16,7 @@ struct office {
 	pthread_t thread;
 	pthread_mutex_t lock;
 	pthread_cond_t news;
+	bool is_undying;
 	unsigned n_sessions, n_ended, n_asked; /* so far */
 	char asked[256];		       /* "user method", the last one */
 	char opened[256];		       /* "user group policy client-size", the last one */

@@ -86,6 +86,21 @@ static const char *cookie_header(void)
 	return header;
 }
 
+/* "proof=..." of the page that shows the session of COOKIE. */
+static const char *proof_of(const char *cookie)
+{
+	static const char name[] = "name=\"proof\" value=\"";
+	static char field[128];
+	const char *at;
+
+	assert_int_equal(get("/", cookie), 200);
+	at = strstr(answer, name);
+	assert_non_null(at);
+	(void)snprintf(field, sizeof(field), "proof=%.64s", at + sizeof(name) - 1);
+	assert_int_equal(strcspn(field + 6, "\""), 64);
+	return field;
+}
+
 static void a_person_logs_in_sees_the_session_and_ends_it(void **state)
 {
 	char cookie[256];
@@ -112,7 +127,7 @@ static void a_person_logs_in_sees_the_session_and_ends_it(void **state)
 	assert_non_null(strstr(answer, "<dd>1 h 1 min</dd>"));
 	assert_non_null(strstr(answer, "Be good &lt;to&gt; us"));
 	assert_non_null(strstr(answer, "action=\"/logout\""));
-	assert_int_equal(post("/logout", cookie, ""), 303);
+	assert_int_equal(post("/logout", cookie, proof_of(cookie)), 303);
 	assert_non_null(strstr(answer, "Set-Cookie: webvpn=; path=/; Max-Age=0"));
 	assert_int_equal(office_ended(&office), before + 1);
 	assert_int_equal(get("/", cookie), 200);
@@ -141,7 +156,7 @@ static void a_wrong_password_gets_the_form_again_with_the_name_kept(void **state
 
 static void the_aggregate_exchange_leads_to_the_cookies(void **state)
 {
-	char cookie[256];
+	char cookie[256], headers[512];
 	const char *sha1;
 
 	(void)state;
@@ -177,7 +192,8 @@ static void the_aggregate_exchange_leads_to_the_cookies(void **state)
 	sha1 = strstr(answer, "<session-token>");
 	assert_non_null(sha1);
 	assert_memory_equal(sha1 + 15, cookie + sizeof("Cookie: webvpn=") - 1, 64);
-	assert_int_equal(post("/", cookie, XML "\"logout\"></config-auth>"), 200);
+	(void)snprintf(headers, sizeof(headers), CLIENT "%s", cookie);
+	assert_int_equal(post("/", headers, XML "\"logout\"></config-auth>"), 200);
 	assert_non_null(strstr(answer, "<auth id=\"logout\">"));
 	assert_int_equal(get("/", cookie), 200);
 	assert_non_null(strstr(answer, "name=\"password\""));
@@ -236,6 +252,53 @@ static void another_sites_page_can_neither_log_in_nor_out(void **state)
 	assert_int_equal(office_ended(&office), ended);
 	assert_int_equal(get("/", cookie), 200);
 	assert_non_null(strstr(answer, "<dd>anna</dd>"));
+}
+
+/* One that says nothing of where a request comes from, as browsers once did. */
+static void an_old_browser_ends_a_session_by_the_pages_button_only(void **state)
+{
+	char cookie[256], other[256], body[512];
+	unsigned ended = office_ended(&office);
+
+	(void)state;
+	assert_int_equal(post("/auth", FORM, "username=anna&password=right"), 303);
+	(void)snprintf(other, sizeof(other), "%s", cookie_header());
+	assert_int_equal(post("/auth", FORM, "username=anna&password=right"), 303);
+	(void)snprintf(cookie, sizeof(cookie), "%s", cookie_header());
+	assert_int_equal(get("/logout", cookie), 303);
+	assert_non_null(strstr(answer, "Location: /\r\n"));
+	assert_null(strstr(answer, "Max-Age=0"));
+	assert_int_equal(post("/logout", cookie, ""), 303);
+	assert_null(strstr(answer, "Max-Age=0"));
+	assert_int_equal(post("/logout", cookie, "proof=0123"), 303);
+	assert_int_equal(post("/logout", cookie, proof_of(other)), 303);
+	assert_int_equal(post("/", cookie, XML "\"logout\"></config-auth>"), 403);
+	assert_int_equal(office_ended(&office), ended);
+	assert_int_equal(post("/logout", cookie, proof_of(cookie)), 303);
+	assert_non_null(strstr(answer, "Max-Age=0"));
+	assert_int_equal(office_ended(&office), ended + 1);
+	/* Who has the cookie itself needs no button, nor does a program. */
+	(void)snprintf(body, sizeof(body),
+		       XML "\"logout\"><session-token>%.64s</session-token></config-auth>",
+		       other + sizeof("Cookie: webvpn=") - 1);
+	assert_int_equal(post("/", "", body), 200);
+	assert_int_equal(office_ended(&office), ended + 2);
+	assert_int_equal(post("/auth", FORM, "username=anna&password=right"), 303);
+	(void)snprintf(body, sizeof(body), CLIENT "%s", cookie_header());
+	assert_int_equal(get("/logout", body), 200);
+	assert_int_equal(office_ended(&office), ended + 3);
+}
+
+static void an_end_that_is_not_certain_is_not_said_to_be_one(void **state)
+{
+	char cookie[256];
+
+	(void)state;
+	assert_int_equal(post("/auth", FORM, "username=undying&password=right"), 303);
+	(void)snprintf(cookie, sizeof(cookie), "%s", cookie_header());
+	assert_int_equal(post("/logout", cookie, proof_of(cookie)), 503);
+	assert_non_null(strstr(answer, "X-Reason: It is not certain yet"));
+	assert_null(strstr(answer, "Max-Age=0"));
 }
 
 static void bad_bodies_are_refused_and_big_ones_at_once(void **state)
@@ -385,6 +448,8 @@ int main(void)
 		cmocka_unit_test(the_aggregate_exchange_leads_to_the_cookies),
 		cmocka_unit_test(an_older_client_gets_the_older_forms),
 		cmocka_unit_test(another_sites_page_can_neither_log_in_nor_out),
+		cmocka_unit_test(an_old_browser_ends_a_session_by_the_pages_button_only),
+		cmocka_unit_test(an_end_that_is_not_certain_is_not_said_to_be_one),
 		cmocka_unit_test(bad_bodies_are_refused_and_big_ones_at_once),
 		cmocka_unit_test(a_body_may_come_in_chunks_or_after_a_hundred_continue),
 		cmocka_unit_test(who_hangs_up_leaves_nothing_behind_and_others_go_on),

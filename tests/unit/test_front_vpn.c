@@ -62,6 +62,7 @@ struct world {
 	bool is_put;
 	unsigned ended;
 	struct vpn_session session;
+	unsigned resyncs;
 };
 
 static struct vpn_session session_of(unsigned number)
@@ -134,8 +135,10 @@ static void on_request(struct ipc_channel *channel, struct ipc_frame *frame,
 	Asafo__Ipc__Status status = ASAFO__IPC__STATUS__INIT;
 	char why[] = "no address is free";
 
+	world->resyncs += frame->type == IPC_VPN_RESYNC ? 1 : 0;
 	if (frame->type == IPC_VPN_SESSION_END)
 		world->ended++;
+
 	if (frame->type != IPC_VPN_SESSION_NEW)
 		return;
 	assert_string_equal(((const Asafo__Ipc__VpnSessionNew *)body)->user, world->session.user);
@@ -155,22 +158,18 @@ static void on_closed(struct ipc_channel *channel, int code, void *userdata)
 	(void)userdata;
 }
 
-static const bool engine_takes[IPC_TYPE__MAX] = {
-	[IPC_VPN_SESSION_NEW] = true, [IPC_VPN_SESSION_TOUCH] = true, [IPC_VPN_SESSION_END] = true};
+static const bool engine_takes[IPC_TYPE__MAX] = {[IPC_VPN_SESSION_NEW] = true,
+						 [IPC_VPN_SESSION_TOUCH] = true,
+						 [IPC_VPN_SESSION_END] = true,
+						 [IPC_VPN_RESYNC] = true};
 static const struct ipc_channel_ops engine_ops = {engine_takes, on_request, on_closed};
 static const bool front_takes[IPC_TYPE__MAX] = {0};
 static const struct ipc_channel_ops front_ops = {front_takes, on_request, on_closed};
 
-static int setup(void **state)
+static void connect_engine(struct world *world)
 {
-	struct world *world = calloc(1, sizeof(*world));
 	int fds[2];
 
-	assert_non_null(world);
-	world->session = session_of(7);
-	assert_int_equal(vpn_new(&world->vpn), 0);
-	assert_int_equal(vpn_listen(world->vpn, &listener, &world->heard), 0);
-	assert_true(sd_event_new(&world->event) >= 0);
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds),
 			 0);
 	assert_int_equal(ipc_channel_new(world->event, fds[0], &front_ops, world, &world->front),
@@ -178,6 +177,18 @@ static int setup(void **state)
 	assert_int_equal(ipc_channel_new(world->event, fds[1], &engine_ops, world, &world->engine),
 			 0);
 	vpn_attach(world->vpn, world->front);
+}
+
+static int setup(void **state)
+{
+	struct world *world = calloc(1, sizeof(*world));
+
+	assert_non_null(world);
+	world->session = session_of(7);
+	assert_int_equal(vpn_new(&world->vpn), 0);
+	assert_int_equal(vpn_listen(world->vpn, &listener, &world->heard), 0);
+	assert_true(sd_event_new(&world->event) >= 0);
+	connect_engine(world);
 	*state = world;
 	return 0;
 }
@@ -422,13 +433,18 @@ static struct vpn_call *log_in(struct world *world, struct outcome *outcome)
 	return call;
 }
 
-static void run(struct world *world, const unsigned *counter)
+static void run_to(struct world *world, const unsigned *counter, unsigned n)
 {
 	struct monotime deadline = monotime_add_ms(monotime_now(), 20000);
 
-	while (*counter == 0 && !monotime_reached(monotime_now(), deadline))
+	while (*counter < n && !monotime_reached(monotime_now(), deadline))
 		assert_true(sd_event_run(world->event, 100000) >= 0);
-	assert_int_equal(*counter, 1);
+	assert_int_equal(*counter, n);
+}
+
+static void run(struct world *world, const unsigned *counter)
+{
+	run_to(world, counter, 1);
 }
 
 static void a_login_ends_with_a_session_of_the_copy(void **state)
@@ -480,6 +496,26 @@ static void a_login_fails_when_the_engine_goes_away(void **state)
 			 ERR_CLOSED);
 }
 
+static void a_hole_is_asked_to_be_filled_once_for_each_whole_table(void **state)
+{
+	struct world *world = *state;
+	Asafo__Ipc__VpnTable table = ASAFO__IPC__VPN_TABLE__INIT;
+	Asafo__Ipc__VpnSession bad = ASAFO__IPC__VPN_SESSION__INIT, *pointers[1] = {&bad};
+
+	table.put = pointers;
+	table.n_put = 1;
+	table.is_complete = true;
+	for (unsigned i = 0; i < 3; i++)
+		assert_int_equal(take(world->vpn, IPC_VPN_TABLE, &table.base), ERR_MALFORMED);
+	run(world, &world->resyncs);
+	table.is_reset = true;
+	assert_int_equal(take(world->vpn, IPC_VPN_TABLE, &table.base), ERR_MALFORMED);
+	run_to(world, &world->resyncs, 2);
+	assert_false(vpn_is_complete(world->vpn));
+	assert_int_equal(put(world->vpn, NULL, true, true), 0);
+	assert_true(vpn_is_complete(world->vpn));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -497,6 +533,7 @@ int main(void)
 		TEST(a_login_that_the_engine_refuses_says_why),
 		TEST(a_login_that_nobody_waits_for_is_ended),
 		TEST(a_login_fails_when_the_engine_goes_away),
+		TEST(a_hole_is_asked_to_be_filled_once_for_each_whole_table),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
