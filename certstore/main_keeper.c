@@ -19,7 +19,7 @@
 #include "certstore/rescue.h"
 #include "certstore/store.h"
 #include "ipc/child.h"
-#include "sandbox/sandbox.h"
+#include "walls.h"
 
 struct program {
 	struct child_options options;
@@ -99,20 +99,11 @@ static int enter_sandbox(const struct program *program)
 {
 	struct sandbox_paths paths = {.writable = {program->options.state_dir}};
 	char config[PATH_MAX] = "";
-	struct why why = {0};
-	int r;
 
-	if (program->options.is_unsandboxed) {
-		log_line(LOG_WARNING, "running without a sandbox, as told: for debugging only");
-		return 0;
-	}
 	if (program->options.config &&
 	    snprintf(config, sizeof(config), "%s", program->options.config) < (int)sizeof(config))
 		paths.writable[1] = dirname(config);
-	r = sandbox_enter(SANDBOX_KEEPER, &paths, &why);
-	if (why.text[0])
-		log_line(r < 0 ? LOG_CRIT : LOG_WARNING, "%s", why.text);
-	return r;
+	return walls_enter(SANDBOX_KEEPER, &paths, program->options.is_unsandboxed);
 }
 
 static int start_parser(struct program *program)

@@ -20,7 +20,7 @@
 #include "failover/engine/hooks.h"
 #include "failover/methods/methods.h"
 #include "failover/vpn/hub.h"
-#include "sandbox/sandbox.h"
+#include "walls.h"
 
 #define STARTUP_CONFIG_MAX (1024u * 1024)
 
@@ -149,7 +149,6 @@ int main(int argc, char **argv)
 	_cleanup_(sd_event_unrefp) sd_event *event = NULL;
 	struct child_options options;
 	struct engine *engine = NULL;
-	struct why why = {0};
 	int r = child_options_parse(argc, argv, &options);
 
 	if (r < 0)
@@ -164,16 +163,14 @@ int main(int argc, char **argv)
 		open_tuns(engine);
 		r = start_rooms(engine);
 	}
-	if (r >= 0 && !options.is_unsandboxed)
-		r = sandbox_enter(SANDBOX_ENGINE, &(struct sandbox_paths){0}, &why);
-	if (r >= 0 && why.text[0])
-		log_line(LOG_WARNING, "%s", why.text);
+	if (r >= 0)
+		r = walls_enter(SANDBOX_ENGINE, &(struct sandbox_paths){0}, options.is_unsandboxed);
 	/* Ready is what has a configuration: a wrong one ends the service before systemd hears of
 	 * it. */
 	if (r >= 0)
 		r = sd_event_loop(event);
 	if (r < 0)
-		log_line(LOG_CRIT, "engine: %s", why.text[0] ? why.text : err_text(r));
+		log_line(LOG_CRIT, "engine: %s", err_text(r));
 	engine_free(engine);
 	return r < 0 ? EXIT_FAILURE : r;
 }

@@ -14,7 +14,7 @@
 #include "base/log.h"
 #include "front/front.h"
 #include "ipc/child.h"
-#include "sandbox/sandbox.h"
+#include "walls.h"
 
 struct program {
 	sd_event *event;
@@ -68,7 +68,6 @@ static int program_start(struct program *program, const struct child_options *op
 	static const struct front_ops front_ops = {on_note};
 	static const struct child_ops child_ops = {on_peer, NULL, on_shutdown};
 	static const struct sandbox_paths paths = {{NULL}, {NULL}};
-	struct why why = {""};
 	int r = sd_event_default(&program->event);
 
 	if (r >= 0)
@@ -80,14 +79,7 @@ static int program_start(struct program *program, const struct child_options *op
 		log_line(LOG_ERR, "cannot start: %s", err_text(r));
 		return r;
 	}
-	if (options->is_unsandboxed) {
-		log_line(LOG_WARNING, "running WITHOUT its sandbox (--no-sandbox)");
-		return 0;
-	}
-	r = sandbox_enter(SANDBOX_FRONT, &paths, &why);
-	if (r < 0)
-		log_line(LOG_ERR, "cannot enter the sandbox: %s", why.text);
-	return r;
+	return walls_enter(SANDBOX_FRONT, &paths, options->is_unsandboxed);
 }
 
 int main(int argc, char **argv)
