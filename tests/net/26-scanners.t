@@ -27,7 +27,7 @@ make_public_p12() {
 
 # Somebody else, at another address: a handshake and a request, four times a second, one line each.
 cat >"$files/probe.py" <<'PYTHON'
-import socket, ssl, sys, time
+import select, socket, ssl, sys, time
 
 vip, source, ca, host, patience = sys.argv[1:]
 context = ssl.create_default_context(cafile=ca)
@@ -44,7 +44,7 @@ while True:
     except OSError as error:
         word = f"failed ({error})"
     print(int((time.monotonic() - begin) * 1000), word, flush=True)
-    time.sleep(0.25)
+    select.select([], [], [], 0.25)
 PYTHON
 probe_start() {
 	lab exec client python3 "$files/probe.py" $vip $other "$files/corp-ca.pem" $host $((5 * slow)) >"$files/probe" 2>&1 &
