@@ -92,8 +92,11 @@ static void add_ended(struct json_object *result, const struct vpnhub_figures *f
 {
 	struct json_object *object = json_object_new_object();
 
-	for (enum vpn_end reason = VPN_END_LOGOUT; reason < VPN_END_DROPPED; reason++)
+	for (enum vpn_end reason = VPN_END_LOGOUT; reason < VPN_END__MAX; reason++) {
+		if (reason == VPN_END_DROPPED)
+			continue;
 		json_add_number(object, vpn_end_text(reason), (int64_t)figures->ended[reason]);
+	}
 	(void)json_object_object_add(result, "ended", object);
 }
 

@@ -50,17 +50,64 @@ static int plan_make(const struct vpnhub *hub, const Asafo__Ipc__VpnSessionNew *
 	return 0;
 }
 
-static int check_logins(const struct vpnhub *hub, const struct plan *plan, const char *user,
-			struct why *ret_why)
+static uint32_t idle_minutes_of(const struct vpnhub *hub, const struct vpn_session *session)
 {
-	if (plan->policy.logins == 0)
-		return why_set(ret_why, ERR_DENIED, "group-policy %s lets nobody in",
-			       plan->policy.name);
-	if (sessiondb_count_user(hub->db, user) >= plan->policy.logins)
-		return why_set(ret_why, ERR_BUSY,
-			       "user %s has as many sessions as group-policy %s allows (%u)", user,
-			       plan->policy.name, plan->policy.logins);
-	return 0;
+	const struct config_vpn *vpn = &hub->engine->config->vpn;
+	const struct config_policy *policy = config_policy_find(vpn, session->policy);
+	struct config_policy resolved;
+
+	config_policy_resolve(vpn, policy ? policy : &vpn->policies[0], &resolved);
+	return resolved.idle_minutes;
+}
+
+/* As far as it is known: a client that is gone sends no figures. */
+static uint64_t idle_ms_of(const struct vpnhub *hub, const struct vpn_session *session,
+			   struct monotime now)
+{
+	uint64_t whole = (uint64_t)idle_minutes_of(hub, session) * 60000;
+	struct monotime end = monotime_add_ms(now, whole);
+
+	if (whole && session->idle_ends_at.ns != MONOTIME_NEVER.ns)
+		return monotime_since(end, session->idle_ends_at) / MONOTIME_NS_PER_MS;
+	return session->is_connected
+		       ? 0
+		       : monotime_since(now, session->created_at) / MONOTIME_NS_PER_MS;
+}
+
+/* The one with the longest idle time, in minutes; of several the oldest. As an ASA chooses. */
+static struct session_record *least_used(const struct vpnhub *hub, const char *user,
+					 struct monotime now)
+{
+	struct session_record *record = NULL, *found = NULL;
+	uint64_t longest = 0;
+
+	while ((record = sessiondb_next_of_user(hub->db, user, record))) {
+		uint64_t minutes = idle_ms_of(hub, &record->session, now) / 60000;
+
+		if (found && (minutes < longest ||
+			      (minutes == longest &&
+			       record->session.created_at.ns >= found->session.created_at.ns)))
+			continue;
+		found = record;
+		longest = minutes;
+	}
+	return found;
+}
+
+/* Ends as many sessions of USER as PLAN has no room for beside another one. */
+static void make_room(struct vpnhub *hub, const struct plan *plan, const char *user)
+{
+	struct monotime now = monotime_now();
+	size_t n = sessiondb_count_user(hub->db, user);
+
+	for (; n >= plan->policy.logins; n--) {
+		struct session_record *record = least_used(hub, user, now);
+
+		log_line(LOG_INFO,
+			 "VPN session %u of %s ends for another login: group-policy %s allows %u",
+			 record->session.id, user, plan->policy.name, plan->policy.logins);
+		hub_end(hub, record, VPN_END_REPLACED);
+	}
 }
 
 static int lease(struct vpnhub *hub, const struct config_pool *pool, const char *user,
@@ -76,6 +123,14 @@ static int lease(struct vpnhub *hub, const struct config_pool *pool, const char 
 	(void)snprintf(hub->full.pool, sizeof(hub->full.pool), "%s", pool->name);
 	hub->full.ended = sessiondb_ended(hub->db);
 	return why_set(ret_why, ERR_TOO_LARGE, "no address is free in pool %s", pool->name);
+}
+
+static int lease_both(struct vpnhub *hub, const struct plan *plan, struct vpn_session *session,
+		      struct why *ret_why)
+{
+	int r = lease(hub, plan->pool4, session->user, &session->v4, ret_why);
+
+	return r == 0 ? lease(hub, plan->pool6, session->user, &session->v6, ret_why) : r;
 }
 
 static struct monotime minutes_from(struct monotime now, uint32_t minutes)
@@ -96,13 +151,19 @@ static int session_fill(struct vpnhub *hub, const Asafo__Ipc__VpnSessionNew *mes
 		r = vpn_address_from(&message->client, 0, &session->client);
 	if (r < 0 || !session->user[0])
 		return why_set(ret_why, ERR_MALFORMED, "a login that cannot be understood");
+	if (sessiondb_find(hub->db, session->hash))
+		return ERR_EXISTS;
 	r = plan_make(hub, message, &plan, ret_why);
+	if (r == 0 && plan.policy.logins == 0)
+		return why_set(ret_why, ERR_DENIED, "group-policy %s lets nobody in",
+			       plan.policy.name);
 	if (r == 0)
-		r = check_logins(hub, &plan, session->user, ret_why);
-	if (r == 0)
-		r = lease(hub, plan.pool4, session->user, &session->v4, ret_why);
-	if (r == 0)
-		r = lease(hub, plan.pool6, session->user, &session->v6, ret_why);
+		r = lease_both(hub, &plan, session, ret_why);
+	/* Whoever makes room leaves addresses, too. */
+	if (r == 0 || r == ERR_TOO_LARGE)
+		make_room(hub, &plan, session->user);
+	if (r == ERR_TOO_LARGE)
+		r = lease_both(hub, &plan, session, ret_why);
 	if (r < 0)
 		return r;
 	memcpy(session->group, plan.group->name, sizeof(session->group));
@@ -132,6 +193,9 @@ void hub_session_new(struct vpnhub *hub, struct ipc_channel *channel, uint32_t r
 	if (r < 0) {
 		hub->figures.refused++;
 		hub_answer(channel, request, false, r, why.text[0] ? why.text : err_text(r), NULL);
+		hub_flush(hub);
+		hub_pump(hub);
+		hub_answer_waiters(hub, false);
 		return;
 	}
 	hub->figures.made++;
@@ -145,19 +209,10 @@ void hub_session_new(struct vpnhub *hub, struct ipc_channel *channel, uint32_t r
 	hub->figures.alone += hub->engine->config->failover.is_enabled;
 	hub_answer(channel, request, false, 0, "", record);
 	hub_pump(hub);
+	hub_answer_waiters(hub, false);
 }
 
 /* ---- what becomes of it ---- */
-
-static uint32_t idle_minutes_of(const struct vpnhub *hub, const struct vpn_session *session)
-{
-	const struct config_vpn *vpn = &hub->engine->config->vpn;
-	const struct config_policy *policy = config_policy_find(vpn, session->policy);
-	struct config_policy resolved;
-
-	config_policy_resolve(vpn, policy ? policy : &vpn->policies[0], &resolved);
-	return resolved.idle_minutes;
-}
 
 static void count(struct session_figures *figures, const Asafo__Ipc__VpnTouched *touched)
 {

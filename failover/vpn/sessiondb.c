@@ -469,13 +469,24 @@ struct session_record *sessiondb_find_address(const struct sessiondb *db,
 	return key_find(db, address->size == 4 ? KEY_V4 : KEY_V6, address->bytes, address->size);
 }
 
+struct session_record *sessiondb_next_of_user(const struct sessiondb *db, const char *user,
+					      const struct session_record *record)
+{
+	struct session_record *next = record ? record->next[KEY_USER]
+					     : db->buckets[KEY_USER][bucket_of(user, strlen(user))];
+
+	while (next && strcmp(next->session.user, user) != 0)
+		next = next->next[KEY_USER];
+	return next;
+}
+
 size_t sessiondb_count_user(const struct sessiondb *db, const char *user)
 {
-	const struct session_record *record = db->buckets[KEY_USER][bucket_of(user, strlen(user))];
+	const struct session_record *record = NULL;
 	size_t n = 0;
 
-	for (; record; record = record->next[KEY_USER])
-		n += strcmp(record->session.user, user) == 0;
+	while ((record = sessiondb_next_of_user(db, user, record)))
+		n++;
 	return n;
 }
 

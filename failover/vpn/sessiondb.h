@@ -67,6 +67,9 @@ struct session_record *sessiondb_find(const struct sessiondb *db,
 struct session_record *sessiondb_find_address(const struct sessiondb *db,
 					      const struct vpn_address *address);
 size_t sessiondb_count_user(const struct sessiondb *db, const char *user);
+/* The live ones of USER, in no order; NULL begins, and is the end. */
+struct session_record *sessiondb_next_of_user(const struct sessiondb *db, const char *user,
+					      const struct session_record *record);
 /* All records from the oldest to the newest; NULL begins, and is the end. */
 struct session_record *sessiondb_next(const struct sessiondb *db,
 				      const struct session_record *record);

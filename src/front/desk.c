@@ -175,10 +175,7 @@ static void on_session(int code, const char *why, struct vpn_entry *entry, void 
 		return;
 	}
 	visit_note(visit, LOG_WARNING, why && why[0] ? why : err_text(code));
-	if (code == ERR_BUSY)
-		visit_prompt(visit, "You are logged in as often as you may be. End another session "
-				    "first.");
-	else if (code == ERR_TOO_LARGE)
+	if (code == ERR_TOO_LARGE)
 		visit_prompt(visit, "The gateway has no address left for another session. Try "
 				    "again later.");
 	else if (code == ERR_NOT_ACTIVE)

@@ -156,6 +156,7 @@ const char *vpn_end_text(enum vpn_end reason)
 		[VPN_END_CONFIG] = "Configuration Changed",
 		[VPN_END_CLASH] = "Address Assigned Twice",
 		[VPN_END_DROPPED] = "Resynchronized",
+		[VPN_END_REPLACED] = "Simultaneous Logins",
 	};
 
 	return (unsigned)reason < VPN_END__MAX ? texts[reason] : "unknown";

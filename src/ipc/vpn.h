@@ -24,8 +24,9 @@
  * VPN_SESSION_NEW (front -> engine): the engine chooses index, policy and addresses. By the time of
  * the answer the mate has the session, too, or was waited for long enough, and every front of this
  * unit was sent its VPN_TABLE: the asking one has it in its copy. Codes: ERR_NOT_ACTIVE, ERR_EXISTS
- * (this hash is taken), ERR_NOT_FOUND (no such group), ERR_BUSY (as many sessions of that user as
- * the policy allows), ERR_TOO_LARGE (no address is free, or the table is full), ERR_MALFORMED.
+ * (this hash is taken), ERR_NOT_FOUND (no such group), ERR_DENIED (the policy lets nobody in),
+ * ERR_TOO_LARGE (no address is free, or the table is full), ERR_MALFORMED. Where the user has as
+ * many sessions as the policy allows, the one with the longest idle time ends for it.
  *
  * VPN_SESSION_TOUCH (front -> engine): at most each VPN_TOUCH_MS for a session whose traffic moved,
  * and at once when its tunnel came up or went away (is_connected). The tunnel that says
@@ -68,6 +69,7 @@ enum vpn_end {
 	VPN_END_CONFIG,	 /* its group, policy, pool or user is no more */
 	VPN_END_CLASH, /* its address is another's that the mate gave while the units were apart */
 	VPN_END_DROPPED, /* this unit's copy lets go of it, it may live on elsewhere: say nothing */
+	VPN_END_REPLACED, /* another login of its user: vpn-simultaneous-logins */
 	VPN_END__MAX,
 };
 

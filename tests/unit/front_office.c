@@ -56,9 +56,7 @@ static void check_answer(struct office *office, uint32_t id, const Asafo__Ipc__A
 
 static int refusal_of(const char *user)
 {
-	if (strcmp(user, "full") == 0)
-		return ERR_TOO_LARGE;
-	return strcmp(user, "often") == 0 ? ERR_BUSY : 0;
+	return strcmp(user, "full") == 0 ? ERR_TOO_LARGE : 0;
 }
 
 static void session_open(struct office *office, uint32_t id,

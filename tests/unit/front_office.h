@@ -6,7 +6,7 @@
 /*
  * An engine that has VPN sessions and an auth helper, played by one thread beside the harness. The
  * password decides: "right" is, "locked", "busy" and "mute" are what they say (mute: there is no
- * answer), all others are wrong. A user "full" gets no address, "often" is logged in too often; the
+ * answer), all others are wrong. A user "full" gets no address; the
  * latest session of "undying" is not ended.
  */
 struct office {

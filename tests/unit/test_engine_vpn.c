@@ -24,7 +24,7 @@
 	"webvpn\n anyconnect enable\n"                                                             \
 	"ip local pool P 10.9.0.1-10.9.0.2 mask 255.255.255.0\n"                                   \
 	"ipv6 local pool P6 fd00:9::10/64 8\n"                                                     \
-	"group-policy GP internal\ngroup-policy GP attributes\n vpn-idle-timeout 1\n"              \
+	"group-policy GP internal\ngroup-policy GP attributes\n vpn-idle-timeout 10\n"             \
 	" vpn-simultaneous-logins 2\n"                                                             \
 	"tunnel-group staff type remote-access\ntunnel-group staff general-attributes\n"           \
 	" address-pool P\n ipv6-address-pool P6\n default-group-policy GP\n"                       \
@@ -169,13 +169,38 @@ static void what_cannot_be_had_is_refused_for_its_reason(void **state)
 	assert_int_equal(played_front_login_code(1, "ada"), 0);
 	assert_int_equal(played_front_login_code(1, "bob"), ERR_EXISTS);
 	assert_int_equal(played_front_login_code(2, "ada"), 0);
-	assert_int_equal(played_front_login_code(3, "ada"), ERR_BUSY);
 	/* The pool has two addresses. */
 	assert_int_equal(played_front_login_code(3, "bob"), ERR_TOO_LARGE);
 	assert_int_equal(played_front_login_code(3, ""), ERR_MALFORMED);
-	assert_int_equal(vpnhub_figures(world.engine->vpnhub)->refused, 4);
+	assert_int_equal(vpnhub_figures(world.engine->vpnhub)->refused, 3);
 	(void)operator_asks("{\"method\":\"asafo.VpnLogoff\",\"parameters\":{\"index\":1}}");
 	assert_int_equal(played_front_login_code(4, "bob"), 0);
+}
+
+static void one_login_too_many_ends_the_session_with_the_longest_idle_time(void **state)
+{
+	(void)state;
+	become_active();
+	assert_int_equal(played_front_login_code(1, "ada"), 0);
+	assert_int_equal(played_front_login_code(2, "ada"), 0);
+	/* The pool has two addresses: the third login gets the one that comes free. */
+	assert_int_equal(played_front_login_code(3, "ada"), 0);
+	WAIT_FOR(front.gone == 1 && world.mate.sessions_ended == 1);
+	assert_int_equal(front.gone_reason, VPN_END_REPLACED);
+	assert_int_equal(session_find(1)->end, VPN_END_REPLACED);
+	assert_memory_equal(session_find(3)->session.v4.bytes, session_find(1)->session.v4.bytes,
+			    4);
+	/* Not the oldest where another one is idle for longer. */
+	played_front_touch(2, true, 0, 0);
+	played_front_touch(3, true, 0, 120000);
+	assert_int_equal(played_front_login_code(4, "ada"), 0);
+	WAIT_FOR(front.gone == 2);
+	assert_int_equal(session_find(3)->end, VPN_END_REPLACED);
+	assert_int_equal(session_find(2)->end, VPN_END_NONE);
+	/* Nobody else's, and a login that fails ends none. */
+	assert_int_equal(played_front_login_code(4, "ada"), ERR_EXISTS);
+	assert_int_equal(played_front_login_code(5, "bob"), ERR_TOO_LARGE);
+	assert_int_equal(vpnhub_figures(world.engine->vpnhub)->ended[VPN_END_REPLACED], 2);
 }
 
 static void a_logoff_reaches_front_and_mate(void **state)
@@ -218,7 +243,7 @@ static void a_touch_counts_and_an_idle_session_ends(void **state)
 	WAIT_FOR(session_find(1)->figures.received == 500);
 	assert_true(session_find(1)->session.is_connected);
 	assert_int_equal(session_find(1)->session.owner, 1);
-	played_front_touch(1, true, 0, 60001);
+	played_front_touch(1, true, 0, 600001);
 	WAIT_FOR(front.gone == 1);
 	assert_int_equal(front.gone_reason, VPN_END_IDLE);
 }
@@ -236,7 +261,7 @@ static void a_front_that_was_overtaken_does_not_take_the_session_back(void **sta
 	played_front_touch_by(other, 1, true, 10, 0, 1000);
 	WAIT_FOR(session_find(1)->session.owner == 2);
 	/* What it says late counts as figures, and as nothing else. */
-	played_front_touch_by(front.channel, 1, true, 100, 59000, 9000);
+	played_front_touch_by(front.channel, 1, true, 100, 590000, 9000);
 	WAIT_FOR(session_find(1)->figures.received == 120);
 	assert_int_equal(session_find(1)->session.owner, 2);
 	assert_true(session_find(1)->session.idle_ends_at.ns >
@@ -388,6 +413,7 @@ int main(void)
 		TEST(a_mate_that_does_not_answer_delays_one_login_only),
 		TEST(a_login_that_the_mate_does_not_take_is_answered_as_made_alone),
 		TEST(what_cannot_be_had_is_refused_for_its_reason),
+		TEST(one_login_too_many_ends_the_session_with_the_longest_idle_time),
 		TEST(a_logoff_reaches_front_and_mate),
 		TEST(a_user_that_is_no_more_has_no_session),
 		TEST(a_touch_counts_and_an_idle_session_ends),
