@@ -252,8 +252,10 @@ int cstp_refusal_append(unsigned status, const char *why, struct buf *ret_bytes)
 	return buf_append_format(ret_bytes,
 				 "HTTP/1.1 %u %s\r\n"
 				 "X-Reason: %s\r\n"
+				 "%s"
 				 "Content-Length: 0\r\n"
 				 "Cache-Control: no-store\r\n"
 				 "Connection: close\r\n\r\n",
-				 status, http_status_text(status), why);
+				 status, http_status_text(status), why,
+				 status == 503 ? "Retry-After: 2\r\n" : "");
 }

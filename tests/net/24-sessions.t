@@ -101,4 +101,21 @@ expect "(on the standby)" test "$(session a ada)" = "$(session b ada)"
 expect "a user that is no more" asafo b configure 'no username ada'
 expect "has no session" until_true 5 count_is b 0
 expect "on the standby, too" until_true 5 count_is a 0
+
+# A cookie that is nobody's, where that is certain, and where it is not.
+ask_tunnel() {
+	printf 'CONNECT /CSCOSSLC/tunnel HTTP/1.1\r\nHost: vpn.example.net\r\nCookie: webvpn=%064d\r\n\r\n' 7 |
+		lab exec client timeout 30 openssl s_client -quiet -connect "$vip:443" 2>/dev/null | tr -d '\r' >"$files/answer"
+	head -n 1 "$files/answer"
+}
+is_refused() { ask_tunnel | grep -q '^HTTP/1.1 401 '; }
+is_put_off() { ask_tunnel | grep -q '^HTTP/1.1 503 '; }
+expect "an unknown cookie is refused by a pair that knows all sessions" until_true 10 is_refused
+lab power a off
+lab power b off
+expect "one unit comes back alone, with nothing" lab power b on
+wait_state b Active 30
+same "it does not know all sessions" "$(sessions b | jq .complete)" false
+expect "an unknown cookie may come back later" until_true 20 is_put_off
+expect "and is told when" grep -q '^Retry-After: [0-9]' "$files/answer"
 done_testing

@@ -151,6 +151,7 @@ static void a_session_that_may_exist_is_503_after_a_while(void **state)
 	tunnel_table_send(&harness, &(struct tunnel_table){.is_incomplete = true});
 	tunnel_ask(&client, &harness, 9, "");
 	assert_int_equal(tunnel_answer(&client, answer), 503);
+	assert_non_null(strstr(answer, "\r\nRetry-After: "));
 	assert_non_null(strstr(answer, "X-Reason: the sessions are not all known yet\r\n"));
 	client_close(&client);
 	/* What is known is served all the same. */
