@@ -13,6 +13,7 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "base/io.h"
 #include "base/log.h"
 #include "certstore/keeper.h"
 #include "certstore/recovery.h"
@@ -81,11 +82,15 @@ static void rescue_store(struct program *program, const char *path)
 static void probe_store(struct program *program)
 {
 	char path[PATH_MAX];
+	int r;
 
-	if (mkdir(program->options.state_dir, 0700) < 0 && errno != EEXIST) {
-		program->failure = why_set(&program->failure_why, -errno,
-					   "cannot make the state folder %s: %s",
-					   program->options.state_dir, strerror(errno));
+	r = mkdir(program->options.state_dir, 0700) < 0
+		    ? -errno
+		    : io_sync_parent(program->options.state_dir);
+	if (r < 0 && r != -EEXIST) {
+		program->failure =
+			why_set(&program->failure_why, r, "cannot make the state folder %s: %s",
+				program->options.state_dir, strerror(-r));
 		return;
 	}
 	if (snprintf(path, sizeof(path), "%s/store", program->options.state_dir) <

@@ -15,6 +15,7 @@
 #include <sys/statvfs.h>
 
 #include "base/err.h"
+#include "base/io.h"
 #include "certstore/store_private.h"
 
 #define MAP_SIZE ((size_t)16 * 1024 * 1024 * 1024)
@@ -296,9 +297,11 @@ int store_open_raw(const char *directory, struct store **ret_store, struct why *
 		r = check_counts(store, ret_what);
 	if (r == 0)
 		r = store_count(store, "trustpoint/", &store->replica.trustpoints);
-	/* The files' names are durable, too. */
+	/* The files' names are durable, too, and that of their folder. */
 	if (r == 0 && fsync(store->replica.directory_fd) < 0)
 		r = -errno;
+	if (r == 0)
+		r = io_sync_parent(directory);
 	/* What must be there and is not is damage. */
 	if (r == ERR_NOT_FOUND)
 		r = ERR_STORE;

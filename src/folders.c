@@ -16,6 +16,7 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "base/io.h"
 
 #define MASTER_KEY_CREDENTIAL "asafo.master-key"
 #define CONTROL_BACKLOG 64
@@ -40,13 +41,20 @@ static int path_join(char ret_path[static PATH_MAX], const char *folder, const c
 static int folder_make(const char *path, mode_t mode, struct why *ret_why)
 {
 	struct stat st;
+	int r;
 
 	if (mkdir(path, mode) < 0 && errno != EEXIST)
 		return why_set(ret_why, -errno, "cannot make the folder \"%s\": %s", path,
 			       strerror(errno));
 	if (stat(path, &st) < 0 || !S_ISDIR(st.st_mode))
 		return why_set(ret_why, -ENOTDIR, "\"%s\" is not a folder", path);
-	return 0;
+	/* What is synced below it is lost with its name. */
+	r = io_sync_parent(path);
+	return r < 0 && r != -EINVAL
+		       ? why_set(ret_why, r,
+				 "cannot make the name of the folder \"%s\" durable: %s", path,
+				 strerror(-r))
+		       : 0;
 }
 
 /* The keeper's number may have changed since the store was made: a reinstalled package, a restored
