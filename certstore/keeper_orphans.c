@@ -197,8 +197,13 @@ void keeper_on_orphan_keep(struct keeper *keeper, const struct keeper_ticket *ti
 struct found {
 	const char *name;
 	char (*keys)[KEEPER_NAME_KEY_SIZE];
-	size_t n, n_max;
+	size_t n, n_allocated;
 };
+
+static void found_done(struct found *found)
+{
+	free(found->keys);
+}
 
 static int find_one(const char *key, const uint8_t *value, size_t size, void *userdata)
 {
@@ -210,18 +215,25 @@ static int find_one(const char *key, const uint8_t *value, size_t size, void *us
 	if (strlen(key) <= strlen(KEEPER_ORPHAN_PREFIX) + KEEPER_ORPHAN_TERM_DIGITS ||
 	    strncmp(rest, "/trustpoint/", 12) != 0 || strcmp(rest + 12, found->name) != 0)
 		return 0;
-	if (found->n == found->n_max)
-		return ERR_BUSY;
+	if (found->n == found->n_allocated) {
+		size_t wanted = found->n ? 2 * found->n : 8;
+		void *keys = reallocarray(found->keys, wanted, sizeof(found->keys[0]));
+
+		if (!keys)
+			return -ENOMEM;
+		found->keys = keys;
+		found->n_allocated = wanted;
+	}
 	(void)snprintf(found->keys[found->n++], KEEPER_NAME_KEY_SIZE, "%s", key);
 	return 0;
 }
 
-#define FOUND_MAX 64
-
 static int drop_all(struct keeper *keeper, const struct found *found, struct why *why)
 {
-	struct store_change changes[FOUND_MAX];
+	_cleanup_free_ struct store_change *changes = calloc(found->n, sizeof(*changes));
 
+	if (!changes)
+		return why_set(why, -ENOMEM, "out of memory");
 	for (size_t i = 0; i < found->n; i++)
 		changes[i] = (struct store_change){found->keys[i], NULL, 0};
 	return store_unit_change(keeper->store, changes, found->n, why);
@@ -231,8 +243,7 @@ static int find(struct keeper *keeper, struct found *found, struct why *why)
 {
 	int r = store_unit_each(keeper->store, KEEPER_ORPHAN_PREFIX, find_one, found);
 
-	/* More than these are handled in another round. */
-	if (r < 0 && r != ERR_BUSY)
+	if (r < 0)
 		return why_set(why, r, "the certificate store cannot be read: %s", err_text(r));
 	if (found->n == 0)
 		return why_set(why, ERR_NOT_FOUND,
@@ -271,8 +282,7 @@ void keeper_on_orphan_restore(struct keeper *keeper, const struct keeper_ticket 
 {
 	const Asafo__Ipc__OrphanRestore *request = (const Asafo__Ipc__OrphanRestore *)body;
 	_cleanup_(identity_done) struct identity identity = {0};
-	char keys[FOUND_MAX][KEEPER_NAME_KEY_SIZE];
-	struct found found = {request->name, keys, 0, FOUND_MAX};
+	_cleanup_(found_done) struct found found = {.name = request->name};
 	uint8_t fingerprint[32] = {0};
 	bool is_exportable = false;
 	struct why why = {0};
@@ -280,7 +290,7 @@ void keeper_on_orphan_restore(struct keeper *keeper, const struct keeper_ticket 
 
 	(void)frame;
 	if (r == 0)
-		r = open_identity(keeper, keys[found.n - 1], &identity, &is_exportable, &why);
+		r = open_identity(keeper, found.keys[found.n - 1], &identity, &is_exportable, &why);
 	if (r < 0) {
 		keeper_reply_status(keeper, ticket, r, &why);
 		return;
@@ -301,8 +311,7 @@ void keeper_on_orphan_drop(struct keeper *keeper, const struct keeper_ticket *ti
 			   struct ipc_frame *frame, const ProtobufCMessage *body)
 {
 	const Asafo__Ipc__OrphanDrop *request = (const Asafo__Ipc__OrphanDrop *)body;
-	char keys[FOUND_MAX][KEEPER_NAME_KEY_SIZE];
-	struct found found = {request->name, keys, 0, FOUND_MAX};
+	_cleanup_(found_done) struct found found = {.name = request->name};
 	struct why why = {0};
 	int r = find(keeper, &found, &why);
 

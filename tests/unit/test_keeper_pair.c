@@ -160,6 +160,26 @@ static void what_was_put_aside_and_came_back_from_the_active_is_no_orphan(void *
 	assert_int_equal(orphans_of(&units[1]), 0);
 }
 
+static void all_orphans_of_a_name_are_dropped_however_many(void **state)
+{
+	struct unit *units = *state;
+	Asafo__Ipc__OrphanKeep keep = ASAFO__IPC__ORPHAN_KEEP__INIT;
+
+	keeper_set_failover_key(&units[1], "shared");
+	make_pkcs12(units[1].directory, "alone", "rsa:2048");
+	assert_int_equal(
+		keeper_import(&units[1], (struct import){.name = "alone", .file = "alone"}, NULL),
+		0);
+	keep.is_everything = true;
+	for (keep.term = 2; keep.term < 152; keep.term++)
+		assert_int_equal(unit_call_status(units[1].engine, IPC_ORPHAN_KEEP, &keep.base,
+						  NULL, 0, NULL),
+				 0);
+	assert_int_equal(orphans_of(&units[1]), 150);
+	assert_int_equal(drop_orphan(&units[1], "alone"), 0);
+	assert_int_equal(orphans_of(&units[1]), 0);
+}
+
 static void the_position_says_whose_history_it_is_and_whether_there_is_data(void **state)
 {
 	struct unit *units = *state;
@@ -336,6 +356,7 @@ int main(void)
 		TEST(the_standby_signs_with_what_was_imported_on_the_active),
 		TEST(the_position_says_whose_history_it_is_and_whether_there_is_data),
 		TEST(what_was_put_aside_and_came_back_from_the_active_is_no_orphan),
+		TEST(all_orphans_of_a_name_are_dropped_however_many),
 		TEST(a_mate_with_another_failover_key_is_refused),
 		TEST(a_kill_during_the_commit_leaves_the_old_or_the_new_state),
 		TEST(pairing_gives_both_units_the_same_link_keys),
