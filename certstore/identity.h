@@ -49,7 +49,7 @@ struct identity_ca_mark {
 /* What an import is checked against. */
 struct identity_policy {
 	int64_t now;	  /* seconds since 1970 */
-	int64_t mate_now; /* the mate's clock; 0: not known */
+	int64_t mate_now; /* the mate's clock; 0: not known, or of no concern */
 	bool allow_no_mac;
 	bool allow_expired;
 	bool allow_weak;	   /* a weak key or signature is a warning */

@@ -252,7 +252,7 @@ static int start(struct keeper *keeper, const struct keeper_ticket *ticket,
 	_cleanup_(keeper_cas_done) struct keeper_cas cas = {0};
 	struct identity_policy policy = {
 		.now = (int64_t)time(NULL),
-		.mate_now = request->mate_now,
+		.mate_now = request->keep_home[0] ? 0 : request->mate_now,
 		.allow_no_mac = request->allow_no_mac,
 		.allow_weak = request->allow_weak,
 		.friendly_name = request->friendly_name,

@@ -131,6 +131,31 @@ static const char *clocks_text(const struct identity_policy *policy,
 	return ret_text;
 }
 
+/* What the mate could not serve after a failover. What stays on this unit does not concern it. */
+static int check_mate_dates(const struct identity *identity, const struct identity_policy *policy,
+			    struct why *why)
+{
+	const Asafo__Record__TrustpointPublic *public = identity->public_part;
+	int64_t apart = policy->mate_now - policy->now;
+	char date[TIME_TEXT_MAX], clocks[CLOCKS_TEXT_MAX];
+
+	if (policy->mate_now == 0 || identity->is_local_ca || (apart > -2 && apart < 2))
+		return 0;
+	(void)clocks_text(policy, clocks);
+	if (public->not_before > policy->mate_now)
+		return why_set(why, ERR_NOT_YET_VALID,
+			       "the certificate %.120s is valid only from %s on, which by the "
+			       "mate's clock is yet to come (%s): set the clock that is wrong, or "
+			       "import it then",
+			       public->subject, time_text(public->not_before, date), clocks);
+	if (public->not_after < policy->mate_now && !policy->allow_expired)
+		return why_set(why, ERR_EXPIRED,
+			       "by the mate's clock the certificate %.120s expired on %s (%s): set "
+			       "the clock that is wrong, or renew it and import the new one",
+			       public->subject, time_text(public->not_after, date), clocks);
+	return 0;
+}
+
 static int check_dates(struct identity *identity, const struct identity_policy *policy,
 		       struct why *why)
 {
@@ -153,7 +178,7 @@ static int check_dates(struct identity *identity, const struct identity_policy *
 		warn(identity, "the certificate expired on %s: clients will refuse it", date);
 	else if (public->not_after - policy->now < EXPIRY_NOTICE)
 		warn(identity, "the certificate expires soon, on %s", date);
-	return 0;
+	return check_mate_dates(identity, policy, why);
 }
 
 static void warn_of_issuers(struct identity *identity, const struct chain *chain, int64_t now)

@@ -47,11 +47,15 @@ set_clock -86400
 expect "with a clock that is a day behind, a new certificate is not valid on the other unit, and named" \
 	until_true 30 troubled a '^trustpoint vpn is not valid by the clock of the other unit, but from'
 expect "on that unit, too" until_true 30 troubled b '^trustpoint vpn is not valid by the clock of this unit, but from'
+refused "an import of such a certificate is refused" 1 "by the mate's clock is yet to come" import a early vpn
+expect "a line keeps a trustpoint home" asafo a configure "crypto ca trustpoint home" "redundancy no"
+expect "(there the other unit's clock does not matter)" import a home vpn
 same "nobody changed its role for it" "$(field a .state) $(field b .state)" "Active Standby Ready"
 
 set_clock 0
 expect "when the clock is set, it is over by itself" until_true 20 untroubled a
 expect "on both" until_true 20 untroubled b
+expect "and the import is taken" import a early vpn --wait-standby
 expect "which is said" until_true 10 logged a 'the clocks of the units agree again'
 expect "a check is well again" until_true 10 exits 0 asafo a check
 done_testing

@@ -379,6 +379,29 @@ static void dates_are_checked_against_the_clock(void **state)
 	result_done(&result);
 }
 
+static void dates_are_checked_against_the_clock_of_the_mate(void **state)
+{
+	struct world *world = *state;
+	struct identity_policy policy = world->policy;
+	struct result result;
+
+	policy.mate_now = policy.now - YEAR;
+	assert_refused(import_name(world, "p256", WORLD_PASSPHRASE, &policy), ERR_NOT_YET_VALID,
+		       "by the mate's clock is yet to come");
+	policy.mate_now = policy.now + 3 * YEAR;
+	assert_refused(import_name(world, "p256", WORLD_PASSPHRASE, &policy), ERR_EXPIRED,
+		       "by the mate's clock");
+	policy.allow_expired = true;
+	result = import_name(world, "p256", WORLD_PASSPHRASE, &policy);
+	assert_int_equal(result.code, 0);
+	result_done(&result);
+	/* Both would refuse it: this unit's clock is the one that is told. */
+	policy.allow_expired = false;
+	policy.now = policy.mate_now;
+	assert_refused(import_name(world, "p256", WORLD_PASSPHRASE, &policy), ERR_EXPIRED,
+		       "expired on");
+}
+
 /* All wrong at once, and mended one by one in the order of the checks. */
 static void the_first_reason_is_the_one_that_is_told(void **state)
 {
@@ -433,6 +456,7 @@ int main(void)
 		cmocka_unit_test(weak_keys_and_signatures_are_refused),
 		cmocka_unit_test(weak_keys_and_signatures_are_warnings_where_they_are_permitted),
 		cmocka_unit_test(dates_are_checked_against_the_clock),
+		cmocka_unit_test(dates_are_checked_against_the_clock_of_the_mate),
 		cmocka_unit_test(the_first_reason_is_the_one_that_is_told),
 		cmocka_unit_test(names_of_trustpoints_are_words),
 	};
