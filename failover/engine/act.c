@@ -18,7 +18,6 @@
 #include "failover/engine/report.h"
 #include "failover/engine/schedule.h"
 #include "failover/engine/switchover.h"
-#include "failover/methods/methods.h"
 #include "failover/replication/replication.h"
 #include "failover/vpn/hub.h"
 
@@ -99,7 +98,7 @@ static void transition(struct engine *engine, const struct fo_action *action)
 		engine->addresses.is_follow_due = true;
 	engine->is_role_due = true;
 	hooks_on_transition(engine->hooks, action->to, action->reason);
-	methods_on_transition(engine->methods);
+	engine->upper->on_transition(engine);
 }
 
 void engine_settle(struct engine *engine)

@@ -19,11 +19,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "failover/engine/health.h"
-#include "failover/methods/proof.h"
-#include "failover/methods/exec.h"
 #include "failover/conflict.h"
-#include "failover/methods/methods.h"
-#include "failover/methods/reload.h"
 #include "failover/engine/hooks.h"
 #include "failover/engine/pairing.h"
 #include "failover/engine/report.h"
@@ -251,7 +247,8 @@ void engine_send_hello(struct engine *engine)
 				    data, size);
 }
 
-int engine_new(sd_event *event, const struct child_options *options, struct engine **ret_engine)
+int engine_new(sd_event *event, const struct child_options *options,
+	       const struct engine_upper *upper, struct engine **ret_engine)
 {
 	struct engine *engine = calloc(1, sizeof(*engine));
 	int r;
@@ -260,6 +257,7 @@ int engine_new(sd_event *event, const struct child_options *options, struct engi
 		return -ENOMEM;
 	engine->event = event;
 	engine->options = *options;
+	engine->upper = upper;
 	engine->rooms.control_fd = -1;
 	engine->alive_at = engine->started_at = monotime_now();
 	engine->active_since = MONOTIME_NEVER;
@@ -276,17 +274,11 @@ int engine_new(sd_event *event, const struct child_options *options, struct engi
 	if (r == 0)
 		r = hooks_new(engine, &engine->hooks);
 	if (r == 0)
-		r = exec_new(engine, &engine->exec);
-	if (r == 0)
-		r = reload_new(engine, &engine->reload);
-	if (r == 0)
 		r = engine_rekey_init(engine);
 	if (r == 0)
 		r = engine_resumption_start(engine);
 	if (r == 0)
-		r = methods_new(engine, &engine->methods);
-	if (r == 0)
-		r = proof_new(engine, &engine->proof);
+		r = upper->start(engine);
 	if (r == 0)
 		r = engine_health_new(engine, &engine->health);
 	if (r == 0)
@@ -313,16 +305,13 @@ void engine_free(struct engine *engine)
 	engine->timer = sd_event_source_disable_unref(engine->timer);
 	/* Calls to the keeper that wait are answered now, while whom they answer is there. */
 	ipc_channel_free(TAKE_PTR(engine->rooms.keeper));
-	reload_free(TAKE_PTR(engine->reload));
-	exec_free(engine->exec);
-	proof_free(TAKE_PTR(engine->proof));
+	engine->upper->stop(engine);
 	hooks_free(engine->hooks);
 	pairing_free(engine->pairing);
 	replication_free(engine->replication);
-	history_drop(engine);
 	engine_rekey_done(engine);
 	engine_resumption_stop(engine);
-	methods_free(engine->methods);
+	engine->upper->done(engine);
 	history_keep_done(&engine->history_keep);
 	usewatch_done(&engine->usewatch);
 	engine_health_free(engine->health);

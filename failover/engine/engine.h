@@ -154,8 +154,26 @@ struct engine_queue {
 	bool is_running;
 };
 
+/*
+ * What stands on the engine (methods/methods.c) hears of it by these, and the engine knows no more
+ * of it. Between start and stop, but for on_transition, which may come until done.
+ */
+struct engine_upper {
+	int (*start)(struct engine *engine); /* errors: -errno; stop and done follow */
+	void (*stop)(struct engine *engine); /* what is under way ends; the mate's link is there */
+	void (*done)(struct engine *engine);
+	void (*on_transition)(struct engine *engine);
+	void (*on_hello)(struct engine *engine);  /* the mate said something new */
+	void (*on_news)(struct engine *engine);	  /* what is served or held may be another */
+	void (*on_report)(struct engine *engine); /* a front tested itself */
+	/* False: the message is none of theirs. */
+	bool (*on_message)(struct engine *engine, const Asafo__Wire__Link *message);
+	void (*on_link_down)(struct engine *engine, const char *why);
+};
+
 struct engine {
 	sd_event *event;
+	const struct engine_upper *upper;
 	struct child_options options;
 	struct config *config; /* running-config */
 	struct fo_fsm fsm;
@@ -201,7 +219,9 @@ struct engine {
 };
 
 /* ---- engine.c: the loop ---- */
-int engine_new(sd_event *event, const struct child_options *options, struct engine **ret_engine);
+/* UPPER is borrowed. */
+int engine_new(sd_event *event, const struct child_options *options,
+	       const struct engine_upper *upper, struct engine **ret_engine);
 void engine_free(struct engine *engine);
 /* Steps the machine with EVENT (its time is filled in) and does what follows; never nests. */
 void engine_feed(struct engine *engine, struct fo_event event);

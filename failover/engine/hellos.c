@@ -20,8 +20,6 @@
 #include "failover/engine/report.h"
 #include "failover/engine/schedule.h"
 #include "failover/engine/stranger.h"
-#include "failover/methods/methods.h"
-#include "failover/methods/proof.h"
 #include "failover/replication/replication.h"
 
 static void fill_sockaddr(const struct config_address *address, uint16_t port,
@@ -86,7 +84,7 @@ static void take_hello(struct engine *engine, const struct hello *hello)
 	mate->position.lineage = hello->view.position.lineage;
 	mate->position.has_data = hello->view.position.has_data;
 	if (memcmp(mate->position.digest, hello->digest, sizeof(mate->position.digest)) != 0)
-		proof_kick(engine->proof);
+		engine->upper->on_news(engine);
 	memcpy(mate->position.digest, hello->digest, sizeof(mate->position.digest));
 	memcpy(mate->software, hello->software, sizeof(mate->software));
 	report_version(engine, hello);
@@ -104,7 +102,7 @@ static void take_hello(struct engine *engine, const struct hello *hello)
 		bring_up_to_date(engine, hello->view.wants_active);
 	engine_health_mate(engine->health, hello);
 	switchover_hello(engine, hello);
-	methods_on_hello(engine->methods);
+	engine->upper->on_hello(engine);
 }
 
 static void on_datagram(size_t index, const uint8_t *data, size_t size, void *userdata)

@@ -158,7 +158,7 @@ int main(int argc, char **argv)
 	methods_resolve_groups();
 	r = sd_event_default(&event);
 	if (r >= 0)
-		r = engine_new(event, &options, &engine);
+		r = engine_new(event, &options, &methods_upper, &engine);
 	if (r >= 0) {
 		open_tuns(engine);
 		r = start_rooms(engine);

@@ -11,7 +11,6 @@
 #include "base/log.h"
 #include "failover/engine/engine.h"
 #include "failover/engine/health.h"
-#include "failover/methods/proof.h"
 #include "failover/replication/replication.h"
 #include "failover/vpn/hub.h"
 
@@ -67,7 +66,7 @@ void engine_store_moved(struct engine *engine, const Asafo__Record__Position *po
 
 	engine->store.position = taken;
 	if (is_changed) {
-		proof_kick(engine->proof);
+		engine->upper->on_news(engine);
 		usewatch_kick(engine);
 		engine_fronts_role(engine);
 		engine_feed(engine, (struct fo_event){.type = FO_EVENT_POSITION,
@@ -409,7 +408,7 @@ static void on_front_notice(struct ipc_channel *channel, struct ipc_frame *frame
 	forget_report(engine, instance);
 	engine->rooms.reports[instance] = copy;
 	engine->rooms.report = copy;
-	proof_reported(engine->proof);
+	engine->upper->on_report(engine);
 }
 
 void engine_front_drop(struct engine *engine, size_t instance)

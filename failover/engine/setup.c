@@ -17,12 +17,9 @@
 #include "base/log.h"
 #include "failover/engine/ca_marks.h"
 #include "failover/engine/engine.h"
-#include "failover/methods/exec.h"
-#include "failover/methods/methods.h"
 #include "failover/engine/health.h"
 #include "failover/engine/pairing.h"
 #include "failover/engine/report.h"
-#include "failover/methods/proof.h"
 #include "failover/replication/replication.h"
 #include "failover/engine/schedule.h"
 #include "failover/engine/stranger.h"
@@ -97,7 +94,7 @@ static void on_link_up(struct link *link, void *userdata)
 	engine_rekey_link_up(engine);
 	replication_link_up(engine->replication);
 	vpnhub_link_up(engine->vpnhub);
-	proof_kick(engine->proof);
+	engine->upper->on_news(engine);
 	ca_marks_tell(engine);
 	engine_resumption_link_up(engine);
 }
@@ -134,7 +131,7 @@ static void on_link_down(struct link *link, int code, const char *why, void *use
 	engine->pair.was_up = false;
 	(void)snprintf(engine->pair.link_why, sizeof(engine->pair.link_why), "%s", why);
 	engine_rekey_link_down(engine);
-	exec_link_down(engine->exec, why);
+	engine->upper->on_link_down(engine, why);
 	replication_link_down(engine->replication, why);
 	vpnhub_link_down(engine->vpnhub);
 }
@@ -147,10 +144,11 @@ static void on_link_message(struct link *link, const Asafo__Wire__Link *message,
 	(void)link;
 	is_taken = pairing_message(engine->pairing, message) ||
 		   replication_message(engine->replication, message) ||
-		   history_message(engine, message) || ca_marks_message(engine, message) ||
+		   ca_marks_message(engine, message) ||
 		   vpnhub_link_message(engine->vpnhub, message) ||
-		   exec_message(engine->exec, message) || engine_rekey_message(engine, message) ||
-		   engine_resumption_message(engine, message);
+		   engine_rekey_message(engine, message) ||
+		   engine_resumption_message(engine, message) ||
+		   engine->upper->on_message(engine, message);
 	traffic_received(&engine->traffic, (int)message->body_case, is_taken);
 }
 
@@ -171,7 +169,7 @@ void engine_drop_link(struct engine *engine, const char *why)
 		return;
 	link_free(TAKE_PTR(engine->pair.link));
 	engine_rekey_link_down(engine);
-	exec_link_down(engine->exec, why);
+	engine->upper->on_link_down(engine, why);
 	replication_link_down(engine->replication, why);
 	vpnhub_link_down(engine->vpnhub);
 }
@@ -348,6 +346,6 @@ void engine_apply_config(struct engine *engine, struct config *config)
 	usewatch_kick(engine);
 	engine_try_start(engine);
 	replication_compare_versions(engine->replication);
-	proof_kick(engine->proof);
+	engine->upper->on_news(engine);
 	config_free(old);
 }

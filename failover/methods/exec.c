@@ -17,7 +17,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "control/message.h"
-#include "failover/methods/methods_internal.h"
+#include "failover/methods/handlers.h"
 
 #define CONTROL_DEPTH 16
 #define PIECE_MAX (128u * 1024)
@@ -41,6 +41,7 @@ struct errand {
 
 struct exec {
 	struct engine *engine;
+	const struct control_method *methods; /* the last has no name */
 	struct question *questions;
 	struct errand *errands;
 	size_t n_questions, n_errands;
@@ -71,13 +72,16 @@ static bool is_one_of(const char *const *names, size_t n, const char *name)
 	return false;
 }
 
-static const struct control_method *find(const char *name, bool *ret_is_configuration,
-					 struct why *ret_why)
+static const struct control_method *find(const struct exec *exec, const char *name,
+					 bool *ret_is_configuration, struct why *ret_why)
 {
-	const struct control_method *method = methods_find(name);
+	const struct control_method *method = exec->methods;
+
+	while (method->name && strcmp(method->name, name) != 0)
+		method++;
 
 	*ret_is_configuration = is_one_of(configurations, ARRAY_SIZE(configurations), name);
-	if (!method) {
+	if (!method->name) {
 		(void)why_set(ret_why, ERR_UNSUPPORTED, "this unit has no method \"%.64s\"", name);
 		return NULL;
 	}
@@ -206,7 +210,8 @@ static int run_errand(struct exec *exec, const Asafo__Wire__Exec *message, struc
 	struct control_call *call = NULL;
 	struct errand *errand;
 	bool is_configuration;
-	const struct control_method *method = find(message->method, &is_configuration, ret_why);
+	const struct control_method *method =
+		find(exec, message->method, &is_configuration, ret_why);
 	char peer[64];
 	int r;
 
@@ -435,7 +440,7 @@ void method_failover_exec(struct control_call *call, struct json_object *paramet
 	bool is_configuration;
 	int r = is_here(engine, parameter_text(parameters, "unit"), &why);
 
-	method = r < 0 ? NULL : find(name, &is_configuration, &why);
+	method = r < 0 ? NULL : find(engine->exec, name, &is_configuration, &why);
 	if (!method)
 		r = r < 0 ? r : ERR_DENIED;
 	else if (method->access == CONTROL_ACCESS_CHANGE && !control_call_may_change(call))
@@ -493,7 +498,7 @@ void exec_link_down(struct exec *exec, const char *why)
 	arm_timeout(exec);
 }
 
-int exec_new(struct engine *engine, struct exec **ret_exec)
+int exec_new(struct engine *engine, const struct control_method *methods, struct exec **ret_exec)
 {
 	struct exec *exec = calloc(1, sizeof(*exec));
 	int r;
@@ -501,6 +506,7 @@ int exec_new(struct engine *engine, struct exec **ret_exec)
 	if (!exec)
 		return -ENOMEM;
 	exec->engine = engine;
+	exec->methods = methods;
 	r = sd_event_add_time(engine->event, &exec->timeout, CLOCK_MONOTONIC, 0, 0, on_timeout,
 			      exec);
 	if (r < 0) {

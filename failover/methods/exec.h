@@ -16,7 +16,8 @@
 
 struct exec;
 
-int exec_new(struct engine *engine, struct exec **ret_exec);
+/* METHODS: the table, whose last row has no name; borrowed. */
+int exec_new(struct engine *engine, const struct control_method *methods, struct exec **ret_exec);
 /* Fails what waits. Takes NULL. */
 void exec_free(struct exec *exec);
 /*

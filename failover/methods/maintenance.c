@@ -9,6 +9,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "failover/engine/hooks.h"
+#include "failover/methods/handlers.h"
 #include "failover/methods/role.h"
 #include "failover/replication/replication.h"
 

@@ -15,7 +15,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "failover/engine/ca_marks.h"
-#include "failover/methods/methods_internal.h"
+#include "failover/methods/handlers.h"
 #include "failover/replication/replication.h"
 
 static const char *unit_name(const struct engine *engine)

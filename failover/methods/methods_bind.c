@@ -11,7 +11,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/log.h"
-#include "failover/methods/methods_internal.h"
+#include "failover/methods/handlers.h"
 
 struct binding_call {
 	struct waiting *waiting;

@@ -9,7 +9,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/log.h"
-#include "failover/methods/methods_internal.h"
+#include "failover/methods/handlers.h"
 #include "failover/replication/replication.h"
 
 static int replicated_text(const struct config *config, struct buf *text)

@@ -8,6 +8,7 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "failover/methods/handlers.h"
 #include "failover/methods/role.h"
 #include "failover/replication/replication.h"
 

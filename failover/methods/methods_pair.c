@@ -3,7 +3,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "failover/engine/pairing.h"
-#include "failover/methods/methods_internal.h"
+#include "failover/methods/handlers.h"
 
 static void on_paired(const struct pairing_progress *progress, void *userdata)
 {

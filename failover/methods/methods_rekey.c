@@ -5,7 +5,7 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
-#include "failover/methods/methods_internal.h"
+#include "failover/methods/handlers.h"
 
 static void add_id(struct json_object *object, const char *key, uint64_t id)
 {

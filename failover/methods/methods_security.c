@@ -5,7 +5,7 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
-#include "failover/methods/methods_internal.h"
+#include "failover/methods/handlers.h"
 
 static void on_security(int code, const ProtobufCMessage *body, bool has_more, void *userdata)
 {

@@ -10,7 +10,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "failover/engine/ca_marks.h"
-#include "failover/methods/methods_internal.h"
+#include "failover/methods/handlers.h"
 #include "failover/replication/replication.h"
 
 #define CALL_FDS_MAX 2

@@ -3,7 +3,7 @@
 
 #include <systemd/sd-event.h>
 
-#include "failover/methods/methods_internal.h"
+#include "failover/methods/answer.h"
 #include "failover/methods/proof.h"
 
 /* What proof.c (the background), proof_table.c (what is known) and proof_show.c share. */

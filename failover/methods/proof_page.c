@@ -17,7 +17,7 @@
 #include "base/hex.h"
 #include "control/message.h"
 #include "failover/methods/exec.h"
-#include "failover/methods/methods_internal.h"
+#include "failover/methods/handlers.h"
 
 #define FRONTS_MS 5000 /* for all handshakes of a unit */
 #define TIME_MAX (INT64_C(1) << 40)

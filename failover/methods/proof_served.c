@@ -10,7 +10,7 @@
 
 #include "base/cleanup.h"
 #include "base/hex.h"
-#include "failover/methods/methods_internal.h"
+#include "failover/methods/handlers.h"
 #include "failover/methods/proof.h"
 
 #define KEY_MAX 512 /* an interface and a name */

@@ -14,7 +14,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "failover/methods/exec.h"
-#include "failover/methods/methods_internal.h"
+#include "failover/methods/handlers.h"
 
 struct reload {
 	struct engine *engine;

@@ -169,7 +169,7 @@ static void ask(struct engine *engine, const struct role_waiter *waiter)
 		engine_feed(engine, event);
 }
 
-void methods_on_hello(struct methods *methods)
+void role_on_hello(struct methods *methods)
 {
 	check(methods);
 	reload_on_hello(methods->engine->reload);
@@ -178,7 +178,7 @@ void methods_on_hello(struct methods *methods)
 		ask(methods->engine, methods->waiters);
 }
 
-void methods_on_transition(struct methods *methods)
+void role_on_transition(struct methods *methods)
 {
 	if (methods)
 		check(methods);
@@ -226,7 +226,7 @@ int role_waits_new(struct engine *engine, struct methods **ret_methods)
 	return 0;
 }
 
-void methods_free(struct methods *methods)
+void role_waits_free(struct methods *methods)
 {
 	if (!methods)
 		return;

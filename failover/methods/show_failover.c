@@ -9,7 +9,7 @@
 #include "base/err.h"
 #include "failover/engine/hooks.h"
 #include "failover/engine/health.h"
-#include "failover/methods/methods_internal.h"
+#include "failover/methods/handlers.h"
 #include "failover/methods/proof.h"
 #include "failover/engine/schedule.h"
 #include "failover/engine/stranger.h"

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "failover/engine/health.h"
-#include "failover/methods/methods_internal.h"
+#include "failover/methods/handlers.h"
 
 static struct json_object *show_host(const char *unit, const char *state)
 {

@@ -9,7 +9,8 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
-#include "failover/methods/methods_internal.h"
+#include "failover/methods/handlers.h"
+#include "failover/methods/history_wait.h"
 #include "failover/replication/replication.h"
 
 #define ASK_TIMEOUT_MS 2000

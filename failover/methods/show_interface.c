@@ -8,7 +8,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "failover/engine/health.h"
-#include "failover/methods/methods_internal.h"
+#include "failover/methods/handlers.h"
 
 void json_add_address(struct json_object *object, const char *key,
 		      const struct config_address *address)

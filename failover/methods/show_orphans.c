@@ -2,7 +2,7 @@
 /* What only this unit accepted, and gave up for a mate that was active in a newer term: nothing of
  * it is dropped silently. */
 #include "base/cleanup.h"
-#include "failover/methods/methods_internal.h"
+#include "failover/methods/handlers.h"
 #include "failover/replication/replication.h"
 
 #define ORPHANS_SHOWN 250 /* the oldest first; the rest is counted */

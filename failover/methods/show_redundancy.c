@@ -4,7 +4,7 @@
  * and names of its redundancy facility (CISCO-RF-MIB, RFState less one), as JSON (doc/control.md).
  */
 #include "base/cleanup.h"
-#include "failover/methods/methods_internal.h"
+#include "failover/methods/handlers.h"
 #include "failover/replication/replication_internal.h"
 
 struct facility_state {

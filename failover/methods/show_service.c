@@ -4,7 +4,7 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
-#include "failover/methods/methods_internal.h"
+#include "failover/methods/handlers.h"
 
 static int render_running(const struct config *config, struct json_object *parameters,
 			  struct buf *text, struct why *ret_why)

@@ -6,7 +6,7 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
-#include "failover/methods/methods_internal.h"
+#include "failover/methods/handlers.h"
 #include "failover/methods/proof.h"
 
 static void add_texts(struct json_object *object, const char *key, char *const *texts, size_t n)

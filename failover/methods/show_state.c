@@ -5,7 +5,7 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
-#include "failover/methods/methods_internal.h"
+#include "failover/methods/handlers.h"
 #include "failover/replication/replication.h"
 
 static struct json_object *show_unit_state(const char *unit, const char *state, const char *reason,

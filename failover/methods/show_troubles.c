@@ -8,7 +8,7 @@
 #include "failover/engine/health.h"
 #include "failover/engine/schedule.h"
 #include "failover/engine/stranger.h"
-#include "failover/methods/methods_internal.h"
+#include "failover/methods/handlers.h"
 #include "failover/methods/proof.h"
 #include "failover/replication/replication.h"
 #include "failover/vpn/hub.h"

@@ -7,7 +7,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/log.h"
-#include "failover/methods/methods_internal.h"
+#include "failover/methods/handlers.h"
 #include "failover/vpn/hub.h"
 #include "failover/vpn/sessiondb.h"
 

@@ -462,7 +462,7 @@ int world_setup(void **state)
 	assert_true(sd_event_new(&world.event) >= 0);
 	assert_true(sd_event_add_time_relative(world.event, &world.hello_timer, CLOCK_MONOTONIC,
 					       HELLO_MS * 1000, 0, on_hello_time, NULL) >= 0);
-	assert_int_equal(engine_new(world.event, &options, &world.engine), 0);
+	assert_int_equal(engine_new(world.event, &options, &methods_upper, &world.engine), 0);
 	assert_true(engine_addresses_start(world.engine) >= 0);
 	assert_int_equal(engine_monitor_start(world.engine), 0);
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds), 0);
