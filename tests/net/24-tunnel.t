@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # The real OpenConnect, and a crowd of clients, through the failovers that there are: the same session goes on, with the same
-# addresses, and nobody logs in a second time.
+# addresses, and nobody logs in a second time. ASAFO_BUILD_OLD_TUNNEL names the build folder of an older release that has
+# tunnels: the pair then begins with it, and is upgraded on the way.
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
 vip=198.51.100.10 inside=192.0.2.20
@@ -106,7 +107,8 @@ stream_goes_on() {
 }
 stream_is_whole() { grep '^line' "$files/stream" | awk '$2 != NR { exit 1 }'; }
 
-pair_up
+old=${ASAFO_BUILD_OLD_TUNNEL:-}
+pair_up ${old:+--build-a "$old" --build-b "$old"}
 make_ca corp && make_p12 corp vpn
 expect "a trustpoint" import a vpn vpn
 expect "on both units" asafo a write-standby
@@ -153,6 +155,34 @@ fronts_kill() {
 	done
 }
 passes "fronts killed" fronts_kill
+
+# An upgrade, with ASAFO_BUILD in place of what runs: the standby's service, a change of roles, the other's.
+is_gone() { ! kill -0 "$1" 2>/dev/null; }
+service_stop() { # in an orderly way, as systemctl does
+	local pid
+	pid=$(pid_of "$1" asafod)
+	[ -n "$pid" ] && kill -TERM "$pid" && until_true 20 is_gone "$pid"
+}
+service_start() { lab power "$1" off && lab power "$1" on --build "$ASAFO_BUILD"; }
+knows_session() { [ "$(index_of "$1")" = "$index" ]; }
+connects=$(answers)
+expect "upgrade: the standby's service ends" service_stop a
+expect "upgrade: and begins again" service_start a
+wait_state a "Standby Ready" 30
+same "upgrade: the client notices nothing" "$(answers)" "$connects"
+expect "upgrade: the standby knows the session again" until_true 10 knows_session a
+passes "upgrade: change of roles" asafo a failover active
+wait_state a Active
+wait_state b "Standby Ready" 30
+expect "upgrade: the other unit's service ends" service_stop b
+expect "upgrade: and begins again" service_start b
+wait_state b "Standby Ready" 30
+expect "upgrade: the session is still there" knows_session a
+expect "upgrade: the other unit knows it again" until_true 10 knows_session b
+passes "service of the active unit stopped" service_stop a
+wait_state b Active
+expect "it is started again" service_start a
+wait_state a "Standby Ready" 30
 expect "the connection inside went on all the time" stream_goes_on
 expect "without a line lost or out of order" stream_is_whole
 same "it is the session of the beginning" "$(index_of b)" "$index"
