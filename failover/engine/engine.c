@@ -1,100 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Everything that happens becomes an event in a queue; the queue is worked off one event at a time,
- * so that an action whose result is known at once (an address was set) does not re-enter the
- * machine. Before any event is believed the loop checks that it was scheduled: a unit that slept
- * longer than its holdtime steps down first.
+ * What every part of the engine asks of it, and the queue into which everything that happens goes
+ * as an event. It is worked off (loop.c) one event at a time, so that an action whose result is
+ * known at once (an address was set) does not re-enter the machine.
  */
 #include "failover/engine/engine.h"
 
-#include <config.h>
-#include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
-#include <time.h>
 
-#include "base/cleanup.h"
 #include "base/err.h"
 #include "base/log.h"
-#include "failover/engine/health.h"
-#include "failover/conflict.h"
-#include "failover/engine/hooks.h"
-#include "failover/engine/pairing.h"
-#include "failover/engine/report.h"
-#include "failover/engine/schedule.h"
-#include "failover/replication/replication.h"
-#include "failover/vpn/hub.h"
 
-/* Before every other source of the loop: see engine.h of path_set_drain and the lease's own timer.
- */
-#define TIMER_PRIORITY (SD_EVENT_PRIORITY_IMPORTANT - 10)
-
-static void step(struct engine *engine, const struct fo_event *event)
-{
-	bool was_heard = engine->fsm.flags.is_mate_heard;
-	struct fo_update update;
-
-	fo_fsm_step(&engine->fsm, event, &update);
-	report_mate(engine, was_heard);
-	for (size_t i = 0; i < update.n_actions; i++)
-		engine_act(engine, &update.actions[i]);
-}
-
-static void arm_timer(struct engine *engine)
-{
-	struct monotime deadline = fo_fsm_deadline(&engine->fsm);
-	/* At least each polltime, so that a gap in alive_at means that we were not scheduled. */
-	struct monotime alive = monotime_add_ms(engine->alive_at, engine->config->failover.poll_ms);
-
-	deadline = monotime_min(deadline, alive);
-	(void)sd_event_source_set_time(engine->timer, deadline.ns / 1000 + 1);
-	(void)sd_event_source_set_enabled(engine->timer, SD_EVENT_ONESHOT);
-}
-
-/* Feeds NOT_SCHEDULED where the loop did not turn for longer than this unit may be silent. */
-static void check_schedule(struct engine *engine, struct monotime now)
-{
-	uint32_t fence_ms = fo_fsm_fence_ms(&engine->fsm);
-	uint64_t gap_ns = monotime_since(now, engine->alive_at);
-
-	engine->alive_at = now;
-	if (!engine->is_started)
-		return;
-	if (gap_ns <= fence_ms * MONOTIME_NS_PER_MS) {
-		/* Asleep for longer than a lease, but not for a holdtime: still ours, says the
-		 * machine. */
-		if (engine->addresses.is_claimed && vip_has_lapsed(engine->addresses.vip))
-			engine_reclaim(engine);
-		return;
-	}
-	log_line(LOG_WARNING, "not scheduled for %llu ms (holdtime %u ms)",
-		 (unsigned long long)(gap_ns / MONOTIME_NS_PER_MS), fence_ms);
-	step(engine, &(struct fo_event){.type = FO_EVENT_NOT_SCHEDULED, .at = now});
-}
-
-/* Only when all actions of a step are done does the next one begin. */
-static void run_queue(struct engine *engine)
-{
-	struct engine_queue *queue = &engine->queue;
-
-	queue->is_running = true;
-	check_schedule(engine, monotime_now());
-	do {
-		while (queue->n > 0) {
-			struct fo_event next = queue->events[queue->head];
-
-			queue->head = (queue->head + 1) % ENGINE_EVENTS_MAX;
-			queue->n--;
-			next.at = monotime_now();
-			step(engine, &next);
-		}
-		engine_settle(engine);
-	} while (queue->n > 0);
-	queue->is_running = false;
-	arm_timer(engine);
-}
+/* ---- the queue ---- */
 
 void engine_feed(struct engine *engine, struct fo_event event)
 {
@@ -110,7 +28,7 @@ void engine_feed(struct engine *engine, struct fo_event event)
 	}
 	queue->events[(queue->head + queue->n++) % ENGINE_EVENTS_MAX] = event;
 	if (!queue->is_running)
-		run_queue(engine);
+		queue->work_off(engine);
 }
 
 void engine_feed_type(struct engine *engine, enum fo_event_type type)
@@ -118,26 +36,7 @@ void engine_feed_type(struct engine *engine, enum fo_event_type type)
 	engine_feed(engine, (struct fo_event){.type = type});
 }
 
-static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
-{
-	struct engine *engine = userdata;
-
-	(void)source;
-	(void)usec;
-	run_queue(engine);
-	engine_store_retry(engine);
-	if (!engine->is_started)
-		return 0;
-	/* What waits in the sockets was said before the timer ran out. */
-	if (engine->pair.paths)
-		path_set_drain(engine->pair.paths);
-	if (engine->pair.paths)
-		path_set_check(engine->pair.paths, engine_hold_ms(engine));
-	engine_check_ways(engine);
-	engine_feed_type(engine, FO_EVENT_TICK);
-	certwatch_tick(engine);
-	return 0;
-}
+/* ---- what it is ---- */
 
 bool engine_is_active(const struct engine *engine)
 {
@@ -151,6 +50,14 @@ uint64_t engine_active_s(const struct engine *engine)
 	if (engine->active_since.ns != MONOTIME_NEVER.ns)
 		ns += monotime_since(monotime_now(), engine->active_since);
 	return ns / MONOTIME_NS_PER_SEC;
+}
+
+uint32_t engine_hold_ms(const struct engine *engine)
+{
+	uint32_t configured = engine->config->failover.hold_ms;
+	uint32_t hold_ms = engine->is_started ? fo_fsm_hold_ms(&engine->fsm) : configured;
+
+	return hold_ms > configured ? hold_ms : configured;
 }
 
 bool engine_hears_mate(const struct engine *engine)
@@ -210,129 +117,46 @@ void engine_mate_lacks(struct engine *engine, const char *name)
 		(void)snprintf(lacking->names[lacking->n++], CONFIG_NAME_MAX, "%s", name);
 }
 
-static uint64_t realtime_ns(void)
-{
-	struct timespec ts;
+/* ---- positions ---- */
 
-	(void)clock_gettime(CLOCK_REALTIME, &ts);
-	return (uint64_t)ts.tv_sec * MONOTIME_NS_PER_SEC + (uint64_t)ts.tv_nsec;
+struct engine_position engine_position_from(const Asafo__Record__Position *position)
+{
+	struct engine_position result = {0};
+
+	if (!position)
+		return result;
+	result.term = position->term;
+	result.seq = position->seq;
+	result.count = position->count;
+	result.lineage = position->lineage;
+	result.has_data = position->has_data;
+	if (position->digest.len == sizeof(result.digest))
+		memcpy(result.digest, position->digest.data, sizeof(result.digest));
+	return result;
 }
 
-void engine_send_hello(struct engine *engine)
+struct fo_position engine_position_brief(const struct engine_position *position)
 {
-	struct hello hello = {.unit = engine->config->failover.unit,
-			      .view = fo_fsm_view(&engine->fsm),
-			      .sent_realtime_ns = realtime_ns(),
-			      .hold_ms = engine->config->failover.hold_ms,
-			      .gap_us = engine->switchover.gap_us,
-			      .gap_term = engine->switchover.term,
-			      .active_s = engine_active_s(engine) + 1,
-			      .software = PACKAGE_VERSION};
-	uint8_t data[HELLO_SIZE_MAX];
-	size_t size;
-	int r;
-
-	if (!engine->pair.codec || !engine->pair.paths)
-		return;
-	memcpy(hello.digest, engine->store.position.digest, sizeof(hello.digest));
-	clockwatch_fill(engine, &hello);
-	hello.n_reports = path_set_report(engine->pair.paths, hello.reports);
-	engine_health_fill_hello(engine->health, &hello);
-	r = hello_seal(engine->pair.codec, &hello, data, &size);
-	clockwatch_sent(engine, hello_codec_counter(engine->pair.codec));
-	if (r < 0)
-		log_line(LOG_ERR, "cannot seal a hello: %s", err_text(r));
-	else
-		(void)path_set_send(engine->pair.paths, hello_codec_counter(engine->pair.codec),
-				    data, size);
+	return (struct fo_position){.term = position->term,
+				    .seq = position->seq,
+				    .lineage = position->lineage,
+				    .has_data = position->has_data};
 }
 
-int engine_new(sd_event *event, const struct child_options *options,
-	       const struct engine_upper *upper, struct engine **ret_engine)
+bool engine_position_equal(const struct engine_position *a, const struct engine_position *b)
 {
-	struct engine *engine = calloc(1, sizeof(*engine));
-	int r;
-
-	if (!engine)
-		return -ENOMEM;
-	engine->event = event;
-	engine->options = *options;
-	engine->upper = upper;
-	engine->rooms.control_fd = -1;
-	engine->alive_at = engine->started_at = monotime_now();
-	engine->active_since = MONOTIME_NEVER;
-	fo_fsm_init(&engine->fsm);
-	r = getrandom(&engine->pair.boot, sizeof(engine->pair.boot), 0) < 0 ? -errno : 0;
-	if (r == 0)
-		r = config_new(&engine->config);
-	if (r == 0)
-		r = replication_new(engine, &engine->replication);
-	if (r == 0)
-		r = vpnhub_new(engine, &engine->vpnhub);
-	if (r == 0)
-		r = pairing_new(engine, &engine->pairing);
-	if (r == 0)
-		r = hooks_new(engine, &engine->hooks);
-	if (r == 0)
-		r = engine_rekey_init(engine);
-	if (r == 0)
-		r = engine_resumption_start(engine);
-	if (r == 0)
-		r = upper->start(engine);
-	if (r == 0)
-		r = engine_health_new(engine, &engine->health);
-	if (r == 0)
-		r = sd_event_add_time(event, &engine->timer, CLOCK_MONOTONIC, 0, 1, on_timer,
-				      engine);
-	if (r >= 0)
-		r = engine_release_timer(engine);
-	if (r >= 0)
-		r = sd_event_source_set_priority(engine->timer, TIMER_PRIORITY);
-	if (r < 0) {
-		engine_free(engine);
-		return r;
-	}
-	arm_timer(engine);
-	*ret_engine = engine;
-	return 0;
+	return a->term == b->term && a->seq == b->seq &&
+	       (a->lineage == b->lineage || a->lineage == 0 || b->lineage == 0) &&
+	       memcmp(a->digest, b->digest, sizeof(a->digest)) == 0;
 }
 
-void engine_free(struct engine *engine)
+/* ---- the keeper ---- */
+
+int engine_keeper_call(struct engine *engine, enum ipc_type type, const ProtobufCMessage *message,
+		       const int *fds, size_t n_fds, ipc_reply_fn on_reply, void *userdata)
 {
-	if (!engine)
-		return;
-	engine->is_exiting = true;
-	engine->timer = sd_event_source_disable_unref(engine->timer);
-	/* Calls to the keeper that wait are answered now, while whom they answer is there. */
-	ipc_channel_free(TAKE_PTR(engine->rooms.keeper));
-	engine->upper->stop(engine);
-	hooks_free(engine->hooks);
-	pairing_free(engine->pairing);
-	replication_free(engine->replication);
-	engine_rekey_done(engine);
-	engine_resumption_stop(engine);
-	engine->upper->done(engine);
-	history_keep_done(&engine->history_keep);
-	usewatch_done(&engine->usewatch);
-	engine_health_free(engine->health);
-	control_server_free(engine->rooms.control);
-	if (engine->rooms.control_fd >= 0)
-		(void)close(engine->rooms.control_fd);
-	link_free(TAKE_PTR(engine->pair.link)); /* whoever is freed below asks for it */
-	path_set_free(engine->pair.paths);
-	hello_codec_free(engine->pair.codec);
-	engine->addresses.released_late =
-		sd_event_source_disable_unref(engine->addresses.released_late);
-	collision_stop(engine);
-	vip_free(engine->addresses.vip);
-	announcer_free(engine->addresses.announcer);
-	linkmon_free(engine->addresses.linkmon);
-	for (size_t i = 0; i < ENGINE_FRONTS_MAX; i++)
-		engine_front_drop(engine, i);
-	vpnhub_free(engine->vpnhub);
-	child_free(engine->rooms.child);
-	config_free(engine->config);
-	buf_done(&engine->startup_text);
-	explicit_bzero(&engine->pair, sizeof(engine->pair));
-	free(engine);
+	if (!engine->rooms.keeper)
+		return ERR_CLOSED;
+	return ipc_channel_call(engine->rooms.keeper, type, message, fds, n_fds, on_reply,
+				userdata);
 }

@@ -152,6 +152,7 @@ struct engine_queue {
 	struct fo_event events[ENGINE_EVENTS_MAX];
 	size_t head, n;
 	bool is_running;
+	void (*work_off)(struct engine *engine); /* loop.c: what follows stands above who tells */
 };
 
 /*
@@ -218,21 +219,19 @@ struct engine {
 	struct buf startup_text; /* the startup-config as last read or written, secrets masked */
 };
 
-/* ---- engine.c: the loop ---- */
-/* UPPER is borrowed. */
-int engine_new(sd_event *event, const struct child_options *options,
-	       const struct engine_upper *upper, struct engine **ret_engine);
-void engine_free(struct engine *engine);
-/* Steps the machine with EVENT (its time is filled in) and does what follows; never nests. */
+/* ---- engine.c: its queue, and what every part asks of it ---- */
+/* Steps the machine with EVENT (its time is filled in) and does what follows, before this returns
+ * unless it is at it already. */
 void engine_feed(struct engine *engine, struct fo_event event);
 /* A bare event of this type. */
 void engine_feed_type(struct engine *engine, enum fo_event_type type);
-/* Sends a hello on every path. */
-void engine_send_hello(struct engine *engine);
 /* True where this unit serves as the active one. */
 bool engine_is_active(const struct engine *engine);
 /* So many seconds was it active in this life, all times together. */
 uint64_t engine_active_s(const struct engine *engine);
+/* The holdtime that the mate is judged by: the configured one, or a stretched one (struct fo_late).
+ */
+uint32_t engine_hold_ms(const struct engine *engine);
 /* True while the mate was heard within its holdtime. */
 bool engine_hears_mate(const struct engine *engine);
 /* The sentence that refuses a change on a unit that is not active: says where to do it. */
@@ -246,6 +245,23 @@ void engine_mate_is_complete(struct engine *engine);
 bool engine_knows_lacking(const struct engine *engine);
 /* NAME changed here and the mate does not have it yet. */
 void engine_mate_lacks(struct engine *engine, const char *name);
+/* Calls the keeper; ERR_CLOSED where it is not there. */
+int engine_keeper_call(struct engine *engine, enum ipc_type type, const ProtobufCMessage *message,
+		       const int *fds, size_t n_fds, ipc_reply_fn on_reply, void *userdata);
+struct engine_position engine_position_from(const Asafo__Record__Position *position);
+/* What the machine knows of it. */
+struct fo_position engine_position_brief(const struct engine_position *position);
+bool engine_position_equal(const struct engine_position *a, const struct engine_position *b);
+
+/* ---- loop.c ---- */
+/* UPPER is borrowed. */
+int engine_new(sd_event *event, const struct child_options *options,
+	       const struct engine_upper *upper, struct engine **ret_engine);
+void engine_free(struct engine *engine);
+
+/* ---- hello_out.c ---- */
+/* Sends a hello on every path. */
+void engine_send_hello(struct engine *engine);
 
 /* ---- act.c: does what the machine decided ---- */
 void engine_act(struct engine *engine, const struct fo_action *action);
@@ -346,13 +362,6 @@ void engine_store_moved(struct engine *engine, const Asafo__Record__Position *po
 int engine_keys_refresh(struct engine *engine);
 /* Hands over a `failover key` that a line brought, or asks for the derived keys. */
 void engine_keys_settle(struct engine *engine);
-/* Calls the keeper; ERR_CLOSED where it is not there. */
-int engine_keeper_call(struct engine *engine, enum ipc_type type, const ProtobufCMessage *message,
-		       const int *fds, size_t n_fds, ipc_reply_fn on_reply, void *userdata);
-struct engine_position engine_position_from(const Asafo__Record__Position *position);
-/* What the machine knows of it. */
-struct fo_position engine_position_brief(const struct engine_position *position);
-bool engine_position_equal(const struct engine_position *a, const struct engine_position *b);
 
 /* ---- monitor.c: the interfaces ---- */
 int engine_monitor_start(struct engine *engine);

@@ -16,46 +16,6 @@
 
 #define STORE_RETRY_MS 2000
 
-struct engine_position engine_position_from(const Asafo__Record__Position *position)
-{
-	struct engine_position result = {0};
-
-	if (!position)
-		return result;
-	result.term = position->term;
-	result.seq = position->seq;
-	result.count = position->count;
-	result.lineage = position->lineage;
-	result.has_data = position->has_data;
-	if (position->digest.len == sizeof(result.digest))
-		memcpy(result.digest, position->digest.data, sizeof(result.digest));
-	return result;
-}
-
-struct fo_position engine_position_brief(const struct engine_position *position)
-{
-	return (struct fo_position){.term = position->term,
-				    .seq = position->seq,
-				    .lineage = position->lineage,
-				    .has_data = position->has_data};
-}
-
-bool engine_position_equal(const struct engine_position *a, const struct engine_position *b)
-{
-	return a->term == b->term && a->seq == b->seq &&
-	       (a->lineage == b->lineage || a->lineage == 0 || b->lineage == 0) &&
-	       memcmp(a->digest, b->digest, sizeof(a->digest)) == 0;
-}
-
-int engine_keeper_call(struct engine *engine, enum ipc_type type, const ProtobufCMessage *message,
-		       const int *fds, size_t n_fds, ipc_reply_fn on_reply, void *userdata)
-{
-	if (!engine->rooms.keeper)
-		return ERR_CLOSED;
-	return ipc_channel_call(engine->rooms.keeper, type, message, fds, n_fds, on_reply,
-				userdata);
-}
-
 /* ---- keeper ---- */
 
 void engine_store_moved(struct engine *engine, const Asafo__Record__Position *position)

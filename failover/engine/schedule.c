@@ -7,14 +7,6 @@
 #include "base/log.h"
 #include "failover/engine/engine.h"
 
-uint32_t engine_hold_ms(const struct engine *engine)
-{
-	uint32_t configured = engine->config->failover.hold_ms;
-	uint32_t hold_ms = engine->is_started ? fo_fsm_hold_ms(&engine->fsm) : configured;
-
-	return hold_ms > configured ? hold_ms : configured;
-}
-
 void engine_breathe(struct engine *engine)
 {
 	struct monotime now = monotime_now();

@@ -11,9 +11,6 @@
 /* Whether this unit runs when it should, and what it says where it does not. */
 struct engine;
 
-/* The holdtime that the mate is judged by: the configured one, or a stretched one (struct fo_late).
- */
-uint32_t engine_hold_ms(const struct engine *engine);
 /*
  * Between the parts of something long the mate must hear that we are here, and we must not take the
  * time for one in which we did not run.
