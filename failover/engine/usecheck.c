@@ -48,21 +48,23 @@ static int fitness(const struct config_binding *binding, const char *interface, 
 	return is_here ? 6 : 4;
 }
 
-const struct config_binding *usecheck_binding(const struct config *config, const char *interface,
-					      const char *name)
+bool usecheck_serves(const struct config *config, const char *interface, const char *name,
+		     const char *trustpoint)
 {
-	const struct config_binding *best = NULL;
 	int best_fitness = 0;
+	bool is_served = false;
 
 	for (size_t i = 0; i < config->n_bindings; i++) {
-		int fit = fitness(&config->bindings[i], interface, name);
+		const struct config_binding *binding = &config->bindings[i];
+		int fit = fitness(binding, interface, name);
 
-		if (fit > best_fitness) {
-			best = &config->bindings[i];
-			best_fitness = fit;
-		}
+		if (fit == 0 || fit < best_fitness)
+			continue;
+		is_served = (fit == best_fitness && is_served) ||
+			    strcmp(binding->trustpoint, trustpoint) == 0;
+		best_fitness = fit;
 	}
-	return best;
+	return is_served;
 }
 
 static struct why *next(struct usecheck_findings *findings)
@@ -74,9 +76,8 @@ static void judge_name(const struct config *config, const Asafo__Record__Trustpo
 		       const struct config_interface *interface, const char *name, const char *unit,
 		       struct usecheck_findings *findings)
 {
-	const struct config_binding *binding = usecheck_binding(config, interface->name, name);
-
-	if (!binding || strcmp(binding->trustpoint, part->name) != 0 || usecheck_covers(part, name))
+	if (!usecheck_serves(config, interface->name, name, part->name) ||
+	    usecheck_covers(part, name))
 		return;
 	(void)why_set(
 		next(findings), 0,

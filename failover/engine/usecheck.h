@@ -20,10 +20,10 @@ struct usecheck_findings {
 	size_t n;
 };
 
-/* Which binding serves NAME on INTERFACE (a nameif); NULL: none, the self-signed fallback does. The
- * front's own rule. */
-const struct config_binding *usecheck_binding(const struct config *config, const char *interface,
-					      const char *name);
+/* Whether TRUSTPOINT is bound where NAME is served on INTERFACE (a nameif): at the place that the
+ * front's own rule finds, which may have several, for keys of several kinds. */
+bool usecheck_serves(const struct config *config, const char *interface, const char *name,
+		     const char *trustpoint);
 /* Does one of the certificate's names cover NAME (RFC 6125: a wildcard is one whole label)? */
 bool usecheck_covers(const Asafo__Record__TrustpointPublic *part, const char *name);
 /* Adds what is wrong with PART, bound by CONFIG; how long it is still valid is certwatch's. */

@@ -12,6 +12,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "failover/methods/handlers.h"
+#include "failover/methods/kinds.h"
 
 struct binding_call {
 	struct waiting *waiting;
@@ -51,14 +52,16 @@ static void warn(struct binding_call *binding, const char *text)
 static void apply(struct binding_call *binding)
 {
 	struct waiting *waiting = binding->waiting;
+	struct kinds *kinds = kinds_before(waiting->engine);
 	struct why why = {0};
-	int r;
+	int r = kinds ? 0 : -ENOMEM;
 
-	if (!engine_is_active(waiting->engine))
+	if (r == 0 && !engine_is_active(waiting->engine))
 		r = engine_refuse_standby(waiting->engine, &why);
-	else
+	else if (r == 0)
 		r = configure_text(waiting->engine, binding->line, NULL, &why);
 	if (r < 0) {
+		kinds_free(kinds);
 		waiting_fail(waiting, r, why.text[0] ? why.text : err_text(r));
 		binding_call_free(binding);
 		return;
@@ -71,7 +74,7 @@ static void apply(struct binding_call *binding)
 						    binding->certificate.data},
 			     binding->warnings);
 	(void)json_object_object_add(waiting->result, "warnings", TAKE_PTR(binding->warnings));
-	waiting_reply(waiting);
+	kinds_settle(kinds, waiting);
 	binding_call_free(binding);
 }
 
@@ -108,8 +111,8 @@ static void on_certificate(int code, const ProtobufCMessage *body, bool has_more
 		return;
 	if (code == 0 && reply->status->code == ERR_NOT_FOUND) {
 		(void)snprintf(text, sizeof(text),
-			       "there is no trustpoint %s yet: the self-signed fallback is served "
-			       "until it is imported",
+			       "there is no trustpoint %s yet: what else is bound there, or the "
+			       "self-signed fallback, is served until it is imported",
 			       binding->trustpoint);
 		warn(binding, text);
 	} else if (!waiting_goes_on(binding->waiting, code, reply ? reply->status : NULL)) {

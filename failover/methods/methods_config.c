@@ -10,6 +10,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "failover/methods/handlers.h"
+#include "failover/methods/kinds.h"
 #include "failover/replication/replication.h"
 
 static int replicated_text(const struct config *config, struct buf *text)
@@ -104,35 +105,52 @@ static void add_unit_warning(enum fo_unit unit, struct json_object *warnings)
 	(void)json_object_array_add(warnings, json_object_new_string(why.text));
 }
 
+static void configured(struct waiting *waiting, struct kinds *kinds, enum fo_unit unit_before,
+		       bool is_lost)
+{
+	const struct config *config = waiting->engine->config;
+	struct json_object *warnings = json_object_new_array();
+
+	log_line(LOG_INFO, "configured by %s", control_call_peer(waiting->call));
+	(void)json_object_object_add(waiting->result, "warnings", warnings);
+	if (config->failover.unit != unit_before)
+		add_unit_warning(config->failover.unit, warnings);
+	if (!is_lost) {
+		kinds_settle(kinds, waiting);
+		return;
+	}
+	log_line(LOG_WARNING, "configured on the standby: it holds until the active unit's "
+			      "lines come");
+	(void)json_object_array_add(
+		warnings,
+		json_object_new_string("this unit is the standby: what was changed here is "
+				       "replaced by the active unit's lines at the next "
+				       "replication of the configuration"));
+	kinds_free(kinds);
+	waiting_reply(waiting);
+}
+
 void method_configure(struct control_call *call, struct json_object *parameters, void *userdata)
 {
 	struct why why = {0};
-	struct json_object *result, *warnings;
-	const struct engine *engine = userdata;
+	struct engine *engine = userdata;
 	enum fo_unit unit = engine->config->failover.unit;
+	struct waiting *waiting = waiting_new(engine, call);
+	struct kinds *kinds;
 	bool is_lost = false;
-	int r = configure_text(userdata, parameter_text(parameters, "text"), &is_lost, &why);
+	int r;
 
-	if (r < 0) {
-		control_call_fail(call, r, why.text[0] ? why.text : err_text(r));
+	if (!waiting)
+		return;
+	kinds = kinds_before(engine);
+	r = kinds ? configure_text(engine, parameter_text(parameters, "text"), &is_lost, &why)
+		  : -ENOMEM;
+	if (r == 0) {
+		configured(waiting, kinds, unit, is_lost);
 		return;
 	}
-	log_line(LOG_INFO, "configured by %s", control_call_peer(call));
-	result = json_object_new_object();
-	warnings = json_object_new_array();
-	if (is_lost) {
-		log_line(LOG_WARNING, "configured on the standby: it holds until the active unit's "
-				      "lines come");
-		(void)json_object_array_add(
-			warnings,
-			json_object_new_string("this unit is the standby: what was changed here is "
-					       "replaced by the active unit's lines at the next "
-					       "replication of the configuration"));
-	}
-	if (engine->config->failover.unit != unit)
-		add_unit_warning(engine->config->failover.unit, warnings);
-	(void)json_object_object_add(result, "warnings", warnings);
-	control_call_reply(call, result);
+	kinds_free(kinds);
+	waiting_fail(waiting, r, why.text[0] ? why.text : err_text(r));
 }
 
 /* ---- write standby, write memory ---- */

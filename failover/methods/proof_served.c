@@ -13,7 +13,7 @@
 #include "failover/methods/handlers.h"
 #include "failover/methods/proof.h"
 
-#define KEY_MAX 512 /* an interface and a name */
+#define KEY_MAX 512 /* an interface, a name and a trustpoint */
 
 struct json_object *proof_verdict(const char *state, int64_t at, const char *why)
 {
@@ -34,7 +34,9 @@ static void fill_place(struct json_object *place, const Asafo__Ipc__FrontServed 
 	json_add_text(place, "domain", served->domain);
 	json_add_text(place, "trustpoint", served->trustpoint);
 	json_add_hex(place, "fingerprint", served->fingerprint.data, served->fingerprint.len);
+	json_add_text(place, "kind", served->kind);
 	json_add_flag(place, "is_fallback", served->is_fallback);
+	json_add_flag(place, "is_idle", served->is_idle);
 	json_add_text(place, "why", served->why);
 	json_add_number(place, "tested_at", is_current ? served->tested_at : 0);
 	json_add_number(place, "code", served->test_code);
@@ -50,19 +52,23 @@ static bool is_worse(struct json_object *place, const Asafo__Ipc__FrontServed *s
 
 	if (served->is_fallback != parameter_flag(place, "is_fallback"))
 		return served->is_fallback;
+	if (served->is_idle != parameter_flag(place, "is_idle"))
+		return served->is_idle;
 	if ((served->test_code < 0) != (code < 0))
 		return served->test_code < 0;
 	return at < parameter_number(place, "tested_at", 0);
 }
 
-/* Hundreds of places in each of many fronts: INDEX has each under its interface and name. */
+/* Hundreds of places in each of many fronts: INDEX has each under its interface, name and
+ * trustpoint, as several may be served there by their kinds of keys. */
 static void add_served(struct json_object *places, struct json_object *index,
 		       const Asafo__Ipc__FrontServed *served, bool is_current)
 {
 	struct json_object *place = NULL;
 	char key[KEY_MAX];
 
-	(void)snprintf(key, sizeof(key), "%s %s", served->interface, served->domain);
+	(void)snprintf(key, sizeof(key), "%s %s %s", served->interface, served->domain,
+		       served->trustpoint);
 	if (json_object_object_get_ex(index, key, &place)) {
 		if (is_worse(place, served, is_current))
 			fill_place(place, served, is_current);
@@ -102,7 +108,10 @@ struct json_object *proof_places(const struct engine *engine)
 bool proof_places_are_tried(struct json_object *places)
 {
 	for (size_t i = 0; i < json_object_array_length(places); i++) {
-		if (parameter_number(json_object_array_get_idx(places, i), "tested_at", 0) == 0)
+		struct json_object *place = json_object_array_get_idx(places, i);
+
+		if (!parameter_flag(place, "is_idle") &&
+		    parameter_number(place, "tested_at", 0) == 0)
 			return false;
 	}
 	return true;
@@ -130,6 +139,9 @@ static int judge_place(struct json_object *place, const char *fingerprint, struc
 	const char *interface = parameter_text(place, "interface");
 	const char *domain = name_text(parameter_text(place, "domain"));
 
+	if (parameter_flag(place, "is_idle"))
+		return why_set(ret_why, -1, "interface %s, %s: no client gets it (%s)", interface,
+			       domain, parameter_text(place, "why"));
 	if (parameter_flag(place, "is_fallback"))
 		return why_set(ret_why, -1,
 			       "interface %s, %s: clients get the self-signed certificate (%s)",
@@ -235,7 +247,14 @@ static void add_place(const struct engine *engine, struct json_object *place, bo
 		add_unbound_place(engine, unit, interface, suggested, array);
 		return;
 	}
-	if (parameter_flag(place, "is_fallback"))
+	if (parameter_flag(place, "is_idle"))
+		(void)why_set(
+			&why, 0,
+			"no client of interface %s%s (%s) gets trustpoint %s (%s): import it, "
+			"or type asafo unbind %s where it is bound",
+			interface, unit, name_text(domain), trustpoint,
+			parameter_text(place, "why"), trustpoint);
+	else if (parameter_flag(place, "is_fallback"))
 		(void)why_set(&why, 0,
 			      "clients of interface %s%s (%s) get the self-signed certificate: ssl "
 			      "trust-point %s holds there, but this unit's store cannot give it "

@@ -21,7 +21,7 @@ static void add_texts(struct json_object *object, const char *key, char *const *
 static bool is_served(const Asafo__Ipc__FrontReport *report, const char *trustpoint)
 {
 	for (size_t i = 0; report && i < report->n_served; i++) {
-		if (!report->served[i]->is_fallback &&
+		if (!report->served[i]->is_fallback && report->served[i]->fingerprint.len > 0 &&
 		    strcmp(report->served[i]->trustpoint, trustpoint) == 0)
 			return true;
 	}

@@ -226,6 +226,7 @@ static int check_overlaps(const struct config *config, struct why *ret_why)
 static int check_binding(const struct config *config, size_t index, struct why *ret_why)
 {
 	const struct config_binding *binding = &config->bindings[index];
+	size_t n_place = 0;
 
 	if (!IS_WORD(VALUE_NAME, binding->trustpoint) ||
 	    !IS_EMPTY_OR_WORD(VALUE_NAME, binding->interface) ||
@@ -237,12 +238,19 @@ static int check_binding(const struct config *config, size_t index, struct why *
 			       "ssl trust-point %s: no interface is named %s", binding->trustpoint,
 			       binding->interface);
 	for (size_t i = 0; i < index; i++) {
-		if (strcmp(config->bindings[i].interface, binding->interface) == 0 &&
-		    strcmp(config->bindings[i].domain, binding->domain) == 0)
+		if (strcmp(config->bindings[i].interface, binding->interface) != 0 ||
+		    strcmp(config->bindings[i].domain, binding->domain) != 0)
+			continue;
+		n_place++;
+		if (strcmp(config->bindings[i].trustpoint, binding->trustpoint) == 0)
 			return why_set(ret_why, ERR_EXISTS,
-				       "ssl trust-point %s: %s is bound to the same already",
-				       binding->trustpoint, config->bindings[i].trustpoint);
+				       "ssl trust-point %s: it is bound to the same already",
+				       binding->trustpoint);
 	}
+	if (n_place >= CONFIG_PLACE_MAX)
+		return why_set(ret_why, ERR_TOO_LARGE,
+			       "ssl trust-point %s: %d others are bound to the same already",
+			       binding->trustpoint, CONFIG_PLACE_MAX);
 	return 0;
 }
 

@@ -227,7 +227,11 @@ static const struct command_row table[] = {
 	       "Import keys and signatures that clients refuse as weak (RSA below 2048 bits, DSA, "
 	       "SHA-1, MD5), with a warning; they are refused otherwise"),
 	CONFIG(CONFIG, REPLICATED, SSL_TRUSTPOINT, "[no] ssl trust-point " BINDING,
-	       "Serve the trustpoint: everywhere, on an interface, for a domain name, or both"),
+	       "Serve the trustpoint: everywhere, on an interface, for a domain name, or both; at "
+	       "one "
+	       "place one with an ECDSA, one with an EdDSA and one with an RSA key, and each "
+	       "client "
+	       "gets the first of them that it takes"),
 	CONFIG(CONFIG, REPLICATED, SSL_VERSION, "ssl server-version <version:{tlsv1.2|tlsv1.3}>",
 	       "Set the oldest TLS version that is served"),
 	CONFIG(CONFIG, REPLICATED, SSL_VERSION,

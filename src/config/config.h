@@ -23,6 +23,7 @@
 #define CONFIG_LINKS_MAX 5	   /* failover links and the stateful link */
 #define CONFIG_TRUSTPOINTS_MAX 256 /* ones with lines of their own; the store holds any number */
 #define CONFIG_BINDINGS_MAX 256
+#define CONFIG_PLACE_MAX 8 /* bindings of one interface and domain */
 #define CONFIG_TRACKS_MAX 64
 #define CONFIG_FQDNS_MAX 64
 #define CONFIG_SECONDARIES_MAX 1000
@@ -283,9 +284,10 @@ const struct config_interface *config_interface_find(const struct config *config
 
 /*
  * `ssl trust-point` and its `no` form, for callers that have the words and no line: INTERFACE and
- * DOMAIN "" or NULL for any. One trustpoint per interface and domain: a new one replaces the old.
- * Untrusted words are checked. Errors: ERR_SYNTAX, ERR_NOT_FOUND (the interface; the binding),
- * ERR_TOO_LARGE.
+ * DOMAIN "" or NULL for any. Of one interface and domain there may be several, for keys of several
+ * kinds: the configuration does not know which kind each is, so that a later one of the same kind
+ * goes before an earlier one, and whoever knows takes that away. Untrusted words are checked.
+ * Errors: ERR_SYNTAX, ERR_NOT_FOUND (the interface; the binding), ERR_TOO_LARGE.
  */
 int config_bind(struct config *config, const char *trustpoint, const char *interface,
 		const char *domain, struct why *ret_why);

@@ -82,6 +82,56 @@ static void take_trustpoints(struct config *config, const struct config *from)
 	}
 }
 
+static bool is_same_place(const struct config_binding *a, const struct config_binding *b)
+{
+	return strcmp(a->interface, b->interface) == 0 && strcmp(a->domain, b->domain) == 0;
+}
+
+/* Of each place the first one: an older unit knows one there. */
+static void keep_first_bindings(struct config *config)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < config->n_bindings; i++) {
+		bool is_first = true;
+
+		for (size_t j = 0; j < n; j++)
+			is_first &= !is_same_place(&config->bindings[i], &config->bindings[j]);
+		if (is_first)
+			config->bindings[n++] = config->bindings[i];
+	}
+	config->n_bindings = n;
+}
+
+static const struct config_binding *find_binding(const struct config *config,
+						 const struct config_binding *wanted)
+{
+	for (size_t i = 0; i < config->n_bindings; i++)
+		if (is_same_place(&config->bindings[i], wanted) &&
+		    strcmp(config->bindings[i].trustpoint, wanted->trustpoint) == 0)
+			return &config->bindings[i];
+	return NULL;
+}
+
+/* What FROM has behind the first one of a place, where CONFIG has the same first one. */
+static void take_bindings(struct config *config, const struct config *from)
+{
+	size_t n;
+
+	keep_first_bindings(config);
+	n = config->n_bindings;
+	for (size_t i = 0; i < n; i++) {
+		const struct config_binding *first = find_binding(from, &config->bindings[i]);
+		const struct config_binding *end = from->bindings + from->n_bindings;
+
+		for (const struct config_binding *other = first; first && other < end; other++) {
+			if (other != first && is_same_place(other, first) &&
+			    config->n_bindings < CONFIG_BINDINGS_MAX)
+				config->bindings[config->n_bindings++] = *other;
+		}
+	}
+}
+
 /* What version 2 has and version 1 had not. */
 static void take_newer(struct config *config, const struct config *from)
 {
@@ -97,6 +147,7 @@ static void take_newer(struct config *config, const struct config *from)
 	take_trustpoints(config, from);
 	take_macs(config, from);
 	take_tables(config, from);
+	take_bindings(config, from);
 	config->vpn = from->vpn;
 }
 

@@ -274,6 +274,28 @@ int64_t credential_not_after(const struct credential *credential)
 	return credential->not_after;
 }
 
+enum credential_kind credential_kind(const struct credential *credential)
+{
+	if (credential->algorithm == GNUTLS_PK_ECDSA)
+		return CREDENTIAL_ECDSA;
+	return credential->algorithm == GNUTLS_PK_RSA || credential->algorithm == GNUTLS_PK_RSA_PSS
+		       ? CREDENTIAL_RSA
+		       : CREDENTIAL_EDDSA;
+}
+
+const char *credential_kind_text(enum credential_kind kind)
+{
+	static const char *const texts[CREDENTIAL_KIND__MAX] = {"ECDSA", "EdDSA", "RSA"};
+
+	return (unsigned)kind < CREDENTIAL_KIND__MAX ? texts[kind] : "unknown";
+}
+
+bool credential_suits(const struct credential *credential, const struct client_hello *hello,
+		      uint16_t suites)
+{
+	return client_hello_suits(hello, suites, credential->algorithm, credential->bits);
+}
+
 bool credential_is_fallback(const struct credential *credential)
 {
 	return credential->is_fallback;

@@ -9,6 +9,7 @@
 #include "base/buf.h"
 #include "base/why.h"
 #include "certstore/record.pb-c.h"
+#include "front/client_hello.h"
 
 #define CREDENTIAL_CHAIN_MAX 16
 
@@ -42,6 +43,15 @@ const uint8_t *
 credential_fingerprint(const struct credential *credential); /* 32 bytes: SHA-256 of the leaf */
 int64_t credential_not_before(const struct credential *credential);
 int64_t credential_not_after(const struct credential *credential);
+/* The kinds of keys, the one that is chosen first before the others. */
+enum credential_kind { CREDENTIAL_ECDSA, CREDENTIAL_EDDSA, CREDENTIAL_RSA, CREDENTIAL_KIND__MAX };
+
+enum credential_kind credential_kind(const struct credential *credential);
+/* "ECDSA" */
+const char *credential_kind_text(enum credential_kind kind);
+/* Whether a client that said HELLO can verify it, with the cipher suites SUITES of this server. */
+bool credential_suits(const struct credential *credential, const struct client_hello *hello,
+		      uint16_t suites);
 bool credential_is_fallback(const struct credential *credential);
 /* What GnuTLS wants for a handshake; lives as long as the credential. */
 void credential_handshake(struct credential *credential, gnutls_pcert_st **ret_chain,

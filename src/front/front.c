@@ -194,14 +194,15 @@ static void on_end(struct session *session, void *userdata)
 	}
 }
 
-static struct credential *on_select(const char *interface, const char *server_name, void *userdata)
+static struct credential *on_select(const char *interface, const struct client_hello *hello,
+				    uint16_t suites, void *userdata)
 {
 	const struct front *front = userdata;
+	struct serving_client client = {interface, hello->server_name, hello, suites, time(NULL)};
 	struct serving serving = {.credential = NULL};
 
 	if (front->snapshot)
-		serving_resolve(front->snapshot, front->cache, interface, server_name,
-				(int64_t)time(NULL), &serving);
+		serving_resolve(front->snapshot, front->cache, &client, &serving);
 	return serving.credential;
 }
 

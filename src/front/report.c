@@ -72,8 +72,13 @@ static int served_fill(Asafo__Ipc__FrontServed *served, const char *interface, c
 	served->domain = strdup(domain);
 	served->trustpoint = strdup(serving->trustpoint);
 	served->why = strdup(serving->why);
+	served->kind = strdup(serving->credential
+				      ? credential_kind_text(credential_kind(serving->credential))
+				      : "");
 	served->is_fallback = serving->is_fallback;
-	if (!served->interface || !served->domain || !served->trustpoint || !served->why)
+	served->is_idle = serving->is_idle;
+	if (!served->interface || !served->domain || !served->trustpoint || !served->why ||
+	    !served->kind)
 		return -ENOMEM;
 	if (!serving->credential)
 		return 0;
@@ -89,7 +94,7 @@ static int served_fill(Asafo__Ipc__FrontServed *served, const char *interface, c
 static void served_mend(Asafo__Ipc__FrontServed *served)
 {
 	char **const texts[] = {&served->interface, &served->domain, &served->trustpoint,
-				&served->why};
+				&served->why, &served->kind};
 
 	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
 		if (!*texts[i])
@@ -129,22 +134,31 @@ static bool is_first_of_interface(const struct snapshot *snapshot, size_t index)
 	return true;
 }
 
+/* All that is bound there. */
+static int place_add(struct report *report, const struct snapshot *snapshot,
+		     const struct trustcache *cache, const struct serving_client *client)
+{
+	struct serving list[SELECTION_MAX];
+	size_t n_served, n = serving_list(snapshot, cache, client, list, &n_served);
+	int r = 0;
+
+	for (size_t i = 0; i < n && r == 0; i++)
+		r = served_add(report, client->interface,
+			       client->server_name ? client->server_name : "", &list[i]);
+	return r;
+}
+
 static int interface_add(struct report *report, const struct snapshot *snapshot,
 			 const struct trustcache *cache, const char *interface, int64_t now)
 {
-	struct serving serving;
-	int r;
+	struct serving_client client = {.interface = interface, .now = now};
+	int r = place_add(report, snapshot, cache, &client);
 
-	serving_resolve(snapshot, cache, interface, NULL, now, &serving);
-	r = served_add(report, interface, "", &serving);
 	for (size_t i = 0; i < snapshot->n_bindings && r == 0; i++) {
-		const struct snapshot_binding *binding = &snapshot->bindings[i];
-
-		if (!binding->domain[0] ||
-		    (binding->interface[0] && strcmp(binding->interface, interface) != 0))
+		if (!snapshot_is_domain_of(snapshot, i, interface))
 			continue;
-		serving_resolve(snapshot, cache, interface, binding->domain, now, &serving);
-		r = served_add(report, interface, binding->domain, &serving);
+		client.server_name = snapshot->bindings[i].domain;
+		r = place_add(report, snapshot, cache, &client);
 	}
 	return r;
 }

@@ -7,7 +7,6 @@
  */
 #include "front/resumption.h"
 
-#include <ctype.h>
 #include <gnutls/crypto.h>
 #include <gnutls/gnutls.h>
 #include <stdlib.h>
@@ -19,9 +18,6 @@
 
 #define KEYS_MAX 4
 #define PERIOD_S (3 * RESUMPTION_TICKET_S)
-#define EXTENSION_SERVER_NAME 0
-#define EXTENSION_SESSION_TICKET 35
-#define EXTENSION_PRE_SHARED_KEY 41
 
 struct key {
 	struct secret secret;
@@ -87,82 +83,6 @@ int resumption_set(struct resumption *resumption, const Asafo__Ipc__ResumptionKe
 	return 0;
 }
 
-/* ---- what the client says ---- */
-
-struct span {
-	const uint8_t *data;
-	size_t size;
-};
-
-/* The vector with a length of N bytes at the beginning of FROM, which moves behind it. */
-static bool take_vector(struct span *from, size_t n, struct span *ret_span)
-{
-	size_t length = 0;
-
-	if (from->size < n)
-		return false;
-	for (size_t i = 0; i < n; i++)
-		length = length << 8 | from->data[i];
-	if (from->size - n < length)
-		return false;
-	*ret_span = (struct span){from->data + n, length};
-	from->data += n + length;
-	from->size -= n + length;
-	return true;
-}
-
-/* RFC 6066 section 3. */
-static void read_name(struct span body, struct resumption_hello *hello)
-{
-	struct span list, name;
-
-	if (!take_vector(&body, 2, &list) || list.size < 1 || list.data[0] != 0)
-		return;
-	list.data++;
-	list.size--;
-	if (!take_vector(&list, 2, &name) || name.size >= sizeof(hello->server_name))
-		return;
-	for (size_t i = 0; i < name.size; i++) {
-		if (!isgraph(name.data[i]))
-			return;
-	}
-	memcpy(hello->server_name, name.data, name.size);
-	hello->server_name[name.size] = '\0';
-}
-
-static void read_ticket(struct span ticket, struct resumption_hello *hello)
-{
-	if (ticket.size < sizeof(hello->ticket_name))
-		return;
-	memcpy(hello->ticket_name, ticket.data, sizeof(hello->ticket_name));
-	hello->has_ticket = true;
-}
-
-static int on_extension(void *context, unsigned type, const unsigned char *data, unsigned size)
-{
-	struct resumption_hello *hello = context;
-	struct span body = {data, size}, list, identity;
-
-	if (type == EXTENSION_SERVER_NAME)
-		read_name(body, hello);
-	else if (type == EXTENSION_SESSION_TICKET)
-		read_ticket(body, hello);
-	else if (type == EXTENSION_PRE_SHARED_KEY && take_vector(&body, 2, &list) &&
-		 take_vector(&list, 2, &identity))
-		read_ticket(identity, hello); /* the last extension: it goes before a TLS 1.2 one */
-	return 0;
-}
-
-void resumption_hello_read(const uint8_t *hello, size_t size, struct resumption_hello *ret_hello)
-{
-	gnutls_datum_t body = {(unsigned char *)(uintptr_t)hello, (unsigned)size};
-
-	*ret_hello = (struct resumption_hello){0};
-	if (gnutls_ext_raw_parse(ret_hello, on_extension, &body,
-				 GNUTLS_EXT_RAW_FLAG_TLS_CLIENT_HELLO) < 0)
-		ret_hello->has_ticket = false;
-}
-
 /* ---- the choice ---- */
 
 static bool derive(const struct key *key, const uint8_t fingerprint[static 32],
@@ -188,7 +108,7 @@ static bool is_name_of(const uint8_t secret[static RESUMPTION_SECRET_SIZE], int6
 	return is_it;
 }
 
-bool resumption_pick(const struct resumption *resumption, const struct resumption_hello *hello,
+bool resumption_pick(const struct resumption *resumption, const struct client_hello *hello,
 		     const uint8_t fingerprint[static 32], struct monotime now, int64_t realtime_s,
 		     uint8_t ret_secret[static RESUMPTION_SECRET_SIZE])
 {

@@ -7,6 +7,7 @@
 
 #include "base/monotime.h"
 #include "base/why.h"
+#include "front/client_hello.h"
 #include "src/ipc/ipc.pb-c.h"
 
 /*
@@ -29,22 +30,11 @@ void resumption_free(struct resumption *resumption);
 int resumption_set(struct resumption *resumption, const Asafo__Ipc__ResumptionKeys *keys,
 		   struct monotime now, struct why *ret_why);
 
-/* What a ClientHello says: SERVER_NAME is empty where there is none, or one that is not printable.
- */
-struct resumption_hello {
-	char server_name[256];
-	uint8_t ticket_name[16];
-	bool has_ticket;
-};
-/* HELLO is the body of a ClientHello (RFC 8446 section 4.1.2, RFC 5246 section 7.4.1.2). What is
- * malformed counts as not said: it is TLS' to refuse. */
-void resumption_hello_read(const uint8_t *hello, size_t size, struct resumption_hello *ret_hello);
-
 /*
  * The secret to give to gnutls_session_ticket_enable_server for this client and the certificate
  * with FINGERPRINT: that of the key which made the client's ticket, where it is still taken; else
  * the newest. REALTIME_S: the wall clock. Returns false where there is no key: no tickets then.
  */
-bool resumption_pick(const struct resumption *resumption, const struct resumption_hello *hello,
+bool resumption_pick(const struct resumption *resumption, const struct client_hello *hello,
 		     const uint8_t fingerprint[static 32], struct monotime now, int64_t realtime_s,
 		     uint8_t ret_secret[static RESUMPTION_SECRET_SIZE]);

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Each binding is ranked by the rule it fulfils; the lowest rank wins, the earlier binding among
- * equals. */
+/* Each binding is ranked by the rule it fulfils; the lowest rank wins. */
 #include "front/selection.h"
 
 #include <string.h>
@@ -45,32 +44,45 @@ static enum selection_rule rule_of(const struct snapshot_binding *binding, const
 	return SELECTION_FALLBACK;
 }
 
-const struct snapshot_binding *selection_find_wanted(const struct snapshot *snapshot,
-						     const char *interface, const char *server_name,
-						     selection_wanted_fn is_wanted,
-						     const void *userdata,
-						     enum selection_rule *ret_rule)
+/* Behind those of its place; a trustpoint that is there already only moves. */
+static size_t add(const struct snapshot_binding *bindings[static SELECTION_MAX], size_t n,
+		  const struct snapshot_binding *binding)
 {
-	const struct snapshot_binding *best = NULL;
-	enum selection_rule best_rule = SELECTION_FALLBACK;
+	size_t at = 0;
+
+	while (at < n && strcmp(bindings[at]->trustpoint, binding->trustpoint) != 0)
+		at++;
+	if (at == SELECTION_MAX)
+		at = 0;
+	if (at < n) {
+		n--;
+		memmove(&bindings[at], &bindings[at + 1], (n - at) * sizeof(bindings[0]));
+	}
+	bindings[n] = binding;
+	return n + 1;
+}
+
+size_t selection_find(const struct snapshot *snapshot, const char *interface,
+		      const char *server_name, selection_wanted_fn is_wanted, const void *userdata,
+		      const struct snapshot_binding *ret_bindings[static SELECTION_MAX],
+		      enum selection_rule *ret_rule)
+{
+	enum selection_rule best = SELECTION_FALLBACK;
+	size_t n = 0;
 
 	for (size_t i = 0; i < snapshot->n_bindings; i++) {
 		const struct snapshot_binding *binding = &snapshot->bindings[i];
 		enum selection_rule rule =
 			rule_of(binding, interface, server_name ? server_name : "");
 
-		if (rule < best_rule && (!is_wanted || is_wanted(binding, userdata))) {
-			best_rule = rule;
-			best = binding;
-		}
+		if (rule == SELECTION_FALLBACK || rule > best ||
+		    (is_wanted && !is_wanted(binding, userdata)))
+			continue;
+		if (rule < best)
+			n = 0;
+		best = rule;
+		n = add(ret_bindings, n, binding);
 	}
-	*ret_rule = best_rule;
-	return best;
-}
-
-const struct snapshot_binding *selection_find(const struct snapshot *snapshot,
-					      const char *interface, const char *server_name,
-					      enum selection_rule *ret_rule)
-{
-	return selection_find_wanted(snapshot, interface, server_name, NULL, NULL, ret_rule);
+	*ret_rule = best;
+	return n;
 }

@@ -16,18 +16,20 @@ enum selection_rule {
 	SELECTION__MAX,
 };
 
-/* The first rule of the enum's order that a binding fulfils. SERVER_NAME may be NULL or empty (no
- * SNI). */
-const struct snapshot_binding *selection_find(const struct snapshot *snapshot,
-					      const char *interface, const char *server_name,
-					      enum selection_rule *ret_rule);
-/* The same of those bindings that IS_WANTED wants. */
+/* How many bindings of one place count; of more the last ones. */
+#define SELECTION_MAX 8
+
 typedef bool (*selection_wanted_fn)(const struct snapshot_binding *binding, const void *userdata);
-const struct snapshot_binding *selection_find_wanted(const struct snapshot *snapshot,
-						     const char *interface, const char *server_name,
-						     selection_wanted_fn is_wanted,
-						     const void *userdata,
-						     enum selection_rule *ret_rule);
+/*
+ * The bindings that fulfil the first rule of the enum's order that one of them fulfils, in the
+ * order of the configuration, and each trustpoint once. They are all of one place (interface and
+ * domain): which of them holds for a client is a matter of its kinds of keys. SERVER_NAME may be
+ * NULL or empty (no SNI); IS_WANTED may be NULL. Returns how many.
+ */
+size_t selection_find(const struct snapshot *snapshot, const char *interface,
+		      const char *server_name, selection_wanted_fn is_wanted, const void *userdata,
+		      const struct snapshot_binding *ret_bindings[static SELECTION_MAX],
+		      enum selection_rule *ret_rule);
 /* "bound by interface"; never NULL. */
 const char *selection_rule_text(enum selection_rule rule);
 /* "*.example.org" covers "vpn.example.org", not "example.org" and not "a.b.example.org" (RFC 6125

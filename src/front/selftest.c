@@ -47,8 +47,9 @@ struct selftest {
 /* What the last test of a target came to. */
 struct outcome {
 	size_t target;
-	int64_t at;	   /* seconds since 1970 */
-	unsigned failures; /* in a row */
+	const char *interface, *domain, *trustpoint; /* of the snapshot */
+	int64_t at;				     /* seconds since 1970 */
+	unsigned failures;			     /* in a row */
 	int code;
 	struct why why;
 };
@@ -62,7 +63,9 @@ struct end {
 struct target {
 	const struct selftest *selftest;
 	const char *interface, *domain;
-	struct serving serving;
+	struct serving wanted;	/* what a client must be given */
+	bool is_one_of_several; /* by its kind of key: the client knows no other */
+	struct serving serving; /* what it was given */
 };
 
 static ssize_t on_push(gnutls_transport_ptr_t pointer, const void *data, size_t size)
@@ -95,12 +98,15 @@ static void speak_through(gnutls_session_t session, struct end *end)
 	gnutls_transport_set_pull_function(session, on_pull);
 }
 
-static struct credential *on_select(const char *server_name, void *userdata)
+static struct credential *on_select(const struct client_hello *hello, uint16_t suites,
+				    void *userdata)
 {
 	struct target *target = userdata;
+	struct serving_client client = {target->interface, hello->server_name, hello, suites,
+					time(NULL)};
 
-	serving_resolve(target->selftest->snapshot, target->selftest->cache, target->interface,
-			server_name, (int64_t)time(NULL), &target->serving);
+	serving_resolve(target->selftest->snapshot, target->selftest->cache, &client,
+			&target->serving);
 	return target->serving.credential;
 }
 
@@ -134,7 +140,28 @@ static int ask_name(gnutls_session_t session, const char *domain)
 	return gnutls_server_name_set(session, GNUTLS_NAME_DNS, name, (size_t)length);
 }
 
-static int client_init(gnutls_certificate_credentials_t *credentials, const char *domain,
+static int set_priority(gnutls_session_t session, const struct target *target)
+{
+	static const char *const only[CREDENTIAL_KIND__MAX] = {
+		[CREDENTIAL_ECDSA] =
+			"NORMAL:-SIGN-ALL:+SIGN-ECDSA-SHA256:+SIGN-ECDSA-SHA384:+SIGN-ECDSA-SHA512:"
+			"+SIGN-ECDSA-SECP256R1-SHA256:+SIGN-ECDSA-SECP384R1-SHA384:"
+			"+SIGN-ECDSA-SECP521R1-SHA512",
+		[CREDENTIAL_EDDSA] = "NORMAL:-SIGN-ALL:+SIGN-EDDSA-ED25519:+SIGN-EDDSA-ED448",
+		[CREDENTIAL_RSA] =
+			"NORMAL:-SIGN-ALL:+SIGN-RSA-SHA256:+SIGN-RSA-SHA384:+SIGN-RSA-SHA512:"
+			"+SIGN-RSA-PSS-RSAE-SHA256:+SIGN-RSA-PSS-RSAE-SHA384:"
+			"+SIGN-RSA-PSS-RSAE-SHA512:"
+			"+SIGN-RSA-PSS-SHA256:+SIGN-RSA-PSS-SHA384:+SIGN-RSA-PSS-SHA512",
+	};
+
+	if (!target->is_one_of_several)
+		return gnutls_set_default_priority(session);
+	return gnutls_priority_set_direct(session, only[credential_kind(target->wanted.credential)],
+					  NULL);
+}
+
+static int client_init(gnutls_certificate_credentials_t *credentials, const struct target *target,
 		       struct end *end, gnutls_session_t *ret_session)
 {
 	int r = gnutls_init(ret_session, GNUTLS_CLIENT | GNUTLS_NONBLOCK | GNUTLS_NO_SIGNAL);
@@ -144,9 +171,9 @@ static int client_init(gnutls_certificate_credentials_t *credentials, const char
 	if (r == 0)
 		r = gnutls_credentials_set(*ret_session, GNUTLS_CRD_CERTIFICATE, *credentials);
 	if (r == 0)
-		r = gnutls_set_default_priority(*ret_session);
+		r = set_priority(*ret_session, target);
 	if (r == 0)
-		r = ask_name(*ret_session, domain);
+		r = ask_name(*ret_session, target->domain);
 	if (r < 0)
 		return ERR_CRYPTO;
 	gnutls_handshake_set_timeout(*ret_session, GNUTLS_INDEFINITE_TIMEOUT);
@@ -160,9 +187,9 @@ static int compare_leaf(gnutls_session_t client, const struct target *target, st
 	const gnutls_datum_t *chain = gnutls_certificate_get_peers(client, &n);
 	uint8_t digest[32];
 
-	if (!chain || n == 0 || !target->serving.credential ||
+	if (!chain || n == 0 || !target->wanted.credential ||
 	    gnutls_hash_fast(GNUTLS_DIG_SHA256, chain[0].data, chain[0].size, digest) < 0 ||
-	    memcmp(digest, credential_fingerprint(target->serving.credential), 32) != 0)
+	    memcmp(digest, credential_fingerprint(target->wanted.credential), 32) != 0)
 		return why_set(ret_why, ERR_INTEGRITY, "another certificate than the bound one");
 	return 0;
 }
@@ -200,7 +227,7 @@ static int test(const struct selftest *selftest, struct target *target, struct w
 
 	if (r == 0) {
 		speak_through(server.session, &server_end);
-		r = client_init(&credentials, target->domain, &client_end, &client);
+		r = client_init(&credentials, target, &client_end, &client);
 	}
 	return r == 0 ? shake_hands(&server, client, target, ret_why)
 		      : why_set(ret_why, r, "%s", err_text(r));
@@ -208,11 +235,17 @@ static int test(const struct selftest *selftest, struct target *target, struct w
 
 /* ---- which ---- */
 
+/* Each place has room for one of each kind of key. */
+static size_t targets_of_listen(const struct snapshot *snapshot)
+{
+	return (snapshot->n_bindings + 1) * CREDENTIAL_KIND__MAX;
+}
+
 static size_t count_targets(const struct selftest *selftest)
 {
 	const struct snapshot *snapshot = selftest->snapshot;
 
-	return snapshot ? snapshot->n_listens * (snapshot->n_bindings + 1) : 0;
+	return snapshot ? snapshot->n_listens * targets_of_listen(snapshot) : 0;
 }
 
 /* Hundreds of addresses may be on one interface. */
@@ -227,26 +260,50 @@ static bool is_first_of_interface(const struct snapshot *snapshot, size_t listen
 	return true;
 }
 
-/* Of each interface: without a name, and with the domain of each binding that holds there. */
+/* Whether it is worth while to look: two that are bound for DOMAIN, or without any. */
+static bool may_have_several(const struct snapshot *snapshot, const char *domain)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < snapshot->n_bindings && n < 2; i++)
+		n += strcmp(snapshot->bindings[i].domain, domain) == 0;
+	return n > 1;
+}
+
+/* Of each interface: without a name, and with each domain that is bound there; of each place, what
+ * a client gets that knows the one kind of key only. */
 static bool get_target(const struct selftest *selftest, size_t index, struct target *ret_target)
 {
 	const struct snapshot *snapshot = selftest->snapshot;
-	size_t binding = index % (snapshot->n_bindings + 1);
-	const char *interface = snapshot->listens[index / (snapshot->n_bindings + 1)].interface;
+	size_t each = targets_of_listen(snapshot), n_served = 0;
+	size_t binding = index % each / CREDENTIAL_KIND__MAX, kind = index % CREDENTIAL_KIND__MAX;
+	struct serving list[SELECTION_MAX];
+	struct serving_client client = {.interface = snapshot->listens[index / each].interface,
+					.server_name = "",
+					.now = time(NULL)};
 
-	*ret_target = (struct target){.selftest = selftest, .interface = interface, .domain = ""};
-	if (binding == 0)
-		return true;
-	ret_target->domain = snapshot->bindings[binding - 1].domain;
-	return ret_target->domain[0] &&
-	       (!snapshot->bindings[binding - 1].interface[0] ||
-		strcmp(snapshot->bindings[binding - 1].interface, interface) == 0);
+	if (binding > 0) {
+		if (!snapshot_is_domain_of(snapshot, binding - 1, client.interface))
+			return false;
+		client.server_name = snapshot->bindings[binding - 1].domain;
+	}
+	if (kind > 0 && !may_have_several(snapshot, client.server_name))
+		return false;
+	(void)serving_list(snapshot, selftest->cache, &client, list, &n_served);
+	if (kind >= n_served)
+		return false;
+	*ret_target = (struct target){.selftest = selftest,
+				      .interface = client.interface,
+				      .domain = client.server_name,
+				      .wanted = list[kind],
+				      .is_one_of_several = n_served > 1};
+	return true;
 }
 
 /* Over what is no target: a test is not spent on it. Once around, at the most. */
 static void skip(struct selftest *selftest)
 {
-	size_t all = count_targets(selftest), each = selftest->snapshot->n_bindings + 1;
+	size_t all = count_targets(selftest), each = targets_of_listen(selftest->snapshot);
 	size_t skipped = 0;
 	struct target target;
 
@@ -305,13 +362,17 @@ static struct outcome *outcome_get(struct selftest *selftest, size_t index)
 }
 
 /* Whoever waits for the proof of a binding is told of its first one, and of each other end. */
-static void note_outcome(struct selftest *selftest, size_t index, int code, const struct why *why)
+static void note_outcome(struct selftest *selftest, size_t index, const struct target *target,
+			 int code, const struct why *why)
 {
 	struct outcome *outcome = outcome_get(selftest, index);
 	bool is_news = !outcome || outcome->at == 0 || (code < 0) != (outcome->code < 0);
 
 	if (!outcome)
 		return;
+	outcome->interface = target->interface;
+	outcome->domain = target->domain;
+	outcome->trustpoint = target->wanted.trustpoint;
 	outcome->at = (int64_t)time(NULL);
 	outcome->failures = code < 0 ? outcome->failures + 1 : 0;
 	outcome->code = code;
@@ -358,7 +419,7 @@ static bool test_target(struct selftest *selftest, size_t index)
 		return false;
 	selftest->tests++;
 	r = test(selftest, &target, &why);
-	note_outcome(selftest, index, r, &why);
+	note_outcome(selftest, index, &target, r, &why);
 	outcome = outcome_find(selftest, index);
 	selftest->failing = r < 0 && selftest->failing == NONE ? index : selftest->failing;
 	if (r == 0 && selftest->failing == index)
@@ -429,17 +490,17 @@ void selftest_again(struct selftest *selftest, uint64_t round)
 		selftest_restart(selftest, selftest->snapshot);
 }
 
-/* Of this interface and domain. */
+/* Of this trustpoint at this place. */
 static const struct outcome *outcome_of(const struct selftest *selftest,
 					const Asafo__Ipc__FrontServed *served)
 {
-	struct target target;
+	for (size_t i = 0; i < selftest->n_outcomes && !served->is_idle; i++) {
+		const struct outcome *outcome = &selftest->outcomes[i];
 
-	for (size_t i = 0; i < selftest->n_outcomes; i++) {
-		if (get_target(selftest, selftest->outcomes[i].target, &target) &&
-		    strcmp(target.interface, served->interface) == 0 &&
-		    strcmp(target.domain, served->domain) == 0)
-			return &selftest->outcomes[i];
+		if (strcmp(outcome->interface, served->interface) == 0 &&
+		    strcmp(outcome->domain, served->domain) == 0 &&
+		    strcmp(outcome->trustpoint, served->trustpoint) == 0)
+			return outcome;
 	}
 	return NULL;
 }

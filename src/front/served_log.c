@@ -12,6 +12,11 @@ static int served_line(const Asafo__Ipc__FrontServed *served, char *ret_text, si
 	const char *domain = served->domain[0] ? served->domain : "any name";
 	const char *kind = served->is_fallback ? "the self-signed certificate" : served->trustpoint;
 
+	if (served->is_idle) {
+		(void)snprintf(ret_text, size, "interface %s, %s: does not serve %s: %s",
+			       served->interface, domain, served->trustpoint, served->why);
+		return LOG_WARNING;
+	}
 	if (served->fingerprint.len == 0) {
 		(void)snprintf(ret_text, size, "interface %s, %s: no certificate to serve: %s",
 			       served->interface, domain, served->why);

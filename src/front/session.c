@@ -483,11 +483,12 @@ static int on_deadline(sd_event_source *source, uint64_t usec, void *userdata)
 	return 0;
 }
 
-static struct credential *on_select(const char *server_name, void *userdata)
+static struct credential *on_select(const struct client_hello *hello, uint16_t suites,
+				    void *userdata)
 {
 	struct session *session = userdata;
 
-	return session->ops->select(session->interface, server_name, session->userdata);
+	return session->ops->select(session->interface, hello, suites, session->userdata);
 }
 
 static int sources_attach(struct session *session)

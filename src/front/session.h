@@ -17,10 +17,10 @@ struct tunnel;
 struct connect;
 
 struct session_ops {
-	/* The credential for this server name (NULL: none was said) on this interface; borrowed, or
-	 * NULL. */
-	struct credential *(*select)(const char *interface, const char *server_name,
-				     void *userdata);
+	/* The credential for a client that says HELLO on this interface, where the cipher suites
+	 * SUITES are spoken; borrowed, or NULL. */
+	struct credential *(*select)(const char *interface, const struct client_hello *hello,
+				     uint16_t suites, void *userdata);
 	/* Appends the answer to HEAD; or, with HEAD NULL, the refusal with STATUS. Errors: the
 	 * connection is dropped. */
 	int (*answer)(const struct session *session, const struct http_head *head, unsigned status,

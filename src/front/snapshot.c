@@ -134,6 +134,25 @@ void snapshot_free(struct snapshot *snapshot)
 	free(snapshot);
 }
 
+static bool holds_on(const struct snapshot_binding *binding, const char *interface)
+{
+	return binding->interface[0] == '\0' || strcmp(binding->interface, interface) == 0;
+}
+
+bool snapshot_is_domain_of(const struct snapshot *snapshot, size_t index, const char *interface)
+{
+	const struct snapshot_binding *binding = &snapshot->bindings[index];
+
+	if (binding->domain[0] == '\0' || !holds_on(binding, interface))
+		return false;
+	for (size_t i = 0; i < index; i++) {
+		if (strcmp(snapshot->bindings[i].domain, binding->domain) == 0 &&
+		    holds_on(&snapshot->bindings[i], interface))
+			return false;
+	}
+	return true;
+}
+
 void snapshot_endpoint(const struct snapshot_listen *listen,
 		       char ret_text[static SNAPSHOT_ENDPOINT_MAX])
 {

@@ -44,6 +44,9 @@ struct snapshot {
 int snapshot_from_config(const Asafo__Ipc__FrontConfig *config, struct snapshot **ret_snapshot,
 			 struct why *ret_why);
 void snapshot_free(struct snapshot *snapshot);
+/* Whether the binding at INDEX has a domain that is bound on INTERFACE, and no earlier one has the
+ * same. */
+bool snapshot_is_domain_of(const struct snapshot *snapshot, size_t index, const char *interface);
 /* "198.51.100.10:443", "[2001:db8::1]:443" */
 #define SNAPSHOT_ENDPOINT_MAX 64
 void snapshot_endpoint(const struct snapshot_listen *listen,

@@ -11,8 +11,6 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 
-#define SERVER_NAME_MAX 256
-
 #define CIPHERS                                                                                    \
 	":+AES-128-GCM:+AES-256-GCM:+CHACHA20-POLY1305:+AEAD:+COMP-NULL:+CTYPE-SRV-X509"           \
 	":+ECDHE-ECDSA:+ECDHE-RSA:+GROUP-X25519:+GROUP-SECP256R1:+GROUP-SECP384R1"                 \
@@ -28,6 +26,7 @@ static const char priority_tls13[] = "NONE:+VERS-TLS1.3" CIPHERS;
 
 struct tls {
 	gnutls_priority_t tls12, tls13;
+	uint16_t suites12, suites13;
 	const struct resumption *resumption;
 	gnutls_certificate_credentials_t credentials;
 };
@@ -39,59 +38,41 @@ static int foreign_code(int code)
 	return code == GNUTLS_E_MEMORY_ERROR ? -ENOMEM : ERR_CRYPTO;
 }
 
-static void server_name_get(gnutls_session_t session, char ret_name[static SERVER_NAME_MAX])
-{
-	size_t size = SERVER_NAME_MAX;
-	unsigned type = 0;
-
-	ret_name[0] = '\0';
-	if (gnutls_server_name_get(session, ret_name, &size, &type, 0) < 0 ||
-	    type != GNUTLS_NAME_DNS)
-		ret_name[0] = '\0';
-	ret_name[SERVER_NAME_MAX - 1] = '\0';
-}
-
 static int on_retrieve(gnutls_session_t session, const struct gnutls_cert_retr_st *info,
 		       gnutls_pcert_st **ret_chain, unsigned *ret_n_chain,
 		       gnutls_ocsp_data_st **ret_ocsp, unsigned *ret_n_ocsp,
 		       gnutls_privkey_t *ret_key, unsigned *ret_flags)
 {
 	struct tls_peer *peer = gnutls_session_get_ptr(session);
-	char name[SERVER_NAME_MAX];
 
 	(void)info;
 	*ret_ocsp = NULL;
 	*ret_n_ocsp = 0;
 	*ret_flags = 0; /* the chain is the credential's, and the peer keeps that */
-	if (!peer->credential) {
-		server_name_get(session, name);
-		peer->credential =
-			credential_ref(peer->select(name[0] ? name : NULL, peer->userdata));
-	}
 	if (!peer->credential)
 		return GNUTLS_E_INSUFFICIENT_CREDENTIALS;
 	credential_handshake(peer->credential, ret_chain, ret_n_chain, ret_key);
 	return 0;
 }
 
-/* The key of tickets is chosen here: GnuTLS has not read the message yet, and takes one once. */
+/* The certificate and the key of tickets are chosen here: GnuTLS has not read the message yet, and
+ * takes each once. */
 static int on_client_hello(gnutls_session_t session, unsigned type, unsigned when,
 			   unsigned is_incoming, const gnutls_datum_t *message)
 {
 	struct tls_peer *peer = gnutls_session_get_ptr(session);
 	uint8_t secret[RESUMPTION_SECRET_SIZE];
 	gnutls_datum_t secret_datum = {secret, sizeof(secret)};
-	struct resumption_hello hello;
+	struct client_hello hello;
 
 	(void)type;
 	(void)when;
 	(void)is_incoming;
 	if (peer->credential)
 		return 0; /* the second one, after a HelloRetryRequest */
-	resumption_hello_read(message->data, message->size, &hello);
-	peer->credential = credential_ref(
-		peer->select(hello.server_name[0] ? hello.server_name : NULL, peer->userdata));
-	if (peer->credential &&
+	client_hello_read(message->data, message->size, &hello);
+	peer->credential = credential_ref(peer->select(&hello, peer->suites, peer->userdata));
+	if (peer->credential && peer->resumption &&
 	    resumption_pick(peer->resumption, &hello, credential_fingerprint(peer->credential),
 			    monotime_now(), (int64_t)time(NULL), secret))
 		(void)gnutls_session_ticket_enable_server(session, &secret_datum);
@@ -115,6 +96,8 @@ int tls_new(struct tls **ret_tls)
 		tls_free(tls);
 		return foreign_code(r);
 	}
+	tls->suites12 = client_hello_suites_of(tls->tls12);
+	tls->suites13 = client_hello_suites_of(tls->tls13);
 	gnutls_certificate_set_retrieve_function3(tls->credentials, on_retrieve);
 	*ret_tls = tls;
 	return 0;
@@ -148,11 +131,11 @@ int tls_peer_init(struct tls_peer *peer, const struct tls *tls, bool is_tls13_on
 		return foreign_code(r);
 	gnutls_session_set_ptr(peer->session, peer);
 	peer->resumption = tls->resumption;
-	if (peer->resumption) {
+	peer->suites = is_tls13_only ? tls->suites13 : tls->suites12;
+	if (peer->resumption)
 		gnutls_db_set_cache_expiration(peer->session, RESUMPTION_TICKET_S);
-		gnutls_handshake_set_hook_function(peer->session, GNUTLS_HANDSHAKE_CLIENT_HELLO,
-						   GNUTLS_HOOK_PRE, on_client_hello);
-	}
+	gnutls_handshake_set_hook_function(peer->session, GNUTLS_HANDSHAKE_CLIENT_HELLO,
+					   GNUTLS_HOOK_PRE, on_client_hello);
 	r = gnutls_priority_set(peer->session, is_tls13_only ? tls->tls13 : tls->tls12);
 	if (r == 0)
 		r = gnutls_credentials_set(peer->session, GNUTLS_CRD_CERTIFICATE, tls->credentials);

@@ -20,9 +20,11 @@ struct tls_peer {
 	struct credential *credential; /* what it was given in the handshake, or was given before
 					  and resumed with: owned reference */
 	const struct resumption *resumption; /* NULL: no tickets */
-	/* Asked once a handshake; SERVER_NAME NULL: no SNI. Returns a borrowed credential, NULL:
-	 * there is none. */
-	struct credential *(*select)(const char *server_name, void *userdata);
+	uint16_t suites; /* that are spoken, as client_hello_suites_of has them */
+	/* Asked once a handshake. Returns a borrowed credential that the client knows, where there
+	 * is one; NULL: there is none. */
+	struct credential *(*select)(const struct client_hello *hello, uint16_t suites,
+				     void *userdata);
 	void *userdata;
 	int error; /* the GnuTLS code that a pending alert tells of */
 };

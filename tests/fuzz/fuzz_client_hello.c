@@ -20,16 +20,16 @@ static void check(int is_true)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct resumption_hello hello, again;
+	struct client_hello hello, again;
 	size_t length;
 
 	memset(&hello, 0xff, sizeof(hello));
-	resumption_hello_read(data, size, &hello);
+	client_hello_read(data, size, &hello);
 	length = strnlen(hello.server_name, sizeof(hello.server_name));
 	check(length < sizeof(hello.server_name));
 	for (size_t i = 0; i < length; i++)
 		check(isgraph((unsigned char)hello.server_name[i]));
-	resumption_hello_read(data, size, &again);
+	client_hello_read(data, size, &again);
 	check(memcmp(&hello, &again, sizeof(hello)) == 0);
 	return 0;
 }

@@ -354,19 +354,34 @@ static void a_new_nameif_is_taken_over_wherever_the_old_one_was_used(void **stat
 	config_free(config);
 }
 
-static void a_place_has_one_trustpoint(void **state)
+static void a_place_has_room_for_keys_of_several_kinds(void **state)
 {
 	struct config *config = make(full);
 	struct why why;
+	char name[8];
 
 	(void)state;
 	assert_int_equal(config_bind(config, "NEW", "outside", "", &why), 0);
-	assert_int_equal(config->n_bindings, 4);
-	assert_string_equal(config->bindings[1].trustpoint, "NEW");
-	assert_int_equal(config_unbind(config, "WEB", "outside", NULL, &why), ERR_NOT_FOUND);
-	assert_string_equal(why.text, "WEB is not bound to outside");
+	assert_int_equal(config->n_bindings, 5);
+	assert_string_equal(config->bindings[4].trustpoint, "NEW");
+	/* The same again is no news; one that another went past is the last one again. */
+	assert_int_equal(config_bind(config, "NEW", "outside", "", &why), 0);
+	assert_int_equal(config->n_bindings, 5);
+	assert_int_equal(config_bind(config, "MORE", "outside", "", &why), 0);
+	assert_int_equal(config_bind(config, "NEW", "outside", "", &why), 0);
+	assert_int_equal(config->n_bindings, 6);
+	assert_string_equal(config->bindings[5].trustpoint, "NEW");
+	assert_int_equal(config_check(config, NULL), 0);
+	assert_int_equal(config_unbind(config, "OLD", "outside", NULL, &why), ERR_NOT_FOUND);
+	assert_string_equal(why.text, "OLD is not bound to outside");
 	assert_int_equal(config_unbind(config, "NEW", "outside", NULL, &why), 0);
-	assert_int_equal(config->n_bindings, 3);
+	assert_int_equal(config_unbind(config, "MORE", "outside", NULL, &why), 0);
+	assert_int_equal(config->n_bindings, 4);
+	for (int i = 1; i < CONFIG_PLACE_MAX; i++) {
+		(void)snprintf(name, sizeof(name), "T%d", i);
+		assert_int_equal(config_bind(config, name, "outside", "", &why), 0);
+	}
+	assert_int_equal(config_bind(config, "TOO", "outside", "", &why), ERR_TOO_LARGE);
 	assert_int_equal(config_bind(config, "A\nfailover", "", "", &why), ERR_SYNTAX);
 	assert_int_equal(config_bind(config, "A", "dmz", "", &why), ERR_NOT_FOUND);
 	assert_int_equal(config_bind(config, NULL, "", "", &why), ERR_SYNTAX);
@@ -547,7 +562,7 @@ int main(void)
 		cmocka_unit_test(a_polltime_alone_means_a_holdtime_of_five),
 		cmocka_unit_test(a_key_is_read_and_never_rendered),
 		cmocka_unit_test(a_new_nameif_is_taken_over_wherever_the_old_one_was_used),
-		cmocka_unit_test(a_place_has_one_trustpoint),
+		cmocka_unit_test(a_place_has_room_for_keys_of_several_kinds),
 		cmocka_unit_test(a_line_that_the_mode_does_not_know_ends_the_mode),
 		cmocka_unit_test(comments_blank_lines_and_dos_line_ends_are_accepted),
 		cmocka_unit_test(limits_and_control_characters_are_refused_with_their_position),

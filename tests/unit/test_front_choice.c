@@ -28,11 +28,13 @@ static const char *choice(size_t n, const char *interface, const char *server_na
 {
 	struct snapshot snapshot = {.bindings = bindings, .n_bindings = n};
 	enum selection_rule rule = SELECTION__MAX;
-	const struct snapshot_binding *binding =
-		selection_find(&snapshot, interface, server_name, &rule);
+	const struct snapshot_binding *found[SELECTION_MAX];
+	size_t n_found =
+		selection_find(&snapshot, interface, server_name, NULL, NULL, found, &rule);
 
-	assert_int_equal(binding == NULL, rule == SELECTION_FALLBACK);
-	return binding ? binding->trustpoint : "fallback";
+	assert_true(n_found <= 1);
+	assert_int_equal(n_found == 0, rule == SELECTION_FALLBACK);
+	return n_found > 0 ? found[0]->trustpoint : "fallback";
 }
 
 static void the_more_exact_binding_wins(void **state)
@@ -53,6 +55,120 @@ static void without_a_server_name_only_bindings_without_a_domain_count(void **st
 	(void)state;
 	assert_string_equal(choice(7, "outside", NULL), "interface");
 	assert_string_equal(choice(7, "dmz", ""), "global");
+}
+
+static void all_of_a_place_are_found_each_once(void **state)
+{
+	static struct snapshot_binding several[] = {
+		{"first", "outside", "", false},  {"global", "", "", false},
+		{"second", "outside", "", false}, {"named", "", "vpn.example.org", false},
+		{"first", "outside", "", false},
+	};
+	struct snapshot snapshot = {.bindings = several, .n_bindings = 5};
+	const struct snapshot_binding *found[SELECTION_MAX];
+	enum selection_rule rule;
+
+	(void)state;
+	assert_int_equal(selection_find(&snapshot, "outside", NULL, NULL, NULL, found, &rule), 2);
+	assert_int_equal(rule, SELECTION_INTERFACE);
+	assert_string_equal(found[0]->trustpoint, "second");
+	assert_string_equal(found[1]->trustpoint, "first");
+	assert_int_equal(
+		selection_find(&snapshot, "outside", "vpn.example.org", NULL, NULL, found, &rule),
+		1);
+	assert_string_equal(found[0]->trustpoint, "named");
+}
+
+/* ---- what a client knows ---- */
+
+#define TLS13_SUITES "\x13\x01\x13\x02"
+#define BOTH_SUITES "\xc0\x2b\xc0\x2f"
+
+/* A ClientHello with these lists of codes; NULL: without the extension. */
+static struct client_hello hello_of(const char *suites, size_t n_suites, const char *signatures,
+				    size_t n_signatures, bool is_tls13, const char *groups)
+{
+	uint8_t bytes[512] = {3, 3}, *at = bytes + 34, *extensions;
+	struct client_hello hello;
+
+#define PUT16(value) (*at++ = (uint8_t)((value) >> 8), *at++ = (uint8_t)(value))
+	*at++ = 0;
+	PUT16(n_suites);
+	memcpy(at, suites, n_suites);
+	at += n_suites;
+	*at++ = 1;
+	*at++ = 0;
+	extensions = at;
+	at += 2;
+	if (signatures) {
+		PUT16(13);
+		PUT16(n_signatures + 2);
+		PUT16(n_signatures);
+		memcpy(at, signatures, n_signatures);
+		at += n_signatures;
+	}
+	if (groups) {
+		PUT16(10);
+		PUT16(4);
+		PUT16(2);
+		memcpy(at, groups, 2);
+		at += 2;
+	}
+	if (is_tls13) {
+		static const uint8_t versions[] = {0, 43, 0, 5, 4, 3, 4, 3, 3};
+
+		memcpy(at, versions, sizeof(versions));
+		at += sizeof(versions);
+	}
+	extensions[0] = (uint8_t)((at - extensions - 2) >> 8);
+	extensions[1] = (uint8_t)(at - extensions - 2);
+	client_hello_read(bytes, (size_t)(at - bytes), &hello);
+	return hello;
+}
+
+static bool takes_ecdsa(const struct client_hello *hello)
+{
+	return client_hello_suits(hello, UINT16_MAX, GNUTLS_PK_ECDSA, 256);
+}
+
+static bool takes_rsa(const struct client_hello *hello)
+{
+	return client_hello_suits(hello, UINT16_MAX, GNUTLS_PK_RSA, 2048);
+}
+
+static void in_tls13_the_signature_schemes_say_which_keys_a_client_takes(void **state)
+{
+	struct client_hello hello = hello_of(TLS13_SUITES, 4, "\x04\x03\x08\x04", 4, true, NULL);
+
+	(void)state;
+	assert_true(takes_ecdsa(&hello) && takes_rsa(&hello));
+	/* Of another curve. */
+	assert_false(client_hello_suits(&hello, UINT16_MAX, GNUTLS_PK_ECDSA, 384));
+	assert_false(client_hello_suits(&hello, UINT16_MAX, GNUTLS_PK_EDDSA_ED25519, 256));
+	hello = hello_of(TLS13_SUITES, 4, "\x08\x04\x04\x01", 4, true, NULL);
+	assert_true(!takes_ecdsa(&hello) && takes_rsa(&hello));
+	/* PKCS#1 is no signature of TLS 1.3. */
+	hello = hello_of(TLS13_SUITES, 4, "\x04\x03\x04\x01", 4, true, NULL);
+	assert_true(takes_ecdsa(&hello) && !takes_rsa(&hello));
+	hello = hello_of(TLS13_SUITES, 4, NULL, 0, true, NULL);
+	assert_false(takes_ecdsa(&hello) || takes_rsa(&hello));
+}
+
+static void in_tls12_cipher_suites_and_curves_count_too(void **state)
+{
+	static const char both[] = "\x04\x03\x04\x01";
+	struct client_hello hello = hello_of(BOTH_SUITES, 4, both, 4, false, NULL);
+
+	(void)state;
+	assert_true(takes_ecdsa(&hello) && takes_rsa(&hello));
+	hello = hello_of(BOTH_SUITES + 2, 2, both, 4, false, NULL);
+	assert_true(!takes_ecdsa(&hello) && takes_rsa(&hello));
+	hello = hello_of(BOTH_SUITES, 2, both, 4, false, "\x00\x17");
+	assert_true(takes_ecdsa(&hello) && !takes_rsa(&hello));
+	hello = hello_of(BOTH_SUITES, 4, both, 4, false, "\x00\x18");
+	assert_true(!takes_ecdsa(&hello) && takes_rsa(&hello));
+	/* A suite that this server does not speak is as good as none. */
+	assert_false(client_hello_suits(&hello, 0, GNUTLS_PK_RSA, 2048));
 }
 
 static void a_wildcard_covers_one_label(void **state)
@@ -199,6 +315,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_more_exact_binding_wins),
 		cmocka_unit_test(without_a_server_name_only_bindings_without_a_domain_count),
+		cmocka_unit_test(all_of_a_place_are_found_each_once),
+		cmocka_unit_test(in_tls13_the_signature_schemes_say_which_keys_a_client_takes),
+		cmocka_unit_test(in_tls12_cipher_suites_and_curves_count_too),
 		cmocka_unit_test(a_wildcard_covers_one_label),
 		cmocka_unit_test(a_configuration_that_cannot_be_is_refused_with_a_sentence),
 		cmocka_unit_test(an_endpoint_is_written_as_people_write_it),

@@ -139,12 +139,13 @@ static void place_keys(struct place *place, const char *keys, uint32_t left_s)
 	assert_int_equal(resumption_set(place->keys, &message, monotime_now(), NULL), 0);
 }
 
-static struct credential *on_select(const char *server_name, void *userdata)
+static struct credential *on_select(const struct client_hello *hello, uint16_t suites,
+				    void *userdata)
 {
 	const struct place *place = userdata;
 
-	if (server_name)
-		assert_string_equal(server_name, "vpn.example.net");
+	assert_int_not_equal(suites, 0);
+	assert_string_equal(hello->server_name, "vpn.example.net");
 	return place->identity->credential;
 }
 

@@ -112,15 +112,26 @@ static void the_rank_of_bindings_is_the_fronts(void **state)
 			"outside domain fw1a.example.net",
 		};
 		_cleanup_(config_free_p) struct config *config = NULL;
-		const struct config_binding *binding;
-
 		(void)snprintf(text + strlen(text), sizeof(text) - strlen(text),
 			       "ssl trust-point %s %s\n", order[i], places[i]);
 		config = make(text);
-		binding = usecheck_binding(config, "outside", "fw1a.example.net");
-		assert_non_null(binding);
-		assert_string_equal(binding->trustpoint, order[i]);
+		assert_true(usecheck_serves(config, "outside", "fw1a.example.net", order[i]));
+		assert_false(i > 0 &&
+			     usecheck_serves(config, "outside", "fw1a.example.net", order[i - 1]));
 	}
+}
+
+static void each_kind_of_key_of_a_place_is_looked_at(void **state)
+{
+	static const char *const lines = "ssl trust-point vpn outside\n"
+					 "ssl trust-point ec outside\n"
+					 "ssl trust-point other\n";
+	_cleanup_(config_free_p) struct config *config = make(lines);
+
+	(void)state;
+	assert_true(usecheck_serves(config, "outside", "fw1a.example.net", "vpn"));
+	assert_true(usecheck_serves(config, "outside", "fw1a.example.net", "ec"));
+	assert_false(usecheck_serves(config, "outside", "fw1a.example.net", "other"));
 }
 
 static void what_clients_refuse_is_said_of_what_is_bound(void **state)
@@ -150,6 +161,7 @@ int main(void)
 		cmocka_unit_test(two_host_names_and_a_certificate_with_one_of_them),
 		cmocka_unit_test(a_name_is_the_matter_of_the_certificate_that_is_served_for_it),
 		cmocka_unit_test(the_rank_of_bindings_is_the_fronts),
+		cmocka_unit_test(each_kind_of_key_of_a_place_is_looked_at),
 		cmocka_unit_test(what_clients_refuse_is_said_of_what_is_bound),
 	};
 

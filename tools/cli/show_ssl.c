@@ -92,6 +92,7 @@ static int print_probed(const struct screen *screen, struct json_object *result)
 	static const struct table_column columns[] = {{"PROBED", false, false, 0},
 						      {"INTERFACE", false, true, 0},
 						      {"DOMAIN", false, true, 0},
+						      {"KEY", false, true, 0},
 						      {"A CLIENT GETS", false, true, 1}};
 	_cleanup_(table_free_p) struct table *table = NULL;
 	int error = table_new(columns, ARRAY_SIZE(columns), &table);
@@ -101,11 +102,14 @@ static int print_probed(const struct screen *screen, struct json_object *result)
 	for (size_t i = 0; i < view_count(result, "served"); i++) {
 		struct json_object *served = view_item(result, "served", i);
 
+		if (view_flag(served, "is_idle"))
+			continue;
 		table_cell(table, SCREEN_BOLD, "%s",
 			   or_any(view_text(served, "trustpoint"), "self-signed fallback"));
 		table_cell(table, SCREEN_PLAIN, "%s",
 			   or_any(view_text(served, "interface"), "any"));
 		table_cell(table, SCREEN_PLAIN, "%s", or_any(view_text(served, "domain"), "any"));
+		table_cell(table, SCREEN_PLAIN, "%s", or_any(view_text(served, "kind"), "-"));
 		probe_cell(table, served);
 	}
 	screen_print(screen, "\n");
@@ -114,11 +118,10 @@ static int print_probed(const struct screen *screen, struct json_object *result)
 
 static int print_served(const struct screen *screen, struct json_object *result)
 {
-	static const struct table_column columns[] = {{"SERVED", false, false, 0},
-						      {"INTERFACE", false, true, 0},
-						      {"DOMAIN", false, true, 0},
-						      {"SHA-256", false, true, 2},
-						      {"WHY", false, true, 1}};
+	static const struct table_column columns[] = {
+		{"SERVED", false, false, 0}, {"INTERFACE", false, true, 0},
+		{"DOMAIN", false, true, 0},  {"KEY", false, true, 0},
+		{"SHA-256", false, true, 2}, {"WHY", false, true, 1}};
 	_cleanup_(table_free_p) struct table *table = NULL;
 	int error = table_new(columns, ARRAY_SIZE(columns), &table);
 
@@ -127,17 +130,20 @@ static int print_served(const struct screen *screen, struct json_object *result)
 	for (size_t i = 0; i < view_count(result, "served"); i++) {
 		struct json_object *served = view_item(result, "served", i);
 		bool is_fallback = view_flag(served, "is_fallback");
+		bool is_warned = is_fallback || view_flag(served, "is_idle");
 		struct format_text fingerprint;
 
-		table_cell(table, is_fallback ? SCREEN_WARN : SCREEN_BOLD, "%s",
+		table_cell(table, is_warned ? SCREEN_WARN : SCREEN_BOLD, "%s",
 			   or_any(view_text(served, "trustpoint"),
 				  is_fallback ? "self-signed fallback" : ""));
 		table_cell(table, SCREEN_PLAIN, "%s",
 			   or_any(view_text(served, "interface"), "any"));
 		table_cell(table, SCREEN_PLAIN, "%s", or_any(view_text(served, "domain"), "any"));
+		table_cell(table, SCREEN_PLAIN, "%s", or_any(view_text(served, "kind"), "-"));
 		table_cell(table, SCREEN_PLAIN, "%s",
 			   format_digest(view_text(served, "fingerprint"), 16, &fingerprint));
-		table_cell(table, is_fallback ? SCREEN_WARN : SCREEN_PLAIN, "%s",
+		table_cell(table, is_warned ? SCREEN_WARN : SCREEN_PLAIN, "%s%s",
+			   view_flag(served, "is_idle") ? "not served: " : "",
 			   view_text(served, "why"));
 	}
 	screen_print(screen, "\n");
@@ -195,7 +201,9 @@ int render_ssl(const struct screen *screen, struct json_object *result)
 static bool is_tried(struct json_object *result, int64_t since)
 {
 	for (size_t i = 0; i < view_count(result, "served"); i++) {
-		if (view_number(view_item(result, "served", i), "tested_at", 0) < since)
+		struct json_object *served = view_item(result, "served", i);
+
+		if (!view_flag(served, "is_idle") && view_number(served, "tested_at", 0) < since)
 			return false;
 	}
 	return true;
