@@ -298,8 +298,9 @@ static void on_accept(const char *interface, int fd, const struct sockaddr_stora
 		(void)close(fd);
 		return;
 	}
-	if (session_new(front->event, fd, front->tls, front->snapshot->is_tls13_only, interface,
-			&front->limits->session, &session_ops, front, &session) < 0) {
+	if (session_new(tunnels_poller(front->tunnels), fd, front->tls,
+			front->snapshot->is_tls13_only, interface, &front->limits->session,
+			&session_ops, front, &session) < 0) {
 		sources_remove(front->sources, &source);
 		return;
 	}

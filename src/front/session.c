@@ -16,6 +16,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "front/http_body.h"
+#include "front/poller.h"
 #include "front/request.h"
 #include "front/tunnel.h"
 
@@ -52,8 +53,8 @@ struct session {
 	const struct session_ops *ops;
 	void *userdata;
 	const struct session_limits *limits;
-	sd_event *event;
-	sd_event_source *io, *timer;
+	struct poller_entry io;
+	sd_event_source *timer;
 	int fd;
 	enum state state;
 	struct tls_peer tls;
@@ -330,7 +331,7 @@ static enum step tunnel_begin(struct session *session)
 	if (session->in.size > 0)
 		return STEP_END;
 	(void)enter(session, STATE_TUNNEL);
-	session->io = sd_event_source_disable_unref(session->io);
+	poller_remove(&session->io);
 	session->timer = sd_event_source_disable_unref(session->timer);
 	if (tunnel_start(session->tunnel, session->fd, &session->tls, on_tunnel_over, session) < 0)
 		return STEP_END;
@@ -394,21 +395,18 @@ static void advance(struct session *session, enum step step)
 		step = steps[session->state](session);
 	if (step == STEP_GONE)
 		return;
-	if (step == STEP_END || sd_event_source_set_io_events(session->io, events_of(step)) < 0)
+	if (step == STEP_END || poller_set(&session->io, events_of(step)) < 0)
 		session->ops->on_end(session, session->userdata);
 }
 
-static int on_io(sd_event_source *source, int fd, uint32_t events, void *userdata)
+static void on_io(uint32_t events, void *userdata)
 {
 	struct session *session = userdata;
 
-	(void)source;
-	(void)fd;
 	/* Without EPOLLIN wanted, this is a reset: nobody waits for the answer. */
 	advance(session, session->state == STATE_WAIT && (events & (EPOLLHUP | EPOLLERR)) != 0
 				 ? STEP_END
 				 : STEP_AGAIN);
-	return 0;
 }
 
 void session_answer(struct session *session, struct buf *bytes)
@@ -491,18 +489,18 @@ static struct credential *on_select(const struct client_hello *hello, uint16_t s
 	return session->ops->select(session->interface, hello, suites, session->userdata);
 }
 
-static int sources_attach(struct session *session)
+static int sources_attach(struct session *session, struct poller *poller)
 {
-	int r = sd_event_add_io(session->event, &session->io, session->fd, EPOLLIN, on_io, session);
+	int r = poller_add(poller, &session->io, session->fd, EPOLLIN, on_io, session);
 
 	if (r >= 0)
-		r = sd_event_add_time_relative(session->event, &session->timer, CLOCK_MONOTONIC,
-					       (uint64_t)deadline_ms(session) * 1000, 0,
-					       on_deadline, session);
+		r = sd_event_add_time_relative(
+			poller_event(poller), &session->timer, CLOCK_MONOTONIC,
+			(uint64_t)deadline_ms(session) * 1000, 0, on_deadline, session);
 	return r < 0 ? r : 0;
 }
 
-int session_new(sd_event *event, int fd, const struct tls *tls, bool is_tls13_only,
+int session_new(struct poller *poller, int fd, const struct tls *tls, bool is_tls13_only,
 		const char *interface, const struct session_limits *limits,
 		const struct session_ops *ops, void *userdata, struct session **ret_session)
 {
@@ -516,14 +514,13 @@ int session_new(sd_event *event, int fd, const struct tls *tls, bool is_tls13_on
 	session->ops = ops;
 	session->userdata = userdata;
 	session->limits = limits;
-	session->event = event;
 	session->fd = fd;
 	memcpy(session->interface, interface, strnlen(interface, sizeof(session->interface) - 1));
 	session->tls.select = on_select;
 	session->tls.userdata = session;
 	r = tls_peer_init(&session->tls, tls, is_tls13_only, fd);
 	if (r == 0)
-		r = sources_attach(session);
+		r = sources_attach(session, poller);
 	if (r < 0) {
 		session_free(session);
 		return r;
@@ -536,7 +533,7 @@ void session_free(struct session *session)
 {
 	if (!session)
 		return;
-	session->io = sd_event_source_disable_unref(session->io);
+	poller_remove(&session->io);
 	session->timer = sd_event_source_disable_unref(session->timer);
 	tunnel_free(session->tunnel);
 	tls_peer_done(&session->tls);

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-#include <systemd/sd-event.h>
-
 #include "front/http_head.h"
 #include "front/snapshot.h"
 #include "front/sources.h"
@@ -13,6 +11,7 @@
 /* One client connection: handshake, requests in order, close. Every wait has a deadline (session.c,
  * table). */
 struct session;
+struct poller;
 struct tunnel;
 struct connect;
 
@@ -51,7 +50,7 @@ struct session_limits {
 
 /* Takes over FD, on failure too. All else is borrowed for the session's life. Errors: -errno,
  * ERR_CRYPTO. */
-int session_new(sd_event *event, int fd, const struct tls *tls, bool is_tls13_only,
+int session_new(struct poller *poller, int fd, const struct tls *tls, bool is_tls13_only,
 		const char *interface, const struct session_limits *limits,
 		const struct session_ops *ops, void *userdata, struct session **ret_session);
 /* Also in the middle of anything: the connection is cut. */

@@ -18,6 +18,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "front/packet_queue.h"
+#include "front/poller.h"
 
 #define OUT_MAX (64u * 1024)	/* encrypted and not with the kernel: more waits as packets */
 #define QUEUE_MAX (256u * 1024) /* of packets that wait */
@@ -54,8 +55,8 @@ struct tunnel {
 	struct packet_queue queue;
 	struct figures figures; /* since the last touch */
 	struct tunnel_life life;
-	sd_event_source *io, *tick;
-	uint32_t events;
+	struct poller_entry io;
+	sd_event_source *tick;
 	tunnel_over_fn on_over;
 	void *userdata;
 };
@@ -143,8 +144,7 @@ void tunnel_cut(struct tunnel *tunnel, const char *why)
 	if (tunnel->phase == PHASE_NEW || tunnel->phase == PHASE_UP) {
 		tunnel->life.why = why;
 		tunnel->phase = PHASE_CUT;
-		if (tunnel->io)
-			(void)sd_event_source_set_enabled(tunnel->io, SD_EVENT_OFF);
+		poller_remove(&tunnel->io);
 		if (tunnel->tick)
 			tick_set(tunnel, 0);
 	}
@@ -183,12 +183,6 @@ void tunnel_end(struct tunnel *tunnel, enum vpn_end reason)
 
 /* ---- to the client ------------------------------------------------------------------------------
  */
-
-static void events_set(struct tunnel *tunnel, uint32_t events)
-{
-	if (tunnel->events != events && sd_event_source_set_io_events(tunnel->io, events) >= 0)
-		tunnel->events = events;
-}
 
 static void frame_write(struct tunnel *tunnel, const uint8_t *frame, size_t size)
 {
@@ -251,7 +245,7 @@ void tunnel_flush(struct tunnel *tunnel)
 		result = tls_stream_flush(&tunnel->stream);
 	}
 	/* The end of the connection is heard where it is read, with what came before it. */
-	events_set(tunnel, result == TLS_WAIT ? EPOLLIN | EPOLLOUT : EPOLLIN);
+	(void)poller_set(&tunnel->io, result == TLS_WAIT ? EPOLLIN | EPOLLOUT : EPOLLIN);
 	if (result == TLS_DONE && tunnel->phase == PHASE_ENDING)
 		(void)shutdown(tunnel->fd, SHUT_WR);
 }
@@ -367,16 +361,14 @@ static void ending_io(struct tunnel *tunnel)
 		tunnel_flush(tunnel);
 }
 
-static int on_io(sd_event_source *source, int fd, uint32_t events, void *userdata)
+static void on_io(uint32_t events, void *userdata)
 {
 	struct tunnel *tunnel = userdata;
 	enum tls_result result;
 
-	(void)source;
-	(void)fd;
 	if (tunnel->phase == PHASE_ENDING) {
 		ending_io(tunnel);
-		return 0;
+		return;
 	}
 	if (events & EPOLLOUT)
 		tunnel_flush(tunnel);
@@ -385,7 +377,6 @@ static int on_io(sd_event_source *source, int fd, uint32_t events, void *userdat
 		lost(tunnel, LOG_INFO, "the connection broke");
 	else if (result == TLS_DONE && records_take(tunnel) && tunnel->place.is_marked)
 		tunnel_flush(tunnel);
-	return 0;
 }
 
 /* ---- time ---------------------------------------------------------------------------------------
@@ -506,7 +497,7 @@ void tunnel_free(struct tunnel *tunnel)
 		return;
 	entry_leave(tunnel);
 	tunnels_remove(tunnel->tunnels, tunnel);
-	tunnel->io = sd_event_source_disable_unref(tunnel->io);
+	poller_remove(&tunnel->io);
 	tunnel->tick = sd_event_source_disable_unref(tunnel->tick);
 	packet_queue_done(&tunnel->queue);
 	tls_stream_done(&tunnel->stream);
@@ -532,18 +523,17 @@ int tunnel_start(struct tunnel *tunnel, int fd, struct tls_peer *peer, tunnel_ov
 	tunnel->fd = fd;
 	tunnel->on_over = on_over;
 	tunnel->userdata = userdata;
-	tunnel->events = EPOLLIN;
 	tunnel->life.heard_at = tunnel->life.packet_at = tunnel->life.keyed_at = now;
 	tls_stream_init(&tunnel->stream, peer, fd);
 	socket_tune(fd);
-	r = sd_event_add_io(event, &tunnel->io, fd, EPOLLIN, on_io, tunnel);
+	r = poller_add(tunnels_poller(tunnel->tunnels), &tunnel->io, fd, EPOLLIN, on_io, tunnel);
 	if (r >= 0)
 		r = sd_event_add_time_relative(event, &tunnel->tick, CLOCK_MONOTONIC,
 					       dpd_ms(tunnel) / 2 * 1000, 0, on_tick, tunnel);
 	if (r < 0)
 		return r;
 	if (tunnel->phase == PHASE_CUT) {
-		(void)sd_event_source_set_enabled(tunnel->io, SD_EVENT_OFF);
+		poller_remove(&tunnel->io);
 		tick_set(tunnel, 0);
 		return 0;
 	}

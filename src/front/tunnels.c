@@ -12,12 +12,14 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "front/poller.h"
 #include "front/tunnel.h"
 
 #define BATCH 64 /* packets of the device in a turn of the loop: clients are to be heard, too */
 
 struct tunnels {
 	sd_event *event;
+	struct poller *poller;
 	struct vpn *vpn;
 	const struct tunnels_limits *limits;
 	const struct tunnels_ops *ops;
@@ -38,6 +40,11 @@ struct tunnels_scratch *tunnels_scratch(struct tunnels *tunnels)
 sd_event *tunnels_event(const struct tunnels *tunnels)
 {
 	return tunnels->event;
+}
+
+struct poller *tunnels_poller(const struct tunnels *tunnels)
+{
+	return tunnels->poller;
 }
 
 struct vpn *tunnels_vpn(const struct tunnels *tunnels)
@@ -278,7 +285,9 @@ int tunnels_new(sd_event *event, struct vpn *vpn, const struct tunnels_limits *l
 	tunnels->ops = ops;
 	tunnels->userdata = userdata;
 	tunnels->tun = -1;
-	r = sources_attach(tunnels);
+	r = poller_new(event, &tunnels->poller);
+	if (r == 0)
+		r = sources_attach(tunnels);
 	if (r == 0)
 		r = vpn_listen(vpn, &listener, tunnels);
 	if (r < 0) {
@@ -296,5 +305,6 @@ void tunnels_free(struct tunnels *tunnels)
 	tunnels->io = sd_event_source_disable_unref(tunnels->io);
 	tunnels->flush = sd_event_source_disable_unref(tunnels->flush);
 	tunnels->role = sd_event_source_disable_unref(tunnels->role);
+	poller_free(tunnels->poller);
 	free(tunnels);
 }

@@ -12,6 +12,7 @@
  * What the tunnels of a front share: the TUN descriptor, the way from a packet's destination to its
  * client, and whether this unit forwards at all. Packets go nowhere while it is not the active one.
  */
+struct poller;
 struct tunnels;
 struct tunnel;
 
@@ -51,6 +52,7 @@ struct tunnels_scratch {
 };
 struct tunnels_scratch *tunnels_scratch(struct tunnels *tunnels);
 sd_event *tunnels_event(const struct tunnels *tunnels);
+struct poller *tunnels_poller(const struct tunnels *tunnels);
 struct vpn *tunnels_vpn(const struct tunnels *tunnels);
 const struct tunnels_limits *tunnels_limits(const struct tunnels *tunnels);
 void tunnels_note(const struct tunnels *tunnels, int priority, const char *format, ...)
