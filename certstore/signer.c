@@ -54,6 +54,10 @@ struct entry {
 	uint8_t key_id[32];
 	EVP_PKEY *key; /* NULL: free */
 	uint64_t used_at;
+	/* What signs digests with HOW: as dear to make as half a signature of ECDSA. NULL: nothing
+	 * does yet. */
+	EVP_PKEY_CTX *context;
+	const struct algorithm *how;
 };
 
 struct signer {
@@ -88,12 +92,17 @@ int signer_new(signer_load_fn load, void *userdata, size_t n_cached_max, struct 
 	return 0;
 }
 
+static void entry_clear(struct entry *entry)
+{
+	EVP_PKEY_CTX_free(entry->context);
+	EVP_PKEY_free(entry->key);
+	*entry = (struct entry){0};
+}
+
 void signer_flush(struct signer *signer)
 {
-	for (size_t i = 0; i < signer->n_entries; i++) {
-		EVP_PKEY_free(signer->entries[i].key);
-		signer->entries[i] = (struct entry){0};
-	}
+	for (size_t i = 0; i < signer->n_entries; i++)
+		entry_clear(&signer->entries[i]);
 }
 
 void signer_free(struct signer *signer)
@@ -116,8 +125,9 @@ static int load_key(struct signer *signer, const uint8_t key_id[static 32], EVP_
 	return *ret_key ? 0 : ERR_INTEGRITY;
 }
 
-/* The key, the cache's. A free entry is older than any used one. */
-static int find_key(struct signer *signer, const uint8_t key_id[static 32], EVP_PKEY **ret_key)
+/* A free entry is older than any used one. */
+static int find_entry(struct signer *signer, const uint8_t key_id[static 32],
+		      struct entry **ret_entry)
 {
 	struct entry *oldest = &signer->entries[0];
 	EVP_PKEY *key;
@@ -129,7 +139,7 @@ static int find_key(struct signer *signer, const uint8_t key_id[static 32], EVP_
 
 		if (entry->key && memcmp(entry->key_id, key_id, sizeof(entry->key_id)) == 0) {
 			entry->used_at = signer->clock;
-			*ret_key = entry->key;
+			*ret_entry = entry;
 			return 0;
 		}
 		if (entry->used_at < oldest->used_at)
@@ -138,11 +148,11 @@ static int find_key(struct signer *signer, const uint8_t key_id[static 32], EVP_
 	r = load_key(signer, key_id, &key);
 	if (r < 0)
 		return r;
-	EVP_PKEY_free(oldest->key);
+	entry_clear(oldest);
 	memcpy(oldest->key_id, key_id, sizeof(oldest->key_id));
 	oldest->key = key;
 	oldest->used_at = signer->clock;
-	*ret_key = key;
+	*ret_entry = oldest;
 	return 0;
 }
 
@@ -223,17 +233,31 @@ static bool sign_message(struct signer *signer, EVP_PKEY *key, const struct algo
 }
 
 /* Naming the digest makes PKCS#1 wrap it in a DigestInfo (RFC 8017 section 9.2). */
-static bool sign_digest(struct signer *signer, EVP_PKEY *key, const struct algorithm *algorithm,
-			const uint8_t *data, uint8_t *signature, size_t *ret_size)
+static bool context_make(struct signer *signer, struct entry *entry,
+			 const struct algorithm *algorithm)
 {
 	_cleanup_(EVP_PKEY_CTX_free_p) EVP_PKEY_CTX *context =
-		EVP_PKEY_CTX_new_from_pkey(signer->library, key, NULL);
+		EVP_PKEY_CTX_new_from_pkey(signer->library, entry->key, NULL);
 	_cleanup_(EVP_MD_free_p) EVP_MD *digest =
 		EVP_MD_fetch(signer->library, algorithm->digest, NULL);
 
-	return context && digest && EVP_PKEY_sign_init(context) == 1 &&
-	       set_pss(context, algorithm) && EVP_PKEY_CTX_set_signature_md(context, digest) == 1 &&
-	       EVP_PKEY_sign(context, signature, ret_size, data, algorithm->digest_size) == 1;
+	if (!context || !digest || EVP_PKEY_sign_init(context) != 1 ||
+	    !set_pss(context, algorithm) || EVP_PKEY_CTX_set_signature_md(context, digest) != 1)
+		return false;
+	EVP_PKEY_CTX_free(entry->context);
+	entry->context = TAKE_PTR(context);
+	entry->how = algorithm;
+	return true;
+}
+
+static bool sign_digest(struct signer *signer, struct entry *entry,
+			const struct algorithm *algorithm, const uint8_t *data, uint8_t *signature,
+			size_t *ret_size)
+{
+	if ((!entry->context || entry->how != algorithm) && !context_make(signer, entry, algorithm))
+		return false;
+	return EVP_PKEY_sign(entry->context, signature, ret_size, data, algorithm->digest_size) ==
+	       1;
 }
 
 int signer_sign(struct signer *signer, const uint8_t key_id[static 32], unsigned algorithm,
@@ -242,7 +266,7 @@ int signer_sign(struct signer *signer, const uint8_t key_id[static 32], unsigned
 	const struct algorithm *how;
 	uint8_t signature[SIGNATURE_MAX];
 	size_t signature_size = sizeof(signature);
-	EVP_PKEY *key;
+	struct entry *entry;
 	bool is_signed;
 	int r;
 
@@ -254,15 +278,16 @@ int signer_sign(struct signer *signer, const uint8_t key_id[static 32], unsigned
 		return ERR_MALFORMED;
 	if (is_digest && !how->digest)
 		return ERR_MALFORMED;
-	r = find_key(signer, key_id, &key);
+	r = find_entry(signer, key_id, &entry);
 	if (r < 0)
 		return r;
-	if (!fits(how, key))
+	if (entry->how != how && !fits(how, entry->key))
 		return ERR_UNSUPPORTED;
 	if (is_digest)
-		is_signed = sign_digest(signer, key, how, data, signature, &signature_size);
+		is_signed = sign_digest(signer, entry, how, data, signature, &signature_size);
 	else
-		is_signed = sign_message(signer, key, how, data, size, signature, &signature_size);
+		is_signed = sign_message(signer, entry->key, how, data, size, signature,
+					 &signature_size);
 	ERR_clear_error();
 	return is_signed ? buf_append(ret_signature, signature, signature_size) : ERR_CRYPTO;
 }
