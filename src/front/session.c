@@ -18,6 +18,7 @@
 #include "front/http_body.h"
 #include "front/poller.h"
 #include "front/request.h"
+#include "front/tls_wire.h"
 #include "front/tunnel.h"
 
 #define READ_SIZE 4096
@@ -58,6 +59,7 @@ struct session {
 	int fd;
 	enum state state;
 	struct tls_peer tls;
+	struct tls_wire wire;
 	struct buf in, out;
 	size_t sent;
 	struct http_scan scan;
@@ -65,7 +67,7 @@ struct session {
 	struct tunnel *tunnel;
 	struct request *request; /* from STATE_CONTINUE to the end of STATE_WAIT */
 	unsigned n_requests;
-	bool is_last;
+	bool is_last, is_ended;
 	size_t drained;
 	char interface[SNAPSHOT_NAME_MAX];
 };
@@ -142,8 +144,6 @@ static enum step step_handshake(struct session *session)
 /* No more bytes from us: the other end sees the end of the stream behind the alert. */
 static enum step stream_end(struct session *session)
 {
-	if (shutdown(session->fd, SHUT_WR) < 0)
-		return STEP_END;
 	return enter(session, STATE_DRAIN);
 }
 
@@ -160,8 +160,13 @@ static enum step step_bye(struct session *session)
 static enum step step_drain(struct session *session)
 {
 	char waste[READ_SIZE];
-	ssize_t n = recv(session->fd, waste, sizeof(waste), 0);
+	enum tls_result result = session->is_ended ? TLS_DONE : tls_wire_end(&session->wire);
+	ssize_t n;
 
+	if (result != TLS_DONE)
+		return result == TLS_WAIT ? STEP_WRITE : STEP_END;
+	session->is_ended = true;
+	n = recv(session->fd, waste, sizeof(waste), 0);
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return STEP_READ;
 	if (n <= 0)
@@ -328,7 +333,7 @@ static void on_tunnel_over(void *userdata)
 /* Nothing may have come behind the request: a client waits for the addresses. */
 static enum step tunnel_begin(struct session *session)
 {
-	if (session->in.size > 0)
+	if (session->in.size > 0 || tls_wire_has_input(&session->wire))
 		return STEP_END;
 	(void)enter(session, STATE_TUNNEL);
 	poller_remove(&session->io);
@@ -340,6 +345,10 @@ static enum step tunnel_begin(struct session *session)
 
 static enum step response_done(struct session *session)
 {
+	enum tls_result result = tls_wire_flush(&session->wire);
+
+	if (result != TLS_DONE)
+		return result == TLS_WAIT ? STEP_WRITE : STEP_END;
 	buf_done(&session->out);
 	session->sent = 0;
 	if (session->in.size == 0)
@@ -388,13 +397,29 @@ static uint32_t events_of(enum step step)
 	return step == STEP_WRITE ? EPOLLOUT : EPOLLIN;
 }
 
+/* What was written in this turn goes out before anything is waited for. */
+static enum step flushed(struct session *session, enum step step)
+{
+	enum tls_result result = tls_wire_flush(&session->wire);
+
+	if (result == TLS_DONE)
+		return step;
+	return result == TLS_WAIT ? STEP_WRITE : STEP_END;
+}
+
 /* Goes on from STEP until the session has to wait, or is over. */
 static void advance(struct session *session, enum step step)
 {
-	while (step == STEP_AGAIN)
+	while (step == STEP_AGAIN) {
 		step = steps[session->state](session);
+		/* After a key update GnuTLS says "again", with more records behind it. */
+		if (step == STEP_READ && tls_wire_has_moved(&session->wire))
+			step = STEP_AGAIN;
+	}
 	if (step == STEP_GONE)
 		return;
+	if (step != STEP_END)
+		step = flushed(session, step);
 	if (step == STEP_END || poller_set(&session->io, events_of(step)) < 0)
 		session->ops->on_end(session, session->userdata);
 }
@@ -403,6 +428,7 @@ static void on_io(uint32_t events, void *userdata)
 {
 	struct session *session = userdata;
 
+	tls_wire_wake(&session->wire);
 	/* Without EPOLLIN wanted, this is a reset: nobody waits for the answer. */
 	advance(session, session->state == STATE_WAIT && (events & (EPOLLHUP | EPOLLERR)) != 0
 				 ? STEP_END
@@ -520,6 +546,8 @@ int session_new(struct poller *poller, int fd, const struct tls *tls, bool is_tl
 	session->tls.userdata = session;
 	r = tls_peer_init(&session->tls, tls, is_tls13_only, fd);
 	if (r == 0)
+		tls_wire_init(&session->wire, &session->tls, fd);
+	if (r == 0)
 		r = sources_attach(session, poller);
 	if (r < 0) {
 		session_free(session);
@@ -537,6 +565,7 @@ void session_free(struct session *session)
 	session->timer = sd_event_source_disable_unref(session->timer);
 	tunnel_free(session->tunnel);
 	tls_peer_done(&session->tls);
+	tls_wire_done(&session->wire);
 	if (session->fd >= 0)
 		(void)close(session->fd);
 	request_drop(session);
@@ -551,6 +580,7 @@ void session_say_bye(struct session *session)
 	    session->state == STATE_COLLECT || session->state == STATE_WAIT ||
 	    session->state == STATE_RESPONSE)
 		(void)tls_bye(&session->tls);
+	(void)tls_wire_flush(&session->wire);
 }
 
 struct credential *session_credential(const struct session *session)

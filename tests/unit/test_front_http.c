@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* HTTP as a client meets it, over TLS. */
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -7,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <cmocka.h>
 
 #include "front_harness.h"
@@ -162,6 +165,24 @@ static void a_head_that_comes_a_byte_at_a_time_is_a_head(void **state)
 	client_close(&client);
 }
 
+static void a_request_in_one_segment_with_a_key_update_is_answered(void **state)
+{
+	struct client client;
+	int on = 1, off = 0;
+
+	(void)state;
+	client_open(&client, harness.port, NULL, NULL);
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(setsockopt(client.fd, IPPROTO_TCP, TCP_CORK, &on, sizeof(on)), 0);
+		assert_int_equal(gnutls_session_key_update(client.session, 0), 0);
+		client_say(&client, "GET /healthz HTTP/1.1\r\nHost: gate\r\n\r\n");
+		assert_int_equal(setsockopt(client.fd, IPPROTO_TCP, TCP_CORK, &off, sizeof(off)),
+				 0);
+		assert_int_equal(client_hear(&client, false, answer, sizeof(answer)), 503);
+	}
+	client_close(&client);
+}
+
 static void a_head_without_end_is_refused(void **state)
 {
 	struct client client;
@@ -203,6 +224,7 @@ int main(void)
 		cmocka_unit_test(errors_have_their_status),
 		cmocka_unit_test(pipelined_requests_are_answered_in_order_and_bodies_are_dropped),
 		cmocka_unit_test(a_head_that_comes_a_byte_at_a_time_is_a_head),
+		cmocka_unit_test(a_request_in_one_segment_with_a_key_update_is_answered),
 		cmocka_unit_test(a_head_without_end_is_refused),
 		cmocka_unit_test(a_connection_serves_a_hundred_requests),
 	};
