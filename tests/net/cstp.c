@@ -59,6 +59,9 @@ struct one {
 struct crowd {
 	const char *server, *user, *password, *group;
 	uint8_t target[4];
+	struct sockaddr_in
+		source; /* the first of N_SOURCES of clients; n_sources 0: the kernel's */
+	unsigned n_sources;
 	unsigned n, parallel, interval_ms;
 	struct one *ones;
 	int epoll;
@@ -134,6 +137,23 @@ static socklen_t server_address(const char *text, struct sockaddr_storage *ret_a
 	return sizeof(*v6);
 }
 
+/* A unit limits what one address asks at a time: a crowd comes from many. */
+static void source_choose(const struct crowd *crowd, const struct one *one)
+{
+	struct sockaddr_in source = crowd->source;
+	unsigned index;
+	int on = 1;
+
+	if (crowd->n_sources == 0)
+		return;
+	index = (unsigned)(one - crowd->ones) % crowd->n_sources;
+	source.sin_addr.s_addr = htonl(ntohl(source.sin_addr.s_addr) + index);
+	/* The port is chosen when the other end is known. */
+	(void)setsockopt(one->fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof(on));
+	if (bind(one->fd, (struct sockaddr *)&source, sizeof(source)) < 0)
+		die("the source address");
+}
+
 static void connection_begin(struct crowd *crowd, struct one *one)
 {
 	struct sockaddr_storage address;
@@ -143,6 +163,7 @@ static void connection_begin(struct crowd *crowd, struct one *one)
 	one->fd = socket(address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (one->fd < 0)
 		die("socket");
+	source_choose(crowd, one);
 	(void)setsockopt(one->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	if (gnutls_init(&one->tls, GNUTLS_CLIENT | GNUTLS_NONBLOCK | GNUTLS_NO_SIGNAL) < 0 ||
 	    gnutls_set_default_priority(one->tls) < 0 ||
@@ -494,7 +515,7 @@ static void options_read(struct crowd *crowd, int argc, char **argv)
 {
 	int option;
 
-	while ((option = getopt(argc, argv, "s:u:p:g:t:n:i:j:")) >= 0) {
+	while ((option = getopt(argc, argv, "s:u:p:g:t:n:i:j:b:c:")) >= 0) {
 		if (option == 's')
 			crowd->server = optarg;
 		else if (option == 'u')
@@ -505,6 +526,10 @@ static void options_read(struct crowd *crowd, int argc, char **argv)
 			crowd->group = optarg;
 		else if (option == 't' && inet_pton(AF_INET, optarg, crowd->target) != 1)
 			exit(2);
+		else if (option == 'b' && inet_pton(AF_INET, optarg, &crowd->source.sin_addr) != 1)
+			exit(2);
+		else if (option == 'c')
+			crowd->n_sources = (unsigned)strtoul(optarg, NULL, 10);
 		else if (option == 'n')
 			crowd->n = (unsigned)strtoul(optarg, NULL, 10);
 		else if (option == 'i')
@@ -516,7 +541,8 @@ static void options_read(struct crowd *crowd, int argc, char **argv)
 	}
 	if (!crowd->server || !crowd->user || !crowd->password || crowd->n == 0) {
 		(void)fprintf(stderr, "usage: cstp -s SERVER -u USER -p PASSWORD -t TARGET [-n "
-				      "SESSIONS] [-i MS] [-j LOGINS AT A TIME] [-g GROUP]\n");
+				      "SESSIONS] [-i MS] [-j LOGINS AT A TIME] [-g GROUP] "
+				      "[-b FIRST SOURCE ADDRESS -c HOW MANY]\n");
 		exit(2);
 	}
 }
@@ -526,6 +552,7 @@ int main(int argc, char **argv)
 	struct crowd crowd = {.n = 1, .parallel = 8, .interval_ms = 10};
 	struct epoll_event events[64];
 
+	crowd.source.sin_family = AF_INET;
 	options_read(&crowd, argc, argv);
 	(void)signal(SIGPIPE, SIG_IGN);
 	(void)signal(SIGTERM, on_signal);
