@@ -23,6 +23,7 @@ settle() {
 		return
 	}
 }
+replicate_again() { asafo "$(active)" write-standby; }
 n=0
 for process in asafo-keeper asafo-engine asafo-front asafo-runner asafo-auth asafod; do
 	for moment in import write-standby; do
@@ -44,8 +45,9 @@ for process in asafo-keeper asafo-engine asafo-front asafo-runner asafo-auth asa
 		if [ $moment = import ] && [ $status -eq 0 ] && [ $process != asafod ] && [ $process != asafo-engine ]; then
 			expect "kill -9 of $process during $moment: what was acknowledged is there" until_true 10 has "$unit" "k$n"
 		fi
-		expect "kill -9 of $process during $moment: write standby works" until_true 10 asafo "$unit" write-standby
-		expect "kill -9 of $process during $moment: digests agree" same_digest
+		expect "kill -9 of $process during $moment: write standby works" until_true 10 replicate_again
+		settle
+		expect "kill -9 of $process during $moment: digests agree" until_true 10 same_digest
 		expect "kill -9 of $process during $moment: the leaf is served" until_true 10 serves $vip corp "$leaf"
 	done
 done
@@ -56,15 +58,14 @@ for process in asafo-keeper asafo-engine; do
 	kill -KILL "$(pid_of "$mate" $process)"
 	wait
 	settle
-	expect "kill -9 of the standby's $process: write standby works after" until_true 10 asafo "$(active)" write-standby
-	expect "kill -9 of the standby's $process: digests agree" same_digest
+	expect "kill -9 of the standby's $process: write standby works after" until_true 10 replicate_again
+	expect "kill -9 of the standby's $process: digests agree" until_true 10 same_digest
 done
 unit=$(active)
 kill -KILL "$(pgrep -P "$(pid_of "$unit" asafo-keeper)")"
 # The keeper starts anew with it; on a slow machine the mate has taken over by then.
 import_again() { import "$(active)" after more; }
 expect "kill -9 of the process that parses files: imports work again" until_true 15 import_again
-replicate_again() { asafo "$(active)" write-standby; }
 expect "(write standby, too)" until_true 10 replicate_again
 expect "(and the leaf is served)" until_true 10 serves $vip corp "$leaf"
 done_testing
