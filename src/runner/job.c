@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A job ends when its first process does; what that left behind in its group is killed then, and
- * what is in the pipe is still read. A process that holds the pipe beyond that is not waited for.
+ * what is in the pipe is still read. At its limit all of it is killed, in whatever group or session
+ * (guard.c). A process that holds the pipe beyond that is not waited for.
  */
 #include "runner/job.h"
 
@@ -16,6 +17,7 @@
 #include "base/monotime.h"
 #include "runner/script.h"
 
+#define GUARD_MS 2000u	 /* a guard that has not killed a script in this time is killed itself */
 #define READS_AT_ONCE 16 /* who writes without end does not get the loop for itself */
 
 struct job {
@@ -80,21 +82,28 @@ static int on_output(sd_event_source *source, int fd, uint32_t events, void *use
 	return 0;
 }
 
-static void group_kill(const struct job *job)
+/* One that a script stopped goes on for it. */
+static void guard_stop(const struct job *job)
 {
-	if (job->pid > 0)
-		(void)kill(-job->pid, SIGKILL);
+	if (job->pid <= 0)
+		return;
+	(void)kill(job->pid, SIGTERM);
+	(void)kill(job->pid, SIGCONT);
 }
 
 static int on_limit(sd_event_source *source, uint64_t usec, void *userdata)
 {
 	struct job *job = userdata;
 
-	(void)source;
 	(void)usec;
+	if (job->result.is_timeout) {
+		(void)kill(job->pid, SIGKILL);
+		return 0;
+	}
 	job->result.is_timeout = true;
-	group_kill(job);
-	return 0;
+	guard_stop(job);
+	(void)sd_event_source_set_time_relative(source, GUARD_MS * 1000u);
+	return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
 }
 
 static int on_exit_of(sd_event_source *source, const siginfo_t *info, void *userdata)
@@ -103,8 +112,6 @@ static int on_exit_of(sd_event_source *source, const siginfo_t *info, void *user
 	struct job_result result;
 
 	(void)source;
-	/* Not reaped yet: the group's number is still its own. */
-	group_kill(job);
 	job->pid = 0;
 	for (unsigned i = 0; i < READS_AT_ONCE && read_some(job); i++) {
 	}
@@ -157,7 +164,7 @@ void job_free(struct job *job)
 {
 	if (!job)
 		return;
-	group_kill(job);
+	guard_stop(job);
 	job->exit = sd_event_source_disable_unref(job->exit);
 	job->output = sd_event_source_disable_unref(job->output);
 	job->limit = sd_event_source_disable_unref(job->limit);

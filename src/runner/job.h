@@ -30,8 +30,8 @@ struct job_ops {
 	job_done_fn on_done;
 };
 
-/* Starts SCRIPT_FD (borrowed; see script_start). When TIMEOUT_MS have passed its process group is
- * killed. Errors: -errno. */
+/* Starts SCRIPT_FD (borrowed; see script_start). When TIMEOUT_MS have passed all that it
+ * started is killed. Errors: -errno. */
 int job_new(sd_event *event, int script_fd, const char *const *argv, const char *const *environment,
 	    unsigned timeout_ms, const struct job_ops *ops, void *userdata, struct job **ret_job);
 /* Kills what still runs. Takes NULL. */

@@ -88,7 +88,7 @@ static int program_start(struct program *program, const struct child_options *op
 	if (r >= 0)
 		r = runner_new(program->event, &folders, &runner_ops, program, &program->runner);
 	if (r >= 0)
-		r = child_new(program->event, &child_ops, program, &program->child);
+		r = child_new(program->event, options, &child_ops, program, &program->child);
 	if (r >= 0)
 		r = sandbox_enter(SANDBOX_RUNNER, NULL, &why);
 	if (r < 0)

@@ -21,6 +21,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/io.h"
+#include "runner/guard.h"
 
 #define SCRIPT_FD 3
 #define EXIT_NOT_EXECUTED 126
@@ -186,6 +187,23 @@ static _Noreturn void become_script(int script_fd, int output_fd, const char *co
 	_exit(EXIT_NOT_EXECUTED);
 }
 
+/* Whatever the script leaves behind falls back to this process. */
+static _Noreturn void become_guard(int script_fd, int output_fd, const char *const *argv,
+				   const char *const *environment, pid_t parent)
+{
+	pid_t self = getpid(), pid;
+
+	(void)setpgid(0, 0);
+	if (guard_enter(parent) < 0)
+		_exit(EXIT_NOT_EXECUTED);
+	pid = fork();
+	if (pid < 0)
+		_exit(EXIT_NOT_EXECUTED);
+	if (pid == 0)
+		become_script(script_fd, output_fd, argv, environment, self);
+	guard_watch(pid);
+}
+
 int script_start(int script_fd, const char *const *argv, const char *const *environment,
 		 pid_t *ret_pid, int *ret_output_fd)
 {
@@ -204,8 +222,7 @@ int script_start(int script_fd, const char *const *argv, const char *const *envi
 	if (pid < 0)
 		return -errno;
 	if (pid == 0)
-		become_script(script_fd, theirs, argv, environment, parent);
-	(void)setpgid(pid, pid); /* whoever comes first */
+		become_guard(script_fd, theirs, argv, environment, parent);
 	*ret_pid = pid;
 	*ret_output_fd = TAKE_FD(ours);
 	return 0;

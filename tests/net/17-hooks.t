@@ -18,6 +18,13 @@ hook() { # hook NAME: the script from stdin
 }
 recorded() { grep -qxF -- "$1" "$record"; }
 said() { grep -qE -- "$1" "$disk/log"; }
+straggles() { # what a hook left in a session of its own
+	local p
+	for p in $(ip netns pids "asafo-$LAB-a"); do
+		tr '\0' ' ' 2>/dev/null <"/proc/$p/cmdline" | grep -qF "$record.pin" && return 0
+	done
+	return 1
+}
 count() { field a ".hooks.$1"; }
 count_is() { [ "$(count "$1")" -ge "$2" ]; }
 switch() { # switch ROLE: of unit a
@@ -91,16 +98,20 @@ chmod 755 "$hooks"
 # Nothing waits for a hook that hangs; the newest change wins.
 hook 05-hangs <<'HOOK'
 echo "hangs for $1" >>"$record"
+: >"$record.pin"
+(setsid tail -f "$record.pin" >/dev/null 2>&1 &)
 exec tail -f /dev/null
 HOOK
 switch active
 expect "a hook hangs" until_true 5 recorded "hangs for active"
+expect "what it started left its session" until_true 5 straggles
 switch standby
 switch active
 expect "the hooks behind it do not begin" exits 1 grep -q 10-first "$record"
 expect "a change that was overtaken is counted" until_true 5 count_is overtaken 1
 hook 05-hangs </dev/null
 expect "it is killed when its 30 seconds are over, and this is logged" until_true 60 said 'hook 05-hangs did not end within 30000 ms: it was killed'
+expect "and so is what left its session" until_true 5 exits 1 straggles
 expect "then the hooks run for the newest change" until_true 10 recorded "10-first active standby"
 expect "not for the overtaken one" exits 1 grep -q '10-first standby' "$record"
 

@@ -262,6 +262,42 @@ static void test_limit(void **state)
 	wait_until_gone((pid_t)strtol(child + strlen("child "), NULL, 10));
 }
 
+/* Out of the group and of the session, and its parent is gone. */
+#define STARTS_DAEMON                                                                              \
+	"#!/bin/sh\n"                                                                              \
+	"child=$( (setsid sh -c 'echo $$; exec tail -f /dev/null >/dev/null 2>&1' &) )\n"          \
+	"echo \"child $child\"\n"
+
+static void test_setsid(void **state)
+{
+	struct world *world = *state;
+	const char *child;
+
+	script_write(world, "track", "hangs", STARTS_DAEMON "exec tail -f /dev/null\n", 0755);
+	ask(world, "track", "hangs", 2000);
+	wait_for(world, 1);
+	assert_string_equal(world->answers, "hangs 0/0/9 timeout; ");
+	child = strstr(world->notes, "child ");
+	assert_non_null(child);
+	wait_until_gone((pid_t)strtol(child + strlen("child "), NULL, 10));
+}
+
+static void test_daemon(void **state)
+{
+	struct world *world = *state;
+	const char *child;
+	pid_t pid;
+
+	script_write(world, "track", "starts", STARTS_DAEMON, 0755);
+	ask(world, "track", "starts", 5000);
+	wait_for(world, 1);
+	child = strstr(world->notes, "child ");
+	assert_non_null(child);
+	pid = (pid_t)strtol(child + strlen("child "), NULL, 10);
+	assert_true(is_alive(pid));
+	assert_int_equal(kill(pid, SIGKILL), 0);
+}
+
 static void test_bounds(void **state)
 {
 	struct world *world = *state;
@@ -355,6 +391,8 @@ int main(void)
 		     test_refusals),
 		TEST("what is not root's is refused, and so is a folder", test_foreign_owner),
 		TEST("at its limit a script is killed with its children", test_limit),
+		TEST("nor does a child outlive it that left its group and session", test_setsid),
+		TEST("a daemon that a script started outlives it", test_daemon),
 		TEST("what a script says is bounded and printable", test_bounds),
 		TEST("eight run, sixty-four wait, the next is refused", test_queue),
 		TEST("hooks of an older change do not begin beside a newer one", test_overtaken),
