@@ -143,7 +143,9 @@ static int start(struct program *program)
 	if (r == 0)
 		r = recovery_new(program->event, program->keeper, program->options.state_dir,
 				 &program->recovery);
-	return r < 0 ? r : child_new(program->event, &child_ops, program, &program->child);
+	return r < 0 ? r
+		     : child_new(program->event, &program->options, &child_ops, program,
+				 &program->child);
 }
 
 static int serve(struct program *program)

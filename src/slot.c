@@ -12,6 +12,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "ipc/child.h"
 #include "launch.h"
 
 /* Several of the largest frames, so that bulk replication is not a frame at a time. */
@@ -87,6 +88,8 @@ int slot_launch(struct slot *slot, const struct supervisor_options *options, int
 		argv[n++] = "--track-dir";
 		argv[n++] = folders->track_dir;
 	}
+	if (options->watchdog_ms > 0 && options->watchdog_ms < 3 * CHILD_BEAT_MS)
+		argv[n++] = "--short-beat";
 	if (options->is_verbose)
 		argv[n++] = "--verbose";
 	if (options->is_unsandboxed)

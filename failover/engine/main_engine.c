@@ -140,7 +140,7 @@ static int start_rooms(struct engine *engine)
 	if (r == 0)
 		r = engine_monitor_start(engine);
 	if (r == 0)
-		r = child_new(engine->event, &ops, engine, &engine->rooms.child);
+		r = child_new(engine->event, &engine->options, &ops, engine, &engine->rooms.child);
 	return r;
 }
 

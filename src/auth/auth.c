@@ -454,7 +454,7 @@ int auth_new(sd_event *event, const struct auth_ops *ops, void *userdata, struct
 		r = sd_event_source_set_enabled(auth->work, SD_EVENT_OFF);
 	if (r >= 0)
 		r = sd_event_add_time_relative(event, &auth->tell, CLOCK_MONOTONIC, TELL_MS * 1000u,
-					       0, on_tell, auth);
+					       TELL_MS * 900u, on_tell, auth);
 	if (r < 0) {
 		auth_free(auth);
 		return r;

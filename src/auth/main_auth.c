@@ -57,7 +57,7 @@ static int program_start(struct program *program, const struct child_options *op
 	if (r >= 0)
 		r = auth_new(program->event, &auth_ops, program, &program->auth);
 	if (r >= 0)
-		r = child_new(program->event, &child_ops, program, &program->child);
+		r = child_new(program->event, options, &child_ops, program, &program->child);
 	if (r < 0) {
 		log_line(LOG_ERR, "cannot start: %s", err_text(r));
 		return r;

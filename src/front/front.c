@@ -2,7 +2,7 @@
 /*
  * Joins the parts: one dispatch function for the engine's messages, one list of connections.
  * Configuration is applied as a difference, so that what did not change is not touched; a report
- * goes out after each change, once a turn of the loop, and every REPORT_MS.
+ * goes out after each change, once a turn of the loop, and every second.
  */
 #include "front/front.h"
 
@@ -25,7 +25,7 @@
 #include "front/unit_status.h"
 #include "front/vpn.h"
 
-#define REPORT_MS 1000
+#define REPORT_USEC UINT64_C(1000000)
 #define PATIENCE_MS 2000 /* how long clients wait in the queue for the keeper's first answer */
 
 const struct front_limits front_limits_default = {
@@ -378,14 +378,16 @@ static int on_report_soon(sd_event_source *source, void *userdata)
 static int on_report_tick(sd_event_source *source, uint64_t usec, void *userdata)
 {
 	struct front *front = userdata;
+	uint64_t now = monotime_now().ns / 1000;
 
-	(void)usec;
 	front->gate.is_starved_noted = false;
 	if (front->snapshot)
 		listeners_apply(front->listeners, front->snapshot);
 	gate_update(front);
 	report_request(front);
-	(void)sd_event_source_set_time_relative(source, REPORT_MS * 1000u);
+	/* With the sign of life, in one wakeup; after a stop it does not make up for it. */
+	usec = now - usec < REPORT_USEC ? usec : now;
+	(void)sd_event_source_set_time(source, usec + REPORT_USEC);
 	return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
 }
 
@@ -505,7 +507,8 @@ static int timers_start(struct front *front)
 		r = sd_event_source_set_priority(front->report_soon, SD_EVENT_PRIORITY_NORMAL + 10);
 	if (r >= 0)
 		r = sd_event_add_time_relative(front->event, &front->report_tick, CLOCK_MONOTONIC,
-					       REPORT_MS * 1000u, 0, on_report_tick, front);
+					       REPORT_USEC, REPORT_USEC * 9 / 10, on_report_tick,
+					       front);
 	if (r >= 0)
 		r = sd_event_add_time_relative(front->event, &front->gate.patience, CLOCK_MONOTONIC,
 					       0, 1000, on_patience, front);

@@ -74,7 +74,7 @@ static int program_start(struct program *program, const struct child_options *op
 		r = front_new(program->event, &front_limits_default, &front_ops, program,
 			      &program->front);
 	if (r >= 0)
-		r = child_new(program->event, &child_ops, program, &program->child);
+		r = child_new(program->event, options, &child_ops, program, &program->child);
 	if (r < 0) {
 		log_line(LOG_ERR, "cannot start: %s", err_text(r));
 		return r;

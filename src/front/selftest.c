@@ -164,7 +164,8 @@ static int set_priority(gnutls_session_t session, const struct target *target)
 static int client_init(gnutls_certificate_credentials_t *credentials, const struct target *target,
 		       struct end *end, gnutls_session_t *ret_session)
 {
-	int r = gnutls_init(ret_session, GNUTLS_CLIENT | GNUTLS_NONBLOCK | GNUTLS_NO_SIGNAL);
+	int r = gnutls_init(ret_session, GNUTLS_CLIENT | GNUTLS_NONBLOCK | GNUTLS_NO_SIGNAL |
+						 GNUTLS_KEY_SHARE_TOP);
 
 	if (r == 0)
 		r = gnutls_certificate_allocate_credentials(credentials);

@@ -17,6 +17,7 @@ struct child {
 	void *userdata;
 	struct ipc_channel *supervisor;
 	sd_event_source *watchdog;
+	unsigned beat_ms;
 };
 
 static int parse_instance(const char *text, unsigned *ret_instance)
@@ -41,6 +42,7 @@ int child_options_parse(int argc, char **argv, struct child_options *ret_options
 		{"config", required_argument, NULL, 'c'},
 		{"hooks-dir", required_argument, NULL, 'h'},
 		{"track-dir", required_argument, NULL, 't'},
+		{"short-beat", no_argument, NULL, 'b'},
 		{"verbose", no_argument, NULL, 'v'},
 		{"no-sandbox", no_argument, NULL, 'n'},
 		{NULL, 0, NULL, 0},
@@ -48,7 +50,8 @@ int child_options_parse(int argc, char **argv, struct child_options *ret_options
 	struct child_options options = {.state_dir = ASAFO_STATEDIR,
 					.run_dir = ASAFO_RUNDIR,
 					.hooks_dir = ASAFO_SYSCONFDIR "/hooks.d",
-					.track_dir = ASAFO_SYSCONFDIR "/track.d"};
+					.track_dir = ASAFO_SYSCONFDIR "/track.d",
+					.beat_ms = CHILD_BEAT_MS};
 	int c, r = 0;
 
 	while ((c = getopt_long(argc, argv, "", known, NULL)) >= 0) {
@@ -64,6 +67,8 @@ int child_options_parse(int argc, char **argv, struct child_options *ret_options
 			options.hooks_dir = optarg;
 		else if (c == 't')
 			options.track_dir = optarg;
+		else if (c == 'b')
+			options.beat_ms = CHILD_BEAT_SHORT_MS;
 		else if (c == 'v')
 			options.is_verbose = true;
 		else if (c == 'n')
@@ -117,17 +122,24 @@ static void on_closed(struct ipc_channel *channel, int code, void *userdata)
 	child->ops->on_shutdown(child->userdata);
 }
 
+/* Where there is time, whole seconds: sd-event lets what is due in one of a machine come in one
+ * wakeup, of all processes in the same moment. */
+static uint64_t beat_accuracy_us(const struct child *child)
+{
+	return child->beat_ms >= CHILD_BEAT_MS ? CHILD_BEAT_MS * 900u : 0;
+}
+
 static int on_watchdog(sd_event_source *source, uint64_t usec, void *userdata)
 {
 	struct child *child = userdata;
 
 	(void)ipc_channel_send(child->supervisor, IPC_WATCHDOG, NULL, NULL, 0);
-	(void)sd_event_source_set_time(source, usec + CHILD_WATCHDOG_MS * 1000u);
+	(void)sd_event_source_set_time(source, usec + child->beat_ms * 1000u);
 	return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
 }
 
-int child_new(sd_event *event, const struct child_ops *ops, void *userdata,
-	      struct child **ret_child)
+int child_new(sd_event *event, const struct child_options *options, const struct child_ops *ops,
+	      void *userdata, struct child **ret_child)
 {
 	static const bool permitted[IPC_TYPE__MAX] = {
 		[IPC_PEER] = true, [IPC_CREDENTIAL] = true, [IPC_SHUTDOWN] = true};
@@ -139,11 +151,12 @@ int child_new(sd_event *event, const struct child_ops *ops, void *userdata,
 		return -ENOMEM;
 	child->ops = ops;
 	child->userdata = userdata;
+	child->beat_ms = options->beat_ms;
 	r = ipc_channel_new(event, CHILD_SUPERVISOR_FD, &channel_ops, child, &child->supervisor);
 	if (r == 0)
 		r = sd_event_add_time(event, &child->watchdog, CLOCK_MONOTONIC,
-				      monotime_now().ns / 1000 + CHILD_WATCHDOG_MS * 1000u, 0,
-				      on_watchdog, child);
+				      monotime_now().ns / 1000 + child->beat_ms * 1000u,
+				      beat_accuracy_us(child), on_watchdog, child);
 	if (r < 0) {
 		child_free(child);
 		return r;

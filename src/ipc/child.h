@@ -7,10 +7,12 @@
 
 /* What every child of the supervisor has in common: descriptor 3 is the channel to it. */
 #define CHILD_SUPERVISOR_FD 3
-#define CHILD_WATCHDOG_MS 500
+/* A sign of life comes so often, unless the supervisor waits for less than three of them. */
+#define CHILD_BEAT_MS 1000u
+#define CHILD_BEAT_SHORT_MS 500u
 
 /* Command line of a child, the same for all: asafo-NAME --instance N --state-dir D --run-dir R
- * --config F [--hooks-dir D --track-dir D] [--verbose]. */
+ * --config F [--hooks-dir D --track-dir D] [--short-beat] [--verbose]. */
 struct child_options {
 	unsigned instance;
 	const char *state_dir; /* for the keeper: its own folder under the unit's state directory */
@@ -19,6 +21,7 @@ struct child_options {
 	const char *config;
 	/* The runner's: where the administrator's scripts are. */
 	const char *hooks_dir, *track_dir;
+	unsigned beat_ms;
 	bool is_verbose;
 	bool is_unsandboxed; /* --no-sandbox: debuggers only; logged loudly */
 };
@@ -38,10 +41,10 @@ struct child;
 
 /* Parses argv. Errors: ERR_SYNTAX after a message on stderr. The strings are borrowed from ARGV. */
 int child_options_parse(int argc, char **argv, struct child_options *ret_options);
-/* Takes over descriptor 3. A timer tells the supervisor every CHILD_WATCHDOG_MS that the loop
+/* Takes over descriptor 3. A timer tells the supervisor every BEAT_MS of OPTIONS that the loop
  * turns. */
-int child_new(sd_event *event, const struct child_ops *ops, void *userdata,
-	      struct child **ret_child);
+int child_new(sd_event *event, const struct child_options *options, const struct child_ops *ops,
+	      void *userdata, struct child **ret_child);
 void child_free(struct child *child);
 /* "Serving": the supervisor waits for every child's before it says READY=1. */
 void child_ready(struct child *child, const char *text);

@@ -450,7 +450,8 @@ static int listen_on(const char *path)
 int world_setup(void **state)
 {
 	static const struct child_ops child_ops = {on_child_peer, NULL, on_child_shutdown};
-	static const struct child_options options = {.config = "startup-config"};
+	static const struct child_options options = {.config = "startup-config",
+						     .beat_ms = CHILD_BEAT_MS};
 	int fds[2];
 
 	(void)state;
@@ -469,7 +470,8 @@ int world_setup(void **state)
 	assert_true(dup2(fds[0], CHILD_SUPERVISOR_FD) >= 0);
 	(void)close(fds[0]);
 	world.supervisor_fd = fds[1];
-	assert_int_equal(child_new(world.event, &child_ops, NULL, &world.engine->rooms.child), 0);
+	assert_int_equal(
+		child_new(world.event, &options, &child_ops, NULL, &world.engine->rooms.child), 0);
 	assert_int_equal(methods_serve(world.engine, listen_on(world.socket_path)), 0);
 	world_keeper_attach();
 	return 0;

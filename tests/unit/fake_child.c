@@ -159,7 +159,8 @@ int main(int argc, char **argv)
 		return EXIT_FAILURE;
 	fake.instance = options.instance;
 	self_say(&fake);
-	if (sd_event_new(&fake.event) < 0 || child_new(fake.event, &ops, &fake, &fake.child) < 0)
+	if (sd_event_new(&fake.event) < 0 ||
+	    child_new(fake.event, &options, &ops, &fake, &fake.child) < 0)
 		return EXIT_FAILURE;
 	if (strcmp(fake.name, "engine") != 0)
 		child_ready(fake.child, "fake");

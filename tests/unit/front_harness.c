@@ -88,13 +88,14 @@ static int front_run(const struct front_limits *limits)
 {
 	static const struct front_ops front_ops = {on_note};
 	static const struct child_ops child_ops = {on_peer, NULL, on_shutdown};
+	static const struct child_options options = {.beat_ms = CHILD_BEAT_MS};
 	struct played played = {0};
 	struct child *child = NULL;
 
 	(void)signal(SIGPIPE, SIG_IGN);
 	if (sd_event_new(&played.event) < 0 ||
 	    front_new(played.event, limits, &front_ops, &played, &played.front) < 0 ||
-	    child_new(played.event, &child_ops, &played, &child) < 0)
+	    child_new(played.event, &options, &child_ops, &played, &child) < 0)
 		return 1;
 	(void)sd_event_loop(played.event);
 	child_free(child);
