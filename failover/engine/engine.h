@@ -215,6 +215,7 @@ struct engine {
 	uint64_t config_generation;
 	uint64_t config_hash;	 /* of the lines that the pair shares */
 	bool is_role_due;	 /* fronts and supervisor are to be told of the state */
+	bool is_restoring;	 /* a backup is committed, and its lines fit this configuration */
 	bool has_config;	 /* the startup-config was applied */
 	struct buf startup_text; /* the startup-config as last read or written, secrets masked */
 };

@@ -218,7 +218,8 @@ static int plan_lines(struct restoring *restoring, struct why *why)
 	return r;
 }
 
-/* The trustpoints are stored. Between the plan and now a line may have come from elsewhere. */
+/* The trustpoints are stored. Nobody has changed a line since the plan; but this unit may have lost
+ * its role, and the mate's store and lines are the pair's then. */
 static void apply_lines(struct restoring *restoring)
 {
 	struct waiting *waiting = restoring->waiting;
@@ -261,6 +262,7 @@ static void on_committed(int code, const ProtobufCMessage *body, bool has_more, 
 	struct engine_position position;
 
 	(void)has_more;
+	engine->is_restoring = false;
 	if (!waiting_goes_on(waiting, code, reply ? reply->status : NULL)) {
 		restoring_free(restoring);
 		return;
@@ -304,6 +306,8 @@ static void go_on(struct restoring *restoring, const Asafo__Ipc__RestoreReply *r
 	}
 	r = engine_keeper_call(waiting->engine, IPC_RESTORE_COMMIT, NULL, NULL, 0, on_committed,
 			       restoring);
+	/* Trustpoints and lines, or neither. */
+	waiting->engine->is_restoring = r == 0 && restoring->lines.size > 0;
 	if (r < 0) {
 		waiting_fail(waiting, r,
 			     "the keeper is not there just now: try again, or see the log");

@@ -72,7 +72,10 @@ int configure_text(struct engine *engine, const char *text, bool *ret_is_lost, s
 {
 	struct config *edited = NULL;
 	bool is_shared = false, is_lost;
-	int r = edit(engine, text, &edited, &is_shared, ret_why);
+	int r = engine->is_restoring
+			? why_set(ret_why, ERR_BUSY,
+				  "a backup is being restored, and its lines go first: try again")
+			: edit(engine, text, &edited, &is_shared, ret_why);
 
 	if (r == 0)
 		r = check_unit(engine, edited, ret_why);

@@ -13,11 +13,18 @@
 
 #include "engine_world.h"
 
+#define FDS_MAX 2
+
 int world_ask(const char *request, int fd)
+{
+	return world_ask_with(request, &fd, fd >= 0);
+}
+
+int world_ask_with(const char *request, const int *fds, size_t n_fds)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	union {
-		char bytes[CMSG_SPACE(sizeof(int))];
+		char bytes[CMSG_SPACE(FDS_MAX * sizeof(int))];
 		struct cmsghdr header;
 	} control = {0};
 	struct iovec iov = {(void *)(uintptr_t)request, strlen(request) + 1};
@@ -26,13 +33,14 @@ int world_ask(const char *request, int fd)
 
 	(void)snprintf(address.sun_path, sizeof(address.sun_path), "%s", world.socket_path);
 	assert_int_equal(connect(sock, (const struct sockaddr *)&address, sizeof(address)), 0);
-	if (fd >= 0) {
+	assert_true(n_fds <= FDS_MAX);
+	if (n_fds > 0) {
 		msg.msg_control = control.bytes;
-		msg.msg_controllen = sizeof(control.bytes);
+		msg.msg_controllen = CMSG_SPACE(n_fds * sizeof(int));
 		control.header.cmsg_level = SOL_SOCKET;
 		control.header.cmsg_type = SCM_RIGHTS;
-		control.header.cmsg_len = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(&control.header), &fd, sizeof(fd));
+		control.header.cmsg_len = CMSG_LEN(n_fds * sizeof(int));
+		memcpy(CMSG_DATA(&control.header), fds, n_fds * sizeof(int));
 	}
 	assert_int_equal(sendmsg(sock, &msg, 0), (ssize_t)iov.iov_len);
 	return sock;

@@ -102,6 +102,32 @@ static void reply_import(const struct world_held *held, Asafo__Ipc__Status *stat
 	reply(held, &message.base);
 }
 
+static void reply_plan(const struct world_held *held, Asafo__Ipc__Status *status)
+{
+	Asafo__Ipc__RestoreReply message = ASAFO__IPC__RESTORE_REPLY__INIT;
+	Asafo__Record__Position position;
+	const char *lines = world.keeper.backup_lines;
+
+	fill_position(&position);
+	message.status = status;
+	message.position = message.backup = &position;
+	message.added = 1;
+	message.is_planned = true;
+	message.config = (ProtobufCBinaryData){strlen(lines), (uint8_t *)(uintptr_t)lines};
+	reply(held, &message.base);
+}
+
+static void reply_restored(const struct world_held *held, Asafo__Ipc__Status *status)
+{
+	Asafo__Ipc__RestoreCommitReply message = ASAFO__IPC__RESTORE_COMMIT_REPLY__INIT;
+	Asafo__Record__Position position;
+
+	fill_position(&position);
+	message.status = status;
+	message.position = &position;
+	reply(held, &message.base);
+}
+
 static void reply_history(const struct world_held *held, Asafo__Ipc__Status *status)
 {
 	Asafo__Ipc__HistoryReply message = ASAFO__IPC__HISTORY_REPLY__INIT;
@@ -178,6 +204,10 @@ static void answer(const struct world_held *held, int code)
 		reply_list(held, &status);
 	else if (held->type == IPC_IMPORT)
 		reply_import(held, &status);
+	else if (held->type == IPC_RESTORE)
+		reply_plan(held, &status);
+	else if (held->type == IPC_RESTORE_COMMIT)
+		reply_restored(held, &status);
 	else if (held->type == IPC_PROVE)
 		reply_prove(held, &status);
 	else

@@ -29,10 +29,11 @@ struct world_keeper {
 	struct world_held held[WORLD_HELD_MAX];
 	size_t n_held;
 	struct engine_position position;
-	struct buf history; /* what it was given to keep */
-	const char *proven; /* the trustpoint that every proof is of; NULL: there is none */
-	struct buf listed;  /* a record.TrustpointPublic that every list has; empty: none */
-	uint8_t keys;	    /* every byte of the keys that it derives */
+	struct buf history;	  /* what it was given to keep */
+	const char *proven;	  /* the trustpoint that every proof is of; NULL: there is none */
+	struct buf listed;	  /* a record.TrustpointPublic that every list has; empty: none */
+	const char *backup_lines; /* of the backup that is restored */
+	uint8_t keys;		  /* every byte of the keys that it derives */
 };
 
 struct world_mate {
@@ -116,5 +117,7 @@ void world_be_active(const char *lines);
 void world_be_staging(const char *lines);
 /* Asks the engine over its control socket; FD (or -1) goes along. Returns the connection. */
 int world_ask(const char *request, int fd);
+/* The same with up to two descriptors. */
+int world_ask_with(const char *request, const int *fds, size_t n_fds);
 /* The next answer on FD, up to its NUL. */
 const char *world_answer(int fd);
