@@ -79,7 +79,7 @@ expect "the same certificate is served" until_true 5 serves $vip corp "$renewed"
 expect "what may not be exported came back" has b locked
 refused "and still may not" 1 'not exportable' asafo a export locked --output "$files/locked.p12" --passphrase-file "$files/vpn.pass"
 expect "what was the first unit's own is not shared" has_not a joe
-expect "it comes back with --unit" restore a --unit
+expect "it comes back with --unit, which says that lines do not" says 'No line of the backup was applied' restore a --unit
 expect "on that unit" has a joe
 expect "and not on the other" has_not b joe
 expect "the local CA is the one that it was" says 'joe' asafo a localca list
