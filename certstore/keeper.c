@@ -34,6 +34,9 @@ static const bool front_permitted[IPC_TYPE__MAX] = {
 #undef PERMITTED
 };
 
+/* It is told, and asks nothing. */
+static const bool auth_permitted[IPC_TYPE__MAX] = {false};
+
 /* ---- peers ---- */
 
 static void peer_drop(struct keeper_peer *peer)
@@ -76,6 +79,7 @@ static void on_closed(struct ipc_channel *channel, int code, void *userdata)
 
 static const struct ipc_channel_ops engine_ops = {engine_permitted, on_request, on_closed};
 static const struct ipc_channel_ops front_ops = {front_permitted, on_request, on_closed};
+static const struct ipc_channel_ops auth_ops = {auth_permitted, on_request, on_closed};
 
 static void drop_older(struct keeper *keeper, enum ipc_peer kind, unsigned instance)
 {
@@ -114,11 +118,13 @@ static void open_keys(struct keeper *keeper)
 
 int keeper_add_peer(struct keeper *keeper, enum ipc_peer kind, unsigned instance, int fd)
 {
-	const struct ipc_channel_ops *ops = kind == IPC_PEER_ENGINE ? &engine_ops : &front_ops;
+	const struct ipc_channel_ops *ops = kind == IPC_PEER_ENGINE ? &engine_ops
+					    : kind == IPC_PEER_AUTH ? &auth_ops
+								    : &front_ops;
 	struct keeper_peer *peer;
 	int r;
 
-	if (kind != IPC_PEER_ENGINE && kind != IPC_PEER_FRONT) {
+	if (kind != IPC_PEER_ENGINE && kind != IPC_PEER_FRONT && kind != IPC_PEER_AUTH) {
 		(void)close(fd);
 		return ERR_DENIED;
 	}
@@ -140,6 +146,8 @@ int keeper_add_peer(struct keeper *keeper, enum ipc_peer kind, unsigned instance
 	keeper->peers = peer;
 	if (kind == IPC_PEER_FRONT)
 		keeper_resumption_tell(keeper, peer);
+	if (kind == IPC_PEER_AUTH)
+		keeper_login_tell(keeper);
 	return 0;
 }
 

@@ -79,8 +79,10 @@ void keeper_changed(struct keeper *keeper)
 	store_position(keeper->store, &now);
 	store_position_pack(&now, &position);
 	notice.position = &position;
-	for (struct keeper_peer *peer = keeper->peers; peer; peer = peer->next)
-		(void)ipc_channel_send(peer->channel, IPC_CHANGED, &notice.base, NULL, 0);
+	for (struct keeper_peer *peer = keeper->peers; peer; peer = peer->next) {
+		if (peer->kind != IPC_PEER_AUTH)
+			(void)ipc_channel_send(peer->channel, IPC_CHANGED, &notice.base, NULL, 0);
+	}
 }
 
 int keeper_each(struct keeper *keeper, bool is_unit, const char *prefix, const char *after,

@@ -287,6 +287,8 @@ static int commit(struct keeper *keeper, const Asafo__Ipc__StageCommit *request,
 		r = keyring_refresh(keeper->ring);
 		if (r < 0)
 			(void)why_set(why, r, "the mate's key-encryption key is not in the ring");
+		else
+			keeper_login_tell(keeper);
 	}
 	return r;
 }

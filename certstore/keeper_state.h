@@ -246,5 +246,7 @@ void keeper_replication_drop(struct keeper *keeper);
 /* keeper_master.c */
 void keeper_master_path(const struct keeper *keeper, char ret_path[static PATH_MAX]);
 
+/* keeper_login.c: tells the auth helper its key. */
+void keeper_login_tell(struct keeper *keeper);
 /* keeper_resumption.c: tells PEER, or every front (NULL). */
 void keeper_resumption_tell(struct keeper *keeper, const struct keeper_peer *peer);

@@ -29,6 +29,7 @@ enum keeper_verb_flags {
 	ROW(SECURITY, keeper_on_security, KEEPER_ENGINE)                                           \
 	ROW(MASTER_KEY, keeper_on_master_key, KEEPER_ENGINE)                                       \
 	ROW(RESUMPTION, keeper_on_resumption, KEEPER_ENGINE)                                       \
+	ROW(LOGIN_SEAL, keeper_on_login_seal, KEEPER_ENGINE)                                       \
 	ROW(PAIR_OFFER, keeper_on_pair_offer, KEEPER_ENGINE)                                       \
 	ROW(PAIR_JOIN, keeper_on_pair_join, KEEPER_ENGINE)                                         \
 	ROW(PAIR_ACCEPT, keeper_on_pair_accept, KEEPER_ENGINE)                                     \

@@ -17,6 +17,7 @@
 #include "base/err.h"
 #include "base/hex.h"
 #include "base/io.h"
+#include "ipc/loginbox.h"
 
 #define PURPOSE_KEK "asafo kek at rest"
 
@@ -304,6 +305,13 @@ int keyring_unwrap(struct keyring *ring, const char *purpose, const uint8_t *sea
 	if (!message)
 		return ERR_MALFORMED;
 	return kek ? seal_unwrap(&kek->key, purpose, sealed, size, id, ret_plain) : ERR_NOT_READY;
+}
+
+int keyring_login_key(struct keyring *ring, struct secret *ret_key)
+{
+	const struct kek *kek = keyring_find_kek(ring, ring->current);
+
+	return kek ? seal_derive_key(&kek->key, LOGINBOX_PURPOSE, ret_key) : ERR_STORE;
 }
 
 const struct keyring_times *keyring_times(const struct keyring *ring)

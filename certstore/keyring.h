@@ -89,6 +89,9 @@ int keyring_wrap(struct keyring *ring, const char *purpose, const struct secret 
 int keyring_unwrap(struct keyring *ring, const char *purpose, const uint8_t *sealed, size_t size,
 		   struct secret *ret_plain);
 
+/* What the auth helper seals and opens with (ipc/loginbox.h), of the pair's current key. */
+int keyring_login_key(struct keyring *ring, struct secret *ret_key);
+
 /*
  * `failover key`: a text of 1 to 63 printable characters, or 32 hex digits; the same text is the
  * same key on every unit. Stored durably. IS_FROM_FILE: it stands in the startup-config, so that

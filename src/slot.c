@@ -136,7 +136,8 @@ static bool is_pair(enum ipc_peer kind_a, enum ipc_peer kind_b, enum ipc_peer on
 
 /*
  * Fronts have nothing to say to each other, only the engine has anything to be run, and who
- * compares passwords gets the users from the engine and the questions from the fronts.
+ * compares passwords gets the users from the engine, the questions from the fronts and from the
+ * keeper the key to the secrets of second factors.
  */
 bool slot_are_peers(const struct slot *a, const struct slot *b)
 {
@@ -144,7 +145,8 @@ bool slot_are_peers(const struct slot *a, const struct slot *b)
 
 	if (kind_a == IPC_PEER_AUTH || kind_b == IPC_PEER_AUTH)
 		return is_pair(kind_a, kind_b, IPC_PEER_AUTH, IPC_PEER_ENGINE) ||
-		       is_pair(kind_a, kind_b, IPC_PEER_AUTH, IPC_PEER_FRONT);
+		       is_pair(kind_a, kind_b, IPC_PEER_AUTH, IPC_PEER_FRONT) ||
+		       is_pair(kind_a, kind_b, IPC_PEER_AUTH, IPC_PEER_KEEPER);
 	if (kind_a == IPC_PEER_RUNNER || kind_b == IPC_PEER_RUNNER)
 		return kind_a == IPC_PEER_ENGINE || kind_b == IPC_PEER_ENGINE;
 	return kind_a != kind_b;

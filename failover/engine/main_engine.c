@@ -50,7 +50,7 @@ static void load_config(struct engine *engine, int fd)
 
 	/* A password in clear is kept, shown and replicated as its hash. Nothing is served yet. */
 	if (r == 0)
-		r = config_hash_passwords((const char *)text.data, text.size, &hashed);
+		r = config_hash_passwords((const char *)text.data, text.size, NULL, NULL, &hashed);
 	if (r == 0)
 		r = config_new(&config);
 	if (r == 0)

@@ -52,6 +52,7 @@
 	ROW("asafo.PairJoin", CHANGE, method_pair_join)                                            \
 	ROW("asafo.ShowSecurity", LOOK, method_show_security)                                      \
 	ROW("asafo.MasterKey", CHANGE, method_master_key)                                          \
+	ROW("asafo.Totp", CHANGE, method_totp)                                                     \
 	ROW("asafo.SessionTicketsRotate", CHANGE, method_session_tickets_rotate)                   \
 	ROW("asafo.Rekey", CHANGE, method_rekey)                                                   \
 	ROW("asafo.Backup", CHANGE, method_backup)                                                 \

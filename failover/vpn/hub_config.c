@@ -10,7 +10,7 @@
 #include "base/cleanup.h"
 #include "ipc/vpn.h"
 
-#define USERS_BATCH 200 /* 200 names, hashes and policies fit into one message */
+#define USERS_BATCH 150 /* so many names, hashes, policies and secrets fit into one message */
 
 /* All that the messages point to. */
 struct config_message {
@@ -124,6 +124,7 @@ int hub_users_send(struct ipc_channel *auth, const struct config *config)
 			user->name = text_of(from->name);
 			user->hash = text_of(from->hash);
 			user->policy = text_of(from->policy);
+			user->totp = text_of(from->totp);
 			pointers[message.n_users++] = user;
 		}
 		message.is_last = at == vpn->n_users;

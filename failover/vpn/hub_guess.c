@@ -13,6 +13,7 @@
 void hub_guesses_tell(struct vpnhub *hub, const Asafo__Ipc__AuthGuesses *guesses)
 {
 	Asafo__Wire__LoginGuess messages[GUESSES_MAX], *pointers[GUESSES_MAX];
+	Asafo__Wire__LoginStep steps[GUESSES_MAX], *step_pointers[GUESSES_MAX];
 	Asafo__Wire__LoginGuesses body = ASAFO__WIRE__LOGIN_GUESSES__INIT;
 
 	if (!engine_is_active(hub->engine) || !hub_can_tell(hub))
@@ -27,6 +28,13 @@ void hub_guesses_tell(struct vpnhub *hub, const Asafo__Ipc__AuthGuesses *guesses
 		messages[i].locked_ms = guesses->guesses[i]->locked_ms;
 		pointers[body.n_guesses++] = &messages[i];
 	}
+	body.steps = step_pointers;
+	for (size_t i = 0; i < guesses->n_steps && i < GUESSES_MAX; i++) {
+		asafo__wire__login_step__init(&steps[i]);
+		steps[i].user = guesses->steps[i]->user;
+		steps[i].step = guesses->steps[i]->step;
+		step_pointers[body.n_steps++] = &steps[i];
+	}
 	/* It is told again soon, whatever became of this one. */
 	(void)replication_post(hub->engine->replication, ASAFO__WIRE__LINK__BODY_LOGIN_GUESSES,
 			       &body);
@@ -35,6 +43,7 @@ void hub_guesses_tell(struct vpnhub *hub, const Asafo__Ipc__AuthGuesses *guesses
 void hub_guesses_take(struct vpnhub *hub, const Asafo__Wire__LoginGuesses *guesses)
 {
 	Asafo__Ipc__AuthGuess messages[GUESSES_MAX], *pointers[GUESSES_MAX];
+	Asafo__Ipc__AuthStep steps[GUESSES_MAX], *step_pointers[GUESSES_MAX];
 	Asafo__Ipc__AuthGuesses body = ASAFO__IPC__AUTH_GUESSES__INIT;
 	int r;
 
@@ -50,6 +59,13 @@ void hub_guesses_take(struct vpnhub *hub, const Asafo__Wire__LoginGuesses *guess
 		messages[i].age_ms = guesses->guesses[i]->age_ms;
 		messages[i].locked_ms = guesses->guesses[i]->locked_ms;
 		pointers[body.n_guesses++] = &messages[i];
+	}
+	body.steps = step_pointers;
+	for (size_t i = 0; i < guesses->n_steps && i < GUESSES_MAX; i++) {
+		asafo__ipc__auth_step__init(&steps[i]);
+		steps[i].user = guesses->steps[i]->user;
+		steps[i].step = guesses->steps[i]->step;
+		step_pointers[body.n_steps++] = &steps[i];
 	}
 	r = ipc_channel_send(hub->auth, IPC_AUTH_GUESSES, &body.base, NULL, 0);
 	if (r < 0 && r != ERR_CLOSED)

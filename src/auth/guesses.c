@@ -3,31 +3,90 @@
 
 #include <string.h>
 
-int guesses_send(struct ipc_channel *engine, const struct lockout *lockout, struct monotime now)
-{
+/* A message and all that it points to. */
+struct telling {
+	Asafo__Ipc__AuthGuesses body;
 	struct lockout_entry entries[LOCKOUT_EXPORT_MAX];
-	Asafo__Ipc__AuthGuess messages[LOCKOUT_EXPORT_MAX], *pointers[LOCKOUT_EXPORT_MAX];
-	Asafo__Ipc__AuthGuesses body = ASAFO__IPC__AUTH_GUESSES__INIT;
+	Asafo__Ipc__AuthGuess guesses[LOCKOUT_EXPORT_MAX];
+	Asafo__Ipc__AuthGuess *guess_pointers[LOCKOUT_EXPORT_MAX];
+	Asafo__Ipc__AuthStep steps[GUESSES_STEPS_MAX];
+	Asafo__Ipc__AuthStep *step_pointers[GUESSES_STEPS_MAX];
+};
 
-	body.n_guesses = lockout_export(lockout, entries, now);
-	body.guesses = pointers;
-	for (size_t i = 0; i < body.n_guesses; i++) {
-		asafo__ipc__auth_guess__init(&messages[i]);
-		messages[i].key = (ProtobufCBinaryData){sizeof(entries[i].key), entries[i].key};
-		messages[i].is_source = entries[i].is_source;
-		messages[i].failures = entries[i].failures;
-		messages[i].age_ms = entries[i].age_ms;
-		messages[i].locked_ms = entries[i].locked_ms;
-		pointers[i] = &messages[i];
+static void guesses_fill(struct telling *telling, const struct lockout *lockout,
+			 struct monotime now)
+{
+	asafo__ipc__auth_guesses__init(&telling->body);
+	telling->body.guesses = telling->guess_pointers;
+	telling->body.steps = telling->step_pointers;
+	telling->body.n_guesses = lockout_export(lockout, telling->entries, now);
+	for (size_t i = 0; i < telling->body.n_guesses; i++) {
+		struct lockout_entry *entry = &telling->entries[i];
+		Asafo__Ipc__AuthGuess *guess = &telling->guesses[i];
+
+		asafo__ipc__auth_guess__init(guess);
+		guess->key = (ProtobufCBinaryData){sizeof(entry->key), entry->key};
+		guess->is_source = entry->is_source;
+		guess->failures = entry->failures;
+		guess->age_ms = entry->age_ms;
+		guess->locked_ms = entry->locked_ms;
+		telling->guess_pointers[i] = guess;
 	}
-	return ipc_channel_send(engine, IPC_AUTH_GUESSES, &body.base, NULL, 0);
 }
 
-int guesses_take(struct lockout *lockout, const Asafo__Ipc__AuthGuesses *message,
-		 struct monotime now)
+static void step_add(struct telling *telling, const struct step *step)
+{
+	size_t i = telling->body.n_steps++;
+
+	asafo__ipc__auth_step__init(&telling->steps[i]);
+	telling->steps[i].user =
+		(ProtobufCBinaryData){sizeof(step->user), (uint8_t *)(uintptr_t)step->user};
+	telling->steps[i].step = step->step;
+	telling->step_pointers[i] = &telling->steps[i];
+}
+
+int guesses_send(struct ipc_channel *engine, const struct lockout *lockout,
+		 const struct steps *steps, const struct step *only, struct monotime now)
+{
+	struct telling telling;
+	const struct step *step = only;
+	size_t at = 0;
+	int r;
+
+	guesses_fill(&telling, lockout, now);
+	if (!only)
+		step = steps_next(steps, &at, now);
+	do {
+		telling.body.n_steps = 0;
+		while (step && telling.body.n_steps < GUESSES_STEPS_MAX) {
+			step_add(&telling, step);
+			step = only ? NULL : steps_next(steps, &at, now);
+		}
+		r = ipc_channel_send(engine, IPC_AUTH_GUESSES, &telling.body.base, NULL, 0);
+	} while (r == 0 && step);
+	return r;
+}
+
+static int steps_take(struct steps *steps, const Asafo__Ipc__AuthGuesses *message,
+		      struct monotime now)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < message->n_steps && r == 0; i++) {
+		const Asafo__Ipc__AuthStep *step = message->steps[i];
+
+		if (step->user.len == STEPS_KEY_SIZE)
+			r = steps_use(steps, step->user.data, step->step, now);
+	}
+	return r;
+}
+
+int guesses_take(struct lockout *lockout, struct steps *steps,
+		 const Asafo__Ipc__AuthGuesses *message, struct monotime now)
 {
 	struct lockout_entry entries[LOCKOUT_EXPORT_MAX];
 	size_t n = 0;
+	int r;
 
 	for (size_t i = 0; i < message->n_guesses && n < LOCKOUT_EXPORT_MAX; i++) {
 		const Asafo__Ipc__AuthGuess *guess = message->guesses[i];
@@ -41,5 +100,6 @@ int guesses_take(struct lockout *lockout, const Asafo__Ipc__AuthGuesses *message
 		entries[n].locked_ms = guess->locked_ms;
 		n++;
 	}
-	return lockout_replace(lockout, entries, n, now);
+	r = steps_take(steps, message, now);
+	return r < 0 ? r : lockout_replace(lockout, entries, n, now);
 }

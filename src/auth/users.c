@@ -98,26 +98,17 @@ static int room_make(struct set *set)
 	return 0;
 }
 
-int users_stage_add(struct users *users, const char *name, const char *hash, const char *policy)
+int users_stage_add(struct users *users, const struct user *user)
 {
 	struct set *set = &users->staged;
-	struct user *user;
 	int r;
 
-	if (!name[0])
+	if (!user->name[0])
 		return ERR_MALFORMED;
-	if (strlen(name) >= sizeof(user->name) || strlen(hash) >= sizeof(user->hash) ||
-	    strlen(policy) >= sizeof(user->policy))
-		return ERR_TOO_LARGE;
 	r = room_make(set);
-	if (r < 0)
-		return r;
-	user = &set->users[set->n++];
-	*user = (struct user){.name = ""};
-	memcpy(user->name, name, strlen(name) + 1);
-	memcpy(user->hash, hash, strlen(hash) + 1);
-	memcpy(user->policy, policy, strlen(policy) + 1);
-	return 0;
+	if (r == 0)
+		set->users[set->n++] = *user;
+	return r;
 }
 
 static int by_name(const void *a, const void *b)
@@ -170,19 +161,22 @@ static bool is_equal(const char *a, const char *b)
 	return difference == 0;
 }
 
+const struct user *users_find(const struct users *users, const char *name)
+{
+	struct user wanted = {.name = ""};
+
+	if (strlen(name) >= sizeof(wanted.name) || users->now.n == 0)
+		return NULL;
+	memcpy(wanted.name, name, strlen(name) + 1);
+	return bsearch(&wanted, users->now.users, users->now.n, sizeof(wanted), by_name);
+}
+
 bool users_check(struct users *users, const char *name, const char *password,
 		 const struct user **ret_user)
 {
-	const struct user *user = NULL;
+	const struct user *user = users_find(users, name);
 	const char *hash, *made;
-	struct user wanted = {.name = ""};
 
-	if (strlen(name) < sizeof(wanted.name)) {
-		memcpy(wanted.name, name, strlen(name) + 1);
-		if (users->now.n > 0)
-			user = bsearch(&wanted, users->now.users, users->now.n, sizeof(wanted),
-				       by_name);
-	}
 	/* What is no hash ("*", "!") would be refused at once, and show that the name is there. */
 	hash = user && user->hash[0] == '$' ? user->hash : stand_in(users, name);
 	made = crypt_ra(password, hash, &users->crypt, &users->crypt_size);

@@ -10,12 +10,14 @@
  */
 #define USERS_NAME_MAX 64
 #define USERS_HASH_MAX 384 /* CRYPT_OUTPUT_SIZE */
+#define USERS_TOTP_MAX 128
 #define USERS_MAX 65536
 
 struct user {
 	char name[USERS_NAME_MAX];
 	char hash[USERS_HASH_MAX];
 	char policy[USERS_NAME_MAX]; /* "": his group's */
+	char totp[USERS_TOTP_MAX];   /* sealed (ipc/loginbox.h); "": no second factor */
 };
 
 struct users;
@@ -25,12 +27,15 @@ int users_new(struct users **ret_users);
 void users_free(struct users *users);
 /* Begins the next set. */
 void users_stage_reset(struct users *users);
-/* Errors: -ENOMEM, ERR_TOO_LARGE, ERR_MALFORMED (no name). Names are unique: the
+/* Errors: -ENOMEM, ERR_TOO_LARGE (users), ERR_MALFORMED (no name). Names are unique: the
  * configuration's. */
-int users_stage_add(struct users *users, const char *name, const char *hash, const char *policy);
+int users_stage_add(struct users *users, const struct user *user);
 /* From here on the staged ones hold. */
 void users_stage_commit(struct users *users);
 size_t users_count(const struct users *users);
+
+/* NULL: nobody. Borrowed until the next commit. */
+const struct user *users_find(const struct users *users, const char *name);
 
 /*
  * Whether PASSWORD (NUL-terminated) is NAME's; *RET_USER is who has that name, NULL for nobody,

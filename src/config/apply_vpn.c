@@ -225,6 +225,20 @@ static int set_user_policy(struct apply *apply, const struct grammar_match *matc
 	return 0;
 }
 
+static int set_user_totp(struct apply *apply, const struct grammar_match *match)
+{
+	struct config_user *user = &apply->config->vpn.users[apply->index];
+	const struct value *secret = grammar_match_value(match, "secret");
+
+	if (!match->is_negated && !config_is_sealed(secret->text))
+		return apply_refuse(apply, ERR_SYNTAX, secret,
+				    "a secret in clear is not kept: `asafo configure` seals it, "
+				    "`asafo username %s totp` makes one",
+				    user->name);
+	(void)snprintf(user->totp, sizeof(user->totp), "%s", match->is_negated ? "" : secret->text);
+	return 0;
+}
+
 static int set_anyconnect(struct apply *apply, const struct grammar_match *match)
 {
 	apply->config->vpn.is_enabled = !match->is_negated;
@@ -247,6 +261,7 @@ apply_fn apply_vpn_handler(enum command_id id)
 		[COMMAND_USER] = set_user,
 		[COMMAND_USER_ATTRIBUTES] = open_user,
 		[COMMAND_USER_POLICY] = set_user_policy,
+		[COMMAND_USER_TOTP] = set_user_totp,
 	};
 
 	return handlers[id];

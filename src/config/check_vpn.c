@@ -148,6 +148,10 @@ static int check_user(const struct config_vpn *vpn, size_t index, struct why *re
 		return why_set(ret_why, ERR_SYNTAX, "username %zu: no name, or no hash", index + 1);
 	if (config_user_find(vpn, user->name) != user)
 		return why_set(ret_why, ERR_EXISTS, "username %s stands twice", user->name);
+	if (!memchr(user->totp, 0, sizeof(user->totp)) ||
+	    (user->totp[0] && !config_is_sealed(user->totp)))
+		return why_set(ret_why, ERR_SYNTAX, "username %s: its second factor is not sealed",
+			       user->name);
 	if (user->policy[0] && (!is_name(user->policy) || !config_policy_find(vpn, user->policy)))
 		return why_set(ret_why, ERR_NOT_FOUND,
 			       "username %s: there is no group-policy %.63s", user->name,

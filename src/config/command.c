@@ -319,6 +319,9 @@ static const struct command_row table[] = {
 	     "asafo.SessionTicketsRotate",
 	     "Make another key for the session tickets of TLS clients, on both units; with "
 	     "--forget, no ticket that a client has resumes any more"),
+	EXEC(CHANGE, TOTP, "username <name> totp [--json]", "asafo.Totp",
+	     "Ask a VPN user for a code of an authenticator, too: makes another secret, and shows "
+	     "it once as the URI that authenticators read"),
 	EXEC(CHANGE, CONFIGURE, "configure [<line:text>]", "asafo.Configure",
 	     "Apply lines of the configuration, one an argument, or else from stdin"),
 	EXEC(CHANGE, LOCALCA_CREATE, "localca create [<subject:text>]" CREATE_OPTIONS,

@@ -4,6 +4,7 @@
 
 #include <crypt.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -30,40 +31,65 @@ static int hash(const char *password, struct buf *ret_text)
 	return r;
 }
 
-/* The password of LINE where it is in clear; false: there is none. */
-static bool find_clear(const struct grammar *grammar, const struct line *line,
-		       struct value *ret_password)
+/* From line to line: whose lines these are. */
+struct reading {
+	const struct grammar *grammar;
+	config_seal_fn seal;
+	void *userdata;
+	char user[CONFIG_VPN_NAME_MAX]; /* "": not below `username NAME attributes` */
+};
+
+/* What of LINE is in clear and must not stay so; false: nothing. */
+static bool find_clear(struct reading *reading, const struct line *line, struct value *ret_clear,
+		       enum command_id *ret_id)
 {
 	struct grammar_match match;
-	const struct value *password;
+	const struct value *clear = NULL;
 
-	if (line->n_words == 0 ||
-	    grammar_match(grammar, COMMAND_MODE_CONFIG, line, &match, NULL) < 0 ||
-	    match.row->id != COMMAND_USER || match.is_negated)
+	if (line->n_words == 0)
 		return false;
-	password = grammar_match_value(&match, "password");
-	if (!password || config_is_hash(password->text))
+	if (reading->user[0] && reading->seal &&
+	    grammar_match(reading->grammar, COMMAND_MODE_USER, line, &match, NULL) == 0 &&
+	    match.row->id == COMMAND_USER_TOTP && !match.is_negated) {
+		clear = grammar_match_value(&match, "secret");
+		if (!clear || config_is_sealed(clear->text))
+			return false;
+	} else if (grammar_match(reading->grammar, COMMAND_MODE_CONFIG, line, &match, NULL) == 0) {
+		bool is_open = match.row->id == COMMAND_USER_ATTRIBUTES && !match.is_negated;
+		const struct value *name = is_open ? grammar_match_value(&match, "name") : NULL;
+
+		(void)snprintf(reading->user, sizeof(reading->user), "%s", name ? name->text : "");
+		if (match.row->id != COMMAND_USER || match.is_negated)
+			return false;
+		clear = grammar_match_value(&match, "password");
+		if (!clear || config_is_hash(clear->text))
+			return false;
+	} else {
 		return false;
-	*ret_password = *password;
+	}
+	*ret_id = match.row->id;
+	*ret_clear = *clear;
 	return true;
 }
 
-static int append_line(const struct grammar *grammar, const char *text, size_t size,
-		       struct buf *ret_text)
+static int append_line(struct reading *reading, const char *text, size_t size, struct buf *ret_text)
 {
 	struct line line = {0};
-	struct value password;
+	struct value clear;
+	enum command_id id;
 	unsigned column;
 	int r;
 
 	if (line_split(text, size, LINE_STYLE_CONFIG, &line, &column, NULL) < 0)
 		return buf_append(ret_text, text, size);
-	if (find_clear(grammar, &line, &password)) {
-		size_t before = password.column - 1, length = strlen(password.text);
+	if (find_clear(reading, &line, &clear, &id)) {
+		size_t before = clear.column - 1, length = strlen(clear.text);
 
 		r = buf_append(ret_text, text, before);
 		if (r == 0)
-			r = hash(password.text, ret_text);
+			r = id == COMMAND_USER ? hash(clear.text, ret_text)
+					       : reading->seal(reading->user, clear.text, ret_text,
+							       reading->userdata);
 		if (r == 0)
 			r = buf_append(ret_text, text + before + length, size - before - length);
 	} else {
@@ -75,19 +101,21 @@ static int append_line(const struct grammar *grammar, const char *text, size_t s
 
 CLEANUP_DEFINE(struct grammar *, grammar_free)
 
-int config_hash_passwords(const char *text, size_t size, struct buf *ret_text)
+int config_hash_passwords(const char *text, size_t size, config_seal_fn seal, void *userdata,
+			  struct buf *ret_text)
 {
 	_cleanup_(grammar_free_p) struct grammar *grammar = NULL;
 	size_t n;
 	const struct command_row *rows = command_table(&n);
 	int r = grammar_new(rows, n, &grammar, NULL);
+	struct reading reading = {.grammar = grammar, .seal = seal, .userdata = userdata};
 
 	while (r == 0 && size > 0) {
 		const char *newline = memchr(text, '\n', size);
 		size_t length = newline ? (size_t)(newline - text) : size;
 		size_t taken = length + (newline ? 1 : 0);
 
-		r = append_line(grammar, text, length, ret_text);
+		r = append_line(&reading, text, length, ret_text);
 		if (r == 0 && newline)
 			r = buf_append(ret_text, "\n", 1);
 		text += taken;

@@ -133,9 +133,12 @@ static void put_group(struct renderer *renderer, const struct config_group *grou
 static void put_user(struct renderer *renderer, const struct config_user *user)
 {
 	PUT(renderer, "username %s password %s\n", user->name, user->hash);
+	if (user->policy[0] || user->totp[0])
+		PUT(renderer, "username %s attributes\n", user->name);
 	if (user->policy[0])
-		PUT(renderer, "username %s attributes\n vpn-group-policy %s\n", user->name,
-		    user->policy);
+		PUT(renderer, " vpn-group-policy %s\n", user->policy);
+	if (user->totp[0])
+		PUT(renderer, " totp %s\n", user->totp);
 }
 
 int render_vpn(const struct config_vpn *vpn, bool is_all, struct buf *text)

@@ -134,6 +134,18 @@ bool config_pool_index(const struct config_pool *pool, const struct config_addre
 	return true;
 }
 
+bool config_is_sealed(const char *text)
+{
+	static const char mark[] = "$t1$";
+	static const char alphabet[] =
+		"+/=0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+	size_t length = strlen(text);
+
+	return strncmp(text, mark, sizeof(mark) - 1) == 0 && length >= 48 &&
+	       length < CONFIG_HASH_MAX &&
+	       strspn(text + sizeof(mark) - 1, alphabet) == length - (sizeof(mark) - 1);
+}
+
 bool config_is_hash(const char *text)
 {
 	static const char alphabet[] =

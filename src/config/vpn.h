@@ -57,6 +57,8 @@ struct config_user {
 	char name[CONFIG_VPN_NAME_MAX];
 	char hash[CONFIG_HASH_MAX]; /* as crypt(5) has it */
 	char policy[CONFIG_VPN_NAME_MAX];
+	char totp[CONFIG_HASH_MAX]; /* the second factor's secret, as the keeper sealed it; empty:
+				       none */
 };
 
 struct config_vpn {
@@ -87,5 +89,7 @@ struct config_address config_pool_address(const struct config_pool *pool, uint32
 bool config_pool_index(const struct config_pool *pool, const struct config_address *address,
 		       uint32_t *ret_index);
 
+/* Whether TEXT is a second factor's secret as the keeper seals it (ipc/loginbox.h). */
+bool config_is_sealed(const char *text);
 /* Looks like a hash of crypt(5), "$y$j9T$...". */
 bool config_is_hash(const char *text);

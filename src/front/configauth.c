@@ -22,6 +22,8 @@ enum field {
 	FIELD_GROUP,
 	FIELD_GROUP_ACCESS,
 	FIELD_TOKEN,
+	FIELD_CODE,
+	FIELD_STATE,
 	FIELD_NONE,
 };
 
@@ -39,6 +41,8 @@ static const struct {
 	[FIELD_GROUP] = FIELD("config-auth", "group-select", group),
 	[FIELD_GROUP_ACCESS] = FIELD("config-auth", "group-access", group_access),
 	[FIELD_TOKEN] = FIELD("config-auth", "session-token", token),
+	[FIELD_CODE] = FIELD("auth", "secondary_password", code),
+	[FIELD_STATE] = FIELD("opaque", "state", state),
 #undef FIELD
 };
 
@@ -47,7 +51,7 @@ struct reading {
 	struct configauth *said;
 	struct why *why;
 	unsigned depth, n_elements;
-	bool is_in_auth;
+	bool is_in_auth, is_in_opaque;
 	bool has_type;
 	bool has[FIELD_NONE];
 	enum field field;
@@ -142,9 +146,10 @@ static void type_take(struct reading *reading, const XML_Char **attributes)
 
 static enum field field_find(const struct reading *reading, const XML_Char *name)
 {
-	const char *parent = reading->depth == 2			  ? "config-auth"
-			     : reading->depth == 3 && reading->is_in_auth ? "auth"
-									  : "";
+	const char *parent = reading->depth == 2			    ? "config-auth"
+			     : reading->depth == 3 && reading->is_in_auth   ? "auth"
+			     : reading->depth == 3 && reading->is_in_opaque ? "opaque"
+									    : "";
 
 	for (unsigned i = 0; i < FIELD_NONE; i++) {
 		if (strcmp(fields[i].parent, parent) == 0 && strcmp(fields[i].name, name) == 0)
@@ -173,8 +178,10 @@ static void XMLCALL on_start(void *userdata, const XML_Char *name, const XML_Cha
 		stop(reading, ERR_MALFORMED, "an element stands where text is expected");
 		return;
 	}
-	if (reading->depth == 2)
+	if (reading->depth == 2) {
 		reading->is_in_auth = strcmp(name, "auth") == 0;
+		reading->is_in_opaque = strcmp(name, "opaque") == 0;
+	}
 	reading->field = field_find(reading, name);
 	if (reading->field == FIELD_NONE)
 		return;
@@ -249,6 +256,7 @@ int configauth_read(const void *data, size_t size, struct configauth *ret_said, 
 	XML_ParserFree(reading.parser);
 	said.has_user = reading.has[FIELD_USER];
 	said.has_password = reading.has[FIELD_PASSWORD];
+	said.has_code = reading.has[FIELD_CODE];
 	if (r == 0)
 		*ret_said = said;
 	configauth_wipe(&said);

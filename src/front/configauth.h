@@ -12,6 +12,8 @@
 #define LOGIN_PASSWORD_MAX 513
 #define LOGIN_GROUP_MAX 65
 #define LOGIN_TOKEN_MAX 129
+#define LOGIN_STATE_MAX 601
+#define LOGIN_CODE_MAX 65
 #define LOGIN_URL_MAX 513
 #define LOGIN_GROUPS_MAX 64
 
@@ -33,7 +35,9 @@ struct configauth {
 	char group[LOGIN_GROUP_MAX];	  /* <group-select> */
 	char group_access[LOGIN_URL_MAX]; /* <group-access>: the URL that was typed */
 	char token[LOGIN_TOKEN_MAX];	  /* <session-token> */
-	bool has_user, has_password;
+	char code[LOGIN_CODE_MAX];	  /* of the second factor */
+	char state[LOGIN_STATE_MAX];	  /* <opaque>: what a login under way is known by */
+	bool has_user, has_password, has_code;
 };
 
 /* Errors: ERR_MALFORMED, ERR_TOO_LARGE with a sentence; -ENOMEM. The caller wipes. */
@@ -48,6 +52,8 @@ struct login_prompt {
 	const char *group; /* chosen; "": none */
 	const char *user;  /* as typed before */
 	const char *error; /* what was wrong with the last try; NULL: this is the first */
+	/* Not NULL: the second factor's code is asked for, and this comes back with it. */
+	const char *state;
 };
 
 /* The form. IS_LEGACY: for clients of before the aggregate exchange. Errors: -ENOMEM. */

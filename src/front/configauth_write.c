@@ -29,10 +29,37 @@ static int groups_append(const struct login_prompt *prompt, struct buf *xml)
 	return r == 0 ? markup_raw(xml, "</select>\n") : r;
 }
 
-static int auth_append(const struct login_prompt *prompt, struct buf *xml)
+static int password_append(const struct login_prompt *prompt, struct buf *xml)
+{
+	int r = markup_piece(xml,
+			     "<input type=\"text\" name=\"username\" label=\"Username:\" value=\"",
+			     prompt->user, "\"></input>\n");
+
+	if (r == 0)
+		r = markup_raw(xml, "<input type=\"password\" name=\"password\" "
+				    "label=\"Password:\"></input>\n");
+	return r == 0 ? groups_append(prompt, xml) : r;
+}
+
+/* The name by which clients know that it is for a token's code. A form of before has no place for
+ * what comes back but a hidden field. */
+static int code_append(const struct login_prompt *prompt, bool is_legacy, struct buf *xml)
+{
+	int r = is_legacy ? markup_piece(xml, "<input type=\"hidden\" name=\"state\" value=\"",
+					 prompt->state, "\"></input>\n")
+			  : 0;
+
+	return r == 0 ? markup_raw(xml, "<input type=\"password\" name=\"secondary_password\" "
+					"label=\"Code:\"></input>\n")
+		      : r;
+}
+
+static int auth_append(const struct login_prompt *prompt, bool is_legacy, struct buf *xml)
 {
 	int r = markup_piece(xml, "<auth id=\"main\">\n<title>Login</title>\n<message id=\"0\">",
-			     "Please enter your username and password.", "</message>\n");
+			     prompt->state ? "Please enter the code that your authenticator shows."
+					   : "Please enter your username and password.",
+			     "</message>\n");
 
 	if (r == 0 && prompt->error)
 		r = markup_piece(xml, "<error id=\"13\" param1=\"\" param2=\"\">", prompt->error,
@@ -40,14 +67,8 @@ static int auth_append(const struct login_prompt *prompt, struct buf *xml)
 	if (r == 0)
 		r = markup_raw(xml, "<form method=\"post\" action=\"/auth\">\n");
 	if (r == 0)
-		r = markup_piece(
-			xml, "<input type=\"text\" name=\"username\" label=\"Username:\" value=\"",
-			prompt->user, "\"></input>\n");
-	if (r == 0)
-		r = markup_raw(xml, "<input type=\"password\" name=\"password\" "
-				    "label=\"Password:\"></input>\n");
-	if (r == 0)
-		r = groups_append(prompt, xml);
+		r = prompt->state ? code_append(prompt, is_legacy, xml)
+				  : password_append(prompt, xml);
 	return r == 0 ? markup_raw(xml, "</form>\n</auth>\n") : r;
 }
 
@@ -55,8 +76,11 @@ int configauth_form_append(const struct login_prompt *prompt, bool is_legacy, st
 {
 	int r = markup_raw(ret_xml, is_legacy ? PROLOGUE : PROLOGUE OPEN("auth-request"));
 
+	if (r == 0 && prompt->state && !is_legacy)
+		r = markup_piece(ret_xml, "<opaque is-for=\"sg\">\n<state>", prompt->state,
+				 "</state>\n</opaque>\n");
 	if (r == 0)
-		r = auth_append(prompt, ret_xml);
+		r = auth_append(prompt, is_legacy, ret_xml);
 	return r == 0 && !is_legacy ? markup_raw(ret_xml, CLOSE) : r;
 }
 

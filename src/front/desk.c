@@ -36,6 +36,7 @@ struct visit {
 	struct ending *ending; /* of a logout */
 	char user[LOGIN_USER_MAX], picked[LOGIN_GROUP_MAX], group[VPN_NAME_MAX];
 	char policy[VPN_NAME_MAX];
+	bool is_going_on; /* the second factor's request: user and group come with the answer */
 	char cookie[COOKIE_TEXT_MAX];
 	char certificate_sha1[DESK_SHA1_MAX], profile_sha1[DESK_SHA1_MAX];
 };
@@ -108,9 +109,10 @@ static void visit_refuse(struct visit *visit, const char *why)
 	visit_answer(visit, r, &bytes);
 }
 
-static void visit_prompt(struct visit *visit, const char *error)
+/* STATE: for the second factor's code; NULL: for the password. */
+static void visit_prompt_for(struct visit *visit, const char *error, const char *state)
 {
-	struct desk_prompt prompt = {visit->picked, visit->user, error};
+	struct desk_prompt prompt = {visit->picked, visit->user, error, state};
 	struct buf bytes = {0};
 	int r;
 
@@ -118,6 +120,11 @@ static void visit_prompt(struct visit *visit, const char *error)
 	r = desk_answer_prompt(&visit->context, visit->speaker, vpn_config(visit->desk->vpn),
 			       &prompt, false, &bytes);
 	visit_answer(visit, r, &bytes);
+}
+
+static void visit_prompt(struct visit *visit, const char *error)
+{
+	visit_prompt_for(visit, error, NULL);
 }
 
 void desk_forget(struct session *session)
@@ -214,6 +221,15 @@ static void visit_locked(struct visit *visit, uint32_t wait_ms)
 	visit_prompt(visit, text);
 }
 
+/* Whose login goes on, and for which group, the helper says: it came sealed. */
+static bool visit_take_login(struct visit *visit, const Asafo__Ipc__AuthCheckReply *reply)
+{
+	if (!visit->is_going_on)
+		return true;
+	return vpn_name_from(reply->user, visit->user, sizeof(visit->user)) == 0 &&
+	       vpn_name_from(reply->group, visit->group, sizeof(visit->group)) == 0;
+}
+
 static void on_verdict(int code, const ProtobufCMessage *body, bool has_more, void *userdata)
 {
 	const Asafo__Ipc__AuthCheckReply *reply = (const Asafo__Ipc__AuthCheckReply *)body;
@@ -231,12 +247,20 @@ static void on_verdict(int code, const ProtobufCMessage *body, bool has_more, vo
 			   reply && reply->status && reply->status->why[0] ? reply->status->why
 									   : err_text(code));
 		visit_refuse(visit, WHY_LATER);
+	} else if (!visit_take_login(visit, reply)) {
+		visit_refuse(visit, WHY_LATER);
 	} else if (reply->verdict == AUTH_VERDICT_YES) {
 		visit_session(visit, reply->policy);
+	} else if (reply->verdict == AUTH_VERDICT_MORE) {
+		visit_prompt_for(visit, reply->is_again ? "The code is wrong, or was used." : NULL,
+				 reply->state);
 	} else if (reply->verdict == AUTH_VERDICT_LOCKED) {
 		visit_locked(visit, reply->wait_ms);
 	} else {
-		visit_prompt(visit, "Login failed: wrong username or password.");
+		visit_prompt(visit, reply->is_late ? "The login took too long. Begin again."
+				    : reply->is_again
+					    ? "Login failed: wrong codes. Begin again."
+					    : "Login failed: wrong username or password.");
 	}
 }
 
@@ -245,9 +269,13 @@ static int check_send(struct desk *desk, struct visit *visit, const struct desk_
 	static char method[] = "LOCAL";
 	Asafo__Ipc__AuthCheck message = ASAFO__IPC__AUTH_CHECK__INIT;
 
+	const char *secret = visit->is_going_on ? said->code : said->password;
+
 	message.user = visit->user;
-	message.password.data = (uint8_t *)(uintptr_t)said->password;
-	message.password.len = strlen(said->password);
+	message.group = visit->group;
+	message.state = (char *)(uintptr_t)said->state;
+	message.password.data = (uint8_t *)(uintptr_t)secret;
+	message.password.len = strlen(secret);
 	message.method = method;
 	message.client.data = visit->login.client.bytes;
 	message.client.len = visit->login.client.size;
@@ -260,31 +288,25 @@ static int check_send(struct desk *desk, struct visit *visit, const struct desk_
 /* ---- requests -----------------------------------------------------------------------------------
  */
 
-static int login_begin(struct desk *desk, struct session *session,
-		       const struct site_context *context, const struct http_head *head,
-		       const struct desk_said *said, struct buf *ret_bytes)
+/* Asks the helper. GROUP NULL: the helper says. */
+static int login_ask(struct desk *desk, struct session *session, const struct site_context *context,
+		     const struct http_head *head, const struct desk_said *said,
+		     const struct vpn_group *group, struct buf *ret_bytes)
 {
-	const struct vpn_config *config = vpn_config(desk->vpn);
-	struct desk_prompt prompt = {said->group, said->user, NULL};
-	const struct vpn_group *group = said->group[0]	   ? vpn_group_find(config, said->group)
-					: config->n_groups ? &config->groups[0]
-							   : NULL;
 	struct visit *visit;
 
-	if (!group || !said->user[0]) {
-		prompt.error = group ? "Please enter your username." : "There is no such group.";
-		return desk_answer_prompt(context, said->speaker, config, &prompt, false,
-					  ret_bytes);
-	}
 	if (desk->n_visits >= DESK_VISITS_MAX)
 		return desk_answer_refusal(context, said->speaker, 503, WHY_LATER, ret_bytes);
 	visit = visit_new(desk, session, context);
 	if (!visit)
 		return -ENOMEM;
 	visit->speaker = said->speaker;
-	memcpy(visit->user, said->user, sizeof(visit->user));
+	visit->is_going_on = !group;
 	memcpy(visit->picked, said->group, sizeof(visit->picked));
-	memcpy(visit->group, group->name, sizeof(visit->group));
+	if (group) {
+		memcpy(visit->user, said->user, sizeof(visit->user));
+		memcpy(visit->group, group->name, sizeof(visit->group));
+	}
 	desk_peer_address(session, &visit->login.client);
 	desk_peer_certificate(session, visit->certificate_sha1);
 	if (clientfile_profile_sha1(head, context->unit->hostname, visit->profile_sha1) < 0)
@@ -295,6 +317,22 @@ static int login_begin(struct desk *desk, struct session *session,
 	}
 	session_place(session)->asked = visit;
 	return -EINPROGRESS;
+}
+
+static int login_begin(struct desk *desk, struct session *session,
+		       const struct site_context *context, const struct http_head *head,
+		       const struct desk_said *said, struct buf *ret_bytes)
+{
+	const struct vpn_config *config = vpn_config(desk->vpn);
+	struct desk_prompt prompt = {said->group, said->user, NULL, NULL};
+	const struct vpn_group *group = said->group[0]	   ? vpn_group_find(config, said->group)
+					: config->n_groups ? &config->groups[0]
+							   : NULL;
+
+	if (group && said->user[0])
+		return login_ask(desk, session, context, head, said, group, ret_bytes);
+	prompt.error = group ? "Please enter your username." : "There is no such group.";
+	return desk_answer_prompt(context, said->speaker, config, &prompt, false, ret_bytes);
 }
 
 /* ---- the end of a session ---- */
@@ -395,7 +433,7 @@ static int said_answer(struct desk *desk, struct session *session,
 		       const struct site_context *context, const struct http_head *head,
 		       const struct desk_said *said, struct buf *ret_bytes)
 {
-	struct desk_prompt prompt = {said->group, "", NULL};
+	struct desk_prompt prompt = {said->group, "", NULL, NULL};
 
 	/* Whoever speaks: a form's body may be XML, too, and a program is believed. */
 	if (!desk_is_own_page(head))
@@ -406,6 +444,8 @@ static int said_answer(struct desk *desk, struct session *session,
 		return logout(desk, session, context, head, said, ret_bytes);
 	if (said->wish == WISH_LOGIN)
 		return login_begin(desk, session, context, head, said, ret_bytes);
+	if (said->wish == WISH_CODE)
+		return login_ask(desk, session, context, head, said, NULL, ret_bytes);
 	return desk_answer_prompt(context, said->speaker, vpn_config(desk->vpn), &prompt, false,
 				  ret_bytes);
 }
@@ -444,36 +484,12 @@ int desk_ask(struct desk *desk, struct session *session, const struct site_conte
 /* ---- without a body -----------------------------------------------------------------------------
  */
 
-static int file_answer(const struct site_context *context, const struct http_head *head,
-		       struct buf *ret_bytes)
-{
-	struct clientfile file = {.content_type = ""};
-	int r = clientfile_get(head, context->unit->hostname, &file);
-	struct http_response response = {
-		.status = 200,
-		.content_type = file.content_type,
-		.policy = context->policy,
-		.extra = file.extra,
-		.body_view = file.body.data,
-		.body_size = file.body.size,
-		.has_no_body = head->method == HTTP_METHOD_HEAD,
-		.is_last = context->is_last,
-	};
-
-	if (r == ERR_MALFORMED)
-		return site_refuse(context, 400, ret_bytes);
-	if (r == 0)
-		r = http_response_append(&response, context->now, ret_bytes);
-	buf_done(&file.body);
-	return r;
-}
-
 static int login_page(struct desk *desk, const struct site_context *context,
 		      const struct http_head *head, struct buf *ret_bytes)
 {
 	const struct vpn_config *config = vpn_config(desk->vpn);
 	const struct vpn_group *group = desk_group_of_path(head->path, config);
-	struct desk_prompt prompt = {group ? group->name : "", "", NULL};
+	struct desk_prompt prompt = {group ? group->name : "", "", NULL, NULL};
 	bool is_head = head->method == HTTP_METHOD_HEAD, has_cookie = false;
 	const struct vpn_entry *entry;
 
@@ -496,7 +512,7 @@ int desk_get(struct desk *desk, const struct site_context *context, const struct
 	if (!vpn_config(desk->vpn)->is_enabled ||
 	    (head->method != HTTP_METHOD_GET && head->method != HTTP_METHOD_HEAD))
 		return ERR_NOT_FOUND;
-	r = file_answer(context, head, ret_bytes);
+	r = desk_answer_file(context, head, ret_bytes);
 	if (r != ERR_NOT_FOUND || !context->unit->is_active)
 		return r;
 	/* A link, on whatever page it is, ends nothing. */

@@ -92,6 +92,7 @@ int desk_answer_prompt(const struct site_context *context, enum speaker speaker,
 		.group = alias_of(config, prompt->group),
 		.user = prompt->user,
 		.error = prompt->error,
+		.state = prompt->state,
 	};
 	struct answer answer = {.status = 200, .is_head = is_head};
 	int r;
@@ -244,4 +245,28 @@ int desk_answer_redirect(const struct site_context *context, struct buf *ret_byt
 	int r = buf_append_format(&answer.extra, "Location: /\r\n");
 
 	return answer_send(context, &answer, r, ret_bytes);
+}
+
+int desk_answer_file(const struct site_context *context, const struct http_head *head,
+		     struct buf *ret_bytes)
+{
+	struct clientfile file = {.content_type = ""};
+	int r = clientfile_get(head, context->unit->hostname, &file);
+	struct http_response response = {
+		.status = 200,
+		.content_type = file.content_type,
+		.policy = context->policy,
+		.extra = file.extra,
+		.body_view = file.body.data,
+		.body_size = file.body.size,
+		.has_no_body = head->method == HTTP_METHOD_HEAD,
+		.is_last = context->is_last,
+	};
+
+	if (r == ERR_MALFORMED)
+		return site_refuse(context, 400, ret_bytes);
+	if (r == 0)
+		r = http_response_append(&response, context->now, ret_bytes);
+	buf_done(&file.body);
+	return r;
 }

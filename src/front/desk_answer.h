@@ -9,6 +9,7 @@ struct desk_prompt {
 	const char *group; /* picked; "": none */
 	const char *user;
 	const char *error; /* NULL: none */
+	const char *state; /* NULL: the password is asked for, not the code */
 };
 int desk_answer_prompt(const struct site_context *context, enum speaker speaker,
 		       const struct vpn_config *config, const struct desk_prompt *prompt,
@@ -30,3 +31,6 @@ int desk_answer_refusal(const struct site_context *context, enum speaker speaker
 int desk_answer_session(const struct site_context *context, const struct vpn *vpn,
 			const struct vpn_entry *entry, bool is_head, struct buf *ret_bytes);
 int desk_answer_redirect(const struct site_context *context, struct buf *ret_bytes);
+/* A file that clients ask for by a fixed name. Errors: ERR_NOT_FOUND, -ENOMEM. */
+int desk_answer_file(const struct site_context *context, const struct http_head *head,
+		     struct buf *ret_bytes);

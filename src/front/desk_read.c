@@ -122,13 +122,16 @@ static int xml_read(const struct buf *body, struct desk_said *said, char url[sta
 
 	if (r < 0)
 		return r;
-	said->wish = xml.type == CONFIGAUTH_LOGOUT ? WISH_LOGOUT
+	said->wish = xml.type == CONFIGAUTH_LOGOUT				    ? WISH_LOGOUT
+		     : xml.type == CONFIGAUTH_REPLY && xml.state[0] && xml.has_code ? WISH_CODE
 		     : xml.type == CONFIGAUTH_REPLY && xml.has_user && xml.has_password ? WISH_LOGIN
 											: WISH_FORM;
 	memcpy(said->user, xml.user, sizeof(said->user));
 	memcpy(said->password, xml.password, sizeof(said->password));
 	memcpy(said->group, xml.group, sizeof(said->group));
 	memcpy(said->token, xml.token, sizeof(said->token));
+	memcpy(said->code, xml.code, sizeof(said->code));
+	memcpy(said->state, xml.state, sizeof(said->state));
 	memcpy(url, xml.group_access, sizeof(xml.group_access));
 	configauth_wipe(&xml);
 	return 0;
@@ -155,7 +158,11 @@ static int form_read(const struct buf *body, struct desk_said *said)
 		r = field(body, "group_list", said->group, sizeof(said->group));
 	if (r == 0)
 		r = field(body, "proof", said->proof, sizeof(said->proof));
-	said->wish = has_user ? WISH_LOGIN : WISH_FORM;
+	if (r == 0)
+		r = field(body, "secondary_password", said->code, sizeof(said->code));
+	if (r == 0)
+		r = field(body, "state", said->state, sizeof(said->state));
+	said->wish = said->state[0] ? WISH_CODE : has_user ? WISH_LOGIN : WISH_FORM;
 	return r;
 }
 

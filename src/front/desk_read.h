@@ -16,6 +16,7 @@ enum speaker {
 enum wish {
 	WISH_FORM, /* what is to be filled in */
 	WISH_LOGIN,
+	WISH_CODE, /* a login goes on: the second factor */
 	WISH_LOGOUT,
 };
 
@@ -28,6 +29,7 @@ struct desk_said {
 	char group[LOGIN_GROUP_MAX]; /* as picked, or by the path; "": none */
 	char token[LOGIN_TOKEN_MAX]; /* a cookie that came in the body */
 	char proof[COOKIE_TEXT_MAX]; /* cookie_proof(), of a form */
+	char code[LOGIN_CODE_MAX], state[LOGIN_STATE_MAX];
 };
 
 /* Errors: ERR_MALFORMED, ERR_TOO_LARGE, -ENOMEM. */

@@ -45,6 +45,20 @@ static int fields_append(const struct login_prompt *prompt, struct buf *html)
 	return r == 0 ? markup_raw(html, "<button>Log in</button>\n</form>\n") : r;
 }
 
+static int code_append(const struct login_prompt *prompt, struct buf *html)
+{
+	int r = markup_piece(html,
+			     "<form method=\"post\" action=\"/auth\">\n"
+			     "<input type=\"hidden\" name=\"state\" value=\"",
+			     prompt->state,
+			     "\">\n<label>Code of your authenticator"
+			     "<input name=\"secondary_password\" inputmode=\"numeric\" "
+			     "autocomplete=\"one-time-code\" required maxlength=\"16\" "
+			     "autofocus></label>\n");
+
+	return r == 0 ? markup_raw(html, "<button>Log in</button>\n</form>\n") : r;
+}
+
 int portal_login_append(const struct unit_status *unit, const struct login_prompt *prompt,
 			bool is_fallback, struct buf *ret_html)
 {
@@ -54,7 +68,7 @@ int portal_login_append(const struct unit_status *unit, const struct login_promp
 		r = markup_piece(ret_html, "<p class=\"bad\" role=\"alert\">", prompt->error,
 				 "</p>\n");
 	if (r == 0)
-		r = fields_append(prompt, ret_html);
+		r = prompt->state ? code_append(prompt, ret_html) : fields_append(prompt, ret_html);
 	if (r == 0 && is_fallback)
 		r = markup_raw(ret_html, "<p class=\"note\">This connection uses the "
 					 "gateway\xe2\x80\x99s temporary self-signed "

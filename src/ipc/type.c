@@ -69,6 +69,8 @@ static const struct {
 	[IPC_MASTER_KEY] = {"master-key", BODY(master_key), BODY(master_key_reply)},
 	[IPC_RESUMPTION] = {"resumption", BODY(resumption), BODY(resumption_reply)},
 	[IPC_RESUMPTION_KEYS] = {"resumption-keys", BODY(resumption_keys), NULL},
+	[IPC_LOGIN_SEAL] = {"login-seal", BODY(login_seal), BODY(login_seal_reply)},
+	[IPC_LOGIN_KEY] = {"login-key", BODY(login_key), NULL},
 	[IPC_REKEY] = {"rekey", BODY(rekey), BODY(rekey_reply)},
 	[IPC_VPN_CONFIG] = {"vpn-config", BODY(vpn_config), NULL},
 	[IPC_VPN_TABLE] = {"vpn-table", BODY(vpn_table), NULL},

@@ -97,6 +97,10 @@ enum ipc_type {
 	IPC_RESUMPTION_KEYS,
 	/* front -> engine */
 	IPC_VPN_RESYNC,
+	/* engine -> keeper */
+	IPC_LOGIN_SEAL,
+	/* keeper -> auth */
+	IPC_LOGIN_KEY,
 	IPC_TYPE__MAX,
 };
 

@@ -85,6 +85,7 @@ enum auth_verdict {
 	AUTH_VERDICT_NO, /* wrong user or password, which of them is not said */
 	AUTH_VERDICT_YES,
 	AUTH_VERDICT_LOCKED, /* too many wrong ones */
+	AUTH_VERDICT_MORE,   /* so far so good: a code of the second factor is wanted */
 	AUTH_VERDICT__MAX,
 };
 

@@ -41,6 +41,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	is_text(said.group, sizeof(said.group));
 	is_text(said.group_access, sizeof(said.group_access));
 	is_text(said.token, sizeof(said.token));
+	is_text(said.code, sizeof(said.code));
+	is_text(said.state, sizeof(said.state));
+	check(said.has_code || said.code[0] == '\0');
 	check(said.has_user || said.user[0] == '\0');
 	check(said.has_password || said.password[0] == '\0');
 	{
@@ -49,7 +52,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 					      .n_groups = 1,
 					      .group = said.group,
 					      .user = said.user,
-					      .error = said.token};
+					      .error = said.token,
+					      .state = said.has_code ? said.state : NULL};
 
 		check(configauth_form_append(&prompt, false, &xml) == 0);
 	}

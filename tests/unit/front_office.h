@@ -6,8 +6,9 @@
 /*
  * An engine that has VPN sessions and an auth helper, played by one thread beside the harness. The
  * password decides: "right" is, "locked", "busy" and "mute" are what they say (mute: there is no
- * answer), all others are wrong. A user "full" gets no address; the
- * latest session of "undying" is not ended.
+ * answer), all others are wrong. A user "full" gets no address; the latest session of "undying" is
+ * not ended. "more" leads to a code: "456" is the one, any other is asked for again, both for the
+ * state "half/way+=="; any other state came too late.
  */
 struct office {
 	struct harness *harness;

@@ -109,7 +109,8 @@ static const struct command_row version1[] = {
 	" default-group-policy GP\n"                                                               \
 	"tunnel-group TG webvpn-attributes\n group-alias staff enable\n"                           \
 	"username ada password $y$j9T$abcdefghijklmnopqrstuv$0123456789\n"                         \
-	"username ada attributes\n vpn-group-policy GP\n"
+	"username ada attributes\n vpn-group-policy GP\n"                                          \
+	" totp $t1$abcdefghijklmnopqrstuvabcdefghijklmnopqrstuvabcdefghijkl\n"
 
 static struct config *make(const char *text)
 {
@@ -310,7 +311,9 @@ static void what_is_kept_back_is_named_line_by_line(void **state)
 			    "username ada password "
 			    "$y$j9T$abcdefghijklmnopqrstuv$0123456789\n"
 			    "username ada attributes\n"
-			    "username ada attributes: vpn-group-policy GP\n");
+			    "username ada attributes: vpn-group-policy GP\n"
+			    "username ada attributes: totp $t1$abcdefghijklmnopqrstuvabcdefghi"
+			    "jklmnopqrstuvabcdefghijkl\n");
 	buf_clear(&lines);
 	assert_int_equal(config_newer_lines(config, CONFIG_VERSION, &lines), 0);
 	assert_int_equal(lines.size, 0);

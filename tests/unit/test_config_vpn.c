@@ -16,6 +16,7 @@
 #include "config/config.h"
 #include "config/password.h"
 
+#define SEALED "$t1$abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ+/=="
 #define HASH "$y$j9T$abcdefghijklmnopqrstuv$0123456789"
 
 static const char text[] = "hostname gw\n"
@@ -241,7 +242,7 @@ static void a_password_in_clear_becomes_its_hash(void **state)
 	const char *made;
 
 	(void)state;
-	assert_int_equal(config_hash_passwords(lines, strlen(lines), &hashed), 0);
+	assert_int_equal(config_hash_passwords(lines, strlen(lines), NULL, NULL, &hashed), 0);
 	made = buf_text(&hashed);
 	assert_null(strstr(made, "s3cret"));
 	assert_ptr_equal(strstr(made, "hostname gw\n  userna eve  pass  $y$"), made);
@@ -257,12 +258,53 @@ static void a_password_in_clear_becomes_its_hash(void **state)
 	config_free(config);
 }
 
+static int seal(const char *user, const char *secret, struct buf *ret_text, void *userdata)
+{
+	(void)userdata;
+	return strcmp(secret, "WRONG") == 0
+		       ? ERR_MALFORMED
+		       : buf_append_format(ret_text, "<%s:%zu>", user, strlen(secret));
+}
+
+static void a_secret_in_clear_is_sealed_for_its_user(void **state)
+{
+	static const char lines[] =
+		"username bob attributes\n vpn-group-policy GP\n tot  JBSWY3DP \n"
+		" no totp JBSWY3DP\nhostname gw\n totp JBSWY3DP\n"
+		"usern eve attr\n totp " SEALED "\n totp MZXW6\n";
+	static const char wrong[] = "username bob attributes\n totp WRONG";
+	struct config *config = make(text);
+	struct buf sealed = {0};
+	char why[WHY_TEXT_MAX];
+
+	(void)state;
+	assert_int_equal(config_hash_passwords(lines, strlen(lines), seal, NULL, &sealed), 0);
+	assert_string_equal(buf_text(&sealed),
+			    "username bob attributes\n vpn-group-policy GP\n tot  <bob:8> \n"
+			    " no totp JBSWY3DP\nhostname gw\n totp JBSWY3DP\n"
+			    "usern eve attr\n totp " SEALED "\n totp <eve:5>\n");
+	buf_clear(&sealed);
+	assert_int_equal(config_hash_passwords(wrong, strlen(wrong), seal, NULL, &sealed),
+			 ERR_MALFORMED);
+	buf_done(&sealed);
+	assert_true(apply(config, "username ada attributes\n totp JBSWY3DP\n", why, sizeof(why)) <
+		    0);
+	assert_non_null(strstr(why, "asafo username ada totp"));
+	assert_null(strstr(why, "JBSWY3DP"));
+	assert_int_equal(
+		apply(config, "username ada attributes\n totp " SEALED "\n", why, sizeof(why)), 0);
+	assert_string_equal(config_user_find(&config->vpn, "ada")->totp, SEALED);
+	assert_int_equal(apply(config, "username ada attributes\n no totp\n", why, sizeof(why)), 0);
+	assert_string_equal(config_user_find(&config->vpn, "ada")->totp, "");
+	config_free(config);
+}
+
 static void an_empty_file_has_no_password(void **state)
 {
 	struct buf hashed = {0};
 
 	(void)state;
-	assert_int_equal(config_hash_passwords(NULL, 0, &hashed), 0);
+	assert_int_equal(config_hash_passwords(NULL, 0, NULL, NULL, &hashed), 0);
 	assert_int_equal(hashed.size, 0);
 	buf_done(&hashed);
 }
@@ -277,6 +319,7 @@ int main(void)
 		cmocka_unit_test(every_line_can_be_undone),
 		cmocka_unit_test(what_does_not_fit_is_refused_and_named),
 		cmocka_unit_test(a_password_in_clear_becomes_its_hash),
+		cmocka_unit_test(a_secret_in_clear_is_sealed_for_its_user),
 		cmocka_unit_test(an_empty_file_has_no_password),
 	};
 

@@ -211,6 +211,64 @@ static void an_older_client_gets_the_older_forms(void **state)
 	(void)cookie_header();
 }
 
+#define STATE "state=half%2Fway%2B%3D%3D&secondary_password="
+
+static void a_second_factor_is_a_second_form(void **state)
+{
+	(void)state;
+	assert_int_equal(post("/auth", FORM, "username=anna&password=more&group_list=Visitors"),
+			 200);
+	assert_non_null(strstr(answer, "name=\"state\" value=\"half/way+==\""));
+	assert_non_null(strstr(answer, "autocomplete=\"one-time-code\""));
+	assert_null(strstr(answer, "name=\"password\""));
+	assert_null(strstr(answer, "Set-Cookie"));
+	assert_int_equal(post("/auth", FORM, STATE "123"), 200);
+	assert_non_null(strstr(answer, "The code is wrong, or was used."));
+	assert_non_null(strstr(answer, "name=\"state\" value=\"half/way+==\""));
+	assert_int_equal(post("/auth", FORM, "state=other&secondary_password=456"), 200);
+	assert_non_null(strstr(answer, "The login took too long. Begin again."));
+	assert_non_null(strstr(answer, "name=\"password\""));
+	/* Whose login it is, and for which group, no request says but the first. */
+	assert_int_equal(post("/auth", FORM, "username=bert&group_list=Staff&" STATE "456"), 303);
+	assert_string_equal(office.opened, "anna Visitors Staff-Policy 4");
+	(void)cookie_header();
+}
+
+static void a_second_factor_is_a_second_round_of_the_exchange(void **state)
+{
+	(void)state;
+	assert_int_equal(post("/auth", CLIENT,
+			      XML "\"auth-reply\"><auth><username>anna</username><password>more"
+				  "</password></auth></config-auth>"),
+			 200);
+	assert_non_null(strstr(answer, "type=\"auth-request\""));
+	assert_non_null(strstr(answer, "<state>half/way+==</state>"));
+	assert_int_equal(post("/auth", CLIENT,
+			      XML "\"auth-reply\"><opaque is-for=\"sg\"><state>half/way+==</state>"
+				  "</opaque><auth><secondary_password>1</secondary_password></auth>"
+				  "</config-auth>"),
+			 200);
+	assert_non_null(strstr(answer, "<error id=\"13\""));
+	assert_non_null(strstr(answer, "<state>half/way+==</state>"));
+	assert_int_equal(post("/auth", CLIENT,
+			      XML
+			      "\"auth-reply\"><opaque is-for=\"sg\"><state>half/way+==</state>"
+			      "</opaque><auth><secondary_password>456</secondary_password></auth>"
+			      "</config-auth>"),
+			 200);
+	assert_non_null(strstr(answer, "type=\"complete\""));
+	assert_string_equal(office.opened, "anna Visitors Staff-Policy 4");
+	assert_int_equal(post("/auth", FORM "User-Agent: Open AnyConnect VPN Agent v8\r\n",
+			      "username=anna&password=more"),
+			 200);
+	assert_non_null(
+		strstr(answer, "<input type=\"hidden\" name=\"state\" value=\"half/way+==\""));
+	assert_int_equal(
+		post("/auth", FORM "User-Agent: Open AnyConnect VPN Agent v8\r\n", STATE "456"),
+		200);
+	assert_non_null(strstr(answer, "<auth id=\"success\">"));
+}
+
 static void another_sites_page_can_neither_log_in_nor_out(void **state)
 {
 	char cookie[256], headers[512];
@@ -445,6 +503,8 @@ int main(void)
 		cmocka_unit_test(a_wrong_password_gets_the_form_again_with_the_name_kept),
 		cmocka_unit_test(the_aggregate_exchange_leads_to_the_cookies),
 		cmocka_unit_test(an_older_client_gets_the_older_forms),
+		cmocka_unit_test(a_second_factor_is_a_second_form),
+		cmocka_unit_test(a_second_factor_is_a_second_round_of_the_exchange),
 		cmocka_unit_test(another_sites_page_can_neither_log_in_nor_out),
 		cmocka_unit_test(an_old_browser_ends_a_session_by_the_pages_button_only),
 		cmocka_unit_test(an_end_that_is_not_certain_is_not_said_to_be_one),

@@ -169,6 +169,55 @@ static void a_reply_brings_user_password_and_group(void **state)
 	assert_int_equal(said.type, CONFIGAUTH_LOGOUT);
 }
 
+static void a_code_comes_with_what_was_said_before_it(void **state)
+{
+	static const char xml[] =
+		"<config-auth client=\"vpn\" type=\"auth-reply\"><opaque "
+		"is-for=\"sg\">\n<state>ab+/="
+		"</state>\n</opaque><auth><secondary_password>123 456</secondary_password></auth>"
+		"</config-auth>";
+	struct configauth said;
+
+	(void)state;
+	assert_int_equal(read_xml(xml, &said), 0);
+	assert_string_equal(said.state, "ab+/=");
+	assert_string_equal(said.code, "123 456");
+	assert_true(said.has_code && !said.has_user && !said.has_password);
+	/* Elsewhere they mean nothing. */
+	assert_int_equal(
+		read_xml("<config-auth type='auth-reply'><state>a</state><auth><state>b"
+			 "</state></auth><opaque><secondary_password>1</secondary_password>"
+			 "</opaque></config-auth>",
+			 &said),
+		0);
+	assert_string_equal(said.state, "");
+	assert_false(said.has_code);
+	assert_int_equal(read_xml("<config-auth type='auth-reply'><opaque><state>a</state><state>b"
+				  "</state></opaque></config-auth>",
+				  &said),
+			 ERR_MALFORMED);
+}
+
+static void the_second_form_carries_the_login(void **state)
+{
+	struct login_prompt prompt = {.group = "", .user = "anna", .state = "a+b=\"<"};
+	struct buf xml = {0};
+
+	(void)state;
+	assert_int_equal(configauth_form_append(&prompt, false, &xml), 0);
+	assert_non_null(strstr(buf_text(&xml),
+			       "<opaque is-for=\"sg\">\n<state>a+b=&quot;&lt;</state>\n</opaque>"));
+	assert_non_null(strstr(buf_text(&xml), "name=\"secondary_password\""));
+	assert_null(strstr(buf_text(&xml), "name=\"username\""));
+	assert_null(strstr(buf_text(&xml), "type=\"hidden\""));
+	buf_done(&xml);
+	assert_int_equal(configauth_form_append(&prompt, true, &xml), 0);
+	assert_null(strstr(buf_text(&xml), "<opaque"));
+	assert_non_null(strstr(buf_text(&xml), "<input type=\"hidden\" name=\"state\" "
+					       "value=\"a+b=&quot;&lt;\">"));
+	buf_done(&xml);
+}
+
 #define AUTH(text) "<config-auth type='auth-reply'><auth>" text "</auth></config-auth>"
 
 static void hostile_xml_is_refused(void **state)
@@ -280,6 +329,8 @@ int main(void)
 		cmocka_unit_test(a_new_cookie_has_a_hash_that_is_found_again),
 		cmocka_unit_test(the_first_word_of_openconnect_is_understood),
 		cmocka_unit_test(a_reply_brings_user_password_and_group),
+		cmocka_unit_test(a_code_comes_with_what_was_said_before_it),
+		cmocka_unit_test(the_second_form_carries_the_login),
 		cmocka_unit_test(hostile_xml_is_refused),
 		cmocka_unit_test(a_value_is_bounded),
 		cmocka_unit_test(the_form_shows_groups_and_errors_as_text),

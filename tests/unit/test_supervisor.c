@@ -284,7 +284,7 @@ static void test_equipment(void **state)
 	(void)expect_anywhere(daemon, "engine 0 peer runner 0");
 	(void)expect_anywhere(daemon, "auth 0 peer engine 0");
 	(void)expect_anywhere(daemon, "front 0 peer auth 0");
-	assert_null(strstr(daemon->log, "auth 0 peer keeper"));
+	(void)expect_anywhere(daemon, "auth 0 peer keeper 0");
 	assert_null(strstr(daemon->log, "auth 0 peer runner"));
 	assert_null(strstr(daemon->log, "runner 0 peer keeper"));
 	assert_null(strstr(daemon->log, "front 0 peer runner"));

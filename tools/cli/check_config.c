@@ -35,7 +35,7 @@ static int check(const char *path, const struct buf *text, struct config_error *
 		(void)why_set(&ret_error->why, error, "%s", err_text(error));
 		return error;
 	}
-	error = config_hash_passwords((const char *)text->data, text->size, &hashed);
+	error = config_hash_passwords((const char *)text->data, text->size, NULL, NULL, &hashed);
 	if (error == 0)
 		error = config_apply_text(config, path, (const char *)hashed.data, hashed.size,
 					  ret_error);

@@ -63,6 +63,7 @@ static const struct {
 	{COMMAND_SHOW_SSL, verb_show_ssl},
 	{COMMAND_SHOW_VPN_SESSIONS, verb_show_vpn_sessions},
 	{COMMAND_VPN_LOGOFF, verb_vpn_logoff},
+	{COMMAND_TOTP, verb_totp},
 	{COMMAND_SHOW_RUNNING_CONFIG, verb_show_config},
 	{COMMAND_SHOW_STARTUP_CONFIG, verb_show_config},
 	{COMMAND_SHOW_VERSION, verb_show_version},
@@ -182,9 +183,9 @@ static bool is_for_here(enum command_id id)
 {
 	return id == COMMAND_IMPORT || id == COMMAND_EXPORT || id == COMMAND_BACKUP ||
 	       id == COMMAND_RESTORE || id == COMMAND_PAIR_OFFER || id == COMMAND_PAIR_JOIN ||
-	       id == COMMAND_PAIR_KEY || id == COMMAND_LOCALCA_CREATE || id == COMMAND_SHOW_DIFF ||
-	       id == COMMAND_LOCALCA_ISSUE || id == COMMAND_CHECK_CONFIG || id == COMMAND_HELP ||
-	       id == COMMAND_FAILOVER_EXEC;
+	       id == COMMAND_PAIR_KEY || id == COMMAND_TOTP || id == COMMAND_LOCALCA_CREATE ||
+	       id == COMMAND_SHOW_DIFF || id == COMMAND_LOCALCA_ISSUE ||
+	       id == COMMAND_CHECK_CONFIG || id == COMMAND_HELP || id == COMMAND_FAILOVER_EXEC;
 }
 
 static int run_row(struct cli *cli, const struct grammar_match *match, int n, char **words)

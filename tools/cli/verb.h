@@ -52,6 +52,7 @@ int verb_show_track(struct cli *cli, const struct grammar_match *match);
 int verb_show_trustpoints(struct cli *cli, const struct grammar_match *match);
 int verb_show_version(struct cli *cli, const struct grammar_match *match);
 int verb_show_vpn_sessions(struct cli *cli, const struct grammar_match *match);
+int verb_totp(struct cli *cli, const struct grammar_match *match);
 int verb_vpn_logoff(struct cli *cli, const struct grammar_match *match);
 int verb_verify(struct cli *cli, const struct grammar_match *match);
 int verb_why(struct cli *cli, const struct grammar_match *match);

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "auth/auth.h"
+#include "auth/factor.h"
+#include "auth/guesses.h"
+#include "auth/lockout.h"
+#include "auth/steps.h"
+#include "auth/users.h"
+#include "base/secret.h"
+#include "ipc/channel.h"
+#include "ipc/vpn.h"
+
+/* Shared by auth.c (the queue, channels, life) and auth_check.c (who may). Nobody else includes it.
+ */
+#define AUTH_FRONTS_MAX 64
+
+struct job {
+	struct job *next;
+	struct ipc_channel *front;
+	uint32_t id;
+	char user[USERS_NAME_MAX];
+	struct secret password; /* with its NUL; with a state: the code */
+	char group[FACTOR_GROUP_MAX];
+	char state[FACTOR_STATE_MAX]; /* "": the first request of a login */
+	uint8_t client[16];
+	size_t client_size;
+};
+
+struct auth {
+	sd_event *event;
+	const struct auth_ops *ops;
+	void *userdata;
+	struct ipc_channel *engine, *keeper;
+	struct ipc_channel *fronts[AUTH_FRONTS_MAX];
+	struct users *users;
+	struct lockout *lockout;
+	struct factor *factor;
+	struct steps *steps;
+	struct job *first, **end;
+	unsigned n_jobs;
+	sd_event_source *work, *tell;
+	uint64_t told_revision;
+	unsigned told_ago; /* ticks */
+	size_t n_locked;   /* as the active unit said */
+	bool is_staging_broken;
+};
+
+struct answer {
+	int code;
+	const char *why;
+	enum auth_verdict verdict;
+	const char *policy;
+	uint32_t wait_ms;
+	struct factor_round round; /* of a login that goes on */
+	char state[FACTOR_STATE_MAX];
+	bool is_again, is_late;
+};
+
+void auth_note(const struct auth *auth, int priority, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* ---- auth_check.c ---- */
+void auth_reply(struct ipc_channel *front, uint32_t id, const struct answer *answer);
+/* Decides, and answers. */
+void auth_job_do(struct auth *auth, struct job *job);
