@@ -476,6 +476,7 @@ struct front_message {
 	Asafo__Ipc__FrontListen *listen_pointers[LISTENS_MAX];
 	Asafo__Ipc__FrontBinding bindings[CONFIG_BINDINGS_MAX];
 	Asafo__Ipc__FrontBinding *binding_pointers[CONFIG_BINDINGS_MAX];
+	uint32_t suites[CONFIG_CIPHER_VERSION__MAX * CONFIG_CIPHERS_MAX];
 };
 
 static void add_listen(struct front_message *front, const struct config_interface *interface,
@@ -528,6 +529,19 @@ static bool is_of_unit(const struct config *config, const char *trustpoint)
 	return lines && lines->is_of_unit;
 }
 
+static void fill_suites(struct front_message *front, const struct config *config)
+{
+	for (int i = 0; i < CONFIG_CIPHER_VERSION__MAX; i++) {
+		struct config_suite suites[CONFIG_CIPHERS_MAX];
+		size_t n = config_cipher_suites(&config->ciphers[i], (enum config_cipher_version)i,
+						suites);
+
+		for (size_t j = 0; j < n; j++)
+			front->suites[front->message.n_cipher_suites++] = suites[j].code;
+	}
+	front->message.cipher_suites = front->suites;
+}
+
 void engine_fronts_configure(struct engine *engine)
 {
 	const struct config *config = engine->config;
@@ -542,6 +556,7 @@ void engine_fronts_configure(struct engine *engine)
 	front->message.listens = front->listen_pointers;
 	front->message.bindings = front->binding_pointers;
 	fill_listens(front, config);
+	fill_suites(front, config);
 	for (size_t i = 0; i < config->n_bindings; i++) {
 		Asafo__Ipc__FrontBinding *binding = &front->bindings[i];
 

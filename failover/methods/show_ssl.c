@@ -46,6 +46,26 @@ static struct json_object *show_bindings(const struct engine *engine)
 	return array;
 }
 
+static struct json_object *show_ciphers(const struct config *config)
+{
+	struct json_object *object = json_object_new_object();
+
+	for (int i = 0; i < CONFIG_CIPHER_VERSION__MAX; i++) {
+		enum config_cipher_version version = (enum config_cipher_version)i;
+		struct config_suite suites[CONFIG_CIPHERS_MAX];
+		size_t n = config_cipher_suites(&config->ciphers[i], version, suites);
+		struct json_object *one = json_object_new_object();
+		struct json_object *names = json_object_new_array();
+
+		for (size_t j = 0; j < n; j++)
+			(void)json_object_array_add(names, json_object_new_string(suites[j].name));
+		json_add_text(one, "level", config_cipher_level_word(config->ciphers[i].level));
+		(void)json_object_object_add(one, "suites", names);
+		(void)json_object_object_add(object, config_cipher_version_word(version), one);
+	}
+	return object;
+}
+
 /* What was tried earlier in this very second is not taken for the answer. */
 static void probe(struct engine *engine)
 {
@@ -73,6 +93,7 @@ void method_show_ssl(struct control_call *call, struct json_object *parameters, 
 		  report ? report->n_listening : 0);
 	add_texts(result, "failed", report ? report->failed : NULL, report ? report->n_failed : 0);
 	json_add_text(result, "minimum_tls", engine->config->minimum_tls);
+	(void)json_object_object_add(result, "ciphers", show_ciphers(engine->config));
 	(void)json_object_object_add(result, "bindings", show_bindings(engine));
 	(void)json_object_object_add(result, "served", proof_places(engine));
 	json_add_number(result, "connections", report ? (int64_t)report->connections : 0);

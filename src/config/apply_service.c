@@ -107,6 +107,45 @@ static int set_version(struct apply *apply, const struct grammar_match *match)
 	return 0;
 }
 
+/* "A:B", with or without quotes around it. */
+static int set_custom(struct apply *apply, const struct value *value,
+		      enum config_cipher_version version, struct config_cipher *cipher)
+{
+	size_t size = strlen(value->text);
+	bool is_quoted = size > 1 && value->text[0] == '"' && value->text[size - 1] == '"';
+	char list[CONFIG_CIPHERS_TEXT_MAX];
+	struct why why = {""};
+
+	if (size >= sizeof(list))
+		return apply_refuse(apply, ERR_SYNTAX, value,
+				    "a list of cipher suites has at most %d bytes",
+				    CONFIG_CIPHERS_TEXT_MAX - 1);
+	(void)snprintf(list, sizeof(list), "%.*s", (int)(is_quoted ? size - 2 : size),
+		       value->text + is_quoted);
+	if (config_cipher_check(list, version, &why) < 0)
+		return apply_refuse(apply, ERR_SYNTAX, value, "%s", why.text);
+	*cipher = (struct config_cipher){.level = CONFIG_CIPHER_CUSTOM};
+	memcpy(cipher->custom, list, sizeof(list));
+	return 0;
+}
+
+static int set_cipher(struct apply *apply, const struct grammar_match *match)
+{
+	enum config_cipher_version version = strcmp(apply_text(match, "version"), "tlsv1.3") == 0
+						     ? CONFIG_CIPHER_TLS13
+						     : CONFIG_CIPHER_TLS12;
+	struct config_cipher *cipher = &apply->config->ciphers[version];
+	const struct value *custom = grammar_match_value(match, "ciphers");
+	enum config_cipher_level level = CONFIG_CIPHER_MEDIUM;
+
+	if (custom && !match->is_negated)
+		return set_custom(apply, custom, version, cipher);
+	if (!match->is_negated)
+		(void)config_cipher_level_find(apply_text(match, "level"), &level);
+	*cipher = (struct config_cipher){.level = level};
+	return 0;
+}
+
 static int set_alerts(struct apply *apply, const struct grammar_match *match)
 {
 	const struct value *begin = grammar_match_value(match, "begin");
@@ -179,17 +218,12 @@ static int set_port(struct apply *apply, const struct grammar_match *match)
 apply_fn apply_service_handler(enum command_id id)
 {
 	static const apply_fn handlers[COMMAND__MAX] = {
-		[COMMAND_HOSTNAME] = set_hostname,
-		[COMMAND_TRUSTPOINT] = set_trustpoint,
-		[COMMAND_EXPIRATION_ALERTS] = set_alerts,
-		[COMMAND_SCOPE] = set_scope,
-		[COMMAND_WEAK_CRYPTO] = set_weak_crypto,
-		[COMMAND_REDUNDANCY] = set_redundancy,
-		[COMMAND_SSL_TRUSTPOINT] = set_binding,
-		[COMMAND_SSL_VERSION] = set_version,
-		[COMMAND_WEBVPN] = set_webvpn,
-		[COMMAND_WEBVPN_ENABLE] = set_enabled,
-		[COMMAND_WEBVPN_PORT] = set_port,
+		[COMMAND_HOSTNAME] = set_hostname,	  [COMMAND_TRUSTPOINT] = set_trustpoint,
+		[COMMAND_EXPIRATION_ALERTS] = set_alerts, [COMMAND_SCOPE] = set_scope,
+		[COMMAND_WEAK_CRYPTO] = set_weak_crypto,  [COMMAND_REDUNDANCY] = set_redundancy,
+		[COMMAND_SSL_TRUSTPOINT] = set_binding,	  [COMMAND_SSL_VERSION] = set_version,
+		[COMMAND_SSL_CIPHER] = set_cipher,	  [COMMAND_WEBVPN] = set_webvpn,
+		[COMMAND_WEBVPN_ENABLE] = set_enabled,	  [COMMAND_WEBVPN_PORT] = set_port,
 	};
 
 	return handlers[id];

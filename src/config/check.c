@@ -270,6 +270,21 @@ static int check_webvpn(const struct config *config, struct why *ret_why)
 	return 0;
 }
 
+static int check_ciphers(const struct config *config, struct why *ret_why)
+{
+	for (int i = 0; i < CONFIG_CIPHER_VERSION__MAX; i++) {
+		const struct config_cipher *cipher = &config->ciphers[i];
+
+		if ((unsigned)cipher->level >= CONFIG_CIPHER_LEVEL__MAX ||
+		    !memchr(cipher->custom, '\0', sizeof(cipher->custom)))
+			return why_set(ret_why, ERR_SYNTAX, "ssl cipher: not a setting");
+		if (cipher->level == CONFIG_CIPHER_CUSTOM &&
+		    config_cipher_check(cipher->custom, (enum config_cipher_version)i, ret_why) < 0)
+			return ERR_SYNTAX;
+	}
+	return 0;
+}
+
 static int check_words(const struct config *config, struct why *ret_why)
 {
 	if (!IS_WORD(VALUE_HOST, config->hostname))
@@ -283,6 +298,8 @@ static int check_words(const struct config *config, struct why *ret_why)
 	if (strcmp(config->minimum_tls, "tlsv1.2") != 0 &&
 	    strcmp(config->minimum_tls, "tlsv1.3") != 0)
 		return why_set(ret_why, ERR_SYNTAX, "ssl server-version: not tlsv1.2 or tlsv1.3");
+	if (check_ciphers(config, ret_why) < 0)
+		return ERR_SYNTAX;
 	for (size_t i = 0; i < config->n_trustpoints; i++) {
 		if (!IS_WORD(VALUE_NAME, config->trustpoints[i].name))
 			return why_set(ret_why, ERR_SYNTAX,

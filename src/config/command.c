@@ -236,6 +236,18 @@ static const struct command_row table[] = {
 	       "Set the oldest TLS version that is served"),
 	CONFIG(CONFIG, REPLICATED, SSL_VERSION,
 	       "no ssl server-version [<version:{tlsv1.2|tlsv1.3}>]", "Return to tlsv1.2"),
+	CONFIG(CONFIG, REPLICATED, SSL_CIPHER,
+	       "ssl cipher <version:{tlsv1.2|tlsv1.3}> {<level:{medium|fips|high}>|custom "
+	       "<ciphers:text>}",
+	       "Set which cipher suites are served under a version: medium, Mozilla's "
+	       "intermediate; "
+	       "fips, those with AES-GCM; high, those with AES-256; custom, these, the preferred "
+	       "one "
+	       "first (NAME:NAME, as OpenSSL names them)"),
+	CONFIG(CONFIG, REPLICATED, SSL_CIPHER,
+	       "no ssl cipher <version:{tlsv1.2|tlsv1.3}> [{<level:{medium|fips|high}>|custom "
+	       "<ciphers:text>}]",
+	       "Return to medium"),
 	CONFIG(CONFIG, REPLICATED, WEBVPN, "webvpn",
 	       "Configure the listener; the lines below it belong to it"),
 	CONFIG(CONFIG, REPLICATED, WEBVPN, "no webvpn", "Listen nowhere, and return to port 443"),

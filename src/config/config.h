@@ -10,6 +10,7 @@
 #include "base/buf.h"
 #include "base/why.h"
 #include "config/address.h"
+#include "config/cipher.h"
 #include "config/vpn.h"
 #include "core/fsm.h"
 
@@ -168,6 +169,7 @@ struct config {
 	uint32_t alert_repeat_days; /* 1 to 14, default 7 */
 	bool is_weak_permitted;	    /* `crypto ca permit-weak-crypto`: imports warn, not refuse */
 	char minimum_tls[16];	    /* "tlsv1.2" (default) or "tlsv1.3" */
+	struct config_cipher ciphers[CONFIG_CIPHER_VERSION__MAX]; /* `ssl cipher` */
 	struct config_webvpn webvpn;
 	struct config_vpn vpn;
 };

@@ -148,6 +148,7 @@ static void take_newer(struct config *config, const struct config *from)
 	take_macs(config, from);
 	take_tables(config, from);
 	take_bindings(config, from);
+	memcpy(config->ciphers, from->ciphers, sizeof(config->ciphers));
 	config->vpn = from->vpn;
 }
 

@@ -287,6 +287,20 @@ static void put_binding(struct renderer *renderer, const struct config_binding *
 	PUT(renderer, "\n");
 }
 
+static void put_ciphers(struct renderer *renderer, const struct config *config)
+{
+	for (int i = 0; i < CONFIG_CIPHER_VERSION__MAX; i++) {
+		const struct config_cipher *cipher = &config->ciphers[i];
+		const char *version = config_cipher_version_word((enum config_cipher_version)i);
+
+		if (cipher->level == CONFIG_CIPHER_CUSTOM)
+			PUT(renderer, "ssl cipher %s custom \"%s\"\n", version, cipher->custom);
+		else if (renderer->is_all || cipher->level != CONFIG_CIPHER_MEDIUM)
+			PUT(renderer, "ssl cipher %s %s\n", version,
+			    config_cipher_level_word(cipher->level));
+	}
+}
+
 static void put_trustpoint(struct renderer *renderer, const struct config_trustpoint *trustpoint)
 {
 	PUT(renderer, "crypto ca trustpoint %s\n", trustpoint->name);
@@ -311,6 +325,7 @@ static void put_services(struct renderer *renderer, const struct config *config)
 		PUT(renderer, "no crypto ca permit-weak-crypto\n");
 	if (renderer->is_all || strcmp(config->minimum_tls, "tlsv1.2") != 0)
 		PUT(renderer, "ssl server-version %s\n", config->minimum_tls);
+	put_ciphers(renderer, config);
 	for (size_t i = 0; i < config->n_bindings; i++)
 		put_binding(renderer, &config->bindings[i]);
 	if (config->webvpn.n_enabled == 0 && config->webvpn.port == 443 && !renderer->is_all &&

@@ -35,15 +35,16 @@ static const struct {
 	{0x0501, GNUTLS_PK_RSA, 0, true},	   {0x0601, GNUTLS_PK_RSA, 0, true},
 };
 
-enum suite_class { SUITE_TLS13, SUITE_ECDSA, SUITE_RSA };
-
-static const struct {
-	uint16_t code;
-	enum suite_class class;
-} suites[] = {
-	{0x1301, SUITE_TLS13}, {0x1302, SUITE_TLS13}, {0x1303, SUITE_TLS13},
-	{0xc02b, SUITE_ECDSA}, {0xc02c, SUITE_ECDSA}, {0xcca9, SUITE_ECDSA},
-	{0xc02f, SUITE_RSA},   {0xc030, SUITE_RSA},   {0xcca8, SUITE_RSA},
+static const struct suite suites[] = {
+	{0x1301, SUITE_TLS13, "AES-128-GCM", 1 << 0},
+	{0x1302, SUITE_TLS13, "AES-256-GCM", 1 << 1},
+	{0x1303, SUITE_TLS13, "CHACHA20-POLY1305", 1 << 2},
+	{0xc02b, SUITE_ECDSA, "AES-128-GCM", 1 << 3},
+	{0xc02c, SUITE_ECDSA, "AES-256-GCM", 1 << 4},
+	{0xcca9, SUITE_ECDSA, "CHACHA20-POLY1305", 1 << 5},
+	{0xc02f, SUITE_RSA, "AES-128-GCM", 1 << 6},
+	{0xc030, SUITE_RSA, "AES-256-GCM", 1 << 7},
+	{0xcca8, SUITE_RSA, "CHACHA20-POLY1305", 1 << 8},
 };
 
 static const struct {
@@ -173,13 +174,19 @@ static int on_extension(void *context, unsigned type, const unsigned char *data,
 	return 0;
 }
 
-static uint16_t suite_bit(uint16_t code)
+const struct suite *client_hello_known_suites(size_t *ret_n)
+{
+	*ret_n = ARRAY_SIZE(suites);
+	return suites;
+}
+
+const struct suite *client_hello_suite_find(uint16_t code)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(suites); i++) {
 		if (suites[i].code == code)
-			return (uint16_t)(1u << i);
+			return &suites[i];
 	}
-	return 0;
+	return NULL;
 }
 
 /* Behind the version, the random bytes and the session's id. */
@@ -194,8 +201,11 @@ static void read_suites(struct span body, struct client_hello *hello)
 	body.size -= 34;
 	if (!take_vector(&body, 1, &id) || !take_vector(&body, 2, &list))
 		return;
-	while (take_code(&list, &code))
-		hello->suites |= suite_bit(code);
+	while (take_code(&list, &code)) {
+		const struct suite *suite = client_hello_suite_find(code);
+
+		hello->suites |= suite ? suite->bit : 0;
+	}
 }
 
 void client_hello_read(const uint8_t *hello, size_t size, struct client_hello *ret_hello)
@@ -209,26 +219,10 @@ void client_hello_read(const uint8_t *hello, size_t size, struct client_hello *r
 		ret_hello->has_ticket = false;
 }
 
-uint16_t client_hello_suites_of(gnutls_priority_t priority)
-{
-	uint16_t bits = 0;
-	unsigned index;
-	int r = 0;
-
-	for (unsigned i = 0; r != GNUTLS_E_REQUESTED_DATA_NOT_AVAILABLE; i++) {
-		unsigned char code[2];
-
-		r = gnutls_priority_get_cipher_suite_index(priority, i, &index);
-		if (r == 0 && gnutls_cipher_suite_info(index, code, NULL, NULL, NULL, NULL))
-			bits |= suite_bit((uint16_t)(code[0] << 8 | code[1]));
-	}
-	return bits;
-}
-
 static bool has_suite(uint16_t bits, enum suite_class class)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(suites); i++) {
-		if ((bits & 1u << i) != 0 && suites[i].class == class)
+		if ((bits & suites[i].bit) != 0 && suites[i].class == class)
 			return true;
 	}
 	return false;

@@ -22,8 +22,19 @@ struct client_hello {
  * malformed counts as not said: it is TLS' to refuse. */
 void client_hello_read(const uint8_t *hello, size_t size, struct client_hello *ret_hello);
 
-/* The cipher suites of a priority, in the bits of `suites`. */
-uint16_t client_hello_suites_of(gnutls_priority_t priority);
+/* For which keys a cipher suite is: those of TLS 1.3 are for any. */
+enum suite_class { SUITE_TLS13, SUITE_ECDSA, SUITE_RSA, SUITE__MAX };
+
+struct suite {
+	uint16_t code; /* IANA's number */
+	enum suite_class class;
+	const char *cipher; /* as GnuTLS calls it */
+	uint16_t bit;	    /* in `suites` */
+};
+/* Those that are known, the preferred one of a class first. */
+const struct suite *client_hello_known_suites(size_t *ret_n);
+/* NULL: it is not known. */
+const struct suite *client_hello_suite_find(uint16_t code);
 /*
  * Whether the client can verify a server with a key of this kind and size, where the server speaks
  * the cipher suites OURS (RFC 8446 section 4.4.2.2, RFC 5246 section 7.4.2, RFC 8422 section 5.1).

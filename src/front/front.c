@@ -415,6 +415,8 @@ static void config_apply(struct front *front, const Asafo__Ipc__FrontConfig *con
 	int r = snapshot_from_config(config, &snapshot, &why);
 
 	if (r == 0)
+		r = tls_set_suites(front->tls, snapshot->suites, snapshot->n_suites);
+	if (r == 0)
 		r = serving_want(snapshot, front->cache);
 	if (r < 0) {
 		note(front, LOG_ERR, "the engine's configuration is not taken: %s",

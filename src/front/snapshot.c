@@ -10,6 +10,7 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "front/client_hello.h"
 
 /* Printable ASCII that fits, NUL included. */
 static int text_copy(const char *text, char *ret_text, size_t size)
@@ -92,6 +93,25 @@ static int lists_convert(const Asafo__Ipc__FrontConfig *config, struct snapshot 
 	return r;
 }
 
+static int suites_convert(const Asafo__Ipc__FrontConfig *config, struct snapshot *snapshot,
+			  struct why *ret_why)
+{
+	if (config->n_cipher_suites > SNAPSHOT_SUITES_MAX)
+		return why_set(ret_why, ERR_TOO_LARGE, "%zu cipher suites are more than %d",
+			       config->n_cipher_suites, SNAPSHOT_SUITES_MAX);
+	for (size_t i = 0; i < config->n_cipher_suites; i++) {
+		uint32_t code = config->cipher_suites[i];
+
+		if (code > UINT16_MAX || !client_hello_suite_find((uint16_t)code))
+			return why_set(ret_why, ERR_MALFORMED,
+				       "cipher suite 0x%04x in the front's configuration is not "
+				       "served",
+				       code);
+		snapshot->suites[snapshot->n_suites++] = (uint16_t)code;
+	}
+	return 0;
+}
+
 CLEANUP_DEFINE(struct snapshot *, snapshot_free)
 
 int snapshot_from_config(const Asafo__Ipc__FrontConfig *config, struct snapshot **ret_snapshot,
@@ -118,6 +138,8 @@ int snapshot_from_config(const Asafo__Ipc__FrontConfig *config, struct snapshot 
 			       "ssl server-version \"%s\" is neither tlsv1.2 nor tlsv1.3",
 			       config->minimum_tls);
 	r = lists_convert(config, snapshot, ret_why);
+	if (r == 0)
+		r = suites_convert(config, snapshot, ret_why);
 	if (r < 0)
 		return r;
 	snapshot->generation = config->generation;

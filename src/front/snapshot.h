@@ -11,6 +11,7 @@
 
 #define SNAPSHOT_LISTENS_MAX 2048
 #define SNAPSHOT_BINDINGS_MAX 1024
+#define SNAPSHOT_SUITES_MAX 16
 #define SNAPSHOT_NAME_MAX 64 /* nameif, trustpoint: bytes with the NUL */
 #define SNAPSHOT_DOMAIN_MAX 256
 
@@ -37,6 +38,8 @@ struct snapshot {
 	struct snapshot_binding *bindings;
 	size_t n_bindings;
 	bool is_tls13_only;
+	uint16_t suites[SNAPSHOT_SUITES_MAX]; /* known ones, preferred first */
+	size_t n_suites;		      /* 0: the defaults */
 	uint64_t generation;
 };
 

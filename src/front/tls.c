@@ -11,22 +11,8 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 
-#define CIPHERS                                                                                    \
-	":+AES-128-GCM:+AES-256-GCM:+CHACHA20-POLY1305:+AEAD:+COMP-NULL:+CTYPE-SRV-X509"           \
-	":+ECDHE-ECDSA:+ECDHE-RSA:+GROUP-X25519:+GROUP-SECP256R1:+GROUP-SECP384R1"                 \
-	":+SIGN-ECDSA-SECP256R1-SHA256:+SIGN-ECDSA-SECP384R1-SHA384:+SIGN-ECDSA-SECP521R1-SHA512"  \
-	":+SIGN-ECDSA-SHA256:+SIGN-ECDSA-SHA384:+SIGN-ECDSA-SHA512"                                \
-	":+SIGN-EDDSA-ED25519:+SIGN-EDDSA-ED448"                                                   \
-	":+SIGN-RSA-PSS-RSAE-SHA256:+SIGN-RSA-PSS-RSAE-SHA384:+SIGN-RSA-PSS-RSAE-SHA512"           \
-	":+SIGN-RSA-PSS-SHA256:+SIGN-RSA-PSS-SHA384:+SIGN-RSA-PSS-SHA512"                          \
-	":+SIGN-RSA-SHA256:+SIGN-RSA-SHA384:+SIGN-RSA-SHA512:%SERVER_PRECEDENCE"
-
-static const char priority_tls12[] = "NONE:+VERS-TLS1.3:+VERS-TLS1.2" CIPHERS;
-static const char priority_tls13[] = "NONE:+VERS-TLS1.3" CIPHERS;
-
 struct tls {
-	gnutls_priority_t tls12, tls13;
-	uint16_t suites12, suites13;
+	struct ciphers ciphers[2]; /* [1]: TLS 1.3 only */
 	const struct resumption *resumption;
 	gnutls_certificate_credentials_t credentials;
 };
@@ -55,6 +41,14 @@ static int on_retrieve(gnutls_session_t session, const struct gnutls_cert_retr_s
 	return 0;
 }
 
+static int set_ciphers(const struct tls_peer *peer, const struct client_hello *hello)
+{
+	bool is_rsa = credential_kind(peer->credential) == CREDENTIAL_RSA;
+	gnutls_priority_t priority = ciphers_choose(peer->ciphers, hello, is_rsa);
+
+	return priority ? gnutls_priority_set(peer->session, priority) : GNUTLS_E_NO_CIPHER_SUITES;
+}
+
 /* The certificate and the key of tickets are chosen here: GnuTLS has not read the message yet, and
  * takes each once. */
 static int on_client_hello(gnutls_session_t session, unsigned type, unsigned when,
@@ -71,13 +65,14 @@ static int on_client_hello(gnutls_session_t session, unsigned type, unsigned whe
 	if (peer->credential)
 		return 0; /* the second one, after a HelloRetryRequest */
 	client_hello_read(message->data, message->size, &hello);
-	peer->credential = credential_ref(peer->select(&hello, peer->suites, peer->userdata));
+	peer->credential =
+		credential_ref(peer->select(&hello, peer->ciphers->suites, peer->userdata));
 	if (peer->credential && peer->resumption &&
 	    resumption_pick(peer->resumption, &hello, credential_fingerprint(peer->credential),
 			    monotime_now(), (int64_t)time(NULL), secret))
 		(void)gnutls_session_ticket_enable_server(session, &secret_datum);
 	explicit_bzero(secret, sizeof(secret));
-	return 0;
+	return peer->credential ? set_ciphers(peer, &hello) : 0;
 }
 
 int tls_new(struct tls **ret_tls)
@@ -87,19 +82,33 @@ int tls_new(struct tls **ret_tls)
 
 	if (!tls)
 		return -ENOMEM;
-	r = gnutls_priority_init(&tls->tls12, priority_tls12, NULL);
+	r = tls_set_suites(tls, NULL, 0);
 	if (r == 0)
-		r = gnutls_priority_init(&tls->tls13, priority_tls13, NULL);
-	if (r == 0)
-		r = gnutls_certificate_allocate_credentials(&tls->credentials);
+		r = foreign_code(gnutls_certificate_allocate_credentials(&tls->credentials));
 	if (r < 0) {
 		tls_free(tls);
-		return foreign_code(r);
+		return r;
 	}
-	tls->suites12 = client_hello_suites_of(tls->tls12);
-	tls->suites13 = client_hello_suites_of(tls->tls13);
 	gnutls_certificate_set_retrieve_function3(tls->credentials, on_retrieve);
 	*ret_tls = tls;
+	return 0;
+}
+
+int tls_set_suites(struct tls *tls, const uint16_t *codes, size_t n)
+{
+	struct ciphers ciphers[2] = {0};
+	int r = ciphers_init(&ciphers[0], false, codes, n);
+
+	if (r == 0)
+		r = ciphers_init(&ciphers[1], true, codes, n);
+	if (r < 0) {
+		ciphers_done(&ciphers[0]);
+		return r;
+	}
+	for (int i = 0; i < 2; i++) {
+		ciphers_done(&tls->ciphers[i]);
+		tls->ciphers[i] = ciphers[i];
+	}
 	return 0;
 }
 
@@ -107,10 +116,8 @@ void tls_free(struct tls *tls)
 {
 	if (!tls)
 		return;
-	if (tls->tls12)
-		gnutls_priority_deinit(tls->tls12);
-	if (tls->tls13)
-		gnutls_priority_deinit(tls->tls13);
+	ciphers_done(&tls->ciphers[0]);
+	ciphers_done(&tls->ciphers[1]);
 	if (tls->credentials)
 		gnutls_certificate_free_credentials(tls->credentials);
 	free(tls);
@@ -131,12 +138,12 @@ int tls_peer_init(struct tls_peer *peer, const struct tls *tls, bool is_tls13_on
 		return foreign_code(r);
 	gnutls_session_set_ptr(peer->session, peer);
 	peer->resumption = tls->resumption;
-	peer->suites = is_tls13_only ? tls->suites13 : tls->suites12;
+	peer->ciphers = &tls->ciphers[is_tls13_only];
 	if (peer->resumption)
 		gnutls_db_set_cache_expiration(peer->session, RESUMPTION_TICKET_S);
 	gnutls_handshake_set_hook_function(peer->session, GNUTLS_HANDSHAKE_CLIENT_HELLO,
 					   GNUTLS_HOOK_PRE, on_client_hello);
-	r = gnutls_priority_set(peer->session, is_tls13_only ? tls->tls13 : tls->tls12);
+	r = gnutls_priority_set(peer->session, peer->ciphers->any);
 	if (r == 0)
 		r = gnutls_credentials_set(peer->session, GNUTLS_CRD_CERTIFICATE, tls->credentials);
 	if (r == 0)

@@ -4,6 +4,7 @@
 #include <gnutls/gnutls.h>
 #include <stdbool.h>
 
+#include "front/ciphers.h"
 #include "front/credential.h"
 #include "front/resumption.h"
 
@@ -20,7 +21,7 @@ struct tls_peer {
 	struct credential *credential; /* what it was given in the handshake, or was given before
 					  and resumed with: owned reference */
 	const struct resumption *resumption; /* NULL: no tickets */
-	uint16_t suites; /* that are spoken, as client_hello_suites_of has them */
+	const struct ciphers *ciphers;	     /* of the listener, borrowed */
 	/* Asked once a handshake. Returns a borrowed credential that the client knows, where there
 	 * is one; NULL: there is none. */
 	struct credential *(*select)(const struct client_hello *hello, uint16_t suites,
@@ -38,6 +39,9 @@ enum tls_result {
 
 int tls_new(struct tls **ret_tls);
 void tls_free(struct tls *tls);
+/* The cipher suites of handshakes from now on, as ciphers_init has them; on failure those before
+ * stay. Errors: -ENOMEM, ERR_CRYPTO. */
+int tls_set_suites(struct tls *tls, const uint16_t *codes, size_t n);
 /* Peers that are initialised from now on issue and take session tickets, where RESUMPTION has a
  * key. Borrowed for the life of TLS and of those peers. */
 void tls_resume_with(struct tls *tls, const struct resumption *resumption);

@@ -71,6 +71,31 @@ expect "asafo check says that no client gets it" until_true 10 says 'no client o
 expect "and each client gets what it got" gets_each $vip "$rsa" "$ec"
 expect "unbound again" asafo a unbind later outside
 
+# Cipher suites and versions, as the operator has set them.
+speaks() { # speaks OPTION...: a client with these options of s_client gets through its handshake
+	lab exec client timeout 5 openssl s_client -connect "$vip:443" "$@" </dev/null 2>&1 | grep -qE 'Cipher is [A-Z]'
+}
+speaks_not() { ! speaks "$@"; }
+expect "a list of cipher suites for TLS 1.2" asafo a configure \
+	'ssl cipher tlsv1.2 custom "ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-AES128-GCM-SHA256"'
+expect "one that is not in it is refused" until_true 10 speaks_not -tls1_2 -cipher ECDHE-RSA-AES128-GCM-SHA256
+expect "also where its cipher is served with the other kind of key" speaks_not -tls1_2 -cipher ECDHE-ECDSA-AES256-GCM-SHA384
+expect "those that are in it are served" speaks -tls1_2 -cipher ECDHE-RSA-AES256-GCM-SHA384
+expect "(both)" speaks -tls1_2 -cipher ECDHE-ECDSA-AES128-GCM-SHA256
+expect "TLS 1.3 has its own" speaks -tls1_3 -ciphersuites TLS_CHACHA20_POLY1305_SHA256
+expect "until it is restricted, too" asafo a configure 'ssl cipher tlsv1.3 high'
+expect "to AES-256" until_true 10 speaks_not -tls1_3 -ciphersuites TLS_CHACHA20_POLY1305_SHA256
+expect "which is served" speaks -tls1_3 -ciphersuites TLS_AES_256_GCM_SHA384
+expect "show ssl says which" sh -c "'$top/tools/lab' --name '$LAB' asafo a show ssl |
+	grep -q 'TLSv1.3 (high): TLS_AES_256_GCM_SHA384'"
+expect "and the front's own handshakes are well" until_true 10 asafo a show ssl --probe
+refused "a name that is none" 2 'AES128-SHA" is no cipher suite that is served under tlsv1.2: those are ECDHE' \
+	asafo a configure 'ssl cipher tlsv1.2 custom AES128-SHA'
+expect "TLS 1.3 only" asafo a configure 'ssl server-version tlsv1.3'
+expect "refuses TLS 1.2" until_true 10 speaks_not -tls1_2
+expect "and back to the defaults" asafo a configure 'no ssl server-version' 'no ssl cipher tlsv1.2' 'no ssl cipher tlsv1.3'
+expect "serves it again" until_true 10 speaks -tls1_2 -cipher ECDHE-RSA-AES128-GCM-SHA256
+
 expect "a switchover" asafo b failover active
 wait_state b Active
 expect "changes nothing of this" until_true 10 gets_each $vip "$rsa" "$ec"

@@ -94,6 +94,7 @@ static const struct command_row version1[] = {
 	"track 3 tcp 192.0.2.9 443\n"                                                              \
 	"track 4 script probe\n"                                                                   \
 	"failover track 1 decrement 20\n"                                                          \
+	"ssl cipher tlsv1.2 custom \"ECDHE-RSA-AES256-GCM-SHA384\"\nssl cipher tlsv1.3 high\n"     \
 	"ssl trust-point EC outside domain vpn.example.net\n"                                      \
 	"webvpn\n anyconnect enable\n"                                                             \
 	"ip local pool P4 10.9.0.10-10.9.0.20 mask 255.255.255.0\n"                                \
@@ -284,6 +285,8 @@ static void what_is_kept_back_is_named_line_by_line(void **state)
 			    "crypto ca trustpoint VPN: redundancy no\n"
 			    "crypto ca alerts expiration begin 30 repeat 2\n"
 			    "crypto ca permit-weak-crypto\n"
+			    "ssl cipher tlsv1.2 custom \"ECDHE-RSA-AES256-GCM-SHA384\"\n"
+			    "ssl cipher tlsv1.3 high\n"
 			    "ssl trust-point EC outside domain vpn.example.net\n"
 			    "webvpn: anyconnect enable\n"
 			    "ip local pool P4 10.9.0.10-10.9.0.20 mask 255.255.255.0\n"

@@ -169,12 +169,31 @@ static void print_tickets(const struct screen *screen, struct json_object *ticke
 	screen_print(screen, "\n");
 }
 
+/* "Cipher suites of TLSv1.3 (medium): A:B" */
+static void print_ciphers(const struct screen *screen, struct json_object *result,
+			  const char *version)
+{
+	struct json_object *ciphers = view_object(view_object(result, "ciphers"), version);
+
+	if (!ciphers)
+		return;
+	screen_print(screen, "Cipher suites of %s (%s): ", version_name(version),
+		     view_text(ciphers, "level"));
+	for (size_t i = 0; i < view_count(ciphers, "suites"); i++)
+		screen_print(screen, "%s%s", i > 0 ? ":" : "",
+			     view_item_text(ciphers, "suites", i));
+	screen_print(screen, "\n");
+}
+
 int render_ssl(const struct screen *screen, struct json_object *result)
 {
 	int error;
 
 	screen_print(screen, "Accept connections using %s or greater\n",
 		     version_name(view_text(result, "minimum_tls")));
+	if (strcmp(view_text(result, "minimum_tls"), "tlsv1.3") != 0)
+		print_ciphers(screen, result, "tlsv1.2");
+	print_ciphers(screen, result, "tlsv1.3");
 	if (view_count(result, "listening") == 0)
 		screen_style(screen, SCREEN_WARN, "Listening nowhere\n");
 	print_listeners(screen, result, "listening", SCREEN_GOOD, "Listening on");
