@@ -10,6 +10,8 @@ make_ca corp && make_p12 corp vpn && make_p12 corp more
 leaf=$(fingerprint_of "$files/vpn.pem")
 expect "a trustpoint to begin with" import a vpn vpn
 expect "on both units" asafo a write-standby
+# What is acknowledged is on both units then, so that a change of roles does not take it back.
+expect "imports wait for the standby" asafo a configure "failover replication trustpoint sync"
 
 active() { if state_is a Active; then echo a; else echo b; fi; }
 settled() {
