@@ -17,6 +17,7 @@
 #include "base/err.h"
 #include "front/connect.h"
 #include "front/desk.h"
+#include "front/eviction.h"
 #include "front/listeners.h"
 #include "front/report.h"
 #include "front/selftest.h"
@@ -273,14 +274,11 @@ static const struct session_ops session_ops = {
 	.on_end = on_end,
 };
 
-/* Places are running out: whoever only keeps one for later gives it up, the longest-serving first.
- */
-static void idle_evict(struct front *front)
+/* Places are running out. */
+static void evict(struct front *front)
 {
-	struct session *session = front->oldest;
+	struct session *session = eviction_pick(front->oldest);
 
-	while (session && !session_is_idle(session))
-		session = session_place(session)->previous;
 	if (!session)
 		return;
 	session_say_bye(session);
@@ -308,7 +306,7 @@ static void on_accept(const char *interface, int fd, const struct sockaddr_stora
 	session_place(session)->is_counted = true;
 	session_link(front, session);
 	if (front->counters.connections >= front->limits->connections) {
-		idle_evict(front);
+		evict(front);
 		gate_update(front);
 	}
 }
@@ -322,7 +320,7 @@ static void on_starved(int code, void *userdata)
 	front->gate.is_starved_noted = true;
 	front->gate.is_starved = true;
 	front->gate.is_patience_over = false;
-	idle_evict(front);
+	evict(front);
 	gate_update(front);
 }
 

@@ -53,26 +53,6 @@ static int scan_step(enum scan_state state, unsigned char c)
 	return ERR_MALFORMED;
 }
 
-int http_scan_head(struct http_scan *scan, const char *data, size_t size)
-{
-	while (scan->offset < size) {
-		int next;
-
-		if (scan->offset - scan->start >= HTTP_HEAD_MAX)
-			return ERR_TOO_LARGE;
-		next = scan_step((enum scan_state)scan->state, (unsigned char)data[scan->offset]);
-		if (next < 0)
-			return next;
-		scan->state = (unsigned)next;
-		scan->offset++;
-		if (next == SCAN_BEGIN_ONCE)
-			scan->start = scan->offset;
-		if (next == SCAN_DONE)
-			return 0;
-	}
-	return -EAGAIN;
-}
-
 bool http_text_is(struct http_text text, const char *wanted)
 {
 	return text.size == strlen(wanted) && memcmp(text.data, wanted, text.size) == 0;
@@ -245,6 +225,38 @@ static int request_line_parse(struct http_text line, struct http_head *head)
 		return r;
 	head->method = method_of(method);
 	return target_parse(head);
+}
+
+/* With its CR LF. */
+static int request_line_check(const char *data, size_t size)
+{
+	struct http_head head = {.host = {"", 0}};
+
+	return request_line_parse((struct http_text){data, size - 2}, &head);
+}
+
+int http_scan_head(struct http_scan *scan, const char *data, size_t size)
+{
+	while (scan->offset < size) {
+		int next, r = 0;
+
+		if (scan->offset - scan->start >= HTTP_HEAD_MAX)
+			return ERR_TOO_LARGE;
+		next = scan_step((enum scan_state)scan->state, (unsigned char)data[scan->offset]);
+		if (next < 0)
+			return next;
+		scan->state = (unsigned)next;
+		scan->offset++;
+		if (next == SCAN_BEGIN_ONCE)
+			scan->start = scan->offset;
+		if (next == SCAN_LINE_START && !scan->has_line) {
+			scan->has_line = true;
+			r = request_line_check(data + scan->start, scan->offset - scan->start);
+		}
+		if (r < 0 || next == SCAN_DONE)
+			return r;
+	}
+	return -EAGAIN;
 }
 
 static int header_parse(struct http_text line, struct http_header *ret_header)

@@ -55,13 +55,15 @@ struct http_scan {
 	size_t start;  /* of the request line: one empty line before it is skipped (RFC 9112
 			  section 2.2) */
 	unsigned state;
+	bool has_line; /* the request line has been looked at */
 };
 
 /*
  * Looks at the bytes of DATA that it has not seen yet, so that a head that comes a byte at a time
- * costs no more than one that comes at once. 0: the head is DATA[scan->start .. scan->offset).
+ * costs no more than one that comes at once; a request line is judged as soon as it is whole, since
+ * what is not HTTP/1 may never send the rest. 0: the head is DATA[scan->start .. scan->offset).
  * Errors: -EAGAIN (more bytes are needed), ERR_MALFORMED (NUL, control character, CR without LF, LF
- * without CR), ERR_TOO_LARGE.
+ * without CR, a request line that is none), ERR_VERSION, ERR_TOO_LARGE.
  */
 int http_scan_head(struct http_scan *scan, const char *data, size_t size);
 /*

@@ -82,6 +82,11 @@ bool session_is_idle(const struct session *session)
 	return session->state == STATE_REQUEST && session->in.size == 0 && session->n_requests > 0;
 }
 
+bool session_is_slow(const struct session *session)
+{
+	return session->state != STATE_WAIT && session->state != STATE_TUNNEL;
+}
+
 static unsigned deadline_ms(const struct session *session)
 {
 	const struct session_limits *limits = session->limits;

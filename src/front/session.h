@@ -80,6 +80,8 @@ struct credential *session_credential(const struct session *session);
 bool session_is_resumed(const struct session *session);
 /* Waits between two requests: the one to give up when places run out. */
 bool session_is_idle(const struct session *session);
+/* Cannot go on before the client does something: it has no tunnel, and no answer is being found. */
+bool session_is_slow(const struct session *session);
 
 /* Where the owner keeps its list and its account of this session. */
 struct session_place {

@@ -11,6 +11,9 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 
+#define IDLE_MAX (64u * 1024)
+#define WARNINGS_MAX 8 /* of a connection: none of them means anything here */
+
 struct tls {
 	struct ciphers ciphers[2]; /* [1]: TLS 1.3 only */
 	const struct resumption *resumption;
@@ -128,6 +131,13 @@ void tls_resume_with(struct tls *tls, const struct resumption *resumption)
 	tls->resumption = resumption;
 }
 
+bool tls_count(struct tls_peer *peer, size_t size)
+{
+	peer->n_idle += size;
+	peer->is_too_much |= peer->n_idle > IDLE_MAX;
+	return !peer->is_too_much;
+}
+
 int tls_peer_init(struct tls_peer *peer, const struct tls *tls, bool is_tls13_only, int fd)
 {
 	static const gnutls_datum_t http = {(unsigned char *)(uintptr_t) "http/1.1", 8};
@@ -178,8 +188,9 @@ static enum tls_result result_of(struct tls_peer *peer, ssize_t code)
 	case GNUTLS_E_PULL_ERROR:
 	case GNUTLS_E_SESSION_EOF:
 	case GNUTLS_E_FATAL_ALERT_RECEIVED:
-		peer->error = (int)code;
-		return TLS_CLOSED;
+		/* It can be told why. */
+		peer->error = peer->is_too_much ? GNUTLS_E_UNEXPECTED_PACKET_LENGTH : (int)code;
+		return peer->is_too_much ? TLS_REFUSED : TLS_CLOSED;
 	default:
 		if (code >= 0)
 			return TLS_DONE;
@@ -196,6 +207,8 @@ enum tls_result tls_handshake(struct tls_peer *peer)
 		r = gnutls_handshake(peer->session);
 	while (r < 0 && r != GNUTLS_E_AGAIN && r != GNUTLS_E_INTERRUPTED &&
 	       !gnutls_error_is_fatal(r));
+	if (r == 0)
+		peer->n_idle = 0;
 	return result_of(peer, r);
 }
 
@@ -217,15 +230,19 @@ enum tls_result tls_read(struct tls_peer *peer, void *data, size_t size, size_t 
 {
 	ssize_t n;
 
-	/* A warning alert is no data and no end. A renegotiation (TLS 1.2) is refused: it is fatal
-	 * here. */
+	/* A warning alert is no data and no end, but a stream of them would keep this loop for
+	 * itself. A renegotiation (TLS 1.2) is refused: it is fatal here. */
 	do
 		n = gnutls_record_recv(peer->session, data, size);
-	while (n == GNUTLS_E_WARNING_ALERT_RECEIVED);
+	while (n == GNUTLS_E_WARNING_ALERT_RECEIVED && ++peer->n_warnings <= WARNINGS_MAX);
+	if (n == GNUTLS_E_WARNING_ALERT_RECEIVED)
+		n = GNUTLS_E_UNEXPECTED_PACKET;
 	if (n == 0)
 		return TLS_CLOSED;
-	if (n > 0)
+	if (n > 0) {
 		*ret_size = (size_t)n;
+		peer->n_idle = 0;
+	}
 	return result_of(peer, n);
 }
 

@@ -28,6 +28,9 @@ struct tls_peer {
 				     void *userdata);
 	void *userdata;
 	int error; /* the GnuTLS code that a pending alert tells of */
+	unsigned n_warnings;
+	size_t n_idle;	  /* bytes that came since there was data in them */
+	bool is_too_much; /* more of those than TLS can need */
 };
 
 enum tls_result {
@@ -71,5 +74,11 @@ size_t tls_overhead(const struct tls_peer *peer);
 #define TLS_PROTOCOL_MAX 96
 void tls_protocol(const struct tls_peer *peer, char ret_text[static TLS_PROTOCOL_MAX]);
 bool tls_wants_write(const struct tls_peer *peer);
+/*
+ * For a transport: SIZE more bytes have come. False: too many without any data in them, and the
+ * transport is to fail with EPROTO. GnuTLS keeps a message of a handshake until it is whole, and
+ * one may say that it has 16 MiB.
+ */
+bool tls_count(struct tls_peer *peer, size_t size);
 /* What went wrong, for the log; never NULL. */
 const char *tls_error_text(const struct tls_peer *peer);

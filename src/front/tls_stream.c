@@ -40,6 +40,10 @@ static ssize_t on_pull(gnutls_transport_ptr_t userdata, void *data, size_t size)
 		errno = EAGAIN;
 		return -1;
 	}
+	if (!tls_count(stream->peer, n)) {
+		errno = EPROTO;
+		return -1;
+	}
 	memcpy(data, stream->in_view, n);
 	stream->in_view += n;
 	stream->in_size -= n;

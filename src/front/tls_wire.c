@@ -62,6 +62,10 @@ static ssize_t on_pull(gnutls_transport_ptr_t userdata, void *data, size_t size)
 	}
 	if (size > wire->in.size - wire->taken)
 		size = wire->in.size - wire->taken;
+	if (!tls_count(wire->peer, size)) {
+		errno = EPROTO;
+		return -1;
+	}
 	memcpy(data, wire->in.data + wire->taken, size);
 	wire->taken += size;
 	wire->has_moved = true;
@@ -70,7 +74,7 @@ static ssize_t on_pull(gnutls_transport_ptr_t userdata, void *data, size_t size)
 
 void tls_wire_init(struct tls_wire *wire, struct tls_peer *peer, int fd)
 {
-	*wire = (struct tls_wire){.fd = fd};
+	*wire = (struct tls_wire){.peer = peer, .fd = fd};
 	gnutls_transport_set_ptr(peer->session, wire);
 	gnutls_transport_set_vec_push_function(peer->session, on_push);
 	gnutls_transport_set_pull_function(peer->session, on_pull);

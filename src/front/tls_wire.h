@@ -13,6 +13,7 @@
  * piece, and what has come is read in one. Memory is held only while there is something in it.
  */
 struct tls_wire {
+	struct tls_peer *peer;
 	int fd;
 	struct buf out; /* encrypted */
 	size_t sent;	/* of OUT */

@@ -6,8 +6,10 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <netinet/in.h>
 #include <unistd.h>
 #include <cmocka.h>
@@ -396,6 +398,37 @@ static void one_address_cannot_take_all_handshakes(void **state)
 	harness_stop(&harness);
 }
 
+static void a_hello_that_does_not_end_is_not_kept(void **state)
+{
+	static const uint8_t first[] = {0x16, 3, 1, 0x40, 0, 1, 0xff, 0xff, 0xff};
+	static uint8_t record[5 + 0x4000] = {0x16, 3, 1, 0x40, 0};
+	struct timeval limit = {.tv_sec = HARNESS_WAIT_MS / 1000};
+	struct harness harness;
+	size_t sent = 0;
+	ssize_t n = 0;
+	uint8_t byte;
+	int fd;
+
+	(void)state;
+	harness_start(&harness, NULL, &harness_patient);
+	harness_bind(&harness, "vpn");
+	fd = client_tcp(harness.port);
+	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit)), 0);
+	while (n >= 0 && sent < (16u << 20)) {
+		memcpy(record, first, sizeof(first));
+		if (sent > 0)
+			memset(record + 5, 0, sizeof(first) - 5);
+		n = send(fd, record, sizeof(record), MSG_NOSIGNAL);
+		sent += n > 0 ? (size_t)n : 0;
+	}
+	/* What the kernel holds is a few megabytes; then the connection has ended. */
+	assert_true(sent < (16u << 20));
+	assert_true(recv(fd, &byte, 1, 0) >= 0 || errno != EAGAIN);
+	(void)close(fd);
+	is_served(&harness, NULL, NULL, "vpn");
+	harness_stop(&harness);
+}
+
 static void when_places_run_out_an_idle_connection_makes_room(void **state)
 {
 	struct harness harness;
@@ -413,6 +446,56 @@ static void when_places_run_out_an_idle_connection_makes_room(void **state)
 	assert_int_equal(get(&clients[7], "/healthz"), 503);
 	for (size_t i = 0; i < 8; i++)
 		client_close(&clients[i]);
+	harness_stop(&harness);
+}
+
+static void when_places_run_out_the_slowest_makes_room(void **state)
+{
+	struct front_limits patient = harness_patient;
+	struct harness harness;
+	struct client clients[8];
+	int fd;
+
+	(void)state;
+	patient.connections = 8;
+	harness_start(&harness, NULL, &patient);
+	harness_bind(&harness, "vpn");
+	for (size_t i = 0; i < 8; i++) {
+		client_open(&clients[i], harness.port, NULL, NULL);
+		assert_int_equal(clients[i].handshake, 0);
+		client_say(&clients[i], "GET /healthz HTTP/1.1\r\nHost: ga");
+	}
+	is_served(&harness, NULL, NULL, "vpn");
+	assert_int_equal(client_hear(&clients[0], false, answer, sizeof(answer)), 0);
+	/* The place is free again: one who says nothing at all takes it. */
+	fd = client_tcp(harness.port);
+	is_served(&harness, NULL, NULL, "vpn");
+	assert_int_equal(ask(&clients[7], "te\r\n\r\n"), 503);
+	(void)close(fd);
+	for (size_t i = 0; i < 8; i++)
+		client_close(&clients[i]);
+	harness_stop(&harness);
+}
+
+static void a_stream_of_warnings_ends_the_connection(void **state)
+{
+	struct harness harness;
+	struct client client;
+
+	(void)state;
+	harness_start(&harness, NULL, &limits);
+	harness_bind(&harness, "vpn");
+	client_open(&client, harness.port, NULL, "NORMAL:-VERS-ALL:+VERS-TLS1.2");
+	assert_int_equal(client.handshake, 0);
+	assert_int_equal(
+		gnutls_alert_send(client.session, GNUTLS_AL_WARNING, GNUTLS_A_USER_CANCELED), 0);
+	assert_int_equal(get(&client, "/healthz"), 503);
+	for (int i = 0; i < 8; i++)
+		(void)gnutls_alert_send(client.session, GNUTLS_AL_WARNING, GNUTLS_A_USER_CANCELED);
+	(void)gnutls_record_send(client.session, "GET /healthz HTTP/1.1\r\n", 23);
+	assert_int_equal(client_hear(&client, false, answer, sizeof(answer)), 0);
+	client_close(&client);
+	is_served(&harness, NULL, NULL, "vpn");
 	harness_stop(&harness);
 }
 
@@ -499,7 +582,10 @@ int main(void)
 		cmocka_unit_test(garbage_on_the_port_is_refused_and_the_next_client_is_served),
 		cmocka_unit_test(who_does_not_go_on_is_let_go),
 		cmocka_unit_test(one_address_cannot_take_all_handshakes),
+		cmocka_unit_test(a_hello_that_does_not_end_is_not_kept),
 		cmocka_unit_test(when_places_run_out_an_idle_connection_makes_room),
+		cmocka_unit_test(when_places_run_out_the_slowest_makes_room),
+		cmocka_unit_test(a_stream_of_warnings_ends_the_connection),
 		cmocka_unit_test(a_new_configuration_touches_only_what_changed),
 		cmocka_unit_test(the_program_serves_from_within_its_sandbox),
 	};

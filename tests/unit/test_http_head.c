@@ -77,6 +77,26 @@ static void half_a_head_needs_more(void **state)
 	assert_int_equal(parse(text), 0);
 }
 
+static void a_request_line_is_judged_before_the_rest_has_come(void **state)
+{
+	static const struct {
+		const char *text;
+		int outcome;
+	} cases[] = {
+		{"GET / HTTP/1.1\r\n", -EAGAIN},     {"GET /\r\n", ERR_MALFORMED},
+		{"\r\nGET /\r\n", ERR_MALFORMED},    {"\r\nGET / HTTP/1.0\r\n", -EAGAIN},
+		{"PRI * HTTP/2.0\r\n", ERR_VERSION}, {"GET / HTTP/1.1\r\nbad\r\n", -EAGAIN},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct http_scan scan = {0};
+
+		assert_int_equal(http_scan_head(&scan, cases[i].text, strlen(cases[i].text)),
+				 cases[i].outcome);
+	}
+}
+
 static void the_next_request_is_not_part_of_the_head(void **state)
 {
 	struct http_scan scan = {0};
@@ -343,6 +363,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_plain_request_is_understood),
 		cmocka_unit_test(half_a_head_needs_more),
+		cmocka_unit_test(a_request_line_is_judged_before_the_rest_has_come),
 		cmocka_unit_test(the_next_request_is_not_part_of_the_head),
 		cmocka_unit_test(one_empty_line_before_is_skipped_and_two_are_not),
 		cmocka_unit_test(request_lines_that_could_mean_two_things_are_refused),
