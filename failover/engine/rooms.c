@@ -432,11 +432,10 @@ static void ask_for_tests(struct engine *engine)
 
 void engine_front_attach(struct engine *engine, unsigned instance, int fd)
 {
-	static const bool permitted[IPC_TYPE__MAX] = {[IPC_FRONT_REPORT] = true,
-						      [IPC_VPN_SESSION_NEW] = true,
-						      [IPC_VPN_SESSION_TOUCH] = true,
-						      [IPC_VPN_SESSION_END] = true,
-						      [IPC_VPN_RESYNC] = true};
+	static const bool permitted[IPC_TYPE__MAX] = {
+		[IPC_FRONT_REPORT] = true,	[IPC_VPN_SESSION_NEW] = true,
+		[IPC_VPN_SESSION_TOUCH] = true, [IPC_VPN_SESSION_END] = true,
+		[IPC_VPN_RESYNC] = true,	[IPC_VPN_DATAGRAM] = true};
 	static const struct ipc_channel_ops ops = {permitted, on_front_notice, on_front_closed};
 	int r;
 

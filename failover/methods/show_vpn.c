@@ -34,6 +34,12 @@ static void add_left(struct json_object *object, const char *key, struct monotim
 				(int64_t)(monotime_since(end, now) / MONOTIME_NS_PER_SEC));
 }
 
+/* The ASA's words for the way of the packets. A TLS connection there is in any case. */
+static const char *tunnel_of(const struct session_figures *figures)
+{
+	return strncmp(figures->protocol, "DTLS", 4) == 0 ? "DTLS-Tunnel" : "SSL-Tunnel";
+}
+
 static struct json_object *json_session(const struct session_record *record, struct monotime now)
 {
 	const struct vpn_session *session = &record->session;
@@ -49,6 +55,8 @@ static struct json_object *json_session(const struct session_record *record, str
 	add_leased(object, "assigned_ipv6", &session->v6);
 	add_leased(object, "public_ip", &session->client);
 	json_add_text(object, "protocol", figures->protocol);
+	if (session->is_connected)
+		json_add_text(object, "tunnel", tunnel_of(figures));
 	json_add_flag(object, "connected", session->is_connected);
 	json_add_number(object, "bytes_tx", (int64_t)figures->sent);
 	json_add_number(object, "bytes_rx", (int64_t)figures->received);

@@ -230,7 +230,7 @@ void vpnhub_front_gone(struct vpnhub *hub, unsigned instance, const struct ipc_c
 bool vpnhub_is_message(enum ipc_type type)
 {
 	return type == IPC_VPN_SESSION_NEW || type == IPC_VPN_SESSION_TOUCH ||
-	       type == IPC_VPN_SESSION_END || type == IPC_VPN_RESYNC;
+	       type == IPC_VPN_SESSION_END || type == IPC_VPN_RESYNC || type == IPC_VPN_DATAGRAM;
 }
 
 void vpnhub_message(struct vpnhub *hub, unsigned instance, struct ipc_channel *channel,
@@ -244,6 +244,8 @@ void vpnhub_message(struct vpnhub *hub, unsigned instance, struct ipc_channel *c
 		hub_session_end(hub, channel, frame->id, (const Asafo__Ipc__VpnSessionEnd *)body);
 	else if (frame->type == IPC_VPN_RESYNC && instance < ENGINE_FRONTS_MAX)
 		hub->copies[instance].is_due = true;
+	else if (frame->type == IPC_VPN_DATAGRAM)
+		hub_datagram(hub, instance, (const Asafo__Ipc__VpnDatagram *)body);
 }
 
 /* ---- the auth helper ---- */

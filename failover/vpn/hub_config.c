@@ -52,6 +52,7 @@ static void fill_policy(struct config_message *all, size_t i)
 	to->idle_timeout_s = from->idle_minutes * 60;
 	to->session_timeout_s = from->session_minutes * 60;
 	to->simultaneous_logins = from->logins;
+	to->is_without_dtls = from->dtls == 0;
 	to->dns = all->dns[i];
 	for (size_t d = 0; d < from->n_dns; d++)
 		to->dns[to->n_dns++] = bytes_of(&from->dns[d]);

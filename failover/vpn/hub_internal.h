@@ -97,6 +97,10 @@ void hub_tickle_free(struct hub_tickle *tickle);
 void hub_tickle_start(struct hub_tickle *tickle);
 void hub_tickle_stop(struct hub_tickle *tickle);
 
+/* ---- hub_datagram.c ---- */
+/* From front INSTANCE, for another, or for itself with a socket. */
+void hub_datagram(struct vpnhub *hub, unsigned instance, const Asafo__Ipc__VpnDatagram *message);
+
 /* ---- hub_guess.c ---- */
 void hub_guesses_tell(struct vpnhub *hub, const Asafo__Ipc__AuthGuesses *guesses);
 void hub_guesses_take(struct vpnhub *hub, const Asafo__Wire__LoginGuesses *guesses);

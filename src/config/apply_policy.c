@@ -17,7 +17,8 @@ static void init_policy(struct config_policy *policy, const char *name)
 	*policy = (struct config_policy){.split = CONFIG_NOT_SAID,
 					 .idle_minutes = CONFIG_NOT_SAID,
 					 .session_minutes = CONFIG_NOT_SAID,
-					 .logins = CONFIG_NOT_SAID};
+					 .logins = CONFIG_NOT_SAID,
+					 .dtls = CONFIG_NOT_SAID};
 	(void)snprintf(policy->name, sizeof(policy->name), "%s", name);
 }
 
@@ -212,6 +213,13 @@ static int set_logins(struct apply *apply, const struct grammar_match *match)
 	return 0;
 }
 
+static int set_dtls(struct apply *apply, const struct grammar_match *match)
+{
+	policy_of(apply)->dtls = match->is_negated ? CONFIG_NOT_SAID
+						   : strcmp(apply_text(match, "dtls"), "none") != 0;
+	return 0;
+}
+
 apply_fn apply_policy_handler(enum command_id id)
 {
 	static const apply_fn handlers[COMMAND__MAX] = {
@@ -227,6 +235,7 @@ apply_fn apply_policy_handler(enum command_id id)
 		[COMMAND_POLICY_IDLE] = set_idle,
 		[COMMAND_POLICY_SESSION] = set_session,
 		[COMMAND_POLICY_LOGINS] = set_logins,
+		[COMMAND_POLICY_DTLS] = set_dtls,
 	};
 
 	return handlers[id];

@@ -83,7 +83,8 @@ static bool says_nothing(const struct config_policy *policy)
 	return policy->n_dns == 0 && policy->n_networks == 0 && !policy->domain[0] &&
 	       !policy->banner[0] && !policy->pool4[0] && !policy->pool6[0] &&
 	       policy->split == CONFIG_NOT_SAID && policy->idle_minutes == CONFIG_NOT_SAID &&
-	       policy->session_minutes == CONFIG_NOT_SAID && policy->logins == CONFIG_NOT_SAID;
+	       policy->session_minutes == CONFIG_NOT_SAID && policy->logins == CONFIG_NOT_SAID &&
+	       policy->dtls == CONFIG_NOT_SAID;
 }
 
 static void put_policy(struct renderer *renderer, const struct config_policy *policy)
@@ -108,6 +109,8 @@ static void put_policy(struct renderer *renderer, const struct config_policy *po
 	if (policy->logins != CONFIG_NOT_SAID || is_all)
 		PUT(renderer, " vpn-simultaneous-logins %u\n",
 		    policy->logins == CONFIG_NOT_SAID ? 3 : policy->logins);
+	if (policy->dtls != CONFIG_NOT_SAID || is_all)
+		PUT(renderer, " anyconnect ssl dtls %s\n", policy->dtls == 0 ? "none" : "enable");
 }
 
 static void put_group(struct renderer *renderer, const struct config_group *group)

@@ -17,7 +17,7 @@ void config_vpn_init(struct config_vpn *vpn)
 
 	(void)snprintf(policy->name, sizeof(policy->name), "%s", CONFIG_DEFAULT_POLICY);
 	policy->split = policy->idle_minutes = CONFIG_NOT_SAID;
-	policy->session_minutes = policy->logins = CONFIG_NOT_SAID;
+	policy->session_minutes = policy->logins = policy->dtls = CONFIG_NOT_SAID;
 	vpn->n_policies = 1;
 }
 
@@ -82,6 +82,7 @@ void config_policy_resolve(const struct config_vpn *vpn, const struct config_pol
 	number_resolve(&to->idle_minutes, above->idle_minutes, IDLE_MINUTES);
 	number_resolve(&to->session_minutes, above->session_minutes, 0);
 	number_resolve(&to->logins, above->logins, LOGINS);
+	number_resolve(&to->dtls, above->dtls, 1);
 	text_resolve(to->domain, above->domain, sizeof(to->domain));
 	text_resolve(to->banner, above->banner, sizeof(to->banner));
 	text_resolve(to->pool4, above->pool4, sizeof(to->pool4));

@@ -43,6 +43,7 @@ struct config_policy {
 	char pool4[CONFIG_VPN_NAME_MAX], pool6[CONFIG_VPN_NAME_MAX];
 	uint32_t idle_minutes, session_minutes; /* 0: none */
 	uint32_t logins;
+	uint32_t dtls; /* 0: `anyconnect ssl dtls none` */
 };
 
 struct config_group {

@@ -118,12 +118,37 @@ static int refusal_append(const struct connect *connect, unsigned status, const 
 	return cstp_refusal_append(status, why, bytes);
 }
 
+CLEANUP_DEFINE(struct dtls_side *, dtls_side_free)
+
+/* NULL: the client does not want it, may not have it, or would not be heard. */
+static struct dtls_side *side_make(const struct connect *connect, const struct vpn_policy *policy,
+				   const struct tunnel_terms *terms)
+{
+	struct tunnels *tunnels = connect->connects->tunnels;
+	unsigned limit = tunnels_limits(tunnels)->dpd_ms;
+	struct dtls_terms dtls = {
+		.mtu = terms->mtu,
+		.dpd_ms = limit ? limit : terms->times.datagram_dpd_s * 1000,
+	};
+	struct dtls_side *side = NULL;
+
+	if (!connect->request.takes_dtls || policy->is_without_dtls ||
+	    !dtls_gate_hears(tunnels_gate(tunnels), &terms->local, terms->local_port))
+		return NULL;
+	if (tls_export(session_tls(connect->session), "EXPORTER-openconnect-psk", dtls.psk,
+		       sizeof(dtls.psk)) == 0)
+		(void)dtls_side_new(tunnels_gate(tunnels), &dtls, &side);
+	explicit_bzero(&dtls, sizeof(dtls));
+	return side;
+}
+
 static int accept_append(const struct connect *connect, struct vpn_entry *entry, struct buf *bytes)
 {
 	const struct tls_peer *peer = session_tls(connect->session);
 	const struct vpn *vpn = tunnels_vpn(connect->connects->tunnels);
 	int fd = session_fd(connect->session), r;
 	struct tunnel_terms terms = {.times = cstp_times_of(&connect->request)};
+	_cleanup_(dtls_side_free_p) struct dtls_side *side = NULL;
 	struct tunnel *tunnel;
 	struct cstp_offer offer = {
 		.request = &connect->request,
@@ -138,6 +163,11 @@ static int accept_append(const struct connect *connect, struct vpn_entry *entry,
 					 entry->session.v6.size == 16, &connect->request);
 	end_of(fd, getpeername, &terms.client, &terms.client_port);
 	end_of(fd, getsockname, &terms.local, &terms.local_port);
+	side = side_make(connect, offer.policy, &terms);
+	if (side) {
+		offer.app_id = dtls_side_app_id(side);
+		offer.datagram_port = terms.local_port;
+	}
 	r = cstp_offer_append(&offer, bytes);
 	if (r == ERR_UNSUPPORTED)
 		return refusal_append(
@@ -145,6 +175,8 @@ static int accept_append(const struct connect *connect, struct vpn_entry *entry,
 			"the session has no address of a family that the client takes", bytes);
 	if (r == 0)
 		r = tunnel_new(connect->connects->tunnels, entry, &terms, &tunnel);
+	if (r == 0 && side)
+		tunnel_take_side(tunnel, TAKE_PTR(side));
 	if (r == 0)
 		session_hand_over(connect->session, tunnel);
 	return r;

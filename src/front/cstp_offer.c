@@ -11,7 +11,9 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "base/hex.h"
 #include "front/cstp_frame.h"
+#include "front/dtls_side.h"
 #include "front/http_response.h"
 
 #define MTU_MIN_V4 576u
@@ -51,6 +53,28 @@ static unsigned number_of(const struct http_head *head, const char *name)
 	return number > 65535 ? 0 : number;
 }
 
+/* A list, with colons between. */
+static bool offers_psk(const struct http_head *head, const char *name)
+{
+	static const char wanted[] = "PSK-NEGOTIATE";
+	const struct http_header *header = http_head_find(head, name);
+	const char *at = header ? header->value.data : NULL;
+	size_t left = header ? header->value.size : 0;
+
+	while (left >= sizeof(wanted) - 1) {
+		const char *end = memchr(at, ':', left);
+		size_t size = end ? (size_t)(end - at) : left;
+
+		if (size == sizeof(wanted) - 1 && memcmp(at, wanted, size) == 0)
+			return true;
+		if (!end)
+			return false;
+		at = end + 1;
+		left -= size + 1;
+	}
+	return false;
+}
+
 void cstp_request_read(const struct http_head *head, struct cstp_request *ret_request)
 {
 	struct cstp_request request = {0};
@@ -66,6 +90,8 @@ void cstp_request_read(const struct http_head *head, struct cstp_request *ret_re
 	(void)header_value(head, "User-Agent", text);
 	request.takes_any_dns = strcasestr(text, "openconnect") != NULL ||
 				strncmp(text, "Open AnyConnect", 15) == 0;
+	request.takes_dtls =
+		offers_psk(head, "X-DTLS-CipherSuite") || offers_psk(head, "X-DTLS12-CipherSuite");
 	request.base_mtu = number_of(head, "X-CSTP-Base-MTU");
 	request.mtu = number_of(head, "X-CSTP-MTU");
 	*ret_request = request;
@@ -92,7 +118,8 @@ unsigned cstp_mtu(unsigned mss, size_t overhead, unsigned most, bool has_v6,
 
 struct cstp_times cstp_times_of(const struct cstp_request *request)
 {
-	return request->is_mobile ? (struct cstp_times){60, 20} : (struct cstp_times){10, 5};
+	return request->is_mobile ? (struct cstp_times){60, 20, 60, 20}
+				  : (struct cstp_times){10, 5, 5, 20};
 }
 
 static const char *address_text(const struct vpn_address *address,
@@ -220,6 +247,25 @@ static int life_append(const struct cstp_offer *offer, struct buf *bytes)
 				 offer->is_tls13 ? "ssl" : "new-tunnel");
 }
 
+/* No compression, and no new keys but with a new tunnel. */
+static int datagrams_append(const struct cstp_offer *offer, struct buf *bytes)
+{
+	struct cstp_times times = cstp_times_of(offer->request);
+	char app_id[2 * DTLS_APP_ID_SIZE + 1];
+
+	hex_encode(offer->app_id, DTLS_APP_ID_SIZE, app_id);
+	return buf_append_format(bytes,
+				 "X-DTLS-App-ID: %s\r\n"
+				 "X-DTLS-Port: %u\r\n"
+				 "X-DTLS-CipherSuite: PSK-NEGOTIATE\r\n"
+				 "X-DTLS-DPD: %u\r\n"
+				 "X-DTLS-Keepalive: %u\r\n"
+				 "X-DTLS-Rekey-Method: none\r\n"
+				 "X-DTLS-MTU: %u\r\n",
+				 app_id, offer->datagram_port, times.datagram_dpd_s,
+				 times.datagram_keepalive_s, offer->mtu);
+}
+
 int cstp_offer_append(const struct cstp_offer *offer, struct buf *ret_bytes)
 {
 	size_t before = ret_bytes->size;
@@ -237,6 +283,8 @@ int cstp_offer_append(const struct cstp_offer *offer, struct buf *ret_bytes)
 		r = lifetime_append(offer, ret_bytes);
 	if (r == 0)
 		r = life_append(offer, ret_bytes);
+	if (r == 0 && offer->app_id)
+		r = datagrams_append(offer, ret_bytes);
 	if (r == 0 && offer->request->base_mtu)
 		r = buf_append_format(ret_bytes, "X-CSTP-Base-MTU: %u\r\n",
 				      offer->request->base_mtu);

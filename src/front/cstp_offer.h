@@ -21,6 +21,7 @@ struct cstp_request {
 	bool takes_any_dns; /* IPv6 name servers under the name of the others */
 	unsigned base_mtu;  /* of its path; 0: not said */
 	unsigned mtu;	    /* of its own wish; 0: none */
+	bool takes_dtls;    /* with a key that both derive (PSK-NEGOTIATE) */
 };
 void cstp_request_read(const struct http_head *head, struct cstp_request *ret_request);
 
@@ -35,6 +36,7 @@ unsigned cstp_mtu(unsigned mss, size_t overhead, unsigned most, bool has_v6,
  * its own notices a change of units by its keepalive at the latest. */
 struct cstp_times {
 	unsigned dpd_s, keepalive_s;
+	unsigned datagram_dpd_s, datagram_keepalive_s;
 };
 struct cstp_times cstp_times_of(const struct cstp_request *request);
 
@@ -46,6 +48,8 @@ struct cstp_offer {
 	unsigned mtu;
 	struct monotime now;
 	bool is_tls13;
+	const uint8_t *app_id; /* 32 bytes: what names the tunnel by DTLS; NULL: not offered */
+	uint16_t datagram_port;
 };
 
 /*

@@ -97,8 +97,10 @@ static void on_line(int priority, const char *text, void *userdata)
 	note(userdata, priority, "%s", text);
 }
 
-static void report_request(struct front *front)
+static void report_request(void *userdata)
 {
+	const struct front *front = userdata;
+
 	(void)sd_event_source_set_enabled(front->report_soon, SD_EVENT_ONESHOT);
 }
 
@@ -398,11 +400,6 @@ static void on_certificates(void *userdata)
 	report_request(front);
 }
 
-static void on_selftest(void *userdata)
-{
-	report_request(userdata);
-}
-
 /* ---- the engine ---------------------------------------------------------------------------------
  */
 
@@ -428,6 +425,7 @@ static void config_apply(struct front *front, const Asafo__Ipc__FrontConfig *con
 	selftest_restart(front->selftest, snapshot);
 	memcpy(front->unit.hostname, snapshot->hostname, sizeof(front->unit.hostname));
 	listeners_apply(front->listeners, snapshot);
+	tunnels_listen(front->tunnels, snapshot);
 	gate_update(front);
 	report_request(front);
 }
@@ -469,7 +467,8 @@ int front_peer_set(struct front *front, enum ipc_peer peer, int fd)
 {
 	static const bool permitted[IPC_TYPE__MAX] = {
 		[IPC_FRONT_CONFIG] = true, [IPC_FRONT_ROLE] = true, [IPC_FRONT_TEST] = true,
-		[IPC_VPN_CONFIG] = true,   [IPC_VPN_TABLE] = true,  [IPC_VPN_TUN] = true};
+		[IPC_VPN_CONFIG] = true,   [IPC_VPN_TABLE] = true,  [IPC_VPN_TUN] = true,
+		[IPC_VPN_DATAGRAM] = true};
 	static const struct ipc_channel_ops ops = {permitted, on_engine_request, on_engine_closed};
 	int r;
 
@@ -551,7 +550,7 @@ int front_new(sd_event *event, const struct front_limits *limits, const struct f
 	if (r == 0)
 		tls_resume_with(front->tls, trustcache_resumption(front->cache));
 	if (r == 0)
-		r = selftest_new(event, front->tls, front->cache, on_selftest, front,
+		r = selftest_new(event, front->tls, front->cache, report_request, front,
 				 &front->selftest);
 	if (r == 0)
 		r = listeners_new(event, &listeners_ops, front, &front->listeners);

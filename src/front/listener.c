@@ -13,6 +13,7 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "front/listen_socket.h"
 
 #define BACKLOG 4096
 #define ACCEPTS_PER_TURN 32
@@ -61,63 +62,6 @@ static int on_io(sd_event_source *source, int fd, uint32_t events, void *userdat
 	return 0;
 }
 
-static socklen_t address_fill(const struct snapshot_listen *where,
-			      struct sockaddr_storage *ret_address)
-{
-	if (where->address_size == 4) {
-		struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons(where->port)};
-
-		memcpy(&in.sin_addr, where->address, 4);
-		memcpy(ret_address, &in, sizeof(in));
-		return sizeof(in);
-	}
-	struct sockaddr_in6 in6 = {.sin6_family = AF_INET6, .sin6_port = htons(where->port)};
-
-	memcpy(&in6.sin6_addr, where->address, 16);
-	memcpy(ret_address, &in6, sizeof(in6));
-	return sizeof(in6);
-}
-
-static int socket_prepare(int fd, const struct snapshot_listen *where)
-{
-	bool is_v6 = where->address_size == 16;
-	int on = 1;
-
-	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0 ||
-	    setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) < 0)
-		return -errno;
-	if (is_v6 && (setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on)) < 0 ||
-		      setsockopt(fd, IPPROTO_IPV6, IPV6_FREEBIND, &on, sizeof(on)) < 0))
-		return -errno;
-	if (!is_v6 && setsockopt(fd, IPPROTO_IP, IP_FREEBIND, &on, sizeof(on)) < 0)
-		return -errno;
-	/* A link-local address is one only together with its device; an index would have to be
-	 * asked for. */
-	if (snapshot_listen_is_link_local(where) &&
-	    setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, where->device,
-		       (socklen_t)strlen(where->device)) < 0)
-		return -errno;
-	return 0;
-}
-
-static int socket_open(const struct snapshot_listen *where)
-{
-	struct sockaddr_storage address = {0};
-	socklen_t size = address_fill(where, &address);
-	_cleanup_close_ int fd =
-		socket(address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	int r;
-
-	if (fd < 0)
-		return -errno;
-	r = socket_prepare(fd, where);
-	if (r < 0)
-		return r;
-	if (bind(fd, (struct sockaddr *)&address, size) < 0 || listen(fd, BACKLOG) < 0)
-		return -errno;
-	return TAKE_FD(fd);
-}
-
 int listener_open(sd_event *event, const struct snapshot_listen *where,
 		  const struct listener_ops *ops, void *userdata, struct listener **ret_listener,
 		  struct why *ret_why)
@@ -127,8 +71,11 @@ int listener_open(sd_event *event, const struct snapshot_listen *where,
 
 	if (!listener)
 		return why_set(ret_why, -ENOMEM, "%s", err_text(-ENOMEM));
-	*listener = (struct listener){*where, ops, userdata, socket_open(where), true, NULL};
+	*listener = (struct listener){*where, ops, userdata, listen_socket_open(where, SOCK_STREAM),
+				      true,   NULL};
 	r = listener->fd;
+	if (r >= 0 && listen(listener->fd, BACKLOG) < 0)
+		r = -errno;
 	if (r >= 0)
 		r = sd_event_add_io(event, &listener->io, listener->fd, EPOLLIN, on_io, listener);
 	if (r >= 0)

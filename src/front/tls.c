@@ -272,6 +272,14 @@ enum tls_result tls_rekey(struct tls_peer *peer)
 	return result_of(peer, gnutls_session_key_update(peer->session, GNUTLS_KU_PEER));
 }
 
+int tls_export(const struct tls_peer *peer, const char *label, uint8_t *ret_key, size_t size)
+{
+	int r = gnutls_prf_rfc5705(peer->session, strlen(label), label, 0, NULL, size,
+				   (char *)ret_key);
+
+	return foreign_code(r);
+}
+
 size_t tls_overhead(const struct tls_peer *peer)
 {
 	return gnutls_record_overhead_size(peer->session);

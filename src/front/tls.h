@@ -68,6 +68,9 @@ enum tls_result tls_rekey(struct tls_peer *peer);
 /* By a session ticket. */
 bool tls_is_resumed(const struct tls_peer *peer);
 bool tls_is_13(const struct tls_peer *peer);
+/* SIZE bytes of key material that both ends can derive (RFC 5705, RFC 8446 section 7.5). Errors:
+ * ERR_CRYPTO. */
+int tls_export(const struct tls_peer *peer, const char *label, uint8_t *ret_key, size_t size);
 /* How many bytes a record has more than what it carries, header included. */
 size_t tls_overhead(const struct tls_peer *peer);
 /* "TLSv1.3 TLS_AES_128_GCM_SHA256" or alike, for people. */

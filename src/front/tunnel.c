@@ -7,8 +7,6 @@
 #include "front/tunnel.h"
 
 #include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -19,10 +17,10 @@
 #include "base/err.h"
 #include "front/packet_queue.h"
 #include "front/poller.h"
+#include "front/tunnel_socket.h"
 
 #define OUT_MAX (64u * 1024)	/* encrypted and not with the kernel: more waits as packets */
 #define QUEUE_MAX (256u * 1024) /* of packets that wait */
-#define UNSENT_MAX (128 * 1024) /* with the kernel and not sent: more only delays what follows */
 #define REKEY_MS (8u * 3600 * 1000)
 
 struct figures {
@@ -41,6 +39,7 @@ struct tunnel_life {
 	struct monotime heard_at, packet_at, keyed_at;
 	const char *why; /* of a cut */
 	bool is_told;	 /* TERMINATE is to be said */
+	bool is_by_dtls; /* as the engine was told */
 };
 
 struct tunnel {
@@ -52,6 +51,7 @@ struct tunnel {
 	enum phase phase;
 	int fd;
 	struct tls_stream stream;
+	struct dtls_side *side; /* NULL: by TLS only */
 	struct packet_queue queue;
 	struct figures figures; /* since the last touch */
 	struct tunnel_life life;
@@ -92,7 +92,11 @@ static void touch(struct tunnel *tunnel, bool is_connected, bool with_protocol)
 	if (!tunnel->entry)
 		return;
 	if (with_protocol) {
-		tls_protocol(tunnel->stream.peer, protocol);
+		tunnel->life.is_by_dtls = tunnel->side && dtls_side_is_up(tunnel->side);
+		if (tunnel->life.is_by_dtls)
+			dtls_side_protocol(tunnel->side, protocol);
+		else
+			tls_protocol(tunnel->stream.peer, protocol);
 		message.protocol = protocol;
 	}
 	if (vpn_touch(tunnels_vpn(tunnel->tunnels), tunnel->entry, &message) == 0)
@@ -121,6 +125,8 @@ static void entry_leave(struct tunnel *tunnel)
 	if (tunnel->entry && tunnel->entry->tunnel == tunnel)
 		tunnel->entry->tunnel = NULL;
 	tunnel->entry = NULL;
+	/* Datagrams end with it; whatever is to be said is said by TLS. */
+	dtls_side_free(TAKE_PTR(tunnel->side));
 }
 
 /* From within the tunnel's own callbacks only. */
@@ -211,10 +217,14 @@ void tunnel_send(struct tunnel *tunnel, uint8_t *frame, size_t size, const struc
 		too_big_answer(tunnel, frame + CSTP_HEADER_SIZE, size);
 		return;
 	}
-	cstp_header_encode(CSTP_DATA, size, frame);
 	tunnel->figures.sent += size;
 	tunnel->figures.packets_sent++;
 	tunnel->life.packet_at = monotime_now();
+	/* Of a datagram's header there is the type only. */
+	frame[CSTP_HEADER_SIZE - 1] = CSTP_DATA;
+	if (tunnel->side && dtls_side_send(tunnel->side, frame + CSTP_HEADER_SIZE - 1, size + 1))
+		return;
+	cstp_header_encode(CSTP_DATA, size, frame);
 	if (!tunnel->queue.first && tls_stream_pending(&tunnel->stream) < OUT_MAX) {
 		frame_write(tunnel, frame, CSTP_HEADER_SIZE + size);
 		return;
@@ -262,21 +272,42 @@ static bool is_own_source(const struct tunnel *tunnel, const struct packet *pack
 	       memcmp(own->bytes, packet->source_view, own->size) == 0;
 }
 
-static void data_take(struct tunnel *tunnel, const struct cstp_frame *frame, struct monotime now)
+static void data_take(struct tunnel *tunnel, const uint8_t *data, size_t size, struct monotime now)
 {
 	struct packet packet;
 
 	if (!tunnel->entry)
 		return;
-	if (packet_parse(frame->payload_view, frame->payload_size, &packet) < 0 ||
-	    !is_own_source(tunnel, &packet) ||
-	    !tunnels_write(tunnel->tunnels, frame->payload_view, frame->payload_size)) {
+	if (packet_parse(data, size, &packet) < 0 || !is_own_source(tunnel, &packet) ||
+	    !tunnels_write(tunnel->tunnels, data, size)) {
 		tunnel->figures.dropped++;
 		return;
 	}
-	tunnel->figures.received += frame->payload_size;
+	tunnel->figures.received += size;
 	tunnel->figures.packets_received++;
 	tunnel->life.packet_at = now;
+}
+
+static void on_datagram_packet(const uint8_t *packet, size_t size, void *userdata)
+{
+	data_take(userdata, packet, size, monotime_now());
+}
+
+static void on_datagram_news(const char *what, void *userdata)
+{
+	struct tunnel *tunnel = userdata;
+
+	tunnels_note(tunnel->tunnels, LOG_INFO, "%s: %s", tunnel->name, what);
+	if (tunnel->phase == PHASE_UP && dtls_side_is_up(tunnel->side) != tunnel->life.is_by_dtls)
+		touch(tunnel, true, true);
+}
+
+void tunnel_take_side(struct tunnel *tunnel, struct dtls_side *side)
+{
+	static const struct dtls_side_ops ops = {on_datagram_packet, on_datagram_news};
+
+	tunnel->side = side;
+	dtls_side_attach(side, &ops, tunnel);
 }
 
 /* The answer is the request with another type: it is still in the record. */
@@ -310,7 +341,9 @@ static const char *frame_take(struct tunnel *tunnel, uint8_t *record, size_t siz
 	tunnel->life.heard_at = now;
 	switch (frame.type) {
 	case CSTP_DATA:
-		data_take(tunnel, &frame, now);
+		if (tunnel->side)
+			dtls_side_doubt(tunnel->side);
+		data_take(tunnel, frame.payload_view, frame.payload_size, now);
 		return NULL;
 	case CSTP_DPD_REQUEST:
 		dpd_answer(tunnel, record, &frame);
@@ -425,18 +458,6 @@ static void upkeep(struct tunnel *tunnel, struct monotime now)
 	tls_stream_trim(&tunnel->stream);
 }
 
-/*
- * Closed at once, with a reset: a connection that waits for its last acknowledgement, on a unit
- * whose address is gone, would answer for a minute to whoever gets the same port when the address
- * is back.
- */
-static void connection_forget(int fd)
-{
-	struct linger linger = {.l_onoff = 1, .l_linger = 0};
-
-	(void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
-}
-
 static int on_tick(sd_event_source *source, uint64_t usec, void *userdata)
 {
 	struct tunnel *tunnel = userdata;
@@ -447,7 +468,7 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *userdata)
 	if (tunnel->phase == PHASE_UP && tunnel->entry)
 		tunnel_judge(tunnel);
 	if (tunnel->phase == PHASE_CUT) {
-		connection_forget(tunnel->fd);
+		tunnel_socket_forget(tunnel->fd);
 		tunnels_note(tunnel->tunnels, LOG_INFO, "%s: the tunnel is closed: %s",
 			     tunnel->name, tunnel->life.why);
 	}
@@ -504,15 +525,6 @@ void tunnel_free(struct tunnel *tunnel)
 	free(tunnel);
 }
 
-static void socket_tune(int fd)
-{
-	int on = 1, unsent = UNSENT_MAX;
-
-	/* Records are gathered here already. Best effort: the tunnel works without, only slower. */
-	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	(void)setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof(unsent));
-}
-
 int tunnel_start(struct tunnel *tunnel, int fd, struct tls_peer *peer, tunnel_over_fn on_over,
 		 void *userdata)
 {
@@ -525,7 +537,7 @@ int tunnel_start(struct tunnel *tunnel, int fd, struct tls_peer *peer, tunnel_ov
 	tunnel->userdata = userdata;
 	tunnel->life.heard_at = tunnel->life.packet_at = tunnel->life.keyed_at = now;
 	tls_stream_init(&tunnel->stream, peer, fd);
-	socket_tune(fd);
+	tunnel_socket_tune(fd);
 	r = poller_add(tunnels_poller(tunnel->tunnels), &tunnel->io, fd, EPOLLIN, on_io, tunnel);
 	if (r >= 0)
 		r = sd_event_add_time_relative(event, &tunnel->tick, CLOCK_MONOTONIC,

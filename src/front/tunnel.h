@@ -23,6 +23,8 @@ struct tunnel_terms {
  */
 int tunnel_new(struct tunnels *tunnels, struct vpn_entry *entry, const struct tunnel_terms *terms,
 	       struct tunnel **ret_tunnel);
+/* Its packets may go by SIDE, too, which is the tunnel's from now on. */
+void tunnel_take_side(struct tunnel *tunnel, struct dtls_side *side);
 /* Also in the middle of anything: the connection is no longer looked at. Takes NULL. */
 void tunnel_free(struct tunnel *tunnel);
 

@@ -26,6 +26,7 @@ struct tunnels {
 	void *userdata;
 	int tun; /* the copy's */
 	sd_event_source *io, *flush, *role;
+	struct dtls_gate *gate;
 	struct tunnel *first, *marked;
 	bool is_active, is_write_failure_noted;
 	uint8_t packet[CSTP_HEADER_SIZE + PACKET_MAX];
@@ -55,6 +56,16 @@ struct vpn *tunnels_vpn(const struct tunnels *tunnels)
 const struct tunnels_limits *tunnels_limits(const struct tunnels *tunnels)
 {
 	return tunnels->limits;
+}
+
+struct dtls_gate *tunnels_gate(const struct tunnels *tunnels)
+{
+	return tunnels->gate;
+}
+
+void tunnels_listen(struct tunnels *tunnels, const struct snapshot *snapshot)
+{
+	dtls_gate_apply(tunnels->gate, snapshot);
 }
 
 bool tunnels_are_active(const struct tunnels *tunnels)
@@ -269,11 +280,17 @@ static int sources_attach(struct tunnels *tunnels)
 	return r < 0 ? r : 0;
 }
 
+static void on_gate_note(int priority, const char *text, void *userdata)
+{
+	tunnels_note(userdata, priority, "%s", text);
+}
+
 int tunnels_new(sd_event *event, struct vpn *vpn, const struct tunnels_limits *limits,
 		const struct tunnels_ops *ops, void *userdata, struct tunnels **ret_tunnels)
 {
 	static const struct vpn_listener listener = {
 		.on_changed = entry_changed, .on_gone = entry_gone, .on_tun = tun_take};
+	static const struct dtls_gate_ops gate_ops = {.on_note = on_gate_note};
 	struct tunnels *tunnels = calloc(1, sizeof(*tunnels));
 	int r;
 
@@ -288,6 +305,8 @@ int tunnels_new(sd_event *event, struct vpn *vpn, const struct tunnels_limits *l
 	r = poller_new(event, &tunnels->poller);
 	if (r == 0)
 		r = sources_attach(tunnels);
+	if (r == 0)
+		r = dtls_gate_new(event, vpn, &gate_ops, tunnels, &tunnels->gate);
 	if (r == 0)
 		r = vpn_listen(vpn, &listener, tunnels);
 	if (r < 0) {
@@ -305,6 +324,7 @@ void tunnels_free(struct tunnels *tunnels)
 	tunnels->io = sd_event_source_disable_unref(tunnels->io);
 	tunnels->flush = sd_event_source_disable_unref(tunnels->flush);
 	tunnels->role = sd_event_source_disable_unref(tunnels->role);
+	dtls_gate_free(tunnels->gate);
 	poller_free(tunnels->poller);
 	free(tunnels);
 }

@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <systemd/sd-event.h>
 
+#include "front/dtls_gate.h"
 #include "front/packet.h"
 #include "front/tls_stream.h"
 #include "front/vpn.h"
@@ -41,6 +42,8 @@ void tunnels_free(struct tunnels *tunnels);
  */
 void tunnels_role(struct tunnels *tunnels, bool is_active);
 bool tunnels_are_active(const struct tunnels *tunnels);
+/* Datagrams are heard at SNAPSHOT's addresses, where the VPN is enabled; NULL: nowhere. */
+void tunnels_listen(struct tunnels *tunnels, const struct snapshot *snapshot);
 
 /* ---- for the tunnels themselves ----------------------------------------------------------------
  */
@@ -55,6 +58,7 @@ sd_event *tunnels_event(const struct tunnels *tunnels);
 struct poller *tunnels_poller(const struct tunnels *tunnels);
 struct vpn *tunnels_vpn(const struct tunnels *tunnels);
 const struct tunnels_limits *tunnels_limits(const struct tunnels *tunnels);
+struct dtls_gate *tunnels_gate(const struct tunnels *tunnels);
 void tunnels_note(const struct tunnels *tunnels, int priority, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 /* One packet to the inside. False: it was not taken. */

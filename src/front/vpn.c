@@ -320,9 +320,23 @@ static int tun_take(struct vpn *vpn, const Asafo__Ipc__VpnTun *message, struct i
 	return 0;
 }
 
+static int datagram_take(struct vpn *vpn, const Asafo__Ipc__VpnDatagram *message,
+			 struct ipc_frame *frame)
+{
+	_cleanup_close_ int fd = ipc_frame_take_fd(frame, 0);
+
+	for (size_t i = 0; i < vpn->n_hearers; i++) {
+		if (vpn->hearers[i].listener->on_datagram)
+			vpn->hearers[i].listener->on_datagram(message, TAKE_FD(fd),
+							      vpn->hearers[i].userdata);
+	}
+	return 0;
+}
+
 bool vpn_is_message(enum ipc_type type)
 {
-	return type == IPC_VPN_CONFIG || type == IPC_VPN_TABLE || type == IPC_VPN_TUN;
+	return type == IPC_VPN_CONFIG || type == IPC_VPN_TABLE || type == IPC_VPN_TUN ||
+	       type == IPC_VPN_DATAGRAM;
 }
 
 int vpn_message(struct vpn *vpn, struct ipc_frame *frame, const ProtobufCMessage *body,
@@ -334,6 +348,8 @@ int vpn_message(struct vpn *vpn, struct ipc_frame *frame, const ProtobufCMessage
 		return table_take(vpn, (const Asafo__Ipc__VpnTable *)body, ret_why);
 	if (frame->type == IPC_VPN_TUN)
 		return tun_take(vpn, (const Asafo__Ipc__VpnTun *)body, frame, ret_why);
+	if (frame->type == IPC_VPN_DATAGRAM)
+		return datagram_take(vpn, (const Asafo__Ipc__VpnDatagram *)body, frame);
 	return why_set(ret_why, ERR_MALFORMED, "%s is no message of the VPN's",
 		       ipc_type_name(frame->type));
 }
@@ -430,6 +446,13 @@ int vpn_touch(struct vpn *vpn, const struct vpn_entry *entry, const struct vpn_t
 	message.touched = pointers;
 	message.n_touched = 1;
 	return ipc_channel_send(vpn->engine, IPC_VPN_SESSION_TOUCH, &message.base, NULL, 0);
+}
+
+int vpn_datagram(struct vpn *vpn, const Asafo__Ipc__VpnDatagram *message)
+{
+	return vpn->engine
+		       ? ipc_channel_send(vpn->engine, IPC_VPN_DATAGRAM, &message->base, NULL, 0)
+		       : ERR_CLOSED;
 }
 
 int vpn_end(struct vpn *vpn, const struct vpn_entry *entry, enum vpn_end reason, ending_fn on_done,

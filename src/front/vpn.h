@@ -31,6 +31,7 @@ struct vpn_policy {
 	char banner[VPN_BANNER_MAX];		    /* empty: none */
 	uint32_t idle_timeout_s, session_timeout_s; /* 0: none */
 	uint32_t simultaneous_logins;
+	bool is_without_dtls;
 };
 
 struct vpn_group {
@@ -66,6 +67,9 @@ struct vpn_listener {
 	void (*on_config)(const struct vpn_config *config, void *userdata);
 	/* FD is the copy's; it is closed after the next call. */
 	void (*on_tun)(int fd, const char *device, unsigned mtu, void *userdata);
+	/* Nothing of it is checked. FD is a socket connected to the client, -1: none; the callee's.
+	 */
+	void (*on_datagram)(const Asafo__Ipc__VpnDatagram *message, int fd, void *userdata);
 };
 #define VPN_LISTENERS_MAX 4
 
@@ -130,6 +134,8 @@ struct vpn_touch {
 };
 /* Tells the engine; ERR_CLOSED where it is not there: keep the figures for the next time. */
 int vpn_touch(struct vpn *vpn, const struct vpn_entry *entry, const struct vpn_touch *touch);
+/* To the front that it names, or to this one again with a socket. Errors: ERR_CLOSED. */
+int vpn_datagram(struct vpn *vpn, const Asafo__Ipc__VpnDatagram *message);
 /* Ends it on both units, now or later: as endings_add; on_gone comes by the table. */
 int vpn_end(struct vpn *vpn, const struct vpn_entry *entry, enum vpn_end reason, ending_fn on_done,
 	    void *userdata, struct ending **ret_ending);

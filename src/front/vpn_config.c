@@ -43,6 +43,7 @@ static int policy_from(const Asafo__Ipc__VpnPolicy *from, struct vpn_policy *to)
 	to->idle_timeout_s = from->idle_timeout_s;
 	to->session_timeout_s = from->session_timeout_s;
 	to->simultaneous_logins = from->simultaneous_logins;
+	to->is_without_dtls = from->is_without_dtls;
 	return r == 0 ? networks_from(from, to) : r;
 }
 

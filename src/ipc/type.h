@@ -101,6 +101,8 @@ enum ipc_type {
 	IPC_LOGIN_SEAL,
 	/* keeper -> auth */
 	IPC_LOGIN_KEY,
+	/* front -> engine -> front */
+	IPC_VPN_DATAGRAM,
 	IPC_TYPE__MAX,
 };
 

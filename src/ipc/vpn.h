@@ -48,6 +48,13 @@
  * VPN_RESYNC (front -> engine): something of a VPN_TABLE was not taken. A whole table follows
  * within a second or so; asked again soon, only after a while.
  *
+ * VPN_DATAGRAM (front -> engine -> front): the first message of a DTLS client whose address was
+ * verified. Where the kernel gave it to another front than the one that has its tunnel, the engine
+ * passes it on to that one. From that one itself it comes back with a descriptor: a socket that is
+ * bound to the address it came to and connected to the client (fronts may not connect), so that the
+ * kernel gives what follows to this front. At most VPN_DATAGRAM_MAX bytes of data; dropped where
+ * the front does not read, or does not listen at that address: clients try again.
+ *
  * VPN_TUN (engine -> front): a descriptor of the front's own (IFF_TUN, IFF_NO_PI, non-blocking).
  * What is read from it is for clients of this front, give or take what changed hands a moment ago:
  * packets without an owner are dropped and counted. Forward only while this unit is active.
@@ -56,6 +63,7 @@
 #define VPN_NAME_MAX 64 /* tunnel-group, group-policy, user: bytes with the NUL */
 #define VPN_BATCH 128
 #define VPN_TOUCH_MS 5000
+#define VPN_DATAGRAM_MAX 2048
 #define VPN_SESSIONS_MAX 65536
 #define VPN_TUN_MTU 1406 /* the ASA's `anyconnect mtu`, and the device's */
 

@@ -39,7 +39,7 @@ static void cookie_hash_of(unsigned number, uint8_t ret_hash[static VPN_HASH_SIZ
 	assert_int_equal(gnutls_hash_fast(GNUTLS_DIG_SHA256, cookie, sizeof(cookie), ret_hash), 0);
 }
 
-static void config_send(struct harness *harness)
+void tunnel_config_send(struct harness *harness, bool is_without_dtls)
 {
 	static char name[] = "DfltGrpPolicy", group[] = "staff", domain[] = "example.org",
 		    banner[] = "Be good", local[] = "LOCAL";
@@ -67,6 +67,7 @@ static void config_send(struct harness *harness)
 	policy.networks = networks;
 	policy.idle_timeout_s = 1800;
 	policy.simultaneous_logins = 3;
+	policy.is_without_dtls = is_without_dtls;
 	member.name = group;
 	member.policy = name;
 	member.authentication = local;
@@ -85,7 +86,7 @@ int tunnel_vpn_start(struct harness *harness)
 	Asafo__Ipc__VpnTun tun = ASAFO__IPC__VPN_TUN__INIT;
 	int fds[2];
 
-	config_send(harness);
+	tunnel_config_send(harness, false);
 	assert_int_equal(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, fds), 0);
 	assert_int_equal(io_set_nonblocking(fds[1]), 0);
 	assert_int_equal(setsockopt(fds[0], SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)), 0);

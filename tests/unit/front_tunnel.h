@@ -13,6 +13,8 @@
  */
 #define TUNNEL_TEXT_MAX 8192
 
+/* VPN_CONFIG alone. */
+void tunnel_config_send(struct harness *harness, bool is_without_dtls);
 /* VPN_CONFIG, and VPN_TUN; returns our end of the device. */
 int tunnel_vpn_start(struct harness *harness);
 struct tunnel_table {

@@ -104,7 +104,7 @@ static const struct command_row version1[] = {
 	" banner value Be kind to each other\n split-tunnel-policy tunnelspecified\n"              \
 	" split-tunnel-network-list value 10.0.0.0/8\n address-pools value P4\n"                   \
 	" ipv6-address-pools value P6\n vpn-idle-timeout none\n vpn-session-timeout 600\n"         \
-	" vpn-simultaneous-logins 1\n"                                                             \
+	" vpn-simultaneous-logins 1\n anyconnect ssl dtls none\n"                                  \
 	"tunnel-group TG type remote-access\ntunnel-group TG general-attributes\n"                 \
 	" address-pool P4\n ipv6-address-pool P6\n"                                                \
 	" default-group-policy GP\n"                                                               \
@@ -304,6 +304,7 @@ static void what_is_kept_back_is_named_line_by_line(void **state)
 			    "group-policy GP attributes: vpn-idle-timeout none\n"
 			    "group-policy GP attributes: vpn-session-timeout 600\n"
 			    "group-policy GP attributes: vpn-simultaneous-logins 1\n"
+			    "group-policy GP attributes: anyconnect ssl dtls none\n"
 			    "tunnel-group TG type remote-access\n"
 			    "tunnel-group TG general-attributes\n"
 			    "tunnel-group TG general-attributes: address-pool P4\n"

@@ -45,6 +45,7 @@ static const char text[] = "hostname gw\n"
 			   " ipv6-address-pools value STAFF6\n"
 			   " vpn-session-timeout none\n"
 			   " vpn-simultaneous-logins 2\n"
+			   " anyconnect ssl dtls none\n"
 			   "group-policy GUEST internal\n"
 			   "tunnel-group staff type remote-access\n"
 			   "tunnel-group staff general-attributes\n"
@@ -123,11 +124,13 @@ static void a_policy_has_from_the_default_one_what_it_does_not_say(void **state)
 	assert_int_equal(policy.idle_minutes, 60);
 	assert_int_equal(policy.session_minutes, 0);
 	assert_int_equal(policy.logins, 2);
+	assert_int_equal(policy.dtls, 0);
 	assert_string_equal(policy.banner, "Be kind; \"all\" is logged!");
 	config_policy_resolve(&config->vpn, config_policy_find(&config->vpn, "GUEST"), &policy);
 	assert_int_equal(policy.n_dns, 1);
 	assert_int_equal(policy.idle_minutes, 60);
 	assert_int_equal(policy.logins, 3);
+	assert_int_equal(policy.dtls, 1);
 	assert_int_equal(policy.split, 0);
 	config_free(config);
 }
@@ -174,7 +177,7 @@ static void every_line_can_be_undone(void **state)
 		" no split-tunnel-policy\n no split-tunnel-network-list value 10.0.0.0/8\n"
 		" no split-tunnel-network-list\n no address-pools\n no ipv6-address-pools\n"
 		" no vpn-idle-timeout\n no vpn-session-timeout none\n no vpn-simultaneous-logins "
-		"2\n"
+		"2\n no anyconnect ssl dtls none\n"
 		"no group-policy STAFF\nno group-policy GUEST internal\n"
 		"no group-policy DfltGrpPolicy\n"
 		"no ip local pool STAFF\nno ipv6 local pool STAFF6\n";

@@ -50,7 +50,7 @@ static void on_tun(int fd, const char *device, unsigned mtu, void *userdata)
 	((struct heard *)userdata)->tuns++;
 }
 
-static const struct vpn_listener listener = {on_changed, on_gone, on_config, on_tun};
+static const struct vpn_listener listener = {on_changed, on_gone, on_config, on_tun, NULL};
 
 struct world {
 	struct vpn *vpn;

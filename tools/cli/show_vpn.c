@@ -12,6 +12,19 @@ static const char *or_dash(const char *text)
 	return *text ? text : "-";
 }
 
+static void print_protocol(const struct screen *screen, struct json_object *session)
+{
+	const char *tunnel = view_text(session, "tunnel");
+
+	if (!view_flag(session, "connected")) {
+		screen_print(screen, "Protocol     : AnyConnect-Parent (no tunnel is up)\n");
+		return;
+	}
+	screen_print(screen, "Protocol     : AnyConnect-Parent SSL-Tunnel%s\n",
+		     strcmp(tunnel, "DTLS-Tunnel") == 0 ? " DTLS-Tunnel" : "");
+	screen_print(screen, "Encryption   : %s\n", or_dash(view_text(session, "protocol")));
+}
+
 static void print_session(const struct screen *screen, struct json_object *session)
 {
 	struct format_text duration, left;
@@ -25,9 +38,7 @@ static void print_session(const struct screen *screen, struct json_object *sessi
 		     or_dash(view_text(session, "public_ip")));
 	if (*view_text(session, "assigned_ipv6"))
 		screen_print(screen, "Assigned IPv6: %s\n", view_text(session, "assigned_ipv6"));
-	screen_print(screen, "Protocol     : %s\n",
-		     view_flag(session, "connected") ? or_dash(view_text(session, "protocol"))
-						     : "AnyConnect-Parent (no tunnel is up)");
+	print_protocol(screen, session);
 	screen_print(screen, "Bytes Tx     : %-22" PRId64 " Bytes Rx     : %" PRId64 "\n",
 		     view_number(session, "bytes_tx", 0), view_number(session, "bytes_rx", 0));
 	screen_print(screen, "Pkts Tx      : %-22" PRId64 " Pkts Rx      : %" PRId64 "\n",

@@ -1,0 +1,123 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# The real OpenConnect by DTLS: packets go by it in both directions and none is in pieces, they go by TLS where UDP is cut off,
+# and at a failover the session goes on, by DTLS again, without a second login.
+# shellcheck source=lib.sh
+. "$(dirname "$0")/lib.sh"
+vip=198.51.100.10 inside=192.0.2.20
+command -v openconnect >/dev/null || {
+	echo "1..0 # SKIP openconnect is not installed"
+	exit 0
+}
+
+vpn_configure() {
+	asafo a configure <<'CONFIG'
+ip local pool VPN 10.9.0.10-10.9.0.250 mask 255.255.255.0
+tunnel-group staff type remote-access
+tunnel-group staff general-attributes
+ address-pool VPN
+username alice password s3cret-word
+webvpn
+ anyconnect enable
+CONFIG
+}
+script_make() {
+	cat >"$files/script" <<SCRIPT
+#!/bin/sh
+[ "\$reason" = connect ] || exit 0
+ip link set "\$TUNDEV" up mtu "\$INTERNAL_IP4_MTU"
+ip address add "\$INTERNAL_IP4_ADDRESS/32" dev "\$TUNDEV"
+ip route replace $inside/32 dev "\$TUNDEV"
+echo "\$INTERNAL_IP4_MTU" >"$files/up"
+SCRIPT
+	chmod +x "$files/script"
+}
+pin_of() {
+	openssl pkey -pubin -in <(openssl x509 -in "$files/$1.pem" -pubkey -noout) -outform der |
+		openssl dgst -sha256 -binary | base64
+}
+openconnect_start() {
+	rm -f "$files/up"
+	printf '%s\n' s3cret-word | lab exec client env --ignore-signal=PIPE openconnect -v --timestamp --non-inter --user alice --passwd-on-stdin \
+		--servercert "pin-sha256:$(pin_of vpn)" --script "$files/script" --interface octun "https://$vip" \
+		>"$files/openconnect" 2>&1 &
+}
+count() { grep -c "$1" "$files/openconnect"; }
+at_least() { [ "$(count "$1")" -ge "$2" ]; }
+established() { at_least 'Established DTLS connection' "$1"; }
+address_of_client() { lab exec client ip -4 -o address show dev octun | awk '{ print $4 }'; }
+ping_once() { lab exec client ping -c 1 -W 1 "$@" "$inside"; }
+session_of() { asafo "$1" --json show vpn-sessiondb | jq -r '.sessions[] | select(.username == "alice") | .'"$2"; }
+goes_by() { [ "$(session_of "$1" tunnel)" = "$2" ]; }
+index_of() { session_of "$1" index; }
+# What the client's kernel counts, of UDP over IPv4: datagrams that were in pieces, and those sent.
+pieces() { lab exec client awk '/^Ip:/ { n++; if (n == 2) print $15 + $18 + $19 + $20 }' /proc/net/snmp; }
+datagrams() { lab exec client awk '/^Udp:/ { n++; if (n == 2) print $5 }' /proc/net/snmp; }
+# On arrival, so that nobody is told: as a firewall between them does.
+udp_cut() {
+	lab exec client nft "add table inet cut; add chain inet cut in { type filter hook prerouting priority -300; }; add rule inet cut in udp sport 443 drop"
+	lab exec "$1" nft "add table inet cut; add chain inet cut in { type filter hook prerouting priority -300; }; add rule inet cut in udp dport 443 drop"
+}
+udp_mend() {
+	lab exec client nft delete table inet cut
+	lab exec "$1" nft delete table inet cut
+}
+transfer() { # transfer SENTENCE: a megabyte from the inside, by TCP
+	lab exec inside openssl s_server -quiet -accept 9000 -naccept 1 -cert "$files/inside.pem" -key "$files/inside.key" \
+		<"$files/megabyte" >/dev/null 2>&1 &
+	until_true 10 lab exec inside sh -c "ss -ltn | grep -q ':9000 '"
+	lab exec client timeout $((20 * slow)) openssl s_client -quiet -connect "$inside:9000" </dev/zero 2>/dev/null |
+		head -c 1048576 >"$files/got"
+	same "$1" "$(sha256sum <"$files/got")" "$(sha256sum <"$files/megabyte")"
+}
+
+pair_up
+make_ca corp && make_p12 corp vpn
+expect "a trustpoint" import a vpn vpn
+expect "on both units" asafo a write-standby
+expect "groups, a pool and a user" vpn_configure
+lab exec client ip route delete 192.0.2.0/24
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=inside \
+	-keyout "$files/inside.key" -out "$files/inside.pem" 2>/dev/null
+head -c 1048576 /dev/urandom >"$files/megabyte"
+script_make
+until_true 10 serves $vip corp "$(fingerprint_of "$files/vpn.pem")"
+
+openconnect_start
+if until_true 20 established 1; then ok "OpenConnect establishes a DTLS connection"; else
+	not_ok "OpenConnect establishes a DTLS connection"
+	sed 's/^/#   /' "$files/openconnect"
+	done_testing
+	exit 1
+fi
+expect "and has an address" until_true 20 test -s "$files/up"
+address=$(address_of_client) index=$(index_of a) posts=$(count 'POST https')
+mtu=$(cat "$files/up")
+expect "it reaches the inside" until_true 10 ping_once
+expect "the session is shown as a DTLS tunnel" until_true 10 goes_by a DTLS-Tunnel
+before=$(pieces) sent=$(datagrams)
+expect "packets of the whole MTU go through" ping_once -s $((mtu - 28)) -M "do"
+transfer "a transfer arrives whole"
+same "nothing of it was in pieces" "$(pieces)" "$before"
+more_datagrams() { [ "$(datagrams)" -gt $((sent + 100)) ]; }
+expect "all that went by datagrams" more_datagrams
+
+expect "the active unit loses its plug" lab power a off
+wait_state b Active
+expect "DTLS is established anew on the other unit" until_true 40 established 2
+expect "it reaches the inside again" until_true 10 ping_once
+same "with the same address" "$(address_of_client)" "$address"
+same "in the same session" "$(index_of b)" "$index"
+expect "which is a DTLS tunnel again" until_true 10 goes_by b DTLS-Tunnel
+
+expect "UDP is cut off" udp_cut b
+expect "packets go by TLS then" until_true 40 ping_once
+expect "and the session is shown so" until_true 30 goes_by b SSL-Tunnel
+transfer "a transfer arrives whole by TLS"
+expect "UDP is there again" udp_mend b
+
+same "one login was enough" "$(count 'POST https')" "$posts"
+never() { ! grep -qE "$1" "$files/openconnect"; }
+expect "nobody was told 401" never 'HTTP/1.1 401'
+expect "nor that the session is over" never 'server (terminate|disconnect)'
+done_testing

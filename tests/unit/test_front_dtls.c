@@ -1,0 +1,528 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Tunnels by datagrams, as clients, the engine and the inside meet them. */
+#include <arpa/inet.h>
+#include <gnutls/crypto.h>
+#include <gnutls/dtls.h>
+#include <poll.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/cleanup.h"
+#include "base/hex.h"
+#include "front/dtls_hello.h"
+#include "front_tunnel.h"
+
+#define ASKS "X-CSTP-Address-Type: IPv6,IPv4\r\nX-DTLS-CipherSuite: PSK-NEGOTIATE:AES256-SHA\r\n"
+
+static struct harness harness;
+static struct front_limits limits;
+static int device = -1;
+static char answer[TUNNEL_TEXT_MAX];
+static uint8_t payload[CSTP_PAYLOAD_MAX], packet[PACKET_MAX], record[CSTP_RECORD_MAX];
+
+static int start(void **state)
+{
+	(void)state;
+	limits = harness_patient;
+	limits.tunnels = (struct tunnels_limits){
+		.dpd_ms = 60000, .role_ms = 100, .hold_ms = 300, .end_ms = 10000};
+	harness_start(&harness, NULL, &limits);
+	harness_bind(&harness, "vpn");
+	device = tunnel_vpn_start(&harness);
+	tunnel_table_send(&harness, &(struct tunnel_table){.numbers = {1, 2, 3}, .is_reset = true});
+	harness_role(&harness, "active", 5);
+	return 0;
+}
+
+static int stop(void **state)
+{
+	(void)state;
+	harness_stop(&harness);
+	(void)close(TAKE_FD(device));
+	return 0;
+}
+
+/* ---- a client by datagrams ---- */
+
+struct datagrams {
+	int fd;
+	gnutls_session_t session;
+	gnutls_psk_client_credentials_t credentials;
+	uint8_t app_id[32];
+};
+
+static int udp_open(uint16_t port)
+{
+	struct sockaddr_in in = {.sin_family = AF_INET,
+				 .sin_port = htons(port),
+				 .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	struct timeval limit = {.tv_sec = HARNESS_WAIT_MS / 1000};
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	assert_true(fd >= 0);
+	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)), 0);
+	assert_int_equal(connect(fd, (struct sockaddr *)&in, sizeof(in)), 0);
+	return fd;
+}
+
+static void app_id_read(uint8_t ret_app_id[static 32])
+{
+	const char *line = strstr(answer, "\r\nX-DTLS-App-ID: ");
+	char text[65];
+
+	assert_non_null(line);
+	(void)snprintf(text, sizeof(text), "%.64s", line + 17);
+	assert_int_equal(hex_decode(text, 32, ret_app_id), 0);
+}
+
+/* CONNECT by TLS, and what is needed for datagrams beside it. */
+static void ready(struct client *client, struct datagrams *datagrams)
+{
+	uint8_t psk[32];
+	gnutls_datum_t key = {psk, sizeof(psk)}, id = {datagrams->app_id, 32};
+
+	tunnel_ask(client, &harness, 1, ASKS);
+	assert_int_equal(tunnel_answer(client, answer), 200);
+	app_id_read(datagrams->app_id);
+	datagrams->fd = udp_open(harness.port);
+	assert_int_equal(gnutls_prf_rfc5705(client->session, 24, "EXPORTER-openconnect-psk", 0,
+					    NULL, sizeof(psk), (char *)psk),
+			 0);
+	assert_int_equal(gnutls_init(&datagrams->session, GNUTLS_CLIENT | GNUTLS_DATAGRAM), 0);
+	assert_int_equal(gnutls_priority_set_direct(datagrams->session,
+						    "NORMAL:-VERS-ALL:+VERS-DTLS1.2:-KX-ALL:+PSK",
+						    NULL),
+			 0);
+	assert_int_equal(gnutls_session_set_id(datagrams->session, &id), 0);
+	assert_int_equal(gnutls_psk_allocate_client_credentials(&datagrams->credentials), 0);
+	assert_int_equal(gnutls_psk_set_client_credentials(datagrams->credentials, "psk", &key,
+							   GNUTLS_PSK_KEY_RAW),
+			 0);
+	assert_int_equal(
+		gnutls_credentials_set(datagrams->session, GNUTLS_CRD_PSK, datagrams->credentials),
+		0);
+	gnutls_dtls_set_timeouts(datagrams->session, 1000, HARNESS_WAIT_MS);
+	gnutls_dtls_set_mtu(datagrams->session, 1472);
+	gnutls_transport_set_int(datagrams->session, datagrams->fd);
+}
+
+static void *handshake_run(void *userdata)
+{
+	struct datagrams *datagrams = userdata;
+	int r;
+
+	do
+		r = gnutls_handshake(datagrams->session);
+	while (r < 0 && !gnutls_error_is_fatal(r));
+	return (void *)(intptr_t)r;
+}
+
+/* As the engine does: a socket at the front's address that is connected to the client. */
+static int socket_for(const Asafo__Ipc__VpnDatagram *message)
+{
+	struct sockaddr_in local = {.sin_family = AF_INET,
+				    .sin_port = htons((uint16_t)message->local_port)};
+	struct sockaddr_in client = {.sin_family = AF_INET,
+				     .sin_port = htons((uint16_t)message->client_port)};
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), on = 1;
+
+	assert_int_equal(message->local.len, 4);
+	assert_int_equal(message->client.len, 4);
+	memcpy(&local.sin_addr, message->local.data, 4);
+	memcpy(&client.sin_addr, message->client.data, 4);
+	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)), 0);
+	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)), 0);
+	assert_int_equal(bind(fd, (struct sockaddr *)&local, sizeof(local)), 0);
+	assert_int_equal(connect(fd, (struct sockaddr *)&client, sizeof(client)), 0);
+	return fd;
+}
+
+static void give_socket(const Asafo__Ipc__VpnDatagram *message)
+{
+	struct ipc_frame frame = {.type = IPC_VPN_DATAGRAM, .n_fds = 1};
+
+	frame.fds[0] = socket_for(message);
+	assert_int_equal(ipc_frame_send(harness.engine, &frame, &message->base), 0);
+	(void)close(frame.fds[0]);
+}
+
+static Asafo__Ipc__VpnDatagram *hear_datagram(void)
+{
+	return (Asafo__Ipc__VpnDatagram *)tunnel_hear_engine(&harness, IPC_VPN_DATAGRAM);
+}
+
+static void established(struct client *client, struct datagrams *datagrams)
+{
+	Asafo__Ipc__VpnDatagram *message;
+	pthread_t thread;
+	void *result;
+
+	ready(client, datagrams);
+	assert_int_equal(pthread_create(&thread, NULL, handshake_run, datagrams), 0);
+	message = hear_datagram();
+	assert_non_null(message);
+	assert_int_equal(message->owner, 1);
+	give_socket(message);
+	asafo__ipc__vpn_datagram__free_unpacked(message, NULL);
+	assert_int_equal(pthread_join(thread, &result), 0);
+	assert_int_equal((int)(intptr_t)result, 0);
+}
+
+static void say(const struct datagrams *datagrams, enum cstp_type type, const uint8_t *data,
+		size_t size)
+{
+	record[0] = (uint8_t)type;
+	if (size > 0)
+		memcpy(record + 1, data, size);
+	assert_int_equal(gnutls_record_send(datagrams->session, record, size + 1),
+			 (ssize_t)(size + 1));
+}
+
+/* The next frame that is no question; its size without the type. */
+static size_t hear(const struct datagrams *datagrams, uint8_t *ret_type)
+{
+	ssize_t n;
+
+	do
+		n = gnutls_record_recv(datagrams->session, record, sizeof(record));
+	while (n == GNUTLS_E_AGAIN || n == GNUTLS_E_INTERRUPTED ||
+	       (n > 0 && record[0] == CSTP_DPD_REQUEST));
+	assert_true(n > 0);
+	*ret_type = record[0];
+	return (size_t)n - 1;
+}
+
+static void datagrams_close(struct datagrams *datagrams)
+{
+	gnutls_deinit(datagrams->session);
+	gnutls_psk_free_client_credentials(datagrams->credentials);
+	(void)close(datagrams->fd);
+}
+
+/* Until a touch says that packets go by PROTOCOL. */
+static void wait_protocol(const char *protocol)
+{
+	bool is_found = false;
+
+	while (!is_found) {
+		Asafo__Ipc__VpnSessionTouch *message =
+			(Asafo__Ipc__VpnSessionTouch *)tunnel_hear_engine(&harness,
+									  IPC_VPN_SESSION_TOUCH);
+
+		assert_non_null(message);
+		for (size_t i = 0; i < message->n_touched; i++)
+			is_found |= strncmp(message->touched[i]->protocol, protocol,
+					    strlen(protocol)) == 0;
+		asafo__ipc__vpn_session_touch__free_unpacked(message, NULL);
+	}
+}
+
+/* ---- the offer ---- */
+
+static void who_asks_for_datagrams_is_told_where(void **state)
+{
+	char port[64];
+	struct client client;
+
+	(void)state;
+	tunnel_ask(&client, &harness, 1, "X-DTLS12-CipherSuite: AES256-SHA:PSK-NEGOTIATE\r\n");
+	assert_int_equal(tunnel_answer(&client, answer), 200);
+	(void)snprintf(port, sizeof(port), "X-DTLS-Port: %u\r\n", harness.port);
+	assert_non_null(strstr(answer, port));
+	assert_non_null(strstr(answer, "X-DTLS-CipherSuite: PSK-NEGOTIATE\r\n"));
+	assert_non_null(strstr(answer, "X-DTLS-App-ID: 01"));
+	assert_non_null(strstr(answer, "X-DTLS-DPD: 5\r\n"));
+	client_close(&client);
+}
+
+static void who_does_not_ask_is_not_told(void **state)
+{
+	struct client client;
+
+	(void)state;
+	tunnel_ask(&client, &harness, 1, "X-DTLS-CipherSuite: AES256-SHA:XPSK-NEGOTIATE\r\n");
+	assert_int_equal(tunnel_answer(&client, answer), 200);
+	assert_null(strstr(answer, "X-DTLS"));
+	client_close(&client);
+}
+
+static void a_policy_can_be_without_datagrams(void **state)
+{
+	struct client client;
+
+	(void)state;
+	tunnel_config_send(&harness, true);
+	tunnel_ask(&client, &harness, 1, ASKS);
+	assert_int_equal(tunnel_answer(&client, answer), 200);
+	assert_null(strstr(answer, "X-DTLS"));
+	client_close(&client);
+}
+
+/* ---- packets ---- */
+
+static void packets_go_by_datagrams_in_both_directions(void **state)
+{
+	uint8_t inside[PACKET_MAX], type;
+	struct datagrams datagrams;
+	struct client client;
+
+	(void)state;
+	established(&client, &datagrams);
+	tunnel_packet_v4(packet, 1300, 1, true, 7);
+	say(&datagrams, CSTP_DATA, packet, 1300);
+	assert_int_equal(tunnel_device_read(device, inside), 1300);
+	assert_memory_equal(inside, packet, 1300);
+	wait_protocol("DTLSv1.2 ");
+	tunnel_packet_v6(packet, 1280, 1, false, 9);
+	tunnel_device_write(device, packet, 1280);
+	assert_int_equal(hear(&datagrams, &type), 1280);
+	assert_int_equal(type, CSTP_DATA);
+	assert_memory_equal(record + 1, packet, 1280);
+	datagrams_close(&datagrams);
+	client_close(&client);
+}
+
+static void a_question_is_answered_with_what_it_came_with(void **state)
+{
+	static const uint8_t question[700] = {1, 2, 3};
+	struct datagrams datagrams;
+	struct client client;
+	uint8_t type;
+
+	(void)state;
+	established(&client, &datagrams);
+	say(&datagrams, CSTP_DPD_REQUEST, question, sizeof(question));
+	assert_int_equal(hear(&datagrams, &type), sizeof(question));
+	assert_int_equal(type, CSTP_DPD_RESPONSE);
+	assert_memory_equal(record + 1, question, sizeof(question));
+	datagrams_close(&datagrams);
+	client_close(&client);
+}
+
+static void packets_of_other_addresses_are_dropped(void **state)
+{
+	uint8_t inside[PACKET_MAX];
+	struct datagrams datagrams;
+	struct client client;
+
+	(void)state;
+	established(&client, &datagrams);
+	tunnel_packet_v4(packet, 100, 2, true, 1);
+	say(&datagrams, CSTP_DATA, packet, 100);
+	tunnel_packet_v4(packet, 120, 1, true, 2);
+	say(&datagrams, CSTP_DATA, packet, 120);
+	assert_int_equal(tunnel_device_read(device, inside), 120);
+	assert_true(tunnel_device_is_quiet(device));
+	datagrams_close(&datagrams);
+	client_close(&client);
+}
+
+static void a_client_that_sends_by_tls_again_is_answered_so(void **state)
+{
+	uint8_t inside[PACKET_MAX], type;
+	struct datagrams datagrams;
+	struct client client;
+
+	(void)state;
+	established(&client, &datagrams);
+	tunnel_packet_v4(packet, 100, 1, true, 1);
+	say(&datagrams, CSTP_DATA, packet, 100);
+	assert_int_equal(tunnel_device_read(device, inside), 100);
+	tunnel_say(&client, CSTP_DATA, packet, 100);
+	assert_int_equal(tunnel_device_read(device, inside), 100);
+	wait_protocol("TLS");
+	tunnel_packet_v4(packet, 200, 1, false, 2);
+	tunnel_device_write(device, packet, 200);
+	assert_int_equal(tunnel_hear(&client, &type, payload), 200);
+	datagrams_close(&datagrams);
+	client_close(&client);
+}
+
+static void before_a_client_used_datagrams_packets_go_by_tls(void **state)
+{
+	struct datagrams datagrams;
+	struct client client;
+	uint8_t type;
+
+	(void)state;
+	established(&client, &datagrams);
+	tunnel_packet_v4(packet, 200, 1, false, 2);
+	tunnel_device_write(device, packet, 200);
+	assert_int_equal(tunnel_hear(&client, &type, payload), 200);
+	assert_int_equal(type, CSTP_DATA);
+	datagrams_close(&datagrams);
+	client_close(&client);
+}
+
+static void datagrams_end_with_the_connection(void **state)
+{
+	struct datagrams datagrams;
+	struct client client;
+	uint64_t dropped;
+	uint8_t type;
+
+	(void)state;
+	established(&client, &datagrams);
+	say(&datagrams, CSTP_DPD_REQUEST, NULL, 0);
+	assert_int_equal(hear(&datagrams, &type), 0);
+	client_close(&client);
+	tunnel_wait_touch(&harness, 1, false, &dropped);
+	tunnel_packet_v4(packet, 100, 1, true, 1);
+	say(&datagrams, CSTP_DATA, packet, 100);
+	/* Whoever comes next is heard, and nothing was before it. */
+	tunnel_open(&client, &harness, 1);
+	tunnel_packet_v4(packet, 120, 1, true, 2);
+	tunnel_say(&client, CSTP_DATA, packet, 120);
+	assert_int_equal(tunnel_device_read(device, packet), 120);
+	datagrams_close(&datagrams);
+	client_close(&client);
+}
+
+/* ---- first messages ---- */
+
+/* The client's first message as it goes over the wire. */
+static size_t first_hello(const struct datagrams *datagrams, uint8_t *ret_hello, size_t size)
+{
+	struct sockaddr_in in = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t in_size = sizeof(in);
+	int sink = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	int way = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	ssize_t n;
+
+	assert_int_equal(bind(sink, (struct sockaddr *)&in, sizeof(in)), 0);
+	assert_int_equal(getsockname(sink, (struct sockaddr *)&in, &in_size), 0);
+	assert_int_equal(connect(way, (struct sockaddr *)&in, in_size), 0);
+	gnutls_dtls_set_timeouts(datagrams->session, 1, 1);
+	gnutls_transport_set_int(datagrams->session, way);
+	(void)gnutls_handshake(datagrams->session);
+	n = recv(sink, ret_hello, size, 0);
+	assert_true(n > 0);
+	(void)close(sink);
+	(void)close(way);
+	return (size_t)n;
+}
+
+static void a_stranger_gets_a_cookie_and_nothing_else(void **state)
+{
+	uint8_t hello[2048], reply[2048];
+	struct datagrams datagrams;
+	struct dtls_hello seen;
+	struct client client;
+	size_t size;
+	ssize_t n;
+
+	(void)state;
+	ready(&client, &datagrams);
+	size = first_hello(&datagrams, hello, sizeof(hello));
+	assert_int_equal(dtls_hello_read(hello, size, &seen), 0);
+	assert_false(seen.has_cookie);
+	assert_int_equal(seen.session_id_size, 32);
+	assert_memory_equal(seen.session_id_view, datagrams.app_id, 32);
+	/* What is none is not answered: the first answer is to the hello. */
+	assert_true(send(datagrams.fd, "hello", 5, 0) > 0);
+	assert_true(send(datagrams.fd, hello, size - 1, 0) > 0);
+	assert_true(send(datagrams.fd, hello, size, 0) > 0);
+	n = recv(datagrams.fd, reply, sizeof(reply), 0);
+	assert_true(n > 13 && (size_t)n < size);
+	assert_int_equal(reply[0], 22);
+	assert_int_equal(reply[13], 3); /* HelloVerifyRequest */
+	assert_int_equal(send(datagrams.fd, hello, size, 0), (ssize_t)size);
+	assert_int_equal(recv(datagrams.fd, reply, sizeof(reply), 0), n);
+	assert_int_equal(recv(datagrams.fd, reply, sizeof(reply), MSG_DONTWAIT), -1);
+	datagrams_close(&datagrams);
+	client_close(&client);
+}
+
+static void a_tunnel_of_another_front_is_the_engines_business(void **state)
+{
+	gnutls_datum_t id;
+	Asafo__Ipc__VpnDatagram *message;
+	struct datagrams datagrams;
+	struct dtls_hello hello;
+	struct client client;
+	pthread_t thread;
+	void *result;
+
+	(void)state;
+	ready(&client, &datagrams);
+	datagrams.app_id[0] = 7;
+	id = (gnutls_datum_t){datagrams.app_id, 32};
+	assert_int_equal(gnutls_session_set_id(datagrams.session, &id), 0);
+	gnutls_dtls_set_timeouts(datagrams.session, 100, 2000);
+	assert_int_equal(pthread_create(&thread, NULL, handshake_run, &datagrams), 0);
+	message = hear_datagram();
+	assert_non_null(message);
+	assert_int_equal(message->owner, 7);
+	assert_int_equal(message->local_port, harness.port);
+	assert_int_equal(dtls_hello_read(message->data.data, message->data.len, &hello), 0);
+	assert_true(hello.has_cookie);
+	asafo__ipc__vpn_datagram__free_unpacked(message, NULL);
+	assert_int_equal(pthread_join(thread, &result), 0);
+	assert_int_not_equal((int)(intptr_t)result, 0);
+	datagrams_close(&datagrams);
+	client_close(&client);
+}
+
+static void a_first_message_from_another_front_gets_a_socket(void **state)
+{
+	Asafo__Ipc__VpnDatagram *message;
+	struct ipc_frame frame = {.type = IPC_VPN_DATAGRAM};
+	struct datagrams datagrams;
+	struct client client;
+	pthread_t thread;
+	void *result;
+
+	(void)state;
+	ready(&client, &datagrams);
+	assert_int_equal(pthread_create(&thread, NULL, handshake_run, &datagrams), 0);
+	message = hear_datagram();
+	/* As if it had come by way of another: without a socket it is asked for again. */
+	assert_int_equal(ipc_frame_send(harness.engine, &frame, &message->base), 0);
+	asafo__ipc__vpn_datagram__free_unpacked(message, NULL);
+	message = hear_datagram();
+	assert_int_equal(message->owner, 1);
+	give_socket(message);
+	asafo__ipc__vpn_datagram__free_unpacked(message, NULL);
+	assert_int_equal(pthread_join(thread, &result), 0);
+	assert_int_equal((int)(intptr_t)result, 0);
+	datagrams_close(&datagrams);
+	client_close(&client);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(who_asks_for_datagrams_is_told_where, start, stop),
+		cmocka_unit_test_setup_teardown(who_does_not_ask_is_not_told, start, stop),
+		cmocka_unit_test_setup_teardown(a_policy_can_be_without_datagrams, start, stop),
+		cmocka_unit_test_setup_teardown(packets_go_by_datagrams_in_both_directions, start,
+						stop),
+		cmocka_unit_test_setup_teardown(a_question_is_answered_with_what_it_came_with,
+						start, stop),
+		cmocka_unit_test_setup_teardown(packets_of_other_addresses_are_dropped, start,
+						stop),
+		cmocka_unit_test_setup_teardown(a_client_that_sends_by_tls_again_is_answered_so,
+						start, stop),
+		cmocka_unit_test_setup_teardown(before_a_client_used_datagrams_packets_go_by_tls,
+						start, stop),
+		cmocka_unit_test_setup_teardown(datagrams_end_with_the_connection, start, stop),
+		cmocka_unit_test_setup_teardown(a_stranger_gets_a_cookie_and_nothing_else, start,
+						stop),
+		cmocka_unit_test_setup_teardown(a_tunnel_of_another_front_is_the_engines_business,
+						start, stop),
+		cmocka_unit_test_setup_teardown(a_first_message_from_another_front_gets_a_socket,
+						start, stop),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
