@@ -161,7 +161,7 @@ static void in_tls12_cipher_suites_and_curves_count_too(void **state)
 
 	(void)state;
 	assert_true(takes_ecdsa(&hello) && takes_rsa(&hello));
-	hello = hello_of(BOTH_SUITES + 2, 2, both, 4, false, NULL);
+	hello = hello_of(&BOTH_SUITES[2], 2, both, 4, false, NULL);
 	assert_true(!takes_ecdsa(&hello) && takes_rsa(&hello));
 	hello = hello_of(BOTH_SUITES, 2, both, 4, false, "\x00\x17");
 	assert_true(takes_ecdsa(&hello) && !takes_rsa(&hello));
