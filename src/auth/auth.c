@@ -154,7 +154,11 @@ static int job_new(const Asafo__Ipc__AuthCheck *check, struct job **ret_job)
 
 static bool is_well_formed(const Asafo__Ipc__AuthCheck *check)
 {
-	return strlen(check->user) < USERS_NAME_MAX && strlen(check->group) < FACTOR_GROUP_MAX &&
+	bool is_going_on = check->state[0] != '\0';
+
+	/* Whose login goes on is in its state, and nowhere else. */
+	return (!is_going_on || (!check->user[0] && !check->group[0])) &&
+	       strlen(check->user) < USERS_NAME_MAX && strlen(check->group) < FACTOR_GROUP_MAX &&
 	       strlen(check->state) < FACTOR_STATE_MAX && check->password.len <= PASSWORD_MAX &&
 	       (check->client.len == 0 || check->client.len == 4 || check->client.len == 16) &&
 	       (check->password.len == 0 ||

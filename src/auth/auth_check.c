@@ -198,12 +198,16 @@ static void job_begin(struct auth *auth, struct job *job, struct answer *answer)
 				       monotime_now());
 	if (answer->wait_ms > 0) {
 		answer->verdict = AUTH_VERDICT_LOCKED;
-	} else if (!users_check(auth->users, job->user, (const char *)job->password.data, &user)) {
+		return;
+	}
+	if (!users_check(auth->users, job->user, (const char *)job->password.data, &user)) {
 		failure_count(auth, job, user, "Invalid password");
-	} else if (user->totp[0]) {
+		return;
+	}
+	memcpy(answer->round.user, user->name, sizeof(answer->round.user));
+	memcpy(answer->round.group, job->group, sizeof(answer->round.group));
+	if (user->totp[0]) {
 		/* The account is not clean yet: who has its password would guess codes for ever. */
-		memcpy(answer->round.user, user->name, sizeof(answer->round.user));
-		memcpy(answer->round.group, job->group, sizeof(answer->round.group));
 		factor_password_sum(user, answer->round.password);
 		answer->round.at = time(NULL);
 		answer_more(auth, answer);

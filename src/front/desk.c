@@ -221,11 +221,14 @@ static void visit_locked(struct visit *visit, uint32_t wait_ms)
 	visit_prompt(visit, text);
 }
 
-/* Whose login goes on, and for which group, the helper says: it came sealed. */
+/* Whose login it was, and for which group, the helper says; of one that goes on it came sealed, and
+ * of another it is what was asked. */
 static bool visit_take_login(struct visit *visit, const Asafo__Ipc__AuthCheckReply *reply)
 {
 	if (!visit->is_going_on)
-		return true;
+		return reply->verdict != AUTH_VERDICT_YES ||
+		       (strcmp(reply->user, visit->user) == 0 &&
+			strcmp(reply->group, visit->group) == 0);
 	return vpn_name_from(reply->user, visit->user, sizeof(visit->user)) == 0 &&
 	       vpn_name_from(reply->group, visit->group, sizeof(visit->group)) == 0;
 }
@@ -273,7 +276,7 @@ static int check_send(struct desk *desk, struct visit *visit, const struct desk_
 
 	message.user = visit->user;
 	message.group = visit->group;
-	message.state = (char *)(uintptr_t)said->state;
+	message.state = (char *)(uintptr_t)(visit->is_going_on ? said->state : "");
 	message.password.data = (uint8_t *)(uintptr_t)secret;
 	message.password.len = strlen(secret);
 	message.method = method;

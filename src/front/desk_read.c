@@ -131,7 +131,9 @@ static int xml_read(const struct buf *body, struct desk_said *said, char url[sta
 	memcpy(said->group, xml.group, sizeof(said->group));
 	memcpy(said->token, xml.token, sizeof(said->token));
 	memcpy(said->code, xml.code, sizeof(said->code));
-	memcpy(said->state, xml.state, sizeof(said->state));
+	/* OpenConnect sends the last one it got along with all that follows. */
+	if (said->wish == WISH_CODE)
+		memcpy(said->state, xml.state, sizeof(said->state));
 	memcpy(url, xml.group_access, sizeof(xml.group_access));
 	configauth_wipe(&xml);
 	return 0;

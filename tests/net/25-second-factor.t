@@ -52,6 +52,7 @@ username bert attributes
 username carl password right
 username carl attributes
  totp $given
+username erin password right
 username dora password right
 username dora attributes
  totp $given
@@ -80,6 +81,21 @@ same "nor is a login that somebody made up" \
 first=$(code "$secret" -1)
 same "the right one is" "$(post "state=$round" "secondary_password=$first")" 303
 same "once" "$(post "state=$(password anna)" "secondary_password=$first") $(grep -c 'The code is wrong, or was used' "$page")" "200 1"
+
+# A state beside somebody else's name, as an AnyConnect client would send it: his code is not that one's password.
+round=$(password bert)
+xml_reply() { # xml_reply STATE USER PASSWORD
+	lab exec client curl -s --max-time 10 --cacert "$files/corp-ca.pem" --resolve "$host:443:$vip" -H 'X-Transcend-Version: 1' \
+		-H 'X-Aggregate-Auth: 1' -A 'AnyConnect' -H 'Content-Type: application/xml' -o "$page" -w '%{http_code}' -d "<?xml version=\"1.0\"?>
+<config-auth client=\"vpn\" type=\"auth-reply\"><opaque is-for=\"sg\"><state>$1</state></opaque><auth><username>$2</username>
+<password>$3</password></auth></config-auth>" "https://$host/"
+}
+same "somebody else's name and the own code are no login" \
+	"$(xml_reply "$round" ceo "$(code "$given")") $(grep -c '<session-token>' "$page")" "200 0"
+same "nor beside a user's without a second factor" \
+	"$(xml_reply "$round" erin "$(code "$given")") $(grep -c '<session-token>' "$page")" "200 0"
+same "(the right password is one, with a state from before)" \
+	"$(xml_reply "$round" erin right) $(grep -c '<session-token>' "$page")" "200 1"
 
 # The real client.
 same "openconnect logs in with its token" "$(client anna "$secret" | wc -c)" 65

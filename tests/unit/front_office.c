@@ -72,8 +72,11 @@ static void check_answer(struct office *office, uint32_t id, const Asafo__Ipc__A
 			: strcmp(password, "right") == 0  ? AUTH_VERDICT_YES
 			: strcmp(password, "locked") == 0 ? AUTH_VERDICT_LOCKED
 							  : AUTH_VERDICT_NO;
-	if (reply.verdict == AUTH_VERDICT_YES)
+	if (reply.verdict == AUTH_VERDICT_YES) {
+		reply.user = check->user;
+		reply.group = check->group;
 		reply.policy = policy;
+	}
 	if (reply.verdict == AUTH_VERDICT_LOCKED)
 		reply.wait_ms = 90000;
 	if (strcmp(password, "busy") == 0)

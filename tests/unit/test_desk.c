@@ -258,6 +258,15 @@ static void a_second_factor_is_a_second_round_of_the_exchange(void **state)
 			 200);
 	assert_non_null(strstr(answer, "type=\"complete\""));
 	assert_string_equal(office.opened, "anna Visitors Staff-Policy 4");
+	/* Beside a name and a password it counts for nothing: 456 is no password of bert's. */
+	assert_int_equal(post("/auth", CLIENT,
+			      XML "\"auth-reply\"><opaque is-for=\"sg\"><state>half/way+==</state>"
+				  "</opaque><auth><username>bert</username><password>456</password>"
+				  "</auth></config-auth>"),
+			 200);
+	assert_null(strstr(answer, "type=\"complete\""));
+	assert_non_null(strstr(answer, "<error id=\"13\""));
+	assert_string_equal(office.asked, "bert LOCAL");
 	assert_int_equal(post("/auth", FORM "User-Agent: Open AnyConnect VPN Agent v8\r\n",
 			      "username=anna&password=more"),
 			 200);

@@ -345,8 +345,9 @@ static int stop(void **state)
 	return 0;
 }
 
-/* One question and its answer. STATE "": PASSWORD is one. */
-static const char *ask(struct world *world, const char *password, const char *state)
+/* One question and its answer. STATE "": PASSWORD is one. IS_NAMED: for anna. */
+static const char *ask_as(struct world *world, bool is_named, const char *password,
+			  const char *state)
 {
 	Asafo__Ipc__AuthCheck body = ASAFO__IPC__AUTH_CHECK__INIT;
 	char name[] = "anna", method[] = "LOCAL", group[] = "Staff", copy[FACTOR_STATE_MAX];
@@ -355,10 +356,11 @@ static const char *ask(struct world *world, const char *password, const char *st
 
 	(void)snprintf(copy, sizeof(copy), "%s", state);
 	memcpy(secret, password, strlen(password));
-	if (!state[0])
+	if (is_named) {
 		body.user = name;
+		body.group = group;
+	}
 	body.method = method;
-	body.group = group;
 	body.state = copy;
 	body.password = (ProtobufCBinaryData){strlen(password), secret};
 	body.client = (ProtobufCBinaryData){sizeof(client), client};
@@ -368,6 +370,11 @@ static const char *ask(struct world *world, const char *password, const char *st
 	while (world->n_answers == before)
 		assert_true(sd_event_run(world->event, PATIENCE_US) > 0);
 	return world->answer;
+}
+
+static const char *ask(struct world *world, const char *password, const char *state)
+{
+	return ask_as(world, !state[0], password, state);
 }
 
 /* The code of an authenticator, STEPS ahead. */
@@ -397,6 +404,10 @@ static void the_code_is_asked_for_after_the_password_and_told_before_the_answer(
 	assert_string_equal(ask(world, "xxxxxx", first), "0/3/anna/Staff//again");
 	assert_int_equal(world->n_steps, 0);
 	(void)snprintf(used, sizeof(used), "%s", code_of(0));
+	/* A state says whose login it is: nobody else does beside it. */
+	(void)ask_as(world, true, used, first);
+	assert_null(strstr(world->answer, "anna"));
+	assert_int_equal(world->n_steps, 0);
 	assert_string_equal(ask(world, used, first), "0/1/anna/Staff/Mine");
 	/* The engine has it, or will have it before it hears of a session. */
 	while (world->n_steps == 0)
@@ -467,7 +478,7 @@ static void another_password_or_no_second_factor_ends_a_login(void **state)
 	world->totp[0] = '\0';
 	users_send(world);
 	assert_string_equal(ask(world, code_of(0), before), "0/0////late");
-	assert_string_equal(ask(world, "right", ""), "0/1///Mine");
+	assert_string_equal(ask(world, "right", ""), "0/1/anna/Staff/Mine");
 }
 
 static void without_the_key_nobody_with_a_second_factor_gets_in(void **state)
