@@ -62,8 +62,6 @@ struct keeper_scrub {
 	sd_event_source *source;
 	char after[STORE_KEY_MAX + 1];
 	bool is_unit;
-	uint64_t disk_at;
-	bool is_disk_hidden; /* cannot be read past the page cache, or is past mending */
 };
 
 /* How far what was put aside is compared with what the active has. */

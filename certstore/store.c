@@ -155,7 +155,6 @@ void store_close(struct store *store)
 		return;
 	if (store->replica.env)
 		mdb_env_close(store->replica.env);
-	store_disk_done(store);
 	if (store->replica.stamp_fd >= 0)
 		(void)close(store->replica.stamp_fd);
 	if (store->replica.directory_fd >= 0)

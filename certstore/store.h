@@ -96,15 +96,6 @@ int store_verify(struct store *store, struct why *ret_why);
  */
 int store_scrub(struct store *store, bool is_unit, unsigned max_items,
 		char after[static STORE_KEY_MAX + 1]);
-/*
- * Compares 128 KiB from OFFSET on as they lie on the disk with what the system has in its page
- * cache; OFFSET moves on, and is 0 behind the last of them. What turned over on the disk is written
- * again where all that is in memory fits its digests (RET_IS_MENDED; then it takes as long as
- * store_verify). Reads from the disk. Errors: ERR_STORE, which store_is_damage_seen tells from then
- * on; -EIO: the disk did not take what is right; -EOPNOTSUPP: this filesystem cannot be read past
- * the cache.
- */
-int store_scrub_disk(struct store *store, uint64_t *offset, bool *ret_is_mended);
 /* The replicator's handle; lives as long as the store. */
 struct store_replica *store_replica(struct store *store);
 

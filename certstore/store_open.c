@@ -280,7 +280,6 @@ int store_open_raw(const char *directory, struct store **ret_store, struct why *
 	if (!store)
 		return why_set(ret_why, -ENOMEM, "out of memory");
 	store->replica.directory_fd = store->replica.stamp_fd = -1;
-	store->direct_fd = -1;
 	store->unit_changes = 1;
 	r = make_directory(directory, &store->replica.directory_fd, ret_why);
 	if (r < 0)

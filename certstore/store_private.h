@@ -37,7 +37,6 @@ struct store {
 	struct store_replica replica;
 	MDB_dbi unit, unit_digests;
 	uint64_t unit_changes;
-	int direct_fd; /* data.mdb past the page cache; -1: not yet */
 	bool is_damage_seen;
 };
 
@@ -167,9 +166,6 @@ int store_open_raw(const char *directory, struct store **ret_store, struct why *
 
 /* In a child that reads what may be damaged: it dies of it, soon and silently. */
 void store_child_begin(void);
-
-/* store_disk.c. Behind the end of the environment. */
-void store_disk_done(struct store *store);
 
 /* store_pages.c: is every page where it belongs? Errors: ERR_STORE, -errno. */
 int store_pages_verify(MDB_env *env, struct why *ret_why);

@@ -158,42 +158,4 @@ rm -rf "$disk/keeper/store"
 lab power b on
 wait_state b "Standby Ready" 20
 expect "with the damaged files moved away the mate filled it" same_digest
-
-# A disk below the page cache.
-lab power b off
-rm -rf "${disk:?}"/*
-image=$files/disk.image
-truncate -s 24M "$image"
-mkfs.ext4 -q -O ^has_journal "$image"
-mount -o loop "$image" "$disk" 2>/dev/null || {
-	ok "a disk below the page cache # SKIP no loop device on this machine"
-	done_testing
-	exit
-}
-cp -a "$files/b.state/." "$disk/"
-forget_log b
-lab power b on
-wait_state b "Standby Ready" 20
-sync
-data=$disk/keeper/store/data.mdb
-names_on_disk() { dd if="$data" iflag=direct bs=4096 status=none | grep -abo 'CN=vpn.example.net' | wc -l; }
-before=$(names_on_disk)
-mapfile -t offsets < <(grep -abo 'CN=vpn.example.net' "$image" | while IFS=: read -r at _; do echo $((at + 4)); done)
-flip "$image" "${offsets[@]}"
-expect "the disk has lost what is in memory ($before times)" test "$(names_on_disk)" -lt "$before"
-# What is written meanwhile may move the names; the disk has again what memory has.
-is_whole_again() { dd if="$data" iflag=direct bs=4096 status=none | cmp -s - "$data"; }
-expect "bits that turn over below the page cache are found, and written again" until_true 40 is_whole_again
-expect "(the log says so)" until_true 10 grep -q 'it was written again, from memory' "$state/b/log"
-same "(the keeper started once)" "$(restarts)" 1
-expect "(the standby stays ready)" state_is b "Standby Ready"
-lab power b off
-umount "$disk"
-mount -o loop "$image" "$disk"
-forget_log b
-lab power b on
-wait_state b "Standby Ready" 20
-expect "what the disk has after that is what the pair has" same_digest
-expect "(and is not taken for damaged)" not_trouble b damaged
-grep -q damaged "$state/b/log" && not_ok "(nothing in it was damaged)"
 done_testing
