@@ -131,6 +131,9 @@ static const char *clocks_text(const struct identity_policy *policy,
 	return ret_text;
 }
 
+/* What was issued a moment ago is not refused for the moment that the mate is behind. */
+#define MATE_LAG_S 60
+
 /* What the mate could not serve after a failover. What stays on this unit does not concern it. */
 static int check_mate_dates(const struct identity *identity, const struct identity_policy *policy,
 			    struct why *why)
@@ -142,7 +145,7 @@ static int check_mate_dates(const struct identity *identity, const struct identi
 	if (policy->mate_now == 0 || identity->is_local_ca || (apart > -2 && apart < 2))
 		return 0;
 	(void)clocks_text(policy, clocks);
-	if (public->not_before > policy->mate_now)
+	if (public->not_before > policy->mate_now + MATE_LAG_S)
 		return why_set(why, ERR_NOT_YET_VALID,
 			       "the certificate %.120s is valid only from %s on, which by the "
 			       "mate's clock is yet to come (%s): set the clock that is wrong, or "

@@ -285,7 +285,8 @@ int64_t clockwatch_mate_now(const struct engine *engine)
 {
 	const struct fo_clock *clock = &engine->clockwatch.clock;
 
-	if (clock->class == FO_CLOCK_UNKNOWN)
+	/* Of one that went away nobody knows what its clock says, nor whether it comes back. */
+	if (clock->class == FO_CLOCK_UNKNOWN || !engine_hears_mate(engine))
 		return 0;
 	return ((int64_t)realtime_ns() + clock->skew_ns) / (int64_t)MONOTIME_NS_PER_SEC;
 }

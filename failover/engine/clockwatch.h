@@ -54,7 +54,7 @@ void clockwatch_fill(const struct engine *engine, struct hello *hello);
 /* Would only one of the units take this record.TrustpointPublic for valid? Then the sentence. */
 bool clockwatch_misfits(const struct engine *engine, const ProtobufCBinaryData *public_part,
 			struct why *ret_why);
-/* The mate's clock in seconds since 1970; 0: it is not known. */
+/* The mate's clock in seconds since 1970; 0: it is not known, or the mate is not heard. */
 int64_t clockwatch_mate_now(const struct engine *engine);
 /* What is wrong with the clocks, number INDEX; false: there are no more. */
 bool clockwatch_trouble(const struct engine *engine, size_t index, struct why *ret_why);

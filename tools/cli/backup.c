@@ -206,7 +206,7 @@ static int show_restored(struct cli *cli, const struct grammar_match *match,
 		cli_print_json(cli, result);
 	else
 		print_restored(cli, result, cli_has(match, "dry-run"));
-	if (cli_has(match, "unit") && !cli->is_json)
+	if (cli_has(match, "unit") && !cli_has(match, "dry-run") && !is_refused && !cli->is_json)
 		screen_print(&cli->screen,
 			     "No line of the backup was applied: those that are this unit's own "
 			     "(--lines prints all) are typed again\n");
