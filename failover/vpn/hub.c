@@ -319,10 +319,12 @@ int vpnhub_logoff(struct vpnhub *hub,
 	if (!engine_is_active(hub->engine))
 		return ERR_NOT_ACTIVE;
 	while ((record = sessiondb_next(hub->db, record))) {
-		if (record->end != VPN_END_NONE || !match(record, userdata))
+		bool is_live = record->end == VPN_END_NONE;
+
+		if ((!is_live && record->end != VPN_END_IDLE) || !match(record, userdata))
 			continue;
 		hub_end(hub, record, VPN_END_ADMIN);
-		n++;
+		n += is_live;
 	}
 	hub_flush(hub);
 	hub_pump(hub);

@@ -74,39 +74,60 @@ static uint64_t idle_ms_of(const struct vpnhub *hub, const struct vpn_session *s
 		       : monotime_since(now, session->created_at) / MONOTIME_NS_PER_MS;
 }
 
-/* The one with the longest idle time, in minutes; of several the oldest. As an ASA chooses. */
-static struct session_record *least_used(const struct vpnhub *hub, const char *user,
-					 struct monotime now)
+/* Sessions of one user, by the minutes that they are idle for. */
+struct leaver {
+	struct session_record *record;
+	uint64_t minutes;
+};
+
+/* The one with the longest idle time first; of several the oldest. As an ASA chooses. */
+static int compare_leavers(const void *a, const void *b)
 {
-	struct session_record *record = NULL, *found = NULL;
-	uint64_t longest = 0;
+	const struct leaver *x = a, *y = b;
+	const struct vpn_session *older = &x->record->session, *newer = &y->record->session;
 
-	while ((record = sessiondb_next_of_user(hub->db, user, record))) {
-		uint64_t minutes = idle_ms_of(hub, &record->session, now) / 60000;
-
-		if (found && (minutes < longest ||
-			      (minutes == longest &&
-			       record->session.created_at.ns >= found->session.created_at.ns)))
-			continue;
-		found = record;
-		longest = minutes;
-	}
-	return found;
+	if (x->minutes != y->minutes)
+		return x->minutes < y->minutes ? 1 : -1;
+	if (older->created_at.ns != newer->created_at.ns)
+		return older->created_at.ns > newer->created_at.ns ? 1 : -1;
+	return (older->id > newer->id) - (older->id < newer->id);
 }
 
-/* Ends as many sessions of USER as PLAN has no room for beside another one. */
-static void make_room(struct vpnhub *hub, const struct plan *plan, const char *user)
+/* The first RET_N of RET_LEAVERS, to be freed, end where PLAN is to have room for another session
+ * of USER. */
+static int leavers_choose(const struct vpnhub *hub, const struct plan *plan, const char *user,
+			  struct leaver **ret_leavers, size_t *ret_n)
 {
+	size_t n = sessiondb_count_user(hub->db, user), i = 0;
+	struct session_record *record = NULL;
 	struct monotime now = monotime_now();
-	size_t n = sessiondb_count_user(hub->db, user);
+	struct leaver *leavers;
 
-	for (; n >= plan->policy.logins; n--) {
-		struct session_record *record = least_used(hub, user, now);
+	*ret_n = 0;
+	if (n < plan->policy.logins)
+		return 0;
+	leavers = calloc(n, sizeof(*leavers));
+	if (!leavers)
+		return -ENOMEM;
+	while ((record = sessiondb_next_of_user(hub->db, user, record)))
+		leavers[i++] =
+			(struct leaver){record, idle_ms_of(hub, &record->session, now) / 60000};
+	qsort(leavers, n, sizeof(*leavers), compare_leavers);
+	*ret_leavers = leavers;
+	*ret_n = n - plan->policy.logins + 1;
+	return 0;
+}
+
+static void leavers_end(struct vpnhub *hub, const struct plan *plan, const struct leaver *leavers,
+			size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		const struct vpn_session *session = &leavers[i].record->session;
 
 		log_line(LOG_INFO,
 			 "VPN session %u of %s ends for another login: group-policy %s allows %u",
-			 record->session.id, user, plan->policy.name, plan->policy.logins);
-		hub_end(hub, record, VPN_END_REPLACED);
+			 session->id, session->user, plan->policy.name, plan->policy.logins);
+		hub_end(hub, leavers[i].record, VPN_END_REPLACED);
 	}
 }
 
@@ -125,12 +146,43 @@ static int lease(struct vpnhub *hub, const struct config_pool *pool, const char 
 	return why_set(ret_why, ERR_TOO_LARGE, "no address is free in pool %s", pool->name);
 }
 
-static int lease_both(struct vpnhub *hub, const struct plan *plan, struct vpn_session *session,
-		      struct why *ret_why)
+/* An address that is free, or comes free when LEAVERS end: RET_ADDRESS stays empty. */
+static int lease_or_wait(struct vpnhub *hub, const struct config_pool *pool, const char *user,
+			 const struct leaver *leavers, size_t n, struct vpn_address *ret_address,
+			 struct why *ret_why)
 {
-	int r = lease(hub, plan->pool4, session->user, &session->v4, ret_why);
+	int r = lease(hub, pool, user, ret_address, ret_why);
 
-	return r == 0 ? lease(hub, plan->pool6, session->user, &session->v6, ret_why) : r;
+	for (size_t i = 0; r == ERR_TOO_LARGE && i < n; i++) {
+		const struct vpn_session *session = &leavers[i].record->session;
+
+		if (pool_gives(pool, &session->v4) || pool_gives(pool, &session->v6))
+			r = 0;
+	}
+	return r;
+}
+
+/* Addresses for SESSION, for which others of its user end; where it gets none they stay. */
+static int make_room(struct vpnhub *hub, const struct plan *plan, struct vpn_session *session,
+		     struct why *ret_why)
+{
+	_cleanup_free_ struct leaver *leavers = NULL;
+	const char *user = session->user;
+	size_t n;
+	int r = leavers_choose(hub, plan, user, &leavers, &n);
+
+	if (r == 0)
+		r = lease_or_wait(hub, plan->pool4, user, leavers, n, &session->v4, ret_why);
+	if (r == 0)
+		r = lease_or_wait(hub, plan->pool6, user, leavers, n, &session->v6, ret_why);
+	if (r < 0)
+		return r;
+	leavers_end(hub, plan, leavers, n);
+	if (plan->pool4 && session->v4.size == 0)
+		r = lease(hub, plan->pool4, user, &session->v4, ret_why);
+	if (r == 0 && plan->pool6 && session->v6.size == 0)
+		r = lease(hub, plan->pool6, user, &session->v6, ret_why);
+	return r;
 }
 
 static struct monotime minutes_from(struct monotime now, uint32_t minutes)
@@ -158,12 +210,7 @@ static int session_fill(struct vpnhub *hub, const Asafo__Ipc__VpnSessionNew *mes
 		return why_set(ret_why, ERR_DENIED, "group-policy %s lets nobody in",
 			       plan.policy.name);
 	if (r == 0)
-		r = lease_both(hub, &plan, session, ret_why);
-	/* Whoever makes room leaves addresses, too. */
-	if (r == 0 || r == ERR_TOO_LARGE)
-		make_room(hub, &plan, session->user);
-	if (r == ERR_TOO_LARGE)
-		r = lease_both(hub, &plan, session, ret_why);
+		r = make_room(hub, &plan, session, ret_why);
 	if (r < 0)
 		return r;
 	memcpy(session->group, plan.group->name, sizeof(session->group));
@@ -323,10 +370,14 @@ void hub_session_touch(struct vpnhub *hub, unsigned instance,
 
 void hub_end(struct vpnhub *hub, struct session_record *record, enum vpn_end reason)
 {
-	if (record->end != VPN_END_NONE)
-		return;
-	tun_unroute(hub->tun, &record->session);
+	bool was_live = record->end == VPN_END_NONE;
+
+	if (was_live)
+		tun_unroute(hub->tun, &record->session);
+	/* Also one that was idle, which the mate could bring back to life. */
 	sessiondb_end(hub->db, record, reason, hub->engine->fsm.term, monotime_now());
+	if (!was_live)
+		return;
 	hub->figures.ended[reason]++;
 	hub_gone(hub, record);
 }

@@ -34,18 +34,25 @@ int hub_batch_new(struct hub_batch **ret_batch)
 	return 0;
 }
 
-static void send_one(struct vpnhub *hub, unsigned instance, const Asafo__Ipc__VpnTable *message)
+/* False: the front did not get it, and believes that it has everything no more. */
+static bool send_one(struct vpnhub *hub, unsigned instance, const Asafo__Ipc__VpnTable *message)
 {
 	struct ipc_channel *front = hub->engine->rooms.fronts[instance];
-	int r = front ? ipc_channel_send(front, IPC_VPN_TABLE, &message->base, NULL, 0) : 0;
+	Asafo__Ipc__VpnTable own = *message;
+	int r;
 
-	if (r == 0 || r == ERR_CLOSED)
-		return;
+	own.is_complete = message->is_complete && !hub->copies[instance].is_due;
+	r = front ? ipc_channel_send(front, IPC_VPN_TABLE, &own.base, NULL, 0) : 0;
+	if (r == 0)
+		return true;
+	if (r == ERR_CLOSED)
+		return false;
 	if (!hub->copies[instance].is_due)
 		log_line(LOG_ERR,
 			 "front %u: VPN sessions were not sent: %s; it gets the whole table later",
 			 instance, err_text(r));
 	hub->copies[instance].is_due = true;
+	return false;
 }
 
 static void batch_message(struct vpnhub *hub, Asafo__Ipc__VpnTable *ret_message)
@@ -66,7 +73,7 @@ void hub_flush(struct vpnhub *hub)
 
 	batch_message(hub, &message);
 	for (unsigned i = 0; i < ENGINE_FRONTS_MAX; i++)
-		send_one(hub, i, &message);
+		(void)send_one(hub, i, &message);
 	hub->batch->n_puts = hub->batch->n_gone = 0;
 }
 
@@ -115,7 +122,7 @@ void hub_send_table(struct vpnhub *hub, unsigned instance)
 {
 	struct session_record *record = NULL;
 	Asafo__Ipc__VpnTable message;
-	bool is_first = true;
+	bool is_first = true, is_sent;
 
 	hub_flush(hub);
 	hub->copies[instance].is_due = false;
@@ -128,10 +135,10 @@ void hub_send_table(struct vpnhub *hub, unsigned instance)
 		batch_message(hub, &message);
 		message.is_reset = is_first;
 		message.is_complete = hub->is_complete && !record;
-		send_one(hub, instance, &message);
+		is_sent = send_one(hub, instance, &message);
 		hub->batch->n_puts = 0;
 		is_first = false;
-	} while (record);
+	} while (record && is_sent);
 }
 
 void hub_resync(struct vpnhub *hub)

@@ -68,6 +68,8 @@ static bool is_served(struct vpnhub *hub, struct hub_waiter *waiter, struct mono
 		return true;
 	if (waiter->seq == 0 && !record->is_dirty)
 		waiter->seq = record->sent_seq;
+	if (!record->is_dirty && record->sent_seq == 0)
+		return true; /* the mate said it */
 	if (record->is_refused) {
 		hub->figures.alone += !waiter->is_end; /* what it did not take was logged */
 		return true;

@@ -64,6 +64,17 @@ bool pool_allocate(const struct config_pool *pool, const struct sessiondb *db, c
 	return false;
 }
 
+bool pool_gives(const struct config_pool *pool, const struct vpn_address *address)
+{
+	struct config_address wanted = address_to(address), candidate;
+	uint32_t index;
+
+	if (address->size == 0 || !config_pool_index(pool, &wanted, &index))
+		return false;
+	candidate = config_pool_address(pool, index);
+	return !is_reserved(&candidate);
+}
+
 static bool has_address(const struct config_vpn *vpn, const struct vpn_address *address)
 {
 	struct config_address wanted = address_to(address);

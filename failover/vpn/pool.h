@@ -10,5 +10,7 @@
  */
 bool pool_allocate(const struct config_pool *pool, const struct sessiondb *db, const char *user,
 		   struct vpn_address *ret_address);
+/* ADDRESS (may be empty) is one that POOL would give away. */
+bool pool_gives(const struct config_pool *pool, const struct vpn_address *address);
 /* The session's addresses are of pools that VPN has. */
 bool pool_has_session(const struct config_vpn *vpn, const struct vpn_session *session);

@@ -301,9 +301,12 @@ void sessiondb_changed(struct sessiondb *db, struct session_record *record, uint
 void sessiondb_end(struct sessiondb *db, struct session_record *record, enum vpn_end reason,
 		   uint64_t term, struct monotime now)
 {
-	if (record->end != VPN_END_NONE)
+	if (record->end == VPN_END_NONE)
+		bury(db, record, reason, now);
+	else if (record->end == VPN_END_IDLE && reason != VPN_END_IDLE)
+		record->end = reason;
+	else
 		return;
-	bury(db, record, reason, now);
 	record->term = term > record->term ? term : record->term;
 	record->revision++;
 	dirty_add(db, record, true);
@@ -443,6 +446,7 @@ int sessiondb_merge(struct sessiondb *db, const struct session_record *update, s
 		record_link(db, fresh);
 	record = record ? record : fresh;
 	record->is_refused = false;
+	record->sent_seq = 0;
 	if (is_own_word)
 		dirty_add(db, record, true);
 	else

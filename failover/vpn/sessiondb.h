@@ -45,7 +45,7 @@ struct session_record {
 	struct session_record *dirty_before, *dirty_behind;
 	bool is_dirty;	   /* the mate is to be told */
 	bool is_refused;   /* the mate was told, and did not take it */
-	uint64_t sent_seq; /* of the update that told it last; 0: none */
+	uint64_t sent_seq; /* of the update that told it last; 0: none, or the mate told it */
 };
 
 /* UNIT is 0 or 1 and makes indexes that the other unit does not give: 1, 3, 5 or 2, 4, 6... Errors:
@@ -82,7 +82,8 @@ int sessiondb_create(struct sessiondb *db, const struct vpn_session *session, ui
 		     struct session_record **ret_record);
 /* The caller changed session or figures (never hash or addresses): the mate is to be told. */
 void sessiondb_changed(struct sessiondb *db, struct session_record *record, uint64_t term);
-/* Makes a tombstone. Nothing where it is one already. */
+/* Makes a tombstone. Nothing where it is one already, but one for idleness takes another reason:
+ * that one is final. */
 void sessiondb_end(struct sessiondb *db, struct session_record *record, enum vpn_end reason,
 		   uint64_t term, struct monotime now);
 

@@ -45,7 +45,8 @@ struct vpn {
 	size_t n_buckets; /* a power of two */
 	size_t count;
 	bool is_complete;
-	bool has_hole; /* something of the whole table that is the latest was not taken */
+	bool has_hole;	/* something of the whole table that is the latest was not taken */
+	bool has_asked; /* ... and the engine has been asked for another one */
 	struct endings *endings;
 	struct vpn_config *config;
 	struct ipc_channel *engine; /* borrowed */
@@ -236,13 +237,15 @@ static void drop_stale(struct vpn *vpn)
 
 /* ---- messages ---- */
 
-/* It comes when the engine finds that it is time; without an engine the next one sends it. */
-static void resync_ask(const struct vpn *vpn)
+/* Asks once for each whole table: it comes when the engine finds that it is time. Where it cannot
+ * be asked now it is with the next table; without an engine the next one sends it. */
+static void resync_ask(struct vpn *vpn)
 {
 	Asafo__Ipc__VpnResync message = ASAFO__IPC__VPN_RESYNC__INIT;
 
-	if (vpn->engine)
-		(void)ipc_channel_send(vpn->engine, IPC_VPN_RESYNC, &message.base, NULL, 0);
+	if (vpn->has_hole && !vpn->has_asked && vpn->engine)
+		vpn->has_asked =
+			ipc_channel_send(vpn->engine, IPC_VPN_RESYNC, &message.base, NULL, 0) == 0;
 }
 
 static int table_take(struct vpn *vpn, const Asafo__Ipc__VpnTable *table, struct why *ret_why)
@@ -251,7 +254,7 @@ static int table_take(struct vpn *vpn, const Asafo__Ipc__VpnTable *table, struct
 	int r = 0;
 
 	if (table->is_reset) {
-		vpn->has_hole = false;
+		vpn->has_hole = vpn->has_asked = false;
 		mark_stale(vpn);
 	}
 	for (size_t i = 0; i < table->n_gone; i++) {
@@ -272,9 +275,8 @@ static int table_take(struct vpn *vpn, const Asafo__Ipc__VpnTable *table, struct
 		r = r < 0 ? r : code;
 	}
 	/* A table with a hole is not complete, whatever it says, until the engine sends it anew. */
-	if (r < 0 && !vpn->has_hole)
-		resync_ask(vpn);
 	vpn->has_hole |= r < 0;
+	resync_ask(vpn);
 	vpn->is_complete = table->is_complete && !vpn->has_hole;
 	if (vpn->is_complete)
 		drop_stale(vpn);
@@ -370,8 +372,11 @@ static void on_login_reply(int code, const ProtobufCMessage *body, bool has_more
 	}
 	/* Without an engine the copy is not one any more: it may be freed. */
 	node = code == 0 ? node_find(call->vpn, KEY_HASH, call->hash, VPN_HASH_SIZE) : NULL;
-	if (code == 0 && !node)
+	if (code == 0 && !node) {
+		/* The engine has it, and this copy a hole: nobody gets that cookie. */
+		(void)endings_add(call->vpn->endings, call->hash, VPN_END_LOGOUT, NULL, NULL, NULL);
 		code = ERR_NOT_READY;
+	}
 	if (code < 0 && !why[0])
 		why = err_text(code);
 	if (call->on_done)
@@ -512,7 +517,7 @@ int vpn_tun(const struct vpn *vpn)
 void vpn_attach(struct vpn *vpn, struct ipc_channel *engine)
 {
 	vpn->engine = engine;
-	vpn->is_complete = false;
+	vpn->is_complete = vpn->has_asked = false;
 	endings_attach(vpn->endings, engine);
 }
 

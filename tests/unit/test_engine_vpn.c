@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -103,12 +104,34 @@ static void a_standby_takes_a_logout_and_tells_the_active_unit(void **state)
 	assert_int_equal(world.mate.sessions_ended, 1);
 }
 
+static void an_end_that_the_mate_told_is_not_waited_for(void **state)
+{
+	(void)state;
+	world_be_staging(LINES);
+	played_front_attach();
+	mate_tells(8, 0, 100000, true);
+	mate_tells(9, VPN_END_LOGOUT, 100000, false);
+	WAIT_FOR(session_find(8) && session_find(9));
+	played_front_log_out(9);
+	WAIT_FOR(front.replies == 1);
+	assert_int_equal(front.code, 0);
+	/* The mate was not found to be slow by it: the next one waits for its word. */
+	world.mate.holds_sessions = true;
+	played_front_log_out(8);
+	WAIT_FOR(world.mate.sessions_ended == 1 && front.gone == 2);
+	assert_int_equal(front.replies, 1);
+	world_mate_acknowledge(world.mate.session_seq);
+	WAIT_FOR(front.replies == 2);
+}
+
 static void a_front_that_missed_something_gets_the_whole_table_again(void **state)
 {
 	Asafo__Ipc__VpnResync message = ASAFO__IPC__VPN_RESYNC__INIT;
 
 	(void)state;
 	become_active();
+	mate_tells(0, 0, 0, true);
+	WAIT_FOR(front.is_complete);
 	assert_int_equal(played_front_login_code(1, "ada"), 0);
 	assert_int_equal(front.puts, 1);
 	/* Asked again and again it comes once, for now. */
@@ -116,6 +139,13 @@ static void a_front_that_missed_something_gets_the_whole_table_again(void **stat
 		assert_int_equal(
 			ipc_channel_send(front.channel, IPC_VPN_RESYNC, &message.base, NULL, 0), 0);
 	WAIT_FOR(front.resets == 2 && front.puts == 2);
+	assert_true(front.is_complete);
+	/* Until the next one comes it does not have everything, whatever else it is told. */
+	assert_int_equal(ipc_channel_send(front.channel, IPC_VPN_RESYNC, &message.base, NULL, 0),
+			 0);
+	assert_int_equal(played_front_login_code(2, "ada"), 0);
+	assert_int_equal(front.puts, 3);
+	assert_false(front.is_complete);
 }
 
 static void a_mate_that_does_not_answer_delays_one_login_only(void **state)
@@ -201,6 +231,63 @@ static void one_login_too_many_ends_the_session_with_the_longest_idle_time(void 
 	assert_int_equal(played_front_login_code(4, "ada"), ERR_EXISTS);
 	assert_int_equal(played_front_login_code(5, "bob"), ERR_TOO_LARGE);
 	assert_int_equal(vpnhub_figures(world.engine->vpnhub)->ended[VPN_END_REPLACED], 2);
+}
+
+static void configure(const char *lines)
+{
+	char request[512];
+
+	(void)snprintf(request, sizeof(request),
+		       "{\"method\":\"asafo.Configure\",\"parameters\":{\"text\":\"%s\"}}", lines);
+	assert_null(strstr(operator_asks(request), "\"error\""));
+}
+
+static void a_login_that_gets_no_address_ends_no_session_for_it(void **state)
+{
+	(void)state;
+	become_active();
+	assert_int_equal(played_front_login_code(1, "ada"), 0);
+	assert_int_equal(played_front_login_code(2, "ada"), 0);
+	configure("ip local pool Q 10.8.0.1-10.8.0.1 mask 255.255.255.0\\n"
+		  "ipv6 local pool Q6 fd00:8::10/64 1\\n"
+		  "tunnel-group staff general-attributes\\n address-pool Q\\n"
+		  " ipv6-address-pool Q6\\n");
+	assert_int_equal(played_front_login_code(3, "bob"), 0);
+	/* What would end has its addresses from elsewhere. */
+	assert_int_equal(played_front_login_code(4, "ada"), ERR_TOO_LARGE);
+	/* Only one of the two that are wanted would come free. */
+	configure("tunnel-group staff general-attributes\\n address-pool P\\n");
+	assert_int_equal(played_front_login_code(4, "ada"), ERR_TOO_LARGE);
+	assert_int_equal(session_find(1)->end, VPN_END_NONE);
+	assert_int_equal(session_find(2)->end, VPN_END_NONE);
+	assert_int_equal(front.gone, 0);
+	/* Both do. */
+	configure("tunnel-group staff general-attributes\\n ipv6-address-pool P6\\n");
+	assert_int_equal(played_front_login_code(4, "ada"), 0);
+	assert_int_equal(session_find(1)->end, VPN_END_REPLACED);
+	assert_int_equal(session_find(2)->end, VPN_END_NONE);
+}
+
+static void who_was_idle_is_logged_off_all_the_same(void **state)
+{
+	(void)state;
+	become_active();
+	assert_int_equal(played_front_login_code(1, "ada"), 0);
+	assert_int_equal(played_front_login_code(2, "bob"), 0);
+	played_front_touch(1, true, 0, 600001);
+	WAIT_FOR(front.gone == 1 && world.mate.sessions_ended == 1);
+	played_front_touch(2, true, 0, 600001);
+	WAIT_FOR(front.gone == 2 && world.mate.sessions_ended == 2);
+	assert_int_equal(session_find(1)->end, VPN_END_IDLE);
+	/* The mate may have heard the client since, and could bring it back: a will is final. */
+	(void)operator_asks("{\"method\":\"asafo.VpnLogoff\",\"parameters\":{\"user\":\"ada\"}}");
+	WAIT_FOR(world.mate.sessions_ended == 3);
+	assert_int_equal(session_find(1)->end, VPN_END_ADMIN);
+	played_front_log_out(2);
+	WAIT_FOR(world.mate.sessions_ended == 4);
+	assert_int_equal(session_find(2)->end, VPN_END_LOGOUT);
+	assert_int_equal(front.gone, 2);
+	assert_int_equal(vpnhub_figures(world.engine->vpnhub)->ended[VPN_END_ADMIN], 0);
 }
 
 static void a_logoff_reaches_front_and_mate(void **state)
@@ -409,11 +496,14 @@ int main(void)
 		TEST(a_login_is_answered_when_the_mate_has_the_session),
 		TEST(a_logout_is_answered_when_the_mate_knows_of_it),
 		TEST(a_standby_takes_a_logout_and_tells_the_active_unit),
+		TEST(an_end_that_the_mate_told_is_not_waited_for),
 		TEST(a_front_that_missed_something_gets_the_whole_table_again),
 		TEST(a_mate_that_does_not_answer_delays_one_login_only),
 		TEST(a_login_that_the_mate_does_not_take_is_answered_as_made_alone),
 		TEST(what_cannot_be_had_is_refused_for_its_reason),
 		TEST(one_login_too_many_ends_the_session_with_the_longest_idle_time),
+		TEST(a_login_that_gets_no_address_ends_no_session_for_it),
+		TEST(who_was_idle_is_logged_off_all_the_same),
 		TEST(a_logoff_reaches_front_and_mate),
 		TEST(a_user_that_is_no_more_has_no_session),
 		TEST(a_touch_counts_and_an_idle_session_ends),

@@ -482,6 +482,18 @@ static void a_login_that_nobody_waits_for_is_ended(void **state)
 	assert_int_equal(outcome.calls, 0);
 }
 
+static void a_login_that_the_copy_lacks_fails_and_its_session_is_ended(void **state)
+{
+	struct world *world = *state;
+	struct outcome outcome = {0};
+
+	(void)log_in(world, &outcome);
+	run(world, &outcome.calls);
+	assert_int_equal(outcome.code, ERR_NOT_READY);
+	assert_false(outcome.has_entry);
+	run(world, &world->ended);
+}
+
 static void a_login_fails_when_the_engine_goes_away(void **state)
 {
 	struct world *world = *state;
@@ -516,6 +528,24 @@ static void a_hole_is_asked_to_be_filled_once_for_each_whole_table(void **state)
 	assert_true(vpn_is_complete(world->vpn));
 }
 
+static void a_hole_that_could_not_be_told_of_is_told_of_with_the_next_table(void **state)
+{
+	struct world *world = *state;
+	Asafo__Ipc__VpnTable table = ASAFO__IPC__VPN_TABLE__INIT;
+	Asafo__Ipc__VpnSession bad = ASAFO__IPC__VPN_SESSION__INIT, *pointers[1] = {&bad};
+
+	table.put = pointers;
+	table.n_put = 1;
+	table.is_complete = true;
+	ipc_channel_free(TAKE_PTR(world->engine));
+	assert_int_equal(take(world->vpn, IPC_VPN_TABLE, &table.base), ERR_MALFORMED);
+	ipc_channel_free(TAKE_PTR(world->front));
+	connect_engine(world);
+	assert_int_equal(put(world->vpn, NULL, false, true), 0);
+	run(world, &world->resyncs);
+	assert_false(vpn_is_complete(world->vpn));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -532,8 +562,10 @@ int main(void)
 		TEST(a_login_ends_with_a_session_of_the_copy),
 		TEST(a_login_that_the_engine_refuses_says_why),
 		TEST(a_login_that_nobody_waits_for_is_ended),
+		TEST(a_login_that_the_copy_lacks_fails_and_its_session_is_ended),
 		TEST(a_login_fails_when_the_engine_goes_away),
 		TEST(a_hole_is_asked_to_be_filled_once_for_each_whole_table),
+		TEST(a_hole_that_could_not_be_told_of_is_told_of_with_the_next_table),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

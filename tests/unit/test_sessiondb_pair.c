@@ -139,6 +139,26 @@ static void what_somebody_wanted_to_end_ends_whoever_was_active(void **state)
 	}
 }
 
+static void whoever_was_idle_and_is_then_ended_by_will_does_not_come_back(void **state)
+{
+	struct apart apart = be_apart(MONOTIME_NEVER);
+
+	(void)state;
+	sessiondb_changed(apart.winner, apart.at_winner, 6);
+	sessiondb_end(apart.loser, apart.at_loser, VPN_END_IDLE, 5, start);
+	sessiondb_told(apart.loser, apart.at_loser, 1);
+	sessiondb_end(apart.loser, apart.at_loser, VPN_END_LOGOUT, 5, start);
+	assert_ptr_equal(sessiondb_dirty(apart.loser), apart.at_loser);
+	assert_int_equal(sessiondb_tombstones(apart.loser), 1);
+	assert_int_equal(sessiondb_ended(apart.loser), 1);
+	/* The first will is the one that counts. */
+	sessiondb_end(apart.loser, apart.at_loser, VPN_END_ADMIN, 5, start);
+	heal(&apart);
+	assert_int_equal(apart.at_winner->end, VPN_END_LOGOUT);
+	assert_int_equal(apart.at_loser->end, VPN_END_LOGOUT);
+	part(&apart);
+}
+
 static void one_whose_address_was_given_away_does_not_come_back(void **state)
 {
 	struct apart apart = be_apart(MONOTIME_NEVER);
@@ -379,6 +399,7 @@ int main(void)
 			a_session_that_went_on_with_the_winner_outlives_the_losers_idle_end),
 		cmocka_unit_test(an_idle_end_holds_where_nobody_took_over),
 		cmocka_unit_test(what_somebody_wanted_to_end_ends_whoever_was_active),
+		cmocka_unit_test(whoever_was_idle_and_is_then_ended_by_will_does_not_come_back),
 		cmocka_unit_test(one_whose_address_was_given_away_does_not_come_back),
 		cmocka_unit_test(two_tables_become_equal_whatever_the_link_does),
 	};
