@@ -36,6 +36,7 @@ client() { # client USER SECRET [ARGS...]: the cookie that openconnect is given
 pair_up
 make_ca corp && make_p12 corp vpn
 expect "a certificate for the gateway" import a vpn vpn
+expect "on both units" asafo a write-standby
 cat >"$files/vpn.config" <<EOF
 failover replication trustpoint sync
 ssl trust-point vpn outside
