@@ -107,6 +107,9 @@ static void note_hello(struct fo_step *step)
 	if (monotime_reached(step->event->at,
 			     monotime_add_ms(fsm->timers.mate_heard, fo_fsm_hold_ms(fsm) / 2 + 1)))
 		fsm->timers.preempt = MONOTIME_NEVER;
+	if (step->event->mate.state == FO_STATE_NEGOTIATION &&
+	    (step->is_mate_back || fsm->mate.state != FO_STATE_NEGOTIATION))
+		fsm->timers.mate_stands = step->event->at;
 	fsm->mate = step->event->mate;
 	fsm->mate.term = clamp_term(fsm->mate.term);
 	fsm->mate.position.term = clamp_term(fsm->mate.position.term);

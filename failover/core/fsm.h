@@ -287,8 +287,9 @@ struct fo_flags {
 };
 
 struct fo_timers {
-	struct monotime said;	    /* the latest hello */
-	struct monotime mate_heard; /* when */
+	struct monotime said;	     /* the latest hello */
+	struct monotime mate_heard;  /* when */
+	struct monotime mate_stands; /* since when the mate is in Negotiation */
 	struct monotime stranger_heard;
 	struct monotime mate_idle; /* since when the mate that we hear does not serve; or never */
 	struct monotime next_hello;

@@ -183,6 +183,20 @@ static bool hears_serving_stranger(const struct fo_fsm *fsm)
 	return fsm->flags.is_stranger_heard && fsm->flags.is_stranger_serving;
 }
 
+/*
+ * A mate that is to be active, and failed at it, tries again: each time it has as long as it had at
+ * first. One that goes on failing says so in between, and then it is this unit's turn.
+ */
+static bool is_mate_first(const struct fo_step *step)
+{
+	const struct fo_fsm *fsm = step->fsm;
+
+	return fsm->flags.is_outvoted && fsm->mate.state == FO_STATE_NEGOTIATION &&
+	       !fo_elects_me(fsm) &&
+	       !monotime_reached(step->event->at,
+				 monotime_add_ms(fsm->timers.mate_stands, 2 * fo_listen_ms(fsm)));
+}
+
 static void negotiation_tick(struct fo_step *step)
 {
 	struct fo_fsm *fsm = step->fsm;
@@ -201,7 +215,8 @@ static void negotiation_tick(struct fo_step *step)
 	else if (is_barred(step))
 		return;
 	/* It claims, or says in time that it cannot (waiting_tick): never both at once. */
-	else if (fsm->flags.is_mate_heard && fsm->mate.state == FO_STATE_JUST_ACTIVE)
+	else if (fsm->flags.is_mate_heard &&
+		 (fsm->mate.state == FO_STATE_JUST_ACTIVE || is_mate_first(step)))
 		fsm->timers.until = monotime_add_ms(step->event->at, fsm->params.poll_ms);
 	else
 		fo_volunteer(step, FO_REASON_NO_ACTIVE_FOUND);

@@ -64,6 +64,8 @@ static const struct {
 	{80307674, "the older term is served between two words of a standby"},
 	{120374952, "somebody plays a word of a mate that waited for longer then"},
 	{140047162, "a disk is full when orphans are owed, and they still are two roles later"},
+	{300247515,
+	 "who has the newer data failed to claim, and tries again as the mate's patience ends"},
 };
 
 unsigned sim_relapses_run(struct sim_world *world)

@@ -145,6 +145,33 @@ static void the_loser_of_an_election_does_not_wait_for_ever(void **state)
 	assert_in(&unit, FO_STATE_JUST_ACTIVE, FO_REASON_NO_ACTIVE_FOUND);
 }
 
+/* It could not make its claim durable, say, and is well again just when the loser's patience ends.
+ */
+static void the_loser_waits_for_a_winner_that_tries_again(void **state)
+{
+	struct unit unit = started(PRIMARY);
+	struct fo_mate_view mate = {.state = FO_STATE_NEGOTIATION,
+				    .may_activate = true,
+				    .position = {.term = 1, .seq = 1}};
+
+	(void)state;
+	for (unsigned ms = 0; ms < 2 * HOLD_MS - 2 * POLL_MS; ms += POLL_MS) {
+		hear(&unit, mate);
+		pass_ms(&unit, POLL_MS);
+	}
+	mate.state = FO_STATE_FAILED;
+	hear(&unit, mate);
+	pass_ms(&unit, POLL_MS);
+	mate.state = FO_STATE_NEGOTIATION;
+	for (unsigned ms = 0; ms < 2 * HOLD_MS; ms += POLL_MS) {
+		hear(&unit, mate);
+		assert_in(&unit, FO_STATE_NEGOTIATION, FO_REASON_NONE);
+		pass_ms(&unit, POLL_MS);
+	}
+	pass_ms(&unit, 2 * POLL_MS);
+	assert_in(&unit, FO_STATE_JUST_ACTIVE, FO_REASON_NO_ACTIVE_FOUND);
+}
+
 static void the_loser_waits_for_a_winner_that_is_about_to_begin(void **state)
 {
 	struct unit unit = started(PRIMARY);
@@ -376,6 +403,7 @@ int main(void)
 		cmocka_unit_test(an_empty_replacement_that_went_active_first_gives_way_to_the_data),
 		cmocka_unit_test(of_two_that_start_the_newer_data_win_then_health_then_the_primary),
 		cmocka_unit_test(the_loser_of_an_election_does_not_wait_for_ever),
+		cmocka_unit_test(the_loser_waits_for_a_winner_that_tries_again),
 		cmocka_unit_test(the_loser_waits_for_a_winner_that_is_about_to_begin),
 		cmocka_unit_test(
 			a_winner_whose_term_does_not_become_durable_gives_up_while_the_loser_waits),
