@@ -17,6 +17,7 @@
 #include "front/tunnel.h"
 
 #define MSS_UNKNOWN 1220 /* of the smallest IPv6 path */
+#define HELD_MAX 512	 /* each is looked at again whenever the engine said something */
 
 struct connect {
 	struct connect *next, *previous;
@@ -32,6 +33,7 @@ struct connect {
 struct connects {
 	struct tunnels *tunnels;
 	struct connect *first;
+	unsigned n_held;
 };
 
 enum connect_verdict connect_judge(const struct connect_facts *facts, const char **ret_why)
@@ -213,6 +215,7 @@ static int answer_append(const struct connect *connect, bool is_last_try, struct
 static void connect_drop(struct connect *connect)
 {
 	session_place(connect->session)->connect = NULL;
+	connect->connects->n_held--;
 	if (connect->previous)
 		connect->previous->next = connect->next;
 	else
@@ -273,6 +276,7 @@ static int hold(const struct connect *draft)
 	if (connects->first)
 		connects->first->previous = connect;
 	connects->first = connect;
+	connects->n_held++;
 	session_place(connect->session)->connect = connect;
 	return -EINPROGRESS;
 }
@@ -286,7 +290,12 @@ int connects_ask(struct connects *connects, struct session *session, const struc
 	cstp_request_read(head, &connect.request);
 	connect.has_cookie = cookie_of_request(head, connect.hash) == 0;
 	r = answer_append(&connect, false, ret_bytes);
-	return r == -EAGAIN ? hold(&connect) : r;
+	if (r != -EAGAIN)
+		return r;
+	/* Of a unit that is just taking over all are held: they are looked at once, when it has. */
+	if (tunnels_are_active(connects->tunnels) && connects->n_held >= HELD_MAX)
+		return answer_append(&connect, true, ret_bytes);
+	return hold(&connect);
 }
 
 void connects_forget(struct connects *connects, struct session *session)
@@ -317,7 +326,7 @@ int connects_new(struct tunnels *tunnels, struct connects **ret_connects)
 
 	if (!connects)
 		return -ENOMEM;
-	*connects = (struct connects){tunnels, NULL};
+	*connects = (struct connects){.tunnels = tunnels};
 	*ret_connects = connects;
 	return 0;
 }

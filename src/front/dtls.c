@@ -16,6 +16,7 @@
 
 #define RETRANSMIT_MS 1000
 #define HANDSHAKE_MS 12000 /* as long as clients try */
+#define WARNINGS_MAX 8	   /* of a client: each is looked at in the same turn */
 
 static const char priority[] =
 	"NONE:+VERS-DTLS1.2:+AES-128-GCM:+AES-256-GCM:+CHACHA20-POLY1305:+AEAD:+COMP-NULL"
@@ -272,7 +273,7 @@ enum tls_result dtls_handshake(struct dtls_peer *peer)
 	do
 		r = gnutls_handshake(peer->session);
 	while (r < 0 && r != GNUTLS_E_AGAIN && r != GNUTLS_E_INTERRUPTED &&
-	       !gnutls_error_is_fatal(r));
+	       !gnutls_error_is_fatal(r) && peer->n_warnings++ < WARNINGS_MAX);
 	peer->first_view = NULL;
 	return result_of(peer, r);
 }
@@ -296,7 +297,7 @@ enum tls_result dtls_read(struct dtls_peer *peer, void *record, size_t size, siz
 	peer->error = 0;
 	do
 		n = gnutls_record_recv(peer->session, record, size);
-	while (n == GNUTLS_E_WARNING_ALERT_RECEIVED);
+	while (n == GNUTLS_E_WARNING_ALERT_RECEIVED && peer->n_warnings++ < WARNINGS_MAX);
 	if (n == 0)
 		return TLS_CLOSED;
 	if (n > 0)
@@ -316,6 +317,14 @@ int dtls_write(struct dtls_peer *peer, const void *record, size_t size)
 void dtls_bye(struct dtls_peer *peer)
 {
 	(void)gnutls_bye(peer->session, GNUTLS_SHUT_WR);
+}
+
+void dtls_refuse(struct dtls_peer *peer)
+{
+	if (!gnutls_error_is_fatal(peer->error))
+		dtls_bye(peer);
+	else
+		(void)gnutls_alert_send_appropriate(peer->session, peer->error);
 }
 
 void dtls_protocol(const struct dtls_peer *peer, char ret_text[static TLS_PROTOCOL_MAX])

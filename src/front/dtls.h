@@ -32,6 +32,7 @@ struct dtls_peer {
 	int fd;
 	int send_code; /* 0, or -errno of the datagram that was sent last */
 	int error;     /* GnuTLS' */
+	unsigned n_warnings;
 };
 
 /* Errors: -ENOMEM, ERR_CRYPTO. */
@@ -63,12 +64,15 @@ enum tls_result dtls_handshake(struct dtls_peer *peer);
 unsigned dtls_timeout_ms(const struct dtls_peer *peer);
 /* How large a record's plaintext may become. */
 void dtls_set_data_max(struct dtls_peer *peer, unsigned size);
-/* One record. TLS_WAIT: there is none. A record that is not the client's is passed over. */
+/* One record. TLS_WAIT: there is none. A record that is not the client's is passed over; one that
+ * only warns is, too, a few times in the peer's life. */
 enum tls_result dtls_read(struct dtls_peer *peer, void *record, size_t size, size_t *ret_size);
 /* One record in one datagram. 0, or -errno of the socket (-EMSGSIZE: too large for the path); it is
  * not kept. Errors: ERR_CRYPTO, ERR_TOO_LARGE. */
 int dtls_write(struct dtls_peer *peer, const void *record, size_t size);
 void dtls_bye(struct dtls_peer *peer);
+/* After TLS_REFUSED: says what was wrong, unless the client said it. */
+void dtls_refuse(struct dtls_peer *peer);
 /* "DTLSv1.2 AES-128-GCM" or alike. */
 void dtls_protocol(const struct dtls_peer *peer, char ret_text[static TLS_PROTOCOL_MAX]);
 const char *dtls_error_text(const struct dtls_peer *peer);

@@ -44,7 +44,7 @@ struct allowance {
 };
 
 struct dtls_gate {
-	sd_event *event;
+	struct poller *poller;
 	struct vpn *vpn;
 	const struct dtls_gate_ops *ops;
 	void *userdata;
@@ -61,9 +61,9 @@ struct dtls_gate {
 	uint8_t record[DTLS_RECORD_MAX];
 };
 
-sd_event *dtls_gate_event(const struct dtls_gate *gate)
+struct poller *dtls_gate_poller(const struct dtls_gate *gate)
 {
-	return gate->event;
+	return gate->poller;
 }
 
 const struct dtls *dtls_gate_dtls(const struct dtls_gate *gate)
@@ -301,7 +301,8 @@ static void door_open(struct door *door)
 
 	door->fd = r;
 	if (r >= 0)
-		r = sd_event_add_io(gate->event, &door->io, door->fd, EPOLLIN, on_io, door);
+		r = sd_event_add_io(poller_event(gate->poller), &door->io, door->fd, EPOLLIN, on_io,
+				    door);
 	if (r >= 0)
 		return;
 	if (door->fd >= 0)
@@ -390,8 +391,8 @@ static void config_take(const struct vpn_config *config, void *userdata)
 	dtls_gate_apply(gate, gate->snapshot);
 }
 
-int dtls_gate_new(sd_event *event, struct vpn *vpn, const struct dtls_gate_ops *ops, void *userdata,
-		  struct dtls_gate **ret_gate)
+int dtls_gate_new(struct poller *poller, struct vpn *vpn, const struct dtls_gate_ops *ops,
+		  void *userdata, struct dtls_gate **ret_gate)
 {
 	static const struct vpn_listener listener = {.on_config = config_take,
 						     .on_datagram = datagram_take};
@@ -400,7 +401,7 @@ int dtls_gate_new(sd_event *event, struct vpn *vpn, const struct dtls_gate_ops *
 
 	if (!gate)
 		return -ENOMEM;
-	gate->event = event;
+	gate->poller = poller;
 	gate->vpn = vpn;
 	gate->ops = ops;
 	gate->userdata = userdata;

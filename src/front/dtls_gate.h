@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-#include <systemd/sd-event.h>
-
 #include "front/dtls_side.h"
+#include "front/poller.h"
 #include "front/snapshot.h"
 #include "front/vpn.h"
 
@@ -21,8 +20,8 @@ struct dtls_gate_ops {
 };
 
 /* All is borrowed for its life. Errors: -ENOMEM, ERR_CRYPTO. */
-int dtls_gate_new(sd_event *event, struct vpn *vpn, const struct dtls_gate_ops *ops, void *userdata,
-		  struct dtls_gate **ret_gate);
+int dtls_gate_new(struct poller *poller, struct vpn *vpn, const struct dtls_gate_ops *ops,
+		  void *userdata, struct dtls_gate **ret_gate);
 /* After all sides. */
 void dtls_gate_free(struct dtls_gate *gate);
 /* Has sockets for SNAPSHOT's addresses, none where the VPN is not enabled; also tries again what
@@ -37,7 +36,7 @@ void dtls_gate_take(struct dtls_gate *gate, const Asafo__Ipc__VpnDatagram *messa
 /* ---- for the sides ------------------------------------------------------------------------------
  */
 
-sd_event *dtls_gate_event(const struct dtls_gate *gate);
+struct poller *dtls_gate_poller(const struct dtls_gate *gate);
 const struct dtls *dtls_gate_dtls(const struct dtls_gate *gate);
 /* Shared memory that is only used within one turn of the loop. */
 uint8_t *dtls_gate_record(struct dtls_gate *gate);

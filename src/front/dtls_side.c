@@ -28,7 +28,8 @@ struct way {
 	struct dtls_side *side;
 	struct dtls_peer peer;
 	int fd;
-	sd_event_source *io, *timer;
+	struct poller_entry io;
+	sd_event_source *timer;
 	struct monotime started_at, heard_at;
 };
 
@@ -50,7 +51,7 @@ static void way_free(struct way *way)
 {
 	if (!way)
 		return;
-	way->io = sd_event_source_disable_unref(way->io);
+	poller_remove(&way->io);
 	way->timer = sd_event_source_disable_unref(way->timer);
 	dtls_peer_done(&way->peer);
 	if (way->fd >= 0)
@@ -66,7 +67,7 @@ static void timer_set(struct way *way, uint64_t ms)
 	(void)sd_event_source_set_enabled(way->timer, SD_EVENT_ONESHOT);
 }
 
-static int on_io(sd_event_source *source, int fd, uint32_t events, void *userdata);
+static void on_io(uint32_t events, void *userdata);
 static int on_timer(sd_event_source *source, uint64_t usec, void *userdata);
 
 /* FD is taken over on success only. */
@@ -74,7 +75,7 @@ static int way_new(struct dtls_side *side, const struct dtls_opening *opening, i
 		   struct way **ret_way)
 {
 	_cleanup_(way_free_p) struct way *way = calloc(1, sizeof(*way));
-	sd_event *event = dtls_gate_event(side->gate);
+	struct poller *poller = dtls_gate_poller(side->gate);
 	int r;
 
 	if (!way)
@@ -85,10 +86,10 @@ static int way_new(struct dtls_side *side, const struct dtls_opening *opening, i
 	r = dtls_peer_init(&way->peer, dtls_gate_dtls(side->gate), fd, &opening->client,
 			   side->terms.psk, &opening->begin);
 	if (r == 0)
-		r = sd_event_add_io(event, &way->io, fd, EPOLLIN, on_io, way);
+		r = poller_add(poller, &way->io, fd, EPOLLIN, on_io, way);
 	if (r >= 0)
-		r = sd_event_add_time_relative(event, &way->timer, CLOCK_MONOTONIC, 1000000, 0,
-					       on_timer, way);
+		r = sd_event_add_time_relative(poller_event(poller), &way->timer, CLOCK_MONOTONIC,
+					       1000000, 0, on_timer, way);
 	if (r < 0)
 		return r;
 	way->fd = fd;
@@ -153,6 +154,8 @@ static void pending_step(struct dtls_side *side)
 		return;
 	}
 	if (result != TLS_DONE) {
+		if (result == TLS_REFUSED)
+			dtls_refuse(&way->peer);
 		pending_drop(side, result == TLS_WAIT ? "the client no longer answers"
 						      : dtls_error_text(&way->peer));
 		return;
@@ -167,8 +170,13 @@ static void pending_step(struct dtls_side *side)
 
 bool dtls_side_continue(struct dtls_side *side, const struct dtls_opening *opening)
 {
-	const struct way *pending = side->pending;
+	const struct way *pending = side->pending, *live = side->live;
 
+	/* It was asked for before the handshake on the first socket was through. A second one would
+	 * take that one's datagrams away. */
+	if (live && age_ms(live->started_at) < PENDING_MS &&
+	    dtls_is_same_end(&live->peer.client, &opening->client))
+		return true;
 	if (!pending)
 		return false;
 	if (!dtls_is_same_end(&pending->peer.client, &opening->client))
@@ -248,26 +256,27 @@ static void live_read(struct dtls_side *side)
 		heard(side);
 		why = frame_take(side, record, size);
 	}
-	if (!why && result == TLS_CLOSED)
+	if (why) {
+		dtls_bye(&side->live->peer);
+	} else if (result == TLS_CLOSED) {
 		why = "the client closed it";
-	if (!why && result == TLS_REFUSED)
+	} else if (result == TLS_REFUSED) {
+		dtls_refuse(&side->live->peer);
 		why = dtls_error_text(&side->live->peer);
+	}
 	if (why)
 		live_drop(side, why);
 }
 
-static int on_io(sd_event_source *source, int fd, uint32_t events, void *userdata)
+static void on_io(uint32_t events, void *userdata)
 {
 	struct way *way = userdata;
 
-	(void)source;
-	(void)fd;
 	(void)events;
 	if (way == way->side->pending)
 		pending_step(way->side);
 	else
 		live_read(way->side);
-	return 0;
 }
 
 static void live_tick(struct dtls_side *side)
@@ -277,6 +286,7 @@ static void live_tick(struct dtls_side *side)
 
 	/* Asked after one interval, and not heard for two more. */
 	if (silent >= 3 * (uint64_t)side->terms.dpd_ms) {
+		dtls_bye(&side->live->peer);
 		live_drop(side, "the client no longer answers by it");
 		return;
 	}

@@ -37,7 +37,7 @@ const struct front_limits front_limits_default = {
 		    .answer_ms = 20000,
 		    .response_ms = 30000,
 		    .close_ms = 1000},
-	.tunnels = {.dpd_ms = 0, .role_ms = 3000, .hold_ms = 5000, .end_ms = 2000},
+	.tunnels = {.role_ms = 3000, .hold_ms = 5000, .end_ms = 2000, .news_ms = 5000},
 	.connections = 10000,
 	.handshakes = 100,
 };
@@ -383,6 +383,7 @@ static int on_report_tick(sd_event_source *source, uint64_t usec, void *userdata
 	front->gate.is_starved_noted = false;
 	if (front->snapshot)
 		listeners_apply(front->listeners, front->snapshot);
+	tunnels_listen(front->tunnels, front->snapshot);
 	gate_update(front);
 	report_request(front);
 	/* With the sign of life, in one wakeup; after a stop it does not make up for it. */
@@ -446,7 +447,8 @@ static void on_engine_request(struct ipc_channel *channel, struct ipc_frame *fra
 	else if (vpn_message(front->vpn, frame, body, &why) < 0)
 		note(front, LOG_ERR, "%s", why.text);
 	tunnels_role(front->tunnels, front->unit.is_active);
-	connects_retry(front->connects);
+	if (frame->type != IPC_VPN_DATAGRAM && frame->type != IPC_FRONT_TEST)
+		connects_retry(front->connects);
 }
 
 static void on_engine_closed(struct ipc_channel *channel, int code, void *userdata)

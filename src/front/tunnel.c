@@ -37,9 +37,10 @@ enum phase {
 struct tunnel_life {
 	struct monotime taken_at; /* its CONNECT */
 	struct monotime heard_at, packet_at, keyed_at;
-	const char *why; /* of a cut */
-	bool is_told;	 /* TERMINATE is to be said */
-	bool is_by_dtls; /* as the engine was told */
+	struct monotime news_at; /* of the last line about datagrams; 0: none yet */
+	const char *why;	 /* of a cut */
+	bool is_told;		 /* TERMINATE is to be said */
+	bool is_by_dtls;	 /* as the engine was told */
 };
 
 struct tunnel {
@@ -69,6 +70,11 @@ struct tunnel_place *tunnel_place(struct tunnel *tunnel)
 /* ---- what the engine hears ----------------------------------------------------------------------
  */
 
+static bool is_by_dtls(const struct tunnel *tunnel)
+{
+	return tunnel->side && dtls_side_is_up(tunnel->side);
+}
+
 static void touch(struct tunnel *tunnel, bool is_connected, bool with_protocol)
 {
 	const struct figures *figures = &tunnel->figures;
@@ -92,7 +98,7 @@ static void touch(struct tunnel *tunnel, bool is_connected, bool with_protocol)
 	if (!tunnel->entry)
 		return;
 	if (with_protocol) {
-		tunnel->life.is_by_dtls = tunnel->side && dtls_side_is_up(tunnel->side);
+		tunnel->life.is_by_dtls = is_by_dtls(tunnel);
 		if (tunnel->life.is_by_dtls)
 			dtls_side_protocol(tunnel->side, protocol);
 		else
@@ -101,6 +107,17 @@ static void touch(struct tunnel *tunnel, bool is_connected, bool with_protocol)
 	}
 	if (vpn_touch(tunnels_vpn(tunnel->tunnels), tunnel->entry, &message) == 0)
 		tunnel->figures = (struct figures){0};
+}
+
+static uint64_t ms_since(struct monotime now, struct monotime then)
+{
+	return monotime_since(now, then) / MONOTIME_NS_PER_MS;
+}
+
+/* Than the engine was told. */
+static bool has_other_way(const struct tunnel *tunnel)
+{
+	return is_by_dtls(tunnel) != tunnel->life.is_by_dtls;
 }
 
 static bool has_moved(const struct figures *figures)
@@ -297,8 +314,15 @@ static void on_datagram_news(const char *what, void *userdata)
 {
 	struct tunnel *tunnel = userdata;
 
+	struct monotime now = monotime_now();
+
+	/* A client can change its way with each packet: upkeep tells what came of it. */
+	if (tunnel->life.news_at.ns &&
+	    ms_since(now, tunnel->life.news_at) < tunnels_limits(tunnel->tunnels)->news_ms)
+		return;
+	tunnel->life.news_at = now;
 	tunnels_note(tunnel->tunnels, LOG_INFO, "%s: %s", tunnel->name, what);
-	if (tunnel->phase == PHASE_UP && dtls_side_is_up(tunnel->side) != tunnel->life.is_by_dtls)
+	if (tunnel->phase == PHASE_UP && has_other_way(tunnel))
 		touch(tunnel, true, true);
 }
 
@@ -422,11 +446,6 @@ static uint64_t dpd_ms(const struct tunnel *tunnel)
 	return limit ? limit : tunnel->terms.times.dpd_s * 1000u;
 }
 
-static uint64_t ms_since(struct monotime now, struct monotime then)
-{
-	return monotime_since(now, then) / MONOTIME_NS_PER_MS;
-}
-
 void tunnel_judge(struct tunnel *tunnel)
 {
 	const struct vpn_session *session = &tunnel->entry->session;
@@ -453,8 +472,14 @@ static void upkeep(struct tunnel *tunnel, struct monotime now)
 		(void)tls_stream_rekey(&tunnel->stream);
 		tunnels_mark(tunnel->tunnels, tunnel);
 	}
-	if (has_moved(&tunnel->figures))
+	if (has_other_way(tunnel)) {
+		tunnels_note(tunnel->tunnels, LOG_INFO, "%s: packets go by %s now", tunnel->name,
+			     is_by_dtls(tunnel) ? "DTLS" : "TLS");
+		tunnel->life.news_at = now;
+		touch(tunnel, true, true);
+	} else if (has_moved(&tunnel->figures)) {
 		touch(tunnel, true, false);
+	}
 	tls_stream_trim(&tunnel->stream);
 }
 

@@ -306,7 +306,7 @@ int tunnels_new(sd_event *event, struct vpn *vpn, const struct tunnels_limits *l
 	if (r == 0)
 		r = sources_attach(tunnels);
 	if (r == 0)
-		r = dtls_gate_new(event, vpn, &gate_ops, tunnels, &tunnels->gate);
+		r = dtls_gate_new(tunnels->poller, vpn, &gate_ops, tunnels, &tunnels->gate);
 	if (r == 0)
 		r = vpn_listen(vpn, &listener, tunnels);
 	if (r < 0) {

@@ -28,6 +28,7 @@ struct tunnels_limits {
 	unsigned role_ms; /* how long tunnels outlive the role: the address is gone by then */
 	unsigned hold_ms; /* how long a CONNECT waits for what is not known yet */
 	unsigned end_ms;  /* how long a client that was told the end may take to close */
+	unsigned news_ms; /* what becomes of a tunnel's datagrams is told no more often */
 };
 
 /* All is borrowed for the life of the tunnels. Errors: -ENOMEM, -errno. */

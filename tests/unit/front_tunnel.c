@@ -2,8 +2,11 @@
 /* The cookie's text is hex, as the client would have it from Set-Cookie. */
 #include "front_tunnel.h"
 
+#include <arpa/inet.h>
 #include <fcntl.h>
 #include <gnutls/crypto.h>
+#include <gnutls/dtls.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -17,6 +20,7 @@
 #include <cmocka.h>
 
 #include "base/cleanup.h"
+#include "base/hex.h"
 #include "base/io.h"
 
 static void send_engine(struct harness *harness, enum ipc_type type,
@@ -323,4 +327,108 @@ bool tunnel_device_is_quiet(int device)
 	uint8_t byte;
 
 	return recv(device, &byte, 1, MSG_DONTWAIT | MSG_PEEK) < 0;
+}
+
+/* ---- a client by datagrams ---- */
+
+static int udp_open(uint16_t port)
+{
+	struct sockaddr_in in = {.sin_family = AF_INET,
+				 .sin_port = htons(port),
+				 .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	struct timeval limit = {.tv_sec = HARNESS_WAIT_MS / 1000};
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	assert_true(fd >= 0);
+	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)), 0);
+	assert_int_equal(connect(fd, (struct sockaddr *)&in, sizeof(in)), 0);
+	return fd;
+}
+
+static void app_id_read(const char *answer, uint8_t ret_app_id[static 32])
+{
+	const char *line = strstr(answer, "\r\nX-DTLS-App-ID: ");
+	char text[65];
+
+	assert_non_null(line);
+	(void)snprintf(text, sizeof(text), "%.64s", line + 17);
+	assert_int_equal(hex_decode(text, 32, ret_app_id), 0);
+}
+
+void datagrams_ready(struct datagrams *datagrams, struct harness *harness, struct client *client)
+{
+	char answer[TUNNEL_TEXT_MAX];
+	uint8_t psk[32];
+	gnutls_datum_t key = {psk, sizeof(psk)}, id = {datagrams->app_id, 32};
+
+	tunnel_ask(client, harness, 1, DATAGRAMS_ASKS);
+	assert_int_equal(tunnel_answer(client, answer), 200);
+	app_id_read(answer, datagrams->app_id);
+	datagrams->fd = udp_open(harness->port);
+	assert_int_equal(gnutls_prf_rfc5705(client->session, 24, "EXPORTER-openconnect-psk", 0,
+					    NULL, sizeof(psk), (char *)psk),
+			 0);
+	assert_int_equal(gnutls_init(&datagrams->session, GNUTLS_CLIENT | GNUTLS_DATAGRAM), 0);
+	assert_int_equal(gnutls_priority_set_direct(datagrams->session,
+						    "NORMAL:-VERS-ALL:+VERS-DTLS1.2:-KX-ALL:+PSK",
+						    NULL),
+			 0);
+	assert_int_equal(gnutls_session_set_id(datagrams->session, &id), 0);
+	assert_int_equal(gnutls_psk_allocate_client_credentials(&datagrams->credentials), 0);
+	assert_int_equal(gnutls_psk_set_client_credentials(datagrams->credentials, "psk", &key,
+							   GNUTLS_PSK_KEY_RAW),
+			 0);
+	assert_int_equal(
+		gnutls_credentials_set(datagrams->session, GNUTLS_CRD_PSK, datagrams->credentials),
+		0);
+	gnutls_dtls_set_timeouts(datagrams->session, 1000, HARNESS_WAIT_MS);
+	gnutls_dtls_set_mtu(datagrams->session, 1472);
+	gnutls_transport_set_int(datagrams->session, datagrams->fd);
+}
+
+void *datagrams_handshake(void *userdata)
+{
+	struct datagrams *datagrams = userdata;
+	int r;
+
+	do
+		r = gnutls_handshake(datagrams->session);
+	while (r < 0 && !gnutls_error_is_fatal(r));
+	return (void *)(intptr_t)r;
+}
+
+/* As the engine does: a socket at the front's address that is connected to the client. */
+static int socket_for(const Asafo__Ipc__VpnDatagram *message)
+{
+	struct sockaddr_in local = {.sin_family = AF_INET,
+				    .sin_port = htons((uint16_t)message->local_port)};
+	struct sockaddr_in client = {.sin_family = AF_INET,
+				     .sin_port = htons((uint16_t)message->client_port)};
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), on = 1;
+
+	assert_int_equal(message->local.len, 4);
+	assert_int_equal(message->client.len, 4);
+	memcpy(&local.sin_addr, message->local.data, 4);
+	memcpy(&client.sin_addr, message->client.data, 4);
+	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)), 0);
+	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)), 0);
+	assert_int_equal(bind(fd, (struct sockaddr *)&local, sizeof(local)), 0);
+	assert_int_equal(connect(fd, (struct sockaddr *)&client, sizeof(client)), 0);
+	return fd;
+}
+
+void datagrams_give_socket(struct harness *harness, const Asafo__Ipc__VpnDatagram *message)
+{
+	struct ipc_frame frame = {.type = IPC_VPN_DATAGRAM, .n_fds = 1};
+
+	frame.fds[0] = socket_for(message);
+	assert_int_equal(ipc_frame_send(harness->engine, &frame, &message->base), 0);
+	(void)close(frame.fds[0]);
+}
+
+void datagrams_close(struct datagrams *datagrams)
+{
+	gnutls_deinit(datagrams->session);
+	gnutls_psk_free_client_credentials(datagrams->credentials);
+	(void)close(datagrams->fd);
 }

@@ -56,3 +56,20 @@ void tunnel_packet_v6(uint8_t *packet, size_t size, unsigned number, bool is_fro
 ssize_t tunnel_device_read(int device, uint8_t ret_packet[static PACKET_MAX]);
 void tunnel_device_write(int device, const uint8_t *packet, size_t size);
 bool tunnel_device_is_quiet(int device);
+
+/* ---- a client by datagrams ---- */
+
+#define DATAGRAMS_ASKS                                                                             \
+	"X-CSTP-Address-Type: IPv6,IPv4\r\nX-DTLS-CipherSuite: PSK-NEGOTIATE:AES256-SHA\r\n"
+struct datagrams {
+	int fd;
+	gnutls_session_t session;
+	gnutls_psk_client_credentials_t credentials;
+	uint8_t app_id[32];
+};
+/* CONNECT by TLS for number 1, and what is needed for datagrams beside it. */
+void datagrams_ready(struct datagrams *datagrams, struct harness *harness, struct client *client);
+void datagrams_close(struct datagrams *datagrams);
+/* For a thread: USERDATA is the datagrams'; GnuTLS' code. */
+void *datagrams_handshake(void *userdata);
+void datagrams_give_socket(struct harness *harness, const Asafo__Ipc__VpnDatagram *message);

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Tunnels by datagrams, as clients, the engine and the inside meet them. */
-#include <arpa/inet.h>
-#include <gnutls/crypto.h>
 #include <gnutls/dtls.h>
 #include <poll.h>
 #include <setjmp.h>
@@ -18,11 +16,9 @@
 #include <cmocka.h>
 
 #include "base/cleanup.h"
-#include "base/hex.h"
+#include "base/monotime.h"
 #include "front/dtls_hello.h"
 #include "front_tunnel.h"
-
-#define ASKS "X-CSTP-Address-Type: IPv6,IPv4\r\nX-DTLS-CipherSuite: PSK-NEGOTIATE:AES256-SHA\r\n"
 
 static struct harness harness;
 static struct front_limits limits;
@@ -30,18 +26,32 @@ static int device = -1;
 static char answer[TUNNEL_TEXT_MAX];
 static uint8_t payload[CSTP_PAYLOAD_MAX], packet[PACKET_MAX], record[CSTP_RECORD_MAX];
 
-static int start(void **state)
+static int start_with(unsigned dpd_ms, unsigned news_ms)
 {
-	(void)state;
 	limits = harness_patient;
-	limits.tunnels = (struct tunnels_limits){
-		.dpd_ms = 60000, .role_ms = 100, .hold_ms = 300, .end_ms = 10000};
+	limits.tunnels = (struct tunnels_limits){.dpd_ms = dpd_ms,
+						 .role_ms = 100,
+						 .hold_ms = 300,
+						 .end_ms = 10000,
+						 .news_ms = news_ms};
 	harness_start(&harness, NULL, &limits);
 	harness_bind(&harness, "vpn");
 	device = tunnel_vpn_start(&harness);
 	tunnel_table_send(&harness, &(struct tunnel_table){.numbers = {1, 2, 3}, .is_reset = true});
 	harness_role(&harness, "active", 5);
 	return 0;
+}
+
+static int start(void **state)
+{
+	(void)state;
+	return start_with(60000, 0);
+}
+
+static int start_calm(void **state)
+{
+	(void)state;
+	return start_with(2000, 2000);
 }
 
 static int stop(void **state)
@@ -54,108 +64,6 @@ static int stop(void **state)
 
 /* ---- a client by datagrams ---- */
 
-struct datagrams {
-	int fd;
-	gnutls_session_t session;
-	gnutls_psk_client_credentials_t credentials;
-	uint8_t app_id[32];
-};
-
-static int udp_open(uint16_t port)
-{
-	struct sockaddr_in in = {.sin_family = AF_INET,
-				 .sin_port = htons(port),
-				 .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	struct timeval limit = {.tv_sec = HARNESS_WAIT_MS / 1000};
-	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-
-	assert_true(fd >= 0);
-	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)), 0);
-	assert_int_equal(connect(fd, (struct sockaddr *)&in, sizeof(in)), 0);
-	return fd;
-}
-
-static void app_id_read(uint8_t ret_app_id[static 32])
-{
-	const char *line = strstr(answer, "\r\nX-DTLS-App-ID: ");
-	char text[65];
-
-	assert_non_null(line);
-	(void)snprintf(text, sizeof(text), "%.64s", line + 17);
-	assert_int_equal(hex_decode(text, 32, ret_app_id), 0);
-}
-
-/* CONNECT by TLS, and what is needed for datagrams beside it. */
-static void ready(struct client *client, struct datagrams *datagrams)
-{
-	uint8_t psk[32];
-	gnutls_datum_t key = {psk, sizeof(psk)}, id = {datagrams->app_id, 32};
-
-	tunnel_ask(client, &harness, 1, ASKS);
-	assert_int_equal(tunnel_answer(client, answer), 200);
-	app_id_read(datagrams->app_id);
-	datagrams->fd = udp_open(harness.port);
-	assert_int_equal(gnutls_prf_rfc5705(client->session, 24, "EXPORTER-openconnect-psk", 0,
-					    NULL, sizeof(psk), (char *)psk),
-			 0);
-	assert_int_equal(gnutls_init(&datagrams->session, GNUTLS_CLIENT | GNUTLS_DATAGRAM), 0);
-	assert_int_equal(gnutls_priority_set_direct(datagrams->session,
-						    "NORMAL:-VERS-ALL:+VERS-DTLS1.2:-KX-ALL:+PSK",
-						    NULL),
-			 0);
-	assert_int_equal(gnutls_session_set_id(datagrams->session, &id), 0);
-	assert_int_equal(gnutls_psk_allocate_client_credentials(&datagrams->credentials), 0);
-	assert_int_equal(gnutls_psk_set_client_credentials(datagrams->credentials, "psk", &key,
-							   GNUTLS_PSK_KEY_RAW),
-			 0);
-	assert_int_equal(
-		gnutls_credentials_set(datagrams->session, GNUTLS_CRD_PSK, datagrams->credentials),
-		0);
-	gnutls_dtls_set_timeouts(datagrams->session, 1000, HARNESS_WAIT_MS);
-	gnutls_dtls_set_mtu(datagrams->session, 1472);
-	gnutls_transport_set_int(datagrams->session, datagrams->fd);
-}
-
-static void *handshake_run(void *userdata)
-{
-	struct datagrams *datagrams = userdata;
-	int r;
-
-	do
-		r = gnutls_handshake(datagrams->session);
-	while (r < 0 && !gnutls_error_is_fatal(r));
-	return (void *)(intptr_t)r;
-}
-
-/* As the engine does: a socket at the front's address that is connected to the client. */
-static int socket_for(const Asafo__Ipc__VpnDatagram *message)
-{
-	struct sockaddr_in local = {.sin_family = AF_INET,
-				    .sin_port = htons((uint16_t)message->local_port)};
-	struct sockaddr_in client = {.sin_family = AF_INET,
-				     .sin_port = htons((uint16_t)message->client_port)};
-	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), on = 1;
-
-	assert_int_equal(message->local.len, 4);
-	assert_int_equal(message->client.len, 4);
-	memcpy(&local.sin_addr, message->local.data, 4);
-	memcpy(&client.sin_addr, message->client.data, 4);
-	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)), 0);
-	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)), 0);
-	assert_int_equal(bind(fd, (struct sockaddr *)&local, sizeof(local)), 0);
-	assert_int_equal(connect(fd, (struct sockaddr *)&client, sizeof(client)), 0);
-	return fd;
-}
-
-static void give_socket(const Asafo__Ipc__VpnDatagram *message)
-{
-	struct ipc_frame frame = {.type = IPC_VPN_DATAGRAM, .n_fds = 1};
-
-	frame.fds[0] = socket_for(message);
-	assert_int_equal(ipc_frame_send(harness.engine, &frame, &message->base), 0);
-	(void)close(frame.fds[0]);
-}
-
 static Asafo__Ipc__VpnDatagram *hear_datagram(void)
 {
 	return (Asafo__Ipc__VpnDatagram *)tunnel_hear_engine(&harness, IPC_VPN_DATAGRAM);
@@ -167,12 +75,12 @@ static void established(struct client *client, struct datagrams *datagrams)
 	pthread_t thread;
 	void *result;
 
-	ready(client, datagrams);
-	assert_int_equal(pthread_create(&thread, NULL, handshake_run, datagrams), 0);
+	datagrams_ready(datagrams, &harness, client);
+	assert_int_equal(pthread_create(&thread, NULL, datagrams_handshake, datagrams), 0);
 	message = hear_datagram();
 	assert_non_null(message);
 	assert_int_equal(message->owner, 1);
-	give_socket(message);
+	datagrams_give_socket(&harness, message);
 	asafo__ipc__vpn_datagram__free_unpacked(message, NULL);
 	assert_int_equal(pthread_join(thread, &result), 0);
 	assert_int_equal((int)(intptr_t)result, 0);
@@ -200,13 +108,6 @@ static size_t hear(const struct datagrams *datagrams, uint8_t *ret_type)
 	assert_true(n > 0);
 	*ret_type = record[0];
 	return (size_t)n - 1;
-}
-
-static void datagrams_close(struct datagrams *datagrams)
-{
-	gnutls_deinit(datagrams->session);
-	gnutls_psk_free_client_credentials(datagrams->credentials);
-	(void)close(datagrams->fd);
 }
 
 /* Until a touch says that packets go by PROTOCOL. */
@@ -262,7 +163,7 @@ static void a_policy_can_be_without_datagrams(void **state)
 
 	(void)state;
 	tunnel_config_send(&harness, true);
-	tunnel_ask(&client, &harness, 1, ASKS);
+	tunnel_ask(&client, &harness, 1, DATAGRAMS_ASKS);
 	assert_int_equal(tunnel_answer(&client, answer), 200);
 	assert_null(strstr(answer, "X-DTLS"));
 	client_close(&client);
@@ -388,6 +289,95 @@ static void datagrams_end_with_the_connection(void **state)
 	client_close(&client);
 }
 
+/* Counts the touches that say what packets go by, until one says TLS or the tunnel is closed. */
+static void protocols_count(unsigned *count, bool *ret_is_tls, bool *ret_is_closed)
+{
+	Asafo__Ipc__VpnSessionTouch *message =
+		(Asafo__Ipc__VpnSessionTouch *)tunnel_hear_engine(&harness, IPC_VPN_SESSION_TOUCH);
+
+	assert_non_null(message);
+	for (size_t i = 0; i < message->n_touched; i++) {
+		*count += message->touched[i]->protocol[0] != '\0';
+		*ret_is_tls |= strncmp(message->touched[i]->protocol, "TLS", 3) == 0;
+		*ret_is_closed |= !message->touched[i]->is_connected;
+	}
+	asafo__ipc__vpn_session_touch__free_unpacked(message, NULL);
+}
+
+static void a_client_that_changes_its_way_with_each_packet_is_not_news(void **state)
+{
+	struct monotime began = monotime_now(), until;
+	uint8_t inside[PACKET_MAX];
+	bool is_tls = false, is_closed = false;
+	struct datagrams datagrams;
+	struct client client;
+	unsigned count = 0;
+
+	(void)state;
+	established(&client, &datagrams);
+	say(&datagrams, CSTP_DPD_REQUEST, NULL, 0);
+	wait_protocol("DTLSv1.2 ");
+	for (unsigned i = 0; i < 100; i++) {
+		tunnel_packet_v4(packet, 100, 1, true, 1);
+		say(&datagrams, CSTP_DATA, packet, 100);
+		assert_int_equal(tunnel_device_read(device, inside), 100);
+		tunnel_say(&client, CSTP_DATA, packet, 100);
+		assert_int_equal(tunnel_device_read(device, inside), 100);
+	}
+	/* What came of it is told in the end. */
+	until = monotime_add_ms(monotime_now(), HARNESS_WAIT_MS);
+	while (!is_tls) {
+		assert_true(monotime_now().ns < until.ns);
+		protocols_count(&count, &is_tls, &is_closed);
+	}
+	datagrams_close(&datagrams);
+	client_close(&client);
+	while (!is_closed)
+		protocols_count(&count, &is_tls, &is_closed);
+	/* One each two seconds, and what each tick of one second had to add. */
+	assert_in_range(count, 1, 4 + 2 * monotime_since(monotime_now(), began) / 1000000000);
+}
+
+/* What GnuTLS says when nothing more comes. */
+static int hear_end(const struct datagrams *datagrams)
+{
+	ssize_t n;
+
+	do
+		n = gnutls_record_recv(datagrams->session, record, sizeof(record));
+	while (n == GNUTLS_E_INTERRUPTED || n > 0);
+	return (int)n;
+}
+
+static void datagrams_whose_end_the_front_decides_end_with_a_word(void **state)
+{
+	struct datagrams datagrams;
+	struct client client;
+
+	(void)state;
+	established(&client, &datagrams);
+	say(&datagrams, CSTP_COMPRESSED, (const uint8_t *)"x", 1);
+	assert_int_equal(hear_end(&datagrams), 0);
+	datagrams_close(&datagrams);
+	client_close(&client);
+}
+
+static void warnings_without_end_are_not_listened_to(void **state)
+{
+	struct datagrams datagrams;
+	struct client client;
+
+	(void)state;
+	established(&client, &datagrams);
+	for (unsigned i = 0; i < 12; i++)
+		assert_int_equal(gnutls_alert_send(datagrams.session, GNUTLS_AL_WARNING,
+						   GNUTLS_A_NO_RENEGOTIATION),
+				 0);
+	assert_int_equal(hear_end(&datagrams), 0);
+	datagrams_close(&datagrams);
+	client_close(&client);
+}
+
 /* ---- first messages ---- */
 
 /* The client's first message as it goes over the wire. */
@@ -422,7 +412,7 @@ static void a_stranger_gets_a_cookie_and_nothing_else(void **state)
 	ssize_t n;
 
 	(void)state;
-	ready(&client, &datagrams);
+	datagrams_ready(&datagrams, &harness, &client);
 	size = first_hello(&datagrams, hello, sizeof(hello));
 	assert_int_equal(dtls_hello_read(hello, size, &seen), 0);
 	assert_false(seen.has_cookie);
@@ -454,12 +444,12 @@ static void a_tunnel_of_another_front_is_the_engines_business(void **state)
 	void *result;
 
 	(void)state;
-	ready(&client, &datagrams);
+	datagrams_ready(&datagrams, &harness, &client);
 	datagrams.app_id[0] = 7;
 	id = (gnutls_datum_t){datagrams.app_id, 32};
 	assert_int_equal(gnutls_session_set_id(datagrams.session, &id), 0);
 	gnutls_dtls_set_timeouts(datagrams.session, 100, 2000);
-	assert_int_equal(pthread_create(&thread, NULL, handshake_run, &datagrams), 0);
+	assert_int_equal(pthread_create(&thread, NULL, datagrams_handshake, &datagrams), 0);
 	message = hear_datagram();
 	assert_non_null(message);
 	assert_int_equal(message->owner, 7);
@@ -483,18 +473,49 @@ static void a_first_message_from_another_front_gets_a_socket(void **state)
 	void *result;
 
 	(void)state;
-	ready(&client, &datagrams);
-	assert_int_equal(pthread_create(&thread, NULL, handshake_run, &datagrams), 0);
+	datagrams_ready(&datagrams, &harness, &client);
+	assert_int_equal(pthread_create(&thread, NULL, datagrams_handshake, &datagrams), 0);
 	message = hear_datagram();
 	/* As if it had come by way of another: without a socket it is asked for again. */
 	assert_int_equal(ipc_frame_send(harness.engine, &frame, &message->base), 0);
 	asafo__ipc__vpn_datagram__free_unpacked(message, NULL);
 	message = hear_datagram();
 	assert_int_equal(message->owner, 1);
-	give_socket(message);
+	datagrams_give_socket(&harness, message);
 	asafo__ipc__vpn_datagram__free_unpacked(message, NULL);
 	assert_int_equal(pthread_join(thread, &result), 0);
 	assert_int_equal((int)(intptr_t)result, 0);
+	datagrams_close(&datagrams);
+	client_close(&client);
+}
+
+static void a_second_socket_that_comes_late_takes_no_datagrams_away(void **state)
+{
+	struct monotime until;
+	Asafo__Ipc__VpnDatagram *message;
+	uint8_t inside[PACKET_MAX];
+	struct datagrams datagrams;
+	struct client client;
+	pthread_t thread;
+	void *result;
+
+	(void)state;
+	datagrams_ready(&datagrams, &harness, &client);
+	assert_int_equal(pthread_create(&thread, NULL, datagrams_handshake, &datagrams), 0);
+	message = hear_datagram();
+	datagrams_give_socket(&harness, message);
+	assert_int_equal(pthread_join(thread, &result), 0);
+	assert_int_equal((int)(intptr_t)result, 0);
+	datagrams_give_socket(&harness, message);
+	asafo__ipc__vpn_datagram__free_unpacked(message, NULL);
+	/* Some are lost until the front has seen it. */
+	until = monotime_add_ms(monotime_now(), HARNESS_WAIT_MS);
+	tunnel_packet_v4(packet, 100, 1, true, 1);
+	do {
+		assert_true(monotime_now().ns < until.ns);
+		say(&datagrams, CSTP_DATA, packet, 100);
+	} while (poll(&(struct pollfd){.fd = device, .events = POLLIN}, 1, 100) == 0);
+	assert_int_equal(tunnel_device_read(device, inside), 100);
 	datagrams_close(&datagrams);
 	client_close(&client);
 }
@@ -516,6 +537,15 @@ int main(void)
 		cmocka_unit_test_setup_teardown(before_a_client_used_datagrams_packets_go_by_tls,
 						start, stop),
 		cmocka_unit_test_setup_teardown(datagrams_end_with_the_connection, start, stop),
+		cmocka_unit_test_setup_teardown(
+			a_client_that_changes_its_way_with_each_packet_is_not_news, start_calm,
+			stop),
+		cmocka_unit_test_setup_teardown(
+			datagrams_whose_end_the_front_decides_end_with_a_word, start, stop),
+		cmocka_unit_test_setup_teardown(warnings_without_end_are_not_listened_to, start,
+						stop),
+		cmocka_unit_test_setup_teardown(
+			a_second_socket_that_comes_late_takes_no_datagrams_away, start, stop),
 		cmocka_unit_test_setup_teardown(a_stranger_gets_a_cookie_and_nothing_else, start,
 						stop),
 		cmocka_unit_test_setup_teardown(a_tunnel_of_another_front_is_the_engines_business,
