@@ -180,6 +180,7 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *userdata)
 		end_what_is_over(hub, now);
 	sessiondb_sweep(hub->db, now);
 	hub_retell(hub);
+	hub_guesses_want(hub);
 	hub_resync(hub);
 	hub_pump(hub);
 	(void)sd_event_source_set_time_relative(source, HUB_TICK_MS * 1000u);

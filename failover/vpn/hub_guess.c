@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Who has guessed passwords: the active unit's auth helper counts, the standby's is told, so that a
- * failover gives nobody another few tries. The engine passes it on, and keeps nothing of it.
+ * failover gives nobody another few tries. Which one-time codes were used each unit tells the
+ * other, whatever their roles: of two that were both active one becomes the standby, and its codes
+ * are used all the same. The engine passes it on, and keeps nothing of it.
  */
 #include "base/err.h"
 #include "base/log.h"
@@ -16,10 +18,11 @@ void hub_guesses_tell(struct vpnhub *hub, const Asafo__Ipc__AuthGuesses *guesses
 	Asafo__Wire__LoginStep steps[GUESSES_MAX], *step_pointers[GUESSES_MAX];
 	Asafo__Wire__LoginGuesses body = ASAFO__WIRE__LOGIN_GUESSES__INIT;
 
-	if (!engine_is_active(hub->engine) || !hub_can_tell(hub))
+	body.is_steps_only = !engine_is_active(hub->engine);
+	if (!hub_can_tell(hub) || (body.is_steps_only && guesses->n_steps == 0))
 		return;
 	body.guesses = pointers;
-	for (size_t i = 0; i < guesses->n_guesses && i < GUESSES_MAX; i++) {
+	for (size_t i = 0; !body.is_steps_only && i < guesses->n_guesses && i < GUESSES_MAX; i++) {
 		asafo__wire__login_guess__init(&messages[i]);
 		messages[i].key = guesses->guesses[i]->key;
 		messages[i].is_source = guesses->guesses[i]->is_source;
@@ -33,11 +36,22 @@ void hub_guesses_tell(struct vpnhub *hub, const Asafo__Ipc__AuthGuesses *guesses
 		asafo__wire__login_step__init(&steps[i]);
 		steps[i].user = guesses->steps[i]->user;
 		steps[i].step = guesses->steps[i]->step;
+		steps[i].age_ms = guesses->steps[i]->age_ms;
 		step_pointers[body.n_steps++] = &steps[i];
 	}
-	/* It is told again soon, whatever became of this one. */
-	(void)replication_post(hub->engine->replication, ASAFO__WIRE__LINK__BODY_LOGIN_GUESSES,
-			       &body);
+	if (replication_post(hub->engine->replication, ASAFO__WIRE__LINK__BODY_LOGIN_GUESSES,
+			     &body) < 0)
+		hub->wants_guesses = true;
+}
+
+void hub_guesses_want(struct vpnhub *hub)
+{
+	Asafo__Ipc__AuthGuesses body = ASAFO__IPC__AUTH_GUESSES__INIT;
+
+	if (!hub->wants_guesses || !hub->auth || !hub_can_tell(hub))
+		return;
+	body.is_wanted = body.is_steps_only = true;
+	hub->wants_guesses = ipc_channel_send(hub->auth, IPC_AUTH_GUESSES, &body.base, NULL, 0) < 0;
 }
 
 void hub_guesses_take(struct vpnhub *hub, const Asafo__Wire__LoginGuesses *guesses)
@@ -48,10 +62,11 @@ void hub_guesses_take(struct vpnhub *hub, const Asafo__Wire__LoginGuesses *guess
 	int r;
 
 	/* The active unit's own counts hold there. */
-	if (engine_is_active(hub->engine) || !hub->auth)
+	body.is_steps_only = guesses->is_steps_only || engine_is_active(hub->engine);
+	if (!hub->auth || (body.is_steps_only && guesses->n_steps == 0))
 		return;
 	body.guesses = pointers;
-	for (size_t i = 0; i < guesses->n_guesses && i < GUESSES_MAX; i++) {
+	for (size_t i = 0; !body.is_steps_only && i < guesses->n_guesses && i < GUESSES_MAX; i++) {
 		asafo__ipc__auth_guess__init(&messages[i]);
 		messages[i].key = guesses->guesses[i]->key;
 		messages[i].is_source = guesses->guesses[i]->is_source;
@@ -65,6 +80,7 @@ void hub_guesses_take(struct vpnhub *hub, const Asafo__Wire__LoginGuesses *guess
 		asafo__ipc__auth_step__init(&steps[i]);
 		steps[i].user = guesses->steps[i]->user;
 		steps[i].step = guesses->steps[i]->step;
+		steps[i].age_ms = guesses->steps[i]->age_ms;
 		step_pointers[body.n_steps++] = &steps[i];
 	}
 	r = ipc_channel_send(hub->auth, IPC_AUTH_GUESSES, &body.base, NULL, 0);

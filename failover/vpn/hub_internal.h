@@ -63,7 +63,8 @@ struct vpnhub {
 	struct hub_tickle *tickle;
 	bool is_complete;
 	bool was_active;
-	bool has_tun; /* the VPN was enabled: fronts have devices */
+	bool has_tun;	    /* the VPN was enabled: fronts have devices */
+	bool wants_guesses; /* of the auth helper: the mate is new, or was not told */
 	struct monotime active_since, link_down_at;
 	struct vpnhub_figures figures;
 	/* A pool that had no address when the table had ended so many sessions has none until it
@@ -104,6 +105,8 @@ void hub_datagram(struct vpnhub *hub, unsigned instance, const Asafo__Ipc__VpnDa
 /* ---- hub_guess.c ---- */
 void hub_guesses_tell(struct vpnhub *hub, const Asafo__Ipc__AuthGuesses *guesses);
 void hub_guesses_take(struct vpnhub *hub, const Asafo__Wire__LoginGuesses *guesses);
+/* Asks the helper for all that it has, where the mate may have missed some. Asked on each tick. */
+void hub_guesses_want(struct vpnhub *hub);
 
 /* ---- hub_login.c ---- */
 void hub_session_new(struct vpnhub *hub, struct ipc_channel *channel, uint32_t request,

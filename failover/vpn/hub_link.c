@@ -203,6 +203,8 @@ void vpnhub_link_up(struct vpnhub *hub)
 		hub_set_complete(hub, true);
 		return;
 	}
+	hub->wants_guesses = true;
+	hub_guesses_want(hub);
 	sessiondb_tell_all(hub->db);
 	hub_pump(hub);
 }

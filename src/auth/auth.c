@@ -105,7 +105,7 @@ static int on_work(sd_event_source *source, void *userdata)
 	return sd_event_source_set_enabled(source, auth->first ? SD_EVENT_ON : SD_EVENT_OFF);
 }
 
-/* The standby's helper is told and does not tell: its engine keeps it to itself. */
+/* Of what the standby's helper tells its engine passes on which codes were used, and no more. */
 static int on_tell(sd_event_source *source, uint64_t usec, void *userdata)
 {
 	struct auth *auth = userdata;
@@ -115,9 +115,12 @@ static int on_tell(sd_event_source *source, uint64_t usec, void *userdata)
 
 	auth->told_ago++;
 	if (auth->engine && (revision > 0 || steps_next(auth->steps, &at, now)) &&
-	    (revision != auth->told_revision || auth->told_ago >= TELL_AGAIN_TICKS)) {
+	    (revision != auth->told_revision || auth->is_tell_due ||
+	     auth->told_ago >= TELL_AGAIN_TICKS)) {
 		/* What does not go out now goes out with the next one. */
-		if (guesses_send(auth->engine, auth->lockout, auth->steps, NULL, now) == 0)
+		auth->is_tell_due =
+			guesses_send(auth->engine, auth->lockout, auth->steps, NULL, now) < 0;
+		if (!auth->is_tell_due)
 			auth->told_revision = revision;
 		auth->told_ago = 0;
 	}
@@ -259,8 +262,14 @@ static void on_guesses(struct auth *auth, const Asafo__Ipc__AuthGuesses *guesses
 {
 	size_t n_locked = 0;
 
+	if (guesses->is_wanted) {
+		auth->is_tell_due = true;
+		return;
+	}
 	if (guesses_take(auth->lockout, auth->steps, guesses, monotime_now()) < 0)
 		auth_note(auth, LOG_WARNING, "no memory for all who guessed at the other unit");
+	if (guesses->is_steps_only)
+		return;
 	for (size_t i = 0; i < guesses->n_guesses; i++)
 		n_locked += guesses->guesses[i]->locked_ms > 0;
 	if (n_locked != auth->n_locked)

@@ -111,13 +111,15 @@ static void answer_yes(struct auth *auth, const struct user *user, struct answer
 /* The mate hears of it before the client has a session: what is told of that goes the same way. */
 static int code_use_up(struct auth *auth, const struct user *user, uint64_t number)
 {
-	struct step step = {.step = number};
+	struct monotime now = monotime_now();
+	struct step step = {.step = number, .at = now};
 	int r;
 
 	steps_key(user->name, step.user);
-	r = steps_use(auth->steps, step.user, number, monotime_now());
-	if (r == 0 && auth->engine)
-		(void)guesses_send(auth->engine, auth->lockout, auth->steps, &step, monotime_now());
+	r = steps_use(auth->steps, step.user, number, now);
+	if (r == 0)
+		auth->is_tell_due |= !auth->engine || guesses_send(auth->engine, auth->lockout,
+								   auth->steps, &step, now) < 0;
 	return r;
 }
 

@@ -42,6 +42,7 @@ struct auth {
 	sd_event_source *work, *tell;
 	uint64_t told_revision;
 	unsigned told_ago; /* ticks */
+	bool is_tell_due;  /* something was not told, or is asked for */
 	size_t n_locked;   /* as the active unit said */
 	bool is_staging_broken;
 };

@@ -34,7 +34,7 @@ static void guesses_fill(struct telling *telling, const struct lockout *lockout,
 	}
 }
 
-static void step_add(struct telling *telling, const struct step *step)
+static void step_add(struct telling *telling, const struct step *step, struct monotime now)
 {
 	size_t i = telling->body.n_steps++;
 
@@ -42,6 +42,7 @@ static void step_add(struct telling *telling, const struct step *step)
 	telling->steps[i].user =
 		(ProtobufCBinaryData){sizeof(step->user), (uint8_t *)(uintptr_t)step->user};
 	telling->steps[i].step = step->step;
+	telling->steps[i].age_ms = monotime_since(now, step->at) / MONOTIME_NS_PER_MS;
 	telling->step_pointers[i] = &telling->steps[i];
 }
 
@@ -59,7 +60,7 @@ int guesses_send(struct ipc_channel *engine, const struct lockout *lockout,
 	do {
 		telling.body.n_steps = 0;
 		while (step && telling.body.n_steps < GUESSES_STEPS_MAX) {
-			step_add(&telling, step);
+			step_add(&telling, step, now);
 			step = only ? NULL : steps_next(steps, &at, now);
 		}
 		r = ipc_channel_send(engine, IPC_AUTH_GUESSES, &telling.body.base, NULL, 0);
@@ -74,9 +75,12 @@ static int steps_take(struct steps *steps, const Asafo__Ipc__AuthGuesses *messag
 
 	for (size_t i = 0; i < message->n_steps && r == 0; i++) {
 		const Asafo__Ipc__AuthStep *step = message->steps[i];
+		uint64_t age_ns = step->age_ms * MONOTIME_NS_PER_MS;
 
-		if (step->user.len == STEPS_KEY_SIZE)
-			r = steps_use(steps, step->user.data, step->step, now);
+		/* Two units that tell each other keep it no longer for that. */
+		if (step->user.len == STEPS_KEY_SIZE && step->age_ms < STEPS_KEEP_MS)
+			r = steps_use(steps, step->user.data, step->step,
+				      (struct monotime){now.ns > age_ns ? now.ns - age_ns : 0});
 	}
 	return r;
 }
@@ -101,5 +105,5 @@ int guesses_take(struct lockout *lockout, struct steps *steps,
 		n++;
 	}
 	r = steps_take(steps, message, now);
-	return r < 0 ? r : lockout_replace(lockout, entries, n, now);
+	return r < 0 || message->is_steps_only ? r : lockout_replace(lockout, entries, n, now);
 }

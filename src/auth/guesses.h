@@ -15,7 +15,7 @@
  */
 int guesses_send(struct ipc_channel *engine, const struct lockout *lockout,
 		 const struct steps *steps, const struct step *only, struct monotime now);
-/* Guesses instead of what was counted here; codes beside what was used here. What cannot be an
- * entry is left out. Errors: -ENOMEM. */
+/* Guesses, unless it says nothing of them, instead of what was counted here; codes beside what was
+ * used here. What cannot be an entry is left out. Errors: -ENOMEM. */
 int guesses_take(struct lockout *lockout, struct steps *steps,
 		 const Asafo__Ipc__AuthGuesses *message, struct monotime now);

@@ -80,19 +80,19 @@ static struct step *place_take(struct steps *steps, struct monotime now)
 }
 
 int steps_use(struct steps *steps, const uint8_t user[static STEPS_KEY_SIZE], uint64_t step,
-	      struct monotime now)
+	      struct monotime at)
 {
 	struct step *place = find(steps, user);
 
 	if (place && place->step >= step)
 		return 0;
 	if (!place)
-		place = place_take(steps, now);
+		place = place_take(steps, at);
 	if (!place)
 		return -ENOMEM;
 	memcpy(place->user, user, STEPS_KEY_SIZE);
 	place->step = step;
-	place->at = now;
+	place->at = at;
 	return 0;
 }
 

@@ -27,8 +27,8 @@ void steps_free(struct steps *steps);
 void steps_key(const char *user, uint8_t ret_key[static STEPS_KEY_SIZE]);
 /* 0: none is known. */
 uint64_t steps_last(const struct steps *steps, const uint8_t user[static STEPS_KEY_SIZE]);
-/* STEP was used; an earlier one than is known says nothing. Errors: -ENOMEM. */
+/* STEP was used AT that time; an earlier one than is known says nothing. Errors: -ENOMEM. */
 int steps_use(struct steps *steps, const uint8_t user[static STEPS_KEY_SIZE], uint64_t step,
-	      struct monotime now);
+	      struct monotime at);
 /* Those that are kept, one after the other: from *AT (0 at first) on. NULL: no more. */
 const struct step *steps_next(const struct steps *steps, size_t *at, struct monotime now);

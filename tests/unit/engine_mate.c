@@ -109,6 +109,12 @@ void world_mate_takes(const Asafo__Wire__Link *message)
 		take_sessions(mate, message->session_update);
 		return;
 	}
+	if (message->body_case == ASAFO__WIRE__LINK__BODY_LOGIN_GUESSES) {
+		mate->guesses += (unsigned)message->login_guesses->n_guesses;
+		mate->steps += (unsigned)message->login_guesses->n_steps;
+		mate->is_steps_only = message->login_guesses->is_steps_only;
+		return;
+	}
 	if (message->body_case == ASAFO__WIRE__LINK__BODY_EXEC) {
 		reply(mate, message->exec->id);
 		return;

@@ -66,6 +66,8 @@ struct world_mate {
 	unsigned session_updates, session_acks, session_wholes;
 	size_t sessions_refused;		/* by the engine */
 	uint64_t session_seq;			/* of the latest update */
+	unsigned guesses, steps;		/* who guessed, codes that were used */
+	bool is_steps_only;			/* the latest of such messages */
 	unsigned sessions_live, sessions_ended; /* records that it was told */
 	uint8_t session_hash[32];		/* of the latest */
 };

@@ -18,6 +18,7 @@
 
 #include "auth/auth.h"
 #include "auth/factor.h"
+#include "auth/lockout.h"
 #include "auth/steps.h"
 #include "auth/totp.h"
 #include "base/base32.h"
@@ -209,6 +210,7 @@ struct world {
 	char answer[256];
 	unsigned n_answers, n_steps;
 	uint64_t step;
+	uint64_t age_ms; /* of that one */
 };
 
 static void on_note(int priority, const char *text, void *userdata)
@@ -255,6 +257,8 @@ static void on_request(struct ipc_channel *channel, struct ipc_frame *frame,
 	world->n_steps += (unsigned)guesses->n_steps;
 	if (guesses->n_steps > 0)
 		world->step = guesses->steps[0]->step;
+	if (guesses->n_steps > 0)
+		world->age_ms = guesses->steps[0]->age_ms;
 }
 
 static void on_closed(struct ipc_channel *channel, int code, void *userdata)
@@ -442,6 +446,42 @@ static void what_the_other_unit_used_is_used_here(void **state)
 	assert_string_equal(ask(world, code_of(0), world->state), "0/3/anna/Staff//again");
 }
 
+static void what_tells_of_codes_only_leaves_who_guessed_as_it_was(void **state)
+{
+	struct world *world = *state;
+	Asafo__Ipc__AuthGuesses message = ASAFO__IPC__AUTH_GUESSES__INIT;
+	Asafo__Ipc__AuthStep step = ASAFO__IPC__AUTH_STEP__INIT, *list[] = {&step};
+	uint8_t name[STEPS_KEY_SIZE];
+	unsigned n_steps;
+
+	key_send(world, key_bytes);
+	for (unsigned i = 0; i < LOCKOUT_USER_TRIES; i++)
+		assert_string_equal(ask(world, "wrong", ""), "0/0///");
+	steps_key("bert", name);
+	step.user = (ProtobufCBinaryData){sizeof(name), name};
+	step.step = 7;
+	message.steps = list;
+	message.n_steps = 1;
+	message.is_steps_only = true;
+	step.age_ms = STEPS_KEEP_MS / 2;
+	assert_int_equal(ipc_channel_send(world->engine, IPC_AUTH_GUESSES, &message.base, NULL, 0),
+			 0);
+	/* It passes on what it was told, and again where that is asked for. */
+	for (unsigned i = 0; i < 2; i++) {
+		n_steps = world->n_steps;
+		while (world->n_steps == n_steps)
+			assert_true(sd_event_run(world->event, PATIENCE_US) > 0);
+		assert_int_equal(world->step, 7);
+		assert_true(world->age_ms >= STEPS_KEEP_MS / 2);
+		message.n_steps = 0;
+		message.is_wanted = true;
+		assert_int_equal(
+			ipc_channel_send(world->engine, IPC_AUTH_GUESSES, &message.base, NULL, 0),
+			0);
+	}
+	assert_string_equal(ask(world, "right", ""), "0/2///");
+}
+
 static void wrong_codes_end_the_login_and_lock_the_user(void **state)
 {
 	struct world *world = *state;
@@ -515,6 +555,7 @@ int main(void)
 		cmocka_unit_test(a_login_under_way_is_good_for_some_minutes),
 		WORLD(the_code_is_asked_for_after_the_password_and_told_before_the_answer),
 		WORLD(what_the_other_unit_used_is_used_here),
+		WORLD(what_tells_of_codes_only_leaves_who_guessed_as_it_was),
 		WORLD(wrong_codes_end_the_login_and_lock_the_user),
 		WORLD(another_password_or_no_second_factor_ends_a_login),
 		WORLD(without_the_key_nobody_with_a_second_factor_gets_in),
