@@ -22,10 +22,16 @@
 #include "base/monotime.h"
 #include "front/dtls_hello.h"
 #include "front/listen_socket.h"
+#include "front/sources.h"
 
 #define DATAGRAMS_PER_TURN 64
-#define COOKIES_PER_SECOND 2000
-#define FORWARDS_PER_SECOND 1000 /* verified ones, to the engine */
+#define FRONTS_MAX 64 /* numbers from 1 */
+#define COOKIES_PER_SECOND 20000
+/* Verified ones, to the engine: for tunnels of this front, and for what anybody can say is one of
+ * another front's. */
+#define OWN_PER_SECOND 1000
+#define FOREIGN_PER_SECOND 1000
+#define FOREIGN_OF_ONE 10 /* of one client address */
 #define PLACES_MAX 65536
 
 struct door {
@@ -56,7 +62,8 @@ struct dtls_gate {
 		uint8_t app_id[DTLS_APP_ID_SIZE];
 	} * places;
 	size_t n_places, n_used;
-	struct allowance cookies, forwards;
+	struct allowance cookies, own, foreign;
+	struct sources *sources; /* of what was forwarded in this second to other fronts */
 	uint8_t datagram[DTLS_DATAGRAM_MAX];
 	uint8_t record[DTLS_RECORD_MAX];
 };
@@ -86,6 +93,22 @@ static bool allowance_take(struct allowance *allowance, unsigned per_second)
 		return false;
 	allowance->used++;
 	return true;
+}
+
+/* For another front, from CLIENT. */
+static bool foreign_take(struct dtls_gate *gate, const struct sockaddr_storage *client)
+{
+	struct source_key key = sources_key(client);
+
+	if (!allowance_take(&gate->foreign, FOREIGN_PER_SECOND))
+		return false;
+	if (gate->foreign.used == 1)
+		sources_clear(gate->sources);
+	if (sources_add(gate->sources, &key) == 0)
+		return true;
+	/* Who has had his share takes nothing of the others'. */
+	gate->foreign.used -= gate->foreign.used > 1;
+	return false;
 }
 
 /* ---- app ids ------------------------------------------------------------------------------------
@@ -169,8 +192,6 @@ static void forward(struct dtls_gate *gate, const struct dtls_opening *opening,
 	const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)&opening->client;
 	bool is_v4 = opening->client.ss_family == AF_INET;
 
-	if (!allowance_take(&gate->forwards, FORWARDS_PER_SECOND))
-		return;
 	message.owner = owner;
 	message.local =
 		(ProtobufCBinaryData){where->address_size, (uint8_t *)(uintptr_t)where->address};
@@ -195,6 +216,7 @@ static void hello_take(struct door *door, const struct sockaddr_storage *client,
 		.datagram_view = gate->datagram,
 		.size = size,
 	};
+	uint32_t own = vpn_own_number(gate->vpn), owner;
 	struct dtls_hello hello;
 	struct dtls_side *side;
 
@@ -202,17 +224,20 @@ static void hello_take(struct door *door, const struct sockaddr_storage *client,
 	if (dtls_hello_read(gate->datagram, size, &hello) < 0 ||
 	    hello.session_id_size != DTLS_APP_ID_SIZE)
 		return;
+	owner = hello.session_id_view[0];
+	side = owner == own ? side_find(gate, hello.session_id_view, hello.session_id_size) : NULL;
+	/* A tunnel that this front does not have, though it has the number, is gone. */
+	if (owner == 0 || owner > FRONTS_MAX || (owner == own && !side))
+		return;
 	if (!hello.has_cookie ||
 	    !dtls_cookie_is_valid(gate->dtls, client, gate->datagram, size, &opening.begin)) {
 		if (allowance_take(&gate->cookies, COOKIES_PER_SECOND))
 			dtls_cookie_send(gate->dtls, client, door->fd);
 		return;
 	}
-	side = side_find(gate, hello.session_id_view, hello.session_id_size);
-	/* A tunnel that this front does not have, though it has the number, is gone. */
-	if (side ? !dtls_side_continue(side, &opening)
-		 : hello.session_id_view[0] != vpn_own_number(gate->vpn))
-		forward(gate, &opening, &door->where, hello.session_id_view[0]);
+	if (side ? !dtls_side_continue(side, &opening) && allowance_take(&gate->own, OWN_PER_SECOND)
+		 : foreign_take(gate, client))
+		forward(gate, &opening, &door->where, owner);
 }
 
 static int on_io(sd_event_source *source, int fd, uint32_t events, void *userdata)
@@ -286,7 +311,7 @@ void dtls_gate_take(struct dtls_gate *gate, const Asafo__Ipc__VpnDatagram *messa
 	}
 	if (fd >= 0)
 		dtls_side_open(side, &opening, TAKE_FD(owned));
-	else if (!dtls_side_continue(side, &opening))
+	else if (!dtls_side_continue(side, &opening) && allowance_take(&gate->own, OWN_PER_SECOND))
 		forward(gate, &opening, &door->where, vpn_own_number(gate->vpn));
 }
 
@@ -405,7 +430,9 @@ int dtls_gate_new(struct poller *poller, struct vpn *vpn, const struct dtls_gate
 	gate->vpn = vpn;
 	gate->ops = ops;
 	gate->userdata = userdata;
-	r = dtls_new(&gate->dtls);
+	r = sources_new(FOREIGN_OF_ONE, &gate->sources);
+	if (r == 0)
+		r = dtls_new(&gate->dtls);
 	if (r == 0)
 		r = vpn_listen(vpn, &listener, gate);
 	if (r < 0) {
@@ -422,6 +449,7 @@ void dtls_gate_free(struct dtls_gate *gate)
 		return;
 	dtls_gate_apply(gate, NULL);
 	free(gate->places);
+	sources_free(gate->sources);
 	dtls_free(gate->dtls);
 	free(gate);
 }

@@ -42,6 +42,7 @@ struct dtls_side {
 	void *userdata;
 	struct way *pending, *live;
 	bool is_proved, is_doubted; /* of LIVE */
+	struct monotime opened_at;  /* the latest handshake; 0: none yet */
 };
 
 /* ---- a way --------------------------------------------------------------------------------------
@@ -177,8 +178,9 @@ bool dtls_side_continue(struct dtls_side *side, const struct dtls_opening *openi
 	if (live && age_ms(live->started_at) < PENDING_MS &&
 	    dtls_is_same_end(&live->peer.client, &opening->client))
 		return true;
+	/* The one that began a moment ago has failed, and so would the next. */
 	if (!pending)
-		return false;
+		return side->opened_at.ns && age_ms(side->opened_at) < PENDING_LEAST_MS;
 	if (!dtls_is_same_end(&pending->peer.client, &opening->client))
 		return age_ms(pending->started_at) < PENDING_LEAST_MS;
 	dtls_peer_feed(&side->pending->peer, opening->datagram_view, opening->size);
@@ -200,6 +202,7 @@ void dtls_side_open(struct dtls_side *side, const struct dtls_opening *opening, 
 		return;
 	}
 	(void)TAKE_FD(owned);
+	side->opened_at = side->pending->started_at;
 	dtls_peer_feed(&side->pending->peer, opening->datagram_view, opening->size);
 	pending_step(side);
 }

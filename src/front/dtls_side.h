@@ -45,7 +45,8 @@ struct dtls_opening {
 };
 /*
  * Continues the handshake that is going on with that client, or does nothing where another has just
- * begun, or one with that client has just been made. False: it takes a new one, dtls_side_open.
+ * begun, or one with that client has just been made: one begins in a second. False: it takes a new
+ * one, dtls_side_open.
  */
 bool dtls_side_continue(struct dtls_side *side, const struct dtls_opening *opening);
 /* Begins a handshake on FD, which is taken over: a non-blocking socket connected to the client. */

@@ -43,10 +43,8 @@ int sources_new(unsigned limit, struct sources **ret_sources)
 	return 0;
 }
 
-void sources_free(struct sources *sources)
+void sources_clear(struct sources *sources)
 {
-	if (!sources)
-		return;
 	for (size_t i = 0; i < BUCKETS; i++) {
 		while (sources->buckets[i]) {
 			struct entry *entry = sources->buckets[i];
@@ -55,6 +53,13 @@ void sources_free(struct sources *sources)
 			free(entry);
 		}
 	}
+}
+
+void sources_free(struct sources *sources)
+{
+	if (!sources)
+		return;
+	sources_clear(sources);
 	free(sources);
 }
 

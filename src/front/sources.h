@@ -16,6 +16,8 @@ struct source_key {
 
 int sources_new(unsigned limit, struct sources **ret_sources);
 void sources_free(struct sources *sources);
+/* Nobody is counted any more. */
+void sources_clear(struct sources *sources);
 struct source_key sources_key(const struct sockaddr_storage *address);
 /* Errors: ERR_BUSY (the limit is reached), -ENOMEM. */
 int sources_add(struct sources *sources, const struct source_key *key);
