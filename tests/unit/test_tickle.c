@@ -13,8 +13,10 @@
 #include <errno.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <sched.h>
 #include <sys/socket.h>
 
+#include "base/monotime.h"
 #include "failover/frame.h"
 #include "failover/vpn/tickle.h"
 #include "netns.h"
@@ -57,6 +59,21 @@ static struct tickle_flow flow_of(const struct ends *ends)
 	return flow;
 }
 
+/* An IPv6 address is there only when the kernel's own work on it is done, also without a check for
+ * duplicates: until then there is no way from it or to it. */
+static int connect_when_there(int fd, const struct sockaddr_storage *to, socklen_t size)
+{
+	struct monotime end = monotime_add_ms(monotime_now(), 10000);
+	int r;
+
+	do {
+		r = connect(fd, (const struct sockaddr *)to, size);
+		(void)sched_yield();
+	} while (r < 0 && (errno == EADDRNOTAVAIL || errno == ENETUNREACH) &&
+		 !monotime_reached(monotime_now(), end));
+	return r;
+}
+
 static void ends_open(struct ends *ends, int family)
 {
 	struct sockaddr_in *v4 = (struct sockaddr_in *)&ends->server;
@@ -75,7 +92,7 @@ static void ends_open(struct ends *ends, int family)
 	assert_int_equal(getsockname(ends->listener, (struct sockaddr *)&ends->server, &ends->size),
 			 0);
 	ends->client = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	assert_int_equal(connect(ends->client, (struct sockaddr *)&ends->server, ends->size), 0);
+	assert_int_equal(connect_when_there(ends->client, &ends->server, ends->size), 0);
 	ends->accepted = accept4(ends->listener, NULL, NULL, SOCK_CLOEXEC);
 	assert_true(ends->accepted >= 0);
 	assert_int_equal(send(ends->client, "hello", 5, 0), 5);
