@@ -2,6 +2,7 @@
 /* The border to GnuTLS: its codes end here. */
 #include "front/tls.h"
 
+#include <errno.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -304,4 +305,21 @@ const char *tls_error_text(const struct tls_peer *peer)
 	const char *text = peer->error ? gnutls_strerror(peer->error) : "closed";
 
 	return text ? text : "unknown";
+}
+
+ssize_t tls_gather(struct buf *out, const giovec_t *parts, int n)
+{
+	size_t total = 0;
+
+	for (int i = 0; i < n; i++)
+		total += parts[i].iov_len;
+	if (buf_reserve(out, total) < 0) {
+		errno = ENOMEM;
+		return -1;
+	}
+	for (int i = 0; i < n; i++) {
+		memcpy(out->data + out->size, parts[i].iov_base, parts[i].iov_len);
+		out->size += parts[i].iov_len;
+	}
+	return (ssize_t)total;
 }

@@ -4,6 +4,7 @@
 #include <gnutls/gnutls.h>
 #include <stdbool.h>
 
+#include "base/buf.h"
 #include "front/ciphers.h"
 #include "front/credential.h"
 #include "front/resumption.h"
@@ -85,3 +86,6 @@ bool tls_wants_write(const struct tls_peer *peer);
 bool tls_count(struct tls_peer *peer, size_t size);
 /* What went wrong, for the log; never NULL. */
 const char *tls_error_text(const struct tls_peer *peer);
+/* For a transport that is memory: appends what GnuTLS pushes (gnutls_vec_push_func) to OUT. Returns
+ * its size; -1 with ENOMEM. */
+ssize_t tls_gather(struct buf *out, const giovec_t *parts, int n);

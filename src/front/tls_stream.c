@@ -14,19 +14,8 @@
 static ssize_t on_push(gnutls_transport_ptr_t userdata, const giovec_t *parts, int n)
 {
 	struct tls_stream *stream = userdata;
-	size_t total = 0;
 
-	for (int i = 0; i < n; i++)
-		total += parts[i].iov_len;
-	if (buf_reserve(&stream->out, total) < 0) {
-		errno = ENOMEM;
-		return -1;
-	}
-	for (int i = 0; i < n; i++) {
-		memcpy(stream->out.data + stream->out.size, parts[i].iov_base, parts[i].iov_len);
-		stream->out.size += parts[i].iov_len;
-	}
-	return (ssize_t)total;
+	return tls_gather(&stream->out, parts, n);
 }
 
 static ssize_t on_pull(gnutls_transport_ptr_t userdata, void *data, size_t size)

@@ -14,19 +14,8 @@
 static ssize_t on_push(gnutls_transport_ptr_t userdata, const giovec_t *parts, int n)
 {
 	struct tls_wire *wire = userdata;
-	size_t total = 0;
 
-	for (int i = 0; i < n; i++)
-		total += parts[i].iov_len;
-	if (buf_reserve(&wire->out, total) < 0) {
-		errno = ENOMEM;
-		return -1;
-	}
-	for (int i = 0; i < n; i++) {
-		memcpy(wire->out.data + wire->out.size, parts[i].iov_base, parts[i].iov_len);
-		wire->out.size += parts[i].iov_len;
-	}
-	return (ssize_t)total;
+	return tls_gather(&wire->out, parts, n);
 }
 
 static ssize_t socket_read(struct tls_wire *wire)
