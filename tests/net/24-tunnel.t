@@ -6,6 +6,8 @@
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
 vip=198.51.100.10 inside=192.0.2.20
+# shellcheck source=openconnect.sh
+. "$(dirname "$0")/openconnect.sh"
 command -v openconnect >/dev/null || {
 	echo "1..0 # SKIP openconnect is not installed"
 	exit 0
@@ -44,20 +46,8 @@ echo "\$INTERNAL_IP4_ADDRESS" >"$files/up"
 SCRIPT
 	chmod +x "$files/script"
 }
-pin_of() {
-	openssl pkey -pubin -in <(openssl x509 -in "$files/$1.pem" -pubkey -noout) -outform der |
-		openssl dgst -sha256 -binary | base64
-}
-# OpenConnect 9.01 does not ignore SIGPIPE: one that writes at the moment of a reset would be gone without a word.
-openconnect_start() {
-	rm -f "$files/up"
-	printf '%s\n' s3cret-word | lab exec client env --ignore-signal=PIPE openconnect -v --timestamp --non-inter --user alice --passwd-on-stdin \
-		--servercert "pin-sha256:$(pin_of vpn)" --script "$files/script" --interface octun "https://$vip" \
-		>"$files/openconnect" 2>&1 &
-}
 answers() { grep -c 'Got CONNECT response: HTTP/1.1 200' "$files/openconnect"; }
 connected_at_least() { [ "$(answers)" -ge "$1" ]; }
-address_of_client() { lab exec client ip -4 -o address show dev octun | awk '{ print $4 }'; }
 ping_once() { lab exec client ping -c 1 -W 1 "$inside"; }
 ping_start() {
 	: >"$files/ping"

@@ -134,7 +134,7 @@ static void a_front_that_missed_something_gets_the_whole_table_again(void **stat
 	WAIT_FOR(front.is_complete);
 	assert_int_equal(played_front_login_code(1, "ada"), 0);
 	assert_int_equal(front.puts, 1);
-	/* Asked again and again it comes once, for now. */
+	/* Asked again and again within half a minute it comes once. */
 	for (unsigned i = 0; i < 3; i++)
 		assert_int_equal(
 			ipc_channel_send(front.channel, IPC_VPN_RESYNC, &message.base, NULL, 0), 0);
