@@ -28,6 +28,7 @@ struct keeper_restore {
 	struct buf sealed;
 	char *hostname, *unit;
 	uint64_t term;
+	uint64_t number; /* what the engine calls this plan */
 	bool is_dry_run, is_forced;
 	bool is_planned; /* waits for the engine's word */
 };
@@ -152,6 +153,7 @@ static void reply_plan(const struct keeper_restore *restore, const struct why *r
 	message.has_unit = head->has_unit;
 	message.refusal = (char *)(uintptr_t)refusal->text;
 	message.is_planned = restore->is_planned;
+	message.plan = restore->is_planned ? restore->number : 0;
 	keeper_reply(restore->keeper, &restore->ticket, &message.base, false);
 }
 
@@ -180,6 +182,7 @@ static int finish(struct keeper_restore *restore, struct why *why)
 
 /* ---- the commit ---- */
 
+/* Lines alone, too, are of use only beside what was there when they were planned. */
 static int check_commit(struct keeper_restore *restore, struct why *why)
 {
 	struct keeper *keeper = restore->keeper;
@@ -192,7 +195,7 @@ static int check_commit(struct keeper_restore *restore, struct why *why)
 		return why_set(why, ERR_BUSY,
 			       "the store was changed while the backup was read, and nothing of it "
 			       "was restored: try again");
-	if (restore->plan.is_unit)
+	if (restore->plan.is_unit || restore->plan.staged == 0)
 		return 0;
 	r = keeper_check_term(keeper, restore->term, why);
 	if (r < 0)
@@ -232,14 +235,16 @@ void keeper_on_restore_commit(struct keeper *keeper, const struct keeper_ticket 
 	int r;
 
 	(void)frame;
-	(void)body;
-	/* Who planned it is who commits it. */
-	if (!restore || !restore->is_planned || restore->ticket.serial != ticket->serial) {
-		keeper_refuse(keeper, ticket, ERR_NOT_READY, "no restore is planned: try again");
+	/* Who planned it is who commits it, and what he was told of, not what came after it. */
+	if (!restore || !restore->is_planned || restore->ticket.serial != ticket->serial ||
+	    restore->number != ((const Asafo__Ipc__RestoreCommit *)body)->plan) {
+		keeper_refuse(keeper, ticket, ERR_NOT_READY,
+			      "this restore is not planned any more, another one may have come "
+			      "between: nothing of it was stored, try again");
 		return;
 	}
 	is_changed = restore->plan.staged > 0;
-	r = is_changed ? check_commit(restore, &why) : 0;
+	r = check_commit(restore, &why);
 	if (r == 0 && is_changed)
 		r = restore_stage_commit(&restore->plan, &why);
 	keeper_restore_drop(keeper);
@@ -394,6 +399,7 @@ static int restore_new(struct keeper *keeper, const struct keeper_ticket *ticket
 	restore->ticket = *ticket;
 	restore->file_fd = ipc_frame_take_fd(frame, 0);
 	restore->term = request->term;
+	restore->number = ++keeper->next_serial;
 	restore->is_dry_run = request->dry_run;
 	restore->is_forced = request->force;
 	restore->plan.is_unit = request->is_unit;

@@ -114,6 +114,10 @@ int waiting_forward(struct waiting *waiting, enum ipc_type type, const ProtobufC
 int waiting_forward_for(struct waiting *waiting, enum ipc_type type,
 			const ProtobufCMessage *message, size_t n_fds_min, ipc_reply_fn on_reply,
 			void *userdata);
+/* What is said of the mate's part in a change. */
+void waiting_describe_replication(struct waiting *waiting, const char *state, const char *standby);
+/* NAME has the line `scope unit`. */
+bool trustpoint_is_of_unit(const struct engine *engine, const char *name);
 /* The store moved to POSITION by this call: answers when the mate has it as the mode of import-time
  * replication wants. */
 void waiting_replicate(struct waiting *waiting, const struct engine_position *position);
@@ -123,3 +127,8 @@ void waiting_replicate(struct waiting *waiting, const struct engine_position *po
 /* *RET_IS_LOST (may be NULL): it was taken on a standby without config-lock, and the next lines of
  * the active replace it. */
 int configure_text(struct engine *engine, const char *text, bool *ret_is_lost, struct why *ret_why);
+/* Whether configure_text would take it now; fails with its sentence. */
+int configure_check(const struct engine *engine, const char *text, struct why *ret_why);
+/* For lines that follow from what the keeper has done: a backup that is being restored does not
+ * keep them waiting, since it finds the store changed and gives itself up. */
+int configure_follow(struct engine *engine, const char *text, struct why *ret_why);

@@ -253,6 +253,22 @@ static void note_lacking(struct restoring *restoring)
 		engine->lacking.is_complete = false;
 }
 
+/* It died with the word to store all, so that the plan alone is no longer what is known. */
+static void fail_unknown(struct restoring *restoring, int code)
+{
+	log_line(LOG_WARNING,
+		 "the keeper went away while it stored a backup for %s: all of its trustpoints are "
+		 "there, or none",
+		 control_call_peer(restoring->waiting->call));
+	waiting_fail(
+		restoring->waiting, code,
+		"the keeper went away while it stored the backup: all of its trustpoints are "
+		"stored, or none, and no line of its configuration is applied. Which of the two "
+		"`asafo restore --dry-run` of this backup says; the same restore given again "
+		"does what is missing");
+	restoring_free(restoring);
+}
+
 static void on_committed(int code, const ProtobufCMessage *body, bool has_more, void *userdata)
 {
 	struct restoring *restoring = userdata;
@@ -263,6 +279,10 @@ static void on_committed(int code, const ProtobufCMessage *body, bool has_more, 
 
 	(void)has_more;
 	engine->is_restoring = false;
+	if (code < 0 && !engine->is_exiting) {
+		fail_unknown(restoring, code);
+		return;
+	}
 	if (!waiting_goes_on(waiting, code, reply ? reply->status : NULL)) {
 		restoring_free(restoring);
 		return;
@@ -295,6 +315,7 @@ static void fail(struct restoring *restoring, int code, const struct why *why)
 static void go_on(struct restoring *restoring, const Asafo__Ipc__RestoreReply *reply)
 {
 	struct waiting *waiting = restoring->waiting;
+	Asafo__Ipc__RestoreCommit message = ASAFO__IPC__RESTORE_COMMIT__INIT;
 	bool is_unchanged = restoring->n_changed + reply->issued == 0 && restoring->lines.size == 0;
 	int r;
 
@@ -304,8 +325,9 @@ static void go_on(struct restoring *restoring, const Asafo__Ipc__RestoreReply *r
 		restoring_free(restoring);
 		return;
 	}
-	r = engine_keeper_call(waiting->engine, IPC_RESTORE_COMMIT, NULL, NULL, 0, on_committed,
-			       restoring);
+	message.plan = reply->plan;
+	r = engine_keeper_call(waiting->engine, IPC_RESTORE_COMMIT, &message.base, NULL, 0,
+			       on_committed, restoring);
 	/* Trustpoints and lines, or neither. */
 	waiting->engine->is_restoring = r == 0 && restoring->lines.size > 0;
 	if (r < 0) {

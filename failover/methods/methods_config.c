@@ -68,32 +68,75 @@ static int check_unit(const struct engine *engine, const struct config *edited, 
 		now->unit == FO_UNIT_PRIMARY ? "primary" : "secondary");
 }
 
-int configure_text(struct engine *engine, const char *text, bool *ret_is_lost, struct why *ret_why)
+static int check_restoring(const struct engine *engine, struct why *ret_why)
+{
+	return engine->is_restoring
+		       ? why_set(ret_why, ERR_BUSY,
+				 "a backup is being restored, and its lines go first: try again")
+		       : 0;
+}
+
+/* A standby's shared lines are taken where *RET_IS_LOST can be told; NULL: refused. */
+static int edit_checked(const struct engine *engine, const char *text, struct config **ret_edited,
+			bool *ret_is_shared, bool *ret_is_lost, struct why *ret_why)
 {
 	struct config *edited = NULL;
-	bool is_shared = false, is_lost;
-	int r = engine->is_restoring
-			? why_set(ret_why, ERR_BUSY,
-				  "a backup is being restored, and its lines go first: try again")
-			: edit(engine, text, &edited, &is_shared, ret_why);
+	bool is_lost = false;
+	int r = edit(engine, text, &edited, ret_is_shared, ret_why);
 
 	if (r == 0)
 		r = check_unit(engine, edited, ret_why);
+	if (r == 0)
+		is_lost = *ret_is_shared && engine->is_started && !engine_is_active(engine);
+	if (is_lost && !(ret_is_lost && engine->config->failover.is_config_open))
+		r = engine_refuse_standby(engine, ret_why);
 	if (r < 0) {
 		config_free(edited);
 		return r;
 	}
-	is_lost = is_shared && engine->is_started && !engine_is_active(engine);
-	if (is_lost && !(ret_is_lost && engine->config->failover.is_config_open)) {
-		config_free(edited);
-		return engine_refuse_standby(engine, ret_why);
-	}
 	if (ret_is_lost)
 		*ret_is_lost = is_lost;
+	*ret_edited = edited;
+	return 0;
+}
+
+static int configure_now(struct engine *engine, const char *text, bool *ret_is_lost,
+			 struct why *ret_why)
+{
+	struct config *edited = NULL;
+	bool is_shared = false;
+	int r = edit_checked(engine, text, &edited, &is_shared, ret_is_lost, ret_why);
+
+	if (r < 0)
+		return r;
 	engine_apply_config(engine, edited);
-	if (is_shared && !is_lost)
+	if (is_shared && !(ret_is_lost && *ret_is_lost))
 		replication_send_config(engine->replication);
 	return 0;
+}
+
+int configure_text(struct engine *engine, const char *text, bool *ret_is_lost, struct why *ret_why)
+{
+	int r = check_restoring(engine, ret_why);
+
+	return r < 0 ? r : configure_now(engine, text, ret_is_lost, ret_why);
+}
+
+int configure_follow(struct engine *engine, const char *text, struct why *ret_why)
+{
+	return configure_now(engine, text, NULL, ret_why);
+}
+
+int configure_check(const struct engine *engine, const char *text, struct why *ret_why)
+{
+	struct config *edited = NULL;
+	bool is_shared = false;
+	int r = check_restoring(engine, ret_why);
+
+	if (r == 0)
+		r = edit_checked(engine, text, &edited, &is_shared, NULL, ret_why);
+	config_free(edited);
+	return r;
 }
 
 static void add_unit_warning(enum fo_unit unit, struct json_object *warnings)

@@ -47,7 +47,7 @@ int waiting_forward_for(struct waiting *waiting, enum ipc_type type,
 
 /* ---- import ---- */
 
-static void describe_replication(struct waiting *waiting, const char *state, const char *standby)
+void waiting_describe_replication(struct waiting *waiting, const char *state, const char *standby)
 {
 	json_add_text(waiting->result, "replication", state);
 	json_add_text(waiting->result, "standby", standby);
@@ -73,11 +73,11 @@ static void on_change_replicated(const struct replication_result *progress, bool
 	if (progress->code == 0) {
 		if (json_object_object_get_ex(waiting->result, "trustpoint", &trustpoint))
 			json_add_text(trustpoint, "on_mate", "yes");
-		describe_replication(waiting, "done", words[waiting->is_removal].done);
+		waiting_describe_replication(waiting, "done", words[waiting->is_removal].done);
 	} else {
 		(void)snprintf(text, sizeof(text), "degraded, queued: %s yet (%s)",
 			       words[waiting->is_removal].lacking, progress->why.text);
-		describe_replication(waiting, "queued", text);
+		waiting_describe_replication(waiting, "queued", text);
 	}
 	json_add_flag(waiting->result, "degraded", progress->code < 0);
 	waiting_reply(waiting);
@@ -95,7 +95,8 @@ void waiting_replicate(struct waiting *waiting, const struct engine_position *po
 	char text[128];
 
 	if (!engine->config->failover.is_enabled) {
-		describe_replication(waiting, "off", "failover is off: there is no standby");
+		waiting_describe_replication(waiting, "off",
+					     "failover is off: there is no standby");
 		waiting_reply(waiting);
 	} else if (waiting->is_waited) {
 		replication_wait(engine->replication, position, on_change_replicated, waiting);
@@ -103,14 +104,15 @@ void waiting_replicate(struct waiting *waiting, const struct engine_position *po
 		(void)snprintf(text, sizeof(text),
 			       "%s: import-time replication is off; run `asafo write-standby`",
 			       words[waiting->is_removal].lacking);
-		describe_replication(waiting, "off", text);
+		waiting_describe_replication(waiting, "off", text);
 		waiting_reply(waiting);
 	} else if (mode == CONFIG_REPLICATION_ASYNC) {
 		bool is_reachable = mate_is_reachable(engine);
 
-		describe_replication(waiting, "queued",
-				     is_reachable ? "on its way to the standby"
-						  : "queued: the standby cannot be reached now");
+		waiting_describe_replication(waiting, "queued",
+					     is_reachable
+						     ? "on its way to the standby"
+						     : "queued: the standby cannot be reached now");
 		json_add_flag(waiting->result, "degraded", !is_reachable);
 		waiting_reply(waiting);
 	} else {
@@ -168,7 +170,8 @@ static void on_import(int code, const ProtobufCMessage *body, bool has_more, voi
 	(void)json_object_object_add(waiting->result, "position", json_position(&position));
 	if (trustpoint && json_object_object_get_ex(trustpoint, "kept_home", &kept_home) &&
 	    json_object_get_string_len(kept_home) > 0) {
-		describe_replication(waiting, "kept-home", json_object_get_string(kept_home));
+		waiting_describe_replication(waiting, "kept-home",
+					     json_object_get_string(kept_home));
 		waiting_reply(waiting);
 	} else if (waiting->is_changing && !reply->unchanged) {
 		engine_mate_lacks(waiting->engine, waiting->name);
@@ -179,8 +182,8 @@ static void on_import(int code, const ProtobufCMessage *body, bool has_more, voi
 			 control_call_peer(waiting->call));
 		waiting_replicate(waiting, &position);
 	} else {
-		describe_replication(waiting, "off",
-				     waiting->is_changing ? "nothing changed" : "dry run");
+		waiting_describe_replication(waiting, "off",
+					     waiting->is_changing ? "nothing changed" : "dry run");
 		waiting_reply(waiting);
 	}
 }
@@ -241,7 +244,7 @@ void method_orphans_drop(struct control_call *call, struct json_object *paramete
 	(void)waiting_forward(waiting, IPC_ORPHAN_DROP, &message.base, 0, on_dropped);
 }
 
-static bool is_of_unit(const struct engine *engine, const char *name)
+bool trustpoint_is_of_unit(const struct engine *engine, const char *name)
 {
 	const struct config_trustpoint *lines = config_trustpoint_find(engine->config, name);
 
@@ -269,7 +272,7 @@ void method_import(struct control_call *call, struct json_object *parameters, vo
 	message.name = (char *)(uintptr_t)parameter_text(parameters, "name");
 	message.keep_home = (char *)(uintptr_t)keep_home(engine, message.name);
 	/* What each unit has of its own is imported on each of them. */
-	if (!is_of_unit(engine, message.name) && !require_active(engine, call))
+	if (!trustpoint_is_of_unit(engine, message.name) && !require_active(engine, call))
 		return;
 	waiting = waiting_new(engine, call);
 	if (!waiting)
@@ -335,109 +338,6 @@ void method_export(struct control_call *call, struct json_object *parameters, vo
 	message.name = (char *)(uintptr_t)parameter_text(parameters, "name");
 	message.format = (char *)(uintptr_t)(format[0] ? format : "pkcs12");
 	(void)waiting_forward(waiting, IPC_EXPORT, &message.base, 2, on_status_reply);
-}
-
-static bool is_bound(const struct config *config, const char *name, struct why *ret_why)
-{
-	for (size_t i = 0; i < config->n_bindings; i++) {
-		const struct config_binding *binding = &config->bindings[i];
-
-		if (strcmp(binding->trustpoint, name) == 0) {
-			(void)why_set(ret_why, ERR_IN_USE,
-				      "%s is bound (ssl trust-point %s%s%s%s%s): unbind it first, "
-				      "or use --force",
-				      name, name, binding->interface[0] ? " " : "",
-				      binding->interface, binding->domain[0] ? " domain " : "",
-				      binding->domain);
-			return true;
-		}
-	}
-	return false;
-}
-
-/* Takes every binding of NAME out of the running-config. */
-static int unbind_all(struct engine *engine, const char *name, struct why *ret_why)
-{
-	_cleanup_(buf_done) struct buf text = {0};
-
-	for (size_t i = 0; i < engine->config->n_bindings; i++) {
-		const struct config_binding *binding = &engine->config->bindings[i];
-
-		if (strcmp(binding->trustpoint, name) == 0 &&
-		    buf_append_format(&text, "no ssl trust-point %s%s%s%s%s\n", name,
-				      binding->interface[0] ? " " : "", binding->interface,
-				      binding->domain[0] ? " domain " : "", binding->domain) < 0)
-			return -ENOMEM;
-	}
-	return text.size > 0 ? configure_text(engine, buf_text(&text), NULL, ret_why) : 0;
-}
-
-/* The answer to a removal has no position. */
-static void on_removed_position(int code, const ProtobufCMessage *body, bool has_more,
-				void *userdata)
-{
-	struct waiting *waiting = userdata;
-	const Asafo__Ipc__KeeperStatusReply *reply = (const Asafo__Ipc__KeeperStatusReply *)body;
-	struct engine_position position;
-
-	(void)has_more;
-	if (!waiting_goes_on(waiting, code, reply ? reply->status : NULL))
-		return;
-	position = engine_position_from(reply->position);
-	engine_store_moved(waiting->engine, reply->position);
-	waiting_replicate(waiting, &position);
-}
-
-static void on_removed(int code, const ProtobufCMessage *body, bool has_more, void *userdata)
-{
-	struct waiting *waiting = userdata;
-	const Asafo__Ipc__StatusReply *reply = (const Asafo__Ipc__StatusReply *)body;
-	struct why why = {0};
-	int r;
-
-	(void)has_more;
-	if (!waiting_goes_on(waiting, code, reply ? reply->status : NULL))
-		return;
-	log_line(LOG_INFO, "trustpoint %s removed by %s", waiting->name,
-		 control_call_peer(waiting->call));
-	if (is_of_unit(waiting->engine, waiting->name)) {
-		describe_replication(waiting, "kept-home",
-				     "scope unit: the other unit's own is not touched");
-		waiting_reply(waiting);
-		return;
-	}
-	engine_mate_lacks(waiting->engine, waiting->name);
-	/* Only with --force are there any left. */
-	r = unbind_all(waiting->engine, waiting->name, &why);
-	if (r < 0) {
-		waiting_fail(waiting, r, why.text);
-		return;
-	}
-	(void)waiting_forward(waiting, IPC_KEEPER_STATUS, NULL, 0, on_removed_position);
-}
-
-void method_remove(struct control_call *call, struct json_object *parameters, void *userdata)
-{
-	struct engine *engine = userdata;
-	Asafo__Ipc__Remove message = ASAFO__IPC__REMOVE__INIT;
-	struct waiting *waiting;
-	struct why why = {0};
-
-	if (!is_of_unit(engine, parameter_text(parameters, "name")) &&
-	    !require_active(engine, call))
-		return;
-	message.name = (char *)(uintptr_t)parameter_text(parameters, "name");
-	message.term = engine->fsm.term;
-	if (!parameter_flag(parameters, "force") && is_bound(engine->config, message.name, &why)) {
-		control_call_fail(call, ERR_IN_USE, why.text);
-		return;
-	}
-	waiting = waiting_new(engine, call);
-	if (!waiting)
-		return;
-	(void)snprintf(waiting->name, sizeof(waiting->name), "%s", message.name);
-	waiting->is_removal = true;
-	(void)waiting_forward(waiting, IPC_REMOVE, &message.base, 0, on_removed);
 }
 
 /* ---- local CA ---- */

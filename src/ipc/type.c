@@ -86,7 +86,7 @@ static const struct {
 	[IPC_AUTH_GUESSES] = {"auth-guesses", BODY(auth_guesses), NULL},
 	[IPC_BACKUP] = {"backup", BODY(backup), BODY(backup_reply)},
 	[IPC_RESTORE] = {"restore", BODY(restore), BODY(restore_reply)},
-	[IPC_RESTORE_COMMIT] = {"restore-commit", NULL, BODY(restore_commit_reply)},
+	[IPC_RESTORE_COMMIT] = {"restore-commit", BODY(restore_commit), BODY(restore_commit_reply)},
 	[IPC_RUNNER_EXEC] = {"runner-exec", BODY(runner_exec), BODY(runner_result)},
 };
 

@@ -64,13 +64,20 @@ Asafo__Ipc__RestoreReply *restore_plan(struct unit *unit, int file, struct resto
 	return (Asafo__Ipc__RestoreReply *)unit_receive(unit->engine, NULL, NULL);
 }
 
+int restore_commit(struct unit *unit, uint64_t plan, char *ret_why)
+{
+	Asafo__Ipc__RestoreCommit request = ASAFO__IPC__RESTORE_COMMIT__INIT;
+
+	request.plan = plan;
+	return unit_call_status(unit->engine, IPC_RESTORE_COMMIT, &request.base, NULL, 0, ret_why);
+}
+
 Asafo__Ipc__RestoreReply *restore_run(struct unit *unit, int file, struct restore how)
 {
 	Asafo__Ipc__RestoreReply *reply = restore_plan(unit, file, how);
 
 	if (reply->is_planned)
-		assert_int_equal(
-			unit_call_status(unit->engine, IPC_RESTORE_COMMIT, NULL, NULL, 0, NULL), 0);
+		assert_int_equal(restore_commit(unit, reply->plan, NULL), 0);
 	return reply;
 }
 

@@ -19,6 +19,8 @@ struct restore {
 
 void restore_send(struct unit *unit, int file, struct restore how);
 Asafo__Ipc__RestoreReply *restore_plan(struct unit *unit, int file, struct restore how);
+/* The code; the sentence in RET_WHY (512 bytes, may be NULL). */
+int restore_commit(struct unit *unit, uint64_t plan, char *ret_why);
 /* As the engine does it where it can apply the lines: plan and commit. */
 Asafo__Ipc__RestoreReply *restore_run(struct unit *unit, int file, struct restore how);
 /* The code of that; the sentence in RET_WHY (512 bytes, may be NULL). */

@@ -239,9 +239,13 @@ static void a_restore_that_is_killed_was_done_or_was_not(void **state)
 	for (unsigned i = 0; i < 4; i++) {
 		restore_send(empty, file, (struct restore){0});
 		if (i > 1) {
-			protobuf_c_message_free_unpacked(unit_receive(empty->engine, NULL, NULL),
-							 NULL);
-			unit_send(empty->engine, IPC_RESTORE_COMMIT, 8, NULL, NULL, 0);
+			Asafo__Ipc__RestoreCommit word = ASAFO__IPC__RESTORE_COMMIT__INIT;
+			Asafo__Ipc__RestoreReply *reply =
+				(Asafo__Ipc__RestoreReply *)unit_receive(empty->engine, NULL, NULL);
+
+			word.plan = reply->plan;
+			asafo__ipc__restore_reply__free_unpacked(reply, NULL);
+			unit_send(empty->engine, IPC_RESTORE_COMMIT, 8, &word.base, NULL, 0);
 		}
 		unit_kill(empty);
 		unit_start(empty);
@@ -278,20 +282,20 @@ static void nothing_is_stored_before_the_word_of_the_engine(void **state)
 	struct unit *unit = *state, *empty = unit + 1;
 	Asafo__Ipc__RestoreReply *reply;
 	char why[512];
+	uint64_t plan;
 	int file;
 
 	import_as(unit, "vpn", "one", false);
 	file = backup_make(unit, (struct backup){0}, NULL);
-	assert_int_equal(unit_call_status(empty->engine, IPC_RESTORE_COMMIT, NULL, NULL, 0, NULL),
-			 ERR_NOT_READY);
+	assert_int_equal(restore_commit(empty, 0, NULL), ERR_NOT_READY);
 	reply = restore_plan(empty, file, (struct restore){0});
 	assert_true(reply->is_planned);
+	plan = reply->plan;
 	asafo__ipc__restore_reply__free_unpacked(reply, NULL);
 	assert_list(empty, "");
 	/* A plan that the store has left behind is none. */
 	import_as(empty, "web", "two", false);
-	assert_int_equal(unit_call_status(empty->engine, IPC_RESTORE_COMMIT, NULL, NULL, 0, why),
-			 ERR_BUSY);
+	assert_int_equal(restore_commit(empty, plan, why), ERR_BUSY);
 	assert_list(empty, "web 1 r ");
 	/* The next one takes the place of one that nobody committed. */
 	asafo__ipc__restore_reply__free_unpacked(
@@ -300,6 +304,30 @@ static void nothing_is_stored_before_the_word_of_the_engine(void **state)
 	assert_int_equal(restore_code(empty, file, (struct restore){0}, NULL), 0);
 	assert_list(empty, "vpn 1 r web 1 r ");
 	(void)close(file);
+}
+
+static void a_word_for_one_plan_does_not_store_another(void **state)
+{
+	struct unit *unit = *state, *empty = unit + 1;
+	Asafo__Ipc__RestoreReply *first, *second;
+	char why[512];
+	int file, other;
+
+	import_as(unit, "vpn", "one", false);
+	file = backup_make(unit, (struct backup){0}, NULL);
+	import_as(unit, "web", "two", false);
+	other = backup_make(unit, (struct backup){0}, NULL);
+	first = restore_plan(empty, file, (struct restore){0});
+	second = restore_plan(empty, other, (struct restore){0});
+	assert_int_equal(restore_commit(empty, first->plan, why), ERR_NOT_READY);
+	assert_non_null(strstr(why, "not planned any more"));
+	assert_list(empty, "");
+	assert_int_equal(restore_commit(empty, second->plan, NULL), 0);
+	assert_list(empty, "vpn 1 r web 1 r ");
+	asafo__ipc__restore_reply__free_unpacked(first, NULL);
+	asafo__ipc__restore_reply__free_unpacked(second, NULL);
+	(void)close(file);
+	(void)close(other);
 }
 
 static void create_local_ca(struct unit *unit)
@@ -464,6 +492,7 @@ int main(void)
 		IN_PAIR(a_restore_that_is_killed_was_done_or_was_not),
 		IN_PAIR(what_a_restore_stored_is_replicated_as_an_import_is),
 		IN_PAIR(nothing_is_stored_before_the_word_of_the_engine),
+		IN_PAIR(a_word_for_one_plan_does_not_store_another),
 		IN_PAIR(what_is_a_units_own_comes_back_on_that_unit_alone),
 		IN_PAIR(nothing_replaces_a_local_ca),
 		IN_PAIR(what_a_local_ca_of_the_pair_issued_is_not_shared_by_a_restore),
