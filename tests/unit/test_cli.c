@@ -363,6 +363,25 @@ static void a_configuration_is_checked_without_a_daemon(void **state)
 	contains(w->err, "expected");
 }
 
+static void help_behind_a_command_says_what_it_takes(void **state)
+{
+	struct cli_world *w = *state;
+
+	assert_int_equal(RUN(w, "show", "failover", "state", "--help"), CLI_OK);
+	contains(w->out, "  show failover state [--json]\n");
+	assert_null(strstr(w->out, "show failover interface"));
+	assert_int_equal(RUN(w, "import", "vpn", "--help"), CLI_OK);
+	contains(w->out, "  import <name> [<file>] ");
+	assert_int_equal(RUN(w, "failover", "active", "--force", "--help"), CLI_OK);
+	contains(w->out, "  failover active [--force] [--yes]\n");
+	assert_int_equal(RUN(w, "failover", "exec", "mate", "show", "--help"), CLI_OK);
+	contains(w->out, "  failover exec {active|standby|mate} <command>\n");
+	assert_int_equal(RUN(w, "configure", "--help"), CLI_OK);
+	contains(w->out, "  configure ");
+	assert_int_equal(RUN(w, "nonsense", "--help"), CLI_OK);
+	contains(w->out, "Exit codes:");
+}
+
 static void help_and_completion_come_from_the_command_table(void **state)
 {
 	struct cli_world *w = *state;
@@ -563,6 +582,7 @@ int main(void)
 		IN_WORLD(a_key_is_refused_as_an_argument),
 		IN_WORLD(a_pair_is_made_with_a_code_or_a_file),
 		IN_WORLD(a_configuration_is_checked_without_a_daemon),
+		IN_WORLD(help_behind_a_command_says_what_it_takes),
 		IN_WORLD(help_and_completion_come_from_the_command_table),
 		IN_WORLD(the_names_of_a_certificate_reach_the_local_ca),
 		cmocka_unit_test(a_narrow_terminal_leaves_out_what_can_be_spared),

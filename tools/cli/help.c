@@ -14,9 +14,12 @@ static const char options[] =
 	"/control\n"
 	"  --timeout S      give up when the daemon is silent for S seconds; 0: never\n"
 	"  --version        the version of this command\n"
-	"\nA `?` as the last word shows what may follow; asafo help WORD shows commands and lines "
-	"of the\n"
-	"configuration that begin so; man asafo and man startup-config explain them.\n"
+	"\nCOMMAND --help shows what the command takes, a `?` as the last word what may follow; "
+	"asafo "
+	"help WORD\n"
+	"shows commands and lines of the configuration that begin so; man asafo and man "
+	"startup-config "
+	"explain\nthem.\n"
 	"\nExit codes: 0 done, 1 failed, 2 wrong command line, 3 to be done on the other unit,\n"
 	"4 no daemon, 5 done here but not on the mate.\n";
 
@@ -104,6 +107,15 @@ int verb_help(struct cli *cli, int n, char **words)
 	if (n == 0)
 		screen_print(&cli->screen, "%s", options);
 	return CLI_OK;
+}
+
+int verb_help_of(struct cli *cli, int n, char **words)
+{
+	/* Behind the command's own words stand names and files of the user's. */
+	for (; n > 0; n--)
+		if (print_rows(&cli->screen, false, n, words) > 0)
+			return CLI_OK;
+	return verb_help(cli, n, words);
 }
 
 static int find_candidates(struct cli *cli, const struct grammar *grammar, int n, char **words,

@@ -168,6 +168,23 @@ static int take_json(struct cli *cli, int n, char **words)
 	return kept;
 }
 
+/* `--help` behind a command asks for its help, whatever else stands there; -1: nobody asks. The
+ * words of a configuration's line are its own. */
+static int asked_help(struct cli *cli, int n, char **words)
+{
+	int named = 0;
+
+	if (strncmp(words[0], "configure", 10) == 0 && n > 2)
+		return -1;
+	for (int i = 0; i < n && strcmp(words[i], "--") != 0; i++) {
+		if (strcmp(words[i], "--help") == 0)
+			return verb_help_of(cli, named, words);
+		if (named == i && words[i][0] != '-')
+			named++;
+	}
+	return -1;
+}
+
 /* The row's leading keywords: "show failover". */
 static void name_verb(struct cli *cli, const struct command_row *row)
 {
@@ -298,6 +315,9 @@ static int run_words(struct cli *cli, const struct grammar *grammar, int n, char
 
 		return complete_words(cli, grammar, n - skip, words + skip);
 	}
+	at = asked_help(cli, n, words);
+	if (at >= 0)
+		return at;
 	n = take_json(cli, n, words);
 	if (n == 0)
 		return usage(cli, "no command is given");
