@@ -220,7 +220,10 @@ const struct collision *collision_get(const struct engine *engine, size_t index,
 		const struct collision *item = &engine->collisions.items[i];
 		char text[INET6_ADDRSTRLEN], mac[18];
 
-		if (has_passed(item->seen, SHOWN_MS) || index-- > 0)
+		/* Before a change of roles it may have been the mate, apart from this unit; anybody
+		 * else answers the next time that he is asked. */
+		if (has_passed(item->seen, SHOWN_MS) ||
+		    item->seen.ns <= engine->collisions.moved.ns || index-- > 0)
 			continue;
 		config_address_format(&item->address.address, text);
 		(void)why_set(

@@ -4,6 +4,7 @@
  * the standby is level before anything changes.
  */
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 
 #include "base/cleanup.h"
@@ -40,6 +41,13 @@ static void since_text(const struct engine *engine, char *ret_text, size_t size)
 		       (unsigned long long)(now_s > at_s ? now_s - at_s : 0));
 }
 
+/* Equal digests are the same content, also where one store was changed and changed back. */
+static bool holds_the_same(const struct engine *engine)
+{
+	return memcmp(engine->mate.position.digest, engine->store.position.digest,
+		      sizeof(engine->store.position.digest)) == 0;
+}
+
 /* What the mate lacks, in words; empty: nothing that is known of. */
 static void lacking_text(const struct engine *engine, char *ret_text, size_t size)
 {
@@ -47,7 +55,7 @@ static void lacking_text(const struct engine *engine, char *ret_text, size_t siz
 	size_t used = 0;
 
 	ret_text[0] = '\0';
-	if (engine_position_equal(&engine->mate.position, &engine->store.position))
+	if (holds_the_same(engine))
 		return;
 	if (!lacking->is_complete || lacking->n == 0) {
 		(void)snprintf(ret_text, size,
@@ -67,15 +75,25 @@ static void lacking_text(const struct engine *engine, char *ret_text, size_t siz
 	}
 }
 
-/* Other lines that will not be the same in a moment: there is no way to send them. */
-static int refuse_lines(const struct engine *engine, struct why *ret_why)
+/* What will not be the same in a moment: there is no way to send it. */
+static int refuse_apart(const struct engine *engine, bool is_level, struct why *ret_why)
 {
-	if (engine_shares_lines(engine) || (engine->pair.link && link_is_up(engine->pair.link)))
+	if (engine->pair.link && link_is_up(engine->pair.link))
+		return 0;
+	if (!engine_shares_lines(engine))
+		return why_set(
+			ret_why, ERR_NOT_READY,
+			"the units have different running-configs, and the failover link is "
+			"down: what was configured last would be lost. Mend the link (`asafo "
+			"show failover`), or give --force and lose it");
+	if (is_level)
 		return 0;
 	return why_set(ret_why, ERR_NOT_READY,
-		       "the units have different running-configs, and the failover link is down: "
-		       "what was configured last would be lost. Mend the link (`asafo show "
-		       "failover`), or give --force and lose it");
+		       "the standby has not the active unit's latest change, and the failover link "
+		       "is down: it cannot be sent. Mend the link (`asafo show failover`), or give "
+		       "--force%s",
+		       holds_the_same(engine) ? ": the trustpoints are the same, nothing is lost"
+					      : " and lose it");
 }
 
 /* ---- failover active ---- */
@@ -95,7 +113,7 @@ static int refuse_active(const struct engine *engine, bool is_forced, struct why
 	if (is_forced || !engine_hears_mate(engine) || !fo_state_is_active(engine->mate.view.state))
 		return 0;
 	if (engine->fsm.state == FO_STATE_STANDBY_READY)
-		return refuse_lines(engine, ret_why);
+		return refuse_apart(engine, answer != FO_ANSWER_NOT_LEVEL, ret_why);
 	since_text(engine, since, sizeof(since));
 	return why_set(
 		ret_why, ERR_NOT_READY,
@@ -139,7 +157,7 @@ static int refuse_standby(const struct engine *engine, bool is_forced, struct wh
 			       "the mate is in maintenance: end that there (`asafo maintenance "
 			       "off`)");
 	if (answer == FO_ANSWER_GO || answer == FO_ANSWER_NOT_LEVEL)
-		return is_forced ? 0 : refuse_lines(engine, ret_why);
+		return is_forced ? 0 : refuse_apart(engine, answer != FO_ANSWER_NOT_LEVEL, ret_why);
 	if (answer != FO_ANSWER_NOT_READY)
 		return why_set(ret_why, ERR_NOT_READY, "%s: see `asafo show failover`",
 			       fo_answer_text(answer));

@@ -124,17 +124,22 @@ static int on_timeout(sd_event_source *source, uint64_t usec, void *userdata)
 {
 	struct methods *methods = userdata;
 	struct role_waiter **at = &methods->waiters;
+	const struct link *link = methods->engine->pair.link;
 	struct why why;
 
 	(void)source;
 	(void)usec;
 	(void)why_set(&why, ERR_TIMEOUT,
-		      "the change of role did not happen within %d s; this unit is %s%s: see "
+		      "the change of role did not happen within %d s; this unit is %s%s%s: see "
 		      "`asafo show failover history` on both units",
 		      ROLE_TIMEOUT_MS / 1000, fo_state_text(methods->engine->fsm.state),
 		      engine_shares_lines(methods->engine)
 			      ? ""
-			      : ", and the units have different running-configs");
+			      : ", and the units have different running-configs",
+		      link && link_is_up(link)
+			      ? ""
+			      : ", and the failover link is down, so that what the standby lacks "
+				"cannot be sent");
 	while (*at) {
 		struct role_waiter *waiter = *at;
 

@@ -93,12 +93,14 @@ static struct json_object *show_link(const struct engine *engine)
 	return object;
 }
 
-/* A hello has no room for the number of items: it is known where the contents are ours. */
+/* A hello has no room for the number of items: it is known where the contents are ours, whatever
+ * way they came about. */
 static struct json_object *show_mate_position(const struct engine *engine)
 {
 	struct engine_position position = engine->mate.position;
 	struct json_object *object;
-	bool is_ours = engine_position_equal(&position, &engine->store.position);
+	bool is_ours = memcmp(position.digest, engine->store.position.digest,
+			      sizeof(position.digest)) == 0;
 
 	position.count = engine->store.position.count;
 	object = json_position(&position);

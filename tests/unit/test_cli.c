@@ -53,7 +53,7 @@ static void show_failover_has_the_layout_of_an_asa(void **state)
 		"        Last: ok at 03:15:00 UTC Apr 22 2016, delta, 40 items, 266.7 KiB in 31 "
 		"ms\n"
 		"        This host:  term 3, seq 12, 5 items, digest 9f2c9f2c9f2c9f2c...\n"
-		"        Other host: term 3, seq 9, 4 items, digest 11aa11aa11aa11aa...\n"
+		"        Other host: term 3, seq 9, digest 11aa11aa11aa11aa...\n"
 		"        Clocks: they differ, the other unit's is 2.5 s behind (uncertain by 1 "
 		"ms)\n"
 		"\n"

@@ -164,9 +164,12 @@ void identity_print_position(const struct screen *screen, struct json_object *po
 		screen_print(screen, "unknown");
 		return;
 	}
-	screen_print(screen, "term %" PRId64 ", seq %" PRId64 ", %" PRId64 " item%s, digest %s",
-		     view_number(position, "term", 0), view_number(position, "seq", 0),
-		     view_number(position, "count", 0),
-		     view_number(position, "count", 0) == 1 ? "" : "s",
+	screen_print(screen, "term %" PRId64 ", seq %" PRId64, view_number(position, "term", 0),
+		     view_number(position, "seq", 0));
+	/* Of a mate that is elsewhere it is not known. */
+	if (view_has(position, "count"))
+		screen_print(screen, ", %" PRId64 " item%s", view_number(position, "count", 0),
+			     view_number(position, "count", 0) == 1 ? "" : "s");
+	screen_print(screen, ", digest %s",
 		     format_digest(view_text(position, "digest"), 16, &digest));
 }
