@@ -19,6 +19,7 @@
 #include "failover/engine/pairing.h"
 #include "failover/engine/report.h"
 #include "failover/engine/schedule.h"
+#include "failover/engine/service.h"
 #include "failover/replication/replication.h"
 #include "failover/vpn/hub.h"
 
@@ -66,6 +67,7 @@ static void check_schedule(struct engine *engine, struct monotime now)
 	}
 	log_line(LOG_WARNING, "not scheduled for %llu ms (holdtime %u ms)",
 		 (unsigned long long)(gap_ns / MONOTIME_NS_PER_MS), fence_ms);
+	service_stood_still(engine_health_service(engine->health), gap_ns);
 	step(engine, &(struct fo_event){.type = FO_EVENT_NOT_SCHEDULED, .at = now});
 }
 

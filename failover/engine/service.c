@@ -35,6 +35,19 @@ void service_reported(struct service *service, unsigned instance,
 	(void)snprintf(front->why, sizeof(front->why), "%s", report->self_test_why);
 }
 
+static void shift(struct monotime *time, uint64_t ns)
+{
+	if (time->ns != 0)
+		*time = monotime_min((struct monotime){time->ns + ns}, monotime_now());
+}
+
+void service_stood_still(struct service *service, uint64_t ns)
+{
+	for (size_t i = 0; i < ENGINE_FRONTS_MAX; i++)
+		shift(&service->fronts[i].at, ns);
+	shift(&service->gone_at, ns);
+}
+
 /* Only who serves, or would at once, is judged. */
 static bool is_judged(const struct engine *engine)
 {

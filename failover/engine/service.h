@@ -21,6 +21,8 @@ void service_attached(struct service *service, unsigned instance);
 void service_gone(struct service *service, unsigned instance);
 void service_reported(struct service *service, unsigned instance,
 		      const Asafo__Ipc__FrontReport *report);
+/* This unit did not run for so long, its fronts neither: that was no silence of theirs. */
+void service_stood_still(struct service *service, uint64_t ns);
 /* Before service_trouble is asked after a change of anything. */
 void service_watch(struct service *service, const struct engine *engine);
 /* A sentence why a client could not be served here; NULL: it could, or nothing is to be served, or

@@ -101,6 +101,14 @@ static void add_links(const struct engine *engine, struct json_object *array)
 	}
 }
 
+static bool is_there(const struct engine *engine, const struct config_interface *interface)
+{
+	struct linkmon_link link;
+
+	linkmon_get(engine->addresses.linkmon, interface->device, &link);
+	return link.is_present;
+}
+
 /* Of one unit, in one sentence: "interfaces of this unit: dmz1 No Link, dmz2 Failed". */
 static void add_interfaces(const struct engine *engine, bool is_mate, struct json_object *array)
 {
@@ -117,6 +125,9 @@ static void add_interfaces(const struct engine *engine, bool is_mate, struct jso
 		(void)why_set(&why, 0, "%s%s%s %s", list.text, n == 1 ? "" : ", ", interface->name,
 			      is_mate ? shown.mate_status : shown.status);
 		list = why;
+		if (!is_mate && !is_there(engine, interface))
+			(void)why_set(&list, 0, "%s (there is no device %s)", why.text,
+				      interface->device);
 	}
 	if (n == 0)
 		return;

@@ -43,6 +43,15 @@ lab thaw b
 wait_state b "Standby Ready"
 expect "(a keeps it)" holds a
 
+# Longer than a listener process may be silent: the engine was frozen as well.
+forget_log b
+lab freeze b
+expect "a standby is frozen for long" until_true 10 eval '[ "$(field a .mate.last_heard_ms)" -gt 4000 ]'
+lab thaw b
+expect "it is back" until_true 10 eval '[ "$(field a .mate.heard)" = true ] && state_is b "Standby Ready"'
+expect "it says that it was not scheduled" until_true 5 eval 'lab log b | grep -q "not scheduled for"'
+same "and has not failed for the silence of what was frozen with it" "$(lab log b | grep -c 104003)" 0
+
 lab exec a ip addr del 198.51.100.10/24 dev eth0
 expect "an address that somebody deleted is back" until_true 3 holds a
 kill -KILL "$(pid_of a asafo-engine)"

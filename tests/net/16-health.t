@@ -72,6 +72,7 @@ terms="$(field a .term) $(field b .term)"
 expect "an interface on a device that nobody has is configured" asafo a configure "interface x0" "nameif nowhere" \
 	"ip address 10.9.9.1 255.255.255.0 standby 10.9.9.2"
 expect "it is No Link on both" until_true 5 eval 'status_is a nowhere "No Link" && status_is b nowhere "No Link"'
+expect "and it is said that there is no such device" until_true 5 eval 'asafo a show failover | grep -q "Trouble: .*nowhere No Link (there is no device [a-z0-9]*)"'
 wait_state b "Standby Ready"
 expect "both lost as much" until_true 5 eval 'score_is a 990 && score_is b 990'
 same "nobody handed over to a unit that had not read the line yet" "$(field a .term) $(field b .term)" "$terms"
