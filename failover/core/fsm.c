@@ -107,9 +107,9 @@ static void note_hello(struct fo_step *step)
 	if (monotime_reached(step->event->at,
 			     monotime_add_ms(fsm->timers.mate_heard, fo_fsm_hold_ms(fsm) / 2 + 1)))
 		fsm->timers.preempt = MONOTIME_NEVER;
-	if (step->event->mate.state == FO_STATE_NEGOTIATION &&
-	    (step->is_mate_back || fsm->mate.state != FO_STATE_NEGOTIATION))
-		fsm->timers.mate_stands = step->event->at;
+	/* What it was before that stands for nothing. */
+	if (step->is_mate_back)
+		fsm->timers.mate_first = MONOTIME_NEVER;
 	fsm->mate = step->event->mate;
 	fsm->mate.term = clamp_term(fsm->mate.term);
 	fsm->mate.position.term = clamp_term(fsm->mate.position.term);
@@ -242,7 +242,26 @@ static void note_store_ok(struct fo_step *step)
 						 .is_activation = true});
 }
 
-static void note(struct fo_step *step)
+/*
+ * Whatever changed it: the mate's word, or its silence, or what became of this unit. The time that
+ * the mate has to go on begins when it is its turn, and anew when that was not so in between: not
+ * when it began to negotiate, which may be long ago, for a unit in maintenance say; and not when
+ * this unit did.
+ */
+static void note_election(struct fo_step *step)
+{
+	struct fo_fsm *fsm = step->fsm;
+	bool is_mate_first = fsm->state == FO_STATE_NEGOTIATION && fsm->flags.is_mate_heard &&
+			     fsm->mate.state == FO_STATE_NEGOTIATION && fsm->mate.may_activate &&
+			     !fo_elects_me(fsm);
+
+	if (!is_mate_first)
+		fsm->timers.mate_first = MONOTIME_NEVER;
+	else if (fsm->timers.mate_first.ns == MONOTIME_NEVER.ns)
+		fsm->timers.mate_first = step->event->at;
+}
+
+static void note_event(struct fo_step *step)
 {
 	struct fo_fsm *fsm = step->fsm;
 	const struct fo_event *event = step->event;
@@ -275,6 +294,12 @@ static void note(struct fo_step *step)
 		fsm->flags.is_store_failed = true;
 	else if (event->type == FO_EVENT_STORE_OK)
 		note_store_ok(step);
+}
+
+static void note(struct fo_step *step)
+{
+	note_event(step);
+	note_election(step);
 }
 
 static void start(struct fo_step *step)
@@ -330,7 +355,8 @@ void fo_fsm_init(struct fo_fsm *ret_fsm)
 		.health = {.score = FO_HEALTH_FULL},
 		.tolerated = FO_HEALTH_FULL + 1,
 		.flags = {.is_released = true},
-		.timers = {.mate_idle = MONOTIME_NEVER,
+		.timers = {.mate_first = MONOTIME_NEVER,
+			   .mate_idle = MONOTIME_NEVER,
 			   .retry = MONOTIME_NEVER,
 			   .preempt = MONOTIME_NEVER,
 			   .until = MONOTIME_NEVER},

@@ -287,9 +287,9 @@ struct fo_flags {
 };
 
 struct fo_timers {
-	struct monotime said;	     /* the latest hello */
-	struct monotime mate_heard;  /* when */
-	struct monotime mate_stands; /* since when the mate is in Negotiation */
+	struct monotime said;	    /* the latest hello */
+	struct monotime mate_heard; /* when */
+	struct monotime mate_first; /* both negotiate: since when it is the mate's turn; or never */
 	struct monotime stranger_heard;
 	struct monotime mate_idle; /* since when the mate that we hear does not serve; or never */
 	struct monotime next_hello;

@@ -184,17 +184,17 @@ static bool hears_serving_stranger(const struct fo_fsm *fsm)
 }
 
 /*
- * A mate that is to be active, and failed at it, tries again: each time it has as long as it had at
- * first. One that goes on failing says so in between, and then it is this unit's turn.
+ * A mate that is to be active has as long for it whenever its turn came: as the first of two that
+ * start, as one that failed and tries again, as one that left maintenance while this unit waited
+ * for another reason. One that goes on failing says so in between, and then it is this unit's turn.
  */
 static bool is_mate_first(const struct fo_step *step)
 {
 	const struct fo_fsm *fsm = step->fsm;
 
-	return fsm->flags.is_outvoted && fsm->mate.state == FO_STATE_NEGOTIATION &&
-	       !fo_elects_me(fsm) &&
+	return fsm->timers.mate_first.ns != MONOTIME_NEVER.ns &&
 	       !monotime_reached(step->event->at,
-				 monotime_add_ms(fsm->timers.mate_stands, 2 * fo_listen_ms(fsm)));
+				 monotime_add_ms(fsm->timers.mate_first, 2 * fo_listen_ms(fsm)));
 }
 
 static void negotiation_tick(struct fo_step *step)

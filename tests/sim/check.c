@@ -147,12 +147,14 @@ static void check_election(struct sim_world *world, const struct sim_node *node)
 	if (ours.lineage != theirs.lineage && ours.has_data != theirs.has_data)
 		is_older = theirs.has_data;
 
-	/* Force is a decision, too; a unit in maintenance does not stand for election. */
+	/* Force is a decision, too. */
 	if (world->has_given_up && node->fsm.reason == FO_REASON_CONFIG_COMMAND)
 		return;
-	if (is_older && mate->fsm.state == FO_STATE_NEGOTIATION &&
-	    !mate->fsm.flags.is_maintenance && mate->fsm.reason != FO_REASON_NOT_SCHEDULED &&
-	    world->calm_since != UINT64_MAX && world->now - world->calm_since > excuse_ns(world))
+	/* That it stands has to be heard first. */
+	if (is_older && mate->watch.is_standing &&
+	    world->now - mate->watch.stands_since > sim_delay_good(world) &&
+	    mate->fsm.reason != FO_REASON_NOT_SCHEDULED && world->calm_since != UINT64_MAX &&
+	    world->now - world->calm_since > excuse_ns(world))
 		sim_fail(world, "%s claims although the %s has newer data",
 			 fo_unit_text(node->unit), fo_unit_text(mate->unit));
 }
@@ -207,10 +209,22 @@ static void check_fence(struct sim_world *world, const struct sim_node *node)
 			 fo_unit_text(node->unit), fence_ms, waits_ms);
 }
 
+/* A unit in maintenance does not. */
+static void note_standing(const struct sim_world *world, struct sim_node *node)
+{
+	bool is_standing = node->is_up && node->fsm.state == FO_STATE_NEGOTIATION &&
+			   !node->fsm.flags.is_maintenance;
+
+	if (is_standing && !node->watch.is_standing)
+		node->watch.stands_since = world->now;
+	node->watch.is_standing = is_standing;
+}
+
 void sim_check_step(struct sim_world *world, struct sim_node *node)
 {
 	uint64_t floor = node->disk.activated_term;
 
+	note_standing(world, node);
 	if (!node->is_up)
 		return;
 	if (node->fsm.term < node->watch.seen_term || node->fsm.term < floor)

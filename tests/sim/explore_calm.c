@@ -103,14 +103,17 @@ static void mix_bytes(uint64_t *hash, const void *data, size_t size)
 	mix(hash, word);
 }
 
-/* What is due is due, since whenever; what happened a holdtime ago happened long ago. */
+/* The longest that something in the machine is counted from what was: a loser's patience. */
+#define MEMORY_TICKS (2 * X_HOLD_TICKS)
+
+/* What is due is due, since whenever; what happened so long ago happened long ago. */
 static struct monotime relative(const struct x_pair *pair, struct monotime t)
 {
 	uint64_t tick = t.ns / (X_TICK_MS * MONOTIME_NS_PER_MS);
 
 	if (t.ns == 0 || t.ns == UINT64_MAX)
 		return t;
-	return (struct monotime){tick + X_HOLD_TICKS < pair->now ? 1 : tick + X_START - pair->now};
+	return (struct monotime){tick + MEMORY_TICKS < pair->now ? 1 : tick + X_START - pair->now};
 }
 
 static void relate(const struct x_pair *pair, struct fo_timers *timers)

@@ -304,6 +304,7 @@ void sim_node_boot(struct sim_world *world, struct sim_node *node)
 	node->watch.seen_term = 0;
 	node->watch.booted_at = world->now;
 	node->watch.is_overridden = false;
+	node->watch.is_standing = false;
 	node->watch.belief = (struct sim_belief){0};
 	node->is_disk_failing = false;
 	node->is_store_failed = false;

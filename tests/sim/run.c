@@ -66,6 +66,7 @@ static const struct {
 	{140047162, "a disk is full when orphans are owed, and they still are two roles later"},
 	{300247515,
 	 "who has the newer data failed to claim, and tries again as the mate's patience ends"},
+	{300729298, "who has the newer data leaves maintenance a little after the other"},
 };
 
 unsigned sim_relapses_run(struct sim_world *world)

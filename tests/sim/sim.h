@@ -87,6 +87,8 @@ struct sim_watch {
 	uint64_t announced_at;
 	bool has_announced; /* since the latest claim */
 	bool is_overridden; /* the operator said so, whoever else there is */
+	bool is_standing;   /* for election ... */
+	uint64_t stands_since;
 	struct sim_belief belief;
 };
 

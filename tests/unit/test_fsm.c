@@ -172,6 +172,58 @@ static void the_loser_waits_for_a_winner_that_tries_again(void **state)
 	assert_in(&unit, FO_STATE_JUST_ACTIVE, FO_REASON_NO_ACTIVE_FOUND);
 }
 
+/* Neither may serve for long; then this unit may, and just before it would go on the mate may, too,
+ * which has the newer data. */
+static void the_loser_waits_for_a_winner_that_leaves_maintenance_after_it(void **state)
+{
+	struct unit unit = started(PRIMARY);
+	struct fo_mate_view mate = {.state = FO_STATE_NEGOTIATION,
+				    .is_maintenance = true,
+				    .position = {.term = 1, .seq = 1}};
+
+	(void)state;
+	feed(&unit, (struct fo_event){.type = FO_EVENT_OPERATOR_MAINTENANCE, .is_on = true});
+	for (unsigned ms = 0; ms < 10 * HOLD_MS; ms += POLL_MS) {
+		hear(&unit, mate);
+		pass_ms(&unit, POLL_MS);
+	}
+	feed(&unit, (struct fo_event){.type = FO_EVENT_OPERATOR_MAINTENANCE});
+	pass_ms(&unit, 3 * POLL_MS / 2);
+	mate.is_maintenance = false;
+	mate.may_activate = true;
+	for (unsigned ms = 0; ms < 2 * HOLD_MS; ms += POLL_MS) {
+		hear(&unit, mate);
+		assert_in(&unit, FO_STATE_NEGOTIATION, FO_REASON_NONE);
+		pass_ms(&unit, POLL_MS);
+	}
+	pass_ms(&unit, POLL_MS);
+	assert_in(&unit, FO_STATE_JUST_ACTIVE, FO_REASON_NO_ACTIVE_FOUND);
+}
+
+/* It may have counted its own time anew for the same reason. */
+static void a_turn_that_was_this_units_in_between_gives_the_mate_its_time_again(void **state)
+{
+	struct unit unit = started(PRIMARY);
+	struct fo_mate_view mate = {.state = FO_STATE_NEGOTIATION, .may_activate = true};
+
+	(void)state;
+	fail_interfaces(&unit, 1);
+	for (unsigned ms = 0; ms < 2 * HOLD_MS - POLL_MS; ms += POLL_MS) {
+		hear(&unit, mate);
+		pass_ms(&unit, POLL_MS);
+	}
+	fail_interfaces(&unit, 0);
+	pass_ms(&unit, POLL_MS);
+	fail_interfaces(&unit, 1);
+	for (unsigned ms = 0; ms < 2 * HOLD_MS; ms += POLL_MS) {
+		hear(&unit, mate);
+		assert_in(&unit, FO_STATE_NEGOTIATION, FO_REASON_NONE);
+		pass_ms(&unit, POLL_MS);
+	}
+	pass_ms(&unit, POLL_MS);
+	assert_in(&unit, FO_STATE_JUST_ACTIVE, FO_REASON_NO_ACTIVE_FOUND);
+}
+
 static void the_loser_waits_for_a_winner_that_is_about_to_begin(void **state)
 {
 	struct unit unit = started(PRIMARY);
@@ -404,6 +456,9 @@ int main(void)
 		cmocka_unit_test(of_two_that_start_the_newer_data_win_then_health_then_the_primary),
 		cmocka_unit_test(the_loser_of_an_election_does_not_wait_for_ever),
 		cmocka_unit_test(the_loser_waits_for_a_winner_that_tries_again),
+		cmocka_unit_test(the_loser_waits_for_a_winner_that_leaves_maintenance_after_it),
+		cmocka_unit_test(
+			a_turn_that_was_this_units_in_between_gives_the_mate_its_time_again),
 		cmocka_unit_test(the_loser_waits_for_a_winner_that_is_about_to_begin),
 		cmocka_unit_test(
 			a_winner_whose_term_does_not_become_durable_gives_up_while_the_loser_waits),
