@@ -17,14 +17,18 @@
 #define JOBS_MAX 64
 /* One of so many histories is run again with wall clocks that do not jump, and must be the same. */
 #define REALTIME_SHARE 16
+#define REPORT_NS MONOTIME_NS_PER_SEC
+#define PROGRESS_NS (60 * MONOTIME_NS_PER_SEC)
+#define YEAR_NS (UINT64_C(31557600) * MONOTIME_NS_PER_SEC)
 
 struct tally {
 	uint64_t histories;
 	uint64_t simulated_ns;
 };
 
-/* What one process has to say, whole in one write: less than PIPE_BUF. */
+/* What one process has to say since it last did, whole in one write: less than PIPE_BUF. */
 struct report {
+	bool is_last;
 	bool has_failed;
 	uint64_t failed_seed;
 	struct tally tallies[SIM_TIMINGS];
@@ -87,46 +91,79 @@ unsigned sim_relapses_run(struct sim_world *world)
 	return n_failed;
 }
 
-static bool is_over(const struct sim_campaign *campaign, uint64_t n, struct monotime started)
+/* What one process has done so far. */
+struct worker {
+	const struct sim_campaign *campaign;
+	int pipe_fd;
+	struct monotime started;
+	struct monotime told;
+	uint64_t simulated_ns;
+	struct report report; /* not told yet */
+};
+
+static bool is_over(const struct worker *worker, uint64_t n)
 {
+	const struct sim_campaign *campaign = worker->campaign;
+
+	/* Each process does its share. */
+	if (campaign->years)
+		return worker->simulated_ns >= campaign->years * (YEAR_NS / campaign->jobs);
 	if (campaign->budget_s)
-		return monotime_since(monotime_now(), started) >=
+		return monotime_since(monotime_now(), worker->started) >=
 		       campaign->budget_s * MONOTIME_NS_PER_SEC;
 	return n >= campaign->schedules;
 }
 
-static void work(struct sim_world *world, const struct sim_campaign *campaign, unsigned job,
-		 struct report *ret_report)
+static bool tell(struct worker *worker)
 {
-	struct monotime started = monotime_now();
+	ssize_t n = write(worker->pipe_fd, &worker->report, sizeof(worker->report));
 
-	*ret_report = (struct report){0};
-	for (uint64_t n = job; !is_over(campaign, n, started); n += campaign->jobs) {
+	worker->report = (struct report){0};
+	worker->told = monotime_now();
+	return n == sizeof(worker->report);
+}
+
+static bool work(struct worker *worker, struct sim_world *world, unsigned job)
+{
+	const struct sim_campaign *campaign = worker->campaign;
+	struct report *report = &worker->report;
+	bool is_told = true;
+
+	for (uint64_t n = job; is_told && !report->has_failed && !is_over(worker, n);
+	     n += campaign->jobs) {
 		struct tally *tally;
 
-		if (!sim_seed_run(world, campaign->first_seed + n, false)) {
-			ret_report->has_failed = true;
-			ret_report->failed_seed = campaign->first_seed + n;
-			return;
-		}
-		tally = &ret_report->tallies[world->timing];
+		report->has_failed = !sim_seed_run(world, campaign->first_seed + n, false);
+		report->failed_seed = campaign->first_seed + n;
+		if (report->has_failed)
+			break;
+		tally = &report->tallies[world->timing];
 		tally->histories++;
 		tally->simulated_ns += world->now;
+		worker->simulated_ns += world->now;
+		if (monotime_since(monotime_now(), worker->told) >= REPORT_NS)
+			is_told = tell(worker);
 	}
+	report->is_last = true;
+	return is_told && tell(worker);
 }
 
 static int start(struct sim_world *world, const struct sim_campaign *campaign, unsigned job,
-		 int pipe_fd)
+		 const int pipe_fds[2])
 {
-	struct report report;
+	struct worker worker = {.campaign = campaign,
+				.pipe_fd = pipe_fds[1],
+				.started = monotime_now(),
+				.told = monotime_now()};
 	pid_t pid;
 
 	(void)fflush(NULL);
 	pid = fork();
 	if (pid != 0)
 		return pid < 0 ? -1 : 0;
-	work(world, campaign, job, &report);
-	_exit(write(pipe_fd, &report, sizeof(report)) == sizeof(report) ? 0 : 1);
+	/* Where nobody reads any more it ends. */
+	(void)close(pipe_fds[0]);
+	_exit(work(&worker, world, job) ? 0 : 1);
 }
 
 static void add(struct report *total, const struct report *report)
@@ -142,47 +179,72 @@ static void add(struct report *total, const struct report *report)
 	}
 }
 
-/* A worker that died without a word is a failure, too. */
-static int gather(int pipe_fd, unsigned jobs, struct report *ret_total)
+static struct tally sum_up(const struct report *total)
 {
+	struct tally sum = {0};
+
+	for (size_t i = 0; i < SIM_TIMINGS; i++) {
+		sum.histories += total->tallies[i].histories;
+		sum.simulated_ns += total->tallies[i].simulated_ns;
+	}
+	return sum;
+}
+
+static void print_years(FILE *stream, uint64_t ns)
+{
+	if (ns < YEAR_NS)
+		(void)fprintf(stream, "%.1f simulated days", (double)ns / (double)YEAR_NS * 365.25);
+	else
+		(void)fprintf(stream, "%.2f simulated years", (double)ns / (double)YEAR_NS);
+}
+
+static void print_progress(const struct report *total, struct monotime started)
+{
+	struct tally sum = sum_up(total);
+
+	(void)fprintf(stderr, "%" PRIu64 " s: %" PRIu64 " histories, ",
+		      monotime_since(monotime_now(), started) / MONOTIME_NS_PER_SEC, sum.histories);
+	print_years(stderr, sum.simulated_ns);
+	(void)fprintf(stderr, "; so far none broke a promise\n");
+}
+
+/* A worker that died without a word is a failure, too. */
+static int gather(int pipe_fd, const struct sim_campaign *campaign, struct report *ret_total)
+{
+	struct monotime started = monotime_now(), printed = started;
 	unsigned n = 0;
 	int status, r = 0;
 
 	*ret_total = (struct report){0};
-	for (struct report report; read(pipe_fd, &report, sizeof(report)) == sizeof(report); n++)
+	for (struct report report; read(pipe_fd, &report, sizeof(report)) == sizeof(report);) {
 		add(ret_total, &report);
+		n += report.is_last;
+		if (!campaign->has_progress || ret_total->has_failed ||
+		    monotime_since(monotime_now(), printed) < PROGRESS_NS)
+			continue;
+		print_progress(ret_total, started);
+		printed = monotime_now();
+	}
 	while (wait(&status) > 0)
 		r |= !WIFEXITED(status) || WEXITSTATUS(status) != 0;
-	return r || n != jobs ? -1 : 0;
-}
-
-static void print_years(uint64_t ns)
-{
-	double days = (double)ns / (double)MONOTIME_NS_PER_SEC / 86400;
-
-	if (days < 365)
-		printf("%.1f simulated days", days);
-	else
-		printf("%.2f simulated years", days / 365.25);
+	return r || n != campaign->jobs ? -1 : 0;
 }
 
 static void print_total(const struct report *total, uint64_t elapsed_ns)
 {
 	double seconds = (double)elapsed_ns / (double)MONOTIME_NS_PER_SEC;
-	struct tally sum = {0};
+	struct tally sum = sum_up(total);
 
 	for (size_t i = 0; i < SIM_TIMINGS; i++) {
 		const struct tally *tally = &total->tallies[i];
 
-		sum.histories += tally->histories;
-		sum.simulated_ns += tally->simulated_ns;
 		printf("  %5u ms polltime, %5u ms holdtime: %8" PRIu64 " histories, ",
 		       SIM_TIMING[i].poll_ms, SIM_TIMING[i].hold_ms, tally->histories);
-		print_years(tally->simulated_ns);
+		print_years(stdout, tally->simulated_ns);
 		printf("\n");
 	}
 	printf("%" PRIu64 " histories, ", sum.histories);
-	print_years(sum.simulated_ns);
+	print_years(stdout, sum.simulated_ns);
 	printf(", none broke a promise; %.1f s, %.0f histories/s\n", seconds,
 	       (double)sum.histories / seconds);
 }
@@ -207,10 +269,10 @@ int sim_campaign_run(struct sim_world *world, const struct sim_campaign *wanted)
 	campaign.jobs = sane_jobs(campaign.jobs);
 	if (pipe(fds) < 0)
 		return 1;
-	while (n < campaign.jobs && start(world, &campaign, n, fds[1]) == 0)
+	while (n < campaign.jobs && start(world, &campaign, n, fds) == 0)
 		n++;
 	(void)close(fds[1]);
-	if (gather(fds[0], campaign.jobs, &total) < 0) {
+	if (gather(fds[0], &campaign, &total) < 0) {
 		(void)close(fds[0]);
 		printf("a worker died: no result\n");
 		return 1;

@@ -7,6 +7,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 
@@ -20,12 +21,15 @@ struct arguments {
 
 static int usage(FILE *to)
 {
-	(void)fputs("usage: sim [--schedules N | --budget SECONDS] [--from SEED] [--jobs N]\n"
+	(void)fputs("usage: sim [--schedules N | --budget SECONDS | --years N] [--from SEED] "
+		    "[--jobs N] "
+		    "[--progress]\n"
 		    "       sim --seed N [--trace]\n"
 		    "       sim --script NAME [--trace]\n"
 		    "The pair under a simulated clock and a seeded adversary. A seed that breaks a "
-		    "promise "
-		    "is named;\n--seed runs it again, --trace tells what happened in it.\n",
+		    "promise\nis named; --seed runs it again, --trace tells what happened in it. "
+		    "Years are simulated ones.\n--progress: how far it is, each minute, on stderr; "
+		    "also without it where that is a terminal.\n",
 		    to);
 	return to == stderr ? 2 : 0;
 }
@@ -37,13 +41,17 @@ static int parse(int argc, char **argv, struct arguments *ret_arguments)
 		{"budget", required_argument, NULL, 'b'},
 		{"from", required_argument, NULL, 'f'},
 		{"jobs", required_argument, NULL, 'j'},
+		{"years", required_argument, NULL, 'y'},
+		{"progress", no_argument, NULL, 'p'},
 		{"seed", required_argument, NULL, 'S'},
 		{"script", required_argument, NULL, 'x'},
 		{"trace", no_argument, NULL, 't'},
 		{"help", no_argument, NULL, 'h'},
 		{NULL, 0, NULL, 0},
 	};
-	struct arguments arguments = {.campaign = {.schedules = 10000, .first_seed = 1}};
+	struct arguments arguments = {.campaign = {.schedules = 10000,
+						   .first_seed = 1,
+						   .has_progress = isatty(STDERR_FILENO) == 1}};
 	struct sim_campaign *campaign = &arguments.campaign;
 
 	for (int c; (c = getopt_long(argc, argv, "", OPTIONS, NULL)) != -1;) {
@@ -51,6 +59,10 @@ static int parse(int argc, char **argv, struct arguments *ret_arguments)
 			campaign->schedules = strtoull(optarg, NULL, 10);
 		else if (c == 'b')
 			campaign->budget_s = strtoull(optarg, NULL, 10);
+		else if (c == 'y')
+			campaign->years = strtoull(optarg, NULL, 10);
+		else if (c == 'p')
+			campaign->has_progress = true;
 		else if (c == 'f')
 			campaign->first_seed = strtoull(optarg, NULL, 10);
 		else if (c == 'j')

@@ -418,7 +418,9 @@ struct sim_campaign {
 	uint64_t first_seed;
 	uint64_t schedules;
 	uint64_t budget_s; /* instead of SCHEDULES, if not 0 */
+	uint64_t years;	   /* simulated; instead of both, if not 0 */
 	unsigned jobs;
+	bool has_progress; /* a line a minute on stderr */
 };
 /* Returns 0, or 1 where one of them broke a promise; its trace is printed then. */
 int sim_campaign_run(struct sim_world *world, const struct sim_campaign *campaign);
