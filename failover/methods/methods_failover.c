@@ -110,6 +110,11 @@ static int refuse_active(const struct engine *engine, bool is_forced, struct why
 	    answer != FO_ANSWER_NOT_LEVEL && answer != FO_ANSWER_ALREADY)
 		return why_set(ret_why, ERR_NOT_READY, "%s: see `asafo show failover`",
 			       fo_answer_text(answer));
+	if (engine_hears_mate(engine) && engine->mate.view.state == FO_STATE_DISABLED &&
+	    engine->mate.view.is_serving)
+		return why_set(ret_why, ERR_NOT_READY,
+			       "failover is off on the other unit, which serves: it hands over to "
+			       "nobody; turn it on there first (`asafo configure failover`)");
 	if (is_forced || !engine_hears_mate(engine) || !fo_state_is_active(engine->mate.view.state))
 		return 0;
 	if (engine->fsm.state == FO_STATE_STANDBY_READY)

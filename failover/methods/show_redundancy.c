@@ -44,6 +44,8 @@ static const char *manual_switchover(const struct engine *engine, bool is_duplex
 {
 	if (!is_duplex)
 		return "disabled (system is simplex (no peer unit))";
+	if (engine->fsm.state == FO_STATE_DISABLED || engine->mate.view.state == FO_STATE_DISABLED)
+		return "disabled (failover is off)";
 	if (!engine_is_active(engine))
 		return "cannot be initiated from this the standby unit";
 	if (engine->mate.view.is_maintenance)

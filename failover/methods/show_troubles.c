@@ -157,6 +157,28 @@ static void add_tracks(const struct engine *engine, struct json_object *array)
 	}
 }
 
+/* Frozen roles look like others, until one is to change. */
+static const char *off_trouble(const struct engine *engine)
+{
+	if (engine->config->failover.n_links == 0)
+		return ""; /* a unit that has no other */
+	if (engine->is_started && !engine->config->failover.is_enabled)
+		return engine_is_active(engine)
+			       ? "failover is off on this unit, which serves: it hands over to "
+				 "nobody; asafo configure failover turns it on"
+			       : "failover is off on this unit, which does not serve: it takes "
+				 "over "
+				 "only when asked to; asafo configure failover turns it on";
+	if (engine_hears_mate(engine) && engine->mate.view.state == FO_STATE_DISABLED)
+		return engine->mate.view.is_serving
+			       ? "failover is off on the other unit, which serves: it hands over "
+				 "to "
+				 "nobody; asafo configure failover turns it on there"
+			       : "failover is off on the other unit: it takes over only when asked "
+				 "to; asafo configure failover turns it on there";
+	return "";
+}
+
 const char *maintenance_trouble(const struct engine *engine)
 {
 	/* A store that lost something has its own sentence. */
@@ -203,6 +225,7 @@ struct json_object *json_troubles(const struct engine *engine)
 	add_suspension(engine, array);
 	for (size_t i = 0; schedule_trouble(engine, i, &why); i++)
 		add_sentence(array, why.text);
+	add_sentence(array, off_trouble(engine));
 	add_sentence(array, maintenance_trouble(engine));
 	if (replication_version_trouble(engine->replication, &why))
 		add_sentence(array, why.text);

@@ -210,6 +210,18 @@ expect "and the primary is active again" ready a b
 same "by its own wish" "$(asafo a --json show failover history | jq -r '[.rows[] | select(.to == "Active")][-1].reason')" Preempt
 expect "failover statistics begin anew" asafo a clear failover statistics
 
+# ---- frozen roles ----
+troubled() { asafo "$1" --json show failover | jq -e --arg t "$2" '.troubles | any(startswith($t))' >/dev/null; }
+expect "failover is turned off on the active" asafo a configure 'no failover'
+expect "which says that it serves all the same" until_true 5 troubled a 'failover is off on this unit, which serves'
+expect "and so does the standby" until_true 5 troubled b 'failover is off on the other unit, which serves'
+refused "the standby is refused the role, and told why" 1 'failover is off on the other unit, which serves' asafo b failover active
+refused "also by force" 1 'failover is off on the other unit, which serves' asafo b failover active --force --yes
+expect "no switchover can be asked for, in the words of IOS" \
+	grep -q '^Manual Swact = disabled (failover is off)' <(asafo a show redundancy state)
+expect "it is turned on again" asafo a configure 'failover'
+ready a b
+
 # ---- the neighbours ----
 same "in all this nobody took the mate's word for a duplicate address" "$({ lab log a; lab log b; } | grep -c 405001)" 0
 
