@@ -259,6 +259,25 @@ static int explore(enum x_mode mode, const char *beginning, const struct x_pair 
 	return search.run.broken || search.is_out_of_memory ? 1 : 0;
 }
 
+/* Neither serves, and one has the newer data: whoever of them may begin, and when, it is its turn.
+ */
+static int explore_idle(const struct bounds *bounds)
+{
+	static const char *const BEGINNINGS[FO_UNIT__MAX] = {
+		[FO_UNIT_PRIMARY] = "both in maintenance, the primary's data newer",
+		[FO_UNIT_SECONDARY] = "both in maintenance, the secondary's data newer"};
+	int r = 0;
+
+	for (unsigned newer = 0; newer < FO_UNIT__MAX && r == 0; newer++) {
+		struct x_run run = {.mode = X_MODE_PATH};
+		struct x_pair idle;
+
+		x_pair_idle((enum fo_unit)newer, &run, &idle);
+		r = explore(X_MODE_PATH, BEGINNINGS[newer], &idle, bounds);
+	}
+	return r;
+}
+
 /* Two beginnings: nothing runs yet; a pair at rest. */
 static int explore_all(const struct bounds *bounds)
 {
@@ -284,7 +303,7 @@ static int explore_all(const struct bounds *bounds)
 				r = explore((enum x_mode)mode, "a pair at rest", &whole, &one);
 		}
 	}
-	return r;
+	return r ? r : explore_idle(bounds);
 }
 
 int main(int argc, char **argv)

@@ -115,6 +115,8 @@ void x_pair_do(struct x_pair *pair, struct x_run *run, struct x_move move);
 void x_run_break(struct x_run *run, const char *rule);
 bool x_node_holds(const struct x_node *node);
 /* explore_calm.c */
+/* Two that run, hear each other, and have been in maintenance for long; NEWER has newer data. */
+void x_pair_idle(enum fo_unit newer, struct x_run *run, struct x_pair *ret_pair);
 /* The same for two pairs that nothing can tell apart from here on. */
 uint64_t x_pair_hash(const struct x_pair *pair);
 /* From now on everything works and nobody asks for anything: the two must agree, in time. Works on

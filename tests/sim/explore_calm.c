@@ -7,6 +7,8 @@
 /* The older has given way after so long, the pair is whole after so long. */
 #define MEET_TICKS (X_HOLD_TICKS + 3)
 #define WHOLE_TICKS 40
+/* Every patience is over by then. */
+#define IDLE_TICKS (4 * X_HOLD_TICKS)
 
 static void mend(struct x_pair *pair, struct x_run *run)
 {
@@ -51,6 +53,21 @@ static bool is_whole(const struct x_pair *pair)
 			return true;
 	}
 	return false;
+}
+
+void x_pair_idle(enum fo_unit newer, struct x_run *run, struct x_pair *ret_pair)
+{
+	x_pair_init(ret_pair, 2);
+	ret_pair->nodes[newer].position.seq++;
+	for (unsigned i = 0; i < FO_UNIT__MAX; i++)
+		x_pair_do(ret_pair, run, (struct x_move){X_MOVE_BOOT, (enum fo_unit)i});
+	for (unsigned i = 0; i < FO_UNIT__MAX; i++)
+		x_pair_do(ret_pair, run, (struct x_move){X_MOVE_MAINTENANCE, (enum fo_unit)i});
+	for (unsigned ticks = 0; ticks < IDLE_TICKS; ticks++) {
+		while (settle_one(ret_pair, run))
+			;
+		x_pair_do(ret_pair, run, (struct x_move){X_MOVE_ADVANCE, FO_UNIT_PRIMARY});
+	}
 }
 
 void x_pair_calm(const struct x_pair *pair, struct x_run *run, struct x_pair *ret_end)

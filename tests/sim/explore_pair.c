@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/fsm_step.h"
+
 static struct x_node *mate_of(struct x_pair *pair, const struct x_node *node)
 {
 	return node == &pair->nodes[0] ? &pair->nodes[1] : &pair->nodes[0];
@@ -40,8 +42,24 @@ static void send(struct x_pair *pair, struct x_node *node)
 		.is_full = true, .is_echo = node->has_heard, .view = fo_fsm_view(&node->fsm)};
 }
 
+/* It heard that the mate may begin, too, and the mate still is about to, with newer data. An
+ * operator may have decided otherwise. */
+static bool is_out_of_turn(struct x_pair *pair, const struct x_node *node)
+{
+	const struct x_node *mate = mate_of(pair, node);
+	const struct fo_mate_view *heard = &node->fsm.mate;
+
+	return node->proof == X_PROOF_CURRENT && mate->is_up &&
+	       mate->fsm.state == FO_STATE_NEGOTIATION && fo_fsm_view(&mate->fsm).may_activate &&
+	       heard->state == FO_STATE_NEGOTIATION && heard->may_activate &&
+	       fo_position_compare(node->position, mate->position) < 0 &&
+	       node->fsm.reason != FO_REASON_CONFIG_COMMAND;
+}
+
 static void claim(struct x_pair *pair, struct x_run *run, struct x_node *node, uint64_t term)
 {
+	if (run->mode == X_MODE_PATH && is_out_of_turn(pair, node))
+		x_run_break(run, "claims although the other, which it hears, has newer data");
 	if (term > node->promised)
 		x_run_break(run, "claims in a term that is not durable");
 	if (term <= node->claimed)
