@@ -198,7 +198,8 @@ static int read_reply(struct control_client *client, struct control_reply *ret_r
 			error == ERR_CLOSED
 				? "the daemon closed the connection without an answer: whether "
 				  "it was done is not known, look before you do it again"
-			: error == ERR_TIMEOUT ? "the daemon does not answer"
+			: error == ERR_TIMEOUT ? "the daemon does not answer: it stands still, or "
+						 "has too much to do; look at the machine"
 					       : err_text(error));
 	error = control_reply_parse((const char *)client->in.data, size - 1, ret_reply, ret_why);
 	buf_consume(&client->in, size);

@@ -46,6 +46,7 @@ expect "(a keeps it)" holds a
 # Longer than a listener process may be silent: the engine was frozen as well.
 forget_log b
 lab freeze b
+refused "who looks is not kept waiting" 2 'CRITICAL - asafod does not answer' timeout 60 "$top/tools/lab" --name "$LAB" asafo b check
 expect "a standby is frozen for long" until_true 10 eval '[ "$(field a .mate.last_heard_ms)" -gt 4000 ]'
 lab thaw b
 expect "it is back" until_true 10 eval '[ "$(field a .mate.heard)" = true ] && state_is b "Standby Ready"'

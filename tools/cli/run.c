@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* From the argument vector to a verb, by way of the command table. */
 #include <errno.h>
+#include <limits.h>
 #include <string.h>
 
 #include "base/cleanup.h"
@@ -9,6 +10,11 @@
 #include "tools/cli/verb.h"
 
 #define TIMEOUT_S 120
+/* Who only looks gets an answer at once, or asks a unit that stands still: a person waits for it,
+ * or a program that watches the pair. */
+#define SHOW_TIMEOUT_S 30
+#define CHECK_TIMEOUT_S 10
+#define TIMEOUT_UNSAID UINT_MAX
 
 static const struct {
 	enum command_id id;
@@ -117,6 +123,13 @@ static bool parse_timeout(const char *text, unsigned *ret_ms)
 		return false;
 	*ret_ms = (unsigned)seconds * 1000;
 	return true;
+}
+
+static unsigned usual_timeout_ms(const char *word)
+{
+	if (strncmp(word, "sh", 2) == 0)
+		return SHOW_TIMEOUT_S * 1000;
+	return (strcmp(word, "check") == 0 ? CHECK_TIMEOUT_S : TIMEOUT_S) * 1000;
 }
 
 /* The options before the verb; *AT is the first word that is none. Returns an exit code, or -1 to
@@ -344,7 +357,7 @@ int cli_run(struct cli *cli, int argc, char **argv)
 	size_t n_rows;
 	int at = 1, code;
 
-	cli->timeout_ms = TIMEOUT_S * 1000;
+	cli->timeout_ms = TIMEOUT_UNSAID;
 	code = parse_options(cli, argc, argv, &at);
 	if (code >= 0)
 		return code;
@@ -352,6 +365,8 @@ int cli_run(struct cli *cli, int argc, char **argv)
 		(void)verb_help(cli, 0, NULL);
 		return CLI_USAGE;
 	}
+	if (cli->timeout_ms == TIMEOUT_UNSAID)
+		cli->timeout_ms = usual_timeout_ms(argv[at]);
 	rows = command_table(&n_rows);
 	if (grammar_new(rows, n_rows, &grammar, &why) < 0)
 		return cli_fail(cli, CLI_FAILED, "out of memory");
