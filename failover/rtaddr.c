@@ -22,6 +22,7 @@
 #include <netlink/socket.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include "base/cleanup.h"
@@ -100,6 +101,17 @@ int rtaddr_open(struct nl_sock **ret_sock)
 	(void)setsockopt(fd, SOL_NETLINK, NETLINK_CAP_ACK, &on, sizeof(on));
 	*ret_sock = TAKE_PTR(sock);
 	return 0;
+}
+
+/* if_nametoindex() makes a socket each time, and takes it away. */
+unsigned rtaddr_index(struct nl_sock *sock, const char *device)
+{
+	struct ifreq request = {0};
+
+	memcpy(request.ifr_name, device, strnlen(device, sizeof(request.ifr_name) - 1));
+	if (ioctl(nl_socket_get_fd(sock), SIOCGIFINDEX, &request) < 0 || request.ifr_ifindex <= 0)
+		return 0;
+	return (unsigned)request.ifr_ifindex;
 }
 
 static size_t size_of_family(uint8_t family)

@@ -41,6 +41,9 @@ int rtaddr_list_add(struct rtaddr_list *list, const struct rtaddr *address);
 
 /* Errors: -errno, -ENOMEM. Free with nl_socket_free. */
 int rtaddr_open(struct nl_sock **ret_sock);
+/* The interface's index, by one system call on a socket that is there; 0: there is none. Waits for
+ * nothing. */
+unsigned rtaddr_index(struct nl_sock *sock, const char *device);
 /* Every address of both families. Errors: -errno, -ENOMEM. LIST holds what was read. */
 int rtaddr_dump(struct nl_sock *sock, struct rtaddr_list *list);
 

@@ -5,7 +5,8 @@
  * a device that loses its last address loses its static routes too, and nobody would bring them
  * back; and the subnet's route stays, handed from the address that goes to the one that came
  * (promote_secondaries for IPv4, the kernel's own bookkeeping for IPv6). What a removal took along
- * all the same is found by looking again, and put back.
+ * all the same is found by looking again, and put back: afterwards, since a mate or the neighbours
+ * wait for the change.
  */
 #include "failover/vip.h"
 
@@ -13,7 +14,6 @@
 #include <errno.h>
 #include <linux/if_addr.h>
 #include <linux/rtnetlink.h>
-#include <net/if.h>
 #include <netlink/socket.h>
 #include <stdlib.h>
 #include <string.h>
@@ -83,18 +83,20 @@ static int why_address(struct why *ret_why, int code, const char *what,
 }
 
 /* Hundreds of addresses are on one device: it is not asked for each time. */
-static unsigned index_of(const struct vip_lease *lease, const struct vip_lease *before)
+static unsigned index_of(struct nl_sock *sock, const struct vip_lease *lease,
+			 const struct vip_lease *before)
 {
 	if (before && strcmp(before->address.device, lease->address.device) == 0)
 		return before->kernel.index;
-	return if_nametoindex(lease->address.device);
+	return rtaddr_index(sock, lease->address.device);
 }
 
-static void lease_resolve(struct vip_lease *lease, const struct vip_lease *before)
+static void lease_resolve(struct nl_sock *sock, struct vip_lease *lease,
+			  const struct vip_lease *before)
 {
 	const struct vip_address *want = &lease->address;
 
-	lease->kernel.index = index_of(lease, before);
+	lease->kernel.index = index_of(sock, lease, before);
 	lease->kernel.family = want->address.family;
 	lease->kernel.prefix_length = want->address.prefix_length;
 	memcpy(lease->kernel.bytes, want->address.bytes, want->address.family == AF_INET6 ? 16 : 4);
@@ -157,7 +159,7 @@ static int change_init(struct change *change, struct nl_sock *sock,
 		struct vip_lease *lease = &change->leases[i];
 
 		lease->address = wanted[i];
-		lease_resolve(lease, i > 0 ? lease - 1 : NULL);
+		lease_resolve(sock, lease, i > 0 ? lease - 1 : NULL);
 	}
 	change->n_leases = n_wanted;
 	for (size_t i = 0; i < n_wanted; i++)
@@ -291,33 +293,6 @@ static int change_send(struct change *change, struct nl_sock *sock, struct why *
 	return first;
 }
 
-/* Puts back what went along with a removal: leases, and other people's addresses in a subnet that
- * was ours. */
-static int change_repair(struct change *change, struct vip *vip)
-{
-	_cleanup_(rtaddr_list_done) struct rtaddr_list after = {0};
-	int r = rtaddr_dump(vip->sock, &after);
-	struct monotime now = monotime_now();
-
-	/* Of all that were set at some time the latest says most. */
-	for (size_t i = 0; i < after.n; i++)
-		lease_clock_learn(&vip->clock, after.items[i].stamp_cs, now);
-	for (size_t i = 0; i < change->n_leases && r == 0; i++)
-		if (change->leases[i].is_held && !list_find(&after, &change->leases[i].kernel))
-			r = rtaddr_batch_add(&change->batch, &change->leases[i].kernel,
-					     RTADDR_REPLACE);
-	for (size_t i = 0; i < change->before.n && r == 0; i++) {
-		struct rtaddr *lost = &change->before.items[i];
-
-		if (is_ours(lost) || (lost->flags & IFA_F_SECONDARY) == 0 ||
-		    lost->family != AF_INET || list_find(&after, lost))
-			continue;
-		lost->flags &= ~(uint32_t)(IFA_F_SECONDARY | IFA_F_PERMANENT);
-		r = rtaddr_batch_add(&change->batch, lost, RTADDR_MISSING);
-	}
-	return r < 0 ? r : rtaddr_batch_send(&change->batch, vip->sock, NULL);
-}
-
 static bool is_wanted(const struct vip_lease *lease, const struct vip_address *wanted,
 		      size_t n_wanted)
 {
@@ -347,13 +322,16 @@ static void give_up_unwanted(struct vip *vip, const struct vip_address *wanted, 
 	(void)vip_withdraw_all();
 }
 
-int vip_set(struct vip *vip, const struct vip_address *wanted, size_t n_wanted, struct why *ret_why)
+int vip_move(struct vip *vip, const struct vip_address *wanted, size_t n_wanted,
+	     struct why *ret_why)
 {
 	_cleanup_(change_done) struct change change = {0};
 	struct vip_address *current;
 	struct monotime begin = monotime_now();
 	int failed, r;
 
+	/* What was there before the first of two changes is not known after the second. */
+	(void)vip_mend(vip);
 	change.batch.on_part = vip->on_breath;
 	change.batch.userdata = vip->userdata;
 	r = change_init(&change, vip->sock, wanted, n_wanted);
@@ -372,15 +350,86 @@ int vip_set(struct vip *vip, const struct vip_address *wanted, size_t n_wanted, 
 			       err_text(r < 0 ? r : -ENOMEM));
 	}
 	failed = change_send(&change, vip->sock, ret_why);
-	r = change_repair(&change, vip);
-	if (r < 0 && failed == 0)
-		failed = why_set(ret_why, r, "cannot look after addresses: %s", err_text(r));
 	free(vip->leases);
 	free(vip->current);
 	vip->leases = TAKE_PTR(change.leases);
 	vip->n_leases = n_wanted;
 	vip->current = current;
+	vip->before = change.before;
+	change.before = (struct rtaddr_list){0};
+	vip->is_mend_due = true;
 	vip_lease_begin(vip, begin);
+	return failed;
+}
+
+static bool is_same_wish(const struct vip_address *a, const struct vip_address *b)
+{
+	return strcmp(a->device, b->device) == 0 && a->is_active == b->is_active &&
+	       a->is_left == b->is_left && a->address.family == b->address.family &&
+	       a->address.prefix_length == b->address.prefix_length &&
+	       memcmp(a->address.bytes, b->address.bytes, sizeof(a->address.bytes)) == 0;
+}
+
+bool vip_is_set(const struct vip *vip, const struct vip_address *wanted, size_t n_wanted)
+{
+	if (vip->has_lapsed || vip->n_leases != n_wanted)
+		return false;
+	for (size_t i = 0; i < n_wanted; i++)
+		if (!vip->leases[i].is_held || !is_same_wish(&vip->leases[i].address, &wanted[i]))
+			return false;
+	return true;
+}
+
+/* Leases, and other people's addresses in a subnet that was ours. */
+static int append_lost(const struct vip *vip, const struct rtaddr_list *after,
+		       struct rtaddr_batch *batch)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < vip->n_leases && r == 0; i++)
+		if (vip->leases[i].is_held && !list_find(after, &vip->leases[i].kernel))
+			r = rtaddr_batch_add(batch, &vip->leases[i].kernel, RTADDR_REPLACE);
+	for (size_t i = 0; i < vip->before.n && r == 0; i++) {
+		struct rtaddr *lost = &vip->before.items[i];
+
+		if (is_ours(lost) || (lost->flags & IFA_F_SECONDARY) == 0 ||
+		    lost->family != AF_INET || list_find(after, lost))
+			continue;
+		lost->flags &= ~(uint32_t)(IFA_F_SECONDARY | IFA_F_PERMANENT);
+		r = rtaddr_batch_add(batch, lost, RTADDR_MISSING);
+	}
+	return r;
+}
+
+int vip_mend(struct vip *vip)
+{
+	_cleanup_(rtaddr_batch_done) struct rtaddr_batch batch = {.on_part = vip->on_breath,
+								  .userdata = vip->userdata};
+	_cleanup_(rtaddr_list_done) struct rtaddr_list after = {0};
+	struct monotime now;
+	int r;
+
+	if (!vip->is_mend_due)
+		return 0;
+	vip->is_mend_due = false;
+	r = rtaddr_dump(vip->sock, &after);
+	now = monotime_now();
+	/* Of all that were set at some time the latest says most. */
+	for (size_t i = 0; i < after.n; i++)
+		lease_clock_learn(&vip->clock, after.items[i].stamp_cs, now);
+	if (r == 0)
+		r = append_lost(vip, &after, &batch);
+	rtaddr_list_done(&vip->before);
+	return r < 0 ? r : rtaddr_batch_send(&batch, vip->sock, NULL);
+}
+
+int vip_set(struct vip *vip, const struct vip_address *wanted, size_t n_wanted, struct why *ret_why)
+{
+	int failed = vip_move(vip, wanted, n_wanted, ret_why);
+	int r = vip_mend(vip);
+
+	if (r < 0 && failed == 0)
+		failed = why_set(ret_why, r, "cannot look after addresses: %s", err_text(r));
 	return failed;
 }
 
@@ -468,6 +517,7 @@ void vip_free(struct vip *vip)
 	free(vip->leases);
 	free(vip->current);
 	free(vip->promoting);
+	rtaddr_list_done(&vip->before);
 	free(vip->routes);
 	free(vip);
 }

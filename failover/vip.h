@@ -57,6 +57,18 @@ void vip_set_breath(struct vip *vip, void (*on_breath)(void *userdata), void *us
  */
 int vip_set(struct vip *vip, const struct vip_address *wanted, size_t n_wanted,
 	    struct why *ret_why);
+/*
+ * As vip_set, for a change of role, which nobody wants to wait for: vip_mend must follow, soon.
+ */
+int vip_move(struct vip *vip, const struct vip_address *wanted, size_t n_wanted,
+	     struct why *ret_why);
+/* True where exactly these were asked for last, in this order, and all could be set. */
+bool vip_is_set(const struct vip *vip, const struct vip_address *wanted, size_t n_wanted);
+/*
+ * Puts back what the removals of the latest change took along: addresses of ours, and other
+ * people's in a subnet that was ours. Nothing where that was done. Errors: -errno.
+ */
+int vip_mend(struct vip *vip);
 /* A route that follows the role. */
 struct vip_route {
 	char device[16];

@@ -36,8 +36,10 @@ struct vip {
 	size_t n_routes;
 	unsigned *promoting; /* indices of interfaces with promote_secondaries */
 	size_t n_promoting;
-	struct monotime ticked;	 /* the ring's timer ran */
-	struct monotime checked; /* the permanent ones were looked after */
+	struct rtaddr_list before; /* what was there before the latest change */
+	bool is_mend_due;	   /* ... took something along, maybe */
+	struct monotime ticked;	   /* the ring's timer ran */
+	struct monotime checked;   /* the permanent ones were looked after */
 	bool has_lapsed;
 	struct lease_clock clock;
 	void (*on_breath)(void *userdata);

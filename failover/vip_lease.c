@@ -11,7 +11,6 @@
  */
 #include <errno.h>
 #include <linux/if_addr.h>
-#include <net/if.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
@@ -55,20 +54,21 @@ static int renewal_init(struct renewal *renewal, const struct vip *vip)
 }
 
 /* The device may have come, gone, or come again. Asked once for those that stand together. */
-static unsigned device_of(const struct renewal *renewal, const struct vip_lease *lease)
+static unsigned device_of(const struct renewal *renewal, const struct vip *vip,
+			  const struct vip_lease *lease)
 {
 	const struct vip_lease *last =
 		renewal->batch.n > 0 ? renewal->asked[renewal->batch.n - 1] : NULL;
 
 	if (last && strcmp(last->address.device, lease->address.device) == 0)
 		return last->kernel.index;
-	return if_nametoindex(lease->address.device);
+	return rtaddr_index(vip->sock, lease->address.device);
 }
 
-static int renewal_add(struct renewal *renewal, struct vip_lease *lease, struct monotime now,
-		       enum rtaddr_how how)
+static int renewal_add(struct renewal *renewal, const struct vip *vip, struct vip_lease *lease,
+		       struct monotime now, enum rtaddr_how how)
 {
-	lease->kernel.index = device_of(renewal, lease);
+	lease->kernel.index = device_of(renewal, vip, lease);
 	lease->is_held = lease->is_held && lease->kernel.index != 0;
 	lease->renewed = now;
 	lease->is_due = false;
@@ -182,7 +182,7 @@ int vip_renew(struct vip *vip)
 	for (size_t i = 0; i < vip->n_leases && r == 0; i++) {
 		struct vip_lease *lease = &vip->leases[i];
 
-		r = renewal_add(&renewal, lease, now,
+		r = renewal_add(&renewal, vip, lease, now,
 				lease->address.is_active ? RTADDR_REPLACE : RTADDR_MISSING);
 	}
 	vip_lease_begin(vip, now);
@@ -217,7 +217,7 @@ static bool add_few(struct vip *vip, struct renewal *renewal, struct monotime no
 			continue;
 		if (is_over(lease, now))
 			return false;
-		r = renewal_add(renewal, lease, now, RTADDR_REPLACE);
+		r = renewal_add(renewal, vip, lease, now, RTADDR_REPLACE);
 	}
 	return true;
 }
@@ -233,7 +233,7 @@ static bool renew_few(struct vip *vip, struct monotime now)
 		return false;
 	for (size_t i = 0; i < vip->n_leases && r == 0 && with_permanent; i++)
 		if (!vip->leases[i].address.is_active)
-			r = renewal_add(&renewal, &vip->leases[i], now, RTADDR_MISSING);
+			r = renewal_add(&renewal, vip, &vip->leases[i], now, RTADDR_MISSING);
 	if (with_permanent)
 		vip->checked = now;
 	(void)renewal_send(&renewal, vip);
@@ -270,7 +270,7 @@ static bool add_next(struct vip *vip, struct renewal *renewal, unsigned family, 
 			continue;
 		if (is_over(lease, now))
 			return false;
-		r = renewal_add(renewal, lease, now, RTADDR_REPLACE);
+		r = renewal_add(renewal, vip, lease, now, RTADDR_REPLACE);
 		vip->next[family] = (at + 1) % vip->n_leases;
 		n--;
 	}
@@ -365,7 +365,7 @@ static int on_repair(sd_event_source *source, void *userdata)
 			(void)sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
 			break;
 		}
-		r = renewal_add(&renewal, lease, now, RTADDR_REPLACE);
+		r = renewal_add(&renewal, vip, lease, now, RTADDR_REPLACE);
 	}
 	(void)renewal_send(&renewal, vip);
 	return 0;

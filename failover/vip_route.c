@@ -3,7 +3,6 @@
  * removed is found by asking for it again. */
 #include <arpa/inet.h>
 #include <errno.h>
-#include <net/if.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -83,11 +82,12 @@ static int send_routes(struct vip *vip, struct rtaddr_batch *batch, size_t first
 }
 
 /* Hundreds of routes are on few devices: each costs a system call. */
-static unsigned index_of(const struct rtroute *routes, const struct vip_route *wanted, size_t i)
+static unsigned index_of(const struct vip *vip, const struct rtroute *routes,
+			 const struct vip_route *wanted, size_t i)
 {
 	if (i > 0 && strcmp(wanted[i].device, wanted[i - 1].device) == 0)
 		return routes[i - 1].index;
-	return if_nametoindex(wanted[i].device);
+	return rtaddr_index(vip->sock, wanted[i].device);
 }
 
 int vip_set_routes(struct vip *vip, const struct vip_route *wanted, size_t n_wanted,
@@ -100,8 +100,8 @@ int vip_set_routes(struct vip *vip, const struct vip_route *wanted, size_t n_wan
 	int r = routes ? 0 : -ENOMEM;
 
 	for (size_t i = 0; i < n_wanted && r == 0; i++)
-		routes[i] =
-			(struct rtroute){.route = wanted[i], .index = index_of(routes, wanted, i)};
+		routes[i] = (struct rtroute){.route = wanted[i],
+					     .index = index_of(vip, routes, wanted, i)};
 	if (r == 0)
 		r = append_changes(vip, &batch, routes, n_wanted, &first);
 	if (r < 0) {

@@ -415,6 +415,7 @@ void fo_fsm_step(struct fo_fsm *fsm, const struct fo_event *event, struct fo_upd
 		fo_review(&step);
 		fo_review_late(&step);
 	}
+	step.has_moved = step.has_moved && !step.is_handing_over;
 	/* What was silence in time may not be any more: it ends here. */
 	if ((step.has_moved || fo_fsm_fence_ms(fsm) < fence_ms) && !fsm->flags.is_stopped)
 		fo_say(&step);

@@ -286,6 +286,7 @@ void fo_hand_over(struct fo_step *step, enum fo_state to, enum fo_reason reason)
 {
 	struct fo_fsm *fsm = step->fsm;
 
+	step->is_handing_over = fsm->stage >= FO_STAGE_CLAIMING;
 	fo_withdraw(step);
 	leave_standby(step);
 	fsm->flags.wants_mate_active = true;

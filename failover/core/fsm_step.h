@@ -13,10 +13,13 @@ struct fo_step {
 	struct fo_fsm *fsm;
 	const struct fo_event *event;
 	struct fo_update *update;
-	bool has_moved;	   /* a transition since the last SEND_HELLO */
-	bool is_mate_back; /* its first hello after a silence of a holdtime, or after an
-			      activation that was not heard of, be it over or not, or as a new
-			      standby */
+	bool has_moved;	      /* a transition since the last SEND_HELLO */
+	bool is_handing_over; /* RELEASE is among the actions, and the mate waits for RELEASED: the
+				 hello that says so comes next, and one before it only keeps the
+				 mate busy */
+	bool is_mate_back;    /* its first hello after a silence of a holdtime, or after an
+				 activation that was not heard of, be it over or not, or as a new
+				 standby */
 };
 
 /* Terms beyond this are nobody's: adding to them cannot wrap. */

@@ -74,8 +74,31 @@ static void count_active_time(struct engine *engine)
 	engine->active_since = is_counted ? MONOTIME_NEVER : monotime_now();
 }
 
+static void tell_transition(struct engine *engine, const struct fo_action *action)
+{
+	report_transition(engine, action);
+	replication_on_role(engine->replication);
+	vpnhub_on_role(engine->vpnhub);
+	if (action->to == FO_STATE_ACTIVE)
+		replication_on_active(engine->replication);
+	hooks_on_transition(engine->hooks, action->to, action->reason);
+	engine->upper->on_transition(engine);
+}
+
+void engine_tell_transitions(struct engine *engine)
+{
+	struct engine_untold *untold = &engine->untold;
+	struct engine_untold now = *untold;
+
+	/* Whoever is told may ask for more. */
+	untold->n = 0;
+	for (size_t i = 0; i < now.n; i++)
+		tell_transition(engine, &now.transitions[i]);
+}
+
 static void transition(struct engine *engine, const struct fo_action *action)
 {
+	struct engine_untold *untold = &engine->untold;
 	struct timespec ts;
 	struct history_row row = {.from = action->from,
 				  .to = action->to,
@@ -87,22 +110,20 @@ static void transition(struct engine *engine, const struct fo_action *action)
 	collision_moved(engine);
 	history_add(&engine->history, &row);
 	history_changed(engine);
-	report_transition(engine, action);
-	replication_on_role(engine->replication);
-	vpnhub_on_role(engine->vpnhub);
 	count_active_time(engine);
-	if (action->to == FO_STATE_ACTIVE)
-		replication_on_active(engine->replication);
 	/* Standby addresses come and go with the state; the active ones with CLAIM and RELEASE. */
 	if (!fo_state_is_active(action->to) && action->to != FO_STATE_DISABLED)
 		engine->addresses.is_follow_due = true;
 	engine->is_role_due = true;
-	hooks_on_transition(engine->hooks, action->to, action->reason);
-	engine->upper->on_transition(engine);
+	if (untold->n == ENGINE_UNTOLD_MAX)
+		engine_tell_transitions(engine);
+	untold->transitions[untold->n] = *action;
+	untold->transitions[untold->n++].term = engine->fsm.term;
 }
 
 void engine_settle(struct engine *engine)
 {
+	engine_tell_transitions(engine);
 	if (engine->addresses.is_follow_due)
 		engine_addresses_follow(engine);
 	if (!engine->is_role_due)
@@ -173,8 +194,19 @@ static void log_suspended(const struct engine *engine)
 	       ns / MONOTIME_NS_PER_SEC);
 }
 
+/* Between the old unit's release and the new one's announcement there is nothing but these: the
+ * log, the fronts, hooks and all others hear of a transition after them. */
+static bool is_urgent(enum fo_action_type type)
+{
+	return type == FO_ACTION_TRANSITION || type == FO_ACTION_PERSIST_TERM ||
+	       type == FO_ACTION_SEND_HELLO || type == FO_ACTION_CLAIM ||
+	       type == FO_ACTION_ANNOUNCE || type == FO_ACTION_RELEASE;
+}
+
 void engine_act(struct engine *engine, const struct fo_action *action)
 {
+	if (!is_urgent(action->type))
+		engine_tell_transitions(engine);
 	switch (action->type) {
 	case FO_ACTION_TRANSITION:
 		transition(engine, action);

@@ -265,11 +265,12 @@ void engine_leave_addresses(struct engine *engine)
 		log_line(LOG_WARNING, "addresses of links to the mate stay behind: %s", why.text);
 }
 
-/* What a takeover waits for. A device comes before what is on it, and goes after it. */
-static int move_addresses(struct engine *engine, struct why *ret_why)
+/* What a takeover waits for; vip_mend is to follow. A device comes before what is on it, and goes
+ * after it. */
+static int move_addresses(struct engine *engine, bool is_forced, struct why *ret_why)
 {
 	_cleanup_free_ struct address_list *list = calloc(1, sizeof(*list));
-	int r;
+	int r = 0;
 
 	if (!list)
 		return -ENOMEM;
@@ -277,21 +278,31 @@ static int move_addresses(struct engine *engine, struct why *ret_why)
 	if (has_role(engine))
 		set_macs(engine);
 	move_to_role_devices(engine->config, list);
-	r = vip_set(engine->addresses.vip, list->items, list->n, ret_why);
+	if (is_forced || !vip_is_set(engine->addresses.vip, list->items, list->n))
+		r = vip_move(engine->addresses.vip, list->items, list->n, ret_why);
 	if (r == 0 && !has_role(engine))
 		set_macs(engine);
 	return r;
 }
 
-int engine_set_addresses(struct engine *engine, struct why *ret_why)
+/* Not FORCED: addresses that were set just now, by a claim or a release, are not set again. */
+static int set_addresses(struct engine *engine, bool is_forced, struct why *ret_why)
 {
 	struct why why = {0};
-	int r = move_addresses(engine, ret_why);
+	int r = move_addresses(engine, is_forced, ret_why);
+	int mended = vip_mend(engine->addresses.vip);
 
+	if (mended < 0 && r == 0)
+		r = why_set(ret_why, mended, "cannot look after addresses: %s", err_text(mended));
 	if (set_routes(engine, &why) < 0)
 		log_line(LOG_WARNING, "%s", why.text);
 	collision_watch(engine);
 	return r;
+}
+
+int engine_set_addresses(struct engine *engine, struct why *ret_why)
+{
+	return set_addresses(engine, true, ret_why);
 }
 
 void engine_addresses_link(struct engine *engine, const struct linkmon_link *link)
@@ -446,9 +457,10 @@ void engine_claim(struct engine *engine, uint64_t term)
 
 	engine->addresses.is_claimed = true;
 	engine->addresses.is_follow_due = true;
-	r = move_addresses(engine, &why);
+	r = move_addresses(engine, true, &why);
 	if (r < 0) {
 		/* A device that is missing costs its own addresses only: the rest is served. */
+		engine_tell_transitions(engine);
 		log_line(LOG_ERR, "not every active address could be set in term %" PRIu64 ": %s",
 			 term, why.text[0] ? why.text : err_text(r));
 	}
@@ -490,10 +502,12 @@ void engine_release(struct engine *engine)
 	announcer_stop(engine->addresses.announcer);
 	engine->addresses.is_claimed = false;
 	engine->addresses.is_follow_due = true;
-	r = move_addresses(engine, &why);
-	if (r < 0)
+	r = move_addresses(engine, true, &why);
+	if (r < 0) {
+		engine_tell_transitions(engine);
 		log_line(LOG_ERR, "releasing the active addresses: %s",
 			 why.text[0] ? why.text : err_text(r));
+	}
 	if (r == 0 || active_held(engine) == 0) {
 		engine_feed_type(engine, FO_EVENT_RELEASED);
 		return;
@@ -509,7 +523,7 @@ void engine_addresses_follow(struct engine *engine)
 	struct why why = {0};
 
 	engine->addresses.is_follow_due = false;
-	if (engine_set_addresses(engine, &why) < 0)
+	if (set_addresses(engine, false, &why) < 0)
 		log_line(LOG_ERR, "addresses: %s", why.text);
 	if (holds_standby_addresses(engine))
 		expel(engine);

@@ -148,6 +148,13 @@ struct engine_lacking {
 	bool is_complete;      /* the list is all that the mate lacks */
 };
 
+/* Transitions that happened and were told to nobody yet; their term is this unit's by then. */
+#define ENGINE_UNTOLD_MAX 16
+struct engine_untold {
+	struct fo_action transitions[ENGINE_UNTOLD_MAX];
+	size_t n;
+};
+
 struct engine_queue {
 	struct fo_event events[ENGINE_EVENTS_MAX];
 	size_t head, n;
@@ -181,6 +188,7 @@ struct engine {
 	bool is_started; /* START was fed */
 	bool is_exiting;
 	struct engine_queue queue;
+	struct engine_untold untold;
 	struct engine_pair pair;
 	struct engine_mate mate;
 	struct engine_rooms rooms;
@@ -266,6 +274,9 @@ void engine_send_hello(struct engine *engine);
 
 /* ---- act.c: does what the machine decided ---- */
 void engine_act(struct engine *engine, const struct fo_action *action);
+/* Tells the log, the replication, the fronts, hooks and the methods of the transitions that they
+ * were not told of; what a change of role waits for goes before that. */
+void engine_tell_transitions(struct engine *engine);
 /* Asks the keeper to put aside what is owed, unless it is at it; then replication_orphans_kept. */
 int engine_keep_orphans(struct engine *engine);
 

@@ -67,7 +67,7 @@ void report_transition(const struct engine *engine, const struct fo_action *acti
 	else if (action->to == FO_STATE_DISABLED)
 		report(engine, LOG_ALERT, 105001, &about, "Disabling failover.");
 	log_line(LOG_INFO, "%s -> %s: %s (term %" PRIu64 ")", fo_state_text(action->from),
-		 fo_state_text(action->to), reason, engine->fsm.term);
+		 fo_state_text(action->to), reason, action->term);
 }
 
 static enum silence why_silent(const struct engine *engine)

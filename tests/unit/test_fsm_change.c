@@ -22,12 +22,31 @@ static void the_mate_is_told_to_take_over_only_after_the_release(void **state)
 					  .wants_active = true});
 	assert_in(&unit, FO_STATE_STANDBY_READY, FO_REASON_WANTS_ME_STANDBY);
 	assert_int_equal(unit.update.actions[0].type, FO_ACTION_RELEASE);
+	/* A hello before that would only keep it busy. */
+	assert_null(find(&unit, FO_ACTION_SEND_HELLO));
 	assert_true(fo_fsm_view(&unit.fsm).is_serving);
 	assert_false(fo_fsm_view(&unit.fsm).wants_mate_active);
 	feed_type(&unit, FO_EVENT_RELEASED);
 	assert_non_null(find(&unit, FO_ACTION_SEND_HELLO));
 	assert_false(fo_fsm_view(&unit.fsm).is_serving);
 	assert_true(fo_fsm_view(&unit.fsm).wants_mate_active);
+}
+
+static void a_release_that_takes_long_is_no_silence(void **state)
+{
+	struct unit unit = active();
+
+	(void)state;
+	hear(&unit, (struct fo_mate_view){
+			    .state = FO_STATE_STANDBY_READY, .term = 2, .may_activate = true});
+	hear(&unit, (struct fo_mate_view){.state = FO_STATE_STANDBY_READY,
+					  .term = 2,
+					  .may_activate = true,
+					  .wants_active = true});
+	assert_null(find(&unit, FO_ACTION_SEND_HELLO));
+	pass_ms(&unit, unit.fsm.params.poll_ms);
+	assert_non_null(find(&unit, FO_ACTION_SEND_HELLO));
+	assert_true(fo_fsm_view(&unit.fsm).is_serving);
 }
 
 static void a_standby_that_lacks_something_is_not_handed_over_to(void **state)
@@ -303,6 +322,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_mate_is_told_to_take_over_only_after_the_release),
+		cmocka_unit_test(a_release_that_takes_long_is_no_silence),
 		cmocka_unit_test(a_standby_that_lacks_something_is_not_handed_over_to),
 		cmocka_unit_test(failover_active_asks_and_then_takes_over),
 		cmocka_unit_test(a_request_that_nobody_heeds_ends),

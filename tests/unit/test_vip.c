@@ -199,6 +199,34 @@ static void a_swap_keeps_the_routes(void **state)
 	vip_free(vip);
 }
 
+static void a_move_is_mended_once_and_known_to_be_done(void **state)
+{
+	struct vip_address active[] = {vip_address_of("va", V4, 24, true),
+				       vip_address_of("va", V6, 64, true)};
+	struct vip_address standby[] = {vip_address_of("va", V4_STANDBY, 24, false)};
+	struct vip *vip = NULL;
+	struct why why;
+
+	(void)state;
+	assert_int_equal(vip_new(event, &vip), 0);
+	assert_false(vip_is_set(vip, active, 2));
+	assert_int_equal(vip_move(vip, active, 2, &why), 0);
+	assert_true(has_address(V4) && has_address(V6));
+	assert_true(vip_is_set(vip, active, 2));
+	assert_false(vip_is_set(vip, active, 1) || vip_is_set(vip, standby, 1));
+	/* As if a removal had taken it along. */
+	assert_int_equal(netns_run("ip addr del 198.51.100.10/24 dev va"), 0);
+	assert_int_equal(vip_mend(vip), 0);
+	assert_true(has_address(V4));
+	assert_int_equal(netns_run("ip addr del 198.51.100.10/24 dev va"), 0);
+	assert_int_equal(vip_mend(vip), 0);
+	assert_false(has_address(V4));
+	assert_int_equal(vip_move(vip, standby, 1, &why), 0);
+	assert_false(has_address(V6));
+	assert_true(has_address(V4_STANDBY));
+	vip_free(vip);
+}
+
 static void the_operators_own_addresses_survive(void **state)
 {
 	struct vip_address active[] = {vip_address_of("va", V4, 24, true),
@@ -471,6 +499,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(addresses_come_with_their_tags_and_go),
 		TEST(a_swap_keeps_the_routes),
+		TEST(a_move_is_mended_once_and_known_to_be_done),
 		TEST(the_operators_own_addresses_survive),
 		TEST(an_address_that_exists_becomes_ours),
 		TEST(a_links_address_that_was_there_before_stays_when_we_go),
