@@ -6,6 +6,7 @@
 #include "failover/vpn/hub.h"
 
 #include <errno.h>
+#include <gnutls/crypto.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,7 +24,8 @@
 static void configure_front(struct vpnhub *hub, unsigned instance)
 {
 	struct ipc_channel *front = hub->engine->rooms.fronts[instance];
-	int r = hub_config_send(front, hub->engine->config, hub->engine->config_generation);
+	int r = hub_config_send(front, hub->engine->config, hub->engine->config_generation,
+				hub->dtls_cookie_key);
 
 	if (r < 0 && r != ERR_CLOSED)
 		log_line(LOG_ERR, "front %u: the VPN's configuration was not sent: %s", instance,
@@ -246,7 +248,8 @@ void vpnhub_message(struct vpnhub *hub, unsigned instance, struct ipc_channel *c
 	else if (frame->type == IPC_VPN_RESYNC && instance < ENGINE_FRONTS_MAX)
 		hub->copies[instance].is_due = true;
 	else if (frame->type == IPC_VPN_DATAGRAM)
-		hub_datagram(hub, instance, (const Asafo__Ipc__VpnDatagram *)body);
+		hub_datagram(hub, instance, (const Asafo__Ipc__VpnDatagram *)body,
+			     frame->n_fds > 0 ? frame->fds[0] : -1);
 }
 
 /* ---- the auth helper ---- */
@@ -363,7 +366,10 @@ int vpnhub_new(struct engine *engine, struct vpnhub **ret_hub)
 		return -ENOMEM;
 	hub->engine = engine;
 	hub->link_down_at = monotime_now();
-	r = sessiondb_new(0, &hub->db);
+	r = gnutls_rnd(GNUTLS_RND_KEY, hub->dtls_cookie_key, VPN_COOKIE_KEY_SIZE) < 0 ? ERR_CRYPTO
+										      : 0;
+	if (r == 0)
+		r = sessiondb_new(0, &hub->db);
 	if (r == 0)
 		r = hub_batch_new(&hub->batch);
 	if (r == 0)

@@ -82,7 +82,8 @@ static void fill_group(struct config_message *all, size_t i, const struct config
 		to->aliases[to->n_aliases++] = text_of(from->aliases[a]);
 }
 
-int hub_config_send(struct ipc_channel *front, const struct config *config, uint64_t generation)
+int hub_config_send(struct ipc_channel *front, const struct config *config, uint64_t generation,
+		    const uint8_t cookie_key[static VPN_COOKIE_KEY_SIZE])
 {
 	const struct config_vpn *vpn = &config->vpn;
 	_cleanup_free_ struct config_message *all = calloc(1, sizeof(*all));
@@ -92,6 +93,8 @@ int hub_config_send(struct ipc_channel *front, const struct config *config, uint
 	asafo__ipc__vpn_config__init(&all->message);
 	all->message.is_enabled = vpn->is_enabled && config->webvpn.n_enabled > 0;
 	all->message.generation = generation;
+	all->message.dtls_cookie_key =
+		(ProtobufCBinaryData){VPN_COOKIE_KEY_SIZE, (uint8_t *)(uintptr_t)cookie_key};
 	all->message.policies = all->policy_pointers;
 	all->message.groups = all->group_pointers;
 	for (size_t i = 0; i < vpn->n_policies; i++) {

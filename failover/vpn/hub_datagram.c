@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Fronts may listen, and connect to nobody. A socket that is connected to one DTLS client, so that
- * the kernel gives that client's datagrams to one front alone, is therefore made here, and only at
- * an address that the fronts listen at.
+ * the kernel gives that client's datagrams to one front alone, is therefore bound and connected
+ * here, and only at an address that the fronts listen at. It is made by the front: sockets at one
+ * address are one group to the kernel (SO_REUSEPORT) where one user made them, and kernels before
+ * Linux 6.13 look for a connected one in the first group that they find, and nowhere else.
  */
 #include <errno.h>
 #include <netinet/in.h>
@@ -88,24 +90,37 @@ static int socket_prepare(int fd, bool is_v6)
 	return 0;
 }
 
-static int socket_open(const struct config *config, const Asafo__Ipc__VpnDatagram *message)
+/* What a front hands over may be anything; bind and connect of this do not wait. */
+static bool is_udp_socket(int fd, int family)
+{
+	static const int names[] = {SO_DOMAIN, SO_TYPE, SO_PROTOCOL};
+	const int wanted[] = {family, SOCK_DGRAM, IPPROTO_UDP};
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		int value = -1;
+		socklen_t size = sizeof(value);
+
+		if (getsockopt(fd, SOL_SOCKET, names[i], &value, &size) < 0 || value != wanted[i])
+			return false;
+	}
+	return true;
+}
+
+static int socket_connect(const struct config *config, const Asafo__Ipc__VpnDatagram *message,
+			  int fd)
 {
 	const struct config_interface *interface = interface_of(config, &message->local);
 	bool is_v6 = message->local.len == 16;
-	_cleanup_close_ int fd = -1;
 	union end local, client;
 	socklen_t size;
 	int r;
 
 	if (!interface || message->local_port != config->webvpn.port ||
 	    message->client.len != message->local.len || message->client_port == 0 ||
-	    message->client_port > UINT16_MAX)
+	    message->client_port > UINT16_MAX || !is_udp_socket(fd, is_v6 ? AF_INET6 : AF_INET))
 		return ERR_DENIED;
 	size = end_fill(&message->local, message->local_port, &local);
 	(void)end_fill(&message->client, message->client_port, &client);
-	fd = socket(is_v6 ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return -errno;
 	r = socket_prepare(fd, is_v6);
 	if (r < 0)
 		return r;
@@ -113,15 +128,17 @@ static int socket_open(const struct config *config, const Asafo__Ipc__VpnDatagra
 	    setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, interface->device,
 		       (socklen_t)strlen(interface->device)) < 0)
 		return -errno;
+	/* One that was bound before cannot be bound again. */
 	if (bind(fd, &local.any, size) < 0 || connect(fd, &client.any, size) < 0)
 		return -errno;
-	return TAKE_FD(fd);
+	return 0;
 }
 
-void hub_datagram(struct vpnhub *hub, unsigned instance, const Asafo__Ipc__VpnDatagram *message)
+void hub_datagram(struct vpnhub *hub, unsigned instance, const Asafo__Ipc__VpnDatagram *message,
+		  int fd)
 {
-	_cleanup_close_ int fd = -1;
 	struct ipc_channel *front;
+	bool is_own = message->owner == instance + 1;
 
 	if (message->owner == 0 || message->owner > ENGINE_FRONTS_MAX ||
 	    message->data.len > VPN_DATAGRAM_MAX)
@@ -129,12 +146,8 @@ void hub_datagram(struct vpnhub *hub, unsigned instance, const Asafo__Ipc__VpnDa
 	front = hub->engine->rooms.fronts[message->owner - 1];
 	if (!front || ipc_channel_queued(front) > QUEUED_MAX)
 		return;
-	if (message->owner == instance + 1) {
-		/* A client tries again; what it lacks until then is only the faster way. */
-		fd = socket_open(hub->engine->config, message);
-		if (fd < 0)
-			return;
-	}
-	(void)ipc_channel_send(front, IPC_VPN_DATAGRAM, &message->base, fd < 0 ? NULL : &fd,
-			       fd < 0 ? 0 : 1);
+	/* A client tries again; what it lacks until then is only the faster way. */
+	if (is_own && socket_connect(hub->engine->config, message, fd) < 0)
+		return;
+	(void)ipc_channel_send(front, IPC_VPN_DATAGRAM, &message->base, &fd, is_own ? 1 : 0);
 }

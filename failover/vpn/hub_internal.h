@@ -57,6 +57,7 @@ struct vpnhub {
 	struct hub_batch *batch;
 	struct hub_sender sender;
 	struct hub_copy copies[ENGINE_FRONTS_MAX];
+	uint8_t dtls_cookie_key[VPN_COOKIE_KEY_SIZE]; /* of all fronts */
 	struct hub_waiter *waiters;
 	sd_event_source *tick, *wait_timeout;
 	struct tun *tun;
@@ -99,8 +100,9 @@ void hub_tickle_start(struct hub_tickle *tickle);
 void hub_tickle_stop(struct hub_tickle *tickle);
 
 /* ---- hub_datagram.c ---- */
-/* From front INSTANCE, for another, or for itself with a socket. */
-void hub_datagram(struct vpnhub *hub, unsigned instance, const Asafo__Ipc__VpnDatagram *message);
+/* From front INSTANCE, for another, or for itself with the socket FD (borrowed; -1: none). */
+void hub_datagram(struct vpnhub *hub, unsigned instance, const Asafo__Ipc__VpnDatagram *message,
+		  int fd);
 
 /* ---- hub_guess.c ---- */
 void hub_guesses_tell(struct vpnhub *hub, const Asafo__Ipc__AuthGuesses *guesses);

@@ -5,6 +5,7 @@
  */
 #include "front/dtls.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <gnutls/crypto.h>
 #include <stdio.h>
@@ -68,6 +69,12 @@ int dtls_new(struct dtls **ret_dtls)
 	gnutls_psk_set_server_credentials_function(dtls->credentials, on_psk);
 	*ret_dtls = dtls;
 	return 0;
+}
+
+void dtls_set_cookie_key(struct dtls *dtls, const uint8_t key[static DTLS_COOKIE_KEY_SIZE])
+{
+	static_assert(DTLS_COOKIE_KEY_SIZE == GNUTLS_COOKIE_KEY_SIZE, "as GnuTLS makes one");
+	memcpy(dtls->cookie_key.data, key, DTLS_COOKIE_KEY_SIZE);
 }
 
 void dtls_free(struct dtls *dtls)

@@ -183,7 +183,8 @@ static struct dtls_side *side_find(const struct dtls_gate *gate, const uint8_t *
 /* ---- first messages -----------------------------------------------------------------------------
  */
 
-/* To the front that has the tunnel; where that is this one, it comes back with a socket. */
+/* To the front that has the tunnel; where that is this one, it comes back with a socket that is
+ * connected to the client. */
 static void forward(struct dtls_gate *gate, const struct dtls_opening *opening,
 		    const struct snapshot_listen *where, uint32_t owner)
 {
@@ -191,7 +192,14 @@ static void forward(struct dtls_gate *gate, const struct dtls_opening *opening,
 	const struct sockaddr_in *v4 = (const struct sockaddr_in *)&opening->client;
 	const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)&opening->client;
 	bool is_v4 = opening->client.ss_family == AF_INET;
+	_cleanup_close_ int fd = -1;
 
+	if (owner == vpn_own_number(gate->vpn)) {
+		fd = socket(opening->client.ss_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC,
+			    0);
+		if (fd < 0)
+			return; /* the client tries again */
+	}
 	message.owner = owner;
 	message.local =
 		(ProtobufCBinaryData){where->address_size, (uint8_t *)(uintptr_t)where->address};
@@ -205,7 +213,7 @@ static void forward(struct dtls_gate *gate, const struct dtls_opening *opening,
 	message.write_seq = opening->begin.write_seq;
 	message.data =
 		(ProtobufCBinaryData){opening->size, (uint8_t *)(uintptr_t)opening->datagram_view};
-	(void)vpn_datagram(gate->vpn, &message);
+	(void)vpn_datagram(gate->vpn, &message, fd);
 }
 
 static void hello_take(struct door *door, const struct sockaddr_storage *client, size_t size)
@@ -407,12 +415,13 @@ static void datagram_take(const Asafo__Ipc__VpnDatagram *message, int fd, void *
 	dtls_gate_take(userdata, message, fd);
 }
 
-/* Whether the VPN is enabled may have changed. */
+/* Whether the VPN is enabled may have changed, and which cookies the other fronts send. */
 static void config_take(const struct vpn_config *config, void *userdata)
 {
 	struct dtls_gate *gate = userdata;
 
-	(void)config;
+	if (config->has_cookie_key)
+		dtls_set_cookie_key(gate->dtls, config->cookie_key);
 	dtls_gate_apply(gate, gate->snapshot);
 }
 

@@ -453,11 +453,11 @@ int vpn_touch(struct vpn *vpn, const struct vpn_entry *entry, const struct vpn_t
 	return ipc_channel_send(vpn->engine, IPC_VPN_SESSION_TOUCH, &message.base, NULL, 0);
 }
 
-int vpn_datagram(struct vpn *vpn, const Asafo__Ipc__VpnDatagram *message)
+int vpn_datagram(struct vpn *vpn, const Asafo__Ipc__VpnDatagram *message, int fd)
 {
-	return vpn->engine
-		       ? ipc_channel_send(vpn->engine, IPC_VPN_DATAGRAM, &message->base, NULL, 0)
-		       : ERR_CLOSED;
+	return vpn->engine ? ipc_channel_send(vpn->engine, IPC_VPN_DATAGRAM, &message->base, &fd,
+					      fd < 0 ? 0 : 1)
+			   : ERR_CLOSED;
 }
 
 int vpn_end(struct vpn *vpn, const struct vpn_entry *entry, enum vpn_end reason, ending_fn on_done,

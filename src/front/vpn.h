@@ -49,6 +49,8 @@ struct vpn_config {
 	struct vpn_policy *policies;
 	size_t n_policies;
 	uint64_t generation;
+	bool has_cookie_key;
+	uint8_t cookie_key[VPN_COOKIE_KEY_SIZE]; /* of DTLS, the same for all fronts */
 };
 
 /* A session of the copy. The pointer holds until on_gone() was called for it. */
@@ -134,8 +136,9 @@ struct vpn_touch {
 };
 /* Tells the engine; ERR_CLOSED where it is not there: keep the figures for the next time. */
 int vpn_touch(struct vpn *vpn, const struct vpn_entry *entry, const struct vpn_touch *touch);
-/* To the front that it names, or to this one again with a socket. Errors: ERR_CLOSED. */
-int vpn_datagram(struct vpn *vpn, const Asafo__Ipc__VpnDatagram *message);
+/* To the front that it names, or to this one again with FD, a UDP socket, connected. FD is
+ * borrowed, -1: none. Errors: ERR_CLOSED. */
+int vpn_datagram(struct vpn *vpn, const Asafo__Ipc__VpnDatagram *message, int fd);
 /* Ends it on both units, now or later: as endings_add; on_gone comes by the table. */
 int vpn_end(struct vpn *vpn, const struct vpn_entry *entry, enum vpn_end reason, ending_fn on_done,
 	    void *userdata, struct ending **ret_ending);

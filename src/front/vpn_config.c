@@ -79,6 +79,14 @@ int vpn_config_from(const Asafo__Ipc__VpnConfig *message, struct vpn_config **re
 		return -ENOMEM;
 	config->is_enabled = message->is_enabled;
 	config->generation = message->generation;
+	if (message->dtls_cookie_key.len > 0 &&
+	    message->dtls_cookie_key.len != sizeof(config->cookie_key))
+		return why_set(ret_why, ERR_MALFORMED, "a DTLS cookie key of %zu bytes",
+			       message->dtls_cookie_key.len);
+	config->has_cookie_key = message->dtls_cookie_key.len > 0;
+	if (config->has_cookie_key)
+		memcpy(config->cookie_key, message->dtls_cookie_key.data,
+		       sizeof(config->cookie_key));
 	for (size_t i = 0; i < message->n_policies && r == 0; i++) {
 		r = policy_from(message->policies[i], &config->policies[config->n_policies++]);
 		if (r < 0)
@@ -105,6 +113,7 @@ void vpn_config_free(struct vpn_config *config)
 		free(config->groups[i].aliases);
 	free(config->policies);
 	free(config->groups);
+	explicit_bzero(config->cookie_key, sizeof(config->cookie_key));
 	free(config);
 }
 

@@ -50,10 +50,12 @@
  *
  * VPN_DATAGRAM (front -> engine -> front): the first message of a DTLS client whose address was
  * verified. Where the kernel gave it to another front than the one that has its tunnel, the engine
- * passes it on to that one. From that one itself it comes back with a descriptor: a socket that is
- * bound to the address it came to and connected to the client (fronts may not connect), so that the
- * kernel gives what follows to this front. At most VPN_DATAGRAM_MAX bytes of data; dropped where
- * the front does not read, or does not listen at that address: clients try again.
+ * passes it on to that one. That one itself adds a new UDP socket, which comes back bound to the
+ * address that the datagram came to and connected to the client (fronts may not connect), so that
+ * the kernel gives what follows to this front. The socket has to be the front's: kernels before
+ * Linux 6.13 look for connected sockets only among those that share a port as one user. At most
+ * VPN_DATAGRAM_MAX bytes of data; dropped where the front does not read, or does not listen at that
+ * address: clients try again.
  *
  * VPN_TUN (engine -> front): a descriptor of the front's own (IFF_TUN, IFF_NO_PI, non-blocking).
  * What is read from it is for clients of this front, give or take what changed hands a moment ago:
@@ -64,6 +66,7 @@
 #define VPN_BATCH 128
 #define VPN_TOUCH_MS 5000
 #define VPN_DATAGRAM_MAX 2048
+#define VPN_COOKIE_KEY_SIZE 16 /* VpnConfig.dtls_cookie_key */
 #define VPN_SESSIONS_MAX 65536
 #define VPN_TUN_MTU 1406 /* the ASA's `anyconnect mtu`, and the device's */
 

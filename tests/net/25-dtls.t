@@ -34,33 +34,10 @@ echo "\$INTERNAL_IP4_MTU" >"$files/up"
 SCRIPT
 	chmod +x "$files/script"
 }
-count() { grep -c "$1" "$files/openconnect"; }
-at_least() { [ "$(count "$1")" -ge "$2" ]; }
-established() { at_least 'Established DTLS connection' "$1"; }
 ping_once() { lab exec client ping -c 1 -W 1 "$@" "$inside"; }
-session_of() { asafo "$1" --json show vpn-sessiondb | jq -r '.sessions[] | select(.username == "alice") | .'"$2"; }
-goes_by() { [ "$(session_of "$1" tunnel)" = "$2" ]; }
-index_of() { session_of "$1" index; }
 # What the client's kernel counts, of UDP over IPv4: datagrams that were in pieces, and those sent.
 pieces() { lab exec client awk '/^Ip:/ { n++; if (n == 2) print $15 + $18 + $19 + $20 }' /proc/net/snmp; }
 datagrams() { lab exec client awk '/^Udp:/ { n++; if (n == 2) print $5 }' /proc/net/snmp; }
-# On arrival, so that nobody is told: as a firewall between them does.
-udp_cut() {
-	lab exec client nft "add table inet cut; add chain inet cut in { type filter hook prerouting priority -300; }; add rule inet cut in udp sport 443 drop"
-	lab exec "$1" nft "add table inet cut; add chain inet cut in { type filter hook prerouting priority -300; }; add rule inet cut in udp dport 443 drop"
-}
-udp_mend() {
-	lab exec client nft delete table inet cut
-	lab exec "$1" nft delete table inet cut
-}
-transfer() { # transfer SENTENCE: a megabyte from the inside, by TCP
-	lab exec inside openssl s_server -quiet -accept 9000 -naccept 1 -cert "$files/inside.pem" -key "$files/inside.key" \
-		<"$files/megabyte" >/dev/null 2>&1 &
-	until_true 10 lab exec inside sh -c "ss -ltn | grep -q ':9000 '"
-	lab exec client timeout $((20 * slow)) openssl s_client -quiet -connect "$inside:9000" </dev/zero 2>/dev/null |
-		head -c 1048576 >"$files/got"
-	same "$1" "$(sha256sum <"$files/got")" "$(sha256sum <"$files/megabyte")"
-}
 
 pair_up
 make_ca corp && make_p12 corp vpn
@@ -68,9 +45,7 @@ expect "a trustpoint" import a vpn vpn
 expect "on both units" asafo a write-standby
 expect "groups, a pool and a user" vpn_configure
 lab exec client ip route delete 192.0.2.0/24
-openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=inside \
-	-keyout "$files/inside.key" -out "$files/inside.pem" 2>/dev/null
-head -c 1048576 /dev/urandom >"$files/megabyte"
+transfer_ready
 script_make
 until_true 10 serves $vip corp "$(fingerprint_of "$files/vpn.pem")"
 
@@ -88,7 +63,7 @@ expect "it reaches the inside" until_true 10 ping_once
 expect "the session is shown as a DTLS tunnel" until_true 10 goes_by a DTLS-Tunnel
 before=$(pieces) sent=$(datagrams)
 expect "packets of the whole MTU go through" ping_once -s $((mtu - 28)) -M "do"
-transfer "a transfer arrives whole"
+transfer "$inside" "a transfer arrives whole"
 same "nothing of it was in pieces" "$(pieces)" "$before"
 more_datagrams() { [ "$(datagrams)" -gt $((sent + 100)) ]; }
 expect "all that went by datagrams" more_datagrams
@@ -104,7 +79,7 @@ expect "which is a DTLS tunnel again" until_true 10 goes_by b DTLS-Tunnel
 expect "UDP is cut off" udp_cut b
 expect "packets go by TLS then" until_true 40 ping_once
 expect "and the session is shown so" until_true 30 goes_by b SSL-Tunnel
-transfer "a transfer arrives whole by TLS"
+transfer "$inside" "a transfer arrives whole by TLS"
 expect "UDP is there again" udp_mend b
 
 same "one login was enough" "$(count 'POST https')" "$posts"

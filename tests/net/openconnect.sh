@@ -2,7 +2,7 @@
 # shellcheck shell=bash
 # The real OpenConnect as alice, from the lab's client to $vip: its words are in $files/openconnect, and $files/script (the
 # test's own) sets its device octun up. After lib.sh.
-: "${files:?}" "${vip:?}"
+: "${files:?}" "${vip:?}" "${slow:?}"
 pin_of() {
 	openssl pkey -pubin -in <(openssl x509 -in "$files/$1.pem" -pubkey -noout) -outform der |
 		openssl dgst -sha256 -binary | base64
@@ -15,3 +15,37 @@ openconnect_start() {
 		>"$files/openconnect" 2>&1 &
 }
 address_of_client() { lab exec client ip -4 -o address show dev octun | awk '{ print $4 }'; }
+
+# ---- what it says, and what the units say of it ----
+count() { grep -c "$1" "$files/openconnect"; }
+at_least() { [ "$(count "$1")" -ge "$2" ]; }
+established() { at_least 'Established DTLS connection' "$1"; }
+session_of() { asafo "$1" --json show vpn-sessiondb | jq -r '.sessions[] | select(.username == "alice") | .'"$2"; }
+goes_by() { [ "$(session_of "$1" tunnel)" = "$2" ]; }
+index_of() { session_of "$1" index; }
+
+# ---- what is done to it ----
+# On arrival, so that nobody is told: as a firewall between them does.
+udp_cut() {
+	lab exec client nft "add table inet cut; add chain inet cut in { type filter hook prerouting priority -300; }; add rule inet cut in udp sport 443 drop"
+	lab exec "$1" nft "add table inet cut; add chain inet cut in { type filter hook prerouting priority -300; }; add rule inet cut in udp dport 443 drop"
+}
+udp_mend() {
+	lab exec client nft delete table inet cut
+	lab exec "$1" nft delete table inet cut
+}
+transfer_ready() {
+	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=inside \
+		-keyout "$files/inside.key" -out "$files/inside.pem" 2>/dev/null
+	head -c 1048576 /dev/urandom >"$files/megabyte"
+}
+transfer() { # transfer ADDRESS SENTENCE: a megabyte from the inside, by TCP
+	local host=$1
+	[ "${1#*:}" = "$1" ] || host="[$1]"
+	lab exec inside openssl s_server -quiet -accept 9000 -naccept 1 -cert "$files/inside.pem" -key "$files/inside.key" \
+		<"$files/megabyte" >/dev/null 2>&1 &
+	until_true 10 lab exec inside sh -c "ss -ltn | grep -q ':9000 '"
+	lab exec client timeout $((20 * slow)) openssl s_client -quiet -connect "$host:9000" </dev/zero 2>/dev/null |
+		head -c 1048576 >"$files/got"
+	same "$2" "$(sha256sum <"$files/got")" "$(sha256sum <"$files/megabyte")"
+}

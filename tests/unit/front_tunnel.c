@@ -153,18 +153,59 @@ void tunnel_table_send(struct harness *harness, const struct tunnel_table *table
 	send_engine(harness, IPC_VPN_TABLE, &message.base, -1);
 }
 
-ProtobufCMessage *tunnel_hear_engine(struct harness *harness, enum ipc_type type)
+void tunnel_role(struct harness *harness, const char *role, uint64_t term)
+{
+	struct monotime until = monotime_add_ms(monotime_now(), HARNESS_WAIT_MS);
+	char wanted[64], answer[2048] = "";
+
+	(void)snprintf(wanted, sizeof(wanted), "\"role\":\"%s\"", role);
+	harness_role(harness, role, term);
+	while (!strstr(answer, wanted)) {
+		struct client client;
+
+		assert_false(monotime_reached(monotime_now(), until));
+		client_open(&client, harness->port, NULL, NULL);
+		client_say(&client, "GET /healthz HTTP/1.1\r\nHost: gate\r\n\r\n");
+		(void)client_hear(&client, false, answer, sizeof(answer));
+		client_close(&client);
+	}
+}
+
+/* The next frame of that type. */
+static void frame_hear(struct harness *harness, enum ipc_type type, struct ipc_frame *ret_frame)
 {
 	static uint8_t buffer[IPC_HEADER_SIZE + IPC_BODY_MAX];
 	struct pollfd pfd = {.fd = harness->engine, .events = POLLIN};
+
+	*ret_frame = (struct ipc_frame){.n_fds = 0};
+	do {
+		ipc_frame_done(ret_frame);
+		assert_int_equal(poll(&pfd, 1, HARNESS_WAIT_MS), 1);
+		assert_int_equal(
+			ipc_frame_receive(harness->engine, buffer, sizeof(buffer), ret_frame), 0);
+	} while (ret_frame->type != type);
+}
+
+ProtobufCMessage *tunnel_hear_engine(struct harness *harness, enum ipc_type type)
+{
 	struct ipc_frame frame;
 
-	do {
-		assert_int_equal(poll(&pfd, 1, HARNESS_WAIT_MS), 1);
-		assert_int_equal(ipc_frame_receive(harness->engine, buffer, sizeof(buffer), &frame),
-				 0);
-	} while (frame.type != type);
+	frame_hear(harness, type, &frame);
+	ipc_frame_done(&frame);
 	return ipc_frame_unpack(&frame);
+}
+
+Asafo__Ipc__VpnDatagram *datagrams_hear(struct harness *harness, int *ret_fd)
+{
+	Asafo__Ipc__VpnDatagram *message;
+	struct ipc_frame frame;
+
+	frame_hear(harness, IPC_VPN_DATAGRAM, &frame);
+	message = (Asafo__Ipc__VpnDatagram *)ipc_frame_unpack(&frame);
+	*ret_fd = ipc_frame_take_fd(&frame, 0);
+	ipc_frame_done(&frame);
+	assert_non_null(message);
+	return message;
 }
 
 void tunnel_wait_touch(struct harness *harness, unsigned number, bool is_connected,
@@ -397,14 +438,14 @@ void *datagrams_handshake(void *userdata)
 	return (void *)(intptr_t)r;
 }
 
-/* As the engine does: a socket at the front's address that is connected to the client. */
-static int socket_for(const Asafo__Ipc__VpnDatagram *message)
+/* As the engine does it. */
+static void socket_connect(const Asafo__Ipc__VpnDatagram *message, int fd)
 {
 	struct sockaddr_in local = {.sin_family = AF_INET,
 				    .sin_port = htons((uint16_t)message->local_port)};
 	struct sockaddr_in client = {.sin_family = AF_INET,
 				     .sin_port = htons((uint16_t)message->client_port)};
-	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), on = 1;
+	int on = 1;
 
 	assert_int_equal(message->local.len, 4);
 	assert_int_equal(message->client.len, 4);
@@ -414,16 +455,16 @@ static int socket_for(const Asafo__Ipc__VpnDatagram *message)
 	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)), 0);
 	assert_int_equal(bind(fd, (struct sockaddr *)&local, sizeof(local)), 0);
 	assert_int_equal(connect(fd, (struct sockaddr *)&client, sizeof(client)), 0);
-	return fd;
 }
 
-void datagrams_give_socket(struct harness *harness, const Asafo__Ipc__VpnDatagram *message)
+void datagrams_give_socket(struct harness *harness, const Asafo__Ipc__VpnDatagram *message, int fd)
 {
-	struct ipc_frame frame = {.type = IPC_VPN_DATAGRAM, .n_fds = 1};
+	struct ipc_frame frame = {.type = IPC_VPN_DATAGRAM, .fds = {fd}, .n_fds = 1};
 
-	frame.fds[0] = socket_for(message);
+	assert_true(fd >= 0);
+	socket_connect(message, fd);
 	assert_int_equal(ipc_frame_send(harness->engine, &frame, &message->base), 0);
-	(void)close(frame.fds[0]);
+	(void)close(fd);
 }
 
 void datagrams_close(struct datagrams *datagrams)

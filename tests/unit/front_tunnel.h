@@ -26,6 +26,9 @@ struct tunnel_table {
 	bool is_reset, is_incomplete;
 };
 void tunnel_table_send(struct harness *harness, const struct tunnel_table *table);
+/* As harness_role; returns when the front goes by it: what comes by other ways may be read first.
+ */
+void tunnel_role(struct harness *harness, const char *role, uint64_t term);
 /* Waits for the next message of TYPE of the front's; what else comes is dropped. To be freed with
  * protobuf_c_message_free_unpacked. */
 ProtobufCMessage *tunnel_hear_engine(struct harness *harness, enum ipc_type type);
@@ -72,4 +75,7 @@ void datagrams_ready(struct datagrams *datagrams, struct harness *harness, struc
 void datagrams_close(struct datagrams *datagrams);
 /* For a thread: USERDATA is the datagrams'; GnuTLS' code. */
 void *datagrams_handshake(void *userdata);
-void datagrams_give_socket(struct harness *harness, const Asafo__Ipc__VpnDatagram *message);
+/* The next one that the front sends, and its socket (-1: none). */
+Asafo__Ipc__VpnDatagram *datagrams_hear(struct harness *harness, int *ret_fd);
+/* Back to the front, with FD, which is taken over, connected to the client. */
+void datagrams_give_socket(struct harness *harness, const Asafo__Ipc__VpnDatagram *message, int fd);

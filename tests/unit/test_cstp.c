@@ -11,6 +11,7 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "front/connect.h"
 #include "front/cstp_frame.h"
 #include "front/tls_stream.h"
 
@@ -234,9 +235,30 @@ static void the_other_end_of_the_connection_is_noticed(void **state)
 	ends_stop(&ends);
 }
 
+static void the_verdict_follows_from_what_is_known(void **state)
+{
+	(void)state;
+	for (unsigned bits = 0; bits < 32; bits++) {
+		struct connect_facts facts = {bits & 1, bits & 2, bits & 4, bits & 8, bits & 16};
+		const char *why = NULL;
+		enum connect_verdict verdict = connect_judge(&facts, &why);
+
+		assert_non_null(why);
+		assert_true((verdict == CONNECT_ACCEPT) == (why[0] == '\0'));
+		if (verdict == CONNECT_ACCEPT)
+			assert_true(facts.has_cookie && facts.is_known && facts.is_active &&
+				    facts.is_enabled);
+		/* For good, only without a cookie, or where nothing is missing. */
+		if (verdict == CONNECT_NEVER && facts.has_cookie)
+			assert_true(!facts.is_known && facts.is_complete && facts.is_active &&
+				    facts.is_enabled);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_verdict_follows_from_what_is_known),
 		cmocka_unit_test(a_frame_is_read_as_it_was_written),
 		cmocka_unit_test(a_record_that_is_no_frame_is_refused_with_the_reason),
 		cmocka_unit_test(what_is_written_is_one_record_each_and_goes_out_at_once),

@@ -38,7 +38,7 @@ static int start_with(unsigned dpd_ms, unsigned news_ms)
 	harness_bind(&harness, "vpn");
 	device = tunnel_vpn_start(&harness);
 	tunnel_table_send(&harness, &(struct tunnel_table){.numbers = {1, 2, 3}, .is_reset = true});
-	harness_role(&harness, "active", 5);
+	tunnel_role(&harness, "active", 5);
 	return 0;
 }
 
@@ -64,23 +64,18 @@ static int stop(void **state)
 
 /* ---- a client by datagrams ---- */
 
-static Asafo__Ipc__VpnDatagram *hear_datagram(void)
-{
-	return (Asafo__Ipc__VpnDatagram *)tunnel_hear_engine(&harness, IPC_VPN_DATAGRAM);
-}
-
 static void established(struct client *client, struct datagrams *datagrams)
 {
 	Asafo__Ipc__VpnDatagram *message;
 	pthread_t thread;
 	void *result;
+	int fd;
 
 	datagrams_ready(datagrams, &harness, client);
 	assert_int_equal(pthread_create(&thread, NULL, datagrams_handshake, datagrams), 0);
-	message = hear_datagram();
-	assert_non_null(message);
+	message = datagrams_hear(&harness, &fd);
 	assert_int_equal(message->owner, 1);
-	datagrams_give_socket(&harness, message);
+	datagrams_give_socket(&harness, message, fd);
 	asafo__ipc__vpn_datagram__free_unpacked(message, NULL);
 	assert_int_equal(pthread_join(thread, &result), 0);
 	assert_int_equal((int)(intptr_t)result, 0);
@@ -455,6 +450,7 @@ static unsigned first_messages_count(void)
 		assert_int_equal(ipc_frame_receive(harness.engine, buffer, sizeof(buffer), &frame),
 				 0);
 		n += frame.type == IPC_VPN_DATAGRAM;
+		ipc_frame_done(&frame);
 		if (frame.type != IPC_VPN_SESSION_TOUCH)
 			continue;
 		touch = (Asafo__Ipc__VpnSessionTouch *)ipc_frame_unpack(&frame);
@@ -476,6 +472,7 @@ static void a_tunnel_of_another_front_is_the_engines_business(void **state)
 	struct client client;
 	pthread_t thread;
 	void *result;
+	int fd;
 
 	(void)state;
 	datagrams_ready(&datagrams, &harness, &client);
@@ -484,9 +481,9 @@ static void a_tunnel_of_another_front_is_the_engines_business(void **state)
 	assert_int_equal(gnutls_session_set_id(datagrams.session, &id), 0);
 	gnutls_dtls_set_timeouts(datagrams.session, 100, 2000);
 	assert_int_equal(pthread_create(&thread, NULL, datagrams_handshake, &datagrams), 0);
-	message = hear_datagram();
-	assert_non_null(message);
+	message = datagrams_hear(&harness, &fd);
 	assert_int_equal(message->owner, 7);
+	assert_int_equal(fd, -1); /* that one adds its own */
 	assert_int_equal(message->local_port, harness.port);
 	assert_int_equal(dtls_hello_read(message->data.data, message->data.len, &hello), 0);
 	assert_true(hello.has_cookie);
@@ -511,17 +508,19 @@ static void a_first_message_from_another_front_gets_a_socket(void **state)
 	struct client client;
 	pthread_t thread;
 	void *result;
+	int fd;
 
 	(void)state;
 	datagrams_ready(&datagrams, &harness, &client);
 	assert_int_equal(pthread_create(&thread, NULL, datagrams_handshake, &datagrams), 0);
-	message = hear_datagram();
+	message = datagrams_hear(&harness, &fd);
+	(void)close(fd);
 	/* As if it had come by way of another: without a socket it is asked for again. */
 	assert_int_equal(ipc_frame_send(harness.engine, &frame, &message->base), 0);
 	asafo__ipc__vpn_datagram__free_unpacked(message, NULL);
-	message = hear_datagram();
+	message = datagrams_hear(&harness, &fd);
 	assert_int_equal(message->owner, 1);
-	datagrams_give_socket(&harness, message);
+	datagrams_give_socket(&harness, message, fd);
 	asafo__ipc__vpn_datagram__free_unpacked(message, NULL);
 	assert_int_equal(pthread_join(thread, &result), 0);
 	assert_int_equal((int)(intptr_t)result, 0);
@@ -538,15 +537,17 @@ static void a_second_socket_that_comes_late_takes_no_datagrams_away(void **state
 	struct client client;
 	pthread_t thread;
 	void *result;
+	int fd;
 
 	(void)state;
 	datagrams_ready(&datagrams, &harness, &client);
 	assert_int_equal(pthread_create(&thread, NULL, datagrams_handshake, &datagrams), 0);
-	message = hear_datagram();
-	datagrams_give_socket(&harness, message);
+	message = datagrams_hear(&harness, &fd);
+	datagrams_give_socket(&harness, message, fd);
 	assert_int_equal(pthread_join(thread, &result), 0);
 	assert_int_equal((int)(intptr_t)result, 0);
-	datagrams_give_socket(&harness, message);
+	datagrams_give_socket(&harness, message,
+			      socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
 	asafo__ipc__vpn_datagram__free_unpacked(message, NULL);
 	/* Some are lost until the front has seen it. */
 	until = monotime_add_ms(monotime_now(), HARNESS_WAIT_MS);

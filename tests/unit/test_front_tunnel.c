@@ -25,29 +25,35 @@ static uint64_t dropped;
 static struct front_limits limits;
 
 /* One front with a certificate, active, with sessions 1 to 3. */
-static int start_with(unsigned dpd_ms)
+static int start_with(unsigned dpd_ms, unsigned role_ms)
 {
 	limits = harness_patient;
 	limits.tunnels = (struct tunnels_limits){
-		.dpd_ms = dpd_ms, .role_ms = 100, .hold_ms = 300, .end_ms = 10000};
+		.dpd_ms = dpd_ms, .role_ms = role_ms, .hold_ms = 300, .end_ms = 10000};
 	harness_start(&harness, NULL, &limits);
 	harness_bind(&harness, "vpn");
 	device = tunnel_vpn_start(&harness);
 	tunnel_table_send(&harness, &(struct tunnel_table){.numbers = {1, 2, 3}, .is_reset = true});
-	harness_role(&harness, "active", 5);
+	tunnel_role(&harness, "active", 5);
 	return 0;
 }
 
 static int start(void **state)
 {
 	(void)state;
-	return start_with(60000);
+	return start_with(60000, 100);
+}
+
+static int start_attached(void **state)
+{
+	(void)state;
+	return start_with(60000, 60000);
 }
 
 static int start_impatient(void **state)
 {
 	(void)state;
-	return start_with(200);
+	return start_with(200, 100);
 }
 
 static int stop(void **state)
@@ -164,11 +170,11 @@ static void a_session_that_turns_up_in_time_is_served(void **state)
 	struct client client;
 
 	(void)state;
-	harness_role(&harness, "standby", 5);
+	tunnel_role(&harness, "standby", 5);
 	tunnel_ask(&client, &harness, 4, "");
 	/* The front has taken the request before it hears of the session, or after: the same. */
 	tunnel_table_send(&harness, &(struct tunnel_table){.numbers = {4}});
-	harness_role(&harness, "active", 6);
+	tunnel_role(&harness, "active", 6);
 	assert_int_equal(tunnel_answer(&client, answer), 200);
 	client_close(&client);
 }
@@ -178,7 +184,7 @@ static void a_standby_answers_503_never_401(void **state)
 	static const unsigned numbers[] = {1, 9};
 
 	(void)state;
-	harness_role(&harness, "standby", 5);
+	tunnel_role(&harness, "standby", 5);
 	for (size_t i = 0; i < ARRAY_SIZE(numbers); i++) {
 		struct client client;
 
@@ -194,32 +200,12 @@ static void whoever_leaves_while_held_leaves_nothing_behind(void **state)
 	struct client client;
 
 	(void)state;
-	harness_role(&harness, "standby", 5);
+	tunnel_role(&harness, "standby", 5);
 	tunnel_ask(&client, &harness, 1, "");
 	client_close(&client);
-	harness_role(&harness, "active", 6);
+	tunnel_role(&harness, "active", 6);
 	tunnel_open(&client, &harness, 1);
 	client_close(&client);
-}
-
-static void the_verdict_follows_from_what_is_known(void **state)
-{
-	(void)state;
-	for (unsigned bits = 0; bits < 32; bits++) {
-		struct connect_facts facts = {bits & 1, bits & 2, bits & 4, bits & 8, bits & 16};
-		const char *why = NULL;
-		enum connect_verdict verdict = connect_judge(&facts, &why);
-
-		assert_non_null(why);
-		assert_true((verdict == CONNECT_ACCEPT) == (why[0] == '\0'));
-		if (verdict == CONNECT_ACCEPT)
-			assert_true(facts.has_cookie && facts.is_known && facts.is_active &&
-				    facts.is_enabled);
-		/* For good, only without a cookie, or where nothing is missing. */
-		if (verdict == CONNECT_NEVER && facts.has_cookie)
-			assert_true(!facts.is_known && facts.is_complete && facts.is_active &&
-				    facts.is_enabled);
-	}
 }
 
 /* ---- packets ---- */
@@ -315,12 +301,25 @@ static void nothing_is_forwarded_while_the_unit_stands_by(void **state)
 
 	(void)state;
 	tunnel_open(&client, &harness, 1);
-	harness_role(&harness, "standby", 5);
+	tunnel_role(&harness, "standby", 5);
 	tunnel_packet_v4(sent, sizeof(sent), 1, true, 'x');
 	tunnel_say(&client, CSTP_DATA, sent, sizeof(sent));
-	/* Cut without a word; by then the packet has been read. */
-	assert_int_equal(hear(&client, &type), -1);
+	tunnel_say(&client, CSTP_DPD_REQUEST, NULL, 0);
+	/* By then the packet has been read. */
+	assert_int_equal(hear(&client, &type), 0);
 	assert_true(tunnel_device_is_quiet(device));
+	client_close(&client);
+}
+
+static void a_unit_that_stands_by_lets_go_of_its_tunnels_without_a_word(void **state)
+{
+	struct client client;
+	uint8_t type;
+
+	(void)state;
+	tunnel_open(&client, &harness, 1);
+	tunnel_role(&harness, "standby", 5);
+	assert_int_equal(hear(&client, &type), -1);
 	client_close(&client);
 }
 
@@ -555,7 +554,7 @@ static void the_engine_may_leave_and_return(void **state)
 	tunnel_open(&client, &harness, 1);
 	harness_engine_leave(&harness);
 	harness_engine_return(&harness);
-	harness_role(&harness, "active", 5);
+	tunnel_role(&harness, "active", 5);
 	tunnel_say(&client, CSTP_DPD_REQUEST, NULL, 0);
 	assert_int_equal(hear(&client, &type), 0);
 	assert_int_equal(type, CSTP_DPD_RESPONSE);
@@ -575,12 +574,13 @@ int main(void)
 		TEST(a_session_that_turns_up_in_time_is_served),
 		TEST(a_standby_answers_503_never_401),
 		TEST(whoever_leaves_while_held_leaves_nothing_behind),
-		cmocka_unit_test(the_verdict_follows_from_what_is_known),
 		TEST(packets_of_both_families_pass_both_ways),
 		TEST(each_packet_goes_to_its_client_in_order),
 		TEST(an_address_that_is_not_the_clients_is_dropped_and_counted),
 		TEST(a_packet_that_is_too_large_is_answered_on_the_inside),
-		TEST(nothing_is_forwarded_while_the_unit_stands_by),
+		cmocka_unit_test_setup_teardown(nothing_is_forwarded_while_the_unit_stands_by,
+						start_attached, stop),
+		TEST(a_unit_that_stands_by_lets_go_of_its_tunnels_without_a_word),
 		TEST(a_client_that_does_not_read_holds_up_nobody),
 		TEST(packets_behind_a_key_update_are_not_lost),
 		TEST(dpd_is_answered_with_its_own_payload),
