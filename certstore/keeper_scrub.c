@@ -5,6 +5,7 @@
  * and the mate fills the rest.
  */
 #include "base/log.h"
+#include "base/monotime.h"
 #include "certstore/keeper_state.h"
 
 /* About 100,000 items in half an hour, for a thousandth of a processor. */
@@ -31,14 +32,15 @@ static int on_time(sd_event_source *source, uint64_t usec, void *userdata)
 		scrub->is_unit = !scrub->is_unit;
 	if (r < 0)
 		scrub->after[0] = 0;
-	(void)sd_event_source_set_time_relative(source, EVERY_MS * 1000);
+	(void)sd_event_source_set_time(source, monotime_turn(monotime_now(), EVERY_MS).ns / 1000);
 	return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
 }
 
 int keeper_scrub_begin(struct keeper *keeper)
 {
-	int r = sd_event_add_time_relative(keeper->event, &keeper->scrub.source, CLOCK_MONOTONIC,
-					   EVERY_MS * 1000, 0, on_time, keeper);
+	int r = sd_event_add_time(keeper->event, &keeper->scrub.source, CLOCK_MONOTONIC,
+				  monotime_turn(monotime_now(), EVERY_MS).ns / 1000, 0, on_time,
+				  keeper);
 
 	return r < 0 ? r
 		     : sd_event_source_set_priority(keeper->scrub.source, SD_EVENT_PRIORITY_IDLE);

@@ -96,7 +96,7 @@ static int on_check(sd_event_source *source, uint64_t usec, void *userdata)
 		recovery->before = now;
 		recovery->is_failed = true;
 	}
-	(void)sd_event_source_set_time_relative(source, CHECK_MS * 1000);
+	(void)sd_event_source_set_time(source, monotime_turn(monotime_now(), CHECK_MS).ns / 1000);
 	return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
 }
 

@@ -423,7 +423,7 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *userdata)
 		slot_check(&supervisor->slots[i], now);
 	}
 	systemd_ping(supervisor, now);
-	(void)sd_event_source_set_time_relative(source, TICK_MS * 1000);
+	(void)sd_event_source_set_time(source, monotime_turn(now, TICK_MS).ns / 1000);
 	return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
 }
 
@@ -561,8 +561,9 @@ int supervisor_new(sd_event *event, const struct supervisor_options *options,
 	r = slots_make(supervisor, ret_why);
 	if (r == 0)
 		r = places_make(supervisor, ret_why);
-	if (r == 0 && sd_event_add_time_relative(event, &supervisor->tick, CLOCK_MONOTONIC,
-						 TICK_MS * 1000, 0, on_tick, supervisor) < 0)
+	if (r == 0 && sd_event_add_time(event, &supervisor->tick, CLOCK_MONOTONIC,
+					monotime_turn(supervisor->last_tick, TICK_MS).ns / 1000, 0,
+					on_tick, supervisor) < 0)
 		r = why_set(ret_why, -ENOMEM, "not enough memory");
 	if (r < 0) {
 		supervisor_free(supervisor);

@@ -8,6 +8,9 @@
 
 #include "fsm_step.h"
 
+/* At milliseconds there is nothing to be saved. */
+#define TOGETHER_MIN_MS 50u
+
 static uint64_t clamp_term(uint64_t term)
 {
 	return term < FO_TERM_MAX ? term : FO_TERM_MAX;
@@ -96,6 +99,22 @@ static bool has_served(const struct fo_fsm *fsm, uint64_t served_term)
 	return served_term != 0 && served_term != fsm->mate.served_term;
 }
 
+/*
+ * Whose own poll would be due within half a polltime polls now, so that both units' words are one
+ * wakeup for either, and not two. It is never an answer to an answer: that comes at once, and half
+ * a polltime has not passed.
+ */
+static void note_together(struct fo_step *step)
+{
+	struct fo_fsm *fsm = step->fsm;
+	uint32_t poll_ms = fsm->params.poll_ms;
+	struct monotime now = step->event->at;
+
+	if (poll_ms >= TOGETHER_MIN_MS && fsm->timers.next_hello.ns > now.ns &&
+	    monotime_reached(now, monotime_add_ms(fsm->timers.said, poll_ms / 2)))
+		fsm->timers.next_hello = now;
+}
+
 static void note_hello(struct fo_step *step)
 {
 	struct fo_fsm *fsm = step->fsm;
@@ -115,6 +134,7 @@ static void note_hello(struct fo_step *step)
 	fsm->mate.position.term = clamp_term(fsm->mate.position.term);
 	fo_note_stretch(step);
 	fsm->timers.mate_heard = step->event->at;
+	note_together(step);
 	fsm->flags.is_stranger_heard = false;
 	fsm->flags.is_mate_heard = !fsm->mate.is_leaving || fsm->mate.is_serving;
 	if (fo_mate_serves(fsm))

@@ -66,7 +66,10 @@ static void log_service(struct engine_health *health)
 		log_line(LOG_CRIT, "this unit could not serve: %s", why);
 	if (!why && health->trouble[0])
 		log_line(LOG_NOTICE, "this unit could serve again");
-	(void)snprintf(health->trouble, sizeof(health->trouble), "%s", why ? why : "");
+	if (why)
+		(void)snprintf(health->trouble, sizeof(health->trouble), "%s", why);
+	else
+		health->trouble[0] = '\0';
 }
 
 static void feed(struct engine_health *health)
@@ -158,7 +161,8 @@ static bool has_address4(const struct port *port)
 
 static void obey(struct port *port, const struct health_update *update)
 {
-	unsigned index = device_index(port);
+	bool is_busy = update->is_listening || update->sends_arp;
+	unsigned index = is_busy ? device_index(port) : 0;
 	int r = ifprobe_listen(port->probe, index, update->is_listening);
 
 	if (r < 0 && !port->is_probe_broken)
@@ -329,15 +333,28 @@ void engine_health_fill_hello(const struct engine_health *health, struct hello *
 
 /* ---- the timer ---- */
 
+static uint64_t look_accuracy_us(const struct engine_health *health)
+{
+	uint32_t quarter_ms = health->times.poll_ms / 4;
+	uint32_t ms = health->times.unit_poll_ms;
+
+	return 1 + 1000 * (uint64_t)(ms < quarter_ms ? ms : quarter_ms);
+}
+
 static void arm(struct engine_health *health)
 {
 	/* At least each polltime: that the mate is gone is no event of its own. */
 	struct monotime due = monotime_add_ms(monotime_now(), health->times.poll_ms);
 
+	struct monotime polled = due;
+
 	for (size_t i = 0; i < health->n_ports; i++)
 		due = monotime_min(due, health->ports[i]->state.deadline);
 	health->due = due;
 	(void)sd_event_source_set_time(health->timer, due.ns / 1000 + 1);
+	/* A mere look has time until the unit polls, a deadline has none. */
+	(void)sd_event_source_set_time_accuracy(health->timer,
+						due.ns == polled.ns ? look_accuracy_us(health) : 1);
 	(void)sd_event_source_set_enabled(health->timer, SD_EVENT_ONESHOT);
 }
 

@@ -382,8 +382,9 @@ int auth_new(sd_event *event, const struct auth_ops *ops, void *userdata, struct
 	if (r >= 0)
 		r = sd_event_source_set_enabled(auth->work, SD_EVENT_OFF);
 	if (r >= 0)
-		r = sd_event_add_time_relative(event, &auth->tell, CLOCK_MONOTONIC, TELL_MS * 1000u,
-					       TELL_MS * 900u, on_tell, auth);
+		r = sd_event_add_time(event, &auth->tell, CLOCK_MONOTONIC,
+				      monotime_turn(monotime_now(), TELL_MS).ns / 1000,
+				      TELL_MS * 900u, on_tell, auth);
 	if (r < 0) {
 		auth_free(auth);
 		return r;

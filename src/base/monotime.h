@@ -39,6 +39,19 @@ static inline uint64_t monotime_since(struct monotime later, struct monotime ear
 	return later.ns > earlier.ns ? later.ns - earlier.ns : 0;
 }
 
+/*
+ * The next whole multiple of STEP_MS after NOW, and a millisecond: what the processes of a unit do
+ * now and then is due in the same moment, whenever each was started. The millisecond puts it
+ * behind the moment at which sd-event would wake up for it alone, where a process that is awake
+ * soon anyhow need not.
+ */
+static inline struct monotime monotime_turn(struct monotime now, uint64_t step_ms)
+{
+	uint64_t step_ns = step_ms * MONOTIME_NS_PER_MS;
+
+	return (struct monotime){(now.ns / step_ns + 1) * step_ns + MONOTIME_NS_PER_MS};
+}
+
 static inline bool monotime_reached(struct monotime now, struct monotime deadline)
 {
 	return now.ns >= deadline.ns;

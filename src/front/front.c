@@ -507,9 +507,9 @@ static int timers_start(struct front *front)
 	if (r >= 0)
 		r = sd_event_source_set_priority(front->report_soon, SD_EVENT_PRIORITY_NORMAL + 10);
 	if (r >= 0)
-		r = sd_event_add_time_relative(front->event, &front->report_tick, CLOCK_MONOTONIC,
-					       REPORT_USEC, REPORT_USEC * 9 / 10, on_report_tick,
-					       front);
+		r = sd_event_add_time(front->event, &front->report_tick, CLOCK_MONOTONIC,
+				      monotime_turn(monotime_now(), REPORT_USEC / 1000).ns / 1000,
+				      REPORT_USEC * 9 / 10, on_report_tick, front);
 	if (r >= 0)
 		r = sd_event_add_time_relative(front->event, &front->gate.patience, CLOCK_MONOTONIC,
 					       0, 1000, on_patience, front);

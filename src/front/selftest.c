@@ -469,9 +469,14 @@ static void tick(struct selftest *selftest)
 
 static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
 {
-	(void)usec;
 	tick(userdata);
-	(void)sd_event_source_set_time_relative(source, TICK_MS * 1000u);
+	/* In the moment of what else is due, also after a stop or a long test. */
+	if (monotime_since(monotime_now(), (struct monotime){usec * 1000}) >=
+	    TICK_MS * MONOTIME_NS_PER_MS)
+		usec = monotime_turn(monotime_now(), TICK_MS).ns / 1000;
+	else
+		usec += TICK_MS * 1000u;
+	(void)sd_event_source_set_time(source, usec);
 	return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
 }
 
@@ -555,8 +560,9 @@ int selftest_new(sd_event *event, const struct tls *tls, struct trustcache *cach
 				      .failing = NONE,
 				      .on_change = on_change,
 				      .userdata = userdata};
-	r = sd_event_add_time_relative(event, &selftest->timer, CLOCK_MONOTONIC, TICK_MS * 1000u,
-				       10000, on_timer, selftest);
+	r = sd_event_add_time(event, &selftest->timer, CLOCK_MONOTONIC,
+			      monotime_turn(monotime_now(), TICK_MS).ns / 1000, TICK_MS * 1000u / 2,
+			      on_timer, selftest);
 	if (r < 0) {
 		selftest_free(selftest);
 		return r;

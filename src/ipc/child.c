@@ -156,7 +156,7 @@ int child_new(sd_event *event, const struct child_options *options, const struct
 	r = ipc_channel_new(event, CHILD_SUPERVISOR_FD, &channel_ops, child, &child->supervisor);
 	if (r == 0)
 		r = sd_event_add_time(event, &child->watchdog, CLOCK_MONOTONIC,
-				      monotime_now().ns / 1000 + child->beat_ms * 1000u,
+				      monotime_turn(monotime_now(), child->beat_ms).ns / 1000,
 				      beat_accuracy_us(child), on_watchdog, child);
 	if (r < 0) {
 		child_free(child);

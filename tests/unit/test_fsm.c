@@ -445,6 +445,55 @@ static void a_standby_that_stood_still_does_not_steal(void **state)
 	assert_int_equal(unit.fsm.state, FO_STATE_STANDBY_READY);
 }
 
+/* Its own hello, to be said at once: a tick then says it. */
+static bool polls_now(const struct unit *unit)
+{
+	return monotime_reached(unit->now, fo_fsm_deadline(&unit->fsm));
+}
+
+static void a_hello_that_comes_within_half_a_polltime_of_ours_is_met_by_ours(void **state)
+{
+	struct unit unit = ready();
+
+	(void)state;
+	pass_ms(&unit, POLL_MS);
+	assert_non_null(find(&unit, FO_ACTION_SEND_HELLO));
+	unit.now = monotime_add_ms(unit.now, POLL_MS / 2 - 1);
+	hear(&unit, ACTIVE_MATE);
+	assert_false(polls_now(&unit));
+	unit.now = monotime_add_ms(unit.now, 1);
+	hear(&unit, ACTIVE_MATE);
+	assert_true(polls_now(&unit));
+	pass_ms(&unit, 0);
+	assert_non_null(find(&unit, FO_ACTION_SEND_HELLO));
+	/* What answers it says nothing more. */
+	hear(&unit, ACTIVE_MATE);
+	assert_false(polls_now(&unit));
+	pass_ms(&unit, 0);
+	assert_null(find(&unit, FO_ACTION_SEND_HELLO));
+	pass_ms(&unit, POLL_MS - 1);
+	assert_null(find(&unit, FO_ACTION_SEND_HELLO));
+	pass_ms(&unit, 1);
+	assert_non_null(find(&unit, FO_ACTION_SEND_HELLO));
+}
+
+static void at_milliseconds_a_unit_polls_by_its_own_clock(void **state)
+{
+	struct unit unit = ready();
+	struct fo_params params = unit.fsm.params;
+
+	(void)state;
+	params.poll_ms = 5;
+	params.hold_ms = 15;
+	feed(&unit, (struct fo_event){.type = FO_EVENT_PARAMS, .params = params});
+	pass_ms(&unit, 5);
+	unit.now = monotime_add_ms(unit.now, 4);
+	hear(&unit, ACTIVE_MATE);
+	assert_false(polls_now(&unit));
+	pass_ms(&unit, 1);
+	assert_non_null(find(&unit, FO_ACTION_SEND_HELLO));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -475,6 +524,8 @@ int main(void)
 		cmocka_unit_test(a_silent_standby_does_not_disturb_the_active),
 		cmocka_unit_test(an_active_that_stood_still_releases_before_anything_else),
 		cmocka_unit_test(a_standby_that_stood_still_does_not_steal),
+		cmocka_unit_test(a_hello_that_comes_within_half_a_polltime_of_ours_is_met_by_ours),
+		cmocka_unit_test(at_milliseconds_a_unit_polls_by_its_own_clock),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
