@@ -134,9 +134,11 @@ static unsigned processor(void)
 
 static void arm(struct vip *vip, struct monotime now)
 {
-	struct monotime next = monotime_add_ms(now, RENEW_MS);
+	bool has_leases = count_active(vip, 0) + count_active(vip, 1) > 0;
+	struct monotime next = monotime_add_ms(now, has_leases ? RENEW_MS : CHECK_MS);
 
-	(void)lease_clock_next(&vip->clock, now, processor(), &next);
+	if (has_leases)
+		(void)lease_clock_next(&vip->clock, now, processor(), &next);
 	(void)sd_event_source_set_time(vip->timer, next.ns / 1000 + 1);
 }
 
