@@ -25,6 +25,7 @@ void engine_store_moved(struct engine *engine, const Asafo__Record__Position *po
 			  taken.lineage != engine->store.position.lineage;
 
 	engine->store.position = taken;
+	vpnhub_store_moved(engine->vpnhub); /* also for what stays home */
 	if (is_changed) {
 		engine->upper->on_news(engine);
 		usewatch_kick(engine);
@@ -318,6 +319,7 @@ void engine_keeper_attach(struct engine *engine, int fd)
 	engine_keys_settle(engine);
 	engine_resumption_kick(engine);
 	usewatch_kick(engine);
+	vpnhub_store_moved(engine->vpnhub);
 }
 
 /* ---- fronts ---- */

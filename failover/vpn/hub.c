@@ -30,12 +30,15 @@ static void configure_front(struct vpnhub *hub, unsigned instance)
 	if (r < 0 && r != ERR_CLOSED)
 		log_line(LOG_ERR, "front %u: the VPN's configuration was not sent: %s", instance,
 			 err_text(r));
+	hub_trust_to_front(hub->trust, instance);
 }
 
 static void configure_auth(struct vpnhub *hub)
 {
-	int r = hub->auth ? hub_users_send(hub->auth, hub->engine->config) : 0;
+	int r;
 
+	hub_trust_to_auth(hub->trust);
+	r = hub->auth ? hub_users_send(hub->auth, hub->engine->config) : 0;
 	if (r < 0 && r != ERR_CLOSED)
 		log_line(LOG_ERR, "asafo-auth: the users were not sent: %s", err_text(r));
 }
@@ -100,10 +103,17 @@ void vpnhub_configure(struct vpnhub *hub)
 			send_tun(hub, i);
 	}
 	configure_auth(hub);
+	hub_trust_kick(hub->trust);
 	tun_pools(hub->tun, &config->vpn);
 	if (engine_is_active(hub->engine))
 		end_disallowed(hub);
 	hub_judge(hub);
+}
+
+void vpnhub_store_moved(struct vpnhub *hub)
+{
+	if (hub)
+		hub_trust_kick(hub->trust);
 }
 
 /* ---- roles ---- */
@@ -377,6 +387,8 @@ int vpnhub_new(struct engine *engine, struct vpnhub **ret_hub)
 	if (r == 0)
 		r = hub_tickle_new(hub, &hub->tickle);
 	if (r == 0)
+		r = hub_trust_new(hub, &hub->trust);
+	if (r == 0)
 		r = timers_new(hub);
 	if (r < 0) {
 		vpnhub_free(hub);
@@ -400,6 +412,7 @@ void vpnhub_free(struct vpnhub *hub)
 	hub->wait_timeout = sd_event_source_disable_unref(hub->wait_timeout);
 	ipc_channel_free(hub->auth);
 	hub_tickle_free(hub->tickle);
+	hub_trust_free(hub->trust);
 	tun_free(hub->tun);
 	free(hub->batch);
 	sessiondb_free(hub->db);

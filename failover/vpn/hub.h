@@ -19,6 +19,8 @@ void vpnhub_free(struct vpnhub *hub);
 
 /* Another configuration holds: fronts are told, and sessions that it has no room for end. */
 void vpnhub_configure(struct vpnhub *hub);
+/* The store's contents changed, or the keeper is a new one. */
+void vpnhub_store_moved(struct vpnhub *hub);
 /* The state machine moved. */
 void vpnhub_on_role(struct vpnhub *hub);
 

@@ -12,6 +12,12 @@
 
 #define USERS_BATCH 150 /* so many names, hashes, policies and secrets fit into one message */
 
+struct group_message {
+	Asafo__Ipc__VpnGroup group;
+	char *aliases[CONFIG_ALIASES_MAX];
+	uint32_t name_from[VPN_NAMES_FROM];
+};
+
 /* All that the messages point to. */
 struct config_message {
 	Asafo__Ipc__VpnConfig message;
@@ -21,9 +27,8 @@ struct config_message {
 	ProtobufCBinaryData dns[CONFIG_POLICIES_MAX][CONFIG_DNS_MAX];
 	Asafo__Ipc__VpnNetwork networks[CONFIG_POLICIES_MAX][CONFIG_NETWORKS_MAX];
 	Asafo__Ipc__VpnNetwork *network_pointers[CONFIG_POLICIES_MAX][CONFIG_NETWORKS_MAX];
-	Asafo__Ipc__VpnGroup groups[CONFIG_GROUPS_MAX];
+	struct group_message groups[CONFIG_GROUPS_MAX];
 	Asafo__Ipc__VpnGroup *group_pointers[CONFIG_GROUPS_MAX];
-	char *aliases[CONFIG_GROUPS_MAX][CONFIG_ALIASES_MAX];
 };
 
 /* protobuf-c's fields are not const, and it changes nothing when it packs. */
@@ -67,19 +72,35 @@ static void fill_policy(struct config_message *all, size_t i)
 	}
 }
 
-static void fill_group(struct config_message *all, size_t i, const struct config_group *from)
+static void fill_group(const struct config_group *from, struct group_message *all)
 {
 	static char local[] = "LOCAL";
-	Asafo__Ipc__VpnGroup *to = &all->groups[i];
+	Asafo__Ipc__VpnGroup *to = &all->group;
 
 	asafo__ipc__vpn_group__init(to);
-	all->group_pointers[i] = to;
 	to->name = text_of(from->name);
 	to->policy = text_of(from->policy[0] ? from->policy : CONFIG_DEFAULT_POLICY);
 	to->authentication = local;
-	to->aliases = all->aliases[i];
+	to->aliases = all->aliases;
 	for (size_t a = 0; a < from->n_aliases; a++)
 		to->aliases[to->n_aliases++] = text_of(from->aliases[a]);
+	to->is_by_certificate = from->is_by_certificate;
+	to->is_without_password = from->is_without_password;
+	to->name_from = all->name_from;
+	for (size_t n = 0; n < ARRAY_SIZE(from->name_from); n++) {
+		if (from->name_from[n] != 0)
+			to->name_from[to->n_name_from++] = from->name_from[n];
+	}
+}
+
+static size_t fill_groups(const struct config_vpn *vpn, struct group_message *all,
+			  Asafo__Ipc__VpnGroup **pointers)
+{
+	for (size_t i = 0; i < vpn->n_groups; i++) {
+		fill_group(&vpn->groups[i], &all[i]);
+		pointers[i] = &all[i].group;
+	}
+	return vpn->n_groups;
 }
 
 int hub_config_send(struct ipc_channel *front, const struct config *config, uint64_t generation,
@@ -102,9 +123,7 @@ int hub_config_send(struct ipc_channel *front, const struct config *config, uint
 		fill_policy(all, i);
 	}
 	all->message.n_policies = vpn->n_policies;
-	for (size_t i = 0; i < vpn->n_groups; i++)
-		fill_group(all, i, &vpn->groups[i]);
-	all->message.n_groups = vpn->n_groups;
+	all->message.n_groups = fill_groups(vpn, all->groups, all->group_pointers);
 	return ipc_channel_send(front, IPC_VPN_CONFIG, &all->message.base, NULL, 0);
 }
 
@@ -135,4 +154,21 @@ int hub_users_send(struct ipc_channel *auth, const struct config *config)
 		r = ipc_channel_send(auth, IPC_AUTH_USERS, &message.base, NULL, 0);
 	} while (r == 0 && at < vpn->n_users);
 	return r;
+}
+
+int hub_trust_send(struct ipc_channel *channel, const struct config *config,
+		   const ProtobufCBinaryData *cas, size_t n, bool is_known)
+{
+	Asafo__Ipc__VpnTrust message = ASAFO__IPC__VPN_TRUST__INIT;
+	Asafo__Ipc__VpnGroup *pointers[CONFIG_GROUPS_MAX];
+	_cleanup_free_ struct group_message *all = calloc(CONFIG_GROUPS_MAX, sizeof(*all));
+
+	if (!all)
+		return -ENOMEM;
+	message.is_known = is_known;
+	message.cas = (ProtobufCBinaryData *)(uintptr_t)cas;
+	message.n_cas = n;
+	message.groups = pointers;
+	message.n_groups = config ? fill_groups(&config->vpn, all, pointers) : 0;
+	return ipc_channel_send(channel, IPC_VPN_TRUST, &message.base, NULL, 0);
 }

@@ -49,6 +49,7 @@ struct hub_copy {
 
 struct hub_batch;
 struct hub_tickle;
+struct hub_trust;
 
 struct vpnhub {
 	struct engine *engine;
@@ -62,6 +63,7 @@ struct vpnhub {
 	sd_event_source *tick, *wait_timeout;
 	struct tun *tun;
 	struct hub_tickle *tickle;
+	struct hub_trust *trust;
 	bool is_complete;
 	bool was_active;
 	bool has_tun;	    /* the VPN was enabled: fronts have devices */
@@ -98,6 +100,16 @@ void hub_tickle_free(struct hub_tickle *tickle);
 /* This unit became the active one; before it forgets who was connected. */
 void hub_tickle_start(struct hub_tickle *tickle);
 void hub_tickle_stop(struct hub_tickle *tickle);
+
+/* ---- hub_trust.c ---- */
+int hub_trust_new(struct vpnhub *hub, struct hub_trust **ret_trust);
+void hub_trust_free(struct hub_trust *trust);
+/* The configuration or the store changed: it looks again, soon, and tells who has to know. */
+void hub_trust_kick(struct hub_trust *trust);
+/* Nothing is said before it was looked. */
+void hub_trust_to_front(const struct hub_trust *trust, unsigned instance);
+/* With the groups, before the users: nobody gets in by less than his group wants. */
+void hub_trust_to_auth(const struct hub_trust *trust);
 
 /* ---- hub_datagram.c ---- */
 /* From front INSTANCE, for another, or for itself with the socket FD (borrowed; -1: none). */

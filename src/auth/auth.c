@@ -36,6 +36,8 @@ void auth_note(const struct auth *auth, int priority, const char *format, ...)
 static void job_free(struct job *job)
 {
 	secret_done(&job->password);
+	while (job->n_certificates > 0)
+		free(job->certificates[--job->n_certificates].data);
 	free(job);
 }
 
@@ -131,6 +133,23 @@ static int on_tell(sd_event_source *source, uint64_t usec, void *userdata)
 /* ---- questions ----------------------------------------------------------------------------------
  */
 
+static int certificates_take(const Asafo__Ipc__AuthCheck *check, struct job *job)
+{
+	for (size_t i = 0; i < check->n_certificates; i++) {
+		const ProtobufCBinaryData *from = &check->certificates[i];
+		ProtobufCBinaryData *to = &job->certificates[i];
+
+		to->data = malloc(from->len + 1);
+		if (!to->data)
+			return -ENOMEM;
+		if (from->len > 0)
+			memcpy(to->data, from->data, from->len);
+		to->len = from->len;
+		job->n_certificates++;
+	}
+	return 0;
+}
+
 static int job_new(const Asafo__Ipc__AuthCheck *check, struct job **ret_job)
 {
 	struct job *job = calloc(1, sizeof(*job));
@@ -151,14 +170,24 @@ static int job_new(const Asafo__Ipc__AuthCheck *check, struct job **ret_job)
 	job->client_size = check->client.len;
 	if (check->client.len > 0)
 		memcpy(job->client, check->client.data, check->client.len);
-	*ret_job = job;
-	return 0;
+	r = certificates_take(check, job);
+	if (r < 0)
+		job_free(job);
+	else
+		*ret_job = job;
+	return r;
 }
 
 static bool is_well_formed(const Asafo__Ipc__AuthCheck *check)
 {
 	bool is_going_on = check->state[0] != '\0';
 
+	if (check->n_certificates > CLIENTCERT_CHAIN_MAX)
+		return false;
+	for (size_t i = 0; i < check->n_certificates; i++) {
+		if (check->certificates[i].len > CLIENTCERT_SIZE_MAX)
+			return false;
+	}
 	/* Whose login goes on is in its state, and nowhere else. */
 	return (!is_going_on || (!check->user[0] && !check->group[0])) &&
 	       strlen(check->user) < USERS_NAME_MAX && strlen(check->group) < FACTOR_GROUP_MAX &&
@@ -258,6 +287,18 @@ static void on_users(struct auth *auth, const Asafo__Ipc__AuthUsers *message)
 	auth_note(auth, LOG_DEBUG, "%zu users", users_count(auth->users));
 }
 
+static void on_trust(struct auth *auth, const Asafo__Ipc__VpnTrust *message)
+{
+	size_t n_ignored = 0;
+	int r = trust_take(auth->trust, message, &n_ignored);
+
+	if (r < 0)
+		auth_note(auth, LOG_ERR, "what groups want was not taken, that of before holds: %s",
+			  err_text(r));
+	if (n_ignored > 0)
+		auth_note(auth, LOG_WARNING, "%zu of the CAs of clients are not usable", n_ignored);
+}
+
 static void on_guesses(struct auth *auth, const Asafo__Ipc__AuthGuesses *guesses)
 {
 	size_t n_locked = 0;
@@ -294,6 +335,8 @@ static void on_request(struct ipc_channel *channel, struct ipc_frame *frame,
 {
 	if (frame->type == IPC_AUTH_USERS)
 		on_users(userdata, (const Asafo__Ipc__AuthUsers *)body);
+	else if (frame->type == IPC_VPN_TRUST)
+		on_trust(userdata, (const Asafo__Ipc__VpnTrust *)body);
 	else if (frame->type == IPC_AUTH_GUESSES)
 		on_guesses(userdata, (const Asafo__Ipc__AuthGuesses *)body);
 	else if (frame->type == IPC_LOGIN_KEY)
@@ -332,7 +375,7 @@ static struct ipc_channel **place_of(struct auth *auth, enum ipc_peer peer, unsi
 int auth_peer_set(struct auth *auth, enum ipc_peer peer, unsigned instance, int fd)
 {
 	static const bool of_engine[IPC_TYPE__MAX] = {
-		[IPC_AUTH_USERS] = true, [IPC_AUTH_GUESSES] = true};
+		[IPC_AUTH_USERS] = true, [IPC_AUTH_GUESSES] = true, [IPC_VPN_TRUST] = true};
 	static const bool of_front[IPC_TYPE__MAX] = {[IPC_AUTH_CHECK] = true};
 	static const bool of_keeper[IPC_TYPE__MAX] = {[IPC_LOGIN_KEY] = true};
 	static const struct ipc_channel_ops ops[] = {
@@ -376,6 +419,8 @@ int auth_new(sd_event *event, const struct auth_ops *ops, void *userdata, struct
 	if (r == 0)
 		r = steps_new(&auth->steps);
 	if (r == 0)
+		r = trust_new(&auth->trust);
+	if (r == 0)
 		r = sd_event_add_defer(event, &auth->work, on_work, auth);
 	if (r >= 0)
 		r = sd_event_source_set_priority(auth->work, SD_EVENT_PRIORITY_IDLE);
@@ -408,5 +453,6 @@ void auth_free(struct auth *auth)
 	lockout_free(auth->lockout);
 	factor_free(auth->factor);
 	steps_free(auth->steps);
+	trust_free(auth->trust);
 	free(auth);
 }

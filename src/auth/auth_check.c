@@ -44,6 +44,7 @@ void auth_reply(struct ipc_channel *front, uint32_t id, const struct answer *ans
 	body.group = (char *)(uintptr_t)answer->round.group;
 	body.is_again = answer->is_again;
 	body.is_late = answer->is_late;
+	body.why = (char *)(uintptr_t)answer->certificate_why.text;
 	if (id != 0)
 		(void)ipc_channel_reply(front, IPC_AUTH_CHECK, id, false, &body.base);
 }
@@ -84,6 +85,91 @@ static void failure_count(struct auth *auth, const struct job *job, const struct
 		       name_of(job, user), client, (wait_ms + 999) / 1000);
 }
 
+/* ---- the certificate ----------------------------------------------------------------------------
+ */
+
+static void certificate_refuse(const struct auth *auth, const struct job *job,
+			       struct answer *answer)
+{
+	char client[INET6_ADDRSTRLEN];
+
+	client_text(job, client, sizeof(client));
+	answer->verdict = AUTH_VERDICT_CERTIFICATE;
+	report(auth, LOG_ERR, 717009,
+	       "Certificate validation failed. Reason: the certificate %s, from %s, group %s",
+	       answer->certificate_why.text, client, answer->round.group);
+}
+
+/*
+ * What the handshake proved only the front saw; who the certificate is of, and that a CA says so,
+ * is looked at here. RET_USER: of CERTIFICATE. False: the answer says why.
+ */
+static bool certificate_take(const struct auth *auth, const struct job *job,
+			     const struct trust_group *group, struct clientcert *ret_certificate,
+			     const char **ret_user, struct answer *answer)
+{
+	int r = trust_verify(auth->trust, group, job->certificates, job->n_certificates,
+			     ret_certificate, ret_user, &answer->certificate_why);
+
+	if (r == -ENOMEM || r == ERR_CRYPTO) {
+		answer->code = r;
+		return false;
+	}
+	if (r < 0) {
+		certificate_refuse(auth, job, answer);
+		return false;
+	}
+	report(auth, LOG_INFO, 717022,
+	       "Certificate was successfully validated. subject name: %s, user: %s",
+	       ret_certificate->subject, *ret_user);
+	return true;
+}
+
+/* The user whom the group's rule finds, before any password is looked at: nobody guesses one
+ * without a certificate. False: the answer says why. */
+static bool certificate_begin(const struct auth *auth, struct job *job,
+			      const struct trust_group *group, struct answer *answer)
+{
+	struct clientcert certificate;
+	const char *name = NULL;
+
+	memcpy(answer->round.group, job->group, sizeof(answer->round.group));
+	if (!certificate_take(auth, job, group, &certificate, &name, answer))
+		return false;
+	if (group->is_without_password)
+		(void)snprintf(job->user, sizeof(job->user), "%s", name);
+	if (strcmp(name, job->user) != 0 || !users_find(auth->users, name)) {
+		(void)why_set(&answer->certificate_why, ERR_DENIED,
+			      strcmp(name, job->user) != 0 ? "is another user's"
+							   : "is of nobody who is a user here");
+		certificate_refuse(auth, job, answer);
+		return false;
+	}
+	memcpy(answer->round.certificate, certificate.fingerprint,
+	       sizeof(answer->round.certificate));
+	answer->round.has_certificate = true;
+	return true;
+}
+
+/* The one that the login began with is to be there for its second request, too. */
+static bool certificate_go_on(const struct auth *auth, const struct job *job,
+			      const struct trust_group *group, struct answer *answer)
+{
+	struct clientcert certificate;
+	const char *name = NULL;
+
+	if (!certificate_take(auth, job, group, &certificate, &name, answer))
+		return false;
+	if (answer->round.has_certificate && strcmp(name, answer->round.user) == 0 &&
+	    memcmp(certificate.fingerprint, answer->round.certificate,
+		   sizeof(answer->round.certificate)) == 0)
+		return true;
+	(void)why_set(&answer->certificate_why, ERR_DENIED,
+		      "is not the one that the login began with");
+	certificate_refuse(auth, job, answer);
+	return false;
+}
+
 /* ---- the second factor --------------------------------------------------------------------------
  */
 
@@ -103,7 +189,6 @@ static void answer_yes(struct auth *auth, const struct user *user, struct answer
 {
 	answer->verdict = AUTH_VERDICT_YES;
 	answer->policy = user->policy;
-	lockout_succeeded(auth->lockout, user->name);
 	report(auth, LOG_INFO, 113012,
 	       "AAA user authentication Successful : local database : user = %s", user->name);
 }
@@ -148,6 +233,7 @@ static void code_check(struct auth *auth, struct job *job, const struct user *us
 	if (r == 0)
 		r = code_use_up(auth, user, step);
 	if (r == 0) {
+		lockout_succeeded(auth->lockout, user->name);
 		answer_yes(auth, user, answer);
 	} else if (r == ERR_DENIED) {
 		code_wrong(auth, job, user, answer);
@@ -161,10 +247,22 @@ static void code_check(struct auth *auth, struct job *job, const struct user *us
 	}
 }
 
+static bool group_find(const struct auth *auth, const char *name, struct trust_group *ret_group,
+		       struct answer *answer)
+{
+	int r = trust_group_find(auth->trust, name, ret_group);
+
+	answer->code = r;
+	if (r < 0)
+		answer->why = "the group is no more, or not known yet";
+	return r == 0;
+}
+
 /* A login goes on: all that is known of it came with the client. */
 static void job_go_on(struct auth *auth, struct job *job, struct answer *answer)
 {
 	const struct user *user = NULL;
+	struct trust_group group;
 	uint8_t password[sizeof(answer->round.password)];
 	int r = factor_open(auth->factor, job->state, time(NULL), &answer->round);
 
@@ -183,6 +281,9 @@ static void job_go_on(struct auth *auth, struct job *job, struct answer *answer)
 		return;
 	}
 	memcpy(job->user, user->name, sizeof(job->user));
+	if (!group_find(auth, answer->round.group, &group, answer) ||
+	    (group.is_by_certificate && !certificate_go_on(auth, job, &group, answer)))
+		return;
 	answer->wait_ms = lockout_wait(auth->lockout, job->user, job->client, job->client_size,
 				       monotime_now());
 	if (answer->wait_ms > 0)
@@ -191,21 +292,10 @@ static void job_go_on(struct auth *auth, struct job *job, struct answer *answer)
 		code_check(auth, job, user, answer);
 }
 
-static void job_begin(struct auth *auth, struct job *job, struct answer *answer)
+/* What is asked for first was right. */
+static void first_done(struct auth *auth, const struct job *job, const struct user *user,
+		       struct answer *answer)
 {
-	const struct user *user = NULL;
-
-	/* Several tries may have waited side by side. */
-	answer->wait_ms = lockout_wait(auth->lockout, job->user, job->client, job->client_size,
-				       monotime_now());
-	if (answer->wait_ms > 0) {
-		answer->verdict = AUTH_VERDICT_LOCKED;
-		return;
-	}
-	if (!users_check(auth->users, job->user, (const char *)job->password.data, &user)) {
-		failure_count(auth, job, user, "Invalid password");
-		return;
-	}
 	memcpy(answer->round.user, user->name, sizeof(answer->round.user));
 	memcpy(answer->round.group, job->group, sizeof(answer->round.group));
 	if (user->totp[0]) {
@@ -215,6 +305,36 @@ static void job_begin(struct auth *auth, struct job *job, struct answer *answer)
 		answer_more(auth, answer);
 	} else {
 		answer_yes(auth, user, answer);
+	}
+}
+
+/* A certificate is no guess: nobody is locked out of it by who guesses passwords, and it does not
+ * forgive those guesses. */
+static void job_begin(struct auth *auth, struct job *job, struct answer *answer)
+{
+	const struct user *user = NULL;
+	struct trust_group group;
+
+	if (!group_find(auth, job->group, &group, answer) ||
+	    (group.is_by_certificate && !certificate_begin(auth, job, &group, answer)))
+		return;
+	if (group.is_without_password) {
+		user = users_find(auth->users, job->user);
+		if (user)
+			first_done(auth, job, user, answer);
+		return;
+	}
+	/* Several tries may have waited side by side. */
+	answer->wait_ms = lockout_wait(auth->lockout, job->user, job->client, job->client_size,
+				       monotime_now());
+	if (answer->wait_ms > 0) {
+		answer->verdict = AUTH_VERDICT_LOCKED;
+	} else if (users_check(auth->users, job->user, (const char *)job->password.data, &user)) {
+		if (!user->totp[0])
+			lockout_succeeded(auth->lockout, user->name);
+		first_done(auth, job, user, answer);
+	} else {
+		failure_count(auth, job, user, "Invalid password");
 	}
 }
 

@@ -6,6 +6,7 @@
 #include "auth/guesses.h"
 #include "auth/lockout.h"
 #include "auth/steps.h"
+#include "auth/trust.h"
 #include "auth/users.h"
 #include "base/secret.h"
 #include "ipc/channel.h"
@@ -25,6 +26,8 @@ struct job {
 	char state[FACTOR_STATE_MAX]; /* "": the first request of a login */
 	uint8_t client[16];
 	size_t client_size;
+	ProtobufCBinaryData certificates[CLIENTCERT_CHAIN_MAX]; /* the client's, DER */
+	size_t n_certificates;
 };
 
 struct auth {
@@ -37,6 +40,7 @@ struct auth {
 	struct lockout *lockout;
 	struct factor *factor;
 	struct steps *steps;
+	struct trust *trust;
 	struct job *first, **end;
 	unsigned n_jobs;
 	sd_event_source *work, *tell;
@@ -56,6 +60,7 @@ struct answer {
 	struct factor_round round; /* of a login that goes on */
 	char state[FACTOR_STATE_MAX];
 	bool is_again, is_late;
+	struct why certificate_why;
 };
 
 void auth_note(const struct auth *auth, int priority, const char *format, ...)

@@ -75,6 +75,9 @@ int factor_seal(const struct factor *factor, const struct factor_round *round,
 						 (uint8_t *)(uintptr_t)round->password};
 	message.at = round->at;
 	message.tries = round->tries;
+	if (round->has_certificate)
+		message.certificate = (ProtobufCBinaryData){
+			sizeof(round->certificate), (uint8_t *)(uintptr_t)round->certificate};
 	if (asafo__ipc__auth_round__get_packed_size(&message) > sizeof(packed))
 		return ERR_TOO_LARGE;
 	size = asafo__ipc__auth_round__pack(&message, packed);
@@ -87,11 +90,15 @@ static int round_take(const Asafo__Ipc__AuthRound *message, struct factor_round 
 
 	if (strlen(message->user) >= sizeof(round.user) ||
 	    strlen(message->group) >= sizeof(round.group) ||
-	    message->password.len != sizeof(round.password))
+	    message->password.len != sizeof(round.password) ||
+	    (message->certificate.len > 0 && message->certificate.len != sizeof(round.certificate)))
 		return ERR_MALFORMED;
 	memcpy(round.user, message->user, strlen(message->user) + 1);
 	memcpy(round.group, message->group, strlen(message->group) + 1);
 	memcpy(round.password, message->password.data, sizeof(round.password));
+	round.has_certificate = message->certificate.len > 0;
+	if (round.has_certificate)
+		memcpy(round.certificate, message->certificate.data, sizeof(round.certificate));
 	*ret_round = round;
 	return 0;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -32,6 +33,8 @@ struct factor_round {
 	uint8_t password[8]; /* of factor_password_sum */
 	int64_t at;	     /* seconds since 1970 */
 	uint32_t tries;
+	uint8_t certificate[8]; /* begin of its fingerprint, */
+	bool has_certificate;	/* where the group wants one */
 };
 void factor_password_sum(const struct user *user, uint8_t ret_sum[static 8]);
 /* Errors: ERR_NOT_READY (there is no key yet), ERR_CRYPTO, -ENOMEM. */

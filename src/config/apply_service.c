@@ -68,6 +68,12 @@ static int set_redundancy(struct apply *apply, const struct grammar_match *match
 	return 0;
 }
 
+static int set_validation_usage(struct apply *apply, const struct grammar_match *match)
+{
+	apply->config->trustpoints[apply->index].is_for_clients = !match->is_negated;
+	return 0;
+}
+
 const struct config_trustpoint *config_trustpoint_find(const struct config *config,
 						       const char *name)
 {
@@ -218,12 +224,19 @@ static int set_port(struct apply *apply, const struct grammar_match *match)
 apply_fn apply_service_handler(enum command_id id)
 {
 	static const apply_fn handlers[COMMAND__MAX] = {
-		[COMMAND_HOSTNAME] = set_hostname,	  [COMMAND_TRUSTPOINT] = set_trustpoint,
-		[COMMAND_EXPIRATION_ALERTS] = set_alerts, [COMMAND_SCOPE] = set_scope,
-		[COMMAND_WEAK_CRYPTO] = set_weak_crypto,  [COMMAND_REDUNDANCY] = set_redundancy,
-		[COMMAND_SSL_TRUSTPOINT] = set_binding,	  [COMMAND_SSL_VERSION] = set_version,
-		[COMMAND_SSL_CIPHER] = set_cipher,	  [COMMAND_WEBVPN] = set_webvpn,
-		[COMMAND_WEBVPN_ENABLE] = set_enabled,	  [COMMAND_WEBVPN_PORT] = set_port,
+		[COMMAND_HOSTNAME] = set_hostname,
+		[COMMAND_TRUSTPOINT] = set_trustpoint,
+		[COMMAND_EXPIRATION_ALERTS] = set_alerts,
+		[COMMAND_SCOPE] = set_scope,
+		[COMMAND_VALIDATION_USAGE] = set_validation_usage,
+		[COMMAND_WEAK_CRYPTO] = set_weak_crypto,
+		[COMMAND_REDUNDANCY] = set_redundancy,
+		[COMMAND_SSL_TRUSTPOINT] = set_binding,
+		[COMMAND_SSL_VERSION] = set_version,
+		[COMMAND_SSL_CIPHER] = set_cipher,
+		[COMMAND_WEBVPN] = set_webvpn,
+		[COMMAND_WEBVPN_ENABLE] = set_enabled,
+		[COMMAND_WEBVPN_PORT] = set_port,
 	};
 
 	return handlers[id];

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/cleanup.h"
 #include "base/err.h"
 #include "config/apply.h"
 
@@ -173,6 +174,36 @@ static int set_group_alias(struct apply *apply, const struct grammar_match *matc
 	return 0;
 }
 
+static int set_group_certificate(struct apply *apply, const struct grammar_match *match)
+{
+	struct config_group *group = group_of(apply);
+
+	group->is_without_password = !match->is_negated && grammar_match_value(match, "only");
+	group->is_by_certificate = group->is_without_password ||
+				   (!match->is_negated && grammar_match_value(match, "also"));
+	return 0;
+}
+
+static uint32_t name_from(const struct grammar_match *match, const char *name)
+{
+	static const char *const words[] = {"", "CN", "EA", "UPN"}; /* enum vpn_name_from */
+	const struct value *value = grammar_match_value(match, name);
+	uint32_t from = 0;
+
+	for (uint32_t i = 1; i < ARRAY_SIZE(words); i++)
+		from = value && strcasecmp(value->text, words[i]) == 0 ? i : from;
+	return from;
+}
+
+static int set_group_name_from(struct apply *apply, const struct grammar_match *match)
+{
+	struct config_group *group = group_of(apply);
+
+	group->name_from[0] = match->is_negated ? 0 : name_from(match, "first");
+	group->name_from[1] = match->is_negated ? 0 : name_from(match, "second");
+	return 0;
+}
+
 /* ---- users ---- */
 
 static int set_user(struct apply *apply, const struct grammar_match *match)
@@ -258,6 +289,8 @@ apply_fn apply_vpn_handler(enum command_id id)
 		[COMMAND_GROUP_DEFAULT_POLICY] = set_group_policy,
 		[COMMAND_GROUP_AUTHENTICATION] = set_group_authentication,
 		[COMMAND_GROUP_ALIAS] = set_group_alias,
+		[COMMAND_GROUP_CERTIFICATE] = set_group_certificate,
+		[COMMAND_GROUP_NAME_FROM] = set_group_name_from,
 		[COMMAND_USER] = set_user,
 		[COMMAND_USER_ATTRIBUTES] = open_user,
 		[COMMAND_USER_POLICY] = set_user_policy,

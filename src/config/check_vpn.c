@@ -125,7 +125,8 @@ static int check_group(const struct config_vpn *vpn, size_t index, struct why *r
 	int r;
 
 	if (!is_name(group->name) || config_group_find(vpn, group->name) != group ||
-	    group->n_aliases > CONFIG_ALIASES_MAX)
+	    group->n_aliases > CONFIG_ALIASES_MAX || group->name_from[0] > 3 ||
+	    group->name_from[1] > 3 || (group->is_without_password && !group->is_by_certificate))
 		return why_set(ret_why, ERR_EXISTS, "tunnel-group %zu: its name is not one",
 			       index + 1);
 	if (group->policy[0] &&

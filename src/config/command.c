@@ -214,6 +214,12 @@ static const struct command_row table[] = {
 	       "Replicate what is imported under this name (yes, the default), or keep it on the "
 	       "unit; what is shared already stays shared until it is removed"),
 	CONFIG(TRUSTPOINT, REPLICATED, REDUNDANCY, "no redundancy", "The same as redundancy no"),
+	CONFIG(TRUSTPOINT, REPLICATED, VALIDATION_USAGE, "validation-usage <usage:{ssl-client}>",
+	       "Trust the CA whose certificate the trustpoint holds (asafo authenticate) to say "
+	       "who a "
+	       "VPN client is; no other CA is trusted for that"),
+	CONFIG(TRUSTPOINT, REPLICATED, VALIDATION_USAGE,
+	       "no validation-usage [<usage:{ssl-client}>]", "Trust it for that no more"),
 	CONFIG(TRUSTPOINT, REPLICATED, MODE_EXIT, "exit", "Leave the trustpoint's lines"),
 	CONFIG(CONFIG, REPLICATED, EXPIRATION_ALERTS,
 	       "crypto ca alerts expiration begin <begin:number(1,90)> [repeat "

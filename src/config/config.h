@@ -132,8 +132,9 @@ struct config_track {
 
 struct config_trustpoint {
 	char name[CONFIG_NAME_MAX];
-	bool is_home;	 /* `redundancy no`: what is imported under it stays on the unit */
-	bool is_of_unit; /* `scope unit`: each unit may have its own under it */
+	bool is_home;	     /* `redundancy no`: what is imported under it stays on the unit */
+	bool is_of_unit;     /* `scope unit`: each unit may have its own under it */
+	bool is_for_clients; /* `validation-usage ssl-client` */
 };
 
 struct config_binding {

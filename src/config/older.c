@@ -79,6 +79,7 @@ static void take_trustpoints(struct config *config, const struct config *from)
 
 		trustpoint->is_home = other && other->is_home;
 		trustpoint->is_of_unit = other && other->is_of_unit;
+		trustpoint->is_for_clients = other && other->is_for_clients;
 	}
 }
 

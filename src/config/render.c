@@ -308,6 +308,8 @@ static void put_trustpoint(struct renderer *renderer, const struct config_trustp
 		PUT(renderer, " scope %s\n", trustpoint->is_of_unit ? "unit" : "pair");
 	if (trustpoint->is_home || renderer->is_all)
 		PUT(renderer, " redundancy %s\n", trustpoint->is_home ? "no" : "yes");
+	if (trustpoint->is_for_clients)
+		PUT(renderer, " validation-usage ssl-client\n");
 }
 
 static void put_services(struct renderer *renderer, const struct config *config)

@@ -113,10 +113,35 @@ static void put_policy(struct renderer *renderer, const struct config_policy *po
 		PUT(renderer, " anyconnect ssl dtls %s\n", policy->dtls == 0 ? "none" : "enable");
 }
 
+static void put_names_from(struct renderer *renderer, const struct config_group *group)
+{
+	static const char *const words[] = {"", "CN", "EA", "UPN"};
+	uint32_t first = group->name_from[0], second = group->name_from[1];
+
+	if (first == 0 && !renderer->is_all)
+		return;
+	PUT(renderer, " username-from-certificate %s%s%s\n", words[first == 0 ? 1 : first],
+	    second ? " " : "", words[second]);
+}
+
+static void put_webvpn(struct renderer *renderer, const struct config_group *group)
+{
+	if (group->n_aliases > 0 || group->is_by_certificate || renderer->is_all)
+		PUT(renderer, "tunnel-group %s webvpn-attributes\n", group->name);
+	for (size_t i = 0; i < group->n_aliases; i++)
+		PUT(renderer, " group-alias %s enable\n", group->aliases[i]);
+	if (group->is_by_certificate || renderer->is_all)
+		PUT(renderer, " authentication %s\n",
+		    group->is_without_password ? "certificate"
+		    : group->is_by_certificate ? "aaa certificate"
+					       : "aaa");
+}
+
 static void put_group(struct renderer *renderer, const struct config_group *group)
 {
 	PUT(renderer, "tunnel-group %s type remote-access\n", group->name);
-	if (renderer->is_all || group->pool4[0] || group->pool6[0] || group->policy[0])
+	if (renderer->is_all || group->pool4[0] || group->pool6[0] || group->policy[0] ||
+	    group->name_from[0])
 		PUT(renderer, "tunnel-group %s general-attributes\n", group->name);
 	if (group->pool4[0])
 		PUT(renderer, " address-pool %s\n", group->pool4);
@@ -127,10 +152,8 @@ static void put_group(struct renderer *renderer, const struct config_group *grou
 	if (group->policy[0] || renderer->is_all)
 		PUT(renderer, " default-group-policy %s\n",
 		    group->policy[0] ? group->policy : CONFIG_DEFAULT_POLICY);
-	if (group->n_aliases > 0)
-		PUT(renderer, "tunnel-group %s webvpn-attributes\n", group->name);
-	for (size_t i = 0; i < group->n_aliases; i++)
-		PUT(renderer, " group-alias %s enable\n", group->aliases[i]);
+	put_names_from(renderer, group);
+	put_webvpn(renderer, group);
 }
 
 static void put_user(struct renderer *renderer, const struct config_user *user)

@@ -52,6 +52,9 @@ struct config_group {
 	char policy[CONFIG_VPN_NAME_MAX]; /* empty: DfltGrpPolicy */
 	char aliases[CONFIG_ALIASES_MAX][CONFIG_VPN_NAME_MAX];
 	size_t n_aliases;
+	bool is_by_certificate;	  /* `authentication certificate`, `... aaa certificate` */
+	bool is_without_password; /* the former */
+	uint32_t name_from[2];	  /* enum vpn_name_from of ipc/vpn.h; 0: not said */
 };
 
 struct config_user {

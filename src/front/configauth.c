@@ -24,6 +24,7 @@ enum field {
 	FIELD_TOKEN,
 	FIELD_CODE,
 	FIELD_STATE,
+	FIELD_NO_CERTIFICATE,
 	FIELD_NONE,
 };
 
@@ -43,6 +44,7 @@ static const struct {
 	[FIELD_TOKEN] = FIELD("config-auth", "session-token", token),
 	[FIELD_CODE] = FIELD("auth", "secondary_password", code),
 	[FIELD_STATE] = FIELD("opaque", "state", state),
+	[FIELD_NO_CERTIFICATE] = FIELD("config-auth", "client-cert-fail", no_certificate),
 #undef FIELD
 };
 
@@ -257,6 +259,7 @@ int configauth_read(const void *data, size_t size, struct configauth *ret_said, 
 	said.has_user = reading.has[FIELD_USER];
 	said.has_password = reading.has[FIELD_PASSWORD];
 	said.has_code = reading.has[FIELD_CODE];
+	said.has_no_certificate = reading.has[FIELD_NO_CERTIFICATE];
 	if (r == 0)
 		*ret_said = said;
 	configauth_wipe(&said);

@@ -37,7 +37,9 @@ struct configauth {
 	char token[LOGIN_TOKEN_MAX];	  /* <session-token> */
 	char code[LOGIN_CODE_MAX];	  /* of the second factor */
 	char state[LOGIN_STATE_MAX];	  /* <opaque>: what a login under way is known by */
+	char no_certificate[2];		  /* <client-cert-fail/>: nothing stands in it */
 	bool has_user, has_password, has_code;
+	bool has_no_certificate; /* the client was asked for one and cannot show it */
 };
 
 /* Errors: ERR_MALFORMED, ERR_TOO_LARGE with a sentence; -ENOMEM. The caller wipes. */
@@ -54,10 +56,15 @@ struct login_prompt {
 	const char *error; /* what was wrong with the last try; NULL: this is the first */
 	/* Not NULL: the second factor's code is asked for, and this comes back with it. */
 	const char *state;
+	bool is_without_password; /* the certificate says who it is */
+	const char *action;	  /* where the form goes: of a group without an alias, its
+				 path; NULL: /auth */
 };
 
 /* The form. IS_LEGACY: for clients of before the aggregate exchange. Errors: -ENOMEM. */
 int configauth_form_append(const struct login_prompt *prompt, bool is_legacy, struct buf *ret_xml);
+/* The client is to connect again, with a certificate. Errors: -ENOMEM. */
+int configauth_certificate_append(struct buf *ret_xml);
 /* The last word: no further try is offered. */
 int configauth_refusal_append(const char *error, struct buf *ret_xml);
 

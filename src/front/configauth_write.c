@@ -29,6 +29,16 @@ static int groups_append(const struct login_prompt *prompt, struct buf *xml)
 	return r == 0 ? markup_raw(xml, "</select>\n") : r;
 }
 
+/* A form of before has to say something, or nothing is sent of it. */
+static int certificate_append(const struct login_prompt *prompt, bool is_legacy, struct buf *xml)
+{
+	int r = is_legacy ? markup_raw(xml, "<input type=\"hidden\" name=\"certificate\" "
+					    "value=\"1\"></input>\n")
+			  : 0;
+
+	return r == 0 ? groups_append(prompt, xml) : r;
+}
+
 static int password_append(const struct login_prompt *prompt, struct buf *xml)
 {
 	int r = markup_piece(xml,
@@ -56,19 +66,23 @@ static int code_append(const struct login_prompt *prompt, bool is_legacy, struct
 
 static int auth_append(const struct login_prompt *prompt, bool is_legacy, struct buf *xml)
 {
+	const char *say = prompt->state ? "Please enter the code that your authenticator shows."
+			  : prompt->is_without_password
+				  ? "Your certificate says who you are."
+				  : "Please enter your username and password.";
 	int r = markup_piece(xml, "<auth id=\"main\">\n<title>Login</title>\n<message id=\"0\">",
-			     prompt->state ? "Please enter the code that your authenticator shows."
-					   : "Please enter your username and password.",
-			     "</message>\n");
+			     say, "</message>\n");
 
 	if (r == 0 && prompt->error)
 		r = markup_piece(xml, "<error id=\"13\" param1=\"\" param2=\"\">", prompt->error,
 				 "</error>\n");
 	if (r == 0)
-		r = markup_raw(xml, "<form method=\"post\" action=\"/auth\">\n");
+		r = markup_piece(xml, "<form method=\"post\" action=\"",
+				 prompt->action ? prompt->action : "/auth", "\">\n");
 	if (r == 0)
-		r = prompt->state ? code_append(prompt, is_legacy, xml)
-				  : password_append(prompt, xml);
+		r = prompt->state		  ? code_append(prompt, is_legacy, xml)
+		    : prompt->is_without_password ? certificate_append(prompt, is_legacy, xml)
+						  : password_append(prompt, xml);
 	return r == 0 ? markup_raw(xml, "</form>\n</auth>\n") : r;
 }
 
@@ -82,6 +96,14 @@ int configauth_form_append(const struct login_prompt *prompt, bool is_legacy, st
 	if (r == 0)
 		r = auth_append(prompt, is_legacy, ret_xml);
 	return r == 0 && !is_legacy ? markup_raw(ret_xml, CLOSE) : r;
+}
+
+int configauth_certificate_append(struct buf *ret_xml)
+{
+	return markup_raw(
+		ret_xml,
+		PROLOGUE OPEN(
+			"auth-request") "<client-cert-request></client-cert-request>\n" CLOSE);
 }
 
 int configauth_refusal_append(const char *error, struct buf *ret_xml)

@@ -18,44 +18,14 @@
 #include "front/cookie.h"
 #include "front/desk_answer.h"
 #include "front/desk_peer.h"
+#include "front/desk_private.h"
 #include "front/http_response.h"
-
-#define WHY_STANDBY "This unit is not the active one"
-#define WHY_LATER "The gateway cannot check logins at the moment, try again shortly"
-#define WHY_NOT_ENDED "It is not certain yet that the session is over, try again shortly"
-#define WHY_STRANGER "This form was sent from another site"
-
-struct visit {
-	struct visit *next, **at;
-	struct desk *desk;
-	struct session *session; /* NULL: nobody waits */
-	struct site_context context;
-	enum speaker speaker;
-	struct vpn_login login; /* texts: below */
-	struct vpn_call *call;
-	struct ending *ending; /* of a logout */
-	char user[LOGIN_USER_MAX], picked[LOGIN_GROUP_MAX], group[VPN_NAME_MAX];
-	char policy[VPN_NAME_MAX];
-	bool is_going_on; /* the second factor's request: user and group come with the answer */
-	char cookie[COOKIE_TEXT_MAX];
-	char certificate_sha1[DESK_SHA1_MAX], profile_sha1[DESK_SHA1_MAX];
-};
-
-struct desk {
-	sd_event *event;
-	struct vpn *vpn;
-	desk_note_fn on_note;
-	void *userdata;
-	struct ipc_channel *auth;
-	struct visit *visits;
-	unsigned n_visits;
-};
 
 /* ---- visits -------------------------------------------------------------------------------------
  */
 
-static struct visit *visit_new(struct desk *desk, struct session *session,
-			       const struct site_context *context)
+struct visit *desk_visit_new(struct desk *desk, struct session *session,
+			     const struct site_context *context)
 {
 	struct visit *visit = calloc(1, sizeof(*visit));
 
@@ -73,7 +43,7 @@ static struct visit *visit_new(struct desk *desk, struct session *session,
 	return visit;
 }
 
-static void visit_free(struct visit *visit)
+void desk_visit_free(struct visit *visit)
 {
 	*visit->at = visit->next;
 	if (visit->next)
@@ -88,25 +58,25 @@ static void visit_free(struct visit *visit)
 }
 
 /* R: whether there are BYTES. The visit is over. */
-static void visit_answer(struct visit *visit, int r, struct buf *bytes)
+void desk_visit_answer(struct visit *visit, int r, struct buf *bytes)
 {
 	struct session *session = visit->session;
 
-	visit_free(visit);
+	desk_visit_free(visit);
 	/* Without an answer the connection's deadline says 503. */
 	if (r == 0 && session)
 		session_answer(session, bytes);
 	buf_wipe(bytes);
 }
 
-static void visit_refuse(struct visit *visit, const char *why)
+void desk_visit_refuse(struct visit *visit, const char *why)
 {
 	struct buf bytes = {0};
 	int r;
 
 	visit->context.now = time(NULL);
 	r = desk_answer_refusal(&visit->context, visit->speaker, 503, why, &bytes);
-	visit_answer(visit, r, &bytes);
+	desk_visit_answer(visit, r, &bytes);
 }
 
 /* STATE: for the second factor's code; NULL: for the password. */
@@ -119,7 +89,7 @@ static void visit_prompt_for(struct visit *visit, const char *error, const char 
 	visit->context.now = time(NULL);
 	r = desk_answer_prompt(&visit->context, visit->speaker, vpn_config(visit->desk->vpn),
 			       &prompt, false, &bytes);
-	visit_answer(visit, r, &bytes);
+	desk_visit_answer(visit, r, &bytes);
 }
 
 static void visit_prompt(struct visit *visit, const char *error)
@@ -137,7 +107,7 @@ void desk_forget(struct session *session)
 	visit->session = NULL;
 	/* The engine's answer is cancelled by the end of the visit; the helper's ends it. */
 	if (visit->call || visit->ending)
-		visit_free(visit);
+		desk_visit_free(visit);
 }
 
 /* ---- the engine's answer ------------------------------------------------------------------------
@@ -169,7 +139,7 @@ static void visit_succeed(struct visit *visit, const struct vpn_entry *entry)
 	visit_note(visit, LOG_INFO, "logged in");
 	visit->context.now = time(NULL);
 	r = desk_answer_success(&visit->context, visit->speaker, &success, &bytes);
-	visit_answer(visit, r, &bytes);
+	desk_visit_answer(visit, r, &bytes);
 }
 
 static void on_session(int code, const char *why, struct vpn_entry *entry, void *userdata)
@@ -186,9 +156,9 @@ static void on_session(int code, const char *why, struct vpn_entry *entry, void 
 		visit_prompt(visit, "The gateway has no address left for another session. Try "
 				    "again later.");
 	else if (code == ERR_NOT_ACTIVE)
-		visit_refuse(visit, WHY_STANDBY);
+		desk_visit_refuse(visit, WHY_STANDBY);
 	else
-		visit_refuse(visit, WHY_LATER);
+		desk_visit_refuse(visit, WHY_LATER);
 }
 
 static void visit_session(struct visit *visit, const char *policy)
@@ -205,7 +175,7 @@ static void visit_session(struct visit *visit, const char *policy)
 	if (r == 0)
 		return;
 	visit_note(visit, LOG_WARNING, err_text(r));
-	visit_refuse(visit, WHY_LATER);
+	desk_visit_refuse(visit, WHY_LATER);
 }
 
 /* ---- the auth helper's answer -------------------------------------------------------------------
@@ -225,12 +195,32 @@ static void visit_locked(struct visit *visit, uint32_t wait_ms)
  * of another it is what was asked. */
 static bool visit_take_login(struct visit *visit, const Asafo__Ipc__AuthCheckReply *reply)
 {
-	if (!visit->is_going_on)
+	if (visit->is_by_certificate && reply->verdict != AUTH_VERDICT_YES &&
+	    reply->verdict != AUTH_VERDICT_MORE)
+		return true;
+	if (!visit->is_going_on && !visit->is_by_certificate)
 		return reply->verdict != AUTH_VERDICT_YES ||
 		       (strcmp(reply->user, visit->user) == 0 &&
 			strcmp(reply->group, visit->group) == 0);
 	return vpn_name_from(reply->user, visit->user, sizeof(visit->user)) == 0 &&
 	       vpn_name_from(reply->group, visit->group, sizeof(visit->group)) == 0;
+}
+
+/* A program has no form to fill in that could help; a person sees what is wrong and the form. */
+static void visit_certificate(struct visit *visit, const char *why)
+{
+	char text[WHY_TEXT_MAX + 64];
+	struct buf bytes = {0};
+	int r;
+
+	(void)snprintf(text, sizeof(text), "Your certificate is not taken: it %.200s.", why);
+	if (visit->speaker == SPEAKER_PERSON) {
+		visit_prompt(visit, text);
+		return;
+	}
+	visit->context.now = time(NULL);
+	r = desk_answer_refusal(&visit->context, visit->speaker, 403, text, &bytes);
+	desk_visit_answer(visit, r, &bytes);
 }
 
 static void on_verdict(int code, const ProtobufCMessage *body, bool has_more, void *userdata)
@@ -240,7 +230,7 @@ static void on_verdict(int code, const ProtobufCMessage *body, bool has_more, vo
 
 	(void)has_more;
 	if (!visit->session) {
-		visit_free(visit);
+		desk_visit_free(visit);
 		return;
 	}
 	if (code == 0 && reply && reply->status)
@@ -249,14 +239,16 @@ static void on_verdict(int code, const ProtobufCMessage *body, bool has_more, vo
 		visit_note(visit, LOG_WARNING,
 			   reply && reply->status && reply->status->why[0] ? reply->status->why
 									   : err_text(code));
-		visit_refuse(visit, WHY_LATER);
+		desk_visit_refuse(visit, WHY_LATER);
 	} else if (!visit_take_login(visit, reply)) {
-		visit_refuse(visit, WHY_LATER);
+		desk_visit_refuse(visit, WHY_LATER);
 	} else if (reply->verdict == AUTH_VERDICT_YES) {
 		visit_session(visit, reply->policy);
 	} else if (reply->verdict == AUTH_VERDICT_MORE) {
 		visit_prompt_for(visit, reply->is_again ? "The code is wrong, or was used." : NULL,
 				 reply->state);
+	} else if (reply->verdict == AUTH_VERDICT_CERTIFICATE) {
+		visit_certificate(visit, reply->why);
 	} else if (reply->verdict == AUTH_VERDICT_LOCKED) {
 		visit_locked(visit, reply->wait_ms);
 	} else {
@@ -267,7 +259,8 @@ static void on_verdict(int code, const ProtobufCMessage *body, bool has_more, vo
 	}
 }
 
-static int check_send(struct desk *desk, struct visit *visit, const struct desk_said *said)
+static int check_send(struct desk *desk, struct visit *visit, const struct desk_said *said,
+		      struct desk_certificate *certificate)
 {
 	static char method[] = "LOCAL";
 	Asafo__Ipc__AuthCheck message = ASAFO__IPC__AUTH_CHECK__INIT;
@@ -282,6 +275,9 @@ static int check_send(struct desk *desk, struct visit *visit, const struct desk_
 	message.method = method;
 	message.client.data = visit->login.client.bytes;
 	message.client.len = visit->login.client.size;
+	/* What is no good here is not the helper's to parse. */
+	message.certificates = certificate->chain;
+	message.n_certificates = certificate->code == 0 ? certificate->n : 0;
 	if (!desk->auth)
 		return ERR_CLOSED;
 	return ipc_channel_call(desk->auth, IPC_AUTH_CHECK, &message.base, NULL, 0, on_verdict,
@@ -296,30 +292,58 @@ static int login_ask(struct desk *desk, struct session *session, const struct si
 		     const struct http_head *head, const struct desk_said *said,
 		     const struct vpn_group *group, struct buf *ret_bytes)
 {
+	struct desk_certificate certificate;
 	struct visit *visit;
 
 	if (desk->n_visits >= DESK_VISITS_MAX)
 		return desk_answer_refusal(context, said->speaker, 503, WHY_LATER, ret_bytes);
-	visit = visit_new(desk, session, context);
+	visit = desk_visit_new(desk, session, context);
 	if (!visit)
 		return -ENOMEM;
 	visit->speaker = said->speaker;
 	visit->is_going_on = !group;
+	visit->is_by_certificate = group && group->is_without_password;
 	memcpy(visit->picked, said->group, sizeof(visit->picked));
+	desk_certificate_read(session, desk->vpn, group, &certificate);
 	if (group) {
-		memcpy(visit->user, said->user, sizeof(visit->user));
+		if (!group->is_without_password)
+			memcpy(visit->user, said->user, sizeof(visit->user));
 		memcpy(visit->group, group->name, sizeof(visit->group));
 	}
 	desk_peer_address(session, &visit->login.client);
 	desk_peer_certificate(session, visit->certificate_sha1);
 	if (clientfile_profile_sha1(head, context->unit->hostname, visit->profile_sha1) < 0)
 		visit->profile_sha1[0] = '\0';
-	if (check_send(desk, visit, said) < 0) {
-		visit_free(visit);
+	if (check_send(desk, visit, said, &certificate) < 0) {
+		desk_visit_free(visit);
 		return desk_answer_refusal(context, said->speaker, 503, WHY_LATER, ret_bytes);
 	}
 	session_place(session)->asked = visit;
 	return -EINPROGRESS;
+}
+
+/* What a group wants a certificate for cannot be had without a good one, and no password is asked
+ * for before. True: it was answered. */
+static bool certificate_refuse(const struct desk_certificate *certificate,
+			       const struct site_context *context, const struct desk *desk,
+			       const struct desk_said *said, struct buf *ret_bytes, int *ret_code)
+{
+	struct desk_prompt prompt = {said->group, said->user, NULL, NULL};
+	char text[WHY_TEXT_MAX + 64];
+
+	if (certificate->code == 0)
+		return false;
+	desk_certificate_say(certificate, text, sizeof(text));
+	prompt.error = text;
+	if (said->speaker == SPEAKER_PERSON)
+		*ret_code = desk_answer_prompt(context, said->speaker, vpn_config(desk->vpn),
+					       &prompt, false, ret_bytes);
+	else if (certificate->n == 0 && said->speaker == SPEAKER_AGGREGATE &&
+		 !said->has_no_certificate && !said->is_reply)
+		*ret_code = desk_answer_certificate(context, ret_bytes);
+	else
+		*ret_code = desk_answer_refusal(context, said->speaker, 403, text, ret_bytes);
+	return true;
 }
 
 static int login_begin(struct desk *desk, struct session *session,
@@ -328,129 +352,67 @@ static int login_begin(struct desk *desk, struct session *session,
 {
 	const struct vpn_config *config = vpn_config(desk->vpn);
 	struct desk_prompt prompt = {said->group, said->user, NULL, NULL};
-	const struct vpn_group *group = said->group[0]	   ? vpn_group_find(config, said->group)
-					: config->n_groups ? &config->groups[0]
-							   : NULL;
+	const struct vpn_group *group = desk_group_of(config, said->group);
+	struct desk_certificate certificate;
+	int r = 0;
 
-	if (group && said->user[0])
+	if (group && group->is_by_certificate) {
+		desk_certificate_read(session, desk->vpn, group, &certificate);
+		if (certificate_refuse(&certificate, context, desk, said, ret_bytes, &r))
+			return r;
+	}
+	if (group && (said->user[0] || group->is_without_password))
 		return login_ask(desk, session, context, head, said, group, ret_bytes);
 	prompt.error = group ? "Please enter your username." : "There is no such group.";
 	return desk_answer_prompt(context, said->speaker, config, &prompt, false, ret_bytes);
 }
 
-/* ---- the end of a session ---- */
-
-static void on_ended(int code, void *userdata)
+/* The form; where a certificate is all that is wanted, and nothing is to be picked, none. */
+static int form_begin(struct desk *desk, struct session *session,
+		      const struct site_context *context, const struct http_head *head,
+		      const struct desk_said *said, struct buf *ret_bytes)
 {
-	struct visit *visit = userdata;
-	struct buf bytes = {0};
-	int r;
+	const struct vpn_config *config = vpn_config(desk->vpn);
+	const struct vpn_group *group = desk_group_of(config, said->group);
+	struct desk_prompt prompt = {said->group, "", NULL, NULL};
+	bool is_settled = said->group[0] || config->n_groups == 1;
+	struct desk_certificate certificate = {.n = 0};
+	int r = 0;
 
-	visit->ending = NULL;
-	if (code < 0) {
-		visit_refuse(visit, WHY_NOT_ENDED);
-		return;
-	}
-	visit->context.now = time(NULL);
-	r = desk_answer_bye(&visit->context, visit->speaker, &bytes);
-	visit_answer(visit, r, &bytes);
-}
-
-/* Said to be over, it must be over, also after a failover: who is not sure says so. */
-static int end_session(struct desk *desk, struct session *session,
-		       const struct site_context *context, const struct vpn_entry *entry,
-		       enum speaker speaker, struct buf *ret_bytes)
-{
-	struct visit *visit =
-		desk->n_visits < DESK_VISITS_MAX ? visit_new(desk, session, context) : NULL;
-	int r;
-
-	if (visit)
-		visit->speaker = speaker;
-	r = vpn_end(desk->vpn, entry, VPN_END_LOGOUT, visit ? on_ended : NULL, visit,
-		    visit ? &visit->ending : NULL);
-	if (visit && r == 0) {
-		session_place(session)->asked = visit;
-		return -EINPROGRESS;
-	}
-	if (visit) {
-		visit->session = NULL;
-		visit_free(visit);
-	}
-	return desk_answer_refusal(context, speaker, 503, WHY_NOT_ENDED, ret_bytes);
-}
-
-/*
- * A program, which says so, or has the cookie itself in what it says; a person by the button of the
- * own page. Another site's page can do neither, whatever the browser tells of where it comes from.
- */
-static bool may_end(const struct http_head *head, const struct desk_said *said,
-		    const struct vpn_entry *entry)
-{
-	uint8_t hash[COOKIE_HASH_SIZE];
-	char proof[COOKIE_TEXT_MAX];
-
-	if (desk_is_client(head))
-		return true;
-	if (said->token[0] &&
-	    cookie_hash((struct http_text){said->token, strlen(said->token)}, hash) == 0 &&
-	    memcmp(hash, entry->session.hash, sizeof(hash)) == 0)
-		return true;
-	return strlen(said->proof) == sizeof(proof) - 1 &&
-	       cookie_proof(entry->session.hash, proof) == 0 &&
-	       gnutls_memcmp(said->proof, proof, sizeof(proof)) == 0;
-}
-
-/* The session that a cookie names; NULL where there is none, or it is not known here. */
-static struct vpn_entry *session_of(const struct desk *desk, const struct http_head *head,
-				    const char *token, bool *ret_has_cookie)
-{
-	uint8_t hash[COOKIE_HASH_SIZE];
-	int r = cookie_of_request(head, hash);
-
-	if (r < 0 && token[0])
-		r = cookie_hash((struct http_text){token, strlen(token)}, hash);
-	*ret_has_cookie = r == 0;
-	return r == 0 ? vpn_find(desk->vpn, hash) : NULL;
-}
-
-static int logout(struct desk *desk, struct session *session, const struct site_context *context,
-		  const struct http_head *head, const struct desk_said *said, struct buf *ret_bytes)
-{
-	bool has_cookie;
-	const struct vpn_entry *entry = session_of(desk, head, said->token, &has_cookie);
-
-	if (has_cookie && !entry && !vpn_is_complete(desk->vpn))
-		return desk_answer_refusal(context, said->speaker, 503, WHY_NOT_ENDED, ret_bytes);
-	if (!entry)
-		return desk_answer_bye(context, said->speaker, ret_bytes);
-	if (may_end(head, said, entry))
-		return end_session(desk, session, context, entry, said->speaker, ret_bytes);
-	/* The page of the session has the button. */
-	return said->speaker == SPEAKER_PERSON
-		       ? desk_answer_redirect(context, ret_bytes)
-		       : desk_answer_refusal(context, said->speaker, 403, WHY_STRANGER, ret_bytes);
+	if (!group || !group->is_by_certificate)
+		return desk_answer_prompt(context, said->speaker, config, &prompt, false,
+					  ret_bytes);
+	/* A reply in which nothing had to be filled in. */
+	if (said->is_reply && group->is_without_password)
+		return login_begin(desk, session, context, head, said, ret_bytes);
+	desk_certificate_read(session, desk->vpn, group, &certificate);
+	/* Another group may do without; where none was picked, it is only asked for. */
+	if (said->speaker != SPEAKER_PERSON &&
+	    (is_settled || (certificate.n == 0 && !said->has_no_certificate)) &&
+	    certificate_refuse(&certificate, context, desk, said, ret_bytes, &r))
+		return r;
+	if (said->speaker == SPEAKER_AGGREGATE && is_settled && group->is_without_password)
+		return login_begin(desk, session, context, head, said, ret_bytes);
+	prompt.user = certificate.user;
+	return desk_answer_prompt(context, said->speaker, config, &prompt, false, ret_bytes);
 }
 
 static int said_answer(struct desk *desk, struct session *session,
 		       const struct site_context *context, const struct http_head *head,
 		       const struct desk_said *said, struct buf *ret_bytes)
 {
-	struct desk_prompt prompt = {said->group, "", NULL, NULL};
-
 	/* Whoever speaks: a form's body may be XML, too, and a program is believed. */
 	if (!desk_is_own_page(head))
 		return desk_answer_refusal(context, said->speaker, 403, WHY_STRANGER, ret_bytes);
 	if (!context->unit->is_active)
 		return desk_answer_refusal(context, said->speaker, 503, WHY_STANDBY, ret_bytes);
 	if (said->wish == WISH_LOGOUT)
-		return logout(desk, session, context, head, said, ret_bytes);
+		return desk_logout(desk, session, context, head, said, ret_bytes);
 	if (said->wish == WISH_LOGIN)
 		return login_begin(desk, session, context, head, said, ret_bytes);
 	if (said->wish == WISH_CODE)
 		return login_ask(desk, session, context, head, said, NULL, ret_bytes);
-	return desk_answer_prompt(context, said->speaker, vpn_config(desk->vpn), &prompt, false,
-				  ret_bytes);
+	return form_begin(desk, session, context, head, said, ret_bytes);
 }
 
 size_t desk_body_max(const struct desk *desk, const struct http_head *head)
@@ -487,19 +449,25 @@ int desk_ask(struct desk *desk, struct session *session, const struct site_conte
 /* ---- without a body -----------------------------------------------------------------------------
  */
 
-static int login_page(struct desk *desk, const struct site_context *context,
-		      const struct http_head *head, struct buf *ret_bytes)
+static int login_page(struct desk *desk, const struct session *session,
+		      const struct site_context *context, const struct http_head *head,
+		      struct buf *ret_bytes)
 {
 	const struct vpn_config *config = vpn_config(desk->vpn);
 	const struct vpn_group *group = desk_group_of_path(head->path, config);
 	struct desk_prompt prompt = {group ? group->name : "", "", NULL, NULL};
 	bool is_head = head->method == HTTP_METHOD_HEAD, has_cookie = false;
+	const struct vpn_group *wanted = desk_group_of(config, prompt.group);
+	struct desk_certificate certificate = {.n = 0};
 	const struct vpn_entry *entry;
 
+	if (wanted && wanted->is_by_certificate)
+		desk_certificate_read(session, desk->vpn, wanted, &certificate);
+	prompt.user = certificate.user;
 	if (desk_is_client(head))
 		return desk_answer_prompt(context, SPEAKER_LEGACY, config, &prompt, is_head,
 					  ret_bytes);
-	entry = session_of(desk, head, "", &has_cookie);
+	entry = desk_session_of(desk, head, "", &has_cookie);
 	if (entry || (has_cookie && !vpn_is_complete(desk->vpn)))
 		return desk_answer_session(context, desk->vpn, entry, is_head, ret_bytes);
 	if (!http_text_is(head->path, "/") && !group)
@@ -507,8 +475,8 @@ static int login_page(struct desk *desk, const struct site_context *context,
 	return desk_answer_prompt(context, SPEAKER_PERSON, config, &prompt, is_head, ret_bytes);
 }
 
-int desk_get(struct desk *desk, const struct site_context *context, const struct http_head *head,
-	     struct buf *ret_bytes)
+int desk_get(struct desk *desk, const struct session *session, const struct site_context *context,
+	     const struct http_head *head, struct buf *ret_bytes)
 {
 	int r;
 
@@ -522,7 +490,7 @@ int desk_get(struct desk *desk, const struct site_context *context, const struct
 	if (http_text_is(head->path, "/logout"))
 		return desk_answer_redirect(context, ret_bytes);
 	return desk_is_login_path(head->path, vpn_config(desk->vpn))
-		       ? login_page(desk, context, head, ret_bytes)
+		       ? login_page(desk, session, context, head, ret_bytes)
 		       : ERR_NOT_FOUND;
 }
 
@@ -581,6 +549,6 @@ void desk_free(struct desk *desk)
 	/* Ends the visits that wait for it. */
 	ipc_channel_free(TAKE_PTR(desk->auth));
 	while (desk->visits)
-		visit_free(desk->visits);
+		desk_visit_free(desk->visits);
 	free(desk);
 }

@@ -35,5 +35,5 @@ int desk_ask(struct desk *desk, struct session *session, const struct site_conte
 /* Nobody waits for the answer to what SESSION asked. Nothing happens where it did not ask. */
 void desk_forget(struct session *session);
 /* A request without a body. Errors: ERR_NOT_FOUND (it is not the desk's), -ENOMEM. */
-int desk_get(struct desk *desk, const struct site_context *context, const struct http_head *head,
-	     struct buf *ret_bytes);
+int desk_get(struct desk *desk, const struct session *session, const struct site_context *context,
+	     const struct http_head *head, struct buf *ret_bytes);

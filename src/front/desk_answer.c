@@ -65,12 +65,17 @@ static int groups_list(const struct vpn_config *config, const char **ret_names, 
 	return (int)n;
 }
 
+const struct vpn_group *desk_group_of(const struct vpn_config *config, const char *picked)
+{
+	if (picked[0])
+		return vpn_group_find(config, picked);
+	return config->n_groups ? &config->groups[0] : NULL;
+}
+
 /* Picked by any of its names: shown by the alias that is in the list. */
 static const char *alias_of(const struct vpn_config *config, const char *picked)
 {
-	const struct vpn_group *group = picked[0]	   ? vpn_group_find(config, picked)
-					: config->n_groups ? &config->groups[0]
-							   : NULL;
+	const struct vpn_group *group = desk_group_of(config, picked);
 
 	if (!group || group->n_aliases == 0)
 		return "";
@@ -95,13 +100,28 @@ int desk_answer_prompt(const struct site_context *context, enum speaker speaker,
 		.state = prompt->state,
 	};
 	struct answer answer = {.status = 200, .is_head = is_head};
+	const struct vpn_group *group = desk_group_of(config, prompt->group);
+	char action[VPN_NAME_MAX + 1] = "/auth";
 	int r;
 
+	/* The list of aliases says the others. */
+	if (prompt->group[0] && group && group->n_aliases == 0)
+		(void)snprintf(action, sizeof(action), "/%s", group->name);
+	login.action = action;
+	login.is_without_password = group && group->is_without_password;
 	answer.content_type = speaker == SPEAKER_PERSON ? HTML : XML;
 	if (speaker == SPEAKER_PERSON)
 		r = portal_login_append(context->unit, &login, context->is_fallback, &answer.body);
 	else
 		r = configauth_form_append(&login, speaker == SPEAKER_LEGACY, &answer.body);
+	return answer_send(context, &answer, r, ret_bytes);
+}
+
+int desk_answer_certificate(const struct site_context *context, struct buf *ret_bytes)
+{
+	struct answer answer = {.status = 200, .content_type = XML};
+	int r = configauth_certificate_append(&answer.body);
+
 	return answer_send(context, &answer, r, ret_bytes);
 }
 

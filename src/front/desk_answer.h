@@ -14,6 +14,10 @@ struct desk_prompt {
 int desk_answer_prompt(const struct site_context *context, enum speaker speaker,
 		       const struct vpn_config *config, const struct desk_prompt *prompt,
 		       bool is_head, struct buf *ret_bytes);
+/* To a program that knows config-auth: it is to come again with a certificate. */
+int desk_answer_certificate(const struct site_context *context, struct buf *ret_bytes);
+/* The group that a login is for: as PICKED, else the first; NULL: there is none. */
+const struct vpn_group *desk_group_of(const struct vpn_config *config, const char *picked);
 struct desk_success {
 	const char *cookie, *certificate_sha1, *profile_sha1;
 	const char *banner;

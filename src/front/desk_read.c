@@ -134,6 +134,8 @@ static int xml_read(const struct buf *body, struct desk_said *said, char url[sta
 	/* OpenConnect sends the last one it got along with all that follows. */
 	if (said->wish == WISH_CODE)
 		memcpy(said->state, xml.state, sizeof(said->state));
+	said->is_reply = xml.type == CONFIGAUTH_REPLY;
+	said->has_no_certificate = xml.has_no_certificate;
 	memcpy(url, xml.group_access, sizeof(xml.group_access));
 	configauth_wipe(&xml);
 	return 0;
@@ -151,6 +153,7 @@ static int form_read(const struct buf *body, struct desk_said *said)
 {
 	int r = form_find(body->data, body->size, "username", said->user, sizeof(said->user));
 	bool has_user = r != ERR_NOT_FOUND;
+	char certificate[8];
 
 	if (r == ERR_NOT_FOUND)
 		r = 0;
@@ -164,6 +167,12 @@ static int form_read(const struct buf *body, struct desk_said *said)
 		r = field(body, "secondary_password", said->code, sizeof(said->code));
 	if (r == 0)
 		r = field(body, "state", said->state, sizeof(said->state));
+	if (r == 0)
+		r = form_find(body->data, body->size, "certificate", certificate,
+			      sizeof(certificate));
+	said->is_reply = r == 0;
+	if (r == ERR_NOT_FOUND)
+		r = 0;
 	said->wish = said->state[0] ? WISH_CODE : has_user ? WISH_LOGIN : WISH_FORM;
 	return r;
 }

@@ -232,7 +232,7 @@ static int on_answer(const struct session *session, const struct http_head *head
 
 	if (!head)
 		return site_refuse(&context, status, ret_bytes);
-	r = desk_get(front->desk, &context, head, ret_bytes);
+	r = desk_get(front->desk, session, &context, head, ret_bytes);
 	return r == ERR_NOT_FOUND ? site_answer(&context, head, ret_bytes) : r;
 }
 
@@ -470,7 +470,7 @@ int front_peer_set(struct front *front, enum ipc_peer peer, int fd)
 	static const bool permitted[IPC_TYPE__MAX] = {
 		[IPC_FRONT_CONFIG] = true, [IPC_FRONT_ROLE] = true, [IPC_FRONT_TEST] = true,
 		[IPC_VPN_CONFIG] = true,   [IPC_VPN_TABLE] = true,  [IPC_VPN_TUN] = true,
-		[IPC_VPN_DATAGRAM] = true};
+		[IPC_VPN_DATAGRAM] = true, [IPC_VPN_TRUST] = true};
 	static const struct ipc_channel_ops ops = {permitted, on_engine_request, on_engine_closed};
 	int r;
 
@@ -535,9 +535,9 @@ int front_new(sd_event *event, const struct front_limits *limits, const struct f
 	unit_status_forget(&front->unit);
 	r = page_policy(front->policy);
 	if (r == 0)
-		r = tls_new(&front->tls);
-	if (r == 0)
 		r = vpn_new(&front->vpn);
+	if (r == 0)
+		r = tls_new(vpn_clientcas(front->vpn), &front->tls);
 	if (r == 0)
 		r = tunnels_new(event, front->vpn, &limits->tunnels, &tunnels_ops, front,
 				&front->tunnels);

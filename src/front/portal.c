@@ -27,13 +27,17 @@ static int groups_append(const struct login_prompt *prompt, struct buf *html)
 static int fields_append(const struct login_prompt *prompt, struct buf *html)
 {
 	bool is_again = prompt->user[0] != '\0';
-	int r = markup_piece(
-		html,
-		"<form method=\"post\" action=\"/auth\">\n<label>Username"
-		"<input name=\"username\" autocomplete=\"username\" "
-		"autocapitalize=\"none\" spellcheck=\"false\" required maxlength=\"63\" "
-		"value=\"",
-		prompt->user, is_again ? "\"></label>\n" : "\" autofocus></label>\n");
+	int r = markup_piece(html, "<form method=\"post\" action=\"",
+			     prompt->action ? prompt->action : "/auth", "\">\n");
+
+	if (r == 0)
+		r = markup_piece(
+			html,
+			"<label>Username"
+			"<input name=\"username\" autocomplete=\"username\" "
+			"autocapitalize=\"none\" spellcheck=\"false\" required maxlength=\"63\" "
+			"value=\"",
+			prompt->user, is_again ? "\"></label>\n" : "\" autofocus></label>\n");
 
 	if (r == 0)
 		r = markup_piece(html,
@@ -43,6 +47,21 @@ static int fields_append(const struct login_prompt *prompt, struct buf *html)
 	if (r == 0)
 		r = groups_append(prompt, html);
 	return r == 0 ? markup_raw(html, "<button>Log in</button>\n</form>\n") : r;
+}
+
+static int certificate_append(const struct login_prompt *prompt, struct buf *html)
+{
+	int r = markup_piece(html,
+			     "<p class=\"say\">This group knows you by the certificate of your "
+			     "browser.</p>\n<form method=\"post\" action=\"",
+			     prompt->action ? prompt->action : "/auth",
+			     "\">\n<input type=\"hidden\" name=\"certificate\" value=\"1\">\n");
+
+	if (r == 0)
+		r = groups_append(prompt, html);
+	return r == 0 ? markup_raw(html, "<button autofocus>Log in with the certificate</button>\n"
+					 "</form>\n")
+		      : r;
 }
 
 static int code_append(const struct login_prompt *prompt, struct buf *html)
@@ -68,7 +87,9 @@ int portal_login_append(const struct unit_status *unit, const struct login_promp
 		r = markup_piece(ret_html, "<p class=\"bad\" role=\"alert\">", prompt->error,
 				 "</p>\n");
 	if (r == 0)
-		r = prompt->state ? code_append(prompt, ret_html) : fields_append(prompt, ret_html);
+		r = prompt->state		  ? code_append(prompt, ret_html)
+		    : prompt->is_without_password ? certificate_append(prompt, ret_html)
+						  : fields_append(prompt, ret_html);
 	if (r == 0 && is_fallback)
 		r = markup_raw(ret_html, "<p class=\"note\">This connection uses the "
 					 "gateway\xe2\x80\x99s temporary self-signed "

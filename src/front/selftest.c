@@ -28,7 +28,7 @@
 
 struct selftest {
 	sd_event_source *timer;
-	const struct tls *tls;
+	struct tls *tls;
 	struct trustcache *cache;
 	const struct snapshot *snapshot;
 	selftest_change_fn on_change;
@@ -547,7 +547,7 @@ int selftest_report(const struct selftest *selftest, struct report *report)
 	return -ENOMEM;
 }
 
-int selftest_new(sd_event *event, const struct tls *tls, struct trustcache *cache,
+int selftest_new(sd_event *event, struct tls *tls, struct trustcache *cache,
 		 selftest_change_fn on_change, void *userdata, struct selftest **ret_selftest)
 {
 	struct selftest *selftest = calloc(1, sizeof(*selftest));

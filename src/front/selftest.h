@@ -16,7 +16,7 @@ struct selftest;
 /* The result is another one. */
 typedef void (*selftest_change_fn)(void *userdata);
 
-int selftest_new(sd_event *event, const struct tls *tls, struct trustcache *cache,
+int selftest_new(sd_event *event, struct tls *tls, struct trustcache *cache,
 		 selftest_change_fn on_change, void *userdata, struct selftest **ret_selftest);
 void selftest_free(struct selftest *selftest);
 /* SNAPSHOT (borrowed until the next call; NULL: none) or the certificates changed: all are tested

@@ -531,7 +531,7 @@ static int sources_attach(struct session *session, struct poller *poller)
 	return r < 0 ? r : 0;
 }
 
-int session_new(struct poller *poller, int fd, const struct tls *tls, bool is_tls13_only,
+int session_new(struct poller *poller, int fd, struct tls *tls, bool is_tls13_only,
 		const char *interface, const struct session_limits *limits,
 		const struct session_ops *ops, void *userdata, struct session **ret_session)
 {

@@ -50,7 +50,7 @@ struct session_limits {
 
 /* Takes over FD, on failure too. All else is borrowed for the session's life. Errors: -errno,
  * ERR_CRYPTO. */
-int session_new(struct poller *poller, int fd, const struct tls *tls, bool is_tls13_only,
+int session_new(struct poller *poller, int fd, struct tls *tls, bool is_tls13_only,
 		const char *interface, const struct session_limits *limits,
 		const struct session_ops *ops, void *userdata, struct session **ret_session);
 /* Also in the middle of anything: the connection is cut. */

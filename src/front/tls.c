@@ -19,6 +19,8 @@ struct tls {
 	struct ciphers ciphers[2]; /* [1]: TLS 1.3 only */
 	const struct resumption *resumption;
 	gnutls_certificate_credentials_t credentials;
+	const struct clientcas *asked;
+	unsigned asked_revision; /* that CREDENTIALS name to clients */
 };
 
 static int foreign_code(int code)
@@ -79,13 +81,14 @@ static int on_client_hello(gnutls_session_t session, unsigned type, unsigned whe
 	return peer->credential ? set_ciphers(peer, &hello) : 0;
 }
 
-int tls_new(struct tls **ret_tls)
+int tls_new(const struct clientcas *asked, struct tls **ret_tls)
 {
 	struct tls *tls = calloc(1, sizeof(*tls));
 	int r;
 
 	if (!tls)
 		return -ENOMEM;
+	tls->asked = asked;
 	r = tls_set_suites(tls, NULL, 0);
 	if (r == 0)
 		r = foreign_code(gnutls_certificate_allocate_credentials(&tls->credentials));
@@ -139,16 +142,34 @@ bool tls_count(struct tls_peer *peer, size_t size)
 	return !peer->is_too_much;
 }
 
-int tls_peer_init(struct tls_peer *peer, const struct tls *tls, bool is_tls13_only, int fd)
+/* Whether clients are asked for a certificate, and are told of which CAs. */
+static bool ask(struct tls *tls)
+{
+	gnutls_x509_trust_list_t list;
+
+	if (!tls->asked || !clientcas_trusted(tls->asked))
+		return false;
+	if (tls->asked_revision != clientcas_revision(tls->asked)) {
+		if (clientcas_list(tls->asked, &list) < 0)
+			return false;
+		/* Handshakes under way name the new ones, or have named the old. */
+		gnutls_certificate_set_trust_list(tls->credentials, list, 0);
+		tls->asked_revision = clientcas_revision(tls->asked);
+	}
+	return true;
+}
+
+int tls_peer_init(struct tls_peer *peer, struct tls *tls, bool is_tls13_only, int fd)
 {
 	static const gnutls_datum_t http = {(unsigned char *)(uintptr_t) "http/1.1", 8};
+	bool is_asked = ask(tls);
 	int r = gnutls_init(&peer->session,
 			    GNUTLS_SERVER | GNUTLS_NONBLOCK | GNUTLS_NO_SIGNAL | GNUTLS_NO_TICKETS);
 
 	if (r < 0)
 		return foreign_code(r);
 	gnutls_session_set_ptr(peer->session, peer);
-	peer->resumption = tls->resumption;
+	peer->resumption = is_asked ? NULL : tls->resumption;
 	peer->ciphers = &tls->ciphers[is_tls13_only];
 	if (peer->resumption)
 		gnutls_db_set_cache_expiration(peer->session, RESUMPTION_TICKET_S);
@@ -160,7 +181,8 @@ int tls_peer_init(struct tls_peer *peer, const struct tls *tls, bool is_tls13_on
 	if (r == 0)
 		r = gnutls_alpn_set_protocols(peer->session, &http, 1,
 					      GNUTLS_ALPN_SERVER_PRECEDENCE);
-	gnutls_certificate_server_set_request(peer->session, GNUTLS_CERT_IGNORE);
+	gnutls_certificate_server_set_request(peer->session,
+					      is_asked ? GNUTLS_CERT_REQUEST : GNUTLS_CERT_IGNORE);
 	/* The owner has deadlines of its own. */
 	gnutls_handshake_set_timeout(peer->session, GNUTLS_INDEFINITE_TIMEOUT);
 	gnutls_transport_set_int(peer->session, fd);
@@ -279,6 +301,12 @@ int tls_export(const struct tls_peer *peer, const char *label, uint8_t *ret_key,
 				   (char *)ret_key);
 
 	return foreign_code(r);
+}
+
+const gnutls_datum_t *tls_client_chain(const struct tls_peer *peer, unsigned *ret_n)
+{
+	*ret_n = 0;
+	return gnutls_certificate_get_peers(peer->session, ret_n);
 }
 
 size_t tls_overhead(const struct tls_peer *peer)

@@ -6,6 +6,7 @@
 
 #include "base/buf.h"
 #include "front/ciphers.h"
+#include "front/clientcas.h"
 #include "front/credential.h"
 #include "front/resumption.h"
 
@@ -41,7 +42,12 @@ enum tls_result {
 	TLS_REFUSED, /* a failure that the other end can be told: tls_alert */
 };
 
-int tls_new(struct tls **ret_tls);
+/*
+ * ASKED: whose certificates clients are asked for, looked at when a peer begins; NULL: nobody's.
+ * Borrowed for life. A client need not have one, and what it sends is not judged here, but that it
+ * has the key. Who was asked gets no session ticket: a short handshake shows no certificate.
+ */
+int tls_new(const struct clientcas *asked, struct tls **ret_tls);
 void tls_free(struct tls *tls);
 /* The cipher suites of handshakes from now on, as ciphers_init has them; on failure those before
  * stay. Errors: -ENOMEM, ERR_CRYPTO. */
@@ -51,7 +57,7 @@ int tls_set_suites(struct tls *tls, const uint16_t *codes, size_t n);
 void tls_resume_with(struct tls *tls, const struct resumption *resumption);
 /* PEER->select and userdata are set; FD stays the caller's and must outlive the peer. Errors:
  * -ENOMEM, ERR_CRYPTO. */
-int tls_peer_init(struct tls_peer *peer, const struct tls *tls, bool is_tls13_only, int fd);
+int tls_peer_init(struct tls_peer *peer, struct tls *tls, bool is_tls13_only, int fd);
 void tls_peer_done(struct tls_peer *peer);
 
 enum tls_result tls_handshake(struct tls_peer *peer);
@@ -84,6 +90,8 @@ bool tls_wants_write(const struct tls_peer *peer);
  * one may say that it has 16 MiB.
  */
 bool tls_count(struct tls_peer *peer, size_t size);
+/* The certificates that the client sent, its own first; NULL: none. The peer's. */
+const gnutls_datum_t *tls_client_chain(const struct tls_peer *peer, unsigned *ret_n);
 /* What went wrong, for the log; never NULL. */
 const char *tls_error_text(const struct tls_peer *peer);
 /* For a transport that is memory: appends what GnuTLS pushes (gnutls_vec_push_func) to OUT. Returns

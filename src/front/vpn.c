@@ -49,6 +49,7 @@ struct vpn {
 	bool has_asked; /* ... and the engine has been asked for another one */
 	struct endings *endings;
 	struct vpn_config *config;
+	struct clientcas *clientcas;
 	struct ipc_channel *engine; /* borrowed */
 	int tun;
 	uint32_t own_number;
@@ -335,10 +336,17 @@ static int datagram_take(struct vpn *vpn, const Asafo__Ipc__VpnDatagram *message
 	return 0;
 }
 
+static int trust_take(struct vpn *vpn, const Asafo__Ipc__VpnTrust *message, struct why *ret_why)
+{
+	int r = clientcas_take(vpn->clientcas, message);
+
+	return r < 0 ? why_set(ret_why, r, "the CAs of clients: %s", err_text(r)) : 0;
+}
+
 bool vpn_is_message(enum ipc_type type)
 {
 	return type == IPC_VPN_CONFIG || type == IPC_VPN_TABLE || type == IPC_VPN_TUN ||
-	       type == IPC_VPN_DATAGRAM;
+	       type == IPC_VPN_DATAGRAM || type == IPC_VPN_TRUST;
 }
 
 int vpn_message(struct vpn *vpn, struct ipc_frame *frame, const ProtobufCMessage *body,
@@ -352,6 +360,8 @@ int vpn_message(struct vpn *vpn, struct ipc_frame *frame, const ProtobufCMessage
 		return tun_take(vpn, (const Asafo__Ipc__VpnTun *)body, frame, ret_why);
 	if (frame->type == IPC_VPN_DATAGRAM)
 		return datagram_take(vpn, (const Asafo__Ipc__VpnDatagram *)body, frame);
+	if (frame->type == IPC_VPN_TRUST)
+		return trust_take(vpn, (const Asafo__Ipc__VpnTrust *)body, ret_why);
 	return why_set(ret_why, ERR_MALFORMED, "%s is no message of the VPN's",
 		       ipc_type_name(frame->type));
 }
@@ -509,6 +519,11 @@ struct vpn_entry *vpn_find_address(const struct vpn *vpn, const uint8_t *bytes, 
 	return node ? &node->entry : NULL;
 }
 
+const struct clientcas *vpn_clientcas(const struct vpn *vpn)
+{
+	return vpn->clientcas;
+}
+
 int vpn_tun(const struct vpn *vpn)
 {
 	return vpn->tun;
@@ -536,7 +551,8 @@ int vpn_new(struct vpn **ret_vpn)
 	if (!vpn)
 		return -ENOMEM;
 	vpn->tun = -1;
-	if (buckets_new(vpn, BUCKETS_MIN) < 0 || endings_new(vpn, &vpn->endings) < 0) {
+	if (buckets_new(vpn, BUCKETS_MIN) < 0 || endings_new(vpn, &vpn->endings) < 0 ||
+	    clientcas_new(&vpn->clientcas) < 0) {
 		vpn_free(vpn);
 		return -ENOMEM;
 	}
@@ -557,5 +573,6 @@ void vpn_free(struct vpn *vpn)
 	if (vpn->tun >= 0)
 		(void)close(vpn->tun);
 	vpn_config_free(vpn->config);
+	clientcas_free(vpn->clientcas);
 	free(vpn);
 }

@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "base/why.h"
+#include "front/clientcas.h"
 #include "front/endings.h"
 #include "ipc/channel.h"
 #include "ipc/vpn.h"
@@ -39,6 +40,8 @@ struct vpn_group {
 	char (*aliases)[VPN_NAME_MAX];
 	size_t n_aliases;
 	char policy[VPN_NAME_MAX];
+	bool is_by_certificate, is_without_password;
+	enum vpn_name_from name_from[VPN_NAMES_FROM];
 };
 
 /* Immutable; swapped whole. */
@@ -91,6 +94,8 @@ int vpn_message(struct vpn *vpn, struct ipc_frame *frame, const ProtobufCMessage
 
 /* Never NULL: before the first message one that is not enabled. */
 const struct vpn_config *vpn_config(const struct vpn *vpn);
+/* Never NULL. */
+const struct clientcas *vpn_clientcas(const struct vpn *vpn);
 /* NULL: none of this name (the policy), or alias (the group: a name or an alias, any case). */
 const struct vpn_policy *vpn_policy_find(const struct vpn_config *config, const char *name);
 const struct vpn_group *vpn_group_find(const struct vpn_config *config, const char *name);

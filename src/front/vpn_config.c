@@ -58,6 +58,10 @@ static int group_from(const Asafo__Ipc__VpnGroup *from, struct vpn_group *to)
 		r = vpn_name_from(from->aliases[i], to->aliases[to->n_aliases++], VPN_NAME_MAX);
 	if (r == 0)
 		r = vpn_name_from(from->policy, to->policy, sizeof(to->policy));
+	to->is_by_certificate = from->is_by_certificate || from->is_without_password;
+	to->is_without_password = from->is_without_password;
+	if (r == 0)
+		r = vpn_names_from(from->name_from, from->n_name_from, to->name_from);
 	if (r == 0 && strcmp(from->authentication, "LOCAL") != 0)
 		r = ERR_MALFORMED;
 	return r;

@@ -81,6 +81,7 @@ static const struct {
 	[IPC_VPN_SESSION_END] = {"vpn-session-end", BODY(vpn_session_end), BODY(status_reply)},
 	[IPC_VPN_RESYNC] = {"vpn-resync", BODY(vpn_resync), NULL},
 	[IPC_VPN_DATAGRAM] = {"vpn-datagram", BODY(vpn_datagram), NULL},
+	[IPC_VPN_TRUST] = {"vpn-trust", BODY(vpn_trust), NULL},
 	[IPC_AUTH_USERS] = {"auth-users", BODY(auth_users), NULL},
 	[IPC_AUTH_CHECK] = {"auth-check", BODY(auth_check), BODY(auth_check_reply)},
 	[IPC_AUTH_GUESSES] = {"auth-guesses", BODY(auth_guesses), NULL},

@@ -103,6 +103,8 @@ enum ipc_type {
 	IPC_LOGIN_KEY,
 	/* front -> engine -> front */
 	IPC_VPN_DATAGRAM,
+	/* engine -> front, auth */
+	IPC_VPN_TRUST,
 	IPC_TYPE__MAX,
 };
 

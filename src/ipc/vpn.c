@@ -167,3 +167,19 @@ enum vpn_end vpn_end_from(uint32_t number)
 	return number > VPN_END_NONE && number < VPN_END__MAX ? (enum vpn_end)number
 							      : VPN_END_ADMIN;
 }
+
+int vpn_names_from(const uint32_t *numbers, size_t n,
+		   enum vpn_name_from ret_from[static VPN_NAMES_FROM])
+{
+	enum vpn_name_from from[VPN_NAMES_FROM] = {VPN_NAME_FROM_CN};
+
+	if (n > VPN_NAMES_FROM)
+		return ERR_MALFORMED;
+	for (size_t i = 0; i < n; i++) {
+		if (numbers[i] == VPN_NAME_FROM_NONE || numbers[i] >= VPN_NAME_FROM__MAX)
+			return ERR_MALFORMED;
+		from[i] = (enum vpn_name_from)numbers[i];
+	}
+	memcpy(ret_from, from, sizeof(from));
+	return 0;
+}

@@ -91,12 +91,24 @@ enum vpn_split {
 	VPN_SPLIT__MAX,
 };
 
+/* What of a client's certificate is the user's name (`username-from-certificate`). */
+enum vpn_name_from {
+	VPN_NAME_FROM_NONE,
+	VPN_NAME_FROM_CN,  /* common name */
+	VPN_NAME_FROM_EA,  /* mail address, before the "@": of the subjectAltName, else the subject
+			    */
+	VPN_NAME_FROM_UPN, /* Microsoft's user principal name, before the "@" */
+	VPN_NAME_FROM__MAX,
+};
+#define VPN_NAMES_FROM 2 /* the first that there is counts */
+
 /* The auth helper's answer. */
 enum auth_verdict {
 	AUTH_VERDICT_NO, /* wrong user or password, which of them is not said */
 	AUTH_VERDICT_YES,
-	AUTH_VERDICT_LOCKED, /* too many wrong ones */
-	AUTH_VERDICT_MORE,   /* so far so good: a code of the second factor is wanted */
+	AUTH_VERDICT_LOCKED,	  /* too many wrong ones */
+	AUTH_VERDICT_MORE,	  /* so far so good: a code of the second factor is wanted */
+	AUTH_VERDICT_CERTIFICATE, /* the group's certificate is missing, or not good enough */
 	AUTH_VERDICT__MAX,
 };
 
@@ -147,5 +159,8 @@ int vpn_name_from(const char *text, char *ret_text, size_t size);
 
 /* "user request", as show vpn-sessiondb and the log have it; never NULL. */
 const char *vpn_end_text(enum vpn_end reason);
+/* Of VpnGroup.name_from; too many, or unknown ones: ERR_MALFORMED. None: the common name. */
+int vpn_names_from(const uint32_t *numbers, size_t n,
+		   enum vpn_name_from ret_from[static VPN_NAMES_FROM]);
 /* Untrusted number; VPN_END_ADMIN for one of a newer version. */
 enum vpn_end vpn_end_from(uint32_t number);

@@ -304,6 +304,65 @@ static void wait_answers(struct world *world, unsigned n)
 		assert_true(sd_event_run(world->event, PATIENCE_US) > 0);
 }
 
+/* A front may say what it likes: what a group wants comes from the engine. */
+static void trust_send(struct world *world)
+{
+	Asafo__Ipc__VpnTrust body = ASAFO__IPC__VPN_TRUST__INIT;
+	Asafo__Ipc__VpnGroup groups[2], *list[] = {&groups[0], &groups[1]};
+	char cards[] = "Cards", words[] = "Words", both[] = "LOCAL";
+
+	for (size_t i = 0; i < 2; i++) {
+		asafo__ipc__vpn_group__init(&groups[i]);
+		groups[i].name = i == 0 ? cards : words;
+		groups[i].authentication = both;
+		groups[i].is_by_certificate = groups[i].is_without_password = i == 0;
+	}
+	body.is_known = true;
+	body.groups = list;
+	body.n_groups = 2;
+	assert_int_equal(ipc_channel_send(world->engine, IPC_VPN_TRUST, &body.base, NULL, 0), 0);
+}
+
+static void ask_group(struct world *world, const char *group, const char *name,
+		      const char *certificate)
+{
+	Asafo__Ipc__AuthCheck body = ASAFO__IPC__AUTH_CHECK__INIT;
+	ProtobufCBinaryData chain;
+	char user[32], wanted[32], how[] = "LOCAL";
+	uint8_t secret[] = {'o', 'n', 'e'}, der[32];
+
+	(void)snprintf(user, sizeof(user), "%s", name);
+	(void)snprintf(wanted, sizeof(wanted), "%s", group);
+	memcpy(der, certificate, strlen(certificate));
+	chain = (ProtobufCBinaryData){strlen(certificate), der};
+	body.user = user;
+	body.group = wanted;
+	body.method = how;
+	body.password = (ProtobufCBinaryData){sizeof(secret), secret};
+	body.certificates = &chain;
+	body.n_certificates = chain.len > 0;
+	assert_int_equal(ipc_channel_call(world->front, IPC_AUTH_CHECK, &body.base, NULL, 0,
+					  on_answer, world),
+			 0);
+	wait_answers(world, world->n_answers + 1);
+}
+
+static void a_front_cannot_do_without_what_a_group_wants(void **state)
+{
+	struct world *world = *state;
+
+	trust_send(world);
+	users_send(world, true, true, "anna", "one");
+	ask_group(world, "Words", "anna", "");
+	ask_group(world, "Cards", "anna", "");
+	ask_group(world, "Cards", "anna", "no certificate");
+	ask_group(world, "Nobody's", "anna", "");
+	assert_string_equal(world->answers, "0/1/Staff; 0/4/; 0/4/; -1006/0/; ");
+	assert_non_null(strstr(world->notes, "717009 Certificate validation failed. Reason: the "
+					     "certificate did not come, from unknown, group "
+					     "Cards\n"));
+}
+
 static void users_hold_when_the_last_of_them_is_there(void **state)
 {
 	struct world *world = *state;
@@ -465,6 +524,7 @@ int main(void)
 		cmocka_unit_test(a_user_without_a_usable_hash_cannot_log_in),
 		cmocka_unit_test(a_user_without_a_usable_hash_takes_as_long_as_nobody),
 #define WORLD(test) cmocka_unit_test_setup_teardown(test, world_start, world_stop)
+		WORLD(a_front_cannot_do_without_what_a_group_wants),
 		WORLD(users_hold_when_the_last_of_them_is_there),
 		WORLD(guesses_are_stopped_even_where_they_waited_side_by_side),
 		WORLD(who_is_locked_at_the_active_unit_is_locked_here),

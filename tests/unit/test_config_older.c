@@ -82,7 +82,8 @@ static const struct command_row version1[] = {
 	" fqdn vpn.example.net standby gw2.example.net\n"                                          \
 	"failover polltime interface msec 100 holdtime msec 500\n"                                 \
 	"failover interface-policy 50%\n"                                                          \
-	"crypto ca trustpoint VPN\n redundancy no\n scope unit\ncrypto ca alerts expiration "      \
+	"crypto ca trustpoint VPN\n redundancy no\n scope unit\n validation-usage "                \
+	"ssl-client\ncrypto ca alerts expiration "                                                 \
 	"begin 30 repeat 2\ncrypto ca permit-weak-crypto\n"                                        \
 	"failover preempt delay 30\n"                                                              \
 	"no failover standby config-lock\n"                                                        \
@@ -107,8 +108,9 @@ static const struct command_row version1[] = {
 	" vpn-simultaneous-logins 1\n anyconnect ssl dtls none\n"                                  \
 	"tunnel-group TG type remote-access\ntunnel-group TG general-attributes\n"                 \
 	" address-pool P4\n ipv6-address-pool P6\n"                                                \
-	" default-group-policy GP\n"                                                               \
+	" default-group-policy GP\n username-from-certificate UPN CN\n"                            \
 	"tunnel-group TG webvpn-attributes\n group-alias staff enable\n"                           \
+	" authentication aaa certificate\n"                                                        \
 	"username ada password $y$j9T$abcdefghijklmnopqrstuv$0123456789\n"                         \
 	"username ada attributes\n vpn-group-policy GP\n"                                          \
 	" totp $t1$abcdefghijklmnopqrstuvabcdefghijklmnopqrstuvabcdefghijkl\n"
@@ -283,6 +285,7 @@ static void what_is_kept_back_is_named_line_by_line(void **state)
 			    "track 4 script probe\n"
 			    "crypto ca trustpoint VPN: scope unit\n"
 			    "crypto ca trustpoint VPN: redundancy no\n"
+			    "crypto ca trustpoint VPN: validation-usage ssl-client\n"
 			    "crypto ca alerts expiration begin 30 repeat 2\n"
 			    "crypto ca permit-weak-crypto\n"
 			    "ssl cipher tlsv1.2 custom \"ECDHE-RSA-AES256-GCM-SHA384\"\n"
@@ -310,8 +313,11 @@ static void what_is_kept_back_is_named_line_by_line(void **state)
 			    "tunnel-group TG general-attributes: address-pool P4\n"
 			    "tunnel-group TG general-attributes: ipv6-address-pool P6\n"
 			    "tunnel-group TG general-attributes: default-group-policy GP\n"
+			    "tunnel-group TG general-attributes: username-from-certificate "
+			    "UPN CN\n"
 			    "tunnel-group TG webvpn-attributes\n"
 			    "tunnel-group TG webvpn-attributes: group-alias staff enable\n"
+			    "tunnel-group TG webvpn-attributes: authentication aaa certificate\n"
 			    "username ada password "
 			    "$y$j9T$abcdefghijklmnopqrstuv$0123456789\n"
 			    "username ada attributes\n"

@@ -106,7 +106,7 @@ static struct place *place_make(struct identity *identity)
 	struct place *place = test_calloc(1, sizeof(*place));
 
 	place->identity = identity;
-	assert_int_equal(tls_new(&place->tls), 0);
+	assert_int_equal(tls_new(NULL, &place->tls), 0);
 	assert_int_equal(resumption_new(&place->keys), 0);
 	tls_resume_with(place->tls, place->keys);
 	return place;

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "auth/trust.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/err.h"
+
+struct trust {
+	struct clientcert_cas *cas;
+	struct trust_group *groups;
+	size_t n_groups;
+	bool is_told;
+};
+
+int trust_new(struct trust **ret_trust)
+{
+	struct trust *trust = calloc(1, sizeof(*trust));
+
+	if (!trust)
+		return -ENOMEM;
+	*ret_trust = trust;
+	return 0;
+}
+
+void trust_free(struct trust *trust)
+{
+	if (!trust)
+		return;
+	clientcert_cas_free(trust->cas);
+	free(trust->groups);
+	free(trust);
+}
+
+static int group_take(const Asafo__Ipc__VpnGroup *from, struct trust_group *to)
+{
+	int r = vpn_name_from(from->name, to->name, sizeof(to->name));
+
+	to->is_by_certificate = from->is_by_certificate || from->is_without_password;
+	to->is_without_password = from->is_without_password;
+	return r == 0 ? vpn_names_from(from->name_from, from->n_name_from, to->name_from) : r;
+}
+
+int trust_take(struct trust *trust, const Asafo__Ipc__VpnTrust *message, size_t *ret_n_ignored)
+{
+	_cleanup_free_ struct trust_group *groups = calloc(message->n_groups + 1, sizeof(*groups));
+	struct clientcert_cas *cas = NULL;
+	int r = groups ? 0 : -ENOMEM;
+
+	*ret_n_ignored = 0;
+	for (size_t i = 0; i < message->n_groups && r == 0; i++)
+		r = group_take(message->groups[i], &groups[i]);
+	if (r == 0 && message->is_known)
+		r = clientcert_cas_new(message->cas, message->n_cas, &cas, ret_n_ignored);
+	if (r < 0)
+		return r;
+	if (message->is_known) {
+		clientcert_cas_free(trust->cas);
+		trust->cas = cas;
+	}
+	free(trust->groups);
+	trust->groups = TAKE_PTR(groups);
+	trust->n_groups = message->n_groups;
+	trust->is_told = true;
+	return 0;
+}
+
+int trust_group_find(const struct trust *trust, const char *name, struct trust_group *ret_group)
+{
+	for (size_t i = 0; i < trust->n_groups; i++) {
+		if (strcmp(trust->groups[i].name, name) == 0) {
+			*ret_group = trust->groups[i];
+			return 0;
+		}
+	}
+	*ret_group = (struct trust_group){.name = ""};
+	return trust->is_told ? ERR_NOT_FOUND : 0;
+}
+
+int trust_verify(const struct trust *trust, const struct trust_group *group,
+		 const ProtobufCBinaryData *chain, size_t n, struct clientcert *ret_certificate,
+		 const char **ret_user, struct why *ret_why)
+{
+	int r = clientcert_verify(trust->cas, chain, n, ret_certificate, ret_why);
+
+	if (r < 0)
+		return r;
+	*ret_user = clientcert_user(ret_certificate, group->name_from);
+	return (*ret_user)[0]
+		       ? 0
+		       : why_set(ret_why, ERR_DENIED, "names no user where this group looks");
+}

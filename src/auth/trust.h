@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "base/why.h"
+#include "ipc/clientcert.h"
+#include "src/ipc/ipc.pb-c.h"
+
+/*
+ * What the groups want of who logs in, and which CAs may say who a client is, as the engine told
+ * last. A group is known before its users are: the engine tells of groups first.
+ */
+struct trust;
+
+struct trust_group {
+	char name[VPN_NAME_MAX];
+	bool is_by_certificate, is_without_password;
+	enum vpn_name_from name_from[VPN_NAMES_FROM];
+};
+
+int trust_new(struct trust **ret_trust);
+void trust_free(struct trust *trust);
+/* Errors: ERR_MALFORMED, ERR_TOO_LARGE, -ENOMEM, ERR_CRYPTO; then all stays as it was. */
+int trust_take(struct trust *trust, const Asafo__Ipc__VpnTrust *message, size_t *ret_n_ignored);
+/* Errors: ERR_NOT_FOUND (the engine told of groups, and there is none of this name). Before it told
+ * of any, a group wants a password. */
+int trust_group_find(const struct trust *trust, const char *name, struct trust_group *ret_group);
+/* As clientcert_verify, and whom of GROUP's users it names: RET_USER is not empty. */
+int trust_verify(const struct trust *trust, const struct trust_group *group,
+		 const ProtobufCBinaryData *chain, size_t n, struct clientcert *ret_certificate,
+		 const char **ret_user, struct why *ret_why);
