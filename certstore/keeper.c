@@ -230,6 +230,8 @@ int keeper_new(sd_event *event, const struct keeper_config *config, struct keepe
 		keeper->failure_why = *config->failure_why;
 	if (keeper->failure == 0)
 		keeper->failure = open_store(keeper, &keeper->failure_why);
+	if (keeper->store)
+		store_on_busy(keeper->store, config->on_busy, config->userdata);
 	if (keeper->failure < 0)
 		log_line(LOG_CRIT, "%s", keeper_failure(keeper));
 	*ret_keeper = TAKE_PTR(keeper);

@@ -22,6 +22,10 @@ struct keeper_config {
 	struct parser *parser;	 /* borrowed, attached to the loop; NULL: imports are refused */
 	int failure; /* already known before the store is opened (store_probe); 0: none */
 	const struct why *failure_why;
+	/* Called before each part of a large change that may make the loop wait; NULL: by nobody.
+	 */
+	void (*on_busy)(void *userdata);
+	void *userdata;
 };
 
 /* Opens the store. Errors: -ENOMEM; a store that does not open is no error here, see

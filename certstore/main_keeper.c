@@ -53,6 +53,14 @@ static void on_credential(const char *name, int fd, void *userdata)
 		(void)close(fd);
 }
 
+/* A bulk replication that takes longer has failed for the engines, too (SYNC_TIMEOUT_MS). */
+static void on_busy(void *userdata)
+{
+	const struct program *program = userdata;
+
+	child_busy(program->child, CHILD_BUSY_MAX_MS);
+}
+
 static void on_shutdown(void *userdata)
 {
 	struct program *program = userdata;
@@ -138,6 +146,8 @@ static int start(struct program *program)
 		.parser = program->parser,
 		.failure = program->failure,
 		.failure_why = &program->failure_why,
+		.on_busy = on_busy,
+		.userdata = program,
 	};
 	r = keeper_new(program->event, &config, &program->keeper);
 	if (r == 0)

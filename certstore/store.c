@@ -167,6 +167,12 @@ uint64_t store_slack(const struct store *store)
 	return store->replica.slack;
 }
 
+void store_on_busy(struct store *store, void (*on_busy)(void *userdata), void *userdata)
+{
+	store->replica.on_busy = on_busy;
+	store->replica.busy_userdata = userdata;
+}
+
 bool store_is_stuck(struct store *store)
 {
 	_cleanup_txn_ MDB_txn *txn = NULL;

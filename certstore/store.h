@@ -78,6 +78,8 @@ int store_accept(struct store *store, uint64_t term, struct why *ret_why);
  */
 uint64_t store_slack(const struct store *store);
 int store_trim(struct store *store, struct why *ret_why);
+/* ON_BUSY is called before each part of a large change that a slow disk may need long for. */
+void store_on_busy(struct store *store, void (*on_busy)(void *userdata), void *userdata);
 /* True after a write that failed half-way: nothing works until the store is opened anew. */
 bool store_is_stuck(struct store *store);
 /*

@@ -30,6 +30,8 @@ struct store_replica {
 	struct store_check check;	       /* of the last commit, or of the change under way */
 	char incomplete[STORE_INCOMPLETE_MAX]; /* what is missing; empty: nothing */
 	uint64_t trustpoints;
+	void (*on_busy)(void *userdata); /* NULL: nobody wants to know */
+	void *busy_userdata;
 	uint64_t slack; /* bytes of the largest change in this environment */
 };
 
@@ -124,6 +126,7 @@ struct apply {
 	MDB_cursor *items, *digests;
 	struct store_position position;
 	uint64_t trustpoints, bytes;
+	uint64_t bytes_told;	      /* of them, when it was last said that this takes its time */
 	char last_key[STORE_KEY_MAX]; /* the highest there is: what comes after it is appended */
 	size_t last_key_size;
 	char **keys; /* what changed */

@@ -15,6 +15,9 @@
 #include "ipc/child.h"
 #include "launch.h"
 
+/* Until its first sign of life a child may open a large store. */
+#define WATCHDOG_START_FACTOR 6
+
 /* Several of the largest frames, so that bulk replication is not a frame at a time. */
 #define SOCKET_BUFFER (4 * (int)(IPC_HEADER_SIZE + IPC_BODY_MAX))
 
@@ -105,6 +108,23 @@ void slot_look(const struct slot *slot)
 		(void)sd_event_source_set_enabled(slot->exit, SD_EVENT_ONESHOT);
 }
 
+/* Nobody else has a disk to wait for, and who says that he may be silent is not watched. */
+void slot_beat(struct slot *slot, unsigned busy_ms)
+{
+	slot->last_beat = monotime_now();
+	slot->has_beaten = true;
+	slot->busy_ms = slot->row->kind != IPC_PEER_KEEPER ? 0
+			: busy_ms < CHILD_BUSY_MAX_MS	   ? busy_ms
+							   : CHILD_BUSY_MAX_MS;
+}
+
+unsigned slot_patience_ms(const struct slot *slot, unsigned limit_ms)
+{
+	if (!slot->has_beaten)
+		return limit_ms * WATCHDOG_START_FACTOR;
+	return limit_ms > slot->busy_ms ? limit_ms : slot->busy_ms;
+}
+
 void slot_log_death(const struct slot *slot, const siginfo_t *info, bool is_expected)
 {
 	if (info->si_code == CLD_EXITED && info->si_status == 0 && is_expected)
@@ -126,6 +146,7 @@ void slot_reset(struct slot *slot)
 	ipc_channel_free(TAKE_PTR(slot->channel));
 	slot->pid = 0;
 	slot->is_ready = slot->has_beaten = false;
+	slot->busy_ms = 0;
 }
 
 static bool is_pair(enum ipc_peer kind_a, enum ipc_peer kind_b, enum ipc_peer one,

@@ -23,7 +23,8 @@ struct slot {
 	sd_event_source *exit, *restart, *kill;
 	sd_event_source *lifeline; /* of the engine */
 	struct monotime started, last_beat;
-	unsigned deaths; /* in a row */
+	unsigned busy_ms; /* its latest sign of life is good for so long, at least */
+	unsigned deaths;  /* in a row */
 	bool is_ready;
 	bool has_beaten;
 };
@@ -39,6 +40,11 @@ int slot_launch(struct slot *slot, const struct supervisor_options *options, int
  * when it ended it is told before the debugger lets go, and then there is nothing to see yet.
  */
 void slot_look(const struct slot *slot);
+/* A sign of life, which is good for BUSY_MS where that is longer than LIMIT_MS; not more than
+ * CHILD_BUSY_MAX_MS, and only of the keeper. */
+void slot_beat(struct slot *slot, unsigned busy_ms);
+/* How long it may be silent since its latest one, where others may for LIMIT_MS. */
+unsigned slot_patience_ms(const struct slot *slot, unsigned limit_ms);
 /* Says how it ended. */
 void slot_log_death(const struct slot *slot, const siginfo_t *info, bool is_expected);
 /* Forgets the process: channel, sources, signs of life. The count of deaths stays. */

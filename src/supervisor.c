@@ -32,8 +32,6 @@
 #define RESTART_MAX_MS 5000
 #define STABLE_MS 10000
 #define LAST_WORDS_MS 500 /* from the end of the channel to that of the process */
-/* Until its first sign of life a child may open a large store. */
-#define WATCHDOG_START_FACTOR 6
 #define STATUS_MAX 256
 
 enum phase { PHASE_RUNNING, PHASE_STOPPING_ENGINE, PHASE_STOPPING_REST };
@@ -115,8 +113,7 @@ static void on_request(struct ipc_channel *channel, struct ipc_frame *frame,
 
 	(void)channel;
 	if (frame->type == IPC_WATCHDOG) {
-		slot->last_beat = monotime_now();
-		slot->has_beaten = true;
+		slot_beat(slot, ((const Asafo__Ipc__Watchdog *)body)->busy_ms);
 	} else if (frame->type == IPC_READY) {
 		slot_became_ready(slot);
 	} else if (frame->type == IPC_NOTIFY && slot_is(slot, IPC_PEER_ENGINE)) {
@@ -380,8 +377,7 @@ static void slot_check(struct slot *slot, struct monotime now)
 
 	if (!slot_runs(slot) || limit_ms == 0)
 		return;
-	if (!slot->has_beaten)
-		limit_ms *= WATCHDOG_START_FACTOR;
+	limit_ms = slot_patience_ms(slot, limit_ms);
 	if (!monotime_reached(now, monotime_add_ms(slot->last_beat, limit_ms)))
 		return;
 	log_line(LOG_ERR, "%s gave no sign of life for %u ms: it is killed", slot->name, limit_ms);

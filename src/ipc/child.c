@@ -186,6 +186,15 @@ void child_ready(struct child *child, const char *text)
 	(void)ipc_channel_send(child->supervisor, IPC_READY, &body.base, NULL, 0);
 }
 
+void child_busy(struct child *child, unsigned busy_ms)
+{
+	Asafo__Ipc__Watchdog body = ASAFO__IPC__WATCHDOG__INIT;
+
+	body.busy_ms = busy_ms;
+	if (child)
+		(void)ipc_channel_send(child->supervisor, IPC_WATCHDOG, &body.base, NULL, 0);
+}
+
 void child_notify(struct child *child, const char *state)
 {
 	Asafo__Ipc__Notify body = ASAFO__IPC__NOTIFY__INIT;

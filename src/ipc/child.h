@@ -48,6 +48,13 @@ int child_new(sd_event *event, const struct child_options *options, const struct
 void child_free(struct child *child);
 /* "Serving": the supervisor waits for every child's before it says READY=1. */
 void child_ready(struct child *child, const char *text);
+/*
+ * A sign of life before work that cannot be interrupted: until the next one the supervisor waits
+ * for BUSY_MS, if that is longer than it waits anyway. It takes that from the keeper, up to
+ * CHILD_BUSY_MAX_MS, and from nobody else. May be called with CHILD NULL. Does not block.
+ */
+#define CHILD_BUSY_MAX_MS 30000u
+void child_busy(struct child *child, unsigned busy_ms);
 /* Text for `systemctl status` (STATUS=). */
 void child_notify(struct child *child, const char *state);
 /* Asks the supervisor to stop all of its children and to begin anew. */

@@ -19,7 +19,7 @@ static const struct {
 	[IPC_READY] = {"ready", BODY(ready), NULL},
 	[IPC_NOTIFY] = {"notify", BODY(notify), NULL},
 	[IPC_SHUTDOWN] = {"shutdown", NULL, NULL},
-	[IPC_WATCHDOG] = {"watchdog", NULL, NULL},
+	[IPC_WATCHDOG] = {"watchdog", BODY(watchdog), NULL},
 	[IPC_KEEPER_STATUS] = {"keeper-status", NULL, BODY(keeper_status_reply)},
 	[IPC_TERM_PERSIST] = {"term-persist", BODY(term_persist), BODY(status_reply)},
 	[IPC_IMPORT] = {"import", BODY(import), BODY(import_reply)},

@@ -5,12 +5,14 @@
  * counts the calls that change something (writes, syncs, names), and at the Nth, before that one,
  * the power goes: TO, which is made, becomes what lies on the platter, all calls that are under way
  * fail, it says what was lost, and ends. N 0: now. SEED 0: nothing that was not synced is there;
- * else some of it, sector by sector. On "count" it says how many such calls there were. It speaks
- * the kernel's FUSE protocol (linux/fuse.h) itself, so that a test needs no library for it; one
- * call at a time.
+ * else some of it, sector by sector. On "count" it says how many such calls there were. On "slow
+ * MS" each MiB that was written makes the next sync of a file take MS longer. It speaks the
+ * kernel's FUSE protocol (linux/fuse.h) itself, so that a test needs no library for it; one call at
+ * a time.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/fuse.h>
 #include <poll.h>
 #include <stdio.h>
@@ -32,6 +34,7 @@ struct server {
 	struct disk *disk;
 	unsigned long changes, cut_at;
 	uint64_t random;
+	uint64_t written, slow_ms; /* since the last sync; for a MiB of it */
 	bool is_armed, is_cut;
 };
 
@@ -229,7 +232,19 @@ static void do_write(struct server *server, const struct call *call)
 	}
 	r = disk_write(server->disk, call->header.nodeid, in.offset, data, in.size);
 	out.size = in.size;
+	server->written += in.size;
 	reply(server, call, r, &out, sizeof(out));
+}
+
+/* A disk that is slow and not fast once: nothing else is answered meanwhile. */
+static void do_sync(struct server *server, const struct call *call)
+{
+	uint64_t ms = server->written * server->slow_ms >> 20;
+
+	server->written = 0;
+	if (ms > 0)
+		(void)poll(NULL, 0, ms < INT_MAX ? (int)ms : INT_MAX);
+	reply_status(server, call, disk_sync(server->disk, call->header.nodeid));
 }
 
 static void do_readdir(struct server *server, const struct call *call)
@@ -338,6 +353,7 @@ static void answer(struct server *server, const struct call *call)
 	case FUSE_READDIR:
 		return do_readdir(server, call);
 	case FUSE_FSYNC:
+		return do_sync(server, call);
 	case FUSE_FSYNCDIR:
 		return reply_status(server, call, disk_sync(server->disk, node));
 	case FUSE_STATFS:
@@ -394,7 +410,7 @@ static int read_line(char *line, size_t size)
 	return 0;
 }
 
-/* "after N SEED", "count" */
+/* "after N SEED", "count", "slow MS" */
 static int hear(struct server *server)
 {
 	char line[64], *end;
@@ -405,6 +421,11 @@ static int hear(struct server *server)
 	if (strcmp(line, "count") == 0) {
 		(void)printf("%lu changes\n", server->changes);
 		return fflush(stdout) == 0 ? 0 : -errno;
+	}
+	if (strncmp(line, "slow ", 5) == 0) {
+		server->slow_ms = strtoul(line + 5, NULL, 10);
+		server->written = 0;
+		return 0;
 	}
 	if (strncmp(line, "after ", 6) != 0)
 		return -EINVAL;

@@ -5,6 +5,7 @@
  * refuse it.
  */
 #include <dirent.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,6 +21,7 @@
 #include "lifeline.h"
 #include "src/ipc/ipc.pb-c.h"
 
+#define BUSY_MS 2500
 #define LARGE_BODY (IPC_BODY_MAX - 64)
 
 struct fake {
@@ -108,6 +110,18 @@ static void on_credential(const char *name, int fd, void *userdata)
 	}
 }
 
+/* Says that it will be silent, and is. */
+static int on_busy(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata)
+{
+	struct fake *fake = userdata;
+
+	(void)source;
+	(void)info;
+	child_busy(fake->child, BUSY_MS);
+	say(fake, "busy");
+	return raise(SIGSTOP);
+}
+
 static void on_shutdown(void *userdata)
 {
 	struct fake *fake = userdata;
@@ -153,13 +167,18 @@ int main(int argc, char **argv)
 	const char *dash = strchr(argv[0], '-');
 	struct fake fake = {.name = dash ? dash + 1 : argv[0]};
 	struct child_options options;
+	sigset_t busy;
 	int r;
 
+	(void)sigemptyset(&busy);
+	(void)sigaddset(&busy, SIGUSR1);
+	(void)sigprocmask(SIG_BLOCK, &busy, NULL);
 	if (child_options_parse(argc, argv, &options) < 0)
 		return EXIT_FAILURE;
 	fake.instance = options.instance;
 	self_say(&fake);
 	if (sd_event_new(&fake.event) < 0 ||
+	    sd_event_add_signal(fake.event, NULL, SIGUSR1, on_busy, &fake) < 0 ||
 	    child_new(fake.event, &options, &ops, &fake, &fake.child) < 0)
 		return EXIT_FAILURE;
 	if (strcmp(fake.name, "engine") != 0)

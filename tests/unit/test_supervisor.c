@@ -394,6 +394,25 @@ static void test_watchdog(void **state)
 	(void)expect(daemon, "front 0 start ");
 }
 
+static void test_busy(void **state)
+{
+	char *extra[] = {(char *)"--watchdog", (char *)"1", NULL};
+	struct daemon *daemon = *state;
+	pid_t keeper, front;
+
+	daemon_start(daemon, extra);
+	keeper = pid_of(expect_anywhere(daemon, "keeper 0 start "));
+	front = pid_of(expect_anywhere(daemon, "front 0 start "));
+	all_ready(daemon);
+	assert_int_equal(kill(keeper, SIGUSR1), 0);
+	(void)expect(daemon, "keeper 0 busy");
+	(void)expect(daemon, "keeper gave no sign of life for 2500 ms");
+	(void)expect(daemon, "keeper 0 start ");
+	assert_int_equal(kill(front, SIGUSR1), 0);
+	(void)expect(daemon, "front 0 busy");
+	(void)expect(daemon, "front 0 gave no sign of life for 1000 ms");
+}
+
 static void test_shutdown(void **state)
 {
 	struct daemon *daemon = *state;
@@ -583,6 +602,8 @@ int main(void)
 		TEST("survivors meet the new one, and the largest frame passes", test_new_peers),
 		TEST("a child that keeps dying is started ever more slowly", test_backoff),
 		TEST("a child that is silent is killed and started again", test_watchdog),
+		TEST("a keeper that says that it is busy may be silent for longer, nobody else",
+		     test_busy),
 		TEST("on SIGTERM the engine ends before the others", test_shutdown),
 		TEST("an engine that does not listen is killed after 3 s", test_deaf_child),
 		TEST("no child outlives the supervisor", test_orphans),

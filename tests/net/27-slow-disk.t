@@ -1,0 +1,75 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# A standby whose disk needs longer for a bulk commit than the supervisor waits for a sign of life (5 s): its keeper says that
+# it is at work, and lives. One that hangs in a small change says nothing, and is killed as ever.
+# shellcheck source=lib.sh
+. "$(dirname "$0")/lib.sh"
+disk=/run/asafo-lab-$LAB/b/state
+disk_pid=
+
+cleanup_disk() {
+	[ -z "$disk_pid" ] || kill "$disk_pid" 2>/dev/null
+	lab power b off >/dev/null 2>&1
+	umount -l "$disk" 2>/dev/null
+	cleanup
+}
+trap cleanup_disk EXIT
+trap 'cleanup_disk; exit 1' INT TERM HUP
+
+[ -w /dev/fuse ] || {
+	echo "ok - a slow disk # SKIP no /dev/fuse on this machine"
+	exit 0
+}
+settled() { state_is a Active && state_is b "Standby Ready"; }
+insert_disk() {
+	cp -a "$disk" "$files/disk"
+	mkfifo "$files/says"
+	exec 8<>"$files/says"
+	"$ASAFO_BUILD/tests/net/forgetful" "$files/disk" "$files/after" "$disk" <"$files/says" >"$files/lost" 2>&1 &
+	disk_pid=$!
+	until_true 10 mountpoint -q "$disk" || not_ok "the disk is there: $(cat "$files/lost")"
+}
+killed() { grep -q 'keeper gave no sign of life' "/run/asafo-lab-$LAB/b/log"; }
+count_of() { asafo "$1" --json show trustpoints | jq '.trustpoints | length'; }
+has_beaten() {
+	local age
+	age=$(ps -o etimes= -p "$(pid_of b asafo-keeper)" 2>/dev/null) && [ "$age" -gt 2 ]
+}
+bulk() {
+	local begun=$SECONDS
+	lab heal
+	until_true 60 settled && echo $((SECONDS - begun)) >"$files/took"
+}
+
+pair_up
+lab power b off
+lab power a off
+keeper=/run/asafo-lab-$LAB/a/state/keeper
+owner=$(stat -c %u:%g "$keeper/store")
+expect "unit a has 300 trustpoints" "$ASAFO_BUILD/tests/bench/fill" --state "$keeper" --count 300
+chown -R "$owner" "$keeper"
+insert_disk
+lab power a on
+wait_state a Active
+# Without its link to the mate it has nothing to do, but to give its first sign of life: before that it has more time.
+lab cut b fover
+lab power b on
+until_true 30 has_beaten || not_ok "the keeper of unit b runs"
+echo "slow 3000" >&8
+expect "a bulk commit on a slow disk ends" bulk
+expect "... after longer than a keeper may be silent" test "$(cat "$files/took")" -gt 6
+expect "the keeper was left alone" exits 1 killed
+same "all of it is on the standby" "$(count_of b)" 300
+expect "the digests are equal" same_digest
+
+make_ca corp && make_p12 corp vpn
+echo "slow 10000000" >&8
+import a vpn vpn >"$files/said" 2>&1
+(asafo a write-standby >"$files/said" 2>&1 &)
+expect "a keeper that hangs in a small change is found" until_true 30 killed
+# It dies when the disk lets go of it.
+kill "$disk_pid"
+wait "$disk_pid" 2>/dev/null
+disk_pid=
+lab power b off
+done_testing
