@@ -352,6 +352,24 @@ static uint32_t usage_faults(gnutls_x509_crt_t certificate)
 	return faults;
 }
 
+/* RFC 7633: the TLS extension status_request (5) is promised. */
+static bool must_staple(gnutls_x509_crt_t certificate)
+{
+	gnutls_x509_tlsfeatures_t features;
+	unsigned feature = 0;
+	bool is_found = false;
+
+	if (gnutls_x509_tlsfeatures_init(&features) < 0)
+		return false;
+	if (gnutls_x509_crt_get_tlsfeatures(certificate, features, 0, NULL) == 0) {
+		for (unsigned i = 0;
+		     !is_found && gnutls_x509_tlsfeatures_get(features, i, &feature) == 0; i++)
+			is_found = feature == 5;
+	}
+	gnutls_x509_tlsfeatures_deinit(features);
+	return is_found;
+}
+
 static int describe_leaf(gnutls_x509_crt_t certificate, Asafo__Record__TrustpointPublic *public)
 {
 	gnutls_datum_t dn = {0};
@@ -368,6 +386,7 @@ static int describe_leaf(gnutls_x509_crt_t certificate, Asafo__Record__Trustpoin
 	if (r == 0)
 		r = describe_key_type(certificate, &public->key_type);
 	public->usage_faults = usage_faults(certificate);
+	public->must_staple = must_staple(certificate);
 	return r < 0 ? r : describe_names(certificate, public);
 }
 

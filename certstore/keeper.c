@@ -265,6 +265,7 @@ void keeper_free(struct keeper *keeper)
 	if (!keeper)
 		return;
 	keeper_imports_drop(keeper);
+	keeper_staples_drop(keeper);
 	keeper_listings_drop(keeper);
 	keeper_orphans_drop(keeper);
 	keeper_backup_drop(keeper);

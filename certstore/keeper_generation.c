@@ -19,7 +19,7 @@ void keeper_key_list_done(struct keeper_key_list *list)
 	*list = (struct keeper_key_list){0};
 }
 
-static int add_key(struct keeper_key_list *list, const char *key)
+int keeper_key_list_add(struct keeper_key_list *list, const char *key)
 {
 	if (list->n == list->n_room) {
 		size_t n_room = list->n_room ? 2 * list->n_room : 16;
@@ -41,7 +41,7 @@ static int collect_key(const char *key, const uint8_t *value, size_t size, void 
 {
 	(void)value;
 	(void)size;
-	return add_key(userdata, key);
+	return keeper_key_list_add(userdata, key);
 }
 
 int keeper_generations_get(struct keeper *keeper, const char *name, bool is_unit,
@@ -68,7 +68,7 @@ int keeper_generations_to_drop(struct keeper *keeper, const char *name, bool is_
 
 		/* The newest itself is written anew. */
 		if (!is_kept && !(newest && strcmp(all.keys[i], newest) == 0))
-			r = add_key(ret_list, all.keys[i]);
+			r = keeper_key_list_add(ret_list, all.keys[i]);
 	}
 	return r;
 }

@@ -68,14 +68,12 @@ int keeper_change(struct keeper *keeper, bool is_unit, uint64_t term,
 	return r < 0 ? r : store_change(keeper->store, term, changes, n_changes, ret_why);
 }
 
-void keeper_changed(struct keeper *keeper)
+void keeper_tell_changed(struct keeper *keeper)
 {
 	Asafo__Ipc__Changed notice = ASAFO__IPC__CHANGED__INIT;
 	Asafo__Record__Position position;
 	struct store_position now;
 
-	signer_flush(keeper->signer);
-	keeper_trim_later(keeper);
 	store_position(keeper->store, &now);
 	store_position_pack(&now, &position);
 	notice.position = &position;
@@ -83,6 +81,13 @@ void keeper_changed(struct keeper *keeper)
 		if (peer->kind != IPC_PEER_AUTH)
 			(void)ipc_channel_send(peer->channel, IPC_CHANGED, &notice.base, NULL, 0);
 	}
+}
+
+void keeper_changed(struct keeper *keeper)
+{
+	signer_flush(keeper->signer);
+	keeper_trim_later(keeper);
+	keeper_tell_changed(keeper);
 }
 
 int keeper_each(struct keeper *keeper, bool is_unit, const char *prefix, const char *after,

@@ -79,6 +79,7 @@ struct keeper_counts {
 };
 
 struct keeper_import;
+struct keeper_staple_job;
 struct keeper_orphans;
 struct keeper_listing;
 struct keeper_backup;
@@ -100,6 +101,7 @@ struct keeper {
 	struct keeper_peer *peers;
 	uint64_t next_serial;
 	struct keeper_import *imports;
+	struct keeper_staple_job *staple_jobs;
 	struct keeper_listing *listings;
 	struct keeper_replication replication;
 	struct keeper_counts counts;
@@ -148,6 +150,8 @@ int keeper_change(struct keeper *keeper, bool is_unit, uint64_t term,
 		  const struct store_change *changes, size_t n_changes, struct why *ret_why);
 /* Trustpoints changed: forgets what was derived from them and tells every peer. */
 void keeper_changed(struct keeper *keeper);
+/* Tells every peer alone: what belongs to trustpoints changed. */
+void keeper_tell_changed(struct keeper *keeper);
 int keeper_each(struct keeper *keeper, bool is_unit, const char *prefix, const char *after,
 		int (*fn)(const char *key, const uint8_t *value, size_t size, void *userdata),
 		void *userdata);
@@ -169,6 +173,8 @@ struct keeper_key_list {
 	size_t n, n_room;
 };
 void keeper_key_list_done(struct keeper_key_list *list);
+/* A copy of KEY. Errors: -ENOMEM. */
+int keeper_key_list_add(struct keeper_key_list *list, const char *key);
 /* Every generation of NAME that the family has, the oldest first. Errors: ERR_STORE, -ENOMEM. */
 int keeper_generations_get(struct keeper *keeper, const char *name, bool is_unit,
 			   struct keeper_key_list *ret_list);
@@ -238,6 +244,7 @@ void keeper_orphans_drop(struct keeper *keeper);
 void keeper_backup_drop(struct keeper *keeper);
 void keeper_restore_drop(struct keeper *keeper);
 void keeper_imports_drop(struct keeper *keeper);
+void keeper_staples_drop(struct keeper *keeper);
 void keeper_listings_drop(struct keeper *keeper);
 void keeper_replication_drop(struct keeper *keeper);
 
@@ -246,5 +253,9 @@ void keeper_master_path(const struct keeper *keeper, char ret_path[static PATH_M
 
 /* keeper_login.c: tells the auth helper its key. */
 void keeper_login_tell(struct keeper *keeper);
+/* keeper_staple.c: what is there for a leaf, be it still good or not; NULL: nothing. The caller's.
+ */
+Asafo__Record__Staple *keeper_staple_find(struct keeper *keeper, bool is_home,
+					  const ProtobufCBinaryData *fingerprint);
 /* keeper_resumption.c: tells PEER, or every front (NULL). */
 void keeper_resumption_tell(struct keeper *keeper, const struct keeper_peer *peer);

@@ -97,7 +97,9 @@ void keeper_on_certificate(struct keeper *keeper, const struct keeper_ticket *ti
 	}
 	message.status = &status;
 	message.public_part = item.record->public_part;
+	message.staple = keeper_staple_find(keeper, item.is_unit, &item.public_part->fingerprint);
 	keeper_reply(keeper, ticket, &message.base, false);
+	asafo__record__staple__free_unpacked(message.staple, NULL);
 }
 
 /* ---- fallback ---- */

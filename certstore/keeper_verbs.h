@@ -29,6 +29,12 @@ enum keeper_verb_flags {
 	ROW(SECURITY, keeper_on_security, KEEPER_ENGINE)                                           \
 	ROW(MASTER_KEY, keeper_on_master_key, KEEPER_ENGINE)                                       \
 	ROW(RESUMPTION, keeper_on_resumption, KEEPER_ENGINE)                                       \
+	ROW(STAPLE_IMPORT, keeper_on_staple_import, KEEPER_ENGINE)                                 \
+	ROW(STAPLE_DROP, keeper_on_staple_drop, KEEPER_ENGINE)                                     \
+	ROW(STAPLE_LIST, keeper_on_staple_list, KEEPER_ENGINE)                                     \
+	ROW(STAPLE_GET, keeper_on_staple_get, KEEPER_ENGINE)                                       \
+	ROW(STAPLE_COMPARE, keeper_on_staple_compare, KEEPER_ENGINE)                               \
+	ROW(STAPLE_TAKE, keeper_on_staple_take, KEEPER_ENGINE)                                     \
 	ROW(LOGIN_SEAL, keeper_on_login_seal, KEEPER_ENGINE)                                       \
 	ROW(PAIR_OFFER, keeper_on_pair_offer, KEEPER_ENGINE)                                       \
 	ROW(PAIR_JOIN, keeper_on_pair_join, KEEPER_ENGINE)                                         \

@@ -33,6 +33,7 @@ struct import {
 	struct parser *parser;
 	struct import *next;
 	parser_done_fn on_done;
+	parser_staple_fn on_staple; /* instead: the file is an OCSP response */
 	void *userdata;
 	int fd;
 	sd_event_source *readable, *timeout;
@@ -76,7 +77,19 @@ static void finish(struct import *import, int code, struct identity *identity,
 	_cleanup_(import_free_p) struct import *mine = import;
 
 	unlink_import(mine);
-	mine->on_done(code, identity, why, mine->userdata);
+	if (mine->on_staple)
+		mine->on_staple(code, NULL, why, mine->userdata);
+	else
+		mine->on_done(code, identity, why, mine->userdata);
+}
+
+static void finish_staple(struct import *import, const Asafo__Record__Staple *staple)
+{
+	_cleanup_(import_free_p) struct import *mine = import;
+	const struct why why = {0};
+
+	unlink_import(mine);
+	mine->on_staple(0, staple, &why, mine->userdata);
 }
 
 static void message_free(Asafo__Record__ParsedIdentity *message)
@@ -115,6 +128,15 @@ static int take_identity(Asafo__Record__ParsedIdentity *message, struct identity
 	return 0;
 }
 
+static int check_staple(const Asafo__Record__Staple *staple)
+{
+	bool is_whole = staple && staple->response.len > 0 &&
+			staple->response.len <= STAPLE_RESPONSE_MAX &&
+			staple->this_update < staple->next_update;
+
+	return is_whole ? 0 : ERR_MALFORMED;
+}
+
 bool parser_is_gone(const struct parser *parser)
 {
 	siginfo_t info = {0};
@@ -132,7 +154,7 @@ static int died(const struct parser *parser, struct why *why)
 	return why_set(why, ERR_MALFORMED,
 		       "the file made the parser exceed its limits (%d s of processor time, %u MiB "
 		       "of memory) or crash: "
-		       "nothing was imported; export the file again with openssl pkcs12 -export",
+		       "nothing was imported; have the file made again by another tool",
 		       PARSER_CPU_SECONDS, PARSER_MEMORY_MAX / (1024 * 1024));
 }
 
@@ -151,8 +173,14 @@ static void answered(struct import *import)
 	else if (message->code != 0)
 		r = why_set(&why, message->code < 0 ? message->code : ERR_MALFORMED, "%s",
 			    *message->why ? message->why : err_text(message->code));
+	else if (import->on_staple)
+		r = check_staple(message->staple);
 	else
 		r = take_identity(message, &identity);
+	if (r == 0 && import->on_staple) {
+		finish_staple(import, message->staple);
+		return;
+	}
 	if (r < 0 && !*why.text)
 		(void)why_set(&why, r, "the parser's answer cannot be taken: %s", err_text(r));
 	finish(import, r, r == 0 ? &identity : NULL, &why);
@@ -347,7 +375,23 @@ static int send_request(struct parser *parser, int answer_fd, int file_fd, int p
 	return parser_request_send(parser->socket, &request, fds, passphrase_fd >= 0 ? 3 : 2);
 }
 
-static int import_new(struct parser *parser, parser_done_fn on_done, void *userdata, int fd,
+static int send_staple_request(struct parser *parser, int answer_fd, int file_fd,
+			       const struct staple_question *question)
+{
+	Asafo__Record__ParseRequest request = ASAFO__RECORD__PARSE_REQUEST__INIT;
+	int fds[] = {answer_fd, file_fd};
+
+	request.now = question->now;
+	request.staple_leaf =
+		(ProtobufCBinaryData){question->leaf_size, (uint8_t *)(uintptr_t)question->leaf};
+	request.staple_issuer = (ProtobufCBinaryData){question->issuer_size,
+						      (uint8_t *)(uintptr_t)question->issuer};
+	if (asafo__record__parse_request__get_packed_size(&request) > PARSER_REQUEST_MAX)
+		return ERR_TOO_LARGE;
+	return parser_request_send(parser->socket, &request, fds, ARRAY_SIZE(fds));
+}
+
+static int import_new(struct parser *parser, const struct import *pattern, int fd,
 		      struct import **ret_import)
 {
 	_cleanup_(import_free_p) struct import *import = calloc(1, sizeof(*import));
@@ -358,8 +402,9 @@ static int import_new(struct parser *parser, parser_done_fn on_done, void *userd
 		(void)close(fd);
 		return -ENOMEM;
 	}
-	*import = (struct import){
-		.parser = parser, .on_done = on_done, .userdata = userdata, .fd = fd};
+	*import = *pattern;
+	import->parser = parser;
+	import->fd = fd;
 	r = io_set_nonblocking(fd);
 	if (r == 0)
 		r = sd_event_add_io(parser->event, &import->readable, fd, EPOLLIN, on_readable,
@@ -373,8 +418,9 @@ static int import_new(struct parser *parser, parser_done_fn on_done, void *userd
 	return 0;
 }
 
-int parser_import(struct parser *parser, int file_fd, int passphrase_fd,
-		  const struct identity_policy *policy, parser_done_fn on_done, void *userdata)
+/* What is asked with PATTERN: POLICY of a file of certificates, or else QUESTION. */
+static int ask(struct parser *parser, const struct import *pattern, const int *files,
+	       const struct identity_policy *policy, const struct staple_question *question)
 {
 	_cleanup_(import_free_p) struct import *import = NULL;
 	_cleanup_close_ int answer_fd = -1;
@@ -385,10 +431,11 @@ int parser_import(struct parser *parser, int file_fd, int passphrase_fd,
 	if (pipe2(ends, O_CLOEXEC) < 0)
 		return -errno;
 	answer_fd = ends[1];
-	r = import_new(parser, on_done, userdata, ends[0], &import);
+	r = import_new(parser, pattern, ends[0], &import);
 	if (r < 0)
 		return r;
-	r = send_request(parser, answer_fd, file_fd, passphrase_fd, policy);
+	r = policy ? send_request(parser, answer_fd, files[0], files[1], policy)
+		   : send_staple_request(parser, answer_fd, files[0], question);
 	if (r == -EAGAIN)
 		return ERR_BUSY;
 	/* A dead zygote: the pipe ends at once, and the loop tells. */
@@ -399,4 +446,21 @@ int parser_import(struct parser *parser, int file_fd, int passphrase_fd,
 	parser->n_imports++;
 	(void)TAKE_PTR(import);
 	return 0;
+}
+
+int parser_import(struct parser *parser, int file_fd, int passphrase_fd,
+		  const struct identity_policy *policy, parser_done_fn on_done, void *userdata)
+{
+	const struct import pattern = {.on_done = on_done, .userdata = userdata};
+	const int files[] = {file_fd, passphrase_fd};
+
+	return ask(parser, &pattern, files, policy, NULL);
+}
+
+int parser_staple(struct parser *parser, int file_fd, const struct staple_question *question,
+		  parser_staple_fn on_done, void *userdata)
+{
+	const struct import pattern = {.on_staple = on_done, .userdata = userdata};
+
+	return ask(parser, &pattern, &file_fd, NULL, question);
 }

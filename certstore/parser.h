@@ -4,6 +4,7 @@
 #include <systemd/sd-event.h>
 
 #include "certstore/identity.h"
+#include "certstore/staple.h"
 
 /*
  * The parser: a process that was forked from the keeper before it knew a key, and that can do
@@ -26,6 +27,9 @@ typedef void (*parser_done_fn)(int code, struct identity *identity, const struct
 int parser_spawn(bool is_sandboxed, struct parser **ret_parser, struct why *ret_why);
 /* Joins it to the loop, later; EVENT is borrowed for the parser's life. Errors: -errno. */
 int parser_attach(struct parser *parser, sd_event *event);
+/* The same of parser_staple: CODE 0 and STAPLE, borrowed, with response and times. */
+typedef void (*parser_staple_fn)(int code, const Asafo__Record__Staple *staple,
+				 const struct why *why, void *userdata);
 /* Kills the zygote and its children and reaps it; imports under way get ERR_CLOSED first. Takes
  * NULL. */
 void parser_free(struct parser *parser);
@@ -40,3 +44,7 @@ bool parser_is_gone(const struct parser *parser);
  */
 int parser_import(struct parser *parser, int file_fd, int passphrase_fd,
 		  const struct identity_policy *policy, parser_done_fn on_done, void *userdata);
+/* FILE_FD is an OCSP response of at most STAPLE_RESPONSE_MAX bytes, QUESTION what it is held
+ * against (staple.h). As parser_import. */
+int parser_staple(struct parser *parser, int file_fd, const struct staple_question *question,
+		  parser_staple_fn on_done, void *userdata);

@@ -104,6 +104,24 @@ static int read_passphrase(int fd, struct secret *ret_passphrase, struct why *wh
 	return secret_init_copy(ret_passphrase, text.data, text.size);
 }
 
+static int parse_staple(const struct parser_job *job, Asafo__Record__Staple **ret_staple,
+			struct why *why)
+{
+	_cleanup_(buf_done) struct buf file = {0};
+	int r = job->is_sandboxed ? sandbox_enter(SANDBOX_PARSER_JOB, NULL, why) : 0;
+
+	if (r < 0)
+		return r;
+	/* One more than it may have: staple_read says that it is too large. */
+	r = read_file(job->file_fd, STAPLE_RESPONSE_MAX + 1, &file);
+	if (r < 0 && r != ERR_TOO_LARGE)
+		return why_set(why, r, "the file cannot be read: %s", err_text(r));
+	if (r == ERR_TOO_LARGE)
+		return why_set(why, r, "the file is no OCSP response: it is larger than %u bytes",
+			       STAPLE_RESPONSE_MAX);
+	return staple_read(file.data, file.size, job->staple, ret_staple, why);
+}
+
 static int parse(const struct parser_job *job, struct identity *ret_identity, struct why *why)
 {
 	_cleanup_(buf_wipe) struct buf file = {0};
@@ -145,15 +163,17 @@ void parser_job_run(const struct parser_job *job)
 {
 	Asafo__Record__ParsedIdentity message = ASAFO__RECORD__PARSED_IDENTITY__INIT;
 	_cleanup_(identity_done) struct identity identity = {0};
+	Asafo__Record__Staple *staple = NULL;
 	char *warnings[IDENTITY_WARNINGS_MAX];
 	struct why why = {0};
 	int r = enter_limits();
 
 	if (r == 0)
-		r = parse(job, &identity, &why);
+		r = job->staple ? parse_staple(job, &staple, &why) : parse(job, &identity, &why);
 	message.code = r;
 	message.why = why.text;
-	if (r == 0) {
+	message.staple = staple;
+	if (r == 0 && !staple) {
 		for (size_t i = 0; i < identity.n_warnings; i++)
 			warnings[i] = identity.warnings[i];
 		message.public_part = identity.public_part;
@@ -165,5 +185,6 @@ void parser_job_run(const struct parser_job *job)
 	}
 	r = answer(job->answer_fd, &message);
 	identity_done(&identity);
+	asafo__record__staple__free_unpacked(staple, NULL);
 	_exit(r == 0 ? 0 : 1);
 }

@@ -4,6 +4,7 @@
 #include <stdbool.h>
 
 #include "certstore/identity.h"
+#include "certstore/staple.h"
 
 #define PARSER_CPU_SECONDS 5
 #define PARSER_WALL_SECONDS 10
@@ -14,6 +15,8 @@ struct parser_job {
 	int file_fd;
 	int passphrase_fd; /* -1: none */
 	struct identity_policy policy;
+	const struct staple_question
+		*staple; /* not NULL: the file is an OCSP response about this */
 	bool is_sandboxed;
 };
 

@@ -120,6 +120,7 @@ static void run_job(const struct request *request, OSSL_LIB_CTX *library, bool i
 		asafo__record__parse_request__unpack(NULL, request->size, request->data);
 	struct buf local_cas[16];
 	struct identity_ca_mark mate_cas[16];
+	struct staple_question staple;
 	struct parser_job job;
 
 	if (!message || message->n_local_cas > ARRAY_SIZE(local_cas) ||
@@ -131,7 +132,15 @@ static void run_job(const struct request *request, OSSL_LIB_CTX *library, bool i
 					    .size = message->local_cas[i].len};
 	for (size_t i = 0; i < message->n_mate_cas; i++)
 		mate_cas[i] = unpack_mark(&message->mate_cas[i]);
+	staple = (struct staple_question){
+		.leaf = message->staple_leaf.data,
+		.leaf_size = message->staple_leaf.len,
+		.issuer = message->staple_issuer.data,
+		.issuer_size = message->staple_issuer.len,
+		.now = message->now,
+	};
 	job = (struct parser_job){
+		.staple = staple.leaf_size > 0 ? &staple : NULL,
 		.answer_fd = request->fds[0],
 		.file_fd = request->fds[1],
 		.passphrase_fd = message->has_passphrase ? request->fds[2] : -1,

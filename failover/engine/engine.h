@@ -18,6 +18,7 @@
 #include "failover/engine/history.h"
 #include "failover/engine/rekey.h"
 #include "failover/engine/resumption.h"
+#include "failover/engine/staples.h"
 #include "failover/engine/traffic.h"
 #include "failover/engine/usecheck.h"
 #include "failover/link.h"
@@ -212,6 +213,7 @@ struct engine {
 	uint32_t history_id;		     /* of the latest that was asked for */
 	struct engine_rekey rekey;
 	struct engine_resumption resumption;
+	struct engine_staples staples;
 	struct clockwatch clockwatch;
 	struct certwatch certwatch;
 	struct usewatch usewatch;

@@ -146,6 +146,8 @@ int engine_new(sd_event *event, const struct child_options *options,
 	if (r == 0)
 		r = engine_resumption_start(engine);
 	if (r == 0)
+		r = engine_staples_start(engine);
+	if (r == 0)
 		r = upper->start(engine);
 	if (r == 0)
 		r = engine_health_new(engine, &engine->health);
@@ -179,6 +181,7 @@ void engine_free(struct engine *engine)
 	replication_free(engine->replication);
 	engine_rekey_done(engine);
 	engine_resumption_stop(engine);
+	engine_staples_stop(engine);
 	engine->upper->done(engine);
 	history_keep_done(&engine->history_keep);
 	usewatch_done(&engine->usewatch);

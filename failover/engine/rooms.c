@@ -285,6 +285,7 @@ static void on_keeper_notice(struct ipc_channel *channel, struct ipc_frame *fram
 	if (frame->type != IPC_CHANGED)
 		return;
 	engine_store_moved(engine, ((const Asafo__Ipc__Changed *)body)->position);
+	engine_staples_kick(engine);
 	if (engine_is_active(engine))
 		replication_changed(engine->replication);
 }
@@ -318,6 +319,7 @@ void engine_keeper_attach(struct engine *engine, int fd)
 	engine_store_refresh(engine);
 	engine_keys_settle(engine);
 	engine_resumption_kick(engine);
+	engine_staples_kick(engine);
 	usewatch_kick(engine);
 	vpnhub_store_moved(engine->vpnhub);
 }

@@ -97,6 +97,7 @@ static void on_link_up(struct link *link, void *userdata)
 	engine->upper->on_news(engine);
 	ca_marks_tell(engine);
 	engine_resumption_link_up(engine);
+	engine_staples_link_up(engine);
 }
 
 /* Lost is what was there: a unit that waits for its mate, or for its key, has lost nothing. */
@@ -148,6 +149,7 @@ static void on_link_message(struct link *link, const Asafo__Wire__Link *message,
 		   vpnhub_link_message(engine->vpnhub, message) ||
 		   engine_rekey_message(engine, message) ||
 		   engine_resumption_message(engine, message) ||
+		   engine_staples_message(engine, message) ||
 		   engine->upper->on_message(engine, message);
 	traffic_received(&engine->traffic, (int)message->body_case, is_taken);
 }

@@ -8,6 +8,7 @@ static struct traffic_count *count_of(struct traffic *traffic, int kind)
 	switch (kind) {
 	case ASAFO__WIRE__LINK__BODY_SYNC_MANIFEST:
 	case ASAFO__WIRE__LINK__BODY_SYNC_ITEMS:
+	case ASAFO__WIRE__LINK__BODY_STAPLE:
 		return &traffic->counts[TRAFFIC_TRUSTPOINT];
 	case ASAFO__WIRE__LINK__BODY_SYNC_CONFIG:
 	case ASAFO__WIRE__LINK__BODY_COMMAND:

@@ -67,7 +67,7 @@ bool usecheck_serves(const struct config *config, const char *interface, const c
 	return is_served;
 }
 
-static struct why *next(struct usecheck_findings *findings)
+struct why *usecheck_next(struct usecheck_findings *findings)
 {
 	return findings->n < USECHECK_SENTENCES_MAX ? &findings->sentences[findings->n++] : NULL;
 }
@@ -80,7 +80,7 @@ static void judge_name(const struct config *config, const Asafo__Record__Trustpo
 	    usecheck_covers(part, name))
 		return;
 	(void)why_set(
-		next(findings), 0,
+		usecheck_next(findings), 0,
 		"trustpoint %s is served on %s, but its certificate lacks %s, the name of the "
 		"%s unit's address: have it issued with that name, too, or bind another "
 		"(ssl trust-point NAME %s domain %s)",
@@ -116,7 +116,7 @@ static void judge_domains(const struct config *config, const Asafo__Record__Trus
 		if (strcmp(binding->trustpoint, part->name) != 0 || !binding->domain[0] ||
 		    usecheck_covers(part, binding->domain))
 			continue;
-		(void)why_set(next(findings), 0,
+		(void)why_set(usecheck_next(findings), 0,
 			      "trustpoint %s is bound for %s, a name that its certificate lacks: "
 			      "clients will refuse it",
 			      part->name, binding->domain);
@@ -136,29 +136,34 @@ static void judge_certificate(const Asafo__Record__TrustpointPublic *part,
 
 	for (size_t i = 0; i < ARRAY_SIZE(faults); i++) {
 		if (part->usage_faults & faults[i].fault)
-			(void)why_set(next(findings), 0,
+			(void)why_set(usecheck_next(findings), 0,
 				      "trustpoint %s is bound, and its certificate's %s: clients "
 				      "will refuse it",
 				      part->name, faults[i].words);
 	}
 	if (part->n_chain == 0 && !part->chain_complete)
-		(void)why_set(next(findings), 0,
+		(void)why_set(usecheck_next(findings), 0,
 			      "trustpoint %s is bound, and holds no certificate of its issuer: "
 			      "most clients need the chain (import it with the chain, --replace)",
 			      part->name);
 }
 
+bool usecheck_is_bound(const struct config *config, const char *trustpoint)
+{
+	for (size_t i = 0; i < config->n_bindings; i++) {
+		if (strcmp(config->bindings[i].trustpoint, trustpoint) == 0)
+			return true;
+	}
+	return false;
+}
+
 void usecheck_judge(const struct config *config, const Asafo__Record__TrustpointPublic *part,
 		    struct usecheck_findings *findings)
 {
-	bool is_bound = false;
-
-	for (size_t i = 0; i < config->n_bindings; i++)
-		is_bound |= strcmp(config->bindings[i].trustpoint, part->name) == 0;
-	if (!is_bound)
+	if (!usecheck_is_bound(config, part->name))
 		return;
 	if (part->is_ca) {
-		(void)why_set(next(findings), 0,
+		(void)why_set(usecheck_next(findings), 0,
 			      "trustpoint %s is bound, and holds a CA's certificate without a key: "
 			      "the self-signed fallback is served",
 			      part->name);

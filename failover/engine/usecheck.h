@@ -26,6 +26,9 @@ bool usecheck_serves(const struct config *config, const char *interface, const c
 		     const char *trustpoint);
 /* Does one of the certificate's names cover NAME (RFC 6125: a wildcard is one whole label)? */
 bool usecheck_covers(const Asafo__Record__TrustpointPublic *part, const char *name);
+bool usecheck_is_bound(const struct config *config, const char *trustpoint);
+/* Where the next sentence goes; NULL (why_set takes it): there is no room. */
+struct why *usecheck_next(struct usecheck_findings *findings);
 /* Adds what is wrong with PART, bound by CONFIG; how long it is still valid is certwatch's. */
 void usecheck_judge(const struct config *config, const Asafo__Record__TrustpointPublic *part,
 		    struct usecheck_findings *findings);

@@ -17,6 +17,7 @@ static void look_at(struct engine *engine, const ProtobufCBinaryData *packed)
 	if (!part)
 		return;
 	usecheck_judge(engine->config, part, &engine->usewatch.found);
+	engine_staples_judge(engine, part, &engine->usewatch.found);
 	asafo__record__trustpoint_public__free_unpacked(part, NULL);
 }
 

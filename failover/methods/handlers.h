@@ -54,6 +54,8 @@
 	ROW("asafo.MasterKey", CHANGE, method_master_key)                                          \
 	ROW("asafo.Totp", CHANGE, method_totp)                                                     \
 	ROW("asafo.SessionTicketsRotate", CHANGE, method_session_tickets_rotate)                   \
+	ROW("asafo.OcspImport", CHANGE, method_ocsp_import)                                        \
+	ROW("asafo.OcspRemove", CHANGE, method_ocsp_remove)                                        \
 	ROW("asafo.Rekey", CHANGE, method_rekey)                                                   \
 	ROW("asafo.Backup", CHANGE, method_backup)                                                 \
 	ROW("asafo.Restore", CHANGE, method_restore)                                               \
@@ -105,6 +107,12 @@ const char *maintenance_trouble(const struct engine *engine);
 struct json_object *json_bound_to(const struct config *config, const char *name);
 /* The key of session tickets, on both units. */
 struct json_object *json_session_tickets(const struct engine *engine);
+
+/* The OCSP staple of a leaf; NULL: there is none. */
+struct json_object *json_staple(const struct engine *engine,
+				const ProtobufCBinaryData *fingerprint);
+/* All of them, on both units. */
+struct json_object *json_staples(const struct engine *engine);
 
 /* methods_store.c: asks the keeper. Takes the call's descriptors; they are closed when this
  * returns, the keeper has its own copies then. On failure the call was answered. */

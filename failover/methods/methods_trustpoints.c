@@ -80,7 +80,7 @@ struct json_object *json_trustpoint(const struct engine *engine,
 {
 	Asafo__Record__TrustpointPublic *trustpoint =
 		asafo__record__trustpoint_public__unpack(NULL, public_part->len, public_part->data);
-	struct json_object *object;
+	struct json_object *object, *staple;
 
 	if (!trustpoint)
 		return NULL;
@@ -117,6 +117,10 @@ struct json_object *json_trustpoint(const struct engine *engine,
 	json_add_text(object, "on_mate", on_mate(engine, trustpoint->name, is_replicated));
 	(void)json_object_object_add(object, "bound",
 				     json_bound_to(engine->config, trustpoint->name));
+	json_add_flag(object, "must_staple", trustpoint->must_staple);
+	staple = json_staple(engine, &trustpoint->fingerprint);
+	if (staple)
+		(void)json_object_object_add(object, "staple", staple);
 	add_pem(object, trustpoint);
 	asafo__record__trustpoint_public__free_unpacked(trustpoint, NULL);
 	return object;
@@ -131,6 +135,8 @@ void json_add_use(const struct engine *engine, const ProtobufCBinaryData *public
 
 	if (trustpoint)
 		usecheck_judge(engine->config, trustpoint, &findings);
+	if (trustpoint)
+		engine_staples_judge(engine, trustpoint, &findings);
 	for (size_t i = 0; i < findings.n; i++)
 		(void)json_object_array_add(array,
 					    json_object_new_string(findings.sentences[i].text));

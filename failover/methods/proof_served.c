@@ -41,6 +41,7 @@ static void fill_place(struct json_object *place, const Asafo__Ipc__FrontServed 
 	json_add_number(place, "tested_at", is_current ? served->tested_at : 0);
 	json_add_number(place, "code", served->test_code);
 	json_add_text(place, "test_why", served->test_why);
+	json_add_number(place, "staple_until", served->staple_until);
 }
 
 /* The one that tells less well: not tested, failed, tested earlier. */

@@ -37,6 +37,7 @@ static const struct {
 	{"NotReady", "not ready"},
 	{"NotExportable", "the key is not exportable"},
 	{"NoMac", "no integrity protection (MAC)"},
+	{"Revoked", "revoked"},
 };
 
 static int own_index(int code)

@@ -35,7 +35,8 @@ enum err {
 	ERR_STORE = -1024,     /* the store's file is damaged or not writable */
 	ERR_NOT_READY = -1025, /* not in the state that this needs */
 	ERR_NOT_EXPORTABLE = -1026,
-	ERR_NO_MAC = -1027, /* PKCS#12 without integrity protection */
+	ERR_NO_MAC = -1027,  /* PKCS#12 without integrity protection */
+	ERR_REVOKED = -1028, /* the issuer has taken the certificate back */
 };
 
 /* A short English text for CODE, lower case, no full stop; never NULL. Thread-safe. */

@@ -338,6 +338,12 @@ static const struct command_row table[] = {
 	     "asafo.SessionTicketsRotate",
 	     "Make another key for the session tickets of TLS clients, on both units; with "
 	     "--forget, no ticket that a client has resumes any more"),
+	EXEC(CHANGE, OCSP_IMPORT, "ocsp import <name> <file> [--dry-run]", "asafo.OcspImport",
+	     "Send this OCSP response (DER, as openssl ocsp -respout writes it) with a "
+	     "trustpoint's "
+	     "certificate, from both units, until it ends"),
+	EXEC(CHANGE, OCSP_REMOVE, "ocsp remove <name>", "asafo.OcspRemove",
+	     "Send no OCSP response with a trustpoint's certificate any more"),
 	EXEC(CHANGE, TOTP, "username <name> totp [--json]", "asafo.Totp",
 	     "Ask a VPN user for a code of an authenticator, too: makes another secret, and shows "
 	     "it once as the URI that authenticators read"),
@@ -498,6 +504,7 @@ static const struct {
 	{"localca", "The local CA of this unit"},
 	{"master-key", "What this unit's keys are sealed under"},
 	{"no", "Undo a line or return to its default"},
+	{"ocsp", "What is stapled to certificates: that they are not revoked"},
 	{"pair", "Give both units the same failover key"},
 	{"replication", "What is replicated, and when"},
 	{"redundancy", "The pair, in the words of IOS"},

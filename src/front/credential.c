@@ -12,6 +12,7 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "certstore/staple.h"
 
 struct credential {
 	unsigned references;
@@ -25,6 +26,9 @@ struct credential {
 	uint8_t fingerprint[32];
 	uint8_t key_id[32];
 	int64_t not_before, not_after;
+	int64_t staple_from, staple_until;
+	struct buf staple;
+	gnutls_ocsp_data_st ocsp; /* of the staple, whose bytes it borrows */
 	bool is_fallback;
 };
 
@@ -249,6 +253,7 @@ void credential_unref(struct credential *credential)
 	if (credential->key)
 		gnutls_privkey_deinit(credential->key);
 	buf_done(&credential->public_part);
+	buf_done(&credential->staple);
 	free(credential);
 }
 
@@ -257,6 +262,48 @@ bool credential_is_from(const struct credential *credential, const uint8_t *publ
 {
 	return credential->public_part.size == size &&
 	       memcmp(credential->public_part.data, public_part, size) == 0;
+}
+
+int credential_staple(struct credential *credential, const Asafo__Record__Staple *staple)
+{
+	int r;
+
+	if (!staple)
+		return 0;
+	if (staple->response.len == 0 || staple->response.len > STAPLE_RESPONSE_MAX ||
+	    staple->fingerprint.len != 32 ||
+	    memcmp(staple->fingerprint.data, credential->fingerprint, 32) != 0)
+		return ERR_MALFORMED;
+	r = buf_append(&credential->staple, staple->response.data, staple->response.len);
+	if (r < 0)
+		return r;
+	credential->staple_from = staple->this_update;
+	credential->staple_until = staple->next_update;
+	credential->ocsp.response =
+		(gnutls_datum_t){credential->staple.data, (unsigned)credential->staple.size};
+	credential->ocsp.exptime = (time_t)staple->next_update;
+	return 0;
+}
+
+bool credential_has_staple(const struct credential *credential, const Asafo__Record__Staple *staple)
+{
+	size_t size = staple ? staple->response.len : 0;
+
+	return credential->staple.size == size &&
+	       (size == 0 || memcmp(credential->staple.data, staple->response.data, size) == 0);
+}
+
+int64_t credential_staple_until(const struct credential *credential)
+{
+	return credential->staple_until;
+}
+
+gnutls_ocsp_data_st *credential_ocsp(struct credential *credential, int64_t now)
+{
+	bool is_good = credential->staple.size > 0 && now < credential->staple_until &&
+		       now >= credential->staple_from - STAPLE_SKEW_S;
+
+	return is_good ? &credential->ocsp : NULL;
 }
 
 const uint8_t *credential_fingerprint(const struct credential *credential)

@@ -39,6 +39,19 @@ void credential_unref(struct credential *credential);
 /* Whether it was made from these very bytes. */
 bool credential_is_from(const struct credential *credential, const uint8_t *public_part,
 			size_t size);
+/*
+ * Once, before anybody has it: STAPLE (NULL: none) is sent to clients that ask for one (RFC 6066
+ * section 8, RFC 8446 section 4.4.2.1), until it ends. Another staple is for another credential.
+ * Errors: ERR_MALFORMED, -ENOMEM.
+ */
+int credential_staple(struct credential *credential, const Asafo__Record__Staple *staple);
+/* Whether these very bytes are what it staples; NULL: nothing. */
+bool credential_has_staple(const struct credential *credential,
+			   const Asafo__Record__Staple *staple);
+/* Until when it staples, seconds since 1970; 0: it has nothing to. */
+int64_t credential_staple_until(const struct credential *credential);
+/* What GnuTLS wants of it at NOW; NULL: nothing that is good then. Lives as long as CREDENTIAL. */
+gnutls_ocsp_data_st *credential_ocsp(struct credential *credential, int64_t now);
 const uint8_t *
 credential_fingerprint(const struct credential *credential); /* 32 bytes: SHA-256 of the leaf */
 int64_t credential_not_before(const struct credential *credential);

@@ -82,6 +82,7 @@ static int served_fill(Asafo__Ipc__FrontServed *served, const char *interface, c
 		return -ENOMEM;
 	if (!serving->credential)
 		return 0;
+	served->staple_until = credential_staple_until(serving->credential);
 	served->fingerprint.data = malloc(32);
 	if (!served->fingerprint.data)
 		return -ENOMEM;

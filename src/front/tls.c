@@ -43,6 +43,9 @@ static int on_retrieve(gnutls_session_t session, const struct gnutls_cert_retr_s
 	*ret_flags = 0; /* the chain is the credential's, and the peer keeps that */
 	if (!peer->credential)
 		return GNUTLS_E_INSUFFICIENT_CREDENTIALS;
+	/* GnuTLS sends it to who asked, the leaf's alone. */
+	*ret_ocsp = credential_ocsp(peer->credential, (int64_t)time(NULL));
+	*ret_n_ocsp = *ret_ocsp != NULL;
 	credential_handshake(peer->credential, ret_chain, ret_n_chain, ret_key);
 	return 0;
 }

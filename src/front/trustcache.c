@@ -79,15 +79,19 @@ static bool entry_empty(struct entry *entry, const char *why)
 }
 
 static bool entry_fill(struct trustcache *cache, struct entry *entry,
-		       const ProtobufCBinaryData *part)
+		       const ProtobufCBinaryData *part, const Asafo__Record__Staple *staple)
 {
 	struct credential *credential = NULL;
 	struct why why = {""};
 	int r;
 
-	if (entry->credential && credential_is_from(entry->credential, part->data, part->len))
+	if (entry->credential && credential_is_from(entry->credential, part->data, part->len) &&
+	    credential_has_staple(entry->credential, staple))
 		return false;
 	r = credential_new(part->data, part->len, &cache->signer, &credential, &why);
+	/* Where there is no memory for it, the certificate goes without. */
+	if (r == 0)
+		(void)credential_staple(credential, staple);
 	if (r < 0)
 		return entry_empty(entry, why.text[0] ? why.text : err_text(r));
 	credential_unref(entry->credential);
@@ -102,7 +106,7 @@ static bool reply_apply(struct trustcache *cache, struct entry *entry,
 	int code = reply->status ? reply->status->code : 0;
 
 	if (code == 0 && reply->public_part.len > 0)
-		return entry_fill(cache, entry, &reply->public_part);
+		return entry_fill(cache, entry, &reply->public_part, reply->staple);
 	if (code == 0 || code == ERR_NOT_FOUND)
 		return entry_empty(entry, entry->name[0]
 						  ? "the trustpoint is not in the store"

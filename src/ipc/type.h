@@ -105,6 +105,13 @@ enum ipc_type {
 	IPC_VPN_DATAGRAM,
 	/* engine -> front, auth */
 	IPC_VPN_TRUST,
+	/* engine -> keeper */
+	IPC_STAPLE_IMPORT,
+	IPC_STAPLE_DROP,
+	IPC_STAPLE_LIST,
+	IPC_STAPLE_GET,
+	IPC_STAPLE_COMPARE,
+	IPC_STAPLE_TAKE,
 	IPC_TYPE__MAX,
 };
 

@@ -119,6 +119,9 @@ void world_mate_takes(const Asafo__Wire__Link *message)
 		reply(mate, message->exec->id);
 		return;
 	}
+	/* An older one, which knows nothing of staples, and says nothing. */
+	if (message->body_case == ASAFO__WIRE__LINK__BODY_STAPLE_SET)
+		return;
 	assert_true((size_t)message->body_case < ARRAY_SIZE(mate->n_messages));
 	mate->n_messages[message->body_case]++;
 	mate->last_id[message->body_case] = message->sync_start->id;

@@ -155,13 +155,22 @@ static void certificate_answer(struct harness_keeper *keeper, const struct ipc_f
 {
 	Asafo__Ipc__CertificateReply reply = ASAFO__IPC__CERTIFICATE_REPLY__INIT;
 	Asafo__Ipc__Status status = ASAFO__IPC__STATUS__INIT;
-	const struct harness_trustpoint *trustpoint = trustpoint_find(keeper, question->name);
+	Asafo__Record__Staple staple = ASAFO__RECORD__STAPLE__INIT;
+	struct harness_trustpoint *trustpoint = trustpoint_find(keeper, question->name);
 
 	reply.status = &status;
 	status.code = trustpoint ? 0 : ERR_NOT_FOUND;
 	if (trustpoint)
 		reply.public_part =
 			(ProtobufCBinaryData){trustpoint->record.size, trustpoint->record.data};
+	if (trustpoint && trustpoint->staple) {
+		staple.fingerprint = (ProtobufCBinaryData){32, trustpoint->fingerprint};
+		staple.response = (ProtobufCBinaryData){strlen(trustpoint->staple),
+							(uint8_t *)(uintptr_t)trustpoint->staple};
+		staple.this_update = trustpoint->staple_from;
+		staple.next_update = trustpoint->staple_until;
+		reply.staple = &staple;
+	}
 	frame_answer(keeper->fd, frame->type, frame->id, &reply.base);
 }
 
@@ -338,6 +347,20 @@ void harness_trustpoint_make(struct harness *harness, const char *name,
 			 0);
 	(void)pthread_mutex_unlock(&keeper->lock);
 	gnutls_x509_crt_deinit(crt);
+}
+
+void harness_staple(struct harness *harness, const char *name, const char *text, int64_t from,
+		    int64_t until)
+{
+	struct harness_trustpoint *trustpoint;
+
+	(void)pthread_mutex_lock(&harness->keeper.lock);
+	trustpoint = trustpoint_find(&harness->keeper, name);
+	assert_non_null(trustpoint);
+	trustpoint->staple = text[0] ? text : NULL;
+	trustpoint->staple_from = from;
+	trustpoint->staple_until = until;
+	(void)pthread_mutex_unlock(&harness->keeper.lock);
 }
 
 void harness_trustpoint_remove(struct harness *harness, const char *name)

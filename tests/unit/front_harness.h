@@ -26,6 +26,8 @@ struct harness_trustpoint {
 	gnutls_privkey_t key;
 	uint8_t fingerprint[32];
 	uint8_t key_id[32];
+	const char *staple; /* what its OCSP response is said to be; NULL: there is none */
+	int64_t staple_from, staple_until;
 };
 
 struct harness_keeper {
@@ -57,6 +59,9 @@ void harness_stop(struct harness *harness);
 /* Makes a certificate and key that the keeper has from now on; the empty name is the fallback. */
 void harness_trustpoint_make(struct harness *harness, const char *name,
 			     gnutls_pk_algorithm_t algorithm);
+/* The keeper has TEXT (a literal; empty: nothing) for an OCSP response about NAME's certificate. */
+void harness_staple(struct harness *harness, const char *name, const char *text, int64_t from,
+		    int64_t until);
 void harness_trustpoint_remove(struct harness *harness, const char *name);
 const uint8_t *harness_fingerprint(const struct harness *harness, const char *name);
 void harness_keeper_changed(struct harness *harness);

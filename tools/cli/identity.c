@@ -135,9 +135,31 @@ static void print_texts(const struct screen *screen, struct json_object *trustpo
 		field(screen, SCREEN_PLAIN, "Bound:", text);
 }
 
+bool identity_staple(struct json_object *trustpoint, struct identity_staple *ret_staple)
+{
+	struct json_object *staple = view_object(trustpoint, "staple");
+	struct format_text until, at;
+
+	ret_staple->style = SCREEN_WARN;
+	if (!staple) {
+		(void)snprintf(ret_staple->text, sizeof(ret_staple->text),
+			       "none, and the certificate wants one (must-staple)");
+		return view_flag(trustpoint, "must_staple");
+	}
+	if (view_flag(staple, "good") && !view_flag(staple, "ending"))
+		ret_staple->style = SCREEN_PLAIN;
+	(void)snprintf(ret_staple->text, sizeof(ret_staple->text), "%s %s, from %s at %s",
+		       view_flag(staple, "good") ? "good until" : "not sent: it ended at",
+		       format_time(view_number(staple, "next_update", 0), &until),
+		       view_text(staple, "source"),
+		       format_time(view_number(staple, "taken_at", 0), &at));
+	return true;
+}
+
 void identity_print(const struct screen *screen, struct json_object *trustpoint)
 {
 	struct identity_expiry expiry;
+	struct identity_staple staple;
 	struct format_text from;
 
 	print_texts(screen, trustpoint);
@@ -147,6 +169,8 @@ void identity_print(const struct screen *screen, struct json_object *trustpoint)
 		      "Valid from:", format_time(view_number(trustpoint, "not_before", 0), &from));
 	if (view_has(trustpoint, "not_after"))
 		field(screen, expiry.style, "Valid until:", expiry.text);
+	if (identity_staple(trustpoint, &staple))
+		field(screen, staple.style, "OCSP staple:", staple.text);
 	if (view_has(trustpoint, "chain_complete") && !view_flag(trustpoint, "chain_complete"))
 		field(screen, SCREEN_WARN,
 		      "Incomplete:", "the chain does not reach a root; clients may not accept it");

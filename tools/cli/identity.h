@@ -17,6 +17,13 @@ struct identity_expiry {
 /* When TRUSTPOINT's certificate ends, and how loudly to say it. */
 void identity_expiry(struct json_object *trustpoint, int64_t now,
 		     struct identity_expiry *ret_expiry);
+struct identity_staple {
+	char text[256]; /* "good until ..., from file at ..." */
+	enum screen_style style;
+};
+
+/* How the OCSP staple of TRUSTPOINT's certificate stands; false: there is none, and need not be. */
+bool identity_staple(struct json_object *trustpoint, struct identity_staple *ret_staple);
 /* "   Name:  value" lines: all that is known of a certificate. */
 void identity_print(const struct screen *screen, struct json_object *trustpoint);
 /* "12:AB:..." of plain hex digits, in 32-byte lines; anything else as it is. Errors: -ENOMEM. */

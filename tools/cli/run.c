@@ -42,6 +42,8 @@ static const struct {
 	{COMMAND_PAIR_JOIN, verb_pair},
 	{COMMAND_PAIR_KEY, verb_pair_key},
 	{COMMAND_REKEY, verb_rekey},
+	{COMMAND_OCSP_IMPORT, verb_ocsp_import},
+	{COMMAND_OCSP_REMOVE, verb_ocsp_remove},
 	{COMMAND_SESSION_TICKETS_ROTATE, verb_session_tickets_rotate},
 	{COMMAND_MASTER_KEY_ROTATE, verb_master_key},
 	{COMMAND_MASTER_KEY_MOVE, verb_master_key},

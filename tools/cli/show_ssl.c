@@ -150,6 +150,35 @@ static int print_served(const struct screen *screen, struct json_object *result)
 	return table_print(table, screen);
 }
 
+/* "OCSP staple of vpn (RSA) on outside: sent to who asks, until ..." */
+static void print_staples(const struct screen *screen, struct json_object *result)
+{
+	struct json_object *staples = view_object(result, "staples");
+	int64_t n = 0;
+
+	for (size_t i = 0; i < view_count(result, "served"); i++) {
+		struct json_object *served = view_item(result, "served", i);
+		int64_t until = view_number(served, "staple_until", 0);
+		bool is_good = until > screen->now;
+		struct format_text at;
+
+		if (until == 0 || view_flag(served, "is_idle"))
+			continue;
+		n++;
+		screen_style(screen, is_good ? SCREEN_PLAIN : SCREEN_WARN,
+			     "OCSP staple of %s (%s) on %s%s%s: %s %s\n",
+			     view_text(served, "trustpoint"), view_text(served, "kind"),
+			     or_any(view_text(served, "interface"), "any interface"),
+			     *view_text(served, "domain") ? " for " : "",
+			     view_text(served, "domain"),
+			     is_good ? "sent to who asks for it, until"
+				     : "not sent any more, it ended at",
+			     format_time(until, &at));
+	}
+	if (n > 0 && view_has(staples, "mate_has_them") && !view_flag(staples, "mate_has_them"))
+		screen_style(screen, SCREEN_WARN, "The mate has not taken all OCSP staples\n");
+}
+
 static void print_tickets(const struct screen *screen, struct json_object *tickets)
 {
 	struct format_text at;
@@ -211,6 +240,7 @@ int render_ssl(const struct screen *screen, struct json_object *result)
 		     view_number(result, "connections", 0), view_number(result, "handshakes", 0),
 		     view_number(result, "resumptions", 0),
 		     view_number(result, "handshake_failures", 0));
+	print_staples(screen, result);
 	if (view_has(result, "session_tickets"))
 		print_tickets(screen, view_object(result, "session_tickets"));
 	return 0;

@@ -82,10 +82,15 @@ static int add_row(struct table *table, const struct screen *screen, struct json
 /* Why something stays here; which chains are incomplete. */
 static void print_notes(const struct screen *screen, struct json_object *result)
 {
+	struct identity_staple staple;
+
 	for (size_t i = 0; i < view_count(result, "trustpoints"); i++) {
 		struct json_object *trustpoint = view_item(result, "trustpoints", i);
 		const char *name = view_text(trustpoint, "name");
 
+		if (identity_staple(trustpoint, &staple))
+			screen_style(screen, staple.style, "%s: OCSP staple %s\n", name,
+				     staple.text);
 		if (*view_text(trustpoint, "kept_home"))
 			screen_print(screen, "%s: %s\n", name, view_text(trustpoint, "kept_home"));
 		if (view_has(trustpoint, "chain_complete") &&

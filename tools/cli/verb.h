@@ -25,6 +25,8 @@ int verb_localca_list(struct cli *cli, const struct grammar_match *match);
 int verb_pair(struct cli *cli, const struct grammar_match *match);
 int verb_pair_key(struct cli *cli, const struct grammar_match *match);
 int verb_show_security(struct cli *cli, const struct grammar_match *match);
+int verb_ocsp_import(struct cli *cli, const struct grammar_match *match);
+int verb_ocsp_remove(struct cli *cli, const struct grammar_match *match);
 int verb_session_tickets_rotate(struct cli *cli, const struct grammar_match *match);
 int verb_master_key(struct cli *cli, const struct grammar_match *match);
 int verb_rekey(struct cli *cli, const struct grammar_match *match);

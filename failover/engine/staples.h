@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <systemd/sd-event.h>
+
+#include "failover/core/wire.pb-c.h"
+#include "failover/engine/usecheck.h"
+#include "src/ipc/ipc.pb-c.h"
+
+/*
+ * OCSP staples as the keeper has them, and that the mate has them, too: the active unit tells which
+ * there are, the standby asks for what it lacks and drops what is not among them. A mate of an
+ * older version does not answer, and staples nothing.
+ */
+#define STAPLES_FINGERPRINT_SIZE 32
+
+struct engine;
+
+struct engine_staple {
+	uint8_t fingerprint[STAPLES_FINGERPRINT_SIZE]; /* of the leaf */
+	uint8_t digest[32];
+	int64_t this_update, next_update, taken_at;
+	char source[128], trustpoint[64];
+	bool is_home;	  /* stays on this unit */
+	bool is_end_said; /* in the log */
+};
+
+struct engine_staples {
+	sd_event_source *timer;
+	struct engine_staple *list;
+	size_t n;
+	uint64_t id, mate_id;	       /* of what the pair shares, here and there; 0: not known */
+	bool is_asked, is_asked_again; /* the keeper, for the list */
+	bool is_told;		       /* ID, since the link is up: not again before the timer */
+	bool is_answering;	       /* this mate knows of staples */
+	/* Active: what the mate lacks, one at a time. */
+	uint8_t (*lacking)[STAPLES_FINGERPRINT_SIZE];
+	size_t n_lacking, i_lacking;
+	bool is_sending;
+	/* Standby: the active unit's set, and how many of it are still to come. */
+	uint64_t their_id;
+	size_t n_missing;
+	bool is_comparing;
+};
+
+/* ---- staples.c ---- */
+/* Errors: -errno. */
+int engine_staples_start(struct engine *engine);
+void engine_staples_stop(struct engine *engine);
+/* Something is different: the role, the keeper, what it holds. */
+void engine_staples_kick(struct engine *engine);
+/* NULL: there is none for this leaf. */
+const struct engine_staple *engine_staple_find(const struct engine *engine,
+					       const ProtobufCBinaryData *fingerprint);
+/* Less than a quarter of its time is left, or none. */
+bool engine_staple_is_ending(const struct engine_staple *staple, int64_t now);
+/* Adds what is wrong with the staple of PART, where it is bound. */
+void engine_staples_judge(const struct engine *engine, const Asafo__Record__TrustpointPublic *part,
+			  struct usecheck_findings *findings);
+
+/* ---- staples_link.c ---- */
+void engine_staples_link_up(struct engine *engine);
+/* Tells the mate, where it may have other ones than this active unit. */
+void engine_staples_tell(struct engine *engine);
+/* What the mate says of it. Returns false for other messages. */
+bool engine_staples_message(struct engine *engine, const Asafo__Wire__Link *message);

@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* `asafo ocsp import` and `remove`, and how a staple stands. */
+#include <stdio.h>
+#include <time.h>
+
+#include "base/err.h"
+#include "base/log.h"
+#include "failover/methods/handlers.h"
+
+struct json_object *json_staple(const struct engine *engine, const ProtobufCBinaryData *fingerprint)
+{
+	const struct engine_staple *staple = engine_staple_find(engine, fingerprint);
+	int64_t now = (int64_t)time(NULL);
+	struct json_object *object;
+
+	if (!staple)
+		return NULL;
+	object = json_object_new_object();
+	json_add_flag(object, "good", now < staple->next_update);
+	json_add_flag(object, "ending", engine_staple_is_ending(staple, now));
+	json_add_number(object, "this_update", staple->this_update);
+	json_add_number(object, "next_update", staple->next_update);
+	json_add_text(object, "source", staple->source);
+	json_add_number(object, "taken_at", staple->taken_at);
+	json_add_flag(object, "replicated", !staple->is_home);
+	return object;
+}
+
+struct json_object *json_staples(const struct engine *engine)
+{
+	const struct engine_staples *staples = &engine->staples;
+	struct json_object *object = json_object_new_object();
+
+	json_add_number(object, "count", (int64_t)staples->n);
+	/* A standby has what the active sent, and the active knows of it. */
+	if (engine_is_active(engine))
+		json_add_flag(object, "mate_has_them",
+			      staples->id != 0 && staples->mate_id == staples->id);
+	return object;
+}
+
+static void add_taken(struct json_object *result, const Asafo__Record__Staple *staple)
+{
+	struct json_object *object = json_object_new_object();
+
+	json_add_number(object, "this_update", staple->this_update);
+	json_add_number(object, "next_update", staple->next_update);
+	json_add_text(object, "source", staple->source);
+	json_add_flag(object, "replicated", !staple->is_home);
+	(void)json_object_object_add(result, "staple", object);
+}
+
+static void on_import(int code, const ProtobufCMessage *body, bool has_more, void *userdata)
+{
+	struct waiting *waiting = userdata;
+	const Asafo__Ipc__StapleReply *reply = (const Asafo__Ipc__StapleReply *)body;
+
+	(void)has_more;
+	if (!waiting_goes_on(waiting, code, reply ? reply->status : NULL))
+		return;
+	if (!reply->staple) {
+		waiting_fail(waiting, ERR_MALFORMED, "the keeper's answer has no staple in it");
+		return;
+	}
+	add_taken(waiting->result, reply->staple);
+	json_add_flag(waiting->result, "unchanged", reply->unchanged);
+	if (waiting->is_changing && !reply->unchanged)
+		log_line(LOG_INFO, "an OCSP staple of trustpoint %s was imported by %s",
+			 waiting->name, control_call_peer(waiting->call));
+	waiting_reply(waiting);
+}
+
+/* What each unit has of its own is imported on each of them. */
+static bool is_refused(struct engine *engine, struct control_call *call, const char *name)
+{
+	const struct config_trustpoint *lines = config_trustpoint_find(engine->config, name);
+
+	return !(lines && lines->is_of_unit) && !require_active(engine, call);
+}
+
+void method_ocsp_import(struct control_call *call, struct json_object *parameters, void *userdata)
+{
+	struct engine *engine = userdata;
+	Asafo__Ipc__StapleImport message = ASAFO__IPC__STAPLE_IMPORT__INIT;
+	struct waiting *waiting;
+
+	message.name = (char *)(uintptr_t)parameter_text(parameters, "name");
+	if (is_refused(engine, call, message.name))
+		return;
+	waiting = waiting_new(engine, call);
+	if (!waiting)
+		return;
+	message.dry_run = parameter_flag(parameters, "dry_run");
+	message.term = engine->fsm.term;
+	waiting->is_changing = !message.dry_run;
+	(void)snprintf(waiting->name, sizeof(waiting->name), "%s", message.name);
+	(void)waiting_forward(waiting, IPC_STAPLE_IMPORT, &message.base, 1, on_import);
+}
+
+static void on_removed(int code, const ProtobufCMessage *body, bool has_more, void *userdata)
+{
+	struct waiting *waiting = userdata;
+	const Asafo__Ipc__StatusReply *reply = (const Asafo__Ipc__StatusReply *)body;
+
+	(void)has_more;
+	if (!waiting_goes_on(waiting, code, reply ? reply->status : NULL))
+		return;
+	log_line(LOG_INFO, "the OCSP staple of trustpoint %s was removed by %s", waiting->name,
+		 control_call_peer(waiting->call));
+	waiting_reply(waiting);
+}
+
+void method_ocsp_remove(struct control_call *call, struct json_object *parameters, void *userdata)
+{
+	struct engine *engine = userdata;
+	Asafo__Ipc__StapleDrop message = ASAFO__IPC__STAPLE_DROP__INIT;
+	struct waiting *waiting;
+
+	message.name = (char *)(uintptr_t)parameter_text(parameters, "name");
+	if (is_refused(engine, call, message.name))
+		return;
+	waiting = waiting_new(engine, call);
+	if (!waiting)
+		return;
+	message.term = engine->fsm.term;
+	(void)snprintf(waiting->name, sizeof(waiting->name), "%s", message.name);
+	(void)waiting_forward(waiting, IPC_STAPLE_DROP, &message.base, 0, on_removed);
+}
