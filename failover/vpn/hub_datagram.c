@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Fronts may listen, and connect to nobody. A socket that is connected to one DTLS client, so that
- * the kernel gives that client's datagrams to one front alone, is therefore bound and connected
- * here, and only at an address that the fronts listen at. It is made by the front: sockets at one
- * address are one group to the kernel (SO_REUSEPORT) where one user made them, and kernels before
- * Linux 6.13 look for a connected one in the first group that they find, and nowhere else.
+ * Fronts may listen, and not call connect(2). A socket that is connected to one DTLS client, so
+ * that the kernel gives that client's datagrams to one front alone, is therefore bound and
+ * connected here, and only at an address that the fronts listen at. It is made by the front:
+ * sockets at one address are one group to the kernel (SO_REUSEPORT) where one user made them, and
+ * kernels before Linux 6.13 look for a connected one in the first group that they find, and nowhere
+ * else.
  */
 #include <errno.h>
 #include <netinet/in.h>
@@ -16,7 +17,8 @@
 #include "base/err.h"
 #include "failover/vpn/hub_internal.h"
 
-#define QUEUED_MAX (256u * 1024) /* bytes for a front that does not read */
+#define QUEUED_MAX (256u * 1024)    /* bytes for a front that does not read */
+#define QUEUED_OWN_MAX (16u * 1024) /* with sockets: each is a descriptor of the engine's, too */
 
 union end {
 	struct sockaddr any;
@@ -144,7 +146,7 @@ void hub_datagram(struct vpnhub *hub, unsigned instance, const Asafo__Ipc__VpnDa
 	    message->data.len > VPN_DATAGRAM_MAX)
 		return;
 	front = hub->engine->rooms.fronts[message->owner - 1];
-	if (!front || ipc_channel_queued(front) > QUEUED_MAX)
+	if (!front || ipc_channel_queued(front) > (is_own ? QUEUED_OWN_MAX : QUEUED_MAX))
 		return;
 	/* A client tries again; what it lacks until then is only the faster way. */
 	if (is_own && socket_connect(hub->engine->config, message, fd) < 0)

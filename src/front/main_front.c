@@ -48,7 +48,8 @@ static void on_shutdown(void *userdata)
 	(void)sd_event_exit(program->event, 0);
 }
 
-/* Each connection is a descriptor: the soft limit of 1024 is for programs that use select. */
+/* Each connection is a descriptor, and a tunnel has up to two more for its datagrams: the soft
+ * limit of 1024 is for programs that use select. */
 static void descriptors_raise(void)
 {
 	struct rlimit limit;
@@ -57,9 +58,10 @@ static void descriptors_raise(void)
 		return;
 	limit.rlim_cur = limit.rlim_max;
 	if (setrlimit(RLIMIT_NOFILE, &limit) < 0 ||
-	    limit.rlim_cur < front_limits_default.connections + 64)
+	    limit.rlim_cur < 3 * (rlim_t)front_limits_default.connections + 64)
 		log_line(LOG_WARNING,
-			 "descriptors are limited to %llu: fewer than %u connections can be served",
+			 "descriptors are limited to %llu: fewer than %u connections, each with "
+			 "a tunnel, can be served; LimitNOFILE= of the service is for that",
 			 (unsigned long long)limit.rlim_cur, front_limits_default.connections);
 }
 

@@ -92,6 +92,17 @@ int ipc_frame_send(int fd, const struct ipc_frame *frame, const ProtobufCMessage
 	return r;
 }
 
+/* Who sent it may have closed its own copy, and asked that the last close of a TCP connection waits
+ * until an accomplice has read everything (SO_LINGER, socket(7)): this one never waits. Of
+ * everything else that a process behind walls can make, closing does not wait. */
+static void drop_fd(int fd)
+{
+	static const struct linger off = {0, 0};
+
+	(void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &off, sizeof(off));
+	(void)close(fd);
+}
+
 static void collect_fds(struct msghdr *msg, struct ipc_frame *frame)
 {
 	for (struct cmsghdr *cmsg = CMSG_FIRSTHDR(msg); cmsg; cmsg = CMSG_NXTHDR(msg, cmsg)) {
@@ -107,7 +118,7 @@ static void collect_fds(struct msghdr *msg, struct ipc_frame *frame)
 			if (frame->n_fds < IPC_FDS_MAX)
 				frame->fds[frame->n_fds++] = fd;
 			else
-				(void)close(fd);
+				drop_fd(fd);
 		}
 	}
 }
@@ -128,7 +139,11 @@ int ipc_frame_receive(int fd, uint8_t *buffer, size_t buffer_size, struct ipc_fr
 	collect_fds(&msg, &frame);
 	if (n == 0 && frame.n_fds == 0)
 		return ERR_CLOSED;
-	if ((msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0 || n < IPC_HEADER_SIZE ||
+	/* Too many for a frame, or for this process's table: who takes the message says what it
+	 * lacks. */
+	if (msg.msg_flags & MSG_CTRUNC)
+		ipc_frame_done(&frame);
+	if ((msg.msg_flags & MSG_TRUNC) || n < IPC_HEADER_SIZE ||
 	    (size_t)n > IPC_HEADER_SIZE + IPC_BODY_MAX || header_decode(buffer, &frame) < 0) {
 		ipc_frame_done(&frame);
 		return ERR_MALFORMED;
@@ -145,7 +160,7 @@ void ipc_frame_done(struct ipc_frame *frame)
 		return;
 	for (size_t i = 0; i < frame->n_fds; i++) {
 		if (frame->fds[i] >= 0)
-			(void)close(frame->fds[i]);
+			drop_fd(frame->fds[i]);
 		frame->fds[i] = -1;
 	}
 	frame->n_fds = 0;

@@ -81,9 +81,11 @@ static const struct sandbox_rule base[] = {
 
 /* An sd-event loop with message channels on it. */
 static const struct sandbox_rule loop[] = {
-	RULE(sendmsg, "its channels, which carry descriptors; the journal"),
+	/* Fast Open would connect where connect(2) is not allowed. */
+	RULE_MASKED(sendmsg, 2, MSG_FASTOPEN, 0, "its channels, with descriptors; the journal"),
 	RULE(recvmsg, "its channels, which carry descriptors"),
-	RULE(sendto, "its channels"),
+	RULE_MASKED(sendto, 3, MSG_FASTOPEN, 0, "its channels"),
+	RULE_EQ(setsockopt, 2, SO_LINGER, "a descriptor that is dropped is closed at once"),
 	RULE(recvfrom, "its channels"),
 	RULE(poll, "waiting for one descriptor"),
 	RULE(ppoll, "waiting for one descriptor"),
@@ -118,7 +120,7 @@ static const struct sandbox_rule internet[] = {
 	RULE(getpeername, "who is at the other end"),
 	RULE(shutdown, "an orderly end of a connection"),
 	RULE(recvmmsg, "a burst of datagrams in one call"),
-	RULE(sendmmsg, "a burst of datagrams in one call"),
+	RULE_MASKED(sendmmsg, 3, MSG_FASTOPEN, 0, "a burst of datagrams in one call"),
 };
 
 static const struct sandbox_rule engine[] = {

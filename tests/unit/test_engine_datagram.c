@@ -73,7 +73,7 @@ static void attach(unsigned instance)
 	static const bool takes[IPC_TYPE__MAX] = {
 		[IPC_FRONT_CONFIG] = true, [IPC_FRONT_ROLE] = true, [IPC_FRONT_TEST] = true,
 		[IPC_VPN_CONFIG] = true,   [IPC_VPN_TABLE] = true,  [IPC_VPN_TUN] = true,
-		[IPC_VPN_DATAGRAM] = true};
+		[IPC_VPN_DATAGRAM] = true, [IPC_VPN_TRUST] = true};
 	static const struct ipc_channel_ops ops = {takes, on_notice, on_closed};
 	struct played *played = &fronts[instance];
 	int fds[2];

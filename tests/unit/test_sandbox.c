@@ -127,6 +127,16 @@ static int connect_tcp(void)
 	return connect(fd, (const struct sockaddr *)&to, sizeof(to));
 }
 
+static int send_fast_open(void)
+{
+	struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(9)};
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+
+	to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	return (int)sendto(fd, "", 1, MSG_FASTOPEN | MSG_NOSIGNAL, (const struct sockaddr *)&to,
+			   sizeof(to));
+}
+
 static int listen_tcp(void)
 {
 	struct sockaddr_in at = {.sin_family = AF_INET};
@@ -303,6 +313,7 @@ static void test_network(void **state)
 	assert_int_equal(within(SANDBOX_ENGINE, socket_unix), EPERM);
 	assert_int_equal(within(SANDBOX_FRONT, listen_tcp), 0);
 	assert_int_equal(within(SANDBOX_FRONT, connect_tcp), EPERM);
+	assert_int_equal(within(SANDBOX_FRONT, send_fast_open), EPERM);
 	assert_int_equal(within(SANDBOX_FRONT, socket_netlink), EPERM);
 	assert_int_equal(within(SANDBOX_FRONT, socket_packet), EPERM);
 	assert_int_equal(within(SANDBOX_FRONT, socket_unix), EPERM);
