@@ -11,6 +11,7 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "front/client_chain.h"
 
 #define IDLE_MAX (64u * 1024)
 #define WARNINGS_MAX 8 /* of a connection: none of them means anything here */
@@ -60,17 +61,13 @@ static int set_ciphers(const struct tls_peer *peer, const struct client_hello *h
 
 /* The certificate and the key of tickets are chosen here: GnuTLS has not read the message yet, and
  * takes each once. */
-static int on_client_hello(gnutls_session_t session, unsigned type, unsigned when,
-			   unsigned is_incoming, const gnutls_datum_t *message)
+static int on_client_hello(gnutls_session_t session, const gnutls_datum_t *message)
 {
 	struct tls_peer *peer = gnutls_session_get_ptr(session);
 	uint8_t secret[RESUMPTION_SECRET_SIZE];
 	gnutls_datum_t secret_datum = {secret, sizeof(secret)};
 	struct client_hello hello;
 
-	(void)type;
-	(void)when;
-	(void)is_incoming;
 	if (peer->credential)
 		return 0; /* the second one, after a HelloRetryRequest */
 	client_hello_read(message->data, message->size, &hello);
@@ -82,6 +79,30 @@ static int on_client_hello(gnutls_session_t session, unsigned type, unsigned whe
 		(void)gnutls_session_ticket_enable_server(session, &secret_datum);
 	explicit_bzero(secret, sizeof(secret));
 	return peer->credential ? set_ciphers(peer, &hello) : 0;
+}
+
+/*
+ * A session has one hook for all messages. The signature of a client's certificate is verified
+ * before anybody is asked about it, so its key is looked at when it comes. A compressed one was not
+ * offered: it would come past this.
+ */
+static int on_message(gnutls_session_t session, unsigned type, unsigned when, unsigned is_incoming,
+		      const gnutls_datum_t *message)
+{
+	(void)when;
+	if (!is_incoming)
+		return 0;
+	switch (type) {
+	case GNUTLS_HANDSHAKE_CLIENT_HELLO:
+		return on_client_hello(session, message);
+	case GNUTLS_HANDSHAKE_CERTIFICATE_PKT:
+		return client_chain_check(message,
+					  gnutls_protocol_get_version(session) == GNUTLS_TLS1_3);
+	case GNUTLS_HANDSHAKE_COMPRESSED_CERTIFICATE_PKT:
+		return GNUTLS_E_UNEXPECTED_HANDSHAKE_PACKET;
+	default:
+		return 0;
+	}
 }
 
 int tls_new(const struct clientcas *asked, struct tls **ret_tls)
@@ -176,8 +197,8 @@ int tls_peer_init(struct tls_peer *peer, struct tls *tls, bool is_tls13_only, in
 	peer->ciphers = &tls->ciphers[is_tls13_only];
 	if (peer->resumption)
 		gnutls_db_set_cache_expiration(peer->session, RESUMPTION_TICKET_S);
-	gnutls_handshake_set_hook_function(peer->session, GNUTLS_HANDSHAKE_CLIENT_HELLO,
-					   GNUTLS_HOOK_PRE, on_client_hello);
+	gnutls_handshake_set_hook_function(peer->session, GNUTLS_HANDSHAKE_ANY, GNUTLS_HOOK_PRE,
+					   on_message);
 	r = gnutls_priority_set(peer->session, peer->ciphers->any);
 	if (r == 0)
 		r = gnutls_credentials_set(peer->session, GNUTLS_CRD_CERTIFICATE, tls->credentials);
