@@ -15,7 +15,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 
-#define TEXT_MAX 512u
+#define TEXT_MAX CLIENTCERT_SIZE_MAX /* none of a certificate is longer */
 #define SANS_MAX 64u
 #define VERIFY_FLAGS (unsigned)GNUTLS_PROFILE_TO_VFLAGS(GNUTLS_PROFILE_MEDIUM)
 
@@ -113,62 +113,91 @@ static bool is_name(const char *text, size_t size)
 	return true;
 }
 
-static void name_take(const char *text, size_t size, char ret_name[static VPN_NAME_MAX])
+/* What a certificate says in one place. */
+enum found { FOUND_NOTHING, FOUND_UNUSABLE, FOUND_TEXT };
+
+struct text {
+	enum found found;
+	size_t size;
+	char data[TEXT_MAX];
+};
+
+static void name_take(const struct text *text, size_t size, enum vpn_name_from from,
+		      struct clientcert *to)
 {
-	if (!is_name(text, size))
+	to->is_unusable[from] = text->found == FOUND_UNUSABLE ||
+				(text->found == FOUND_TEXT && !is_name(text->data, size));
+	if (text->found != FOUND_TEXT || to->is_unusable[from])
 		return;
-	memcpy(ret_name, text, size);
-	ret_name[size] = '\0';
+	memcpy(to->names[from], text->data, size);
+	to->names[from][size] = '\0';
 }
 
 /* Of "ada@example.net" it is "ada": no user's name has an "@". */
-static void address_take(const char *text, size_t size, char ret_name[static VPN_NAME_MAX])
+static void address_take(const struct text *text, enum vpn_name_from from, struct clientcert *to)
 {
-	const char *at = memchr(text, '@', size);
+	const char *at = text->found == FOUND_TEXT ? memchr(text->data, '@', text->size) : NULL;
+	size_t size = at ? (size_t)(at - text->data) : 0;
 
-	if (at && !memchr(at + 1, '@', size - (size_t)(at + 1 - text)))
-		name_take(text, (size_t)(at - text), ret_name);
+	/* Without an "@", or with two of them, no size is a name's. */
+	if (at && memchr(at + 1, '@', text->size - size - 1))
+		size = 0;
+	name_take(text, size, from, to);
 }
 
 /* Who has two common names has none. */
-static size_t dn_find(gnutls_x509_crt_t leaf, const char *oid, char ret_text[static TEXT_MAX])
+static void dn_find(gnutls_x509_crt_t leaf, const char *oid, struct text *ret_text)
 {
-	char other[TEXT_MAX];
-	size_t size = TEXT_MAX, other_size = sizeof(other);
+	size_t size = TEXT_MAX;
+	int r = gnutls_x509_crt_get_dn_by_oid(leaf, oid, 1, 0, ret_text->data, &size);
 
-	if (gnutls_x509_crt_get_dn_by_oid(leaf, oid, 1, 0, other, &other_size) !=
-	    GNUTLS_E_REQUESTED_DATA_NOT_AVAILABLE)
-		return 0;
-	return gnutls_x509_crt_get_dn_by_oid(leaf, oid, 0, 0, ret_text, &size) < 0 ? 0 : size;
+	ret_text->size = 0;
+	ret_text->found = FOUND_UNUSABLE;
+	if (r != GNUTLS_E_REQUESTED_DATA_NOT_AVAILABLE)
+		return;
+	ret_text->size = TEXT_MAX;
+	r = gnutls_x509_crt_get_dn_by_oid(leaf, oid, 0, 0, ret_text->data, &ret_text->size);
+	if (r == GNUTLS_E_REQUESTED_DATA_NOT_AVAILABLE)
+		ret_text->found = FOUND_NOTHING;
+	else if (r == 0)
+		ret_text->found = FOUND_TEXT;
 }
 
-/* What TYPE's first entry of the subjectAltName says; GnuTLS opens the string of a principal. */
-static size_t san_find(gnutls_x509_crt_t leaf, int type, char ret_text[static TEXT_MAX])
+/* What TYPE's one entry of the subjectAltName says; GnuTLS opens the string of a principal. What
+ * cannot be read could be of any type. */
+static void san_find(gnutls_x509_crt_t leaf, int type, struct text *ret_text)
 {
-	int r = 0;
+	char other[TEXT_MAX];
 
-	for (unsigned i = 0; i < SANS_MAX && r != GNUTLS_E_REQUESTED_DATA_NOT_AVAILABLE; i++) {
+	ret_text->found = FOUND_NOTHING;
+	for (unsigned i = 0; i <= SANS_MAX && ret_text->found != FOUND_UNUSABLE; i++) {
 		size_t size = TEXT_MAX;
+		int r = gnutls_x509_crt_get_subject_alt_name2(leaf, i, other, &size, NULL, NULL);
 
-		r = gnutls_x509_crt_get_subject_alt_name2(leaf, i, ret_text, &size, NULL, NULL);
-		if (r == type)
-			return size;
+		if (r == GNUTLS_E_REQUESTED_DATA_NOT_AVAILABLE)
+			return;
+		if (r < 0 || i == SANS_MAX || (r == type && ret_text->found == FOUND_TEXT)) {
+			ret_text->found = FOUND_UNUSABLE;
+		} else if (r == type) {
+			memcpy(ret_text->data, other, size);
+			ret_text->size = size;
+			ret_text->found = FOUND_TEXT;
+		}
 	}
-	return 0;
 }
 
 static void names_take(gnutls_x509_crt_t leaf, struct clientcert *to)
 {
-	char text[TEXT_MAX];
-	size_t size = dn_find(leaf, GNUTLS_OID_X520_COMMON_NAME, text);
+	struct text text;
 
-	name_take(text, size, to->names[VPN_NAME_FROM_CN]);
-	size = san_find(leaf, GNUTLS_SAN_RFC822NAME, text);
-	if (size == 0)
-		size = dn_find(leaf, GNUTLS_OID_PKCS9_EMAIL, text);
-	address_take(text, size, to->names[VPN_NAME_FROM_EA]);
-	size = san_find(leaf, GNUTLS_SAN_OTHERNAME_MSUSERPRINCIPAL, text);
-	address_take(text, size, to->names[VPN_NAME_FROM_UPN]);
+	dn_find(leaf, GNUTLS_OID_X520_COMMON_NAME, &text);
+	name_take(&text, text.size, VPN_NAME_FROM_CN, to);
+	san_find(leaf, GNUTLS_SAN_RFC822NAME, &text);
+	if (text.found == FOUND_NOTHING)
+		dn_find(leaf, GNUTLS_OID_PKCS9_EMAIL, &text);
+	address_take(&text, VPN_NAME_FROM_EA, to);
+	san_find(leaf, GNUTLS_SAN_OTHERNAME_MSUSERPRINCIPAL, &text);
+	address_take(&text, VPN_NAME_FROM_UPN, to);
 }
 
 /* Printable, cut. */
@@ -306,7 +335,9 @@ const char *clientcert_user(const struct clientcert *certificate,
 			    const enum vpn_name_from from[static VPN_NAMES_FROM])
 {
 	for (size_t i = 0; i < VPN_NAMES_FROM; i++) {
-		if (from[i] < VPN_NAME_FROM__MAX && certificate->names[from[i]][0])
+		if (from[i] >= VPN_NAME_FROM__MAX)
+			continue;
+		if (certificate->names[from[i]][0] || certificate->is_unusable[from[i]])
 			return certificate->names[from[i]];
 	}
 	return "";

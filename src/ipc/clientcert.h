@@ -28,10 +28,11 @@ void clientcert_cas_free(struct clientcert_cas *cas);
 size_t clientcert_cas_count(const struct clientcert_cas *cas);
 
 /* Whom a certificate names. A text that is not there, stands twice, or could not be a user's name
- * is empty. */
+ * is empty; of the latter two it is known that something is there. */
 struct clientcert {
 	uint8_t fingerprint[CLIENTCERT_FINGERPRINT_SIZE]; /* SHA-256 of the leaf */
 	char names[VPN_NAME_FROM__MAX][VPN_NAME_MAX];
+	bool is_unusable[VPN_NAME_FROM__MAX];
 	char subject[VPN_NAME_MAX]; /* for people, cut */
 };
 
@@ -45,6 +46,8 @@ struct clientcert {
  */
 int clientcert_verify(const struct clientcert_cas *cas, const ProtobufCBinaryData *chain, size_t n,
 		      struct clientcert *ret_certificate, struct why *ret_why);
-/* The user that CERTIFICATE names by the first of FROM that it has; "": none. */
+/* The user that CERTIFICATE names by the first of FROM that it has; "": none, also where that one
+ * is unusable: who can choose the second name must not become somebody else by spoiling the first.
+ */
 const char *clientcert_user(const struct clientcert *certificate,
 			    const enum vpn_name_from from[static VPN_NAMES_FROM]);

@@ -24,7 +24,8 @@ struct party {
 
 struct recipe {
 	const char *name, *second_name;
-	const char *mail, *principal;
+	const char *mail, *second_mail, *principal;
+	const char *subject_mail;
 	const char *purpose;
 	unsigned usage;
 	int from_days, days; /* 0: 30 */
@@ -58,6 +59,16 @@ static void names_make(gnutls_x509_crt_t to, const struct recipe *recipe)
 		assert_int_equal(gnutls_x509_crt_set_subject_alt_name(
 					 to, GNUTLS_SAN_RFC822NAME, recipe->mail,
 					 (unsigned)strlen(recipe->mail), GNUTLS_FSAN_APPEND),
+				 0);
+	if (recipe->second_mail)
+		assert_int_equal(gnutls_x509_crt_set_subject_alt_name(
+					 to, GNUTLS_SAN_RFC822NAME, recipe->second_mail,
+					 (unsigned)strlen(recipe->second_mail), GNUTLS_FSAN_APPEND),
+				 0);
+	if (recipe->subject_mail)
+		assert_int_equal(gnutls_x509_crt_set_dn_by_oid(
+					 to, GNUTLS_OID_PKCS9_EMAIL, 0, recipe->subject_mail,
+					 (unsigned)strlen(recipe->subject_mail)),
 				 0);
 	if (recipe->principal)
 		assert_int_equal(gnutls_x509_crt_set_subject_alt_othername(
@@ -295,6 +306,41 @@ static void names_are_those_that_a_user_can_have(void **state)
 	teardown(&place);
 }
 
+/* "username-from-certificate EA CN": the CN is who has none, not who has one that is no user's. */
+static void a_first_name_that_is_unusable_is_not_passed_over(void **state)
+{
+	static const enum vpn_name_from from[VPN_NAMES_FROM] = {VPN_NAME_FROM_EA, VPN_NAME_FROM_CN};
+	static char long_mail[700];
+	const struct {
+		struct recipe recipe;
+		const char *user;
+	} cases[] = {
+		{{.name = "admin"}, "admin"},
+		{{.name = "admin", .subject_mail = "bob@corp"}, "bob"},
+		{{.name = "admin", .mail = "bob+x@corp"}, ""},
+		{{.name = "admin", .mail = "bob"}, ""},
+		{{.name = "admin", .mail = "bob@corp@corp"}, ""},
+		{{.name = "admin", .mail = long_mail}, ""},
+		{{.name = "admin", .mail = "bob+x@corp", .subject_mail = "admin@corp"}, ""},
+		{{.name = "admin", .mail = "bob@corp", .second_mail = "admin@corp"}, ""},
+		{{.name = "admin", .subject_mail = "bob x@corp"}, ""},
+		/* What another type says is nothing to this one. */
+		{{.name = "admin", .principal = "no principal"}, "admin"},
+	};
+	struct clientcert certificate;
+	struct place place;
+
+	(void)state;
+	memset(long_mail, 'b', sizeof(long_mail) - 1);
+	memcpy(long_mail + 600, "@corp", 5);
+	setup(&place);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		assert_int_equal(judged(&place, &cases[i].recipe, NULL, &certificate, NULL), 0);
+		assert_string_equal(clientcert_user(&certificate, from), cases[i].user);
+	}
+	teardown(&place);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -303,6 +349,7 @@ int main(void)
 		cmocka_unit_test(nobody_else_says_who_a_client_is),
 		cmocka_unit_test(a_chain_may_come_with_the_certificate),
 		cmocka_unit_test(names_are_those_that_a_user_can_have),
+		cmocka_unit_test(a_first_name_that_is_unusable_is_not_passed_over),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
