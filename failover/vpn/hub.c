@@ -35,10 +35,11 @@ static void configure_front(struct vpnhub *hub, unsigned instance)
 
 static void configure_auth(struct vpnhub *hub)
 {
-	int r;
+	int r = hub_trust_to_auth(hub->trust);
 
-	hub_trust_to_auth(hub->trust);
-	r = hub->auth ? hub_users_send(hub->auth, hub->engine->config) : 0;
+	/* Users with what groups wanted before: nobody gets in by less than his group wants. */
+	if (r == 0 && hub->auth)
+		r = hub_users_send(hub->auth, hub->engine->config);
 	if (r < 0 && r != ERR_CLOSED)
 		log_line(LOG_ERR, "asafo-auth: the users were not sent: %s", err_text(r));
 }

@@ -108,8 +108,9 @@ void hub_trust_free(struct hub_trust *trust);
 void hub_trust_kick(struct hub_trust *trust);
 /* Nothing is said before it was looked. */
 void hub_trust_to_front(const struct hub_trust *trust, unsigned instance);
-/* With the groups, before the users: nobody gets in by less than his group wants. */
-void hub_trust_to_auth(const struct hub_trust *trust);
+/* With the groups, before the users: nobody gets in by less than his group wants. Errors: those of
+ * ipc_channel_send, -ENOMEM. */
+int hub_trust_to_auth(const struct hub_trust *trust);
 
 /* ---- hub_datagram.c ---- */
 /* From front INSTANCE, for another, or for itself with the socket FD (borrowed; -1: none). */

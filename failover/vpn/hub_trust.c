@@ -50,7 +50,7 @@ static bool cas_are_equal(const struct cas *a, const struct cas *b)
 	return true;
 }
 
-static void send_to(const struct hub_trust *trust, struct ipc_channel *channel, bool is_auth)
+static int send_to(const struct hub_trust *trust, struct ipc_channel *channel, bool is_auth)
 {
 	int r = hub_trust_send(channel, is_auth ? trust->hub->engine->config : NULL,
 			       trust->known.der, trust->known.n, trust->is_known);
@@ -58,18 +58,18 @@ static void send_to(const struct hub_trust *trust, struct ipc_channel *channel, 
 	if (r < 0 && r != ERR_CLOSED)
 		log_line(LOG_ERR, "the CAs of clients were not sent to %s: %s",
 			 is_auth ? "asafo-auth" : "a front", err_text(r));
+	return r;
 }
 
 void hub_trust_to_front(const struct hub_trust *trust, unsigned instance)
 {
 	if (trust->is_known)
-		send_to(trust, trust->hub->engine->rooms.fronts[instance], false);
+		(void)send_to(trust, trust->hub->engine->rooms.fronts[instance], false);
 }
 
-void hub_trust_to_auth(const struct hub_trust *trust)
+int hub_trust_to_auth(const struct hub_trust *trust)
 {
-	if (trust->hub->auth)
-		send_to(trust, trust->hub->auth, true);
+	return trust->hub->auth ? send_to(trust, trust->hub->auth, true) : 0;
 }
 
 /* ---- looking ---- */
@@ -94,7 +94,7 @@ static void publish(struct hub_trust *trust)
 		if (trust->hub->engine->rooms.fronts[i])
 			hub_trust_to_front(trust, i);
 	}
-	hub_trust_to_auth(trust);
+	(void)hub_trust_to_auth(trust);
 	if (trust->known.n > 0)
 		log_line(LOG_INFO, "clients log in with certificates of %zu CA%s", trust->known.n,
 			 trust->known.n == 1 ? "" : "s");

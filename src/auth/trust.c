@@ -12,7 +12,6 @@ struct trust {
 	struct clientcert_cas *cas;
 	struct trust_group *groups;
 	size_t n_groups;
-	bool is_told;
 };
 
 int trust_new(struct trust **ret_trust)
@@ -63,7 +62,6 @@ int trust_take(struct trust *trust, const Asafo__Ipc__VpnTrust *message, size_t 
 	free(trust->groups);
 	trust->groups = TAKE_PTR(groups);
 	trust->n_groups = message->n_groups;
-	trust->is_told = true;
 	return 0;
 }
 
@@ -76,7 +74,7 @@ int trust_group_find(const struct trust *trust, const char *name, struct trust_g
 		}
 	}
 	*ret_group = (struct trust_group){.name = ""};
-	return trust->is_told ? ERR_NOT_FOUND : 0;
+	return ERR_NOT_FOUND;
 }
 
 int trust_verify(const struct trust *trust, const struct trust_group *group,

@@ -21,8 +21,7 @@ int trust_new(struct trust **ret_trust);
 void trust_free(struct trust *trust);
 /* Errors: ERR_MALFORMED, ERR_TOO_LARGE, -ENOMEM, ERR_CRYPTO; then all stays as it was. */
 int trust_take(struct trust *trust, const Asafo__Ipc__VpnTrust *message, size_t *ret_n_ignored);
-/* Errors: ERR_NOT_FOUND (the engine told of groups, and there is none of this name). Before it told
- * of any, a group wants a password. */
+/* Errors: ERR_NOT_FOUND: there is none of this name, or the engine has told of none yet. */
 int trust_group_find(const struct trust *trust, const char *name, struct trust_group *ret_group);
 /* As clientcert_verify, and whom of GROUP's users it names: RET_USER is not empty. */
 int trust_verify(const struct trust *trust, const struct trust_group *group,

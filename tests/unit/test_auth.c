@@ -225,7 +225,27 @@ static struct ipc_channel *attach(struct world *world, enum ipc_peer peer)
 	return channel;
 }
 
-static int world_start(void **state)
+/* A front may say what it likes: what a group wants comes from the engine. "" is whose logins do
+ * not say a group. */
+static void trust_send(struct world *world)
+{
+	Asafo__Ipc__VpnTrust body = ASAFO__IPC__VPN_TRUST__INIT;
+	Asafo__Ipc__VpnGroup groups[3], *list[] = {&groups[0], &groups[1], &groups[2]};
+	char cards[] = "Cards", words[] = "Words", none[] = "", both[] = "LOCAL";
+
+	for (size_t i = 0; i < 3; i++) {
+		asafo__ipc__vpn_group__init(&groups[i]);
+		groups[i].name = i == 0 ? cards : i == 1 ? words : none;
+		groups[i].authentication = both;
+		groups[i].is_by_certificate = groups[i].is_without_password = i == 0;
+	}
+	body.is_known = true;
+	body.groups = list;
+	body.n_groups = 3;
+	assert_int_equal(ipc_channel_send(world->engine, IPC_VPN_TRUST, &body.base, NULL, 0), 0);
+}
+
+static int world_start_untold(void **state)
 {
 	static const struct auth_ops ops = {on_note, on_event};
 	struct world *world = test_calloc(1, sizeof(*world));
@@ -235,6 +255,13 @@ static int world_start(void **state)
 	world->engine = attach(world, IPC_PEER_ENGINE);
 	world->front = attach(world, IPC_PEER_FRONT);
 	*state = world;
+	return 0;
+}
+
+static int world_start(void **state)
+{
+	(void)world_start_untold(state);
+	trust_send(*state);
 	return 0;
 }
 
@@ -304,25 +331,6 @@ static void wait_answers(struct world *world, unsigned n)
 		assert_true(sd_event_run(world->event, PATIENCE_US) > 0);
 }
 
-/* A front may say what it likes: what a group wants comes from the engine. */
-static void trust_send(struct world *world)
-{
-	Asafo__Ipc__VpnTrust body = ASAFO__IPC__VPN_TRUST__INIT;
-	Asafo__Ipc__VpnGroup groups[2], *list[] = {&groups[0], &groups[1]};
-	char cards[] = "Cards", words[] = "Words", both[] = "LOCAL";
-
-	for (size_t i = 0; i < 2; i++) {
-		asafo__ipc__vpn_group__init(&groups[i]);
-		groups[i].name = i == 0 ? cards : words;
-		groups[i].authentication = both;
-		groups[i].is_by_certificate = groups[i].is_without_password = i == 0;
-	}
-	body.is_known = true;
-	body.groups = list;
-	body.n_groups = 2;
-	assert_int_equal(ipc_channel_send(world->engine, IPC_VPN_TRUST, &body.base, NULL, 0), 0);
-}
-
 static void ask_group(struct world *world, const char *group, const char *name,
 		      const char *certificate)
 {
@@ -351,7 +359,6 @@ static void a_front_cannot_do_without_what_a_group_wants(void **state)
 {
 	struct world *world = *state;
 
-	trust_send(world);
 	users_send(world, true, true, "anna", "one");
 	ask_group(world, "Words", "anna", "");
 	ask_group(world, "Cards", "anna", "");
@@ -361,6 +368,19 @@ static void a_front_cannot_do_without_what_a_group_wants(void **state)
 	assert_non_null(strstr(world->notes, "717009 Certificate validation failed. Reason: the "
 					     "certificate did not come, from unknown, group "
 					     "Cards\n"));
+}
+
+/* Users alone do not say that a password is enough. */
+static void nobody_gets_in_before_it_is_told_what_groups_want(void **state)
+{
+	struct world *world = *state;
+
+	users_send(world, true, true, "anna", "one");
+	ask_group(world, "Words", "anna", "");
+	ask_group(world, "", "anna", "");
+	trust_send(world);
+	ask_group(world, "Words", "anna", "");
+	assert_string_equal(world->answers, "-1006/0/; -1006/0/; 0/1/Staff; ");
 }
 
 static void users_hold_when_the_last_of_them_is_there(void **state)
@@ -523,6 +543,8 @@ int main(void)
 		cmocka_unit_test(a_user_is_known_by_his_password_only),
 		cmocka_unit_test(a_user_without_a_usable_hash_cannot_log_in),
 		cmocka_unit_test(a_user_without_a_usable_hash_takes_as_long_as_nobody),
+		cmocka_unit_test_setup_teardown(nobody_gets_in_before_it_is_told_what_groups_want,
+						world_start_untold, world_stop),
 #define WORLD(test) cmocka_unit_test_setup_teardown(test, world_start, world_stop)
 		WORLD(a_front_cannot_do_without_what_a_group_wants),
 		WORLD(users_hold_when_the_last_of_them_is_there),

@@ -289,6 +289,19 @@ static void key_send(struct world *world, const uint8_t *bytes)
 	assert_int_equal(ipc_channel_send(world->keeper, IPC_LOGIN_KEY, &key.base, NULL, 0), 0);
 }
 
+static void trust_send(struct world *world)
+{
+	Asafo__Ipc__VpnTrust body = ASAFO__IPC__VPN_TRUST__INIT;
+	Asafo__Ipc__VpnGroup group = ASAFO__IPC__VPN_GROUP__INIT, *list[] = {&group};
+	char name[] = "Staff", method[] = "LOCAL";
+
+	group.name = name;
+	group.authentication = method;
+	body.groups = list;
+	body.n_groups = 1;
+	assert_int_equal(ipc_channel_send(world->engine, IPC_VPN_TRUST, &body.base, NULL, 0), 0);
+}
+
 static void users_send(struct world *world)
 {
 	Asafo__Ipc__AuthUsers body = ASAFO__IPC__AUTH_USERS__INIT;
@@ -331,6 +344,7 @@ static int start(void **state)
 	assert_int_equal(secret_init_copy(&key, key_bytes, sizeof(key_bytes)), 0);
 	assert_int_equal(loginbox_totp_seal(&key, "anna", SECRET, 20, world->totp), 0);
 	password_make(world, "right");
+	trust_send(world);
 	users_send(world);
 	*state = world;
 	return 0;
