@@ -10,16 +10,6 @@
 #include "certstore/digest.h"
 #include "certstore/store_private.h"
 
-/* From so many bytes on a slow disk needs longer for a change than a process may be silent. */
-#define LARGE_BYTES (256u * 1024)
-
-static void tell_busy(struct apply *apply)
-{
-	apply->bytes_told = apply->bytes;
-	if (apply->replica->on_busy)
-		apply->replica->on_busy(apply->replica->busy_userdata);
-}
-
 static int find_last_key(struct apply *apply)
 {
 	MDB_val key, value;
@@ -156,8 +146,10 @@ int apply_item(struct apply *apply, const char *key, size_t key_size, const uint
 	/* The cursor's answer pointed into the page. */
 	k = store_val(key, key_size);
 	apply->bytes += key_size + value_size;
-	if (apply->bytes - apply->bytes_told >= LARGE_BYTES)
-		tell_busy(apply);
+	if (apply->bytes - apply->bytes_told >= STORE_LARGE_BYTES) {
+		apply->bytes_told = apply->bytes;
+		store_tell_busy(apply->replica);
+	}
 	if (!value)
 		r = delete_item(apply, &k);
 	else if (is_last)
@@ -195,14 +187,14 @@ int apply_commit(struct apply *apply, uint64_t term, uint64_t seq, uint64_t line
 	/* Cursors of a write transaction end with it. */
 	apply->items = NULL;
 	apply->digests = NULL;
-	if (apply->bytes >= LARGE_BYTES)
-		tell_busy(apply);
+	if (apply->bytes >= STORE_LARGE_BYTES)
+		store_tell_busy(apply->replica);
 	r = store_write_commit(apply->replica, TAKE_PTR(apply->txn));
 	if (r < 0)
 		return r;
 	/* For what the caller makes of so much. */
-	if (apply->bytes >= LARGE_BYTES)
-		tell_busy(apply);
+	if (apply->bytes >= STORE_LARGE_BYTES)
+		store_tell_busy(apply->replica);
 	apply->replica->position = apply->position;
 	apply->replica->trustpoints = apply->trustpoints;
 	return 0;

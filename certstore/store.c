@@ -424,28 +424,42 @@ int store_unit_count(struct store *store, const char *prefix, uint64_t *ret_coun
 	return store_unit_each(store, prefix, count_one, ret_count);
 }
 
+static int unit_change_one(struct store *store, MDB_txn *txn, const struct store_change *change)
+{
+	MDB_val key = store_val(change->key, strlen(change->key));
+	MDB_val value = store_val(change->value, change->value_size);
+
+	if (key.mv_size > STORE_KEY_MAX)
+		return ERR_TOO_LARGE;
+	return change->value ? store_unit_put(store, txn, &key, &value)
+			     : store_unit_delete(store, txn, &key);
+}
+
 int store_unit_change(struct store *store, const struct store_change *changes, size_t n_changes,
 		      struct why *ret_why)
 {
 	_cleanup_txn_ MDB_txn *txn = NULL;
+	uint64_t bytes = 0, told = 0;
 	int r = check_sizes(changes, n_changes, ret_why);
 
 	if (r < 0)
 		return r;
 	r = store_write_begin(&store->replica, &txn);
 	for (size_t i = 0; r == 0 && i < n_changes; i++) {
-		MDB_val key = store_val(changes[i].key, strlen(changes[i].key));
-		MDB_val value = store_val(changes[i].value, changes[i].value_size);
-
-		if (key.mv_size > STORE_KEY_MAX)
-			r = ERR_TOO_LARGE;
-		else if (changes[i].value)
-			r = store_unit_put(store, txn, &key, &value);
-		else
-			r = store_unit_delete(store, txn, &key);
+		bytes += strlen(changes[i].key) + changes[i].value_size;
+		if (bytes - told >= STORE_LARGE_BYTES) {
+			told = bytes;
+			store_tell_busy(&store->replica);
+		}
+		r = unit_change_one(store, txn, &changes[i]);
 	}
+	if (r == 0 && bytes >= STORE_LARGE_BYTES)
+		store_tell_busy(&store->replica);
 	if (r == 0)
 		r = store_write_commit(&store->replica, TAKE_PTR(txn));
+	/* For what the caller makes of so much. */
+	if (r == 0 && bytes >= STORE_LARGE_BYTES)
+		store_tell_busy(&store->replica);
 	store->unit_changes++;
 	return explain_write(r, ret_why);
 }

@@ -45,6 +45,16 @@ struct store {
 /* Less room than this, in bytes, is a full disk. */
 #define STORE_ROOM_FOR_NEW (256u * 1024)
 
+/* From so many bytes on a slow disk needs longer for a change than a process may be silent. */
+#define STORE_LARGE_BYTES (256u * 1024)
+
+/* Before each part of such a change, and around its commit (store_on_busy). */
+static inline void store_tell_busy(const struct store_replica *replica)
+{
+	if (replica->on_busy)
+		replica->on_busy(replica->busy_userdata);
+}
+
 /* LMDB's codes in ours. */
 int store_code(int lmdb_code);
 /* The same of what was written. */

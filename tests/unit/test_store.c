@@ -218,6 +218,40 @@ static void the_unit_family_does_not_move_the_position(void **state)
 	buf_done(&value);
 }
 
+static void count_busy(void *userdata)
+{
+	(*(unsigned *)userdata)++;
+}
+
+/* What a slow disk may need long for is said before each part, before the commit and after it. */
+static void a_large_change_of_either_family_says_that_it_takes_its_time(void **state)
+{
+	struct world *world = *state;
+	_cleanup_free_ uint8_t *value = calloc(1, 100 * 1024);
+	struct store_change changes[10];
+	char keys[ARRAY_SIZE(changes)][16];
+	unsigned busy = 0;
+
+	assert_non_null(value);
+	for (size_t i = 0; i < ARRAY_SIZE(changes); i++) {
+		(void)snprintf(keys[i], sizeof(keys[i]), "own/%zu", i);
+		changes[i] = (struct store_change){keys[i], value, 100 * 1024};
+	}
+	store_on_busy(world->store, count_busy, &busy);
+	assert_int_equal(store_unit_change(world->store, changes, 2, NULL), 0);
+	assert_int_equal(busy, 0);
+	/* Each third one is more than 256 KiB. */
+	assert_int_equal(store_unit_change(world->store, changes, ARRAY_SIZE(changes), NULL), 0);
+	assert_int_equal(busy, 3 + 2);
+	busy = 0;
+	for (size_t i = 0; i < ARRAY_SIZE(changes); i++)
+		(void)snprintf(keys[i], sizeof(keys[i]), "trustpoint/%zu", i);
+	assert_int_equal(store_change(world->store, 1, changes, 2, NULL), 0);
+	assert_int_equal(busy, 0);
+	assert_int_equal(store_change(world->store, 1, changes, ARRAY_SIZE(changes), NULL), 0);
+	assert_int_equal(busy, 3 + 2);
+}
+
 static void a_full_disk_leaves_everything_as_it_was(void **state)
 {
 	struct world *world = *state;
@@ -536,6 +570,7 @@ int main(void)
 		TEST(keys_and_sizes_that_do_not_belong_in_the_replicated_family_are_refused),
 		TEST(iteration_is_in_order_and_stops_with_the_prefix),
 		TEST(the_unit_family_does_not_move_the_position),
+		TEST(a_large_change_of_either_family_says_that_it_takes_its_time),
 		TEST(a_full_disk_leaves_everything_as_it_was),
 		TEST(a_damaged_record_is_found),
 		TEST(of_very_many_records_each_that_is_damaged_is_found),
