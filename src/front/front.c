@@ -378,17 +378,17 @@ static int on_report_soon(sd_event_source *source, void *userdata)
 static int on_report_tick(sd_event_source *source, uint64_t usec, void *userdata)
 {
 	struct front *front = userdata;
-	uint64_t now = monotime_now().ns / 1000;
 
+	(void)usec;
 	front->gate.is_starved_noted = false;
 	if (front->snapshot)
 		listeners_apply(front->listeners, front->snapshot);
 	tunnels_listen(front->tunnels, front->snapshot);
 	gate_update(front);
 	report_request(front);
-	/* With the sign of life, in one wakeup; after a stop it does not make up for it. */
-	usec = now - usec < REPORT_USEC ? usec : now;
-	(void)sd_event_source_set_time(source, usec + REPORT_USEC);
+	/* With the sign of life, in one wakeup, after a stop, too; it does not make up for it. */
+	(void)sd_event_source_set_time(source,
+				       monotime_turn(monotime_now(), REPORT_USEC / 1000).ns / 1000);
 	return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
 }
 
