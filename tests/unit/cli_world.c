@@ -290,6 +290,7 @@ int cli_world_run(struct cli_world *w, const char *input, const char *const *wor
 	err = open_memstream(&w->err, &w->err_size);
 	screen_init(&cli.screen, out, err, CLI_NOW);
 	code = cli_run(&cli, argc, argv);
+	w->timeout_ms = cli.timeout_ms;
 	assert_int_equal(fclose(out), 0);
 	assert_int_equal(fclose(err), 0);
 	return code;

@@ -16,6 +16,7 @@ struct cli_world {
 	int pid;
 	char *out, *err; /* what the last command said */
 	size_t out_size, err_size;
+	unsigned timeout_ms; /* that it had for the daemon */
 };
 
 #define CLI_NOW INT64_C(1800000000)

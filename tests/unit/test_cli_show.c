@@ -375,6 +375,31 @@ static void progress_is_a_bar_on_a_terminal_and_a_line_now_and_then_elsewhere(vo
 	free(text);
 }
 
+/* Whatever becomes of the command. A keeper may be silent for 30 s, and the unit is well. */
+static void who_waits_for_the_daemon_waits_as_long_as_the_command_needs(void **state)
+{
+	struct cli_world *w = *state;
+
+	(void)RUN(w, "show", "failover");
+	assert_int_equal(w->timeout_ms, 45000);
+	(void)RUN(w, "sh", "fail");
+	assert_int_equal(w->timeout_ms, 45000);
+	(void)RUN(w, "failover", "exec", "mate", "sh", "trust");
+	assert_int_equal(w->timeout_ms, 45000);
+	(void)RUN(w, "check");
+	assert_int_equal(w->timeout_ms, 10000);
+	(void)RUN(w, "chec");
+	assert_int_equal(w->timeout_ms, 10000);
+	(void)RUN(w, "write", "standby");
+	assert_int_equal(w->timeout_ms, 120000);
+	(void)RUN(w, "failover", "exec", "mate", "write", "memory");
+	assert_int_equal(w->timeout_ms, 120000);
+	(void)RUN(w, "--timeout", "7", "show", "failover");
+	assert_int_equal(w->timeout_ms, 7000);
+	(void)RUN(w, "--timeout", "0", "check");
+	assert_int_equal(w->timeout_ms, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -396,6 +421,9 @@ int main(void)
 		cmocka_unit_test(statistics_begin_with_what_was_sent_and_received),
 		cmocka_unit_test_setup_teardown(
 			a_check_is_one_line_with_the_exit_code_of_a_monitoring_plugin,
+			cli_world_setup, cli_world_teardown),
+		cmocka_unit_test_setup_teardown(
+			who_waits_for_the_daemon_waits_as_long_as_the_command_needs,
 			cli_world_setup, cli_world_teardown),
 	};
 

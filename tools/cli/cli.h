@@ -15,7 +15,8 @@
 struct cli {
 	struct screen screen;
 	const char *control_path;
-	unsigned timeout_ms; /* longest silence of the daemon; 0: any */
+	unsigned timeout_ms;  /* longest silence of the daemon; 0: any */
+	bool is_timeout_said; /* by --timeout; otherwise it goes with the command */
 	bool is_json;
 	const char *exec_unit; /* `failover exec`: where commands are run; NULL: here */
 	char verb[48];	       /* "show failover", for messages */

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* From the argument vector to a verb, by way of the command table. */
 #include <errno.h>
-#include <limits.h>
 #include <string.h>
 
 #include "base/cleanup.h"
@@ -11,10 +10,10 @@
 
 #define TIMEOUT_S 120
 /* Who only looks gets an answer at once, or asks a unit that stands still: a person waits for it,
- * or a program that watches the pair. */
-#define SHOW_TIMEOUT_S 30
+ * or a program that watches the pair. A keeper with a slow disk may be silent for 30 s, and is
+ * well. */
+#define SHOW_TIMEOUT_S 45
 #define CHECK_TIMEOUT_S 10
-#define TIMEOUT_UNSAID UINT_MAX
 
 static const struct {
 	enum command_id id;
@@ -127,11 +126,11 @@ static bool parse_timeout(const char *text, unsigned *ret_ms)
 	return true;
 }
 
-static unsigned usual_timeout_ms(const char *word)
+static unsigned usual_timeout_ms(const struct command_row *row)
 {
-	if (strncmp(word, "sh", 2) == 0)
+	if (strncmp(row->syntax, "show ", 5) == 0)
 		return SHOW_TIMEOUT_S * 1000;
-	return (strcmp(word, "check") == 0 ? CHECK_TIMEOUT_S : TIMEOUT_S) * 1000;
+	return (row->id == COMMAND_CHECK ? CHECK_TIMEOUT_S : TIMEOUT_S) * 1000;
 }
 
 /* The options before the verb; *AT is the first word that is none. Returns an exit code, or -1 to
@@ -155,6 +154,7 @@ static int parse_options(struct cli *cli, int argc, char **argv, int *at)
 			   (value = option_value(argc, argv, at, "--timeout", &is_missing))) {
 			if (!parse_timeout(value, &cli->timeout_ms))
 				return usage(cli, "--timeout wants seconds, at most 86400");
+			cli->is_timeout_said = true;
 		} else {
 			return usage_option(cli, word,
 					    is_missing ? "the option lacks its value"
@@ -223,6 +223,8 @@ static bool is_for_here(enum command_id id)
 static int run_row(struct cli *cli, const struct grammar_match *match, int n, char **words)
 {
 	name_verb(cli, match->row);
+	if (!cli->is_timeout_said)
+		cli->timeout_ms = usual_timeout_ms(match->row);
 	if (match->row->id == COMMAND_FAILOVER_EXEC && !cli->exec_unit)
 		return cli_fail(cli, CLI_USAGE, "which command?");
 	if (cli->exec_unit && is_for_here(match->row->id))
@@ -359,7 +361,7 @@ int cli_run(struct cli *cli, int argc, char **argv)
 	size_t n_rows;
 	int at = 1, code;
 
-	cli->timeout_ms = TIMEOUT_UNSAID;
+	cli->timeout_ms = TIMEOUT_S * 1000;
 	code = parse_options(cli, argc, argv, &at);
 	if (code >= 0)
 		return code;
@@ -367,8 +369,6 @@ int cli_run(struct cli *cli, int argc, char **argv)
 		(void)verb_help(cli, 0, NULL);
 		return CLI_USAGE;
 	}
-	if (cli->timeout_ms == TIMEOUT_UNSAID)
-		cli->timeout_ms = usual_timeout_ms(argv[at]);
 	rows = command_table(&n_rows);
 	if (grammar_new(rows, n_rows, &grammar, &why) < 0)
 		return cli_fail(cli, CLI_FAILED, "out of memory");
