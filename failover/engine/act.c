@@ -74,14 +74,14 @@ static void count_active_time(struct engine *engine)
 	engine->active_since = is_counted ? MONOTIME_NEVER : monotime_now();
 }
 
-static void tell_transition(struct engine *engine, const struct fo_action *action)
+static void tell_transition(struct engine *engine, const struct engine_transition *transition)
 {
-	report_transition(engine, action);
+	report_transition(engine, transition);
 	replication_on_role(engine->replication);
 	vpnhub_on_role(engine->vpnhub);
-	if (action->to == FO_STATE_ACTIVE)
+	if (transition->action.to == FO_STATE_ACTIVE)
 		replication_on_active(engine->replication);
-	hooks_on_transition(engine->hooks, action->to, action->reason);
+	hooks_on_transition(engine->hooks, transition);
 	engine->upper->on_transition(engine);
 }
 
@@ -96,9 +96,27 @@ void engine_tell_transitions(struct engine *engine)
 		tell_transition(engine, &now.transitions[i]);
 }
 
-static void transition(struct engine *engine, const struct fo_action *action)
+static enum fo_state mate_state(const struct engine *engine)
+{
+	if (engine_hears_mate(engine))
+		return engine->mate.view.state;
+	return engine->mate.was_heard ? FO_STATE_FAILED : FO_STATE_NOT_DETECTED;
+}
+
+static void remember(struct engine *engine, const struct fo_action *action)
 {
 	struct engine_untold *untold = &engine->untold;
+	struct engine_transition *told;
+
+	if (untold->n == ENGINE_UNTOLD_MAX)
+		engine_tell_transitions(engine);
+	told = &untold->transitions[untold->n++];
+	*told = (struct engine_transition){*action, engine_is_active(engine), mate_state(engine)};
+	told->action.term = engine->fsm.term;
+}
+
+static void transition(struct engine *engine, const struct fo_action *action)
+{
 	struct timespec ts;
 	struct history_row row = {.from = action->from,
 				  .to = action->to,
@@ -115,10 +133,7 @@ static void transition(struct engine *engine, const struct fo_action *action)
 	if (!fo_state_is_active(action->to) && action->to != FO_STATE_DISABLED)
 		engine->addresses.is_follow_due = true;
 	engine->is_role_due = true;
-	if (untold->n == ENGINE_UNTOLD_MAX)
-		engine_tell_transitions(engine);
-	untold->transitions[untold->n] = *action;
-	untold->transitions[untold->n++].term = engine->fsm.term;
+	remember(engine, action);
 }
 
 void engine_settle(struct engine *engine)

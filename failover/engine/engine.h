@@ -149,10 +149,17 @@ struct engine_lacking {
 	bool is_complete;      /* the list is all that the mate lacks */
 };
 
-/* Transitions that happened and were told to nobody yet; their term is this unit's by then. */
+/* A transition as it is told, with what was so when it happened. */
+struct engine_transition {
+	struct fo_action action; /* its term is this unit's by then */
+	bool is_active;		 /* engine_is_active */
+	enum fo_state mate;	 /* Failed: not heard any more, Not Detected: never */
+};
+
+/* Transitions that happened and were told to nobody yet. */
 #define ENGINE_UNTOLD_MAX 16
 struct engine_untold {
-	struct fo_action transitions[ENGINE_UNTOLD_MAX];
+	struct engine_transition transitions[ENGINE_UNTOLD_MAX];
 	size_t n;
 };
 

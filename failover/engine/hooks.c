@@ -38,9 +38,9 @@ struct hooks {
 	bool is_owed;				     /* no runner was there to be told */
 };
 
-const char *hooks_role(const struct engine *engine, enum fo_state state)
+const char *hooks_role(enum fo_state state, bool is_active)
 {
-	if (state == FO_STATE_ACTIVE || (state == FO_STATE_DISABLED && engine_is_active(engine)))
+	if (state == FO_STATE_ACTIVE || (state == FO_STATE_DISABLED && is_active))
 		return "active";
 	if (fo_state_is_active(state))
 		return NULL;
@@ -138,39 +138,36 @@ static void set_variable(struct hooks *hooks, enum variable variable, const char
 	(void)snprintf(hooks->variables[variable], VARIABLE_MAX, "ASAFO_%s=%s", name, value);
 }
 
-static void set_variables(struct hooks *hooks, enum fo_state state, enum fo_reason reason)
+static void set_variables(struct hooks *hooks, const struct engine_transition *transition)
 {
 	const struct engine *engine = hooks->engine;
+	const struct fo_action *action = &transition->action;
 	char term[24];
 
-	(void)snprintf(term, sizeof(term), "%" PRIu64, engine->fsm.term);
+	(void)snprintf(term, sizeof(term), "%" PRIu64, action->term);
 	set_variable(hooks, VARIABLE_ROLE, "ROLE", hooks->role);
 	set_variable(hooks, VARIABLE_PREVIOUS_ROLE, "PREVIOUS_ROLE", hooks->previous);
-	set_variable(hooks, VARIABLE_STATE, "STATE", fo_state_text(state));
-	set_variable(hooks, VARIABLE_REASON, "REASON", fo_reason_text(reason));
+	set_variable(hooks, VARIABLE_STATE, "STATE", fo_state_text(action->to));
+	set_variable(hooks, VARIABLE_REASON, "REASON", fo_reason_text(action->reason));
 	set_variable(hooks, VARIABLE_UNIT, "UNIT",
 		     engine->config->failover.unit == FO_UNIT_PRIMARY ? "primary" : "secondary");
 	set_variable(hooks, VARIABLE_TERM, "TERM", term);
-	set_variable(hooks, VARIABLE_MATE_STATE, "MATE_STATE",
-		     engine_hears_mate(engine)
-			     ? fo_state_text(engine->mate.view.state)
-			     : fo_state_text(engine->mate.was_heard ? FO_STATE_FAILED
-								    : FO_STATE_NOT_DETECTED));
+	set_variable(hooks, VARIABLE_MATE_STATE, "MATE_STATE", fo_state_text(transition->mate));
 }
 
-void hooks_on_transition(struct hooks *hooks, enum fo_state state, enum fo_reason reason)
+void hooks_on_transition(struct hooks *hooks, const struct engine_transition *transition)
 {
 	const char *role;
 
 	if (!hooks)
 		return;
-	role = hooks_role(hooks->engine, state);
+	role = hooks_role(transition->action.to, transition->is_active);
 	if (!role || strcmp(role, hooks->role) == 0)
 		return;
 	hooks->previous = hooks->role;
 	hooks->role = role;
 	hooks->counts.changes++;
-	set_variables(hooks, state, reason);
+	set_variables(hooks, transition);
 	run_hooks(hooks);
 }
 
@@ -235,13 +232,16 @@ const struct hooks_counts *hooks_counts(const struct hooks *hooks)
 
 int hooks_new(struct engine *engine, struct hooks **ret_hooks)
 {
+	const struct engine_transition begin = {
+		.action = {.to = FO_STATE_DISABLED, .reason = FO_REASON_NONE},
+		.mate = FO_STATE_NOT_DETECTED};
 	struct hooks *hooks = calloc(1, sizeof(*hooks));
 
 	if (!hooks)
 		return -ENOMEM;
 	hooks->engine = engine;
 	hooks->role = hooks->previous = "none";
-	set_variables(hooks, FO_STATE_DISABLED, FO_REASON_NONE);
+	set_variables(hooks, &begin);
 	*ret_hooks = hooks;
 	return 0;
 }

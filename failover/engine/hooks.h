@@ -27,8 +27,8 @@ int hooks_new(struct engine *engine, struct hooks **ret_hooks);
 void hooks_free(struct hooks *hooks);
 /* The runner is there (again); FD is taken over. */
 void hooks_attach(struct hooks *hooks, int fd);
-/* The machine is in STATE now: runs the hooks where that is another role. HOOKS may be NULL. */
-void hooks_on_transition(struct hooks *hooks, enum fo_state state, enum fo_reason reason);
+/* The machine is in another state: runs the hooks where that is another role. HOOKS may be NULL. */
+void hooks_on_transition(struct hooks *hooks, const struct engine_transition *transition);
 /* Runs the executable NAME of the track folder once, with ARGV (after its name), at most TIMEOUT_MS
  * long. ON_REPLY gets a RunnerResult, or a code below 0 where the runner went away. Errors:
  * ERR_CLOSED, -ENOMEM. */
@@ -37,5 +37,5 @@ int hooks_run_track(struct hooks *hooks, const char *name, const char *const *ar
 void hooks_clear_counts(struct hooks *hooks);
 const struct hooks_counts *hooks_counts(const struct hooks *hooks);
 /* The role as hooks are told it: "active", "standby", "failed", "none"; NULL: on the way to
- * active. */
-const char *hooks_role(const struct engine *engine, enum fo_state state);
+ * active. IS_ACTIVE: a Disabled unit may serve. */
+const char *hooks_role(enum fo_state state, bool is_active);

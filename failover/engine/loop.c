@@ -19,7 +19,6 @@
 #include "failover/engine/pairing.h"
 #include "failover/engine/report.h"
 #include "failover/engine/schedule.h"
-#include "failover/engine/service.h"
 #include "failover/replication/replication.h"
 #include "failover/vpn/hub.h"
 
@@ -41,8 +40,8 @@ static void step(struct engine *engine, const struct fo_event *event)
 static void arm_timer(struct engine *engine)
 {
 	struct monotime deadline = fo_fsm_deadline(&engine->fsm);
-	/* At least each polltime, so that a gap in alive_at means that we were not scheduled. */
-	struct monotime alive = monotime_add_ms(engine->alive_at, engine->config->failover.poll_ms);
+	/* At least so often, so that a gap in alive_at means that we were not scheduled. */
+	struct monotime alive = monotime_add_ms(engine->alive_at, schedule_turn_ms(engine));
 
 	deadline = monotime_min(deadline, alive);
 	(void)sd_event_source_set_time(engine->timer, deadline.ns / 1000 + 1);
@@ -58,6 +57,7 @@ static void check_schedule(struct engine *engine, struct monotime now)
 	engine->alive_at = now;
 	if (!engine->is_started)
 		return;
+	schedule_missed(engine, gap_ns);
 	if (gap_ns <= fence_ms * MONOTIME_NS_PER_MS) {
 		/* Asleep for longer than a lease, but not for a holdtime: still ours, says the
 		 * machine. */
@@ -67,7 +67,6 @@ static void check_schedule(struct engine *engine, struct monotime now)
 	}
 	log_line(LOG_WARNING, "not scheduled for %llu ms (holdtime %u ms)",
 		 (unsigned long long)(gap_ns / MONOTIME_NS_PER_MS), fence_ms);
-	service_stood_still(engine_health_service(engine->health), gap_ns);
 	step(engine, &(struct fo_event){.type = FO_EVENT_NOT_SCHEDULED, .at = now});
 }
 

@@ -23,11 +23,12 @@ enum silence {
 void report(const struct engine *engine, int severity, unsigned number,
 	    const struct report_about *about, const char *format, ...)
 {
+	const struct fo_action *of = about ? about->transition : NULL;
 	const char *unit = fo_unit_text(engine->config->failover.unit);
 	char text[960], term[24];
 	const struct log_field fields[] = {
 		{"ASAFO_UNIT", unit},
-		{"ASAFO_STATE", fo_state_text(engine->fsm.state)},
+		{"ASAFO_STATE", fo_state_text(of ? of->to : engine->fsm.state)},
 		{"ASAFO_TERM", term},
 		{"ASAFO_REASON", about ? about->reason : NULL},
 		{"ASAFO_INTERFACE", about ? about->interface : NULL},
@@ -35,22 +36,23 @@ void report(const struct engine *engine, int severity, unsigned number,
 	int length = snprintf(text, sizeof(text), "(%s) ", unit);
 	va_list args;
 
-	(void)snprintf(term, sizeof(term), "%" PRIu64, engine->fsm.term);
+	(void)snprintf(term, sizeof(term), "%" PRIu64, of ? of->term : engine->fsm.term);
 	va_start(args, format);
 	(void)vsnprintf(text + length, sizeof(text) - (size_t)length, format, args);
 	va_end(args);
 	log_event(severity, number, fields, ARRAY_SIZE(fields), text);
 }
 
-void report_transition(const struct engine *engine, const struct fo_action *action)
+void report_transition(const struct engine *engine, const struct engine_transition *transition)
 {
+	const struct fo_action *action = &transition->action;
 	const char *reason = fo_reason_text(action->reason);
-	const struct report_about about = {.reason = reason};
+	const struct report_about about = {.reason = reason, .transition = action};
 
 	if (action->to == FO_STATE_JUST_ACTIVE)
 		report(engine, LOG_ALERT, 104001, &about, "Switching to ACTIVE - %s", reason);
 	else if (fo_state_is_active(action->from) && !fo_state_is_active(action->to) &&
-		 action->to != FO_STATE_FAILED && !engine_is_active(engine))
+		 action->to != FO_STATE_FAILED && !transition->is_active)
 		report(engine, LOG_ALERT, 104002, &about, "Switching to STANDBY - %s", reason);
 	/* It became active, although this unit served and hears it. */
 	if (fo_state_is_active(action->from) && action->reason == FO_REASON_OLDER_TERM)

@@ -10,18 +10,20 @@
  * unit, as "(Primary) ...", and each line has the unit, its state and its term as fields.
  */
 struct engine;
+struct engine_transition;
 struct hello;
 
 /* What a message is about, beside the unit; NULL: nothing. */
 struct report_about {
 	const char *reason, *interface;
+	const struct fo_action *transition; /* of this one's state and term; NULL: of now */
 };
 
 /* ABOUT may be NULL. */
 void report(const struct engine *engine, int severity, unsigned number,
 	    const struct report_about *about, const char *format, ...)
 	__attribute__((format(printf, 5, 6)));
-void report_transition(const struct engine *engine, const struct fo_action *action);
+void report_transition(const struct engine *engine, const struct engine_transition *transition);
 /* After a step: the mate was heard before it, and is it now? */
 void report_mate(struct engine *engine, bool was_heard);
 /* The mate's release is another one than this unit's: said once for each. */

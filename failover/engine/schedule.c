@@ -6,6 +6,26 @@
 
 #include "base/log.h"
 #include "failover/engine/engine.h"
+#include "failover/engine/health.h"
+#include "failover/engine/service.h"
+
+#define TURN_MAX_MS 1000u  /* as long as from one report of a front to the next */
+#define TURN_SLACK_MS 500u /* a loop that is busy or a machine that is loaded was no pause */
+
+uint32_t schedule_turn_ms(const struct engine *engine)
+{
+	uint32_t poll_ms = engine->config->failover.poll_ms;
+
+	return poll_ms < TURN_MAX_MS ? poll_ms : TURN_MAX_MS;
+}
+
+void schedule_missed(struct engine *engine, uint64_t gap_ns)
+{
+	uint64_t turn_ns = schedule_turn_ms(engine) * MONOTIME_NS_PER_MS;
+
+	if (gap_ns > turn_ns + TURN_SLACK_MS * MONOTIME_NS_PER_MS)
+		service_stood_still(engine_health_service(engine->health), gap_ns - turn_ns);
+}
 
 void engine_breathe(struct engine *engine)
 {
@@ -15,6 +35,7 @@ void engine_breathe(struct engine *engine)
 	/* Stopped in the middle of it: the machine finds out before anything is sent. */
 	if (monotime_since(now, engine->alive_at) > fence_ns || !fo_fsm_breathe(&engine->fsm, now))
 		return;
+	schedule_missed(engine, monotime_since(now, engine->alive_at));
 	engine->alive_at = now;
 	engine_send_hello(engine);
 }

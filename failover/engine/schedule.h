@@ -16,6 +16,12 @@ struct engine;
  * time for one in which we did not run.
  */
 void engine_breathe(struct engine *engine);
+/* So often the loop turns at least: a longer gap means that this unit did not run. Not longer than
+ * the fronts may be silent, whatever the polltime. */
+uint32_t schedule_turn_ms(const struct engine *engine);
+/* The loop did not turn for GAP_NS: what it did not see, the fronts may not have told, since they
+ * were paused with it, perhaps for less than a holdtime. */
+void schedule_missed(struct engine *engine, uint64_t gap_ns);
 /* Logs the holdtime that this unit asks for. */
 void schedule_stretched(const struct engine *engine);
 /* The same for the mate, whose hello says NEXT. */

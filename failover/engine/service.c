@@ -46,6 +46,7 @@ void service_stood_still(struct service *service, uint64_t ns)
 	for (size_t i = 0; i < ENGINE_FRONTS_MAX; i++)
 		shift(&service->fronts[i].at, ns);
 	shift(&service->gone_at, ns);
+	shift(&service->judged_since, ns);
 }
 
 /* Only who serves, or would at once, is judged. */

@@ -21,7 +21,8 @@ void service_attached(struct service *service, unsigned instance);
 void service_gone(struct service *service, unsigned instance);
 void service_reported(struct service *service, unsigned instance,
 		      const Asafo__Ipc__FrontReport *report);
-/* This unit did not run for so long, its fronts neither: that was no silence of theirs. */
+/* This unit did not run for so long, its fronts neither: that was no silence of theirs, and no time
+ * in which they could have settled. */
 void service_stood_still(struct service *service, uint64_t ns);
 /* Before service_trouble is asked after a change of anything. */
 void service_watch(struct service *service, const struct engine *engine);
