@@ -33,7 +33,7 @@ struct found {
 	char device[16];
 	unsigned index;
 	uint8_t mac[6];
-	bool is_up;
+	bool is_up, is_muted;
 };
 
 struct found_list {
@@ -41,9 +41,9 @@ struct found_list {
 	size_t n;
 };
 
-void vmac_name(unsigned parent_index, char ret_device[static 16])
+void vmac_name(unsigned parent_index, bool is_active, char ret_device[static 16])
 {
-	(void)snprintf(ret_device, 16, PREFIX "%u", parent_index);
+	(void)snprintf(ret_device, 16, PREFIX "%u%s", parent_index, is_active ? "" : "s");
 }
 
 bool vmac_is_name(const char *device)
@@ -68,6 +68,8 @@ static int on_link(struct nlmsghdr *header, void *userdata)
 	head = nlmsg_data(header);
 	found.index = (unsigned)head->ifi_index;
 	found.is_up = (head->ifi_flags & IFF_UP) != 0;
+	found.is_muted =
+		attributes[IFLA_PROTO_DOWN] && nla_get_u8(attributes[IFLA_PROTO_DOWN]) != 0;
 	(void)nla_strlcpy(found.device, attributes[IFLA_IFNAME], sizeof(found.device));
 	if (attributes[IFLA_ADDRESS] && nla_len(attributes[IFLA_ADDRESS]) == 6)
 		memcpy(found.mac, nla_data(attributes[IFLA_ADDRESS]), 6);
@@ -135,7 +137,7 @@ static int append_create(struct rtaddr_batch *batch, const char *device, const s
 		link_message(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, 0, device, false, false);
 
 	if (!message || nla_put_u32(message, IFLA_LINK, vmac->parent_index) < 0 ||
-	    put_kind(message, true) < 0)
+	    nla_put(message, IFLA_ADDRESS, 6, vmac->mac) < 0 || put_kind(message, true) < 0)
 		return -ENOMEM;
 	return rtaddr_batch_append(batch, message);
 }
@@ -194,12 +196,13 @@ static int append_parent(struct rtaddr_batch *batch, unsigned index)
 	return rtaddr_batch_append(batch, message);
 }
 
-static int append_state(struct rtaddr_batch *batch, const char *device, const struct vmac *vmac)
+static int append_state(struct rtaddr_batch *batch, const char *device, const struct vmac *vmac,
+			bool changes_mac)
 {
 	_cleanup_(nlmsg_free_p) struct nl_msg *message =
 		link_message(RTM_SETLINK, 0, 0, device, true, vmac->is_up);
 
-	if (!message || (vmac->is_up && nla_put(message, IFLA_ADDRESS, 6, vmac->mac) < 0))
+	if (!message || (changes_mac && nla_put(message, IFLA_ADDRESS, 6, vmac->mac) < 0))
 		return -ENOMEM;
 	return rtaddr_batch_append(batch, message);
 }
@@ -210,6 +213,30 @@ static int append_index(struct rtaddr_batch *batch, int type, unsigned index)
 		link_message(type, 0, index, NULL, type == RTM_SETLINK, false);
 
 	return message ? rtaddr_batch_append(batch, message) : -ENOMEM;
+}
+
+/* Without a carrier of its own it sends nothing, whatever the kernel has to say of the addresses
+ * that it had. */
+static int append_mute(struct rtaddr_batch *batch, unsigned index, bool is_muted)
+{
+	_cleanup_(nlmsg_free_p) struct nl_msg *message =
+		link_message(RTM_SETLINK, 0, index, NULL, false, false);
+
+	if (!message || nla_put_u8(message, IFLA_PROTO_DOWN, is_muted) < 0)
+		return -ENOMEM;
+	return rtaddr_batch_append(batch, message);
+}
+
+/* Down, and as one that was never up. */
+static int append_down(struct rtaddr_batch *batch, const struct found *found)
+{
+	int r = 0;
+
+	if (found->is_up)
+		r = append_index(batch, RTM_SETLINK, found->index);
+	if (r == 0 && found->is_muted)
+		r = append_mute(batch, found->index, false);
+	return r;
 }
 
 static const struct found *find(const struct found_list *list, const char *device)
@@ -224,10 +251,11 @@ static int append_one(struct rtaddr_batch *batch, const struct found_list *list,
 		      const struct vmac *vmac)
 {
 	const struct found *found;
+	bool was_up, is_muted, changes_mac;
 	char device[16];
 	int r = 0;
 
-	vmac_name(vmac->parent_index, device);
+	vmac_name(vmac->parent_index, vmac->is_active, device);
 	found = find(list, device);
 	if (!found) {
 		r = append_parent(batch, vmac->parent_index);
@@ -236,22 +264,36 @@ static int append_one(struct rtaddr_batch *batch, const struct found_list *list,
 		if (r == 0)
 			r = append_settings(batch, device, vmac->parent);
 	}
-	if (r == 0 && ((found && found->is_up != vmac->is_up) ||
-		       (vmac->is_up && (!found || memcmp(found->mac, vmac->mac, 6) != 0))))
-		r = append_state(batch, device, vmac);
+	was_up = found && found->is_up;
+	is_muted = found && found->is_muted;
+	changes_mac = found && memcmp(found->mac, vmac->mac, 6) != 0;
+	if (was_up && is_muted && vmac->may_be_mute && !changes_mac)
+		return 0;
+	if (r == 0 && (was_up != vmac->is_up || changes_mac))
+		r = append_state(batch, device, vmac, changes_mac);
+	if (r == 0 && is_muted)
+		r = append_mute(batch, found->index, false);
 	return r;
 }
 
-static bool is_wanted(const struct found *found, const struct vmac *wanted, size_t n_wanted)
+static const struct vmac *find_wanted(const struct found *found, const struct vmac *wanted,
+				      size_t n_wanted)
 {
 	char device[16];
 
 	for (size_t i = 0; i < n_wanted; i++) {
-		vmac_name(wanted[i].parent_index, device);
+		vmac_name(wanted[i].parent_index, wanted[i].is_active, device);
 		if (strcmp(device, found->device) == 0)
-			return true;
+			return &wanted[i];
 	}
-	return false;
+	return NULL;
+}
+
+static bool is_wanted_up(const struct found *found, const struct vmac *wanted, size_t n_wanted)
+{
+	const struct vmac *vmac = find_wanted(found, wanted, n_wanted);
+
+	return vmac && vmac->is_up;
 }
 
 /* A kernel without macvlan loads its module by itself, where it has one. */
@@ -266,9 +308,7 @@ static const char *what_to_do(int code)
 	return "";
 }
 
-/* Sends the requests for one device, so that an error has its name. */
-static int send_for(struct rtaddr_batch *batch, struct nl_sock *sock, const char *device,
-		    struct why *ret_why)
+static int send_all(struct rtaddr_batch *batch, struct nl_sock *sock)
 {
 	size_t n = batch->n;
 	_cleanup_free_ int *results = calloc(n + 1, sizeof(*results));
@@ -276,6 +316,15 @@ static int send_for(struct rtaddr_batch *batch, struct nl_sock *sock, const char
 
 	for (size_t i = 0; i < n && r == 0; i++)
 		r = results[i];
+	return r;
+}
+
+/* Sends the requests for one device, so that an error has its name. */
+static int send_for(struct rtaddr_batch *batch, struct nl_sock *sock, const char *device,
+		    struct why *ret_why)
+{
+	int r = send_all(batch, sock);
+
 	return r < 0 ? why_set(ret_why, r,
 			       "the virtual MAC address of %.15s cannot be set (%s), and its own "
 			       "is "
@@ -298,7 +347,7 @@ int vmac_set(const struct vmac *wanted, size_t n_wanted, void (*on_part)(void *u
 	if (first < 0)
 		return why_set(ret_why, first, "cannot read the devices: %s", err_text(first));
 	for (size_t i = 0; i < list.n; i++) {
-		if (is_wanted(&list.items[i], wanted, n_wanted))
+		if (find_wanted(&list.items[i], wanted, n_wanted))
 			continue;
 		if (on_part)
 			on_part(userdata);
@@ -316,6 +365,51 @@ int vmac_set(const struct vmac *wanted, size_t n_wanted, void (*on_part)(void *u
 	return first;
 }
 
+void vmac_raise(const struct vmac *wanted, size_t n_wanted)
+{
+	_cleanup_(nl_socket_free_p) struct nl_sock *sock = NULL;
+	_cleanup_(rtaddr_batch_done) struct rtaddr_batch batch = {0};
+	struct found_list list = {.n = 0};
+	size_t n_up = 0;
+	int r;
+
+	for (size_t i = 0; i < n_wanted; i++)
+		n_up += wanted[i].is_up;
+	if (n_up == 0)
+		return;
+	r = rtaddr_open(&sock);
+	if (r == 0)
+		r = find_all(sock, &list);
+	for (size_t i = 0; i < n_wanted && r == 0; i++)
+		if (wanted[i].is_up)
+			r = append_one(&batch, &list, &wanted[i]);
+	if (r == 0)
+		(void)rtaddr_batch_send(&batch, sock, NULL);
+}
+
+int vmac_mute(const struct vmac *wanted, size_t n_wanted)
+{
+	_cleanup_(nl_socket_free_p) struct nl_sock *sock = NULL;
+	_cleanup_(rtaddr_batch_done) struct rtaddr_batch batch = {0};
+	struct found_list list = {.n = 0};
+	int r = rtaddr_open(&sock);
+	int n = 0;
+
+	if (r == 0)
+		r = find_all(sock, &list);
+	for (size_t i = 0; i < list.n && r == 0; i++) {
+		const struct found *found = &list.items[i];
+
+		if (!found->is_up || is_wanted_up(found, wanted, n_wanted))
+			continue;
+		n++;
+		if (!found->is_muted)
+			r = append_mute(&batch, found->index, true);
+	}
+	r = r == 0 ? send_all(&batch, sock) : r;
+	return r < 0 ? r : n;
+}
+
 int vmac_withdraw_all(struct nl_sock *sock)
 {
 	_cleanup_(rtaddr_batch_done) struct rtaddr_batch batch = {0};
@@ -323,7 +417,6 @@ int vmac_withdraw_all(struct nl_sock *sock)
 	int r = find_all(sock, &list);
 
 	for (size_t i = 0; i < list.n && r == 0; i++)
-		if (list.items[i].is_up)
-			r = append_index(&batch, RTM_SETLINK, list.items[i].index);
+		r = append_down(&batch, &list.items[i]);
 	return r < 0 ? r : rtaddr_batch_send(&batch, sock, NULL);
 }

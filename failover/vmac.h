@@ -9,8 +9,10 @@
 
 /*
  * Virtual MAC addresses: a macvlan device (private mode: nothing but its parent's wire) on each
- * interface that has one. It carries the MAC address, and with it the addresses of the role that it
- * belongs to; down, it carries nothing. Named after its parent's index, and marked by its alias
+ * interface that has one, of its own for each role: its MAC address never changes while it is up,
+ * since the kernel takes some 10 ms to change it, and as much to set a device down, but nothing to
+ * set one up. It carries the MAC address, and with it the addresses of the role that it belongs to;
+ * down, it carries nothing. Named after its parent's index, and marked by its alias
  * (`ip link show`), so that one that an earlier life left is found. Its parent answers ARP only for
  * what is configured on itself (net.ipv4.conf.DEVICE.arp_ignore=1), or it would answer for the
  * addresses of the macvlan with the wrong MAC address.
@@ -20,19 +22,36 @@ struct nl_sock;
 struct vmac {
 	char parent[16];
 	unsigned parent_index;
-	uint8_t mac[6]; /* only of one that is up */
+	uint8_t mac[6];
+	bool is_active; /* the active role's, else the standby's */
 	bool is_up;
+	bool may_be_mute; /* not up, or up and mute: who is active has no time to set it down */
 };
 
-/* The device on the parent with this index: "afv-3". */
-void vmac_name(unsigned parent_index, char ret_device[static 16]);
+/* The device on the parent with this index: "afv-3" of the active role, "afv-3s" of the standby's.
+ */
+void vmac_name(unsigned parent_index, bool is_active, char ret_device[static 16]);
 bool vmac_is_name(const char *device);
 /*
  * Makes exactly WANTED the macvlan devices that are ours: made, removed, given its MAC address, set
  * up or down. Synchronous, as vip_set is; ON_PART (may be NULL) is called between the devices.
- * Errors: -errno with the device in RET_WHY; what could be done is done.
+ * Errors: -errno with the device in RET_WHY; what could be done is done. Each device that is set
+ * down or removed takes some 10 ms.
  */
 int vmac_set(const struct vmac *wanted, size_t n_wanted, void (*on_part)(void *userdata),
 	     void *userdata, struct why *ret_why);
+/*
+ * The part of it that addresses wait for: those of WANTED that are to be up are made and set up.
+ * Takes a fraction of a millisecond where they are there. vmac_set must follow, soon: it says what
+ * went wrong, too.
+ */
+void vmac_raise(const struct vmac *wanted, size_t n_wanted);
+/*
+ * Those that are up and not to be, by WANTED, send nothing any more: an MLD report of addresses
+ * that went would teach the switches that the MAC address is here, while the mate has it. To be
+ * done when the addresses are gone; setting down takes longer, and can wait: vmac_set does it.
+ * Returns how many of them there are, or -errno (-EOPNOTSUPP: the kernel can't).
+ */
+int vmac_mute(const struct vmac *wanted, size_t n_wanted);
 /* Sets all of ours down. For the supervisor, too. Errors: -errno. */
 int vmac_withdraw_all(struct nl_sock *sock);

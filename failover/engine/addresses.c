@@ -16,6 +16,8 @@
 #include "failover/engine/schedule.h"
 #include "failover/vmac.h"
 
+#define MACS_MAX (CONFIG_INTERFACES_MAX * 2)
+#define LOWER_MS 20 /* by then the mate is through */
 #define ADDRESSES_MAX (CONFIG_INTERFACES_MAX * 2 + CONFIG_SECONDARIES_MAX + CONFIG_LINKS_MAX)
 
 struct address_list {
@@ -32,7 +34,7 @@ static void role_device(const struct config_interface *interface, bool is_active
 	unsigned index = config_mac_is_set(mac) ? if_nametoindex(interface->device) : 0;
 
 	if (index != 0)
-		vmac_name(index, ret_device);
+		vmac_name(index, is_active, ret_device);
 	if (index == 0 || if_nametoindex(ret_device) == 0)
 		memcpy(ret_device, interface->device, IFNAMSIZ);
 }
@@ -167,36 +169,49 @@ static void on_breath(void *userdata)
 	engine_breathe(userdata);
 }
 
-/* The macvlan devices of the role. They are there in each role, so that a takeover need not make
- * them. */
-static size_t want_macs(const struct engine *engine, struct vmac wanted[CONFIG_INTERFACES_MAX])
+/* The macvlan devices of both roles; those of this unit's own are up. The others are there, too, so
+ * that a takeover need not make them. */
+static size_t want_macs(const struct engine *engine, struct vmac wanted[MACS_MAX])
 {
 	const struct config *config = engine->config;
-	bool is_active = engine->addresses.is_claimed;
 	size_t n = 0;
 
 	for (size_t i = 0; i < config->n_interfaces; i++) {
 		const struct config_interface *interface = &config->interfaces[i];
-		const uint8_t *mac = is_active ? interface->active_mac : interface->standby_mac;
-		struct vmac *vmac = &wanted[n];
+		struct vmac vmac = {.is_active = true, .is_up = engine->addresses.is_claimed};
 
 		if (interface->is_shutdown || !interface->name[0] ||
 		    !config_mac_is_set(interface->active_mac))
 			continue;
-		*vmac = (struct vmac){.parent_index = if_nametoindex(interface->device)};
-		memcpy(vmac->parent, interface->device, sizeof(vmac->parent));
-		memcpy(vmac->mac, mac, sizeof(vmac->mac));
-		vmac->is_up =
-			config_mac_is_set(mac) && (is_active || holds_standby_addresses(engine));
-		n += vmac->parent_index != 0;
+		vmac.parent_index = if_nametoindex(interface->device);
+		if (vmac.parent_index == 0)
+			continue;
+		memcpy(vmac.parent, interface->device, sizeof(vmac.parent));
+		memcpy(vmac.mac, interface->active_mac, sizeof(vmac.mac));
+		wanted[n++] = vmac;
+		if (!config_mac_is_set(interface->standby_mac))
+			continue;
+		vmac.is_active = false;
+		vmac.may_be_mute = engine->addresses.is_claimed;
+		vmac.is_up = !engine->addresses.is_claimed && holds_standby_addresses(engine);
+		memcpy(vmac.mac, interface->standby_mac, sizeof(vmac.mac));
+		wanted[n++] = vmac;
 	}
 	return n;
+}
+
+/* The devices that this unit's addresses are to be on. */
+static void raise_macs(const struct engine *engine)
+{
+	struct vmac wanted[MACS_MAX] = {0};
+
+	vmac_raise(wanted, want_macs(engine, wanted));
 }
 
 static void set_macs(struct engine *engine)
 {
 	struct why why = {0};
-	struct vmac wanted[CONFIG_INTERFACES_MAX] = {0};
+	struct vmac wanted[MACS_MAX] = {0};
 	size_t n = want_macs(engine, wanted);
 	int r;
 
@@ -208,20 +223,59 @@ static void set_macs(struct engine *engine)
 	note_macs(engine, r < 0 ? why.text : "");
 }
 
+static int on_lower(sd_event_source *source, uint64_t usec, void *userdata)
+{
+	struct engine *engine = userdata;
+
+	(void)source;
+	(void)usec;
+	if (!vip_has_lapsed(engine->addresses.vip))
+		set_macs(engine);
+	return 0;
+}
+
+static bool is_lowering(const struct engine *engine)
+{
+	int enabled = SD_EVENT_OFF;
+
+	(void)sd_event_source_get_enabled(engine->addresses.lower, &enabled);
+	return enabled != SD_EVENT_OFF;
+}
+
+/* After a change of role the devices of the other role fall silent at once, and go down a little
+ * later: that takes the kernel some 10 ms each, for which the mate would wait where both share a
+ * kernel, as in a lab. */
+static void lower_macs(struct engine *engine)
+{
+	struct vmac wanted[MACS_MAX] = {0};
+	size_t n = want_macs(engine, wanted);
+
+	if (n > 0 && vmac_mute(wanted, n) > 0) {
+		if (is_lowering(engine))
+			return;
+		(void)sd_event_source_set_time_relative(engine->addresses.lower, LOWER_MS * 1000);
+		if (sd_event_source_set_enabled(engine->addresses.lower, SD_EVENT_ONESHOT) >= 0)
+			return;
+	}
+	set_macs(engine);
+}
+
 /* The device of a virtual MAC address is as this unit's role wants it. */
 static bool is_as_wanted(const struct engine *engine, const struct linkmon_link *link)
 {
-	struct vmac wanted[CONFIG_INTERFACES_MAX] = {0};
+	struct vmac wanted[MACS_MAX] = {0};
 	size_t n = want_macs(engine, wanted);
 
 	for (size_t i = 0; i < n; i++) {
 		char device[IFNAMSIZ];
 
-		vmac_name(wanted[i].parent_index, device);
+		vmac_name(wanted[i].parent_index, wanted[i].is_active, device);
 		if (strcmp(device, link->device) != 0)
 			continue;
-		return link->is_present && link->is_admin_up == wanted[i].is_up &&
-		       (!wanted[i].is_up || memcmp(link->mac, wanted[i].mac, 6) == 0);
+		return link->is_present &&
+		       (link->is_admin_up == wanted[i].is_up ||
+			(link->is_admin_up && (wanted[i].may_be_mute || is_lowering(engine)))) &&
+		       memcmp(link->mac, wanted[i].mac, 6) == 0;
 	}
 	return !link->is_present;
 }
@@ -265,33 +319,35 @@ void engine_leave_addresses(struct engine *engine)
 		log_line(LOG_WARNING, "addresses of links to the mate stay behind: %s", why.text);
 }
 
-/* What a takeover waits for; vip_mend is to follow. A device comes before what is on it, and goes
- * after it. */
+/* What a takeover waits for; the rest of set_addresses is to follow. A device comes before what is
+ * on it, and goes after it, which the kernel takes its time for: see lower_macs. */
 static int move_addresses(struct engine *engine, bool is_forced, struct why *ret_why)
 {
 	_cleanup_free_ struct address_list *list = calloc(1, sizeof(*list));
-	int r = 0;
 
 	if (!list)
 		return -ENOMEM;
 	want_addresses(engine, list);
-	if (has_role(engine))
-		set_macs(engine);
+	raise_macs(engine);
 	move_to_role_devices(engine->config, list);
-	if (is_forced || !vip_is_set(engine->addresses.vip, list->items, list->n))
-		r = vip_move(engine->addresses.vip, list->items, list->n, ret_why);
-	if (r == 0 && !has_role(engine))
-		set_macs(engine);
-	return r;
+	if (!is_forced && vip_is_set(engine->addresses.vip, list->items, list->n))
+		return 0;
+	return vip_move(engine->addresses.vip, list->items, list->n, ret_why);
 }
 
-/* Not FORCED: addresses that were set just now, by a claim or a release, are not set again. */
+/* Not FORCED: addresses that were set just now, by a claim or a release, are not set again. The
+ * devices of the other role go first: until then this unit has a MAC address that is the mate's. */
 static int set_addresses(struct engine *engine, bool is_forced, struct why *ret_why)
 {
 	struct why why = {0};
-	int r = move_addresses(engine, is_forced, ret_why);
-	int mended = vip_mend(engine->addresses.vip);
+	int mended, r;
 
+	if (!is_forced)
+		lower_macs(engine);
+	r = move_addresses(engine, is_forced, ret_why);
+	if (is_forced)
+		set_macs(engine);
+	mended = vip_mend(engine->addresses.vip);
 	if (mended < 0 && r == 0)
 		r = why_set(ret_why, mended, "cannot look after addresses: %s", err_text(mended));
 	if (set_routes(engine, &why) < 0)
@@ -436,6 +492,11 @@ int engine_addresses_start(struct engine *engine)
 	engine->addresses.may_have_macs = true;
 	vip_set_breath(engine->addresses.vip, on_breath, engine);
 	r = announcer_new(engine->event, &engine->addresses.announcer);
+	if (r >= 0)
+		r = sd_event_add_time(engine->event, &engine->addresses.lower, CLOCK_MONOTONIC, 0,
+				      0, on_lower, engine);
+	if (r >= 0)
+		r = sd_event_source_set_enabled(engine->addresses.lower, SD_EVENT_OFF);
 	return r < 0 ? r : collision_start(engine);
 }
 

@@ -135,6 +135,7 @@ struct engine_addresses {
 	struct linkmon *linkmon;
 	sd_event_source *released_late; /* what the kernel would not take away runs out */
 	bool is_claimed;		/* between CLAIM and RELEASE */
+	sd_event_source *lower;		/* devices of the other role go down */
 	bool may_have_macs;		/* devices of virtual MAC addresses may be there */
 	char macs_why[WHY_TEXT_MAX];	/* a virtual MAC address could not be set; empty: all are */
 	bool is_follow_due;		/* routes and the rest, once the addresses have moved */

@@ -193,6 +193,7 @@ void engine_free(struct engine *engine)
 	hello_codec_free(engine->pair.codec);
 	engine->addresses.released_late =
 		sd_event_source_disable_unref(engine->addresses.released_late);
+	engine->addresses.lower = sd_event_source_disable_unref(engine->addresses.lower);
 	collision_stop(engine);
 	vip_free(engine->addresses.vip);
 	announcer_free(engine->addresses.announcer);

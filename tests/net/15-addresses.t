@@ -130,6 +130,8 @@ expect "the standby answers with its own" answers 198.51.100.11
 expect "(which is another)" exits 1 neighbour_is 198.51.100.11 $mac
 expect "IPv6 answers" until_true 5 answers 2001:db8:100::10
 same "with that MAC address, too" "$(neighbour 2001:db8:100::10)" $mac
+up_there() { lab exec "$1" ip -o link show type macvlan | grep -q '[<,]UP[,>]'; }
+gone_there() { ! up_there "$1"; }
 down_there() { lab exec b ip -o link show type macvlan | grep -q 'state DOWN'; }
 expect "the standby has the device, down" until_true 5 down_there
 lab exec client ip monitor neigh >"$files/neigh.log" 2>&1 &
@@ -143,10 +145,24 @@ expect "IPv6 answers from the other unit" answers 2001:db8:100::10
 same "with the same MAC address over IPv6" "$(neighbour 2001:db8:100::10)" $mac
 kill $monitor
 wait $monitor 2>/dev/null
+expect "the old active's device goes down" until_true 5 gone_there a
+# What it had to say of its addresses would be said within a second, and the switch would believe it.
+silent_for_3s() { # silent_for_3s UNIT: nothing with that MAC address comes from it, whoever asks whom
+	ip netns exec "asafo-$LAB-lan" tcpdump --immediate-mode -i "$1-outside" -Q in -U -w "$files/standby.pcap" ether src $mac \
+		2>"$files/standby.log" &
+	local dump=$!
+	until_true 10 grep -q listening "$files/standby.log" || return 1
+	lab exec client ping -c 3 -W 1 198.51.100.11 >/dev/null
+	lab exec client ping -c 2 -W 1 -I eth0 ff02::1 >/dev/null
+	kill $dump
+	wait $dump 2>/dev/null
+	[ "$(tcpdump -r "$files/standby.pcap" 2>/dev/null | wc -l)" -eq 0 ]
+}
+expect "the standby sends nothing with that MAC address" silent_for_3s a
+learned_at() { bridge -n "asafo-$LAB-lan" fdb show | grep -q "^$mac dev $1-outside "; }
+expect "(the switch knows it at the active)" learned_at b
 other_macs() { grep -E "^(Deleted )?($vip|2001:db8:100::10) .*lladdr" "$files/neigh.log" | grep -v "$mac"; }
 same "the client never saw another one for it" "$(other_macs)" ""
-up_there() { lab exec "$1" ip -o link show type macvlan | grep -q '[<,]UP[,>]'; }
-gone_there() { ! up_there "$1"; }
 kill -KILL "$(pid_of b asafo-engine)"
 expect "a killed engine's device goes down" until_true 5 gone_there b
 expect "the failover IP answers from the mate" until_true 15 answers $vip
@@ -157,6 +173,14 @@ expect "a device that somebody deleted is back, with the address" until_true 5 a
 expect "a virtual MAC address of the standby" configure "failover mac address eth0 0200.5e00.0101 0200.5e00.0102"
 standby_answers_with() { lab exec client ip neigh flush all; answers 198.51.100.11 && neighbour_is 198.51.100.11 "$1"; }
 expect "is what it answers with" until_true 10 standby_answers_with 02:00:5e:00:01:02
+device_is() { lab exec "$1" ip -o link show type macvlan | grep "$3" | grep -q "state $2"; } # device_is UNIT STATE MAC
+switch
+expect "the failover IP answers from the other unit with its MAC address" until_true 10 answers $vip
+same "(the active's)" "$(neighbour $vip)" $mac
+expect "the standby address answers with the standby's" until_true 10 standby_answers_with 02:00:5e:00:01:02
+expect "the standby's device is down on the active" until_true 5 device_is b DOWN 02:00:5e:00:01:02
+expect "(the active's on the standby)" until_true 5 device_is a DOWN $mac
+switch
 expect "no virtual MAC address" configure "no failover mac address eth0"
 no_device() { [ -z "$(lab exec "$1" ip -o link show type macvlan)" ]; }
 expect "removes the device" until_true 5 no_device a
