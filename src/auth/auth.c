@@ -197,22 +197,33 @@ static bool is_well_formed(const Asafo__Ipc__AuthCheck *check)
 		!memchr(check->password.data, '\0', check->password.len));
 }
 
+/* By its certificate alone: no password is guessed with it, and it says no name. */
+static bool is_by_certificate_alone(const struct auth *auth, const Asafo__Ipc__AuthCheck *check)
+{
+	struct trust_group group;
+
+	return !check->state[0] && trust_group_find(auth->trust, check->group, &group) == 0 &&
+	       group.is_without_password;
+}
+
 /* 0: the question waits for its turn. Otherwise the answer is there at once. */
 static int check_admit(struct auth *auth, const Asafo__Ipc__AuthCheck *check,
 		       struct ipc_channel *front, uint32_t id, struct answer *ret_answer)
 {
+	bool is_card = is_by_certificate_alone(auth, check);
 	struct job *job;
 	int r;
 
-	/* No user has such a name, and no hash is of such a password. */
-	if (!is_well_formed(check))
+	/* No user has such a name, or none, and no hash is of such a password. */
+	if (!is_well_formed(check) || (!check->user[0] && !check->state[0] && !is_card))
 		return ERR_MALFORMED;
 	if (strcmp(check->method, "LOCAL") != 0) {
 		ret_answer->why = "only the local users can be asked on this unit";
 		return ERR_UNSUPPORTED;
 	}
-	ret_answer->wait_ms = lockout_wait(auth->lockout, check->user, check->client.data,
-					   check->client.len, monotime_now());
+	if (!is_card)
+		ret_answer->wait_ms = lockout_wait(auth->lockout, check->user, check->client.data,
+						   check->client.len, monotime_now());
 	if (ret_answer->wait_ms > 0)
 		return ERR_DENIED;
 	if (auth->n_jobs >= AUTH_QUEUE_MAX ||

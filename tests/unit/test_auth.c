@@ -331,13 +331,13 @@ static void wait_answers(struct world *world, unsigned n)
 		assert_true(sd_event_run(world->event, PATIENCE_US) > 0);
 }
 
-static void ask_group(struct world *world, const char *group, const char *name,
-		      const char *certificate)
+static void ask_group(struct world *world, const uint8_t *client, const char *group,
+		      const char *name, const char *certificate)
 {
 	Asafo__Ipc__AuthCheck body = ASAFO__IPC__AUTH_CHECK__INIT;
 	ProtobufCBinaryData chain;
 	char user[32], wanted[32], how[] = "LOCAL";
-	uint8_t secret[] = {'o', 'n', 'e'}, der[32];
+	uint8_t secret[] = {'o', 'n', 'e'}, der[32], address[4];
 
 	(void)snprintf(user, sizeof(user), "%s", name);
 	(void)snprintf(wanted, sizeof(wanted), "%s", group);
@@ -345,6 +345,10 @@ static void ask_group(struct world *world, const char *group, const char *name,
 	chain = (ProtobufCBinaryData){strlen(certificate), der};
 	body.user = user;
 	body.group = wanted;
+	if (client) {
+		memcpy(address, client, sizeof(address));
+		body.client = (ProtobufCBinaryData){sizeof(address), address};
+	}
 	body.method = how;
 	body.password = (ProtobufCBinaryData){sizeof(secret), secret};
 	body.certificates = &chain;
@@ -360,14 +364,46 @@ static void a_front_cannot_do_without_what_a_group_wants(void **state)
 	struct world *world = *state;
 
 	users_send(world, true, true, "anna", "one");
-	ask_group(world, "Words", "anna", "");
-	ask_group(world, "Cards", "anna", "");
-	ask_group(world, "Cards", "anna", "no certificate");
-	ask_group(world, "Nobody's", "anna", "");
+	ask_group(world, NULL, "Words", "anna", "");
+	ask_group(world, NULL, "Cards", "anna", "");
+	ask_group(world, NULL, "Cards", "anna", "no certificate");
+	ask_group(world, NULL, "Nobody's", "anna", "");
 	assert_string_equal(world->answers, "0/1/Staff; 0/4/; 0/4/; -1006/0/; ");
 	assert_non_null(strstr(world->notes, "717009 Certificate validation failed. Reason: the "
 					     "certificate did not come, from unknown, group "
 					     "Cards\n"));
+}
+
+/* Who logs in by certificate alone says no name: nobody locks all of them out by none, or by
+ * guessing from their address. */
+static void a_certificate_is_judged_whoever_is_locked_out(void **state)
+{
+	struct world *world = *state;
+	Asafo__Ipc__AuthGuesses body = ASAFO__IPC__AUTH_GUESSES__INIT;
+	Asafo__Ipc__AuthGuess guess = ASAFO__IPC__AUTH_GUESS__INIT, *list[] = {&guess};
+	uint8_t key[LOCKOUT_KEY_SIZE] = {4, 192, 0, 2, 9};
+
+	users_send(world, true, true, "anna", "one");
+	for (unsigned i = 1; i <= LOCKOUT_USER_TRIES + 1; i++) {
+		ask(world, "", "wrong", "LOCAL");
+		wait_answers(world, i);
+	}
+	assert_string_equal(world->answers, "0/0/; 0/0/; 0/0/; 0/0/; 0/0/; 0/0/; ");
+	assert_null(strstr(world->notes, "113015"));
+	guess.is_source = true;
+	guess.key = (ProtobufCBinaryData){sizeof(key), key};
+	guess.failures = LOCKOUT_SOURCE_TRIES;
+	guess.locked_ms = 20000;
+	body.guesses = list;
+	body.n_guesses = 1;
+	assert_int_equal(ipc_channel_send(world->engine, IPC_AUTH_GUESSES, &body.base, NULL, 0), 0);
+	while (!strstr(world->notes, "locked out: 1"))
+		assert_true(sd_event_run(world->event, PATIENCE_US) > 0);
+	world->answers[0] = '\0';
+	ask(world, "anna", "one", "LOCAL");
+	wait_answers(world, world->n_answers + 1);
+	ask_group(world, key + 1, "Cards", "", "no certificate");
+	assert_string_equal(world->answers, "0/2/+; 0/4/; ");
 }
 
 /* Users alone do not say that a password is enough. */
@@ -376,10 +412,10 @@ static void nobody_gets_in_before_it_is_told_what_groups_want(void **state)
 	struct world *world = *state;
 
 	users_send(world, true, true, "anna", "one");
-	ask_group(world, "Words", "anna", "");
-	ask_group(world, "", "anna", "");
+	ask_group(world, NULL, "Words", "anna", "");
+	ask_group(world, NULL, "", "anna", "");
 	trust_send(world);
-	ask_group(world, "Words", "anna", "");
+	ask_group(world, NULL, "Words", "anna", "");
 	assert_string_equal(world->answers, "-1006/0/; -1006/0/; 0/1/Staff; ");
 }
 
@@ -555,6 +591,7 @@ int main(void)
 		WORLD(what_cannot_be_a_password_is_none),
 		WORLD(a_front_that_goes_away_takes_its_questions_along),
 		WORLD(a_front_cannot_send_users),
+		WORLD(a_certificate_is_judged_whoever_is_locked_out),
 #undef WORLD
 	};
 
