@@ -93,7 +93,7 @@ webvpn
 EOF
 configure() { asafo a configure <"$files/vpn.config"; }
 expect "users and three groups" configure
-expect "on both units" asafo a write-standby
+expect "on both units" until_true 20 asafo a write-standby
 untrusted() { [ "$(post anna certificate=1 group_list=Cards) $(says 'no CA that is trusted here\|sent none')" = "200 1" ]; }
 expect "a CA is trusted for clients only where the configuration says so" until_true 10 untrusted
 printf 'crypto ca trustpoint people\n validation-usage ssl-client\n' >"$files/trust.config"
