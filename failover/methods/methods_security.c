@@ -51,6 +51,7 @@ void method_show_security(struct control_call *call, struct json_object *paramet
 		      engine->pair.link ? link_cipher(engine->pair.link) : "");
 	json_add_text(waiting->result, "hellos", "AES-256-GCM");
 	(void)json_object_object_add(waiting->result, "failover_key", json_failover_key(engine));
+	(void)json_object_object_add(waiting->result, "clock", json_clock(engine));
 	r = engine_keeper_call(engine, IPC_SECURITY, NULL, NULL, 0, on_security, waiting);
 	if (r < 0)
 		waiting_fail(waiting, r, "the keeper is not there: see the log");

@@ -204,6 +204,7 @@ static void on_list(int code, const ProtobufCMessage *body, bool has_more, void 
 	}
 	(void)json_object_object_add(waiting->result, "position",
 				     json_position(&waiting->engine->store.position));
+	(void)json_object_object_add(waiting->result, "clock", json_clock(waiting->engine));
 	waiting_reply(waiting);
 }
 

@@ -93,5 +93,6 @@ void method_show_track(struct control_call *call, struct json_object *parameters
 			(void)json_object_array_add(array, show_object(&shown));
 	}
 	(void)json_object_object_add(result, "tracks", array);
+	(void)json_object_object_add(result, "clock", json_clock(engine));
 	control_call_reply(call, result);
 }

@@ -143,6 +143,7 @@ static void answer(struct waiting *waiting, const Asafo__Wire__History *history,
 	(void)json_object_object_add(mate, "clock", json_clock(engine));
 	(void)json_object_object_add(waiting->result, "rows", merge(own, mates));
 	(void)json_object_object_add(waiting->result, "mate", mate);
+	(void)json_object_object_add(waiting->result, "clock", json_clock(engine));
 	waiting_reply(waiting);
 }
 
@@ -263,5 +264,6 @@ void method_show_history(struct control_call *call, struct json_object *paramete
 	rows = json_object_new_array();
 	add_own(engine, rows);
 	(void)json_object_object_add(waiting->result, "rows", rows);
+	(void)json_object_object_add(waiting->result, "clock", json_clock(engine));
 	waiting_reply(waiting);
 }

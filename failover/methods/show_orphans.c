@@ -41,8 +41,10 @@ static void on_orphans(int code, const ProtobufCMessage *body, bool has_more, vo
 	}
 	for (size_t i = 0; i < reply->n_public_parts && i < reply->n_terms; i++)
 		take_orphan(waiting, array, &reply->public_parts[i], reply->terms[i]);
-	if (!has_more)
-		waiting_reply(waiting);
+	if (has_more)
+		return;
+	(void)json_object_object_add(waiting->result, "clock", json_clock(waiting->engine));
+	waiting_reply(waiting);
 }
 
 static void add_lines(struct waiting *waiting)

@@ -69,6 +69,7 @@ void method_show_version(struct control_call *call, struct json_object *paramete
 	json_add_text(result, "hostname", engine->config->hostname);
 	json_add_number(result, "uptime_seconds", (int64_t)(up_ns / MONOTIME_NS_PER_SEC));
 	json_add_text(result, "mate_version", engine->mate.software);
+	(void)json_object_object_add(result, "clock", json_clock(engine));
 	control_call_reply(call, result);
 }
 

@@ -103,5 +103,6 @@ void method_show_ssl(struct control_call *call, struct json_object *parameters, 
 	json_add_number(result, "resumptions", report ? (int64_t)report->resumptions : 0);
 	(void)json_object_object_add(result, "session_tickets", json_session_tickets(engine));
 	(void)json_object_object_add(result, "staples", json_staples(engine));
+	(void)json_object_object_add(result, "clock", json_clock(engine));
 	control_call_reply(call, result);
 }

@@ -133,6 +133,7 @@ void method_show_vpn_sessions(struct control_call *call, struct json_object *par
 	json_add_number(result, "made_alone", (int64_t)figures->alone);
 	json_add_number(result, "tombstones", (int64_t)sessiondb_tombstones(db));
 	add_sessions(result, db, parameter_number(parameters, "after", 0));
+	(void)json_object_object_add(result, "clock", json_clock(engine));
 	control_call_reply(call, result);
 }
 

@@ -319,6 +319,24 @@ static void statistics_begin_with_what_was_sent_and_received(void **state)
 	contains(output, "fover       IPv6    up      120       118     0  2.5 %  140 us   7 ms");
 }
 
+static void each_screen_of_the_pair_ends_with_the_clocks(void **state)
+{
+	static int (*const renders[])(const struct screen *, struct json_object *) = {
+		render_history,	     render_track,	  render_version, render_ssl,
+		render_trustpoints,  render_certificates, render_orphans, render_security,
+		render_vpn_sessions, render_vpn_summary,
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(renders); i++) {
+		shown(renders[i], "{\"clock\":{\"class\":\"behind\",\"skew_ms\":-60000,"
+				  "\"uncertainty_ms\":0.1}}");
+		contains(output, "Clocks: they differ, the other unit's is 1m 0s behind");
+		shown(renders[i], "{\"clock\":{\"class\":\"unknown\"}}");
+		assert_null(strstr(output, "Clocks"));
+	}
+}
+
 static void a_check_is_one_line_with_the_exit_code_of_a_monitoring_plugin(void **state)
 {
 	struct cli_world *w = *state;
@@ -406,6 +424,7 @@ int main(void)
 		cmocka_unit_test(redundancy_state_is_what_ios_prints),
 		cmocka_unit_test(the_failover_links_are_shown_with_both_addresses),
 		cmocka_unit_test(a_history_has_a_line_for_the_time_and_one_for_the_states),
+		cmocka_unit_test(each_screen_of_the_pair_ends_with_the_clocks),
 		cmocka_unit_test(details_say_which_unit_and_why_the_other_is_missing),
 		cmocka_unit_test(a_fresh_unit_shows_what_is_missing),
 		cmocka_unit_test(a_mate_that_fell_silent_is_shown_as_failed),

@@ -82,6 +82,33 @@ static void clocks_that_agree_are_no_trouble(void **state)
 	contains(asked("ShowFailover", "{}"), "\"class\":\"same\"");
 }
 
+static void each_show_has_the_difference_of_the_clocks(void **state)
+{
+	static const char *const methods[] = {
+		"ShowFailover",
+		"ShowState",
+		"ShowHistory",
+		"ShowFailoverInterface",
+		"ShowFailoverStatistics",
+		"ShowRedundancy",
+		"ShowMonitorInterface",
+		"ShowTrack",
+		"ShowTrustpoints",
+		"ShowCertificates",
+		"ShowOrphans",
+		"ShowSsl",
+		"ShowVpnSessions",
+		"ShowVersion",
+	};
+
+	(void)state;
+	world_be_active("");
+	set_mates_clock(60);
+	WAIT_FOR(clock_class() == FO_CLOCK_AHEAD);
+	for (size_t i = 0; i < ARRAY_SIZE(methods); i++)
+		contains(asked(methods[i], "{}"), "\"clock\":{\"class\":\"ahead\",\"skew_ms\":");
+}
+
 static void a_certificate_that_the_mates_clock_rejects_is_named_until_the_clock_is_set(void **state)
 {
 	(void)state;
@@ -297,6 +324,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, world_setup, world_teardown)
 		TEST(clocks_that_agree_are_no_trouble),
+		TEST(each_show_has_the_difference_of_the_clocks),
 		TEST(a_certificate_that_the_mates_clock_rejects_is_named_until_the_clock_is_set),
 		TEST(an_expired_one_is_told_from_one_that_is_not_valid_yet),
 		TEST(a_certificate_that_both_clocks_accept_is_not_named),

@@ -3,6 +3,7 @@
 
 #include "tools/cli/identity.h"
 #include "tools/cli/pages.h"
+#include "tools/cli/unit.h"
 #include "tools/cli/verb.h"
 
 int render_certificates(const struct screen *screen, struct json_object *result)
@@ -20,6 +21,7 @@ int render_certificates(const struct screen *screen, struct json_object *result)
 	}
 	if (view_count(result, "certificates") == 0)
 		screen_print(screen, "No certificates: asafo import NAME FILE.p12 imports one\n");
+	unit_print_clock(screen, "", view_object(result, "clock"));
 	return 0;
 }
 

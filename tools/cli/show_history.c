@@ -25,6 +25,7 @@ static void print_row(const struct screen *screen, struct json_object *row, bool
 int render_history(const struct screen *screen, struct json_object *result)
 {
 	struct json_object *mate = view_object(result, "mate");
+	struct json_object *clock = view_object(result, "clock");
 
 	screen_print(screen, RULE);
 	screen_style(screen, SCREEN_BOLD, "%-26s %-26s %s\n", "From State", "To State", "Reason");
@@ -32,12 +33,10 @@ int render_history(const struct screen *screen, struct json_object *result)
 	for (size_t i = 0; i < view_count(result, "rows"); i++)
 		print_row(screen, view_item(result, "rows", i), mate != NULL);
 	screen_print(screen, RULE);
-	if (!mate)
-		return 0;
-	if (!view_flag(mate, "answered"))
+	if (mate && !view_flag(mate, "answered"))
 		screen_style(screen, SCREEN_WARN, "Only this unit's rows: %s\n",
 			     view_text(mate, "why"));
-	unit_print_clock(screen, "", view_object(mate, "clock"));
+	unit_print_clock(screen, "", clock ? clock : view_object(mate, "clock"));
 	return 0;
 }
 

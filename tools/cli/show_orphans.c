@@ -8,6 +8,7 @@
 #include "tools/cli/format.h"
 #include "tools/cli/identity.h"
 #include "tools/cli/table.h"
+#include "tools/cli/unit.h"
 #include "tools/cli/verb.h"
 
 CLEANUP_DEFINE(struct table *, table_free)
@@ -82,9 +83,11 @@ int render_orphans(const struct screen *screen, struct json_object *result)
 		error = print_trustpoints(screen, result);
 	else if (!view_text(result, "lines")[0])
 		screen_print(screen, "No orphans: this unit gave nothing up\n");
-	if (!error)
-		print_lines(screen, result);
-	return error;
+	if (error)
+		return error;
+	print_lines(screen, result);
+	unit_print_clock(screen, "", view_object(result, "clock"));
+	return 0;
 }
 
 int verb_show_orphans(struct cli *cli, const struct grammar_match *match)

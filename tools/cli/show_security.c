@@ -8,6 +8,7 @@
 #include "base/cleanup.h"
 #include "tools/cli/format.h"
 #include "tools/cli/rekey.h"
+#include "tools/cli/unit.h"
 #include "tools/cli/verb.h"
 
 struct owner {
@@ -84,10 +85,11 @@ static int show(const struct screen *screen, struct json_object *result, bool is
 	if (mate)
 		screen_style(screen, SCREEN_BOLD, "This unit\n");
 	print_unit(screen, result, is_here);
-	if (!mate)
-		return 0;
-	screen_style(screen, SCREEN_BOLD, "\nThe mate\n");
-	print_unit(screen, mate, false);
+	if (mate) {
+		screen_style(screen, SCREEN_BOLD, "\nThe mate\n");
+		print_unit(screen, mate, false);
+	}
+	unit_print_clock(screen, "", view_object(result, "clock"));
 	return 0;
 }
 

@@ -7,6 +7,7 @@
 #include "base/cleanup.h"
 #include "tools/cli/format.h"
 #include "tools/cli/table.h"
+#include "tools/cli/unit.h"
 #include "tools/cli/verb.h"
 
 #define PROBE_PAUSE_MS 100
@@ -243,6 +244,7 @@ int render_ssl(const struct screen *screen, struct json_object *result)
 	print_staples(screen, result);
 	if (view_has(result, "session_tickets"))
 		print_tickets(screen, view_object(result, "session_tickets"));
+	unit_print_clock(screen, "", view_object(result, "clock"));
 	return 0;
 }
 

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "tools/cli/unit.h"
 #include "tools/cli/verb.h"
 
 static void print_subject(const struct screen *screen, struct json_object *track)
@@ -81,6 +82,7 @@ int render_track(const struct screen *screen, struct json_object *result)
 				     "192.0.2.1\" of the configuration makes one\n");
 	for (size_t i = 0; i < view_count(result, "tracks"); i++)
 		print_track(screen, view_item(result, "tracks", i));
+	unit_print_clock(screen, "", view_object(result, "clock"));
 	return 0;
 }
 

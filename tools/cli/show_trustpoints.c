@@ -10,6 +10,7 @@
 #include "tools/cli/identity.h"
 #include "tools/cli/pages.h"
 #include "tools/cli/table.h"
+#include "tools/cli/unit.h"
 #include "tools/cli/verb.h"
 
 CLEANUP_DEFINE(struct table *, table_free)
@@ -113,6 +114,7 @@ int render_trustpoints(const struct screen *screen, struct json_object *result)
 
 	if (view_count(result, "trustpoints") == 0) {
 		screen_print(screen, "No trustpoints: asafo import NAME FILE.p12 imports one\n");
+		unit_print_clock(screen, "", view_object(result, "clock"));
 		return 0;
 	}
 	error = table_new(columns, ARRAY_SIZE(columns), &table);
@@ -128,6 +130,7 @@ int render_trustpoints(const struct screen *screen, struct json_object *result)
 		identity_print_position(screen, view_object(result, "position"));
 		screen_print(screen, "\n");
 	}
+	unit_print_clock(screen, "", view_object(result, "clock"));
 	return 0;
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tools/cli/format.h"
+#include "tools/cli/unit.h"
 #include "tools/cli/verb.h"
 
 int render_version(const struct screen *screen, struct json_object *result)
@@ -11,6 +12,7 @@ int render_version(const struct screen *screen, struct json_object *result)
 		     view_text(result, "hostname"), view_text(result, "unit"),
 		     format_duration(view_number(result, "uptime_seconds", 0), &uptime));
 	screen_print(screen, "Mate: %s\n", *mate ? mate : "unknown");
+	unit_print_clock(screen, "", view_object(result, "clock"));
 	return 0;
 }
 

@@ -5,6 +5,7 @@
 
 #include "base/cleanup.h"
 #include "tools/cli/format.h"
+#include "tools/cli/unit.h"
 #include "tools/cli/verb.h"
 
 static const char *or_dash(const char *text)
@@ -87,6 +88,7 @@ int render_vpn_summary(const struct screen *screen, struct json_object *result)
 	screen_print(screen, "  On the mate       : %s\n",
 		     view_flag(result, "on_mate") ? "all of them" : "not known");
 	print_state(screen, result);
+	unit_print_clock(screen, "", view_object(result, "clock"));
 	return 0;
 }
 
@@ -95,15 +97,12 @@ int render_vpn_sessions(const struct screen *screen, struct json_object *result)
 	size_t n = view_count(result, "sessions");
 
 	print_state(screen, result);
-	if (n == 0) {
-		screen_print(screen, "There are no VPN sessions\n");
-		return 0;
-	}
-	screen_print(screen, "Session Type: AnyConnect\n");
+	screen_print(screen, n == 0 ? "There are no VPN sessions\n" : "Session Type: AnyConnect\n");
 	for (size_t i = 0; i < n; i++)
 		print_session(screen, view_item(result, "sessions", i));
 	if (view_number(result, "next", 0) > 0)
 		screen_print(screen, "\n... and more: see `asafo show vpn-sessiondb --json`\n");
+	unit_print_clock(screen, "", view_object(result, "clock"));
 	return 0;
 }
 
