@@ -65,8 +65,16 @@ struct engine_mate {
 	struct monotime heard_at;
 	char software[32];
 	uint64_t active_s; /* as hello.h has it */
+	uint32_t hold_ms;  /* its holdtime, as it said last */
 	int64_t lost_at;   /* seconds since 1970, when its hellos last stopped unannounced; 0: never
 			    */
+	struct {
+		int64_t lost_at; /* before that */
+		struct monotime heard_at;
+		uint32_t hold_ms;
+	} loss;		   /* how it was when they stopped */
+	int64_t failed_at; /* when its health last came to be a failure; 0: never */
+	enum fo_cause failed_by;
 	char reported[32]; /* the release that the log was told of */
 	char refused[WHY_TEXT_MAX +
 		     80]; /* what is wrong with its hellos; empty: nothing (stranger.h) */

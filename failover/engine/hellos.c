@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/err.h"
 #include "base/log.h"
@@ -76,7 +77,14 @@ static void take_hello(struct engine *engine, const struct hello *hello)
 	mate->refused[0] = 0;
 	mate->boot = hello->boot;
 	mate->counter = hello->counter;
+	if (hello->view.health.is_failing &&
+	    (!mate->view.health.is_failing ||
+	     mate->view.health.cause != hello->view.health.cause)) {
+		mate->failed_at = (int64_t)time(NULL);
+		mate->failed_by = hello->view.health.cause;
+	}
 	mate->view = hello->view;
+	mate->hold_ms = hello->hold_ms;
 	mate->active_s = hello->active_s;
 	mate->heard_at = monotime_now();
 	mate->position.term = hello->view.position.term;

@@ -32,7 +32,8 @@ static const char *cause_text(enum fo_cause cause)
 	return texts[cause < FO_CAUSE__MAX ? cause : FO_CAUSE_INTERFACES];
 }
 
-/* The words of an ASA for what made a unit fail; NULL: it was no failure. */
+/* The words of an ASA for what made a unit fail, or some that fit into its column; NULL: it was no
+ * failure. */
 static const char *failure_text(const struct history_row *row)
 {
 	if (row->reason == FO_REASON_INTERFACE_CHECK)
@@ -43,10 +44,13 @@ static const char *failure_text(const struct history_row *row)
 		return cause_text(FO_CAUSE_SERVICE);
 	if (row->reason == FO_REASON_COMMUNICATION_FAILURE)
 		return "Comm Failure";
-	if (row->to == FO_STATE_FAILED || row->reason == FO_REASON_NOT_SCHEDULED ||
-	    row->reason == FO_REASON_STORE_FAILED || row->reason == FO_REASON_PROGRESSION_FAILED)
-		return fo_reason_text(row->reason);
-	return NULL;
+	if (row->reason == FO_REASON_NOT_SCHEDULED)
+		return "Not Scheduled";
+	if (row->reason == FO_REASON_STORE_FAILED)
+		return "Store Failure";
+	if (row->reason == FO_REASON_PROGRESSION_FAILED)
+		return "Progression Failure";
+	return row->to == FO_STATE_FAILED ? fo_reason_text(row->reason) : NULL;
 }
 
 /* A unit that takes over because of the other's interfaces has not failed itself. */
@@ -85,9 +89,10 @@ static struct json_object *show_other(const struct engine *engine)
 	if (!is_heard && !mate->was_heard)
 		return show_unit_state(unit, fo_state_text(FO_STATE_NOT_DETECTED), "Comm Failure",
 				       0);
-	if (is_heard && mate->view.health.is_failing)
+	if (is_heard && mate->failed_at > 0 &&
+	    (mate->view.health.is_failing || mate->failed_at >= mate->lost_at))
 		return show_unit_state(unit, fo_state_text(mate->view.state),
-				       cause_text(mate->view.health.cause), 0);
+				       cause_text(mate->failed_by), mate->failed_at);
 	return show_unit_state(unit, fo_state_text(is_heard ? mate->view.state : FO_STATE_FAILED),
 			       is_heard && mate->lost_at == 0 ? "None" : "Comm Failure",
 			       mate->lost_at);

@@ -257,6 +257,57 @@ static void both_versions_are_shown(void **state)
 
 #define PLACES 512
 
+static void a_failure_of_the_mate_keeps_its_date_when_it_is_over(void **state)
+{
+	int64_t before = (int64_t)time(NULL);
+	const char *other;
+
+	(void)state;
+	world_be_active("");
+	contains(asked("ShowState", "{}"), "\"state\":\"Standby Ready\",\"last_failure_reason\":"
+					   "\"None\",\"at\":0");
+	world.mate.says.view.health =
+		(struct fo_health){.score = 990, .is_failing = true, .cause = FO_CAUSE_INTERFACES};
+	WAIT_FOR(world.engine->mate.view.health.is_failing);
+	other = strstr(asked("ShowState", "{}"), "\"other\"");
+	contains(other, "\"last_failure_reason\":\"Ifc Failure\"");
+	assert_in_range(world.engine->mate.failed_at, before, time(NULL));
+	world.mate.says.view.health = (struct fo_health){.score = 1000};
+	WAIT_FOR(!world.engine->mate.view.health.is_failing);
+	other = strstr(asked("ShowState", "{}"), "\"other\"");
+	contains(other, "\"last_failure_reason\":\"Ifc Failure\"");
+	assert_null(strstr(other, "\"at\":0"));
+}
+
+/* The mate, whose holdtime is HOLD_MS, is silent for as long as ours, and then heard again. */
+static void mate_pauses(uint32_t hold_ms)
+{
+	const struct engine *engine = world.engine;
+
+	world.mate.says.hold_ms = hold_ms;
+	WAIT_FOR(engine->mate.hold_ms == hold_ms && engine->fsm.flags.is_mate_heard);
+	world.mate.is_silent = true;
+	WAIT_FOR(!engine->fsm.flags.is_mate_heard);
+	world.mate.is_silent = false;
+	WAIT_FOR(engine->fsm.flags.is_mate_heard);
+}
+
+static void a_mate_that_keeps_the_holdtime_it_was_told_has_not_failed(void **state)
+{
+	const char *other;
+
+	(void)state;
+	world_be_active("");
+	/* Ours was made shorter, and it does not know yet. */
+	mate_pauses(45000);
+	other = strstr(asked("ShowState", "{}"), "\"other\"");
+	contains(other, "\"last_failure_reason\":\"None\",\"at\":0");
+	mate_pauses(1);
+	other = strstr(asked("ShowState", "{}"), "\"other\"");
+	contains(other, "\"last_failure_reason\":\"Comm Failure\"");
+	assert_null(strstr(other, "\"at\":0"));
+}
+
 static void put_fronts(Asafo__Ipc__FrontReport *report)
 {
 	struct engine_rooms *rooms = &world.engine->rooms;
@@ -334,6 +385,8 @@ int main(void)
 		TEST(a_mate_that_does_not_answer_costs_two_seconds_and_its_rows_only),
 		TEST(the_mate_is_told_our_history),
 		TEST(both_versions_are_shown),
+		TEST(a_failure_of_the_mate_keeps_its_date_when_it_is_over),
+		TEST(a_mate_that_keeps_the_holdtime_it_was_told_has_not_failed),
 		TEST(eight_times_the_places_do_not_take_the_engine_sixty_times_as_long),
 	};
 
