@@ -17,6 +17,8 @@
 #include "base/log.h"
 
 #define VARIABLE_MAX 160
+#define FAILED_MAX 8   /* hooks that are named; there are seldom more */
+#define FOLDER "hooks" /* stands for all of them */
 
 enum variable {
 	VARIABLE_ROLE,
@@ -29,10 +31,18 @@ enum variable {
 	VARIABLE__MAX,
 };
 
+/* A hook that failed when it last ran. */
+struct failed {
+	char name[64]; /* empty: nobody */
+	char what[132];
+	bool has_run; /* since the change before this one was done with */
+};
+
 struct hooks {
 	struct engine *engine;
 	struct ipc_channel *runner;
 	struct hooks_counts counts;
+	struct failed failed[FAILED_MAX];
 	const char *role, *previous;
 	char variables[VARIABLE__MAX][VARIABLE_MAX]; /* of the latest change */
 	bool is_owed;				     /* no runner was there to be told */
@@ -50,10 +60,61 @@ const char *hooks_role(enum fo_state state, bool is_active)
 										 : "none";
 }
 
+/* NULL: it did not fail; for "" one that is free, or NULL. */
+static struct failed *find_failed(struct hooks *hooks, const char *name)
+{
+	char shortened[sizeof(hooks->failed[0].name)];
+
+	(void)snprintf(shortened, sizeof(shortened), "%s", name);
+	for (size_t i = 0; i < FAILED_MAX; i++) {
+		if (strcmp(hooks->failed[i].name, shortened) == 0)
+			return &hooks->failed[i];
+	}
+	return NULL;
+}
+
+static void note_failed(struct hooks *hooks, const char *name, const char *what)
+{
+	bool is_folder = strcmp(name, FOLDER) == 0;
+	struct failed *failed;
+
+	/* It is what is wrong with each of them. */
+	if (is_folder)
+		memset(hooks->failed, 0, sizeof(hooks->failed));
+	failed = find_failed(hooks, name);
+	if (!failed)
+		failed = find_failed(hooks, "");
+	if (!failed)
+		return;
+	(void)snprintf(failed->name, sizeof(failed->name), "%s", name);
+	(void)snprintf(failed->what, sizeof(failed->what), "%s", what);
+	failed->has_run = !is_folder;
+}
+
+static void note_success(struct hooks *hooks, const char *name)
+{
+	struct failed *failed = find_failed(hooks, name);
+
+	if (failed)
+		*failed = (struct failed){0};
+}
+
+/* Everything ran that is there: what failed before and did not run now is there no more. Results
+ * come in the order in which hooks run, one after the other. */
+static void note_done(struct hooks *hooks)
+{
+	for (size_t i = 0; i < FAILED_MAX; i++) {
+		if (!hooks->failed[i].has_run)
+			hooks->failed[i] = (struct failed){0};
+		hooks->failed[i].has_run = false;
+	}
+}
+
 static void count_failure(struct hooks *hooks, const char *name, const char *what)
 {
 	struct timespec ts;
 
+	note_failed(hooks, name, what);
 	hooks->counts.failures++;
 	(void)snprintf(hooks->counts.failure, sizeof(hooks->counts.failure), "%.64s: %.130s", name,
 		       what);
@@ -72,11 +133,13 @@ static void count_result(struct hooks *hooks, const Asafo__Ipc__RunnerResult *re
 		if (status->code == ERR_BUSY)
 			hooks->counts.overtaken++;
 		else
-			count_failure(hooks, "hooks", status->why);
+			count_failure(hooks, FOLDER, status->why);
 		return;
 	}
-	if (!result->name[0])
+	if (!result->name[0]) {
+		note_done(hooks);
 		return;
+	}
 	if (status && status->code < 0)
 		(void)snprintf(what, sizeof(what), "%.150s", status->why);
 	else if (result->is_timeout)
@@ -88,6 +151,7 @@ static void count_result(struct hooks *hooks, const Asafo__Ipc__RunnerResult *re
 			       result->output[0] ? ": " : "", result->output);
 	else {
 		hooks->counts.runs++;
+		note_success(hooks, result->name);
 		return;
 	}
 	count_failure(hooks, result->name, what);
@@ -101,7 +165,7 @@ static void on_hook_result(int code, const ProtobufCMessage *body, bool has_more
 	if (hooks->engine->is_exiting)
 		return;
 	if (code < 0)
-		count_failure(hooks, "hooks", "asafo-runner went away while they ran");
+		count_failure(hooks, FOLDER, "asafo-runner went away while they ran");
 	else
 		count_result(hooks, (const Asafo__Ipc__RunnerResult *)body);
 }
@@ -223,6 +287,24 @@ void hooks_attach(struct hooks *hooks, int fd)
 void hooks_clear_counts(struct hooks *hooks)
 {
 	hooks->counts = (struct hooks_counts){0};
+	memset(hooks->failed, 0, sizeof(hooks->failed));
+}
+
+bool hooks_trouble(const struct hooks *hooks, size_t index, struct why *ret_why)
+{
+	for (size_t i = 0; hooks && i < FAILED_MAX; i++) {
+		const struct failed *failed = &hooks->failed[i];
+
+		if (!failed->name[0] || index-- > 0)
+			continue;
+		(void)why_set(ret_why, 0,
+			      "%s%s failed at the latest change of role: %s; mend it before the "
+			      "next one (asafo clear failover statistics forgets this)",
+			      strcmp(failed->name, FOLDER) == 0 ? "" : "hook ", failed->name,
+			      failed->what);
+		return true;
+	}
+	return false;
 }
 
 const struct hooks_counts *hooks_counts(const struct hooks *hooks)

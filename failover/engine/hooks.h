@@ -34,7 +34,11 @@ void hooks_on_transition(struct hooks *hooks, const struct engine_transition *tr
  * ERR_CLOSED, -ENOMEM. */
 int hooks_run_track(struct hooks *hooks, const char *name, const char *const *argv, size_t n_argv,
 		    unsigned timeout_ms, ipc_reply_fn on_reply, void *userdata);
+/* What hooks_trouble says, too. */
 void hooks_clear_counts(struct hooks *hooks);
+/* A sentence on the INDEXth hook that failed when it last ran; false: there are not so many. HOOKS
+ * may be NULL. */
+bool hooks_trouble(const struct hooks *hooks, size_t index, struct why *ret_why);
 const struct hooks_counts *hooks_counts(const struct hooks *hooks);
 /* The role as hooks are told it: "active", "standby", "failed", "none"; NULL: on the way to
  * active. IS_ACTIVE: a Disabled unit may serve. */

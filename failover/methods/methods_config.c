@@ -151,7 +151,55 @@ static void add_unit_warning(enum fo_unit unit, struct json_object *warnings)
 	(void)json_object_array_add(warnings, json_object_new_string(why.text));
 }
 
-static void configured(struct waiting *waiting, struct kinds *kinds, enum fo_unit unit_before,
+/* What the answer to a change speaks of, as it was before. */
+struct before {
+	enum fo_unit unit;
+	uint32_t counted[CONFIG_TRACKS_MAX], decrements[CONFIG_TRACKS_MAX]; /* track objects */
+	size_t n_counted;
+};
+
+static void note_before(const struct config *config, struct before *ret_before)
+{
+	ret_before->unit = config->failover.unit;
+	ret_before->n_counted = 0;
+	for (size_t i = 0; i < config->n_tracks; i++) {
+		if (config->tracks[i].decrement == 0)
+			continue;
+		ret_before->counted[ret_before->n_counted] = config->tracks[i].number;
+		ret_before->decrements[ret_before->n_counted++] = config->tracks[i].decrement;
+	}
+}
+
+static bool has_track(const struct config *config, uint32_t number)
+{
+	for (size_t i = 0; i < config->n_tracks; i++) {
+		if (config->tracks[i].number == number)
+			return true;
+	}
+	return false;
+}
+
+/* A track object goes with the line that made it count. */
+static void add_track_warnings(const struct config *config, const struct before *before,
+			       struct json_object *warnings)
+{
+	struct why why;
+
+	for (size_t i = 0; i < before->n_counted; i++) {
+		uint32_t number = before->counted[i];
+
+		if (has_track(config, number))
+			continue;
+		(void)why_set(
+			&why, 0,
+			"failover counted track %u: with it \"failover track %u decrement %u\" "
+			"is gone, and has to be given again with another track %u",
+			number, number, before->decrements[i], number);
+		(void)json_object_array_add(warnings, json_object_new_string(why.text));
+	}
+}
+
+static void configured(struct waiting *waiting, struct kinds *kinds, const struct before *before,
 		       bool is_lost)
 {
 	const struct config *config = waiting->engine->config;
@@ -159,8 +207,9 @@ static void configured(struct waiting *waiting, struct kinds *kinds, enum fo_uni
 
 	log_line(LOG_INFO, "configured by %s", control_call_peer(waiting->call));
 	(void)json_object_object_add(waiting->result, "warnings", warnings);
-	if (config->failover.unit != unit_before)
+	if (config->failover.unit != before->unit)
 		add_unit_warning(config->failover.unit, warnings);
+	add_track_warnings(config, before, warnings);
 	if (!is_lost) {
 		kinds_settle(kinds, waiting);
 		return;
@@ -180,7 +229,7 @@ void method_configure(struct control_call *call, struct json_object *parameters,
 {
 	struct why why = {0};
 	struct engine *engine = userdata;
-	enum fo_unit unit = engine->config->failover.unit;
+	struct before before;
 	struct waiting *waiting = waiting_new(engine, call);
 	struct kinds *kinds;
 	bool is_lost = false;
@@ -188,11 +237,12 @@ void method_configure(struct control_call *call, struct json_object *parameters,
 
 	if (!waiting)
 		return;
+	note_before(engine->config, &before);
 	kinds = kinds_before(engine);
 	r = kinds ? configure_text(engine, parameter_text(parameters, "text"), &is_lost, &why)
 		  : -ENOMEM;
 	if (r == 0) {
-		configured(waiting, kinds, unit, is_lost);
+		configured(waiting, kinds, &before, is_lost);
 		return;
 	}
 	kinds_free(kinds);

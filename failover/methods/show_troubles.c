@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "failover/engine/health.h"
+#include "failover/engine/hooks.h"
 #include "failover/engine/schedule.h"
 #include "failover/engine/stranger.h"
 #include "failover/methods/handlers.h"
@@ -239,6 +240,8 @@ struct json_object *json_troubles(const struct engine *engine)
 	add_interfaces(engine, true, array);
 	add_tracks(engine, array);
 	add_sentence(array, engine->addresses.macs_why);
+	for (size_t i = 0; hooks_trouble(engine->hooks, i, &why); i++)
+		add_sentence(array, why.text);
 	proof_add_troubles(engine, array);
 	for (size_t i = 0; collision_get(engine, i, &why); i++)
 		add_sentence(array, why.text);

@@ -27,6 +27,8 @@ straggles() { # what a hook left in a session of its own
 }
 count() { field a ".hooks.$1"; }
 count_is() { [ "$(count "$1")" -ge "$2" ]; }
+troubled() { asafo a --json show failover | jq -e --arg t "$1" '.troubles | any(test($t))' >/dev/null; }
+untroubled() { ! troubled '^hooks? '; }
 switch() { # switch ROLE: of unit a
 	expect "unit a becomes $1" asafo a failover "$1"
 	if [ "$1" = active ]; then wait_state a Active && wait_state b "Standby Ready"; else wait_state b Active && wait_state a "Standby Ready"; fi
@@ -87,12 +89,14 @@ expect "one that fails is named with its exit code" until_true 5 said 'hook 43-f
 expect "one that cannot be executed says why" until_true 5 said 'hook 44-lost: cannot be executed: its interpreter is missing'
 expect "all five are counted as failures" until_true 5 count_is failures 5
 same "the latest is told with its words" "$(count last_failure)" "44-lost: exit code 126: cannot be executed: its interpreter is missing (the #! line)"
+expect "each is named among the troubles" until_true 5 troubled '^hook 43-fails failed at the latest change of role: exit code 3: this went wrong; mend it'
 rm -f "$hooks"/4*
 chmod 777 "$hooks"
 : >"$record"
 switch standby
 expect "a folder that everybody can write is refused altogether" until_true 5 said 'hooks.d" can be written by others'
 same "and nothing ran" "$(cat "$record")" ""
+expect "(which is a trouble)" until_true 5 troubled '^hooks failed at the latest change of role: .*written by others'
 chmod 755 "$hooks"
 
 # Nothing waits for a hook that hangs; the newest change wins.
@@ -114,6 +118,8 @@ expect "it is killed when its 30 seconds are over, and this is logged" until_tru
 expect "and so is what left its session" until_true 5 exits 1 straggles
 expect "then the hooks run for the newest change" until_true 10 recorded "10-first active standby"
 expect "not for the overtaken one" exits 1 grep -q '10-first standby' "$record"
+
+expect "what runs well is no trouble any more" until_true 10 untroubled
 
 # A runner that dies costs its hooks, not the service; a change that it missed is told to the next one.
 : >"$record"

@@ -308,6 +308,21 @@ static void a_mate_that_keeps_the_holdtime_it_was_told_has_not_failed(void **sta
 	assert_null(strstr(other, "\"at\":0"));
 }
 
+static void a_track_object_that_failover_counted_does_not_go_silently(void **state)
+{
+	const char *answer;
+
+	(void)state;
+	world_be_active("track 7 script seven\ntrack 8 script eight\n"
+			"failover track 7 decrement 30\n");
+	answer = asked("Configure", "{\"text\":\"no track 8\"}");
+	contains(answer, "\"warnings\":[]");
+	answer = asked("Configure", "{\"text\":\"no track 7\"}");
+	contains(answer, "\\\"failover track 7 decrement 30\\\" is gone");
+	answer = asked("Configure", "{\"text\":\"hostname other\"}");
+	contains(answer, "\"warnings\":[]");
+}
+
 static void put_fronts(Asafo__Ipc__FrontReport *report)
 {
 	struct engine_rooms *rooms = &world.engine->rooms;
@@ -385,6 +400,7 @@ int main(void)
 		TEST(a_mate_that_does_not_answer_costs_two_seconds_and_its_rows_only),
 		TEST(the_mate_is_told_our_history),
 		TEST(both_versions_are_shown),
+		TEST(a_track_object_that_failover_counted_does_not_go_silently),
 		TEST(a_failure_of_the_mate_keeps_its_date_when_it_is_over),
 		TEST(a_mate_that_keeps_the_holdtime_it_was_told_has_not_failed),
 		TEST(eight_times_the_places_do_not_take_the_engine_sixty_times_as_long),
