@@ -179,10 +179,15 @@ ready a b
 boot=$(pid_of b asafo-engine) supervisor=$(pid_of b asafod)
 expect "reload-standby is answered when the standby is ready again" answer a failover reload-standby
 expect "with the time that it took" told '.state == "Standby Ready" and .ms > 0'
+expect "(it lost nothing of its own)" told '.warnings == []'
 same "the standby is ready at that moment" "$(field b .state)" "Standby Ready"
 expect "its engine is another" test "$(pid_of b asafo-engine)" != "$boot"
 same "its supervisor is the same process" "$(pid_of b asafod)" "$supervisor"
 refused "on the standby it is refused" 3 'active unit' asafo b failover reload-standby
+asafo b maintenance on >/dev/null
+expect "a line of the standby's own that is not saved is warned of" answer a failover reload-standby
+expect "by itself" told '.warnings[0] | test("without 1 line of its own that was not saved .*: \"failover maintenance\"$")'
+expect "(it came back without it)" until_true 10 field_is b .maintenance false
 same "the active unit served all the time" "$(field a .state)" Active
 ready a b
 

@@ -70,7 +70,30 @@ static int render_reload(const struct screen *screen, struct json_object *result
 	return 0;
 }
 
+/* Before the standby goes: what it will not come back with. */
+static void on_reload_progress(struct json_object *parameters, void *userdata)
+{
+	const struct cli *cli = userdata;
+
+	if (!cli->is_json && *view_text(parameters, "warning"))
+		screen_error(&cli->screen, cli->verb, "warning: %s",
+			     view_text(parameters, "warning"));
+}
+
 int verb_reload_standby(struct cli *cli, const struct grammar_match *match)
 {
-	return cli_show(cli, match->row->method, NULL, render_reload);
+	_cleanup_(json_put) struct json_object *result = NULL;
+	int code = cli_call(cli,
+			    &(struct cli_request){.method = match->row->method,
+						  .on_progress = on_reload_progress,
+						  .userdata = cli},
+			    &result);
+
+	if (code)
+		return code;
+	if (cli->is_json)
+		cli_print_json(cli, result);
+	else
+		(void)render_reload(&cli->screen, result);
+	return CLI_OK;
 }
