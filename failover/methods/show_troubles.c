@@ -233,6 +233,8 @@ struct json_object *json_troubles(const struct engine *engine)
 	if (vpnhub_is_mate_older(engine->vpnhub) && engine->config->vpn.is_enabled)
 		add_sentence(array, "the mate's version knows no VPN sessions: they would not "
 				    "survive a failover; upgrade it");
+	if (vpnhub_trust_trouble(engine->vpnhub, &why))
+		add_sentence(array, why.text);
 	if (engine_rekey_trouble(engine, &why))
 		add_sentence(array, why.text);
 	add_links(engine, array);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
+#include "base/why.h"
 #include "failover/core/wire.pb-c.h"
 #include "ipc/channel.h"
 #include "ipc/vpn.h"
@@ -59,6 +60,9 @@ bool vpnhub_is_complete(const struct vpnhub *hub);
 bool vpnhub_is_level(const struct vpnhub *hub);
 /* The link is up to a mate that knows no sessions. */
 bool vpnhub_is_mate_older(const struct vpnhub *hub);
+/* Why no user, or not each, can log in with a certificate, as far as the trustpoints go; false: it
+ * is as it should be, or not wanted. HUB may be NULL. */
+bool vpnhub_trust_trouble(const struct vpnhub *hub, struct why *ret_why);
 /*
  * Ends the live sessions that MATCH takes, for the reason "operator". Returns how many, or
  * ERR_NOT_ACTIVE.

@@ -27,9 +27,11 @@ struct hub_trust {
 	sd_event_source *timer;
 	struct cas known, found;
 	size_t i_trustpoint; /* that is asked for next */
+	char asked[CONFIG_NAME_MAX];
 	bool is_asking, is_dirty;
 	bool is_known;		      /* it was looked once */
 	char warned[CONFIG_NAME_MAX]; /* of this trustpoint, the last time */
+	struct why trouble, seen;     /* what is wrong; of the look that is under way */
 };
 
 static void cas_clear(struct cas *cas)
@@ -86,6 +88,7 @@ static void publish(struct hub_trust *trust)
 
 	cas_clear(&trust->known);
 	trust->known = trust->found;
+	trust->trouble = trust->seen;
 	trust->found.n = 0;
 	trust->is_known = true;
 	if (!is_news)
@@ -111,9 +114,28 @@ static void finished(struct hub_trust *trust, bool is_whole)
 		look_soon(trust);
 }
 
+/* The first thing is said, with what to do. */
+static void note(struct hub_trust *trust, const char *name, bool is_there)
+{
+	if (trust->seen.text[0])
+		return;
+	if (!is_there)
+		(void)why_set(&trust->seen, ERR_NOT_FOUND,
+			      "trustpoint %s has validation-usage ssl-client, but there is no such "
+			      "trustpoint: import the certificate of the users' CA under that name",
+			      name);
+	else
+		(void)why_set(&trust->seen, ERR_DENIED,
+			      "trustpoint %s has validation-usage ssl-client, but is not a CA's "
+			      "certificate alone: it vouches for no user; import the CA's "
+			      "certificate, without a key, under a name of its own",
+			      name);
+}
+
 /* Once, not at each change of the store. */
 static void warn(struct hub_trust *trust, const char *name)
 {
+	note(trust, name, true);
 	if (strcmp(trust->warned, name) == 0)
 		return;
 	(void)snprintf(trust->warned, sizeof(trust->warned), "%s", name);
@@ -166,6 +188,8 @@ static void on_certificate(int code, const ProtobufCMessage *body, bool has_more
 	}
 	if (reply->status->code == 0)
 		look_at(trust, &reply->public_part);
+	else if (reply->status->code == ERR_NOT_FOUND)
+		note(trust, trust->asked, false);
 	ask_next(trust);
 }
 
@@ -188,10 +212,16 @@ static void ask_next(struct hub_trust *trust)
 		trust->i_trustpoint++;
 	if (!is_wanted(&config->vpn) || trust->i_trustpoint >= config->n_trustpoints ||
 	    trust->found.n == CLIENTCERT_CAS_MAX) {
+		if (is_wanted(&config->vpn) && !trust->asked[0])
+			(void)why_set(&trust->seen, ERR_NOT_FOUND,
+				      "users are to log in with certificates, but no trustpoint "
+				      "has validation-usage ssl-client: nobody vouches for them");
 		finished(trust, true);
 		return;
 	}
-	message.name = (char *)(uintptr_t)config->trustpoints[trust->i_trustpoint++].name;
+	(void)snprintf(trust->asked, sizeof(trust->asked), "%s",
+		       config->trustpoints[trust->i_trustpoint++].name);
+	message.name = trust->asked;
 	if (engine_keeper_call(trust->hub->engine, IPC_CERTIFICATE, &message.base, NULL, 0,
 			       on_certificate, trust) < 0)
 		finished(trust, false);
@@ -206,6 +236,7 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
 	trust->is_dirty = false;
 	trust->is_asking = true;
 	trust->i_trustpoint = 0;
+	trust->asked[0] = trust->seen.text[0] = '\0';
 	cas_clear(&trust->found);
 	ask_next(trust);
 	return 0;
@@ -216,6 +247,14 @@ void hub_trust_kick(struct hub_trust *trust)
 	trust->is_dirty = true;
 	if (!trust->is_asking)
 		look_soon(trust);
+}
+
+bool vpnhub_trust_trouble(const struct vpnhub *hub, struct why *ret_why)
+{
+	if (!hub || !hub->trust || !hub->trust->trouble.text[0])
+		return false;
+	*ret_why = hub->trust->trouble;
+	return true;
 }
 
 /* ---- life ---- */

@@ -95,12 +95,19 @@ configure() { asafo a configure <"$files/vpn.config"; }
 expect "users and three groups" configure
 expect "on both units" until_true 20 asafo a write-standby
 untrusted() { [ "$(post anna certificate=1 group_list=Cards) $(says 'no CA that is trusted here\|sent none')" = "200 1" ]; }
+troubled() { asafo a --json show failover | jq -e --arg t "$1" '.troubles | any(test($t))' >/dev/null; }
+untroubled() { asafo a --json show failover | jq -e '.troubles | any(test("validation-usage")) | not' >/dev/null; }
+expect "that there is no CA for them is a trouble" until_true 10 troubled '^users are to log in .*no trustpoint has validation-usage'
+expect "so is a trustpoint that is not there" asafo a configure 'crypto ca trustpoint absent' ' validation-usage ssl-client'
+expect "(it is named)" until_true 10 troubled '^trustpoint absent has validation-usage ssl-client, but there is no such'
+expect "(until the line is gone)" asafo a configure 'no crypto ca trustpoint absent'
 expect "a CA is trusted for clients only where the configuration says so" until_true 10 untrusted
 printf 'crypto ca trustpoint people\n validation-usage ssl-client\n' >"$files/trust.config"
 trust() { asafo a configure <"$files/trust.config"; }
 expect "the people's CA is" trust
 same "the configuration says what it was told" \
 	"$(asafo a show running-config | grep -cE '^ (authentication (aaa )?certificate|username-from-certificate EA CN|validation-usage ssl-client)$')" 4
+expect "and nothing is wrong with the trustpoints" until_true 10 untroubled
 
 # A browser.
 enters() { [ "$(post anna certificate=1 group_list=Cards)" = 303 ]; }
