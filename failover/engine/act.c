@@ -126,6 +126,9 @@ static void transition(struct engine *engine, const struct fo_action *action)
 	(void)clock_gettime(CLOCK_REALTIME, &ts);
 	row.realtime_ns = (uint64_t)ts.tv_sec * MONOTIME_NS_PER_SEC + (uint64_t)ts.tv_nsec;
 	collision_moved(engine);
+	/* By a replication that ended, or handed over with the lines that the mate has. */
+	if (action->to == FO_STATE_STANDBY_READY && engine_shares_lines(engine))
+		replication_lines_level(engine->replication);
 	history_add(&engine->history, &row);
 	history_changed(engine);
 	count_active_time(engine);
@@ -234,6 +237,7 @@ void engine_act(struct engine *engine, const struct fo_action *action)
 		engine_send_hello(engine);
 		break;
 	case FO_ACTION_CLAIM:
+		replication_lines_own(engine->replication);
 		switchover_claim(engine);
 		engine_store_accept(engine, action->term);
 		engine_claim(engine, action->term);

@@ -102,13 +102,42 @@ static bool holds(const struct engine *engine, const struct vip_address *address
 	return false;
 }
 
+/* A mate that claimed it would have been heard since as one that has such addresses. */
+static bool is_third_host(const struct engine *engine, const struct collision *item)
+{
+	uint32_t hold_ms = engine_hold_ms(engine);
+
+	return !item->may_be_mate &&
+	       has_passed(item->first, hold_ms > SETTLE_MS ? hold_ms : SETTLE_MS);
+}
+
 void collision_moved(struct engine *engine)
 {
-	engine->collisions.moved = monotime_now();
+	struct collisions *collisions = &engine->collisions;
+
+	collisions->moved = monotime_now();
+	for (size_t i = 0; i < collisions->n; i++) {
+		if (!is_third_host(engine, &collisions->items[i]))
+			collisions->items[i].is_doubted = true;
+	}
+}
+
+static void note_whose(const struct engine *engine, struct collision *item)
+{
+	bool is_new = item->is_doubted || has_passed(item->seen, SHOWN_MS);
+
+	if (!is_new && is_third_host(engine, item))
+		return;
+	if (is_new || item->may_be_mate)
+		item->first = monotime_now();
+	item->is_doubted = false;
+	item->may_be_mate = !engine_hears_mate(engine) ||
+			    engine->mate.view.is_serving == item->address.is_active;
 }
 
 static void believe(struct engine *engine, struct collision *item)
 {
+	note_whose(engine, item);
 	item->seen = monotime_now();
 	if (has_passed(item->logged, LOG_MS)) {
 		item->logged = item->seen;
@@ -220,10 +249,8 @@ const struct collision *collision_get(const struct engine *engine, size_t index,
 		const struct collision *item = &engine->collisions.items[i];
 		char text[INET6_ADDRSTRLEN], mac[18];
 
-		/* Before a change of roles it may have been the mate, apart from this unit; anybody
-		 * else answers the next time that he is asked. */
-		if (has_passed(item->seen, SHOWN_MS) ||
-		    item->seen.ns <= engine->collisions.moved.ns || index-- > 0)
+		if (has_passed(item->seen, SHOWN_MS) || item->is_doubted ||
+		    !holds(engine, &item->address) || index-- > 0)
 			continue;
 		config_address_format(&item->address.address, text);
 		(void)why_set(

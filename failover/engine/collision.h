@@ -26,6 +26,11 @@ struct collision {
 	uint64_t count;
 	struct monotime seen, logged, defended;
 	struct monotime waits; /* since when a claim is not believed yet; 0: none is */
+	/* It is the mate's, apart from this unit, unless it was claimed for longer than the mate
+	 * could hide that it has such addresses. */
+	struct monotime first;
+	bool may_be_mate; /* when last seen: the mate was not heard, or as one that has them */
+	bool is_doubted;  /* the roles changed since: not shown before it is seen again */
 };
 
 struct collisions {

@@ -61,14 +61,27 @@ static void bring_up_to_date(struct engine *engine, bool wants_active)
 		replication_catch_up(engine->replication);
 }
 
+/* Which of this unit's lines are its own is told by what the active unit has (replication.h). */
+static void compare_lines(struct engine *engine)
+{
+	uint64_t theirs = engine->mate.view.position.config;
+
+	if (engine->mate.view.is_serving && !engine_is_active(engine) && theirs != 0 &&
+	    theirs == engine->config_hash)
+		replication_lines_level(engine->replication);
+}
+
 static void take_hello(struct engine *engine, const struct hello *hello)
 {
 	struct engine_mate *mate = &engine->mate;
 
 	if (mate->was_heard && mate->boot == hello->boot && hello->counter <= mate->counter)
 		return; /* came faster on another path */
-	if (engine->pair.link && mate->was_heard && mate->boot != hello->boot)
-		link_expect_boot(engine->pair.link, hello->boot);
+	if (mate->was_heard && mate->boot != hello->boot) {
+		replication_lines_own(engine->replication);
+		if (engine->pair.link)
+			link_expect_boot(engine->pair.link, hello->boot);
+	}
 	if (mate->view.state != hello->view.state ||
 	    mate->view.is_serving != hello->view.is_serving)
 		collision_moved(engine);
@@ -103,6 +116,7 @@ static void take_hello(struct engine *engine, const struct hello *hello)
 	engine_feed(engine, (struct fo_event){.type = FO_EVENT_HELLO,
 					      .mate = mate->view,
 					      .age_ms = clockwatch_age_ms(engine, hello)});
+	compare_lines(engine);
 	if (memcmp(hello->digest, engine->store.position.digest, sizeof(hello->digest)) == 0)
 		engine_mate_is_complete(engine);
 	if (engine_is_active(engine) && hello->view.state == FO_STATE_STANDBY_READY &&

@@ -109,6 +109,8 @@ static int configure_now(struct engine *engine, const char *text, bool *ret_is_l
 
 	if (r < 0)
 		return r;
+	if (is_shared)
+		replication_lines_own(engine->replication);
 	engine_apply_config(engine, edited);
 	if (is_shared && !(ret_is_lost && *ret_is_lost))
 		replication_send_config(engine->replication);

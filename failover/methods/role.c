@@ -120,26 +120,33 @@ static void check(struct methods *methods)
 	arm_timeout(methods);
 }
 
+/* What the standby lacks matters to nobody who forces it. */
+static void why_late(const struct engine *engine, bool is_forced, struct why *ret_why)
+{
+	const struct link *link = engine->pair.link;
+	bool is_same_lines = engine_shares_lines(engine);
+	bool is_lacking = !is_same_lines ||
+			  !engine_position_equal(&engine->mate.position, &engine->store.position);
+
+	(void)why_set(ret_why, ERR_TIMEOUT,
+		      "the change of role did not happen within %d s; this unit is %s%s%s: see "
+		      "`asafo show failover history` on both units",
+		      ROLE_TIMEOUT_MS / 1000, fo_state_text(engine->fsm.state),
+		      is_same_lines ? "" : ", and the units have different running-configs",
+		      !is_lacking || is_forced || (link && link_is_up(link))
+			      ? ""
+			      : ", and the failover link is down, so that what the standby lacks "
+				"cannot be sent");
+}
+
 static int on_timeout(sd_event_source *source, uint64_t usec, void *userdata)
 {
 	struct methods *methods = userdata;
 	struct role_waiter **at = &methods->waiters;
-	const struct link *link = methods->engine->pair.link;
 	struct why why;
 
 	(void)source;
 	(void)usec;
-	(void)why_set(&why, ERR_TIMEOUT,
-		      "the change of role did not happen within %d s; this unit is %s%s%s: see "
-		      "`asafo show failover history` on both units",
-		      ROLE_TIMEOUT_MS / 1000, fo_state_text(methods->engine->fsm.state),
-		      engine_shares_lines(methods->engine)
-			      ? ""
-			      : ", and the units have different running-configs",
-		      link && link_is_up(link)
-			      ? ""
-			      : ", and the failover link is down, so that what the standby lacks "
-				"cannot be sent");
 	while (*at) {
 		struct role_waiter *waiter = *at;
 
@@ -148,6 +155,7 @@ static int on_timeout(sd_event_source *source, uint64_t usec, void *userdata)
 			continue;
 		}
 		*at = waiter->next;
+		why_late(methods->engine, waiter->is_forced, &why);
 		fail(waiter, ERR_TIMEOUT, why.text);
 	}
 	check(methods);

@@ -363,17 +363,6 @@ static int merge(const struct replication *replication, const char *text, size_t
 	return 0;
 }
 
-int replication_apply_config(struct replication *replication, const char *text, size_t size,
-			     struct why *ret_why)
-{
-	struct config *merged;
-	int r = merge(replication, text, size, &merged, ret_why);
-
-	if (r == 0)
-		engine_apply_config(replication->engine, merged);
-	return r;
-}
-
 int replication_take_config(struct replication *replication, const char *text, size_t size,
 			    struct why *ret_why)
 {
@@ -382,7 +371,9 @@ int replication_take_config(struct replication *replication, const char *text, s
 
 	if (r < 0)
 		return r;
-	replication_keep_given(replication, merged);
+	if (!replication->is_level)
+		replication_keep_given(replication, merged);
+	replication_lines_level(replication);
 	engine_apply_config(replication->engine, merged);
 	return 0;
 }

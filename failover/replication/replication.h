@@ -128,9 +128,19 @@ bool replication_is_paused(const struct replication *replication);
 /* Sessions that went on after the link was lost, since the start of this unit. */
 uint64_t replication_resumed(const struct replication *replication);
 
-/* The lines that the latest bulk replication took from this unit, as text that can be typed again,
- * and when; NULL: none since the start. Borrowed until the next one. */
+/*
+ * The lines of this unit's that the active's replaced, as text that can be typed again, and when;
+ * NULL: none since the start. Only those of the first configuration that came since this unit had
+ * lines of its own: what is missing in a later one was taken back on the active unit. Borrowed
+ * until the next.
+ */
 const char *replication_given_lines(struct replication *replication, struct monotime *ret_at);
+
+/* This unit may have lines of its own from now on: it serves, it is configured, or the active unit
+ * starts anew. */
+void replication_lines_own(struct replication *replication);
+/* It is level: it has the lines of the unit that is active from now on. */
+void replication_lines_level(struct replication *replication);
 
 /*
  * Command replication: sends the replicated lines to the standby as they are now; its answer

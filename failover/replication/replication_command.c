@@ -116,15 +116,6 @@ static void answer_command(struct replication *replication, uint32_t id, int cod
 	(void)replication_post(replication, ASAFO__WIRE__LINK__BODY_COMMAND_RESULT, &result);
 }
 
-/* A unit that has not been level with this active unit since it joined: its lines may be its own.
- */
-static bool is_joining(const struct engine *engine)
-{
-	enum fo_state state = engine->fsm.state;
-
-	return state >= FO_STATE_NEGOTIATION && state < FO_STATE_STANDBY_READY;
-}
-
 /*
  * They are newer than those that came with the bulk that is under way; and may come before it,
  * where the units were apart for so short a time that the connection outlived it.
@@ -132,11 +123,8 @@ static bool is_joining(const struct engine *engine)
 static int take_lines(struct replication *replication, const Asafo__Wire__Command *command,
 		      struct why *ret_why)
 {
-	const char *text = (const char *)command->text.data;
-	size_t size = command->text.len;
-	int r = is_joining(replication->engine)
-			? replication_take_config(replication, text, size, ret_why)
-			: replication_apply_config(replication, text, size, ret_why);
+	int r = replication_take_config(replication, (const char *)command->text.data,
+					command->text.len, ret_why);
 
 	if (r == 0) {
 		free(TAKE_PTR(replication->receive.config_text));

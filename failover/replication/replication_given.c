@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What a standby's configuration had and the active's has not. The active's wins, but nothing is
- * dropped silently: the lines that the latest bulk replication took stand in `show orphans`, and
- * all of them in the log.
+ * dropped silently: the lines that were last replaced stand in `show orphans`, and all of them in
+ * the log. Which were this unit's own cannot be told from the lines: those that the first of the
+ * active's configurations lacks are, since this unit served, was configured, or heard the active
+ * unit start anew; a later one lacks what was taken back there.
  */
 #include <string.h>
 
@@ -51,6 +53,16 @@ void replication_keep_given(struct replication *replication, const struct config
 	replication->given = given;
 	replication->given_at = monotime_now();
 	say(&given);
+}
+
+void replication_lines_own(struct replication *replication)
+{
+	replication->is_level = false;
+}
+
+void replication_lines_level(struct replication *replication)
+{
+	replication->is_level = true;
 }
 
 const char *replication_given_lines(struct replication *replication, struct monotime *ret_at)

@@ -69,6 +69,7 @@ struct replication {
 	struct monotime ended_at; /* the latest that this unit sent */
 	uint64_t catch_up_ms;	  /* after it, before what is missing is sent again */
 	bool is_making_fallback;
+	bool is_level;	  /* the active's lines came since this unit last had its own */
 	struct buf given; /* lines that the active's configuration replaced */
 	struct monotime given_at;
 	struct buf unknown;	    /* lines of ours that the mate's version does not know */
@@ -120,10 +121,8 @@ const char *replication_status_text(int code, const Asafo__Ipc__Status *status);
 int replication_status_code(int code, const Asafo__Ipc__Status *status);
 void replication_position_fill(const struct engine_position *position,
 			       Asafo__Record__Position *ret_message);
-/* Merges the active's lines into the running-config and swaps it. */
-int replication_apply_config(struct replication *replication, const char *text, size_t size,
-			     struct why *ret_why);
-/* The same in a bulk replication: what only this unit had is kept aside. */
+/* Merges the active's lines into the running-config and swaps it; what only this unit had is kept
+ * aside. */
 int replication_take_config(struct replication *replication, const char *text, size_t size,
 			    struct why *ret_why);
 /* Before MERGED replaces the running-config. */

@@ -25,14 +25,18 @@ asafo a configure "track 7 ping 192.0.2.9" >/dev/null
 # The connection outlives so short a cut: this line crosses before the bulk.
 asafo b configure "track 8 ping 192.0.2.8" >/dev/null
 lab heal
+expect "what the winner was told alone is on both" until_true 15 eval 'asafo a show running-config | grep -q "^track 8"'
+# Perhaps before the loser is ready: what the pair has no more was never the loser's own.
+asafo b configure "no track 8" >/dev/null
 expect "they meet: one is active, the older term gave way" until_true 15 state_is a "Standby Ready"
 same "(the newer stays)" "$(field b .state)" Active
 expect "the loser released the address" until_true 5 holds_not a
 expect "digests agree" until_true 10 same_digest
-expect "what the winner was told alone is on both" until_true 10 eval 'asafo a show running-config | grep -q "^track 8"'
+expect "what the winner was told to take back is on neither" until_true 10 eval '! asafo a show running-config | grep -q "^track 8"'
 expect "neither takes the other for a stranger with its address" not_named
 same "what the loser was told alone gave way" "$(asafo a show running-config | grep -c '^track 7')" 0
 expect "it is listed" grep -q '^  track 7 ping 192.0.2.9' <(asafo a show orphans)
+same "what was taken back is not" "$(asafo a show orphans | grep -c '^  track 8')" 0
 expect "in JSON as lines to be typed again" test "$(asafo a --json show orphans | jq -r .lines | grep -c '^track 7')" = 1
 expect "and in the log" grep -q 'replaced: track 7 ping 192.0.2.9' "/run/asafo-lab-$LAB/a/log"
 

@@ -92,14 +92,19 @@ static bool was_asked(int segment)
 	return found;
 }
 
-static bool is_remembered(const uint8_t *mac)
+static struct collision *remembered(const uint8_t *mac)
 {
-	const struct collisions *collisions = &world.engine->collisions;
+	struct collisions *collisions = &world.engine->collisions;
 
 	for (size_t i = 0; i < collisions->n; i++)
 		if (memcmp(collisions->items[i].mac, mac, 6) == 0)
-			return true;
-	return false;
+			return &collisions->items[i];
+	return NULL;
+}
+
+static bool is_remembered(const uint8_t *mac)
+{
+	return remembered(mac) != NULL;
 }
 
 /* An active engine with the address; nothing of the series that it begins with is heard. */
@@ -185,6 +190,72 @@ static void who_else_has_an_address_is_asked_again_and_again(void **state)
 	WAIT_FOR(is_remembered(mac));
 }
 
+static bool is_shown(const uint8_t *mac)
+{
+	const struct collision *item;
+	struct why why;
+
+	for (size_t i = 0; (item = collision_get(world.engine, i, &why)); i++)
+		if (memcmp(item->mac, mac, 6) == 0)
+			return true;
+	return false;
+}
+
+/* Said again until it is heard while the mate is, too. */
+static bool is_claimed_beside_the_mate(int segment, const uint8_t *mac)
+{
+	const struct collision *item = remembered(mac);
+
+	if (item && !item->may_be_mate)
+		return true;
+	send_claim(segment, mac);
+	return false;
+}
+
+static void a_third_host_stays_in_sight_when_the_roles_change(void **state)
+{
+	_cleanup_close_ int segment = -1;
+	uint8_t early[6], late[6];
+
+	(void)state;
+	segment = be_active_on_the_segment();
+	mac_of(1, early);
+	mac_of(2, late);
+	WAIT_FOR(is_claimed_beside_the_mate(segment, early));
+	remembered(early)->first.ns -= 30 * MONOTIME_NS_PER_SEC;
+	send_claim(segment, late);
+	WAIT_FOR(is_remembered(late));
+	assert_true(is_shown(early) && is_shown(late));
+	remembered(late)->first = monotime_now();
+	/* Who came just before may be the mate that takes over. */
+	collision_moved(world.engine);
+	assert_true(is_shown(early));
+	assert_false(is_shown(late));
+	world.engine->collisions.moved = (struct monotime){0};
+	send_claim(segment, late);
+	WAIT_FOR(is_shown(late));
+}
+
+/* It was apart, and served as well; who is not the mate is seen again. */
+static void a_claim_that_may_be_the_mate_s_is_forgotten_with_its_next_change(void **state)
+{
+	_cleanup_close_ int segment = -1;
+	uint8_t mac[6];
+
+	(void)state;
+	segment = be_active_on_the_segment();
+	world.mate.is_silent = true;
+	WAIT_FOR(!engine_hears_mate(world.engine));
+	world.engine->collisions.moved = (struct monotime){0};
+	mac_of(3, mac);
+	send_claim(segment, mac);
+	WAIT_FOR(is_remembered(mac));
+	remembered(mac)->first.ns -= 30 * MONOTIME_NS_PER_SEC;
+	assert_true(is_shown(mac));
+	collision_moved(world.engine);
+	assert_false(is_shown(mac));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -193,6 +264,11 @@ int main(void)
 			world_teardown),
 		cmocka_unit_test_setup_teardown(who_else_has_an_address_is_asked_again_and_again,
 						world_setup, world_teardown),
+		cmocka_unit_test_setup_teardown(a_third_host_stays_in_sight_when_the_roles_change,
+						world_setup, world_teardown),
+		cmocka_unit_test_setup_teardown(
+			a_claim_that_may_be_the_mate_s_is_forgotten_with_its_next_change,
+			world_setup, world_teardown),
 		cmocka_unit_test_setup_teardown(a_device_of_somebody_else_is_no_reason_to_announce,
 						world_setup, world_teardown),
 	};

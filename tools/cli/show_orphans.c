@@ -28,7 +28,7 @@ static void add_row(struct table *table, const struct screen *screen, struct jso
 		   format_digest(view_text(orphan, "fingerprint"), 16, &fingerprint));
 }
 
-/* What a bulk replication took; typed again on the active unit it is the pair's. */
+/* What the active's lines replaced; typed again on the active unit it is the pair's. */
 static void print_lines(const struct screen *screen, struct json_object *result)
 {
 	const char *at = view_text(result, "lines");
