@@ -19,6 +19,9 @@
 /* So long an interface that was just configured does not count against the active unit unless the
  * mate has it, too. */
 #define NEW_PORT_MS 5000u
+/* What lines come to is settled so long after them: the mate's hello, which may be the answer to
+ * ours, would else make this unit hand over before the mate has them. */
+#define LINES_MS 200u
 
 /* Behind what the sockets brought in the same turn. */
 #define TIMER_PRIORITY (SD_EVENT_PRIORITY_NORMAL + 5)
@@ -80,7 +83,7 @@ static void feed(struct engine_health *health)
 	struct health_sum sum;
 	struct fo_health now;
 
-	if (!health->engine->is_started)
+	if (!health->engine->is_started || !monotime_reached(monotime_now(), health->fed_from))
 		return;
 	service_watch(&health->service, health->engine);
 	log_service(health);
@@ -348,6 +351,8 @@ static void arm(struct engine_health *health)
 
 	struct monotime polled = due;
 
+	if (health->fed_from.ns > monotime_now().ns)
+		due = monotime_min(due, health->fed_from);
 	for (size_t i = 0; i < health->n_ports; i++)
 		due = monotime_min(due, health->ports[i]->state.deadline);
 	health->due = due;
@@ -484,8 +489,9 @@ void engine_health_configure(struct engine_health *health)
 					      .unit_poll_ms = failover->poll_ms};
 	rebuild_ports(health);
 	tracks_configure(health->tracks);
-	/* What it comes to is settled by the timer: a line that makes this unit hand over goes to
-	 * the mate first. */
+	/* A line that makes this unit hand over is on the mate first. */
+	if (health->engine->is_started)
+		health->fed_from = monotime_add_ms(monotime_now(), LINES_MS);
 	check_links(health);
 	arm(health);
 }
