@@ -243,8 +243,10 @@ refused "the standby is refused the role at once: it would serve without it" 1 '
 expect "of what is there on the mate no number is made up" grep -E 'Other host: term [0-9]+, seq [0-9]+, digest' <(asafo a show failover)
 expect "it is removed again" asafo a remove lonely
 expect "so that the units hold the same" until_true 10 same_digest
+expect "(the standby knows of it)" until_true 5 eval '[ "$(field b .mate.position.digest)" = "$(digest a)" ]'
 refused "the standby is refused the role all the same, and nothing would be lost" 1 'nothing is lost' asafo b failover active
 expect "a line is taken while the failover link is down" asafo a configure "hostname alone"
+expect "(the standby knows of it)" until_true 5 eval 'asafo b failover active 2>&1 | grep -q "different running-configs"'
 refused "the standby is refused the role: it would serve without the line" 1 'different running-configs' asafo b failover active
 refused "the active does not hand over, either" 1 'different running-configs' asafo a failover standby
 expect "(it is active)" state_is a Active
