@@ -25,7 +25,7 @@ struct keeper_staple_job {
 	char name[TRUSTPOINT_NAME_MAX + 1];
 	uint8_t fingerprint[KEEPER_FINGERPRINT_SIZE];
 	uint64_t term;
-	bool is_dry_run, is_home;
+	bool is_dry_run, is_home, is_active;
 };
 
 void keeper_staple_free(Asafo__Record__Staple *staple)
@@ -181,6 +181,19 @@ static void reply(const struct keeper_staple_job *job, const Asafo__Record__Stap
 	keeper_reply(job->keeper, &job->ticket, &message.base, false);
 }
 
+/* Whatever the configuration says of the trustpoint: a standby that changed what it shares would
+ * serve another staple than the active unit. */
+static int check_role(const struct keeper_item *item, const char *name, bool is_active,
+		      struct why *why)
+{
+	if (item->is_unit || is_active)
+		return 0;
+	return why_set(why, ERR_NOT_ACTIVE,
+		       "trustpoint %s is shared by both units: its OCSP staple is changed on the "
+		       "active unit",
+		       name);
+}
+
 /* ---- import ---- */
 
 static void job_unlink(struct keeper_staple_job *job)
@@ -217,7 +230,12 @@ static int check_still(const struct keeper_staple_job *job, struct why *why)
 		return why_set(why, ERR_BUSY,
 			       "trustpoint %s got another certificate meanwhile: try again",
 			       job->name);
-	return job->is_home ? 0 : keeper_check_term(job->keeper, job->term, why);
+	if (item.is_unit != job->is_home)
+		return why_set(
+			why, ERR_BUSY, "trustpoint %s became %s meanwhile: try again", job->name,
+			item.is_unit ? "one of this unit only" : "one that both units share");
+	r = check_role(&item, job->name, job->is_active, why);
+	return r < 0 || job->is_home ? r : keeper_check_term(job->keeper, job->term, why);
 }
 
 static int check_older(const Asafo__Record__Staple *present, const Asafo__Record__Staple *staple,
@@ -314,6 +332,8 @@ static int start(struct keeper *keeper, const struct keeper_ticket *ticket,
 	struct keeper_staple_job *job;
 	int r = check_request(keeper, request->name, file_fd, &item, why);
 
+	if (r == 0)
+		r = check_role(&item, request->name, request->is_active, why);
 	if (r < 0)
 		return r;
 	question.leaf = item.public_part->leaf.data;
@@ -329,6 +349,7 @@ static int start(struct keeper *keeper, const struct keeper_ticket *ticket,
 		.term = request->term,
 		.is_dry_run = request->dry_run,
 		.is_home = item.is_unit,
+		.is_active = request->is_active,
 	};
 	memcpy(job->name, request->name, strlen(request->name) + 1);
 	memcpy(job->fingerprint, item.public_part->fingerprint.data, KEEPER_FINGERPRINT_SIZE);
@@ -365,6 +386,9 @@ static int drop(struct keeper *keeper, const Asafo__Ipc__StapleDrop *request, st
 
 	if (r < 0)
 		return why_set(why, r, "trustpoint %s: %s", request->name, err_text(r));
+	r = check_role(&item, request->name, request->is_active, why);
+	if (r < 0)
+		return r;
 	present = keeper_staple_find(keeper, item.is_unit, &item.public_part->fingerprint);
 	if (!present)
 		return why_set(why, ERR_NOT_FOUND, "trustpoint %s has no OCSP staple",

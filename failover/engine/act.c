@@ -149,7 +149,7 @@ void engine_settle(struct engine *engine)
 	engine->is_role_due = false;
 	engine_fronts_role(engine);
 	engine_resumption_kick(engine);
-	engine_staples_kick(engine);
+	engine_staples_role(engine);
 	child_notify(engine->rooms.child, fo_state_text(engine->fsm.state));
 }
 

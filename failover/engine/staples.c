@@ -118,9 +118,11 @@ static void listed(struct engine *engine, const Asafo__Ipc__StapleListReply *rep
 	if (r < 0)
 		return;
 	id = set_id(staples);
-	if (id != staples->id)
+	if (id != staples->id) {
+		staples->id = id;
 		staples->is_told = false;
-	staples->id = id;
+		engine_staples_report(engine);
+	}
 	say_ends(staples);
 	engine_staples_tell(engine);
 	if (r > 0)
@@ -158,14 +160,26 @@ void engine_staples_kick(struct engine *engine)
 		engine_keeper_call(engine, IPC_STAPLE_LIST, NULL, NULL, 0, on_list, engine) == 0;
 }
 
+void engine_staples_role(struct engine *engine)
+{
+	struct engine_staples *staples = &engine->staples;
+
+	/* What is known of the mate is from before. */
+	staples->mate_id = 0;
+	staples->is_told = false;
+	staples->n_lacking = staples->i_lacking = 0;
+	engine_staples_kick(engine);
+}
+
 static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
 {
 	struct engine *engine = userdata;
 	struct engine_staples *staples = &engine->staples;
 
 	(void)usec;
-	if (staples->is_answering)
-		staples->is_told = false;
+	/* The mate may have had no ears for it: two that are active, a keeper that was gone. One of
+	 * an older version skips what it does not know. */
+	staples->is_told = false;
 	say_ends(staples);
 	engine_staples_tell(engine);
 	/* One that comes to its end is trouble then. */

@@ -34,24 +34,22 @@ struct engine_staples {
 	size_t n;
 	uint64_t id, mate_id;	       /* of what the pair shares, here and there; 0: not known */
 	bool is_asked, is_asked_again; /* the keeper, for the list */
-	bool is_told;		       /* ID, since the link is up: not again before the timer */
-	bool is_answering;	       /* this mate knows of staples */
+	bool is_told;		       /* ID, not again before the timer */
 	/* Active: what the mate lacks, one at a time. */
 	uint8_t (*lacking)[STAPLES_FINGERPRINT_SIZE];
 	size_t n_lacking, i_lacking;
 	bool is_sending;
-	/* Standby: the active unit's set, and how many of it are still to come. */
-	uint64_t their_id;
-	size_t n_missing;
-	bool is_comparing;
+	bool is_comparing; /* standby: the active unit's set, with its own */
 };
 
 /* ---- staples.c ---- */
 /* Errors: -errno. */
 int engine_staples_start(struct engine *engine);
 void engine_staples_stop(struct engine *engine);
-/* Something is different: the role, the keeper, what it holds. */
+/* Something is different: the keeper, what it holds. */
 void engine_staples_kick(struct engine *engine);
+/* This unit has another role. */
+void engine_staples_role(struct engine *engine);
 /* NULL: there is none for this leaf. */
 const struct engine_staple *engine_staple_find(const struct engine *engine,
 					       const ProtobufCBinaryData *fingerprint);
@@ -65,5 +63,7 @@ void engine_staples_judge(const struct engine *engine, const Asafo__Record__Trus
 void engine_staples_link_up(struct engine *engine);
 /* Tells the mate, where it may have other ones than this active unit. */
 void engine_staples_tell(struct engine *engine);
+/* The standby says which set its keeper has. */
+void engine_staples_report(struct engine *engine);
 /* What the mate says of it. Returns false for other messages. */
 bool engine_staples_message(struct engine *engine, const Asafo__Wire__Link *message);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The set first, without the responses: it is small, and says whether anything is to be done at
- * all. What a unit could not take is told again with the set of the next minute, so that nothing of
- * it has to be remembered.
+ * all. The standby says which set its keeper lists, whatever it was told; until that is the active
+ * unit's, this one tells its own each minute, so that nothing of it has to be remembered.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -64,9 +64,8 @@ void engine_staples_link_up(struct engine *engine)
 {
 	struct engine_staples *staples = &engine->staples;
 
-	staples->mate_id = staples->their_id = 0;
-	staples->n_missing = 0;
-	staples->is_told = staples->is_answering = false;
+	staples->mate_id = 0;
+	staples->is_told = false;
 	staples->n_lacking = staples->i_lacking = 0;
 	engine_staples_kick(engine);
 }
@@ -115,7 +114,6 @@ static void state_came(struct engine *engine, const Asafo__Wire__StapleState *st
 {
 	struct engine_staples *staples = &engine->staples;
 
-	staples->is_answering = true;
 	staples->mate_id = state->id;
 	if (!engine_is_active(engine) || state->n_lacking == 0 || state->n_lacking > LACKING_MAX ||
 	    staples->is_sending)
@@ -133,16 +131,23 @@ static void state_came(struct engine *engine, const Asafo__Wire__StapleState *st
 
 /* ---- the standby unit ---- */
 
-static void post_state(struct engine *engine, const ProtobufCBinaryData *lacking, size_t n_lacking)
+static void post_state(struct engine *engine, uint64_t id, const ProtobufCBinaryData *lacking,
+		       size_t n_lacking)
 {
 	Asafo__Wire__StapleState message = ASAFO__WIRE__STAPLE_STATE__INIT;
 
 	if (!engine->pair.link || !link_is_up(engine->pair.link))
 		return;
-	message.id = engine->staples.n_missing == 0 ? engine->staples.their_id : 0;
+	message.id = id;
 	message.lacking = (ProtobufCBinaryData *)(uintptr_t)lacking;
 	message.n_lacking = n_lacking;
 	(void)replication_post(engine->replication, ASAFO__WIRE__LINK__BODY_STAPLE_STATE, &message);
+}
+
+void engine_staples_report(struct engine *engine)
+{
+	if (!engine_is_active(engine))
+		post_state(engine, engine->staples.id, NULL, 0);
 }
 
 static void on_compared(int code, const ProtobufCMessage *body, bool has_more, void *userdata)
@@ -156,8 +161,7 @@ static void on_compared(int code, const ProtobufCMessage *body, bool has_more, v
 		return;
 	staples->is_comparing = false;
 	if (code < 0 || (reply->status && reply->status->code < 0)) {
-		staples->their_id = 0;
-		post_state(engine, NULL, 0);
+		post_state(engine, 0, NULL, 0);
 		return;
 	}
 	if (reply->dropped > 0)
@@ -165,8 +169,8 @@ static void on_compared(int code, const ProtobufCMessage *body, bool has_more, v
 			 "%u OCSP staples that only this unit had are dropped: the active unit's "
 			 "are used",
 			 reply->dropped);
-	staples->n_missing = reply->n_lacking;
-	post_state(engine, reply->lacking, reply->n_lacking);
+	/* What was dropped is still in the list that is known; the next one is told, too. */
+	post_state(engine, staples->id, reply->lacking, reply->n_lacking);
 }
 
 static void set_came(struct engine *engine, const Asafo__Wire__StapleSet *set)
@@ -174,33 +178,29 @@ static void set_came(struct engine *engine, const Asafo__Wire__StapleSet *set)
 	struct engine_staples *staples = &engine->staples;
 	Asafo__Ipc__StapleCompare request = ASAFO__IPC__STAPLE_COMPARE__INIT;
 
-	/* Of two that were active apart one gives way, and takes it then. */
-	if (engine_is_active(engine) || staples->is_comparing)
-		return;
 	request.staples = set->staples;
 	request.n_staples = set->n_staples;
-	staples->their_id = set->id;
-	staples->is_comparing = engine_keeper_call(engine, IPC_STAPLE_COMPARE, &request.base, NULL,
-						   0, on_compared, engine) == 0;
+	/* Of two that were active apart one gives way, and takes it then. */
+	if (!engine_is_active(engine) && !staples->is_comparing)
+		staples->is_comparing =
+			engine_keeper_call(engine, IPC_STAPLE_COMPARE, &request.base, NULL, 0,
+					   on_compared, engine) == 0;
+	if (engine_is_active(engine) || !staples->is_comparing)
+		post_state(engine, 0, NULL, 0);
 }
 
 static void on_taken(int code, const ProtobufCMessage *body, bool has_more, void *userdata)
 {
 	const Asafo__Ipc__StatusReply *reply = (const Asafo__Ipc__StatusReply *)body;
 	struct engine *engine = userdata;
-	struct engine_staples *staples = &engine->staples;
 
 	(void)has_more;
 	if (engine->is_exiting || code < 0)
 		return;
-	if (reply->status && reply->status->code < 0) {
+	if (reply->status && reply->status->code < 0)
 		log_line(LOG_WARNING, "an OCSP staple of the active unit was not taken: %s",
 			 reply->status->why[0] ? reply->status->why
 					       : err_text(reply->status->code));
-		return;
-	}
-	if (staples->n_missing > 0 && --staples->n_missing == 0)
-		post_state(engine, NULL, 0);
 }
 
 static void staple_came(struct engine *engine, const Asafo__Wire__Staple *message)

@@ -70,7 +70,8 @@ static void on_import(int code, const ProtobufCMessage *body, bool has_more, voi
 	waiting_reply(waiting);
 }
 
-/* What each unit has of its own is imported on each of them. */
+/* What each unit has of its own is imported on each of them; whether it is of its own the keeper
+ * knows better than a line of the configuration. */
 static bool is_refused(struct engine *engine, struct control_call *call, const char *name)
 {
 	const struct config_trustpoint *lines = config_trustpoint_find(engine->config, name);
@@ -91,6 +92,7 @@ void method_ocsp_import(struct control_call *call, struct json_object *parameter
 	if (!waiting)
 		return;
 	message.dry_run = parameter_flag(parameters, "dry_run");
+	message.is_active = engine_is_active(engine);
 	message.term = engine->fsm.term;
 	waiting->is_changing = !message.dry_run;
 	(void)snprintf(waiting->name, sizeof(waiting->name), "%s", message.name);
@@ -122,6 +124,7 @@ void method_ocsp_remove(struct control_call *call, struct json_object *parameter
 	waiting = waiting_new(engine, call);
 	if (!waiting)
 		return;
+	message.is_active = engine_is_active(engine);
 	message.term = engine->fsm.term;
 	(void)snprintf(waiting->name, sizeof(waiting->name), "%s", message.name);
 	(void)waiting_forward(waiting, IPC_STAPLE_DROP, &message.base, 0, on_removed);

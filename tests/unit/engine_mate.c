@@ -119,6 +119,11 @@ void world_mate_takes(const Asafo__Wire__Link *message)
 		reply(mate, message->exec->id);
 		return;
 	}
+	if (message->body_case == ASAFO__WIRE__LINK__BODY_STAPLE_STATE) {
+		mate->staple_states++;
+		mate->staple_id = message->staple_state->id;
+		return;
+	}
 	/* An older one, which knows nothing of staples, and says nothing. */
 	if (message->body_case == ASAFO__WIRE__LINK__BODY_STAPLE_SET)
 		return;

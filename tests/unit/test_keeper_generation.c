@@ -101,6 +101,27 @@ static void without_an_earlier_generation_there_is_nothing_to_return_to(void **s
 	assert_generations(unit, "1<0 ");
 }
 
+static int drop_staple(struct unit *unit, bool is_active, char *ret_why)
+{
+	Asafo__Ipc__StapleDrop request = ASAFO__IPC__STAPLE_DROP__INIT;
+	char name[] = "vpn";
+
+	request.name = name;
+	request.is_active = is_active;
+	return unit_call_status(unit->engine, IPC_STAPLE_DROP, &request.base, NULL, 0, ret_why);
+}
+
+static void a_standby_changes_no_staple_of_what_both_units_share(void **state)
+{
+	struct unit *unit = *state;
+	char why[512];
+
+	import_all(unit);
+	assert_int_equal(drop_staple(unit, false, why), ERR_NOT_ACTIVE);
+	assert_non_null(strstr(why, "on the active unit"));
+	assert_int_equal(drop_staple(unit, true, why), ERR_NOT_FOUND);
+}
+
 static void make_ca(const struct unit *unit, const char *name, const char *constraint)
 {
 	assert_true(run("openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes "
@@ -245,6 +266,7 @@ int main(void)
 		IN_PAIR(a_rollback_is_a_new_generation_with_the_older_contents),
 		IN_PAIR(a_rollback_is_replicated_as_an_import_is),
 		IN_PAIR(without_an_earlier_generation_there_is_nothing_to_return_to),
+		IN_PAIR(a_standby_changes_no_staple_of_what_both_units_share),
 		IN_PAIR(a_ca_certificate_is_kept_without_a_key_and_replicated),
 		IN_PAIR(what_the_mates_local_ca_issued_is_known_by_its_marks),
 		IN_PAIR(marks_that_are_none_are_refused),
