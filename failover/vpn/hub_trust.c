@@ -4,6 +4,7 @@
  * where a group wants certificates at all. Their bytes come from the keeper and go to fronts and
  * auth helper unread: a trustpoint that has a key is a server's, and its chain vouches for nobody.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,9 +17,11 @@
 #include "ipc/clientcert.h"
 
 #define SOON_MS 100u
+#define AGAIN_MS 5000u /* after a look that was not whole */
 
 struct cas {
 	ProtobufCBinaryData der[CLIENTCERT_CAS_MAX];
+	char names[CLIENTCERT_CAS_MAX][CONFIG_NAME_MAX]; /* of their trustpoints */
 	size_t n;
 };
 
@@ -27,8 +30,10 @@ struct hub_trust {
 	sd_event_source *timer;
 	struct cas known, found;
 	size_t i_trustpoint; /* that is asked for next */
-	char asked[CONFIG_NAME_MAX];
 	bool is_asking, is_dirty;
+	bool is_half;		      /* one could not be looked at: it is looked again */
+	bool is_unanswered;	      /* not even the keeper says why */
+	char asked[CONFIG_NAME_MAX];  /* the trustpoint that is looked at */
 	bool is_known;		      /* it was looked once */
 	char warned[CONFIG_NAME_MAX]; /* of this trustpoint, the last time */
 	struct why trouble, seen;     /* what is wrong; of the look that is under way */
@@ -76,9 +81,9 @@ int hub_trust_to_auth(const struct hub_trust *trust)
 
 /* ---- looking ---- */
 
-static void look_soon(struct hub_trust *trust)
+static void look_in(struct hub_trust *trust, uint64_t ms)
 {
-	if (trust->timer && sd_event_source_set_time_relative(trust->timer, SOON_MS * 1000u) >= 0)
+	if (trust->timer && sd_event_source_set_time_relative(trust->timer, ms * 1000u) >= 0)
 		(void)sd_event_source_set_enabled(trust->timer, SD_EVENT_ONESHOT);
 }
 
@@ -103,15 +108,18 @@ static void publish(struct hub_trust *trust)
 			 trust->known.n == 1 ? "" : "s");
 }
 
-/* Half a look is none. */
-static void finished(struct hub_trust *trust, bool is_whole)
+/* What could not be looked at is as it was; where nothing was yet, fronts keep what an engine
+ * before told them until the keeper answers. */
+static void finished(struct hub_trust *trust)
 {
 	trust->is_asking = false;
-	if (is_whole && !trust->is_dirty)
+	if (!trust->is_dirty && (trust->is_known || !trust->is_unanswered))
 		publish(trust);
 	cas_clear(&trust->found);
 	if (trust->is_dirty)
-		look_soon(trust);
+		look_in(trust, SOON_MS);
+	else if (trust->is_half)
+		look_in(trust, AGAIN_MS);
 }
 
 /* The first thing is said, with what to do. */
@@ -146,30 +154,50 @@ static void warn(struct hub_trust *trust, const char *name)
 		 name);
 }
 
-static void take_ca(struct hub_trust *trust, const ProtobufCBinaryData *der)
+static int take_ca(struct hub_trust *trust, const ProtobufCBinaryData *der)
 {
-	ProtobufCBinaryData *to = &trust->found.der[trust->found.n];
+	struct cas *found = &trust->found;
+	ProtobufCBinaryData *to = &found->der[found->n];
 
-	to->data = der->len > 0 && der->len <= CLIENTCERT_SIZE_MAX ? malloc(der->len) : NULL;
+	if (der->len == 0 || der->len > CLIENTCERT_SIZE_MAX)
+		return ERR_MALFORMED;
+	to->data = malloc(der->len);
 	if (!to->data)
-		return;
+		return -ENOMEM;
 	memcpy(to->data, der->data, der->len);
 	to->len = der->len;
-	trust->found.n++;
+	memcpy(found->names[found->n++], trust->asked, sizeof(trust->asked));
+	return 0;
 }
 
-static void look_at(struct hub_trust *trust, const ProtobufCBinaryData *packed)
+static int look_at(struct hub_trust *trust, const ProtobufCBinaryData *packed)
 {
 	Asafo__Record__TrustpointPublic *part =
 		asafo__record__trustpoint_public__unpack(NULL, packed->len, packed->data);
+	int r = 0;
 
 	if (!part)
-		return;
+		return ERR_MALFORMED;
 	if (part->is_ca)
-		take_ca(trust, &part->leaf);
+		r = take_ca(trust, &part->leaf);
 	else
 		warn(trust, part->name);
 	asafo__record__trustpoint_public__free_unpacked(part, NULL);
+	return r;
+}
+
+/* The one that was asked for could not be looked at: it counts as what it was. */
+static void keep(struct hub_trust *trust, bool is_answered)
+{
+	const struct cas *known = &trust->known;
+
+	trust->is_half = true;
+	trust->is_unanswered |= !is_answered;
+	for (size_t i = 0; i < known->n; i++) {
+		if (strcmp(known->names[i], trust->asked) == 0 &&
+		    take_ca(trust, &known->der[i]) == 0)
+			return;
+	}
 }
 
 static void ask_next(struct hub_trust *trust);
@@ -178,18 +206,23 @@ static void on_certificate(int code, const ProtobufCMessage *body, bool has_more
 {
 	const Asafo__Ipc__CertificateReply *reply = (const Asafo__Ipc__CertificateReply *)body;
 	struct hub_trust *trust = userdata;
+	int r = code;
 
 	(void)has_more;
 	if (trust->hub->engine->is_exiting)
 		return;
-	if (code < 0 || trust->is_dirty) {
-		finished(trust, false);
+	if (trust->is_dirty) {
+		finished(trust);
 		return;
 	}
-	if (reply->status->code == 0)
-		look_at(trust, &reply->public_part);
-	else if (reply->status->code == ERR_NOT_FOUND)
+	if (code == 0)
+		r = reply->status->code;
+	if (r == 0)
+		r = look_at(trust, &reply->public_part);
+	if (r == ERR_NOT_FOUND)
 		note(trust, trust->asked, false);
+	else if (r < 0)
+		keep(trust, code == 0);
 	ask_next(trust);
 }
 
@@ -202,29 +235,34 @@ static bool is_wanted(const struct config_vpn *vpn)
 	return false;
 }
 
+static bool is_last(struct hub_trust *trust, const struct config *config)
+{
+	while (trust->i_trustpoint < config->n_trustpoints &&
+	       !config->trustpoints[trust->i_trustpoint].is_for_clients)
+		trust->i_trustpoint++;
+	return !is_wanted(&config->vpn) || trust->i_trustpoint >= config->n_trustpoints ||
+	       trust->found.n == CLIENTCERT_CAS_MAX;
+}
+
 static void ask_next(struct hub_trust *trust)
 {
 	Asafo__Ipc__Certificate message = ASAFO__IPC__CERTIFICATE__INIT;
 	const struct config *config = trust->hub->engine->config;
 
-	while (trust->i_trustpoint < config->n_trustpoints &&
-	       !config->trustpoints[trust->i_trustpoint].is_for_clients)
-		trust->i_trustpoint++;
-	if (!is_wanted(&config->vpn) || trust->i_trustpoint >= config->n_trustpoints ||
-	    trust->found.n == CLIENTCERT_CAS_MAX) {
-		if (is_wanted(&config->vpn) && !trust->asked[0])
-			(void)why_set(&trust->seen, ERR_NOT_FOUND,
-				      "users are to log in with certificates, but no trustpoint "
-				      "has validation-usage ssl-client: nobody vouches for them");
-		finished(trust, true);
-		return;
+	while (!is_last(trust, config)) {
+		(void)snprintf(trust->asked, sizeof(trust->asked), "%s",
+			       config->trustpoints[trust->i_trustpoint++].name);
+		message.name = trust->asked;
+		if (engine_keeper_call(trust->hub->engine, IPC_CERTIFICATE, &message.base, NULL, 0,
+				       on_certificate, trust) == 0)
+			return;
+		keep(trust, false);
 	}
-	(void)snprintf(trust->asked, sizeof(trust->asked), "%s",
-		       config->trustpoints[trust->i_trustpoint++].name);
-	message.name = trust->asked;
-	if (engine_keeper_call(trust->hub->engine, IPC_CERTIFICATE, &message.base, NULL, 0,
-			       on_certificate, trust) < 0)
-		finished(trust, false);
+	if (is_wanted(&config->vpn) && !trust->asked[0])
+		(void)why_set(&trust->seen, ERR_NOT_FOUND,
+			      "users are to log in with certificates, but no trustpoint "
+			      "has validation-usage ssl-client: nobody vouches for them");
+	finished(trust);
 }
 
 static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
@@ -235,6 +273,7 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
 	(void)usec;
 	trust->is_dirty = false;
 	trust->is_asking = true;
+	trust->is_half = trust->is_unanswered = false;
 	trust->i_trustpoint = 0;
 	trust->asked[0] = trust->seen.text[0] = '\0';
 	cas_clear(&trust->found);
@@ -246,7 +285,7 @@ void hub_trust_kick(struct hub_trust *trust)
 {
 	trust->is_dirty = true;
 	if (!trust->is_asking)
-		look_soon(trust);
+		look_in(trust, SOON_MS);
 }
 
 bool vpnhub_trust_trouble(const struct vpnhub *hub, struct why *ret_why)
