@@ -105,11 +105,24 @@ int keeper_staple_delete(struct keeper *keeper, const struct keeper_key_list *ke
 	return keys->n > 0 ? store_unit_change(keeper->store, changes, keys->n, why) : 0;
 }
 
+int keeper_staple_count(struct keeper *keeper, struct why *why)
+{
+	uint64_t n_shared = 0, n_home = 0;
+	int r = store_unit_count(keeper->store, KEEPER_STAPLES_SHARED, &n_shared);
+
+	if (r == 0)
+		r = store_unit_count(keeper->store, KEEPER_STAPLES_HOME, &n_home);
+	if (r == 0 && n_shared + n_home >= KEEPER_STAPLES_MAX)
+		r = why_set(why, ERR_TOO_LARGE,
+			    "there are %u OCSP staples already: remove some (asafo ocsp remove)",
+			    KEEPER_STAPLES_MAX);
+	return r;
+}
+
 /* What ended long ago makes room. */
 int keeper_staple_make_room(struct keeper *keeper, struct why *why)
 {
 	struct outdated outdated = {.before = (int64_t)time(NULL) - FORGET_AFTER_S};
-	uint64_t n_shared = 0, n_home = 0;
 	int r = store_unit_each(keeper->store, KEEPER_STAPLES_SHARED, collect_outdated, &outdated);
 
 	if (r == 0)
@@ -118,15 +131,7 @@ int keeper_staple_make_room(struct keeper *keeper, struct why *why)
 	if (r == 0)
 		r = keeper_staple_delete(keeper, &outdated.keys, why);
 	keeper_key_list_done(&outdated.keys);
-	if (r == 0)
-		r = store_unit_count(keeper->store, KEEPER_STAPLES_SHARED, &n_shared);
-	if (r == 0)
-		r = store_unit_count(keeper->store, KEEPER_STAPLES_HOME, &n_home);
-	if (r == 0 && n_shared + n_home >= KEEPER_STAPLES_MAX)
-		r = why_set(why, ERR_TOO_LARGE,
-			    "there are %u OCSP staples already: remove some (asafo ocsp remove)",
-			    KEEPER_STAPLES_MAX);
-	return r;
+	return r == 0 ? keeper_staple_count(keeper, why) : r;
 }
 
 int keeper_staple_keep(struct keeper *keeper, bool is_home, const Asafo__Record__Staple *staple,
@@ -266,7 +271,7 @@ static void store_staple(struct keeper_staple_job *job, const Asafo__Record__Sta
 	}
 	if (r == 0)
 		r = check_older(present, &staple, &why);
-	if (r == 0 && !present)
+	if (r == 0 && !present && !job->is_dry_run)
 		r = keeper_staple_make_room(job->keeper, &why);
 	if (r == 0 && !job->is_dry_run)
 		r = keeper_staple_keep(job->keeper, job->is_home, &staple, &why);

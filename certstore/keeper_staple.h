@@ -19,6 +19,8 @@ void keeper_staple_key(bool is_home, const uint8_t fingerprint[static KEEPER_FIN
 Asafo__Record__Staple *keeper_staple_unpack(const uint8_t *value, size_t size);
 /* What ended long ago makes room for one more. Errors: ERR_TOO_LARGE, those of the store. */
 int keeper_staple_make_room(struct keeper *keeper, struct why *why);
+/* Is there room? It drops nothing. Errors: as above. */
+int keeper_staple_count(struct keeper *keeper, struct why *why);
 /* Durable on return. */
 int keeper_staple_keep(struct keeper *keeper, bool is_home, const Asafo__Record__Staple *staple,
 		       struct why *why);

@@ -128,8 +128,9 @@ static int take(struct keeper *keeper, const Asafo__Record__Staple *staple, stru
 	taken = *staple;
 	taken.digest = (ProtobufCBinaryData){0, NULL};
 	present = keeper_staple_find(keeper, false, &staple->fingerprint);
+	/* What ended is the active unit's to say: by this one's clock it may be another. */
 	if (!present)
-		r = keeper_staple_make_room(keeper, why);
+		r = keeper_staple_count(keeper, why);
 	return r < 0 ? r : keeper_staple_keep(keeper, false, &taken, why);
 }
 

@@ -21,7 +21,6 @@
 #include "certstore/x509.h"
 
 #define STRENGTH_LEVEL 1 /* of libcrypto: 80 bits, no SHA-1 */
-#define SINGLES_MAX 64
 #define TIME_TEXT_MAX 40
 
 CLEANUP_DEFINE(OCSP_RESPONSE *, OCSP_RESPONSE_free)
@@ -97,17 +96,24 @@ static bool is_about(OCSP_SINGLERESP *single, const struct subject *subject)
 	return wanted && OCSP_id_cmp(wanted, id) == 0;
 }
 
-static OCSP_SINGLERESP *find_single(OCSP_BASICRESP *basic, const struct subject *subject)
+/* Clients differ in which one of several they look at. */
+static int find_single(OCSP_BASICRESP *basic, const struct subject *subject,
+		       OCSP_SINGLERESP **ret_single, struct why *why)
 {
 	int n = OCSP_resp_count(basic);
 
-	for (int i = 0; i < n && i < SINGLES_MAX; i++) {
-		OCSP_SINGLERESP *single = OCSP_resp_get0(basic, i);
-
-		if (is_about(single, subject))
-			return single;
-	}
-	return NULL;
+	if (n > 1)
+		return why_set(
+			why, ERR_UNSUPPORTED,
+			"the response is about %d certificates, of which some clients see the "
+			"first only: ask about this one alone (openssl ocsp with one -cert)",
+			n);
+	*ret_single = n == 1 ? OCSP_resp_get0(basic, 0) : NULL;
+	if (!*ret_single || !is_about(*ret_single, subject))
+		return why_set(why, ERR_DIFFERS,
+			       "the response is about another certificate, not the trustpoint's: "
+			       "it has to name that one's serial number and issuer");
+	return 0;
 }
 
 static bool is_weak(const OCSP_BASICRESP *basic)
@@ -121,9 +127,45 @@ static bool is_weak(const OCSP_BASICRESP *basic)
 	       digest == NID_mdc2 || digest == NID_ripemd160;
 }
 
+/* A client refuses the response from then on. INT64_MIN: it is not known. */
+static int64_t signers_end(OCSP_BASICRESP *basic, const struct subject *subject,
+			   STACK_OF(X509) * signers)
+{
+	int64_t end = x509_time(X509_get0_notAfter(subject->issuer)), other = INT64_MIN;
+	X509 *signer = NULL;
+
+	if (OCSP_resp_get0_signer(basic, &signer, signers) == 1 && signer)
+		other = x509_time(X509_get0_notAfter(signer));
+	return other < end ? other : end;
+}
+
+/* Whose end libcrypto found, or found to be to come. */
+static int why_unverified(struct why *why)
+{
+	unsigned long reason = ERR_peek_last_error();
+	const char *text = NULL;
+	int flags = 0;
+
+	(void)ERR_peek_last_error_data(&text, &flags);
+	if (ERR_GET_REASON(reason) == OCSP_R_CERTIFICATE_VERIFY_ERROR && (flags & ERR_TXT_STRING) &&
+	    text &&
+	    (strstr(text, X509_verify_cert_error_string(X509_V_ERR_CERT_HAS_EXPIRED)) ||
+	     strstr(text, X509_verify_cert_error_string(X509_V_ERR_CERT_NOT_YET_VALID))))
+		return why_set(
+			why, ERR_EXPIRED,
+			"the certificate of who signed the response is not valid now (it has "
+			"ended, or begins later): no client believes it, ask the responder "
+			"again");
+	return why_set(why, ERR_INTEGRITY,
+		       "the response is not signed by the issuer of the certificate, nor by a "
+		       "responder that it made one (extended key usage OCSP signing): no client "
+		       "believes it");
+}
+
 /* The issuer is all that is trusted: itself, or who has a certificate of it for this purpose (RFC
  * 6960 section 4.2.2.2). */
-static int check_signature(OCSP_BASICRESP *basic, const struct subject *subject, struct why *why)
+static int check_signature(OCSP_BASICRESP *basic, const struct subject *subject, int64_t *ret_end,
+			   struct why *why)
 {
 	_cleanup_(X509_STORE_free_p) X509_STORE *store = X509_STORE_new();
 	STACK_OF(X509) *signers = sk_X509_new_null();
@@ -137,11 +179,10 @@ static int check_signature(OCSP_BASICRESP *basic, const struct subject *subject,
 		X509_VERIFY_PARAM_set_auth_level(rules, STRENGTH_LEVEL);
 		(void)X509_VERIFY_PARAM_set_flags(rules, X509_V_FLAG_PARTIAL_CHAIN);
 		if (OCSP_basic_verify(basic, signers, store, OCSP_NOEXPLICIT) != 1)
-			r = why_set(why, ERR_INTEGRITY,
-				    "the response is not signed by the issuer of the certificate, "
-				    "nor by a responder that it made one (extended key usage OCSP "
-				    "signing): no client believes it");
+			r = why_unverified(why);
 	}
+	if (r == 0)
+		*ret_end = signers_end(basic, subject, signers);
 	sk_X509_free(signers);
 	return r;
 }
@@ -235,25 +276,25 @@ static int check_all(const uint8_t *der, size_t size, const struct subject *subj
 {
 	_cleanup_(OCSP_BASICRESP_free_p) OCSP_BASICRESP *basic = NULL;
 	struct answer answer = {0};
-	OCSP_SINGLERESP *single;
+	OCSP_SINGLERESP *single = NULL;
+	int64_t end = INT64_MIN;
 	int r = open_response(der, size, &basic, why);
 
+	if (r == 0)
+		r = find_single(basic, subject, &single, why);
 	if (r < 0)
 		return r;
-	single = find_single(basic, subject);
-	if (!single)
-		return why_set(why, ERR_DIFFERS,
-			       "the response is about another certificate, not the trustpoint's: "
-			       "it has to name that one's serial number and issuer");
 	if (is_weak(basic))
 		return why_set(why, ERR_WEAK,
 			       "the response is signed with a digest that clients refuse (SHA-1 or "
 			       "older): ask another responder of the issuer");
-	r = check_signature(basic, subject, why);
-	if (r == 0 && read_answer(basic, single, &answer) < 0)
+	r = check_signature(basic, subject, &end, why);
+	if (r == 0 && (read_answer(basic, single, &answer) < 0 || end == INT64_MIN))
 		r = why_set(why, ERR_MALFORMED, "a time in the response is none");
 	if (r == 0)
 		r = check_status(&answer, why);
+	if (end < answer.next_update)
+		answer.next_update = end;
 	if (r == 0)
 		r = check_times(&answer, subject->now, why);
 	return r < 0 ? r : make_staple(der, size, &answer, ret_staple);

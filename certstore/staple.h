@@ -26,7 +26,8 @@ struct staple_question {
  * Checks everything that a client checks: the response is whole and an answer, about this
  * certificate (serial number and the issuer's name and key), signed by the issuer or by a responder
  * whose certificate the issuer signed for that, not older and not newer than NOW, and says "good".
- * RET_STAPLE (free with asafo__record__staple__free_unpacked) has the response and its times.
+ * RET_STAPLE (free with asafo__record__staple__free_unpacked) has the response and its times; it
+ * ends with the certificate of who signed it at the latest.
  * Errors, each with its sentence: ERR_TOO_LARGE, ERR_MALFORMED, ERR_UNSUPPORTED, ERR_DIFFERS
  * (another certificate's), ERR_WEAK, ERR_INTEGRITY, ERR_REVOKED, ERR_NOT_FOUND (the responder does
  * not know the certificate), ERR_NOT_YET_VALID, ERR_EXPIRED, -ENOMEM. Runs in the parser's child.

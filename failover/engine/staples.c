@@ -91,21 +91,27 @@ static int take_list(struct engine_staples *staples, const Asafo__Ipc__StapleLis
 	return is_same ? 0 : 1;
 }
 
-static void say_ends(struct engine_staples *staples)
+/* Only of a leaf that is served: those of generations before it end, too, and nobody misses them.
+ */
+void engine_staples_say_end(struct engine *engine, const Asafo__Record__TrustpointPublic *part)
 {
+	struct engine_staples *staples = &engine->staples;
 	int64_t now = (int64_t)time(NULL);
 
 	for (size_t i = 0; i < staples->n; i++) {
 		struct engine_staple *staple = &staples->list[i];
 		char at[TIME_TEXT_MAX];
 
-		if (staple->is_end_said || staple->next_update > now)
+		if (staple->is_end_said || staple->next_update > now ||
+		    part->fingerprint.len != sizeof(staple->fingerprint) ||
+		    memcmp(staple->fingerprint, part->fingerprint.data,
+			   sizeof(staple->fingerprint)) != 0)
 			continue;
 		staple->is_end_said = true;
 		log_line(LOG_WARNING,
 			 "the OCSP staple of trustpoint %s ended at %s: clients get none any more; "
 			 "import a newer one (asafo ocsp import)",
-			 staple->trustpoint, time_text(staple->next_update, at));
+			 part->name, time_text(staple->next_update, at));
 	}
 }
 
@@ -123,7 +129,6 @@ static void listed(struct engine *engine, const Asafo__Ipc__StapleListReply *rep
 		staples->is_told = false;
 		engine_staples_report(engine);
 	}
-	say_ends(staples);
 	engine_staples_tell(engine);
 	if (r > 0)
 		usewatch_kick(engine);
@@ -180,7 +185,6 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
 	/* The mate may have had no ears for it: two that are active, a keeper that was gone. One of
 	 * an older version skips what it does not know. */
 	staples->is_told = false;
-	say_ends(staples);
 	engine_staples_tell(engine);
 	/* One that comes to its end is trouble then. */
 	if (staples->n > 0)

@@ -59,6 +59,9 @@ bool engine_staple_is_ending(const struct engine_staple *staple, int64_t now);
 void engine_staples_judge(const struct engine *engine, const Asafo__Record__TrustpointPublic *part,
 			  struct usecheck_findings *findings);
 
+/* Once in the log, when the staple of PART, which is bound, has ended. */
+void engine_staples_say_end(struct engine *engine, const Asafo__Record__TrustpointPublic *part);
+
 /* ---- staples_link.c ---- */
 void engine_staples_link_up(struct engine *engine);
 /* Tells the mate, where it may have other ones than this active unit. */

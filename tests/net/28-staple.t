@@ -21,11 +21,19 @@ respond() { # respond CA NAME OUT [ARGS...]: what the CA's responder says of the
 	openssl ocsp -index "$files/$ca.index" -CA "$files/$ca-ca.pem" -rsigner "$files/$ca-ca.pem" -rkey "$files/$ca-ca.key" \
 		-issuer "$files/$ca-ca.pem" -cert "$files/$name.pem" -respout "$files/$out.der" -ndays 7 -noverify "$@" >/dev/null 2>&1
 }
-# What a client in the lab is told of the certificate: "good" or "none".
+# What a client in the lab is told of the certificate: "good" or "none"; "failed": it came to no server that it believes.
 told() { # told [ARGS...]
 	lab exec client timeout $((5 * slow)) openssl s_client -connect "$vip:443" -servername vpn.example.net -status \
 		-CAfile "$files/corp-ca.pem" "$@" </dev/null 2>/dev/null >"$files/status"
-	if grep -q 'Cert Status: good' "$files/status"; then echo good; else echo none; fi
+	if ! grep -q 'Verify return code: 0 ' "$files/status"; then
+		echo failed
+	elif grep -q 'Cert Status: good' "$files/status"; then
+		echo good
+	elif grep -q 'OCSP response: no response sent' "$files/status"; then
+		echo none
+	else
+		echo failed
+	fi
 }
 is_told() { [ "$(told "${@:2}")" = "$1" ]; }
 shows() { asafo "$1" --json show ssl | jq -e "$2" >/dev/null; } # shows UNIT JQ

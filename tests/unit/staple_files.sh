@@ -51,6 +51,8 @@ digest=-sha256
 respond sha256 leaf ca -ndays 7
 digest=
 respond delegated leaf responder -ndays 7
+respond long leaf responder -ndays 60
+respond several leaf ca -ndays 7 -cert other.pem
 respond undelegated leaf server -ndays 7
 respond forged leaf stranger -ndays 7
 respond other other ca -ndays 7

@@ -66,8 +66,8 @@ static void read_file(const char *name, const char *suffix, struct buf *ret_data
 }
 
 /* RESPONSE against LEAF, AFTER_S seconds from now. */
-static int check_bytes(const struct buf *response, const char *leaf, int64_t after_s,
-		       struct why *ret_why)
+static int check_span(const struct buf *response, const char *leaf, int64_t after_s,
+		      int64_t *ret_span_s, struct why *ret_why)
 {
 	_cleanup_(buf_done) struct buf certificate = {0}, issuer = {0};
 	struct staple_question question = {.now = (int64_t)time(NULL) + after_s};
@@ -85,10 +85,19 @@ static int check_bytes(const struct buf *response, const char *leaf, int64_t aft
 	if (staple) {
 		assert_int_equal(staple->response.len, response->size);
 		assert_memory_equal(staple->response.data, response->data, response->size);
-		assert_int_equal(staple->next_update - staple->this_update, 7 * DAY);
+		if (ret_span_s)
+			*ret_span_s = staple->next_update - staple->this_update;
+		else
+			assert_int_equal(staple->next_update - staple->this_update, 7 * DAY);
 	}
 	asafo__record__staple__free_unpacked(staple, NULL);
 	return r;
+}
+
+static int check_bytes(const struct buf *response, const char *leaf, int64_t after_s,
+		       struct why *ret_why)
+{
+	return check_span(response, leaf, after_s, NULL, ret_why);
 }
 
 static int check(const char *response, const char *leaf, int64_t after_s, struct why *ret_why)
@@ -125,6 +134,27 @@ static void so_is_one_of_a_responder_that_the_issuer_made_one(void **state)
 	(void)state;
 	if (check("delegated", "leaf", 0, &why) != 0)
 		fail_msg("%s", why.text);
+}
+
+static void it_ends_with_the_certificate_of_who_signed_it(void **state)
+{
+	_cleanup_(buf_done) struct buf bytes = {0};
+	struct why why = {0};
+	int64_t span_s = 0;
+
+	(void)state;
+	read_file("long", "der", &bytes);
+	assert_int_equal(check_span(&bytes, "leaf", 0, &span_s, &why), 0);
+	assert_in_range(span_s, 19 * DAY, 20 * DAY);
+	assert_int_equal(check("long", "leaf", 21 * DAY, &why), ERR_EXPIRED);
+	assert_non_null(strstr(why.text, "who signed the response is not valid now"));
+}
+
+static void one_about_several_certificates_is_refused(void **state)
+{
+	(void)state;
+	is_refused("several", "leaf", ERR_UNSUPPORTED, "about 2 certificates");
+	is_refused("several", "other", ERR_UNSUPPORTED, "some clients see the first only");
 }
 
 static void nobody_else_may_sign_one(void **state)
@@ -228,6 +258,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(a_good_response_of_the_issuer_is_taken),
 		TEST(so_is_one_of_a_responder_that_the_issuer_made_one),
+		TEST(it_ends_with_the_certificate_of_who_signed_it),
+		TEST(one_about_several_certificates_is_refused),
 		TEST(nobody_else_may_sign_one),
 		TEST(it_is_about_this_certificate_and_no_other),
 		TEST(what_it_says_counts),
