@@ -333,6 +333,11 @@ static int send_for(struct rtaddr_batch *batch, struct nl_sock *sock, const char
 		     : 0;
 }
 
+static bool gives_away(const struct found *found, const struct vmac *wanted)
+{
+	return wanted && !wanted->is_up && found->is_up && memcmp(found->mac, wanted->mac, 6) != 0;
+}
+
 int vmac_set(const struct vmac *wanted, size_t n_wanted, void (*on_part)(void *userdata),
 	     void *userdata, struct why *ret_why)
 {
@@ -354,6 +359,16 @@ int vmac_set(const struct vmac *wanted, size_t n_wanted, void (*on_part)(void *u
 		r = append_index(&batch, RTM_DELLINK, list.items[i].index);
 		r = r == 0 ? send_for(&batch, sock, list.items[i].device, ret_why) : r;
 		first = first < 0 ? first : r;
+	}
+	/* The kernel gives no device a MAC address that another one has which is up: what is up,
+	 * gets another one and shall not be up is down first, or two that change places keep
+	 * theirs. */
+	for (size_t i = 0; i < list.n && first == 0; i++) {
+		if (!gives_away(&list.items[i], find_wanted(&list.items[i], wanted, n_wanted)))
+			continue;
+		r = append_down(&batch, &list.items[i]);
+		first = r == 0 ? send_for(&batch, sock, list.items[i].device, ret_why) : r;
+		list.items[i].is_up = list.items[i].is_muted = false;
 	}
 	for (size_t i = 0; i < n_wanted; i++) {
 		if (on_part)

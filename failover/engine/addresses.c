@@ -18,6 +18,7 @@
 
 #define MACS_MAX (CONFIG_INTERFACES_MAX * 2)
 #define LOWER_MS 20 /* by then the mate is through */
+#define LOWER_ACCURACY_US 1000
 #define ADDRESSES_MAX (CONFIG_INTERFACES_MAX * 2 + CONFIG_SECONDARIES_MAX + CONFIG_LINKS_MAX)
 
 struct address_list {
@@ -494,7 +495,7 @@ int engine_addresses_start(struct engine *engine)
 	r = announcer_new(engine->event, &engine->addresses.announcer);
 	if (r >= 0)
 		r = sd_event_add_time(engine->event, &engine->addresses.lower, CLOCK_MONOTONIC, 0,
-				      0, on_lower, engine);
+				      LOWER_ACCURACY_US, on_lower, engine);
 	if (r >= 0)
 		r = sd_event_source_set_enabled(engine->addresses.lower, SD_EVENT_OFF);
 	return r < 0 ? r : collision_start(engine);

@@ -22,6 +22,8 @@
 /* What lines come to is settled so long after them: the mate's hello, which may be the answer to
  * ours, would else make this unit hand over before the mate has them. */
 #define LINES_MS 200u
+/* Lines that come without an end hold it back no longer than this. */
+#define LINES_MAX_MS 1000u
 
 /* Behind what the sockets brought in the same turn. */
 #define TIMER_PRIORITY (SD_EVENT_PRIORITY_NORMAL + 5)
@@ -480,6 +482,16 @@ static void rebuild_ports(struct engine_health *health)
 	}
 }
 
+static void hold_for_lines(struct engine_health *health)
+{
+	struct monotime now = monotime_now();
+
+	if (monotime_reached(now, health->fed_from))
+		health->held_from = now;
+	health->fed_from = monotime_min(monotime_add_ms(now, LINES_MS),
+					monotime_add_ms(health->held_from, LINES_MAX_MS));
+}
+
 void engine_health_configure(struct engine_health *health)
 {
 	const struct config_failover *failover = &health->engine->config->failover;
@@ -491,7 +503,7 @@ void engine_health_configure(struct engine_health *health)
 	tracks_configure(health->tracks);
 	/* A line that makes this unit hand over is on the mate first. */
 	if (health->engine->is_started)
-		health->fed_from = monotime_add_ms(monotime_now(), LINES_MS);
+		hold_for_lines(health);
 	check_links(health);
 	arm(health);
 }

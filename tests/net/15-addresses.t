@@ -180,7 +180,13 @@ same "(the active's)" "$(neighbour $vip)" $mac
 expect "the standby address answers with the standby's" until_true 10 standby_answers_with 02:00:5e:00:01:02
 expect "the standby's device is down on the active" until_true 5 device_is b DOWN 02:00:5e:00:01:02
 expect "(the active's on the standby)" until_true 5 device_is a DOWN $mac
+expect "the two change places" configure "failover mac address eth0 0200.5e00.0102 0200.5e00.0101"
+answers_with() { lab exec client ip neigh flush all; answers $vip && neighbour_is $vip "$1"; }
+expect "the failover IP answers with the other one" until_true 10 answers_with 02:00:5e:00:01:02
+expect "the standby address with the one that was the failover IP's" until_true 10 standby_answers_with $mac
 switch
+expect "from the other unit, too" until_true 10 answers_with 02:00:5e:00:01:02
+expect "(the standby address)" until_true 10 standby_answers_with $mac
 expect "no virtual MAC address" configure "no failover mac address eth0"
 no_device() { [ -z "$(lab exec "$1" ip -o link show type macvlan)" ]; }
 expect "removes the device" until_true 5 no_device a
