@@ -79,6 +79,16 @@ static bool is_refused(struct engine *engine, struct control_call *call, const c
 	return !(lines && lines->is_of_unit) && !require_active(engine, call);
 }
 
+/* NULL: answered. */
+static struct waiting *begin(struct engine *engine, struct control_call *call, const char *name)
+{
+	struct waiting *waiting = is_refused(engine, call, name) ? NULL : waiting_new(engine, call);
+
+	if (waiting)
+		(void)snprintf(waiting->name, sizeof(waiting->name), "%s", name);
+	return waiting;
+}
+
 void method_ocsp_import(struct control_call *call, struct json_object *parameters, void *userdata)
 {
 	struct engine *engine = userdata;
@@ -86,16 +96,13 @@ void method_ocsp_import(struct control_call *call, struct json_object *parameter
 	struct waiting *waiting;
 
 	message.name = (char *)(uintptr_t)parameter_text(parameters, "name");
-	if (is_refused(engine, call, message.name))
-		return;
-	waiting = waiting_new(engine, call);
+	waiting = begin(engine, call, message.name);
 	if (!waiting)
 		return;
 	message.dry_run = parameter_flag(parameters, "dry_run");
 	message.is_active = engine_is_active(engine);
 	message.term = engine->fsm.term;
 	waiting->is_changing = !message.dry_run;
-	(void)snprintf(waiting->name, sizeof(waiting->name), "%s", message.name);
 	(void)waiting_forward(waiting, IPC_STAPLE_IMPORT, &message.base, 1, on_import);
 }
 
@@ -119,13 +126,10 @@ void method_ocsp_remove(struct control_call *call, struct json_object *parameter
 	struct waiting *waiting;
 
 	message.name = (char *)(uintptr_t)parameter_text(parameters, "name");
-	if (is_refused(engine, call, message.name))
-		return;
-	waiting = waiting_new(engine, call);
+	waiting = begin(engine, call, message.name);
 	if (!waiting)
 		return;
 	message.is_active = engine_is_active(engine);
 	message.term = engine->fsm.term;
-	(void)snprintf(waiting->name, sizeof(waiting->name), "%s", message.name);
 	(void)waiting_forward(waiting, IPC_STAPLE_DROP, &message.base, 0, on_removed);
 }

@@ -139,3 +139,17 @@ void world_mate_takes(const Asafo__Wire__Link *message)
 			       (int)message->command->text.len,
 			       (const char *)message->command->text.data);
 }
+
+void world_mate_commands(const char *text)
+{
+	Asafo__Wire__Command command = ASAFO__WIRE__COMMAND__INIT;
+	char kind[] = "config";
+	unsigned before = WORLD_GOT(COMMAND_RESULT);
+
+	command.id = 1;
+	command.kind = kind;
+	command.text = (ProtobufCBinaryData){strlen(text), (uint8_t *)(uintptr_t)text};
+	world_mate_send(ASAFO__WIRE__LINK__BODY_COMMAND, &command);
+	WAIT_FOR(WORLD_GOT(COMMAND_RESULT) == before + 1);
+	assert_int_equal(world.mate.last_code, 0);
+}

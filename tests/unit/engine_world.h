@@ -111,6 +111,8 @@ void world_mate_takes(const Asafo__Wire__Link *message);
 void world_older_connect(void);
 void world_older_go(void);
 void world_mate_send(Asafo__Wire__Link__BodyCase kind, void *body);
+/* A line of the active mate's configuration, and that it was taken. */
+void world_mate_commands(const char *text);
 /* It has the sessions of update SEQ. */
 void world_mate_acknowledge(uint64_t seq);
 #define WORLD_GOT(kind) (world.mate.n_messages[ASAFO__WIRE__LINK__BODY_##kind])

@@ -44,20 +44,6 @@ static void mate_has(uint32_t id, const struct engine_position *position)
 	world_mate_send(ASAFO__WIRE__LINK__BODY_SYNC_RESULT, &result);
 }
 
-static void mate_commands(const char *text)
-{
-	Asafo__Wire__Command command = ASAFO__WIRE__COMMAND__INIT;
-	char kind[] = "config";
-	unsigned before = WORLD_GOT(COMMAND_RESULT);
-
-	command.id = 1;
-	command.kind = kind;
-	command.text = (ProtobufCBinaryData){strlen(text), (uint8_t *)(uintptr_t)text};
-	world_mate_send(ASAFO__WIRE__LINK__BODY_COMMAND, &command);
-	WAIT_FOR(WORLD_GOT(COMMAND_RESULT) == before + 1);
-	assert_int_equal(world.mate.last_code, 0);
-}
-
 static void mate_commits(void)
 {
 	Asafo__Wire__SyncDone done = ASAFO__WIRE__SYNC_DONE__INIT;
@@ -232,7 +218,7 @@ static void a_command_is_not_undone_by_a_bulk_that_began_before_it(void **state)
 {
 	(void)state;
 	world_be_staging("");
-	mate_commands("hostname newer\n");
+	world_mate_commands("hostname newer\n");
 	mate_commits();
 	WAIT_FOR(WORLD_GOT(SYNC_RESULT) == 1);
 	assert_int_equal(world.mate.last_code, 0);
@@ -263,10 +249,10 @@ static void a_primary_asks_for_its_role_where_the_configuration_says_preempt(voi
 	world.mate.says.view.position = world.engine->fsm.position;
 	WAIT_FOR(world.mate.heard.view.state == FO_STATE_STANDBY_READY);
 	assert_false(world.mate.heard.view.wants_active);
-	mate_commands("failover preempt delay 1\n");
+	world_mate_commands("failover preempt delay 1\n");
 	assert_int_equal(world.engine->fsm.params.preempt_delay_ms, 1000);
 	WAIT_FOR(world.mate.heard.view.wants_active);
-	mate_commands("no failover preempt\n");
+	world_mate_commands("no failover preempt\n");
 	WAIT_FOR(!world.mate.heard.view.wants_active);
 }
 
@@ -277,8 +263,8 @@ static void a_command_about_interfaces_leaves_the_link_up(void **state)
 	(void)state;
 	world_be_staging("");
 	downs = world.mate.n_downs;
-	mate_commands("interface va\n nameif outside\n"
-		      " ip address 198.51.100.10 255.255.255.0 standby 198.51.100.11\n");
+	world_mate_commands("interface va\n nameif outside\n"
+			    " ip address 198.51.100.10 255.255.255.0 standby 198.51.100.11\n");
 	assert_int_equal(path_set_count(world.engine->pair.paths), 3);
 	WAIT_FOR(sd_event_run(world.event, 0) == 0);
 	assert_int_equal(world.mate.n_downs, downs);
@@ -427,7 +413,7 @@ static void write_standby_does_not_come_before_it_either(void **state)
 	WAIT_FOR(world.mate.n_ups == 1);
 	start.id = 77;
 	world_mate_send(ASAFO__WIRE__LINK__BODY_SYNC_START, &start);
-	mate_commands("hostname later\n");
+	world_mate_commands("hostname later\n");
 	assert_int_equal(WORLD_GOT(SYNC_REQUEST), 0);
 	world_keeper_answer(IPC_ORPHAN_KEEP, 0);
 	WAIT_FOR(WORLD_GOT(SYNC_REQUEST) == 1);
