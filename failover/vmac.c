@@ -4,10 +4,10 @@
 #include "failover/vmac.h"
 
 #include <errno.h>
+#include <linux/if.h>
 #include <linux/if_link.h>
 #include <linux/ip.h>
 #include <linux/rtnetlink.h>
-#include <net/if.h>
 #include <netlink/attr.h>
 #include <netlink/msg.h>
 #include <netlink/netlink.h>
@@ -34,6 +34,7 @@ struct found {
 	unsigned index;
 	uint8_t mac[6];
 	bool is_up, is_muted;
+	bool is_silent; /* muted, and it has no carrier: that of its parent gives it one again */
 };
 
 struct found_list {
@@ -70,6 +71,7 @@ static int on_link(struct nlmsghdr *header, void *userdata)
 	found.is_up = (head->ifi_flags & IFF_UP) != 0;
 	found.is_muted =
 		attributes[IFLA_PROTO_DOWN] && nla_get_u8(attributes[IFLA_PROTO_DOWN]) != 0;
+	found.is_silent = found.is_muted && (head->ifi_flags & IFF_LOWER_UP) == 0;
 	(void)nla_strlcpy(found.device, attributes[IFLA_IFNAME], sizeof(found.device));
 	if (attributes[IFLA_ADDRESS] && nla_len(attributes[IFLA_ADDRESS]) == 6)
 		memcpy(found.mac, nla_data(attributes[IFLA_ADDRESS]), 6);
@@ -268,7 +270,7 @@ static int append_one(struct rtaddr_batch *batch, const struct found_list *list,
 	is_muted = found && found->is_muted;
 	changes_mac = found && memcmp(found->mac, vmac->mac, 6) != 0;
 	if (was_up && is_muted && vmac->may_be_mute && !changes_mac)
-		return 0;
+		return found->is_silent ? 0 : append_mute(batch, found->index, true);
 	if (r == 0 && (was_up != vmac->is_up || changes_mac))
 		r = append_state(batch, device, vmac, changes_mac);
 	if (r == 0 && is_muted)
@@ -368,7 +370,7 @@ int vmac_set(const struct vmac *wanted, size_t n_wanted, void (*on_part)(void *u
 			continue;
 		r = append_down(&batch, &list.items[i]);
 		first = r == 0 ? send_for(&batch, sock, list.items[i].device, ret_why) : r;
-		list.items[i].is_up = list.items[i].is_muted = false;
+		list.items[i].is_up = list.items[i].is_muted = list.items[i].is_silent = false;
 	}
 	for (size_t i = 0; i < n_wanted; i++) {
 		if (on_part)
@@ -418,7 +420,7 @@ int vmac_mute(const struct vmac *wanted, size_t n_wanted)
 		if (!found->is_up || is_wanted_up(found, wanted, n_wanted))
 			continue;
 		n++;
-		if (!found->is_muted)
+		if (!found->is_silent)
 			r = append_mute(&batch, found->index, true);
 	}
 	r = r == 0 ? send_all(&batch, sock) : r;

@@ -49,8 +49,10 @@ void vmac_raise(const struct vmac *wanted, size_t n_wanted);
 /*
  * Those that are up and not to be, by WANTED, send nothing any more: an MLD report of addresses
  * that went would teach the switches that the MAC address is here, while the mate has it. To be
- * done when the addresses are gone; setting down takes longer, and can wait: vmac_set does it.
- * Returns how many of them there are, or -errno (-EOPNOTSUPP: the kernel can't).
+ * done when the addresses are gone; setting down takes longer, and can wait: vmac_set does it. To
+ * be done again when one of them has a carrier: the kernel hands it that of its parent, whenever
+ * that one's comes back. Returns how many of them there are, or -errno (-EOPNOTSUPP: the kernel
+ * can't).
  */
 int vmac_mute(const struct vmac *wanted, size_t n_wanted);
 /* Sets all of ours down. For the supervisor, too. Errors: -errno. */

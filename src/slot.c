@@ -14,9 +14,7 @@
 #include "base/log.h"
 #include "ipc/child.h"
 #include "launch.h"
-
-/* Until its first sign of life a child may open a large store. */
-#define WATCHDOG_START_FACTOR 6
+#include "src/ipc/ipc.pb-c.h"
 
 /* Several of the largest frames, so that bulk replication is not a frame at a time. */
 #define SOCKET_BUFFER (4 * (int)(IPC_HEADER_SIZE + IPC_BODY_MAX))
@@ -108,23 +106,6 @@ void slot_look(const struct slot *slot)
 		(void)sd_event_source_set_enabled(slot->exit, SD_EVENT_ONESHOT);
 }
 
-/* Nobody else has a disk to wait for, and who says that he may be silent is not watched. */
-void slot_beat(struct slot *slot, unsigned busy_ms)
-{
-	slot->last_beat = monotime_now();
-	slot->has_beaten = true;
-	slot->busy_ms = slot->row->kind != IPC_PEER_KEEPER ? 0
-			: busy_ms < CHILD_BUSY_MAX_MS	   ? busy_ms
-							   : CHILD_BUSY_MAX_MS;
-}
-
-unsigned slot_patience_ms(const struct slot *slot, unsigned limit_ms)
-{
-	if (!slot->has_beaten)
-		return limit_ms * WATCHDOG_START_FACTOR;
-	return limit_ms > slot->busy_ms ? limit_ms : slot->busy_ms;
-}
-
 void slot_log_death(const struct slot *slot, const siginfo_t *info, bool is_expected)
 {
 	if (info->si_code == CLD_EXITED && info->si_status == 0 && is_expected)
@@ -146,7 +127,6 @@ void slot_reset(struct slot *slot)
 	ipc_channel_free(TAKE_PTR(slot->channel));
 	slot->pid = 0;
 	slot->is_ready = slot->has_beaten = false;
-	slot->busy_ms = 0;
 }
 
 static bool is_pair(enum ipc_peer kind_a, enum ipc_peer kind_b, enum ipc_peer one,
@@ -156,8 +136,8 @@ static bool is_pair(enum ipc_peer kind_a, enum ipc_peer kind_b, enum ipc_peer on
 }
 
 /*
- * Fronts have nothing to say to each other, only the engine has anything to be run, and who
- * compares passwords gets the users from the engine, the questions from the fronts and from the
+ * Fronts have nothing to say to each other, only the engine has anything to be run or fetched, and
+ * who compares passwords gets the users from the engine, the questions from the fronts and from the
  * keeper the key to the secrets of second factors.
  */
 bool slot_are_peers(const struct slot *a, const struct slot *b)
@@ -170,6 +150,8 @@ bool slot_are_peers(const struct slot *a, const struct slot *b)
 		       is_pair(kind_a, kind_b, IPC_PEER_AUTH, IPC_PEER_KEEPER);
 	if (kind_a == IPC_PEER_RUNNER || kind_b == IPC_PEER_RUNNER)
 		return kind_a == IPC_PEER_ENGINE || kind_b == IPC_PEER_ENGINE;
+	if (kind_a == IPC_PEER_FETCH || kind_b == IPC_PEER_FETCH)
+		return is_pair(kind_a, kind_b, IPC_PEER_FETCH, IPC_PEER_ENGINE);
 	return kind_a != kind_b;
 }
 
@@ -196,4 +178,18 @@ int slot_socketpair(int ret_fds[static 2])
 	ret_fds[0] = fds[0];
 	ret_fds[1] = fds[1];
 	return 0;
+}
+
+void slot_give(struct slot *slot, const char *name, int fd)
+{
+	Asafo__Ipc__Credential body = ASAFO__IPC__CREDENTIAL__INIT;
+	_cleanup_free_ char *copy = strdup(name);
+	int r = -ENOMEM;
+
+	if (copy) {
+		body.name = copy;
+		r = ipc_channel_send(slot->channel, IPC_CREDENTIAL, &body.base, &fd, 1);
+	}
+	if (r < 0)
+		log_line(LOG_ERR, "cannot give %s its %s: %s", slot->name, name, err_text(r));
 }

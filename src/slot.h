@@ -8,6 +8,7 @@
 
 #include "base/monotime.h"
 #include "ipc/channel.h"
+#include "kept.h"
 #include "supervisor.h"
 #include "table.h"
 
@@ -22,9 +23,9 @@ struct slot {
 	struct ipc_channel *channel;
 	sd_event_source *exit, *restart, *kill;
 	sd_event_source *lifeline; /* of the engine */
+	struct kept *kept;	   /* of a front, whether it runs or not */
 	struct monotime started, last_beat;
-	unsigned busy_ms; /* its latest sign of life is good for so long, at least */
-	unsigned deaths;  /* in a row */
+	unsigned deaths; /* in a row */
 	bool is_ready;
 	bool has_beaten;
 };
@@ -40,11 +41,6 @@ int slot_launch(struct slot *slot, const struct supervisor_options *options, int
  * when it ended it is told before the debugger lets go, and then there is nothing to see yet.
  */
 void slot_look(const struct slot *slot);
-/* A sign of life, which is good for BUSY_MS where that is longer than LIMIT_MS; not more than
- * CHILD_BUSY_MAX_MS, and only of the keeper. */
-void slot_beat(struct slot *slot, unsigned busy_ms);
-/* How long it may be silent since its latest one, where others may for LIMIT_MS. */
-unsigned slot_patience_ms(const struct slot *slot, unsigned limit_ms);
 /* Says how it ended. */
 void slot_log_death(const struct slot *slot, const siginfo_t *info, bool is_expected);
 /* Forgets the process: channel, sources, signs of life. The count of deaths stays. */
@@ -54,3 +50,5 @@ bool slot_are_peers(const struct slot *a, const struct slot *b);
 /* A pair of connected SOCK_SEQPACKET sockets through which the largest frame passes. Errors:
  * -errno. */
 int slot_socketpair(int ret_fds[static 2]);
+/* Sends FD, which stays the caller's, under NAME (child_ops.on_credential); logs a failure. */
+void slot_give(struct slot *slot, const char *name, int fd);

@@ -31,7 +31,11 @@
 #define RESTART_FIRST_MS 100
 #define RESTART_MAX_MS 5000
 #define STABLE_MS 10000
-#define LAST_WORDS_MS 500 /* from the end of the channel to that of the process */
+#define KEPT_MS 500	   /* clients wait for a front that is started again so late, and ... */
+#define KEPT_READY_MS 2000 /* ... is ready so long after that */
+#define LAST_WORDS_MS 500  /* from the end of the channel to that of the process */
+/* Until its first sign of life a child may open a large store. */
+#define WATCHDOG_START_FACTOR 6
 #define STATUS_MAX 256
 
 enum phase { PHASE_RUNNING, PHASE_STOPPING_ENGINE, PHASE_STOPPING_REST };
@@ -113,17 +117,17 @@ static void on_request(struct ipc_channel *channel, struct ipc_frame *frame,
 
 	(void)channel;
 	if (frame->type == IPC_WATCHDOG) {
-		slot_beat(slot, ((const Asafo__Ipc__Watchdog *)body)->busy_ms);
+		slot->last_beat = monotime_now();
+		slot->has_beaten = true;
 	} else if (frame->type == IPC_READY) {
 		slot_became_ready(slot);
+	} else if (frame->type == IPC_CREDENTIAL && slot_is(slot, IPC_PEER_FRONT)) {
+		kept_note(&slot->kept, ((const Asafo__Ipc__Credential *)body)->name, frame);
 	} else if (frame->type == IPC_NOTIFY && slot_is(slot, IPC_PEER_ENGINE)) {
 		status_tell(((const Asafo__Ipc__Notify *)body)->state);
 	} else if (frame->type == IPC_RELOAD && slot_is(slot, IPC_PEER_ENGINE) &&
 		   slot->supervisor->phase == PHASE_RUNNING) {
 		slot->supervisor->exit_code = SUPERVISOR_EXIT_RELOAD;
-		supervisor_stop(slot->supervisor);
-	} else if (frame->type == IPC_SHUTDOWN && slot->supervisor->phase == PHASE_RUNNING) {
-		log_line(LOG_NOTICE, "%s asks to stop the service", slot->name);
 		supervisor_stop(slot->supervisor);
 	}
 }
@@ -156,18 +160,9 @@ static void on_closed(struct ipc_channel *channel, int code, void *userdata)
 
 /* ---- what children are told ---- */
 
-static void credential_send(struct slot *slot, const char *name, int fd)
+static void on_kept(const char *name, int fd, void *userdata)
 {
-	Asafo__Ipc__Credential body = ASAFO__IPC__CREDENTIAL__INIT;
-	_cleanup_free_ char *copy = strdup(name);
-	int r = -ENOMEM;
-
-	if (copy) {
-		body.name = copy;
-		r = ipc_channel_send(slot->channel, IPC_CREDENTIAL, &body.base, &fd, 1);
-	}
-	if (r < 0)
-		log_line(LOG_ERR, "cannot give %s its %s: %s", slot->name, name, err_text(r));
+	slot_give(userdata, name, fd);
 }
 
 static void keeper_equip(struct slot *slot)
@@ -176,7 +171,7 @@ static void keeper_equip(struct slot *slot)
 	int r = folders_master_key_open(&fd);
 
 	if (r == 0)
-		credential_send(slot, "master-key", fd);
+		slot_give(slot, "master-key", fd);
 	else if (r != ERR_NOT_FOUND)
 		log_line(LOG_ERR, "cannot open the master key: %s", err_text(r));
 }
@@ -197,9 +192,9 @@ static void engine_equip(struct slot *slot)
 
 	if (why.text[0])
 		log_line(r < 0 ? LOG_ERR : LOG_WARNING, "%s", why.text);
-	credential_send(slot, "control", supervisor->control_fd);
+	slot_give(slot, "control", supervisor->control_fd);
 	if (r == 0) {
-		credential_send(slot, "startup-config", fd);
+		slot_give(slot, "startup-config", fd);
 	} else if (!supervisor->was_ready) {
 		status_tell(why.text);
 		config_refuse(slot);
@@ -275,6 +270,8 @@ static void restart_schedule(struct slot *slot)
 		slot->deaths = 0;
 	slot->deaths++;
 	delay_ms = restart_delay_ms(slot->deaths);
+	if (delay_ms > KEPT_MS)
+		kept_drop(&slot->kept);
 	slot->restart = sd_event_source_disable_unref(slot->restart);
 	r = sd_event_add_time_relative(slot->supervisor->event, &slot->restart, CLOCK_MONOTONIC,
 				       delay_ms * 1000, 0, on_restart, slot);
@@ -325,9 +322,9 @@ static int slot_spawn(struct slot *slot)
 {
 	static const bool permitted[IPC_TYPE__MAX] = {[IPC_READY] = true,
 						      [IPC_NOTIFY] = true,
-						      [IPC_SHUTDOWN] = true,
 						      [IPC_RELOAD] = true,
-						      [IPC_WATCHDOG] = true};
+						      [IPC_WATCHDOG] = true,
+						      [IPC_CREDENTIAL] = true};
 	static const struct ipc_channel_ops ops = {permitted, on_request, on_closed};
 	_cleanup_close_ int theirs = -1, lifeline = -1;
 	int fds[2];
@@ -366,6 +363,7 @@ static void slot_start(struct slot *slot)
 		keeper_equip(slot);
 	else if (slot_is(slot, IPC_PEER_ENGINE))
 		engine_equip(slot);
+	kept_each(slot->kept, on_kept, slot);
 	slot_introduce(slot);
 }
 
@@ -375,10 +373,14 @@ static void slot_check(struct slot *slot, struct monotime now)
 {
 	unsigned limit_ms = slot->supervisor->options->watchdog_ms;
 
-	if (!slot_runs(slot) || limit_ms == 0)
+	if (!slot_runs(slot))
 		return;
-	limit_ms = slot_patience_ms(slot, limit_ms);
-	if (!monotime_reached(now, monotime_add_ms(slot->last_beat, limit_ms)))
+	/* Other fronts take the clients of one that does not come up. */
+	if (!slot->is_ready && monotime_reached(now, monotime_add_ms(slot->started, KEPT_READY_MS)))
+		kept_drop(&slot->kept);
+	if (!slot->has_beaten)
+		limit_ms *= WATCHDOG_START_FACTOR;
+	if (limit_ms == 0 || !monotime_reached(now, monotime_add_ms(slot->last_beat, limit_ms)))
 		return;
 	log_line(LOG_ERR, "%s gave no sign of life for %u ms: it is killed", slot->name, limit_ms);
 	slot->last_beat = now;
@@ -583,6 +585,7 @@ void supervisor_free(struct supervisor *supervisor)
 	for (size_t i = 0; i < supervisor->n_slots; i++) {
 		slot_kill(&supervisor->slots[i]);
 		slot_reset(&supervisor->slots[i]);
+		kept_drop(&supervisor->slots[i].kept);
 	}
 	free(supervisor->slots);
 	(void)sd_event_source_disable_unref(supervisor->tick);

@@ -40,6 +40,7 @@ static const struct table_row rows[] = {
 	{IPC_PEER_RUNNER, "asafo-runner", NULL, runner_capabilities,
 	 ARRAY_SIZE(runner_capabilities)},
 	{IPC_PEER_AUTH, "asafo-auth", "asafo-auth", NULL, 0},
+	{IPC_PEER_FETCH, "asafo-fetch", "asafo-fetch", NULL, 0},
 };
 
 static const int supervisor_capabilities[] = {

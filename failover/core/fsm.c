@@ -119,7 +119,8 @@ static void note_hello(struct fo_step *step)
 {
 	struct fo_fsm *fsm = step->fsm;
 
-	step->is_mate_back = !fsm->flags.is_mate_heard || step->event->mate.term > fsm->term ||
+	step->is_mate_back = !fsm->flags.is_mate_heard || step->event->is_mate_new ||
+			     step->event->mate.term > fsm->term ||
 			     has_begun_anew(fsm, step->event->mate.state) ||
 			     has_served(fsm, step->event->mate.served_term);
 	/* A gap of half a holdtime is not yet a loss, but nothing to build upon. */
@@ -266,19 +267,27 @@ static void note_store_ok(struct fo_step *step)
  * Whatever changed it: the mate's word, or its silence, or what became of this unit. The time that
  * the mate has to go on begins when it is its turn, and anew when that was not so in between: not
  * when it began to negotiate, which may be long ago, for a unit in maintenance say; and not when
- * this unit did.
+ * this unit did. A mate that dies before it serves, again and again, begins anew each time: how
+ * long it has been waited for in all is another time.
  */
 static void note_election(struct fo_step *step)
 {
 	struct fo_fsm *fsm = step->fsm;
-	bool is_mate_first = fsm->state == FO_STATE_NEGOTIATION && fsm->flags.is_mate_heard &&
-			     fsm->mate.state == FO_STATE_NEGOTIATION && fsm->mate.may_activate &&
-			     !fo_elects_me(fsm);
+	struct fo_timers *timers = &fsm->timers;
+	bool is_mate_elected = fsm->state == FO_STATE_NEGOTIATION && fsm->flags.is_mate_heard &&
+			       fsm->mate.may_activate && !fo_elects_me(fsm);
+	bool is_mate_first = is_mate_elected && fsm->mate.state == FO_STATE_NEGOTIATION;
+	bool is_mate_waited =
+		is_mate_first || (is_mate_elected && fsm->mate.state == FO_STATE_JUST_ACTIVE);
 
 	if (!is_mate_first)
-		fsm->timers.mate_first = MONOTIME_NEVER;
-	else if (fsm->timers.mate_first.ns == MONOTIME_NEVER.ns)
-		fsm->timers.mate_first = step->event->at;
+		timers->mate_first = MONOTIME_NEVER;
+	else if (timers->mate_first.ns == MONOTIME_NEVER.ns)
+		timers->mate_first = step->event->at;
+	if (!is_mate_waited)
+		timers->mate_waited = MONOTIME_NEVER;
+	else if (timers->mate_waited.ns == MONOTIME_NEVER.ns)
+		timers->mate_waited = step->event->at;
 }
 
 static void note_event(struct fo_step *step)
@@ -376,6 +385,7 @@ void fo_fsm_init(struct fo_fsm *ret_fsm)
 		.tolerated = FO_HEALTH_FULL + 1,
 		.flags = {.is_released = true},
 		.timers = {.mate_first = MONOTIME_NEVER,
+			   .mate_waited = MONOTIME_NEVER,
 			   .mate_idle = MONOTIME_NEVER,
 			   .retry = MONOTIME_NEVER,
 			   .preempt = MONOTIME_NEVER,
@@ -485,6 +495,7 @@ struct fo_mate_view fo_fsm_view(const struct fo_fsm *fsm)
 		.term = is_serving ? fsm->terms.own : fsm->term,
 		.position = fsm->position,
 		.health = fsm->health,
+		.hold_ms = fsm->params.hold_ms,
 		.may_activate = fo_may_activate(fsm),
 		.is_leaving = fsm->flags.is_stopping && fsm->flags.is_released,
 		.is_maintenance = fsm->flags.is_maintenance,

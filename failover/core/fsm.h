@@ -115,6 +115,8 @@ struct fo_health {
 	uint32_t score; /* FO_HEALTH_FULL: nothing is wrong */
 	uint32_t failed_interfaces;
 	bool is_failing;     /* reason enough to hand over to a mate with a higher score */
+	bool is_unsettled;   /* by lines that the mate may not have read: said only in part, and no
+				reason to ask for a change of roles */
 	enum fo_cause cause; /* ... above all by this */
 };
 
@@ -156,6 +158,7 @@ struct fo_mate_view {
 				 older version. What it says of that activation may all be lost, or
 				 overtaken, but for this */
 	struct fo_stretch stretch;
+	uint32_t hold_ms; /* its configured holdtime; 0: not told */
 };
 
 enum fo_event_type {
@@ -207,6 +210,7 @@ struct fo_event {
 	struct fo_position position; /* POSITION, SYNC_DONE */
 	struct fo_mate_view mate;    /* HELLO */
 	uint32_t age_ms;	     /* HELLO: it was said no longer ago, by what it echoes */
+	bool is_mate_new;	     /* HELLO: the mate started since the last one */
 	struct fo_boot boot;	     /* START */
 	struct fo_params params;     /* START, PARAMS */
 };
@@ -290,6 +294,7 @@ struct fo_timers {
 	struct monotime said;	    /* the latest hello */
 	struct monotime mate_heard; /* when */
 	struct monotime mate_first; /* both negotiate: since when it is the mate's turn; or never */
+	struct monotime mate_waited; /* ... however often it started over since */
 	struct monotime stranger_heard;
 	struct monotime mate_idle; /* since when the mate that we hear does not serve; or never */
 	struct monotime next_hello;
@@ -334,11 +339,12 @@ struct fo_flap {
  * or, where the mate is not heard, what this unit asked for while it did not serve: the mate has
  * heard that since, or hears nothing of us and is past waiting. A word that may be older than
  * FO_STRETCH_FRESH_MS, since somebody held it back, is no such word. A unit judges by the longest
- * of the holdtime, what both ask for, and the fence that the mate keeps; so it waits less only
- * after the mate's fence is lower, and FO_STRETCH_KEEP_MS after it asked for less itself. Who
+ * of both units' holdtimes, what both ask for, and the fence that the mate keeps; so it waits less
+ * only after the mate's fence is lower, and FO_STRETCH_KEEP_MS after it asked for less itself. Who
  * starts, or stood still, may have missed what the mate asked for, and judges by the longest that
  * is possible until it has heard it afresh.
  */
+#define FO_HOLD_MAX_MS 45000u /* the longest that can be configured */
 #define FO_STRETCH_TIMES 16u
 #define FO_STRETCH_MAX_MS 500u
 #define FO_STRETCH_QUIET_MS 300000u

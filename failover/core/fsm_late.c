@@ -25,6 +25,12 @@ static uint32_t longest_ms(const struct fo_fsm *fsm)
 	return smaller(FO_STRETCH_TIMES * hold_ms, FO_STRETCH_MAX_MS);
 }
 
+/* A mate that has not been told of a shorter holdtime yet polls, and steps down, by its own. */
+static uint32_t mates_ms(const struct fo_fsm *fsm)
+{
+	return fsm->flags.is_mate_heard ? smaller(fsm->mate.hold_ms, FO_HOLD_MAX_MS) : 0;
+}
+
 /* Without what this unit may have missed. */
 static uint32_t known_ms(const struct fo_fsm *fsm)
 {
@@ -36,7 +42,9 @@ static uint32_t known_ms(const struct fo_fsm *fsm)
 
 uint32_t fo_fsm_hold_ms(const struct fo_fsm *fsm)
 {
-	return fsm->flags.is_blind ? larger(longest_ms(fsm), known_ms(fsm)) : known_ms(fsm);
+	uint32_t ms = larger(known_ms(fsm), mates_ms(fsm));
+
+	return fsm->flags.is_blind ? larger(longest_ms(fsm), ms) : ms;
 }
 
 uint32_t fo_fsm_fence_ms(const struct fo_fsm *fsm)

@@ -186,15 +186,19 @@ static bool hears_serving_stranger(const struct fo_fsm *fsm)
 /*
  * A mate that is to be active has as long for it whenever its turn came: as the first of two that
  * start, as one that failed and tries again, as one that left maintenance while this unit waited
- * for another reason. One that goes on failing says so in between, and then it is this unit's turn.
+ * for another reason. One that goes on failing says so in between, and then it is this unit's turn;
+ * and one that goes on dying has twice as long in all, since nobody serves meanwhile.
  */
 static bool is_mate_first(const struct fo_step *step)
 {
 	const struct fo_fsm *fsm = step->fsm;
+	const struct fo_timers *timers = &fsm->timers;
+	uint64_t listen_ms = fo_listen_ms(fsm);
 
-	return fsm->timers.mate_first.ns != MONOTIME_NEVER.ns &&
+	return timers->mate_first.ns != MONOTIME_NEVER.ns &&
 	       !monotime_reached(step->event->at,
-				 monotime_add_ms(fsm->timers.mate_first, 2 * fo_listen_ms(fsm)));
+				 monotime_min(monotime_add_ms(timers->mate_first, 2 * listen_ms),
+					      monotime_add_ms(timers->mate_waited, 4 * listen_ms)));
 }
 
 static void negotiation_tick(struct fo_step *step)

@@ -227,6 +227,7 @@ void fo_negotiate(struct fo_step *step, enum fo_reason reason)
 	leave_standby(step);
 	fsm->flags.has_waited = false;
 	fsm->timers.mate_first = MONOTIME_NEVER;
+	fsm->timers.mate_waited = MONOTIME_NEVER;
 	fsm->timers.until = now;
 	fo_defer_election(step);
 	fo_enter(step, FO_STATE_NEGOTIATION, reason);

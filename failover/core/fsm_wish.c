@@ -56,8 +56,8 @@ static bool may_preempt(const struct fo_fsm *fsm, struct monotime now)
 	return fsm->params.is_preempt && fsm->params.unit == FO_UNIT_PRIMARY &&
 	       fsm->state == FO_STATE_STANDBY_READY && fo_mate_serves(fsm) &&
 	       !flags->is_handed_over && !flags->is_set_aside && !flags->is_maintenance &&
-	       !fsm->health.is_failing && fsm->health.score >= fsm->mate.health.score &&
-	       !fo_fsm_is_suspended(fsm, now);
+	       !fsm->health.is_failing && !fsm->health.is_unsettled &&
+	       fsm->health.score >= fsm->mate.health.score && !fo_fsm_is_suspended(fsm, now);
 }
 
 void fo_review(struct fo_step *step)

@@ -348,6 +348,19 @@ bool health_track_step(struct health_track *track, enum health_result result, ui
 	return track->state != before;
 }
 
+bool health_track_wait(enum health_result result, bool is_mate_better, unsigned *turns_left)
+{
+	unsigned before = *turns_left;
+
+	if (result != HEALTH_RESULT_BAD)
+		return false;
+	if (!is_mate_better)
+		*turns_left = HEALTH_TRACK_TURNS;
+	else if (before > 0)
+		--*turns_left;
+	return (before == 0) != (*turns_left == 0);
+}
+
 /* ---- the unit ---- */
 
 static bool reaches_policy(const struct health_sum *sum, const struct health_policy *policy)
@@ -380,4 +393,34 @@ struct fo_health health_sum_score(const struct health_sum *sum, const struct hea
 			      reaches_policy(sum, policy),
 		.cause = failing_cause(sum, policy),
 	};
+}
+
+/* ---- lines ---- */
+
+void health_lines_read(struct health_lines *lines, struct monotime now)
+{
+	if (!lines->is_open)
+		*lines = (struct health_lines){true, now};
+}
+
+bool health_lines_settle(struct health_lines *lines, bool is_shared, struct monotime now)
+{
+	if (is_shared || monotime_reached(now, monotime_add_ms(lines->from, HEALTH_LINES_MAX_MS)))
+		lines->is_open = false;
+	return !lines->is_open;
+}
+
+struct fo_health health_lines_say(const struct fo_health *is, const struct fo_health *said,
+				  bool is_active, bool is_failed)
+{
+	struct fo_health health = *is;
+
+	/* The lines changed nothing. */
+	if (is->score == said->score && is->is_failing == said->is_failing && !said->is_unsettled)
+		return health;
+	health.is_unsettled = true;
+	health.is_failing = is->is_failing && is_failed;
+	if (is_active && health.score > said->score)
+		health.score = said->score;
+	return health;
 }

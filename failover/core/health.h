@@ -127,6 +127,15 @@ struct health_track {
  * bring it back. The first good one is believed. True: the state changed. */
 bool health_track_step(struct health_track *track, enum health_result result, uint32_t down,
 		       uint32_t up);
+/*
+ * What both units see, such as a gateway that died and comes back, each sees in its own turn, which
+ * may be as long as the time that an answer may take. Going down lowers the score at once, so that
+ * nobody hands over to this unit; it is a reason to hand over (*TURNS_LEFT is 0) only after the
+ * mate was the better one at so many bad answers in a row. To be called for each answer that left
+ * the object down. True: whether it is a reason changed.
+ */
+#define HEALTH_TRACK_TURNS 2u
+bool health_track_wait(enum health_result result, bool is_mate_better, unsigned *turns_left);
 
 /* ---- the unit ---- */
 
@@ -144,3 +153,31 @@ struct health_sum {
 /* What interfaces and track objects take never reaches what a service that failed takes: who can
  * serve badly stands before who cannot serve. */
 struct fo_health health_sum_score(const struct health_sum *sum, const struct health_policy *policy);
+
+/* ---- lines ---- */
+
+/*
+ * Lines may move the score of both units, and the active unit reads them first. What moves both is
+ * no reason to change roles: so until the mate is known to have read them, and to have said what
+ * became of its score, a unit says what it is only as far as neither of them would act on it. What
+ * fails in truth meanwhile waits as long.
+ */
+struct health_lines {
+	bool is_open;	      /* it is not known yet */
+	struct monotime from; /* the first of those */
+};
+#define HEALTH_LINES_MAX_MS 1000u /* the mate may never read them */
+
+/* Lines were read. */
+void health_lines_read(struct health_lines *lines, struct monotime now);
+/* IS_SHARED: the mate's latest word says that it has read the same ones, or there is no mate to
+ * wait for. True: what is said from now on is what is so. */
+bool health_lines_settle(struct health_lines *lines, bool is_shared, struct monotime now);
+/*
+ * What to say instead of IS while they are open, SAID being what was said last: nobody is failing
+ * (but who has Failed already: IS_FAILED), and an active unit does not become better before its
+ * mate, which would be Failed for it. It is marked as unsettled, so that a primary does not preempt
+ * because of it.
+ */
+struct fo_health health_lines_say(const struct fo_health *is, const struct fo_health *said,
+				  bool is_active, bool is_failed);

@@ -71,6 +71,8 @@ struct hello_codec {
 	uint64_t boot;
 	uint64_t counter;
 	struct ciphers ciphers; /* its own; the first one seals */
+	struct ciphers twin;	/* of the latest boot that said that it is this unit, in truth */
+	uint64_t twin_boot;
 	struct peer peers[PEERS_MAX];
 	struct peer *proven;
 	struct peer *heard;  /* latest that was authentic */
@@ -229,6 +231,7 @@ int hello_codec_set_keys(struct hello_codec *codec, const uint8_t key[static HEL
 
 		codec->ciphers = next.ciphers;
 		next.ciphers = old;
+		ciphers_done(&codec->twin);
 		memcpy(codec->keys, next.keys, sizeof(codec->keys));
 		codec->n_keys = next.n_keys;
 	}
@@ -243,6 +246,7 @@ void hello_codec_free(struct hello_codec *codec)
 		return;
 	for (size_t i = 0; i < PEERS_MAX; i++)
 		peer_clear(&codec->peers[i]);
+	ciphers_done(&codec->twin);
 	ciphers_done(&codec->ciphers);
 	gnutls_memset(codec, 0, sizeof(*codec));
 	free(codec);
@@ -387,9 +391,11 @@ bool hello_is_stranger(const struct hello_codec *codec, const uint8_t *data, siz
 
 	if (header_read(data, size, &header) < 0 || header.boot == codec->boot)
 		return false;
+	if (header.unit == codec->unit)
+		return !codec->twin.by_key[0] || codec->twin_boot != header.boot;
 	for (size_t i = 0; i < PEERS_MAX; i++)
 		if (codec->peers[i].is_used && codec->peers[i].boot == header.boot)
-			return header.unit == codec->unit;
+			return false;
 	return true;
 }
 
@@ -503,20 +509,25 @@ static int open_stranger(struct hello_codec *codec, const struct header *header,
 }
 
 /* From this unit itself, or from one that is configured as this one. */
-static int open_twin(const struct hello_codec *codec, const struct header *header,
-		     const uint8_t *data, size_t size)
+static int open_twin(struct hello_codec *codec, const struct header *header, const uint8_t *data,
+		     size_t size, struct hello *ret_hello)
 {
-	struct ciphers ciphers = {0};
-	struct hello hello = {0};
-	int r;
+	bool is_known = codec->twin.by_key[0] && codec->twin_boot == header->boot;
+	struct ciphers ciphers = codec->twin;
+	int r = 0;
 
 	if (header->boot == codec->boot)
 		return ERR_EXISTS;
-	r = ciphers_open(codec, header->boot, codec->unit, &ciphers);
+	if (!is_known)
+		r = ciphers_open(codec, header->boot, codec->unit, &ciphers);
 	if (r < 0)
 		return r;
-	r = decrypt(&ciphers, header, data, size, &hello);
-	ciphers_done(&ciphers);
+	r = decrypt(&ciphers, header, data, size, ret_hello);
+	if (!is_known) {
+		ciphers_done(r < 0 ? &ciphers : &codec->twin);
+		codec->twin = r < 0 ? codec->twin : ciphers;
+		codec->twin_boot = r < 0 ? codec->twin_boot : header->boot;
+	}
 	return r < 0 ? r : ERR_IN_USE;
 }
 
@@ -559,7 +570,7 @@ int hello_open(struct hello_codec *codec, unsigned path, const uint8_t *data, si
 	if (path >= HELLO_PATHS_MAX)
 		return -EINVAL;
 	if (header.unit == codec->unit)
-		return open_twin(codec, &header, data, size);
+		return open_twin(codec, &header, data, size, ret_hello);
 	peer = find_peer(codec, header.boot);
 	if (peer && !window_is_new(&peer->windows[path], header.counter))
 		return ERR_EXISTS;

@@ -49,7 +49,6 @@ struct hello {
 	uint64_t echo_boot;
 	uint64_t echo_counter;
 	uint64_t echo_held_us; /* since the echoed hello came in; 0: not told */
-	uint32_t hold_ms;
 	char software[32];
 	struct hello_report reports[HELLO_REPORTS_MAX];
 	size_t n_reports;
@@ -106,7 +105,8 @@ bool hello_is_stranger(const struct hello_codec *codec, const uint8_t *data, siz
  * Opens a datagram that came on PATH (< HELLO_PATHS_MAX). Errors: ERR_MALFORMED, ERR_VERSION
  * (RET_HELLO->unit and the version are not to be trusted), ERR_INTEGRITY (another key), ERR_EXISTS
  * (replayed or from this unit itself), ERR_IN_USE (authentic, but of another boot that says that it
- * is this unit: both have the same `failover lan unit`). *RET_IS_CURRENT is false for an authentic
+ * is this unit: both have the same `failover lan unit`; RET_HELLO is what it says, which may be a
+ * replay of what this unit said in an earlier boot). *RET_IS_CURRENT is false for an authentic
  * hello whose boot id is not proven yet: answer it, but do not believe its contents. The same hello
  * on a second path is current, but not the newest: it speaks for its path only.
  */

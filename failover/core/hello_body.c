@@ -62,7 +62,7 @@ int hello_body_pack(const struct hello *hello, size_t max, uint8_t *ret_data, si
 	message.echo_boot = hello->echo_boot;
 	message.echo_counter = hello->echo_counter;
 	message.echo_held_us = hello->echo_held_us;
-	message.hold_ms = hello->hold_ms;
+	message.hold_ms = hello->view.hold_ms;
 	message.leaving = hello->view.is_leaving;
 	message.wants_mate_active = hello->view.wants_mate_active;
 	message.wants_active = hello->view.wants_active;
@@ -151,13 +151,13 @@ int hello_body_unpack(const uint8_t *data, size_t size, struct hello *ret_hello)
 		.stretch = {.asked_ms = message->asked_hold_ms,
 			    .fence_ms = message->fence_ms,
 			    .judged_ms = message->judged_ms},
+		.hold_ms = message->hold_ms,
 	};
 	memcpy(ret_hello->digest, message->digest.data, sizeof(ret_hello->digest));
 	ret_hello->sent_realtime_ns = message->sent_realtime_ns;
 	ret_hello->echo_boot = message->echo_boot;
 	ret_hello->echo_counter = message->echo_counter;
 	ret_hello->echo_held_us = message->echo_held_us;
-	ret_hello->hold_ms = message->hold_ms;
 	unpack_reports(message, ret_hello);
 	ret_hello->n_interfaces = 0;
 	ret_hello->interface_names = message->interface_names;

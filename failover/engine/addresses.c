@@ -13,32 +13,16 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "failover/engine/engine.h"
+#include "failover/engine/macs.h"
 #include "failover/engine/schedule.h"
 #include "failover/vmac.h"
 
-#define MACS_MAX (CONFIG_INTERFACES_MAX * 2)
-#define LOWER_MS 20 /* by then the mate is through */
-#define LOWER_ACCURACY_US 1000
 #define ADDRESSES_MAX (CONFIG_INTERFACES_MAX * 2 + CONFIG_SECONDARIES_MAX + CONFIG_LINKS_MAX)
 
 struct address_list {
 	struct vip_address items[ADDRESSES_MAX];
 	size_t n;
 };
-
-/* The device that carries the addresses of the role: the macvlan where it has a MAC address. One
- * that the kernel does not make costs the MAC address, but not the address. */
-static void role_device(const struct config_interface *interface, bool is_active,
-			char ret_device[static IFNAMSIZ])
-{
-	const uint8_t *mac = is_active ? interface->active_mac : interface->standby_mac;
-	unsigned index = config_mac_is_set(mac) ? if_nametoindex(interface->device) : 0;
-
-	if (index != 0)
-		vmac_name(index, is_active, ret_device);
-	if (index == 0 || if_nametoindex(ret_device) == 0)
-		memcpy(ret_device, interface->device, IFNAMSIZ);
-}
 
 static void add_address(struct address_list *list, const struct config_interface *interface,
 			const struct config_address *address, bool is_active)
@@ -63,7 +47,7 @@ static const struct config_interface *interface_of(const struct config *config, 
 
 /* Which standby addresses a unit holds: none before it knows its role, or both units would claim
  * them. */
-static bool holds_standby_addresses(const struct engine *engine)
+bool engine_holds_standby_addresses(const struct engine *engine)
 {
 	enum fo_state state = engine->fsm.state;
 
@@ -74,7 +58,7 @@ static bool holds_standby_addresses(const struct engine *engine)
 
 static bool has_role(const struct engine *engine)
 {
-	return engine->addresses.is_claimed || holds_standby_addresses(engine);
+	return engine->addresses.is_claimed || engine_holds_standby_addresses(engine);
 }
 
 /* Every address that the active unit of the pair holds. */
@@ -127,7 +111,7 @@ static void want_addresses(const struct engine *engine, struct address_list *lis
 	}
 	if (engine->addresses.is_claimed)
 		add_active_addresses(config, list);
-	else if (holds_standby_addresses(engine))
+	else if (engine_holds_standby_addresses(engine))
 		add_standby_addresses(config, list);
 }
 
@@ -140,8 +124,8 @@ static void move_to_role_devices(const struct config *config, struct address_lis
 
 		if (!config_mac_is_set(interface->active_mac))
 			continue;
-		role_device(interface, true, active);
-		role_device(interface, false, standby);
+		macs_role_device(interface, true, active);
+		macs_role_device(interface, false, standby);
 		for (size_t j = 0; j < list->n; j++) {
 			struct vip_address *item = &list->items[j];
 
@@ -151,134 +135,9 @@ static void move_to_role_devices(const struct config *config, struct address_lis
 	}
 }
 
-/* Said once, and shown until it is mended. */
-static void note_macs(struct engine *engine, const char *why)
-{
-	char *noted = engine->addresses.macs_why;
-
-	if (strcmp(noted, why) == 0)
-		return;
-	if (why[0])
-		log_line(LOG_ERR, "%s", why);
-	else
-		log_line(LOG_NOTICE, "the virtual MAC addresses are set");
-	(void)snprintf(noted, sizeof(engine->addresses.macs_why), "%s", why);
-}
-
 static void on_breath(void *userdata)
 {
 	engine_breathe(userdata);
-}
-
-/* The macvlan devices of both roles; those of this unit's own are up. The others are there, too, so
- * that a takeover need not make them. */
-static size_t want_macs(const struct engine *engine, struct vmac wanted[MACS_MAX])
-{
-	const struct config *config = engine->config;
-	size_t n = 0;
-
-	for (size_t i = 0; i < config->n_interfaces; i++) {
-		const struct config_interface *interface = &config->interfaces[i];
-		struct vmac vmac = {.is_active = true, .is_up = engine->addresses.is_claimed};
-
-		if (interface->is_shutdown || !interface->name[0] ||
-		    !config_mac_is_set(interface->active_mac))
-			continue;
-		vmac.parent_index = if_nametoindex(interface->device);
-		if (vmac.parent_index == 0)
-			continue;
-		memcpy(vmac.parent, interface->device, sizeof(vmac.parent));
-		memcpy(vmac.mac, interface->active_mac, sizeof(vmac.mac));
-		wanted[n++] = vmac;
-		if (!config_mac_is_set(interface->standby_mac))
-			continue;
-		vmac.is_active = false;
-		vmac.may_be_mute = engine->addresses.is_claimed;
-		vmac.is_up = !engine->addresses.is_claimed && holds_standby_addresses(engine);
-		memcpy(vmac.mac, interface->standby_mac, sizeof(vmac.mac));
-		wanted[n++] = vmac;
-	}
-	return n;
-}
-
-/* The devices that this unit's addresses are to be on. */
-static void raise_macs(const struct engine *engine)
-{
-	struct vmac wanted[MACS_MAX] = {0};
-
-	vmac_raise(wanted, want_macs(engine, wanted));
-}
-
-static void set_macs(struct engine *engine)
-{
-	struct why why = {0};
-	struct vmac wanted[MACS_MAX] = {0};
-	size_t n = want_macs(engine, wanted);
-	int r;
-
-	/* Without any, and none left from before, the kernel need not be asked. */
-	if (n == 0 && !engine->addresses.may_have_macs)
-		return;
-	r = vmac_set(wanted, n, on_breath, engine, &why);
-	engine->addresses.may_have_macs = n > 0 || r < 0;
-	note_macs(engine, r < 0 ? why.text : "");
-}
-
-static int on_lower(sd_event_source *source, uint64_t usec, void *userdata)
-{
-	struct engine *engine = userdata;
-
-	(void)source;
-	(void)usec;
-	if (!vip_has_lapsed(engine->addresses.vip))
-		set_macs(engine);
-	return 0;
-}
-
-static bool is_lowering(const struct engine *engine)
-{
-	int enabled = SD_EVENT_OFF;
-
-	(void)sd_event_source_get_enabled(engine->addresses.lower, &enabled);
-	return enabled != SD_EVENT_OFF;
-}
-
-/* After a change of role the devices of the other role fall silent at once, and go down a little
- * later: that takes the kernel some 10 ms each, for which the mate would wait where both share a
- * kernel, as in a lab. */
-static void lower_macs(struct engine *engine)
-{
-	struct vmac wanted[MACS_MAX] = {0};
-	size_t n = want_macs(engine, wanted);
-
-	if (n > 0 && vmac_mute(wanted, n) > 0) {
-		if (is_lowering(engine))
-			return;
-		(void)sd_event_source_set_time_relative(engine->addresses.lower, LOWER_MS * 1000);
-		if (sd_event_source_set_enabled(engine->addresses.lower, SD_EVENT_ONESHOT) >= 0)
-			return;
-	}
-	set_macs(engine);
-}
-
-/* The device of a virtual MAC address is as this unit's role wants it. */
-static bool is_as_wanted(const struct engine *engine, const struct linkmon_link *link)
-{
-	struct vmac wanted[MACS_MAX] = {0};
-	size_t n = want_macs(engine, wanted);
-
-	for (size_t i = 0; i < n; i++) {
-		char device[IFNAMSIZ];
-
-		vmac_name(wanted[i].parent_index, wanted[i].is_active, device);
-		if (strcmp(device, link->device) != 0)
-			continue;
-		return link->is_present &&
-		       (link->is_admin_up == wanted[i].is_up ||
-			(link->is_admin_up && (wanted[i].may_be_mute || is_lowering(engine)))) &&
-		       memcmp(link->mac, wanted[i].mac, 6) == 0;
-	}
-	return !link->is_present;
 }
 
 static int set_routes(struct engine *engine, struct why *ret_why)
@@ -300,14 +159,14 @@ static int set_routes(struct engine *engine, struct why *ret_why)
 			continue;
 		/* A standby without an address there has no way to the gateway. */
 		if (!is_active &&
-		    (route->is_active_only || !holds_standby_addresses(engine) ||
+		    (route->is_active_only || !engine_holds_standby_addresses(engine) ||
 		     (is_v6 ? interface->standby6.family : interface->standby4.family) == 0))
 			continue;
 		wanted[n] = (struct vip_route){.destination = route->destination,
 					       .gateway = route->gateway,
 					       .metric = route->metric,
 					       .is_active = route->is_active_only};
-		role_device(interface, is_active, wanted[n++].device);
+		macs_role_device(interface, is_active, wanted[n++].device);
 	}
 	return vip_set_routes(engine->addresses.vip, wanted, n, ret_why);
 }
@@ -321,7 +180,7 @@ void engine_leave_addresses(struct engine *engine)
 }
 
 /* What a takeover waits for; the rest of set_addresses is to follow. A device comes before what is
- * on it, and goes after it, which the kernel takes its time for: see lower_macs. */
+ * on it, and goes after it, which the kernel takes its time for: see macs.h. */
 static int move_addresses(struct engine *engine, bool is_forced, struct why *ret_why)
 {
 	_cleanup_free_ struct address_list *list = calloc(1, sizeof(*list));
@@ -329,7 +188,7 @@ static int move_addresses(struct engine *engine, bool is_forced, struct why *ret
 	if (!list)
 		return -ENOMEM;
 	want_addresses(engine, list);
-	raise_macs(engine);
+	macs_raise(engine);
 	move_to_role_devices(engine->config, list);
 	if (!is_forced && vip_is_set(engine->addresses.vip, list->items, list->n))
 		return 0;
@@ -344,10 +203,10 @@ static int set_addresses(struct engine *engine, bool is_forced, struct why *ret_
 	int mended, r;
 
 	if (!is_forced)
-		lower_macs(engine);
+		macs_lower(engine);
 	r = move_addresses(engine, is_forced, ret_why);
 	if (is_forced)
-		set_macs(engine);
+		macs_set(engine);
 	mended = vip_mend(engine->addresses.vip);
 	if (mended < 0 && r == 0)
 		r = why_set(ret_why, mended, "cannot look after addresses: %s", err_text(mended));
@@ -367,11 +226,11 @@ void engine_addresses_link(struct engine *engine, const struct linkmon_link *lin
 	struct why why = {0};
 
 	if (!vmac_is_name(link->device) || !engine->addresses.vip ||
-	    vip_has_lapsed(engine->addresses.vip))
+	    vip_has_lapsed(engine->addresses.vip) || macs_mute_again(engine, link))
 		return;
 	/* Most news of it is of what this unit did itself. Else it was set down, removed or made by
 	 * somebody. */
-	if (!is_as_wanted(engine, link) && engine_set_addresses(engine, &why) < 0)
+	if (!macs_are_as_wanted(engine, link) && engine_set_addresses(engine, &why) < 0)
 		log_line(LOG_ERR, "addresses: %s", why.text);
 	if (engine->addresses.is_claimed && link->has_carrier)
 		engine_announce(engine);
@@ -494,10 +353,7 @@ int engine_addresses_start(struct engine *engine)
 	vip_set_breath(engine->addresses.vip, on_breath, engine);
 	r = announcer_new(engine->event, &engine->addresses.announcer);
 	if (r >= 0)
-		r = sd_event_add_time(engine->event, &engine->addresses.lower, CLOCK_MONOTONIC, 0,
-				      LOWER_ACCURACY_US, on_lower, engine);
-	if (r >= 0)
-		r = sd_event_source_set_enabled(engine->addresses.lower, SD_EVENT_OFF);
+		r = macs_start(engine);
 	return r < 0 ? r : collision_start(engine);
 }
 
@@ -587,6 +443,6 @@ void engine_addresses_follow(struct engine *engine)
 	engine->addresses.is_follow_due = false;
 	if (set_addresses(engine, false, &why) < 0)
 		log_line(LOG_ERR, "addresses: %s", why.text);
-	if (holds_standby_addresses(engine))
+	if (engine_holds_standby_addresses(engine))
 		expel(engine);
 }

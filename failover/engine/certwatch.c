@@ -14,7 +14,8 @@
 #include "base/cleanup.h"
 #include "base/hex.h"
 #include "base/log.h"
-#include "certstore/record.pb-c.h"
+#include "base/utc.h"
+#include "certstore/store/record.pb-c.h"
 #include "failover/engine/engine.h"
 #include "failover/engine/report.h"
 
@@ -38,15 +39,6 @@ int64_t certwatch_turn(int64_t not_after, int64_t now, uint32_t begin, uint32_t 
 	return now > not_after ? turn + 1 : turn;
 }
 
-static void end_text(int64_t at, char *text, size_t size)
-{
-	time_t t = (time_t)at;
-	struct tm tm;
-
-	if (!gmtime_r(&t, &tm) || strftime(text, size, "%H:%M:%S UTC %b %d %Y", &tm) == 0)
-		(void)snprintf(text, size, "?");
-}
-
 static bool has_ended(const struct certwatch_end *end, int64_t now)
 {
 	return now > end->not_after;
@@ -57,9 +49,9 @@ static bool has_ended(const struct certwatch_end *end, int64_t now)
 static void say_end(const struct engine *engine, const struct certwatch_end *end, int64_t now)
 {
 	int64_t days = (end->not_after - now) / DAY_S;
-	char at[40];
+	char at[UTC_TEXT_MAX];
 
-	end_text(end->not_after, at, sizeof(at));
+	(void)utc_log_text(end->not_after, at);
 	if (has_ended(end, now))
 		report(engine, LOG_ALERT, 717055, NULL,
 		       "The ID certificate in the trustpoint %s has expired. Expiration date and "
@@ -265,9 +257,9 @@ void certwatch_tick(struct engine *engine)
 static void describe_end(const struct certwatch_end *end, struct why *ret_why)
 {
 	int64_t now = (int64_t)time(NULL);
-	char at[40];
+	char at[UTC_TEXT_MAX];
 
-	end_text(end->not_after, at, sizeof(at));
+	(void)utc_log_text(end->not_after, at);
 	if (has_ended(end, now))
 		(void)why_set(
 			ret_why, 0,

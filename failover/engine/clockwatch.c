@@ -13,7 +13,8 @@
 
 #include "base/cleanup.h"
 #include "base/log.h"
-#include "certstore/record.pb-c.h"
+#include "base/utc.h"
+#include "certstore/store/record.pb-c.h"
 #include "failover/engine/engine.h"
 
 #define SEARCH_CHANGED_MS 60000 /* at most so often where the store changed */
@@ -78,24 +79,15 @@ static void describe_skew(const struct clockwatch *watch, struct why *ret_why)
 		      span, fo_clock_text(watch->clock.class));
 }
 
-static void time_text(int64_t at, char *text, size_t size)
-{
-	time_t t = (time_t)at;
-	struct tm tm;
-
-	if (!gmtime_r(&t, &tm) || strftime(text, size, "%Y-%m-%d %H:%M:%S UTC", &tm) == 0)
-		(void)snprintf(text, size, "?");
-}
-
 static void describe_misfit(const struct clockwatch *watch, const struct clockwatch_misfit *misfit,
 			    struct why *ret_why)
 {
 	bool is_valid_here = is_valid_at(misfit, now_s());
 	int64_t there = is_valid_here ? mate_now_s(watch) : now_s();
 	bool is_early = there < misfit->not_before;
-	char limit[40];
+	char limit[UTC_TEXT_MAX];
 
-	time_text(is_early ? misfit->not_before : misfit->not_after, limit, sizeof(limit));
+	(void)utc_text(is_early ? misfit->not_before : misfit->not_after, limit);
 	(void)why_set(ret_why, 0,
 		      "trustpoint %s is not valid by the clock of %s unit, %s %s: set the clocks "
 		      "before a failover needs it",

@@ -15,6 +15,7 @@
 #include "failover/engine/certwatch.h"
 #include "failover/engine/clockwatch.h"
 #include "failover/engine/collision.h"
+#include "failover/engine/fetch.h"
 #include "failover/engine/history.h"
 #include "failover/engine/rekey.h"
 #include "failover/engine/resumption.h"
@@ -65,19 +66,13 @@ struct engine_mate {
 	struct monotime heard_at;
 	char software[32];
 	uint64_t active_s; /* as hello.h has it */
-	uint32_t hold_ms;  /* its holdtime, as it said last */
 	int64_t lost_at;   /* seconds since 1970, when its hellos last stopped unannounced; 0: never
 			    */
-	struct {
-		int64_t lost_at; /* before that */
-		struct monotime heard_at;
-		uint32_t hold_ms;
-	} loss;		   /* how it was when they stopped */
 	int64_t failed_at; /* when its health last came to be a failure; 0: never */
 	enum fo_cause failed_by;
 	char reported[32]; /* the release that the log was told of */
 	char refused[WHY_TEXT_MAX +
-		     80]; /* what is wrong with its hellos; empty: nothing (stranger.h) */
+		     160]; /* what is wrong with its hellos; empty: nothing (stranger.h) */
 	struct monotime refused_at;
 };
 
@@ -230,6 +225,7 @@ struct engine {
 	struct engine_rekey rekey;
 	struct engine_resumption resumption;
 	struct engine_staples staples;
+	struct engine_fetch fetch;
 	struct clockwatch clockwatch;
 	struct certwatch certwatch;
 	struct usewatch usewatch;
@@ -328,6 +324,7 @@ int engine_release_timer(struct engine *engine);
 void engine_leave_addresses(struct engine *engine);
 /* Sets this unit's addresses to what its role wants. */
 int engine_set_addresses(struct engine *engine, struct why *ret_why);
+bool engine_holds_standby_addresses(const struct engine *engine);
 
 /* What neither a release nor a takeover waits for: called when the queue of events is empty. */
 void engine_settle(struct engine *engine);

@@ -19,11 +19,6 @@
 /* So long an interface that was just configured does not count against the active unit unless the
  * mate has it, too. */
 #define NEW_PORT_MS 5000u
-/* What lines come to is settled so long after them: the mate's hello, which may be the answer to
- * ours, would else make this unit hand over before the mate has them. */
-#define LINES_MS 200u
-/* Lines that come without an end hold it back no longer than this. */
-#define LINES_MAX_MS 1000u
 
 /* Behind what the sockets brought in the same turn. */
 #define TIMER_PRIORITY (SD_EVENT_PRIORITY_NORMAL + 5)
@@ -77,6 +72,18 @@ static void log_service(struct engine_health *health)
 		health->trouble[0] = '\0';
 }
 
+/* A mate of another release does not tell in a way that can be compared: it is waited for. */
+static bool are_lines_settled(struct engine_health *health)
+{
+	const struct engine *engine = health->engine;
+	bool is_told = engine->config_hash != 0 && engine->mate.view.position.config != 0;
+
+	return health_lines_settle(&health->lines,
+				   !engine_hears_mate(engine) ||
+					   (is_told && engine_shares_lines(engine)),
+				   monotime_now());
+}
+
 static void feed(struct engine_health *health)
 {
 	const struct config_failover *failover = &health->engine->config->failover;
@@ -85,15 +92,19 @@ static void feed(struct engine_health *health)
 	struct health_sum sum;
 	struct fo_health now;
 
-	if (!health->engine->is_started || !monotime_reached(monotime_now(), health->fed_from))
+	if (!health->engine->is_started)
 		return;
 	service_watch(&health->service, health->engine);
 	log_service(health);
 	engine_health_show_sum(health, &sum);
 	now = health_sum_score(&sum, &policy);
+	if (!are_lines_settled(health) && health->is_fed)
+		now = health_lines_say(&now, &health->fed, engine_is_active(health->engine),
+				       health->engine->fsm.state == FO_STATE_FAILED);
 	if (health->is_fed && now.score == health->fed.score &&
 	    now.failed_interfaces == health->fed.failed_interfaces &&
-	    now.is_failing == health->fed.is_failing && now.cause == health->fed.cause)
+	    now.is_failing == health->fed.is_failing &&
+	    now.is_unsettled == health->fed.is_unsettled && now.cause == health->fed.cause)
 		return;
 	health->fed = now;
 	health->is_fed = true;
@@ -353,8 +364,8 @@ static void arm(struct engine_health *health)
 
 	struct monotime polled = due;
 
-	if (health->fed_from.ns > monotime_now().ns)
-		due = monotime_min(due, health->fed_from);
+	if (health->lines.is_open)
+		due = monotime_min(due, monotime_add_ms(health->lines.from, HEALTH_LINES_MAX_MS));
 	for (size_t i = 0; i < health->n_ports; i++)
 		due = monotime_min(due, health->ports[i]->state.deadline);
 	health->due = due;
@@ -482,16 +493,6 @@ static void rebuild_ports(struct engine_health *health)
 	}
 }
 
-static void hold_for_lines(struct engine_health *health)
-{
-	struct monotime now = monotime_now();
-
-	if (monotime_reached(now, health->fed_from))
-		health->held_from = now;
-	health->fed_from = monotime_min(monotime_add_ms(now, LINES_MS),
-					monotime_add_ms(health->held_from, LINES_MAX_MS));
-}
-
 void engine_health_configure(struct engine_health *health)
 {
 	const struct config_failover *failover = &health->engine->config->failover;
@@ -501,9 +502,8 @@ void engine_health_configure(struct engine_health *health)
 					      .unit_poll_ms = failover->poll_ms};
 	rebuild_ports(health);
 	tracks_configure(health->tracks);
-	/* A line that makes this unit hand over is on the mate first. */
 	if (health->engine->is_started)
-		hold_for_lines(health);
+		health_lines_read(&health->lines, monotime_now());
 	check_links(health);
 	arm(health);
 }

@@ -32,10 +32,9 @@ struct engine_health {
 	struct monotime due; /* the timer */
 	struct fo_health fed;
 	bool is_fed;
-	struct monotime fed_from;  /* not before it, after lines that were just read */
-	struct monotime held_from; /* since when lines hold it back */
-	bool is_stepping;	   /* several steps make one result */
-	bool wants_hello;	   /* a word changed that the mate waits for */
+	struct health_lines lines;
+	bool is_stepping; /* several steps make one result */
+	bool wants_hello; /* a word changed that the mate waits for */
 };
 
 /* NULL: not monitored. */

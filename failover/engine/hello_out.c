@@ -22,7 +22,6 @@ void engine_send_hello(struct engine *engine)
 	struct hello hello = {.unit = engine->config->failover.unit,
 			      .view = fo_fsm_view(&engine->fsm),
 			      .sent_realtime_ns = realtime_ns(),
-			      .hold_ms = engine->config->failover.hold_ms,
 			      .gap_us = engine->switchover.gap_us,
 			      .gap_term = engine->switchover.term,
 			      .active_s = engine_active_s(engine) + 1,

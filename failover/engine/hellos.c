@@ -74,10 +74,11 @@ static void compare_lines(struct engine *engine)
 static void take_hello(struct engine *engine, const struct hello *hello)
 {
 	struct engine_mate *mate = &engine->mate;
+	bool is_new = mate->was_heard && mate->boot != hello->boot;
 
-	if (mate->was_heard && mate->boot == hello->boot && hello->counter <= mate->counter)
+	if (mate->was_heard && !is_new && hello->counter <= mate->counter)
 		return; /* came faster on another path */
-	if (mate->was_heard && mate->boot != hello->boot) {
+	if (is_new) {
 		replication_lines_own(engine->replication);
 		if (engine->pair.link)
 			link_expect_boot(engine->pair.link, hello->boot);
@@ -97,7 +98,6 @@ static void take_hello(struct engine *engine, const struct hello *hello)
 		mate->failed_by = hello->view.health.cause;
 	}
 	mate->view = hello->view;
-	mate->hold_ms = hello->hold_ms;
 	mate->active_s = hello->active_s;
 	mate->heard_at = monotime_now();
 	mate->position.term = hello->view.position.term;
@@ -115,6 +115,7 @@ static void take_hello(struct engine *engine, const struct hello *hello)
 		mate->view.position.config = 0;
 	engine_feed(engine, (struct fo_event){.type = FO_EVENT_HELLO,
 					      .mate = mate->view,
+					      .is_mate_new = is_new,
 					      .age_ms = clockwatch_age_ms(engine, hello)});
 	compare_lines(engine);
 	if (memcmp(hello->digest, engine->store.position.digest, sizeof(hello->digest)) == 0)
@@ -142,7 +143,10 @@ static void on_datagram(size_t index, const uint8_t *data, size_t size, void *us
 		return;
 	r = hello_open(pair->codec, (unsigned)index, data, size, &hello, &is_current);
 	if (r < 0) {
-		stranger_refused(engine, index, r, data, size);
+		if (r == ERR_IN_USE)
+			stranger_twin(engine, index, &hello);
+		else
+			stranger_refused(engine, index, r, data, size);
 		return;
 	}
 	if (is_current) {

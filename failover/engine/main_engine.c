@@ -34,6 +34,8 @@ static void on_peer(enum ipc_peer peer, unsigned instance, int fd, void *userdat
 		engine_front_attach(engine, instance, fd);
 	else if (peer == IPC_PEER_RUNNER)
 		hooks_attach(engine->hooks, fd);
+	else if (peer == IPC_PEER_FETCH)
+		engine_fetch_attach(engine, fd);
 	else if (peer == IPC_PEER_AUTH)
 		vpnhub_auth_attach(engine->vpnhub, fd);
 	else

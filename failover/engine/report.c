@@ -84,39 +84,19 @@ static enum silence why_silent(const struct engine *engine)
 	return replication_is_busy(engine->replication) ? SILENCE_DURING_SYNC : SILENCE_NO_HELLO;
 }
 
-static void note_loss(struct engine_mate *mate)
-{
-	mate->loss.lost_at = mate->lost_at;
-	mate->loss.heard_at = mate->heard_at;
-	mate->loss.hold_ms = mate->hold_ms;
-	mate->lost_at = (int64_t)time(NULL);
-}
-
-/* It was never silent for longer than its own holdtime: ours was made shorter, and it had not yet
- * been told. That was no failure of it. */
-static void forget_loss(struct engine_mate *mate)
-{
-	uint64_t silent_ns = monotime_since(mate->heard_at, mate->loss.heard_at);
-
-	if (mate->loss.heard_at.ns != 0 && silent_ns <= mate->loss.hold_ms * MONOTIME_NS_PER_MS)
-		mate->lost_at = mate->loss.lost_at;
-	mate->loss.heard_at = (struct monotime){0};
-}
-
 void report_mate(struct engine *engine, bool was_heard)
 {
 	bool is_heard = engine->fsm.flags.is_mate_heard;
 
 	if (was_heard == is_heard)
 		return;
-	if (is_heard) {
-		forget_loss(&engine->mate);
+	if (is_heard)
 		log_line(LOG_INFO, "the mate is heard: %s, release %s",
 			 fo_state_text(engine->mate.view.state), engine->mate.software);
-	} else if (engine->mate.view.is_leaving)
+	else if (engine->mate.view.is_leaving)
 		log_line(LOG_INFO, "the mate left in an orderly way");
 	else {
-		note_loss(&engine->mate);
+		engine->mate.lost_at = (int64_t)time(NULL);
 		report(engine, LOG_ALERT, 103001, NULL,
 		       "No response from other firewall (reason code = %d).", why_silent(engine));
 	}

@@ -35,17 +35,22 @@ struct fo_params engine_params(const struct config *config)
 				  .preempt_delay_ms = config->failover.preempt_delay_s * 1000};
 }
 
-/* Zero is for a version that does not tell it. */
-static void note_lines(struct engine *engine)
+/* Zero is for a version that does not tell it. True: it is another. */
+static bool hash_lines(struct engine *engine)
 {
 	uint8_t digest[ENGINE_DIGEST_SIZE];
-	uint64_t hash = 0;
+	uint64_t before = engine->config_hash;
 
+	engine->config_hash = 0;
 	if (engine_config_digest(engine, NULL, digest) == 0)
-		memcpy(&hash, digest, sizeof(hash));
-	if (hash == engine->config_hash)
-		return;
-	engine->config_hash = hash;
+		memcpy(&engine->config_hash, digest, sizeof(engine->config_hash));
+	return engine->config_hash != before;
+}
+
+/* Who hears that this unit has these lines takes its score for the one by them: that is told before
+ * (health.h in core, struct health_lines). */
+static void tell_lines(struct engine *engine)
+{
 	engine_feed(engine,
 		    (struct fo_event){.type = FO_EVENT_POSITION,
 				      .position = engine_position_brief(&engine->store.position)});
@@ -312,6 +317,7 @@ void engine_apply_config(struct engine *engine, struct config *config)
 	struct config *old = engine->config;
 	bool is_same_ways = engine_same_paths(old, config) && engine->pair.paths;
 	bool is_same_link = same_link(&old->failover, &config->failover) && engine->pair.paths;
+	bool are_new_lines;
 	struct fo_params before = engine_params(old), after = engine_params(config);
 	struct why why = {0};
 
@@ -320,6 +326,7 @@ void engine_apply_config(struct engine *engine, struct config *config)
 	if (config->failover.new_key[0])
 		engine->pair.is_key_from_file = engine->config_generation == 0;
 	engine->config_generation++;
+	are_new_lines = hash_lines(engine);
 	engine_raise_devices(engine);
 	config->failover.has_key = engine->store.has_failover_key || config->failover.new_key[0];
 	if (engine->addresses.vip && engine_set_addresses(engine, &why) < 0)
@@ -336,6 +343,7 @@ void engine_apply_config(struct engine *engine, struct config *config)
 	engine_fronts_configure(engine);
 	engine_fronts_role(engine);
 	vpnhub_configure(engine->vpnhub);
+	engine_fetch_configure(engine);
 	engine_breathe(engine);
 	if (old->failover.is_maintenance != config->failover.is_maintenance)
 		engine_say_maintenance(engine);
@@ -343,7 +351,8 @@ void engine_apply_config(struct engine *engine, struct config *config)
 		engine_feed(engine, (struct fo_event){.type = FO_EVENT_PARAMS, .params = after});
 	engine_health_configure(engine->health);
 	engine_breathe(engine);
-	note_lines(engine);
+	if (are_new_lines)
+		tell_lines(engine);
 	engine_breathe(engine);
 	usewatch_kick(engine);
 	engine_try_start(engine);

@@ -11,21 +11,10 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "base/utc.h"
 #include "failover/engine/engine.h"
 
 #define TICK_MS 60000u
-#define TIME_TEXT_MAX 40
-
-static const char *time_text(int64_t at, char ret_text[static TIME_TEXT_MAX])
-{
-	time_t seconds = (time_t)at;
-	struct tm tm;
-
-	if (!gmtime_r(&seconds, &tm) ||
-	    strftime(ret_text, TIME_TEXT_MAX, "%Y-%m-%d %H:%M:%S UTC", &tm) == 0)
-		(void)snprintf(ret_text, TIME_TEXT_MAX, "an unknown time");
-	return ret_text;
-}
 
 /* ---- the list ---- */
 
@@ -42,6 +31,8 @@ static bool fill(struct engine_staple *staple, const Asafo__Record__Staple *from
 	(void)snprintf(staple->source, sizeof(staple->source), "%s", from->source);
 	(void)snprintf(staple->trustpoint, sizeof(staple->trustpoint), "%s", from->trustpoint);
 	staple->is_home = from->is_home;
+	staple->is_revoked = from->is_revoked;
+	staple->revoked_at = from->revoked_at;
 	return true;
 }
 
@@ -91,30 +82,6 @@ static int take_list(struct engine_staples *staples, const Asafo__Ipc__StapleLis
 	return is_same ? 0 : 1;
 }
 
-/* Only of a leaf that is served: those of generations before it end, too, and nobody misses them.
- */
-void engine_staples_say_end(struct engine *engine, const Asafo__Record__TrustpointPublic *part)
-{
-	struct engine_staples *staples = &engine->staples;
-	int64_t now = (int64_t)time(NULL);
-
-	for (size_t i = 0; i < staples->n; i++) {
-		struct engine_staple *staple = &staples->list[i];
-		char at[TIME_TEXT_MAX];
-
-		if (staple->is_end_said || staple->next_update > now ||
-		    part->fingerprint.len != sizeof(staple->fingerprint) ||
-		    memcmp(staple->fingerprint, part->fingerprint.data,
-			   sizeof(staple->fingerprint)) != 0)
-			continue;
-		staple->is_end_said = true;
-		log_line(LOG_WARNING,
-			 "the OCSP staple of trustpoint %s ended at %s: clients get none any more; "
-			 "import a newer one (asafo ocsp import)",
-			 part->name, time_text(staple->next_update, at));
-	}
-}
-
 static void listed(struct engine *engine, const Asafo__Ipc__StapleListReply *reply)
 {
 	struct engine_staples *staples = &engine->staples;
@@ -132,6 +99,7 @@ static void listed(struct engine *engine, const Asafo__Ipc__StapleListReply *rep
 	engine_staples_tell(engine);
 	if (r > 0)
 		usewatch_kick(engine);
+	engine_fetch_kick(engine); /* perhaps of another certificate */
 }
 
 static void on_list(int code, const ProtobufCMessage *body, bool has_more, void *userdata)
@@ -186,6 +154,7 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
 	 * an older version skips what it does not know. */
 	staples->is_told = false;
 	engine_staples_tell(engine);
+	engine_staples_look_apart(engine);
 	/* One that comes to its end is trouble then. */
 	if (staples->n > 0)
 		usewatch_kick(engine);
@@ -209,53 +178,4 @@ void engine_staples_stop(struct engine *engine)
 	free(TAKE_PTR(staples->list));
 	free(TAKE_PTR(staples->lacking));
 	staples->n = staples->n_lacking = 0;
-}
-
-/* ---- what is wrong ---- */
-
-const struct engine_staple *engine_staple_find(const struct engine *engine,
-					       const ProtobufCBinaryData *fingerprint)
-{
-	const struct engine_staples *staples = &engine->staples;
-
-	for (size_t i = 0; i < staples->n; i++) {
-		if (fingerprint->len == STAPLES_FINGERPRINT_SIZE &&
-		    memcmp(staples->list[i].fingerprint, fingerprint->data,
-			   STAPLES_FINGERPRINT_SIZE) == 0)
-			return &staples->list[i];
-	}
-	return NULL;
-}
-
-bool engine_staple_is_ending(const struct engine_staple *staple, int64_t now)
-{
-	return (staple->next_update - now) < (staple->next_update - staple->this_update) / 4;
-}
-
-void engine_staples_judge(const struct engine *engine, const Asafo__Record__TrustpointPublic *part,
-			  struct usecheck_findings *findings)
-{
-	const struct engine_staple *staple = engine_staple_find(engine, &part->fingerprint);
-	int64_t now = (int64_t)time(NULL);
-	bool is_good = staple && now < staple->next_update;
-	char at[TIME_TEXT_MAX];
-
-	if (!usecheck_is_bound(engine->config, part->name))
-		return;
-	if (part->must_staple && !is_good)
-		(void)why_set(usecheck_next(findings), 0,
-			      "trustpoint %s is bound, and its certificate wants an OCSP staple "
-			      "(must-staple), which %s: clients may refuse it; import one (asafo "
-			      "ocsp import %s FILE)",
-			      part->name, staple ? "has ended" : "is not there", part->name);
-	else if (staple && !is_good)
-		(void)why_set(usecheck_next(findings), 0,
-			      "the OCSP staple of trustpoint %s ended at %s: clients get none; "
-			      "import a newer one (asafo ocsp import %s FILE)",
-			      part->name, time_text(staple->next_update, at), part->name);
-	else if (staple && engine_staple_is_ending(staple, now))
-		(void)why_set(usecheck_next(findings), 0,
-			      "the OCSP staple of trustpoint %s ends at %s: import a newer one "
-			      "(asafo ocsp import %s FILE)",
-			      part->name, time_text(staple->next_update, at), part->name);
 }

@@ -115,6 +115,7 @@ static void state_came(struct engine *engine, const Asafo__Wire__StapleState *st
 	struct engine_staples *staples = &engine->staples;
 
 	staples->mate_id = state->id;
+	engine_staples_look_apart(engine);
 	if (!engine_is_active(engine) || state->n_lacking == 0 || state->n_lacking > LACKING_MAX ||
 	    staples->is_sending)
 		return;

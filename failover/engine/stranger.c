@@ -2,13 +2,16 @@
 /*
  * On the failover link, which has two ends only, who sends from the mate's address is the mate. On
  * an interface it may as well be another pair on the same segment: that is worth a line in the log,
- * and a word in `show failover` only while the mate is not heard.
+ * and a word in `show failover` only while the mate is not heard. A twin is heard there alone,
+ * since it has this unit's address on the link, but it has the pair's key. Its words are not proven
+ * to be of now, so they count only where they were said at this time of the day.
  */
 #include "failover/engine/stranger.h"
 
 #include <config.h>
 #include <arpa/inet.h>
 #include <stdio.h>
+#include <time.h>
 
 #include "base/err.h"
 #include "base/log.h"
@@ -16,6 +19,7 @@
 #include "failover/engine/report.h"
 
 #define TROUBLE_MS 10000
+#define TWIN_RECENT_MS 5000 /* so far the two clocks may be apart */
 
 enum reason { REASON_VERSION, REASON_KEY, REASON_TWIN, REASON__NONE };
 
@@ -23,9 +27,7 @@ static enum reason reason_of(int code)
 {
 	if (code == ERR_VERSION)
 		return REASON_VERSION;
-	if (code == ERR_INTEGRITY)
-		return REASON_KEY;
-	return code == ERR_IN_USE ? REASON_TWIN : REASON__NONE;
+	return code == ERR_INTEGRITY ? REASON_KEY : REASON__NONE;
 }
 
 static void describe_sender(const struct engine *engine, const struct path_config *path, char *text,
@@ -69,51 +71,120 @@ static void describe(const struct engine *engine, enum reason reason, const char
 }
 
 /* What this unit makes of it; see negotiation_tick of the state machine. */
-static const char *consequence(const struct engine *engine, const struct hello_outside *outside)
+static const char *consequence(const struct engine *engine, const struct hello_outside *outside,
+			       bool goes_first)
 {
 	if (engine_is_active(engine))
 		return outside->is_serving ? "; both units serve: repair it now" : "";
-	return outside->is_serving ? "; it serves, so this unit waits (`asafo failover active` "
-				     "overrides)"
-				   : "";
+	if (outside->is_serving)
+		return "; it serves, so this unit waits (`asafo failover active` overrides)";
+	return goes_first ? "; it goes first, so this unit waits (`asafo failover active` "
+			    "overrides)"
+			  : "";
+}
+
+/* Of a twin whose hellos are not of this time of the day: nothing that this unit does goes by them.
+ */
+static const char *stale_consequence(const struct engine *engine,
+				     const struct hello_outside *outside)
+{
+	if (engine_is_active(engine) && outside->is_serving)
+		return "; both units serve, unless somebody repeats old hellos: repair it now, and "
+		       "set the clocks, which differ by more than 5 s";
+	return "; its clock and this unit's differ by more than 5 s, so this unit does not wait "
+	       "for it: set the clocks";
+}
+
+static void log_refused(struct engine *engine, size_t index, enum reason reason, const char *why)
+{
+	const struct engine_mate *mate = &engine->mate;
+
+	if ((engine->pair.told[index] & 1u << reason) != 0)
+		return;
+	engine->pair.told[index] |= (uint8_t)(1u << reason);
+	if (reason != REASON_VERSION) {
+		log_line(LOG_WARNING, "hello refused: %s", why);
+		return;
+	}
+	report(engine, LOG_ALERT, 103006, NULL,
+	       "Mate version %s is not compatible with ours %s: %s",
+	       mate->software[0] ? mate->software : "unknown", PACKAGE_VERSION, why);
+	report(engine, LOG_ALERT, 105040, NULL, "Mate failover version is not compatible.");
+}
+
+static const char *outcome(const struct engine *engine, enum reason reason,
+			   const struct hello_outside *outside, bool is_believed, bool goes_first)
+{
+	if (is_believed)
+		return consequence(engine, outside, goes_first);
+	return reason == REASON_TWIN ? stale_consequence(engine, outside) : "";
+}
+
+/* IS_BELIEVED: what OUTSIDE says of serving counts. GOES_FIRST: so does who is only about to. */
+static void note(struct engine *engine, size_t index, enum reason reason,
+		 const struct hello_outside *outside, bool is_believed, bool goes_first)
+{
+	struct engine_mate *mate = &engine->mate;
+	const struct path_config *path = path_set_config(engine->pair.paths, index);
+	char sender[128];
+	struct why why;
+
+	describe_sender(engine, path, sender, sizeof(sender));
+	describe(engine, reason, sender, outside, &why);
+	log_refused(engine, index, reason, why.text);
+	if (!path->is_failover_link && engine_hears_mate(engine))
+		return;
+	(void)snprintf(mate->refused, sizeof(mate->refused), "%s%s", why.text,
+		       outcome(engine, reason, outside, is_believed, goes_first));
+	mate->refused_at = monotime_now();
+	if (is_believed)
+		engine_feed(engine, (struct fo_event){.type = FO_EVENT_STRANGER,
+						      .is_stranger_serving =
+							      outside->is_serving || goes_first});
 }
 
 void stranger_refused(struct engine *engine, size_t index, int code, const uint8_t *data,
 		      size_t size)
 {
 	enum reason reason = reason_of(code);
-	struct engine_mate *mate = &engine->mate;
-	const struct path_config *path = path_set_config(engine->pair.paths, index);
 	struct hello_outside outside;
-	char sender[128];
-	struct why why;
 
 	if (reason == REASON__NONE || hello_peek(data, size, &outside) < 0)
 		return;
-	describe_sender(engine, path, sender, sizeof(sender));
-	describe(engine, reason, sender, &outside, &why);
-	if ((engine->pair.told[index] & 1u << reason) == 0) {
-		engine->pair.told[index] |= (uint8_t)(1u << reason);
-		if (reason == REASON_VERSION) {
-			report(engine, LOG_ALERT, 103006, NULL,
-			       "Mate version %s is not compatible with ours %s: %s",
-			       mate->software[0] ? mate->software : "unknown", PACKAGE_VERSION,
-			       why.text);
-			report(engine, LOG_ALERT, 105040, NULL,
-			       "Mate failover version is not compatible.");
-		} else {
-			log_line(LOG_WARNING, "hello refused: %s", why.text);
-		}
-	}
-	if (!path->is_failover_link && engine_hears_mate(engine))
-		return;
-	(void)snprintf(mate->refused, sizeof(mate->refused), "%s%s", why.text,
-		       path->is_failover_link ? consequence(engine, &outside) : "");
-	mate->refused_at = monotime_now();
-	if (path->is_failover_link && reason != REASON_TWIN &&
-	    outside.unit != engine->config->failover.unit)
-		engine_feed(engine, (struct fo_event){.type = FO_EVENT_STRANGER,
-						      .is_stranger_serving = outside.is_serving});
+	note(engine, index, reason, &outside,
+	     path_set_config(engine->pair.paths, index)->is_failover_link &&
+		     outside.unit != engine->config->failover.unit,
+	     false);
+}
+
+static bool is_recent(const struct hello *hello)
+{
+	uint64_t now_ns, then_ns = hello->sent_realtime_ns;
+	struct timespec ts;
+
+	(void)clock_gettime(CLOCK_REALTIME, &ts);
+	now_ns = (uint64_t)ts.tv_sec * MONOTIME_NS_PER_SEC + (uint64_t)ts.tv_nsec;
+	return (now_ns > then_ns ? now_ns - then_ns : then_ns - now_ns) <=
+	       TWIN_RECENT_MS * MONOTIME_NS_PER_MS;
+}
+
+/* Of two that begin together one goes first, and both know which: their boots are numbers. */
+static bool goes_first(const struct engine *engine, const struct hello *hello)
+{
+	const struct fo_mate_view *twin = &hello->view;
+
+	return fo_state_is_active(twin->state) ||
+	       (twin->state == FO_STATE_NEGOTIATION && twin->may_activate &&
+		hello->boot < engine->pair.boot);
+}
+
+void stranger_twin(struct engine *engine, size_t index, const struct hello *hello)
+{
+	struct hello_outside outside = {.version = HELLO_VERSION,
+					.unit = hello->unit,
+					.is_serving = hello->view.is_serving};
+
+	note(engine, index, REASON_TWIN, &outside, is_recent(hello), goes_first(engine, hello));
 }
 
 const char *stranger_trouble(const struct engine *engine)

@@ -16,13 +16,6 @@
 #include "failover/engine/hooks.h"
 #include "failover/reach.h"
 
-/*
- * What both units see, such as a gateway that died and comes back, each sees in its own turn. Going
- * down lowers the score at once, so that nobody hands over to this unit; it is a reason to hand
- * over only after the mate was the better one for so many turns in a row.
- */
-#define TURNS_FOR_MATE 2
-
 struct track {
 	struct tracks *tracks;
 	struct config_track config;
@@ -54,22 +47,44 @@ struct question {
 	uint64_t id;
 };
 
+static void tell(struct track *track)
+{
+	if (track->config.decrement)
+		track->tracks->on_change(track->tracks->userdata);
+}
+
+static bool is_mate_better(const struct engine *engine)
+{
+	return engine_hears_mate(engine) &&
+	       engine->mate.view.health.score > engine->fsm.health.score;
+}
+
+/* It is down as it was before. */
+static void wait_for_mate(struct track *track, enum health_result result)
+{
+	if (track->state.state == HEALTH_TRACK_DOWN &&
+	    track->config.kind != CONFIG_TRACK_INTERFACE &&
+	    health_track_wait(result, is_mate_better(track->tracks->engine), &track->turns_left))
+		tell(track);
+}
+
 static void take_result(struct track *track, enum health_result result, const char *text)
 {
 	(void)snprintf(track->result, sizeof(track->result), "%s", text);
 	if (result != HEALTH_RESULT_GOOD)
 		track->rtt_us = -1;
-	if (!health_track_step(&track->state, result, track->config.down, track->config.up))
+	if (!health_track_step(&track->state, result, track->config.down, track->config.up)) {
+		wait_for_mate(track, result);
 		return;
+	}
 	track->changes++;
 	track->changed_at = monotime_now();
 	/* The mate does not see this unit's own link. */
-	track->turns_left = track->config.kind == CONFIG_TRACK_INTERFACE ? 0 : TURNS_FOR_MATE;
+	track->turns_left = track->config.kind == CONFIG_TRACK_INTERFACE ? 0 : HEALTH_TRACK_TURNS;
 	log_line(track->state.state == HEALTH_TRACK_DOWN ? LOG_WARNING : LOG_NOTICE,
 		 "track %u is %s: %s", track->config.number, health_track_text(track->state.state),
 		 track->result);
-	if (track->config.decrement)
-		track->tracks->on_change(track->tracks->userdata);
+	tell(track);
 }
 
 /* ---- an address ---- */
@@ -281,26 +296,6 @@ static void ask(struct track *track)
 	}
 }
 
-static bool is_mate_better(const struct engine *engine)
-{
-	return engine_hears_mate(engine) &&
-	       engine->mate.view.health.score > engine->fsm.health.score;
-}
-
-static void wait_for_mate(struct track *track)
-{
-	unsigned left = track->turns_left;
-
-	if (track->state.state != HEALTH_TRACK_DOWN || track->config.kind == CONFIG_TRACK_INTERFACE)
-		return;
-	if (!is_mate_better(track->tracks->engine))
-		track->turns_left = TURNS_FOR_MATE;
-	else if (left > 0)
-		track->turns_left--;
-	if ((left == 0) != (track->turns_left == 0) && track->config.decrement)
-		track->tracks->on_change(track->tracks->userdata);
-}
-
 static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
 {
 	struct track *track = userdata;
@@ -309,7 +304,6 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
 	(void)sd_event_source_set_time_relative(source,
 						(uint64_t)track->config.frequency_ms * 1000);
 	(void)sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
-	wait_for_mate(track);
 	if (!track->reach && !track->script)
 		ask(track);
 	return 0;

@@ -6,7 +6,7 @@
 #include <strings.h>
 
 #include "base/cleanup.h"
-#include "certstore/identity.h"
+#include "certstore/x509/identity.h"
 
 bool usecheck_covers(const Asafo__Record__TrustpointPublic *part, const char *name)
 {
@@ -32,7 +32,8 @@ static bool domain_fits(const char *domain, const char *name)
 	       (domain[0] == '*' && rest && rest != name && strcasecmp(domain + 1, rest) == 0);
 }
 
-/* How well BINDING fits, 0: not at all; in the order of the front's rules (front/selection.c). */
+/* How well BINDING fits, 0: not at all; in the order of the front's rules (front/tls/selection.c).
+ */
 static int fitness(const struct config_binding *binding, const char *interface, const char *name)
 {
 	bool is_here = binding->interface[0];

@@ -5,7 +5,7 @@
 #include <systemd/sd-event.h>
 
 #include "base/why.h"
-#include "certstore/record.pb-c.h"
+#include "certstore/store/record.pb-c.h"
 #include "config/config.h"
 
 /*

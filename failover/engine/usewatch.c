@@ -18,7 +18,7 @@ static void look_at(struct engine *engine, const ProtobufCBinaryData *packed)
 		return;
 	usecheck_judge(engine->config, part, &engine->usewatch.found);
 	engine_staples_judge(engine, part, &engine->usewatch.found);
-	engine_staples_say_end(engine, part);
+	engine_staples_say(engine, part);
 	asafo__record__trustpoint_public__free_unpacked(part, NULL);
 }
 

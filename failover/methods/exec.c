@@ -21,6 +21,8 @@
 
 #define CONTROL_DEPTH 16
 #define PIECE_MAX (128u * 1024)
+#define LOOK_MS 500 /* while a question waits: is the mate there? */
+#define LOST_MS 2000
 
 /* Asked by us. */
 struct question {
@@ -245,7 +247,7 @@ static int run_errand(struct exec *exec, const Asafo__Wire__Exec *message, struc
 
 static void arm_timeout(struct exec *exec)
 {
-	struct monotime first = MONOTIME_NEVER;
+	struct monotime first = monotime_add_ms(monotime_now(), LOOK_MS);
 
 	for (const struct question *question = exec->questions; question; question = question->next)
 		first = monotime_min(first, question->deadline);
@@ -275,15 +277,29 @@ static void question_fail(struct question *question, int code, const char *why)
 	question_free(question);
 }
 
+/* The kernel of a mate that stands still acknowledges what the link sends for as long as it does.
+ */
+static bool is_mate_lost(const struct engine *engine)
+{
+	struct monotime lost = monotime_add_ms(engine->mate.heard_at, LOST_MS);
+
+	return !engine_hears_mate(engine) && monotime_reached(monotime_now(), lost);
+}
+
 static int on_timeout(sd_event_source *source, uint64_t usec, void *userdata)
 {
 	struct exec *exec = userdata;
 	struct question **at = &exec->questions;
+	bool is_lost = is_mate_lost(exec->engine);
 
 	(void)source;
 	(void)usec;
 	while (*at) {
-		if (monotime_reached(monotime_now(), (*at)->deadline))
+		if (is_lost)
+			question_fail(question_take(exec, at), ERR_NO_MATE,
+				      "the mate was lost before it answered: whether it did what "
+				      "it was asked is not known; see `asafo show failover`");
+		else if (monotime_reached(monotime_now(), (*at)->deadline))
 			question_fail(question_take(exec, at), ERR_TIMEOUT,
 				      "the mate did not answer within 60 s; its version may not "
 				      "know failover exec (asafo show version)");

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-#include "certstore/record.pb-c.h"
+#include "certstore/store/record.pb-c.h"
 #include "failover/methods/answer.h"
 
 /* Every control method, once: its name, who may call it, its handler. */
@@ -110,7 +110,9 @@ struct json_object *json_session_tickets(const struct engine *engine);
 
 /* The OCSP staple of a leaf; NULL: there is none. */
 struct json_object *json_staple(const struct engine *engine,
-				const ProtobufCBinaryData *fingerprint);
+				const Asafo__Record__TrustpointPublic *part);
+/* How `ocsp fetch` of the trustpoint NAME goes; NULL: it has no such line. */
+struct json_object *json_fetched(const struct engine *engine, const char *name);
 /* All of them, on both units. */
 struct json_object *json_staples(const struct engine *engine);
 

@@ -7,16 +7,17 @@
 #include "base/log.h"
 #include "failover/methods/handlers.h"
 
-struct json_object *json_staple(const struct engine *engine, const ProtobufCBinaryData *fingerprint)
+struct json_object *json_staple(const struct engine *engine,
+				const Asafo__Record__TrustpointPublic *part)
 {
-	const struct engine_staple *staple = engine_staple_find(engine, fingerprint);
+	const struct engine_staple *staple = engine_staple_find(engine, part);
 	int64_t now = (int64_t)time(NULL);
 	struct json_object *object;
 
 	if (!staple)
 		return NULL;
 	object = json_object_new_object();
-	json_add_flag(object, "good", now < staple->next_update);
+	json_add_flag(object, "good", engine_staple_is_good(staple, now));
 	json_add_flag(object, "ending", engine_staple_is_ending(staple, now));
 	json_add_number(object, "this_update", staple->this_update);
 	json_add_number(object, "next_update", staple->next_update);
@@ -26,12 +27,35 @@ struct json_object *json_staple(const struct engine *engine, const ProtobufCBina
 	return object;
 }
 
+struct json_object *json_fetched(const struct engine *engine, const char *name)
+{
+	const struct fetched *fetched = engine_fetch_find(engine, name);
+	struct json_object *object;
+	uint64_t left_ns;
+
+	if (!fetched)
+		return NULL;
+	object = json_object_new_object();
+	json_add_flag(object, "here", engine_fetch_is_here(engine, name));
+	json_add_text(object, "url", fetched->url[0] ? fetched->url : fetched->wanted_url);
+	json_add_number(object, "asked_at", fetched->asked_at);
+	left_ns = monotime_since(fetched->look_at, monotime_now());
+	json_add_number(object, "next_at",
+			(int64_t)time(NULL) + (int64_t)(left_ns / MONOTIME_NS_PER_SEC));
+	json_add_number(object, "failures", (int64_t)fetched->failures);
+	json_add_text(object, "why", fetched->failures > 0 ? fetched->why.text : "");
+	return object;
+}
+
 struct json_object *json_staples(const struct engine *engine)
 {
 	const struct engine_staples *staples = &engine->staples;
 	struct json_object *object = json_object_new_object();
+	size_t n = 0;
 
-	json_add_number(object, "count", (int64_t)staples->n);
+	for (size_t i = 0; i < staples->n; i++)
+		n += !staples->list[i].is_revoked;
+	json_add_number(object, "count", (int64_t)n);
 	/* A standby has what the active sent, and the active knows of it. */
 	if (engine_is_active(engine))
 		json_add_flag(object, "mate_has_them",

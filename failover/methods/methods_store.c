@@ -408,8 +408,10 @@ static void on_ca_list(int code, const ProtobufCMessage *body, bool has_more, vo
 	for (size_t i = 0; i < reply->n_issued; i++)
 		(void)json_object_array_add(
 			issued, json_trustpoint(waiting->engine, &reply->issued[i], false));
-	if (!has_more)
-		waiting_reply(waiting);
+	if (has_more)
+		return;
+	(void)json_object_object_add(waiting->result, "clock", json_clock(waiting->engine));
+	waiting_reply(waiting);
 }
 
 /* What was made is in the list. */

@@ -80,7 +80,7 @@ struct json_object *json_trustpoint(const struct engine *engine,
 {
 	Asafo__Record__TrustpointPublic *trustpoint =
 		asafo__record__trustpoint_public__unpack(NULL, public_part->len, public_part->data);
-	struct json_object *object, *staple;
+	struct json_object *object, *staple, *fetched;
 
 	if (!trustpoint)
 		return NULL;
@@ -118,9 +118,12 @@ struct json_object *json_trustpoint(const struct engine *engine,
 	(void)json_object_object_add(object, "bound",
 				     json_bound_to(engine->config, trustpoint->name));
 	json_add_flag(object, "must_staple", trustpoint->must_staple);
-	staple = json_staple(engine, &trustpoint->fingerprint);
+	staple = json_staple(engine, trustpoint);
 	if (staple)
 		(void)json_object_object_add(object, "staple", staple);
+	fetched = json_fetched(engine, trustpoint->name);
+	if (fetched)
+		(void)json_object_object_add(object, "staple_fetch", fetched);
 	add_pem(object, trustpoint);
 	asafo__record__trustpoint_public__free_unpacked(trustpoint, NULL);
 	return object;

@@ -45,7 +45,9 @@ struct json_object *json_interfaces(const struct engine *engine)
 		json_add_text(object, "monitoring", shown.monitoring);
 		json_add_text(object, "mate_status", shown.mate_status);
 		json_add_text(object, "mate_monitoring", shown.mate_monitoring);
-		json_add_flag(object, "monitored", interface->is_monitored);
+		json_add_flag(object, "monitored",
+			      interface->is_monitored && !interface->is_shutdown &&
+				      interface->name[0] != 0);
 		(void)json_object_array_add(array, object);
 	}
 	return array;

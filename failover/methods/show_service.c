@@ -42,6 +42,7 @@ void method_show_running_config(struct control_call *call, struct json_object *p
 	}
 	result = json_object_new_object();
 	json_add_text(result, "text", buf_text(&text));
+	(void)json_object_object_add(result, "clock", json_clock(engine));
 	control_call_reply(call, result);
 }
 
@@ -53,6 +54,7 @@ void method_show_startup_config(struct control_call *call, struct json_object *p
 
 	(void)parameters;
 	json_add_text(result, "text", buf_text(&engine->startup_text));
+	(void)json_object_object_add(result, "clock", json_clock(engine));
 	control_call_reply(call, result);
 }
 

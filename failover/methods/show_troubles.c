@@ -80,7 +80,8 @@ static void add_suspension(const struct engine *engine, struct json_object *arra
 	add_sentence(array, why.text);
 }
 
-/* Where the mate is not heard at all, that is what is said. */
+/* Where the mate is not heard at all, that is what is said. A link may carry hellos one way only:
+ * then each unit says it in its own words. */
 static void add_links(const struct engine *engine, struct json_object *array)
 {
 	size_t n = engine->pair.paths ? path_set_count(engine->pair.paths) : 0;
@@ -92,11 +93,13 @@ static void add_links(const struct engine *engine, struct json_object *array)
 		struct path_statistics path;
 
 		path_set_statistics(engine->pair.paths, i, &path);
-		if (!path.is_failover_link || path.state == PATH_STATE_UP)
+		if (!path.is_failover_link || (path.state == PATH_STATE_UP && !path.is_mate_deaf))
 			continue;
 		(void)why_set(&why, 0,
-			      "no hello of the mate comes on the failover link %s (%s): repair it, "
-			      "nobody fails over for that alone",
+			      "%s on the failover link %s (%s): repair it, nobody fails over for "
+			      "that alone",
+			      path.state == PATH_STATE_UP ? "no hello of this unit reaches the mate"
+							  : "no hello of the mate comes",
 			      path.name, path.device);
 		add_sentence(array, why.text);
 	}
@@ -241,6 +244,8 @@ struct json_object *json_troubles(const struct engine *engine)
 	add_interfaces(engine, false, array);
 	add_interfaces(engine, true, array);
 	add_tracks(engine, array);
+	if (engine_staples_trouble(engine, &why))
+		add_sentence(array, why.text);
 	add_sentence(array, engine->addresses.macs_why);
 	for (size_t i = 0; hooks_trouble(engine->hooks, i, &why); i++)
 		add_sentence(array, why.text);

@@ -126,6 +126,7 @@ void method_show_vpn_sessions(struct control_call *call, struct json_object *par
 	json_add_number(result, "capacity", VPN_SESSIONS_MAX);
 	json_add_number(result, "made", (int64_t)figures->made);
 	json_add_number(result, "refused", (int64_t)figures->refused);
+	json_add_number(result, "unproved", (int64_t)figures->unproved);
 	add_ended(result, figures);
 	json_add_flag(result, "complete", vpnhub_is_complete(engine->vpnhub));
 	json_add_flag(result, "on_mate", vpnhub_is_level(engine->vpnhub));

@@ -251,7 +251,8 @@ void vpnhub_message(struct vpnhub *hub, unsigned instance, struct ipc_channel *c
 		    const struct ipc_frame *frame, const ProtobufCMessage *body)
 {
 	if (frame->type == IPC_VPN_SESSION_NEW)
-		hub_session_new(hub, channel, frame->id, (const Asafo__Ipc__VpnSessionNew *)body);
+		hub_session_new(hub, instance, channel, frame->id,
+				(const Asafo__Ipc__VpnSessionNew *)body);
 	else if (frame->type == IPC_VPN_SESSION_TOUCH)
 		hub_session_touch(hub, instance, (const Asafo__Ipc__VpnSessionTouch *)body);
 	else if (frame->type == IPC_VPN_SESSION_END)
@@ -297,8 +298,10 @@ void vpnhub_auth_attach(struct vpnhub *hub, int fd)
 	r = ipc_channel_new(hub->engine->event, fd, &ops, hub, &hub->auth);
 	if (r < 0)
 		log_line(LOG_ERR, "channel to asafo-auth: %s", err_text(r));
-	else
-		configure_auth(hub);
+	if (r < 0)
+		return;
+	hub_proof_key_send(hub);
+	configure_auth(hub);
 }
 
 /* ---- what is shown, and done by hand ---- */
@@ -417,5 +420,6 @@ void vpnhub_free(struct vpnhub *hub)
 	tun_free(hub->tun);
 	free(hub->batch);
 	sessiondb_free(hub->db);
+	loginproof_gate_done(&hub->proofs);
 	free(hub);
 }

@@ -48,7 +48,8 @@ bool vpnhub_link_message(struct vpnhub *hub, const Asafo__Wire__Link *message);
 /* What is shown. */
 struct vpnhub_figures {
 	uint64_t made, refused;
-	uint64_t alone; /* answered without the mate's acknowledgement */
+	uint64_t unproved; /* of the refused: the auth helper did not vouch for them */
+	uint64_t alone;	   /* answered without the mate's acknowledgement */
 	uint64_t ended[VPN_END__MAX];
 	uint64_t updates_sent, updates_received, wholes;
 	uint64_t not_taken; /* records of the mate's */

@@ -72,7 +72,8 @@ static void fill_policy(struct config_message *all, size_t i)
 	}
 }
 
-static void fill_group(const struct config_group *from, struct group_message *all)
+static void fill_group(const struct config_vpn *vpn, const struct config_group *from,
+		       struct group_message *all)
 {
 	static char local[] = "LOCAL";
 	Asafo__Ipc__VpnGroup *to = &all->group;
@@ -81,6 +82,7 @@ static void fill_group(const struct config_group *from, struct group_message *al
 	to->name = text_of(from->name);
 	to->policy = text_of(from->policy[0] ? from->policy : CONFIG_DEFAULT_POLICY);
 	to->authentication = local;
+	to->group_lock = text_of(config_group_lock(vpn, from));
 	to->aliases = all->aliases;
 	for (size_t a = 0; a < from->n_aliases; a++)
 		to->aliases[to->n_aliases++] = text_of(from->aliases[a]);
@@ -97,7 +99,7 @@ static size_t fill_groups(const struct config_vpn *vpn, struct group_message *al
 			  Asafo__Ipc__VpnGroup **pointers)
 {
 	for (size_t i = 0; i < vpn->n_groups; i++) {
-		fill_group(&vpn->groups[i], &all[i]);
+		fill_group(vpn, &vpn->groups[i], &all[i]);
 		pointers[i] = &all[i].group;
 	}
 	return vpn->n_groups;
@@ -142,12 +144,15 @@ int hub_users_send(struct ipc_channel *auth, const struct config *config)
 		while (at < vpn->n_users && message.n_users < USERS_BATCH) {
 			Asafo__Ipc__AuthUser *user = &users[message.n_users];
 			const struct config_user *from = &vpn->users[at++];
+			const char *lock = "";
 
 			asafo__ipc__auth_user__init(user);
 			user->name = text_of(from->name);
 			user->hash = text_of(from->hash);
 			user->policy = text_of(from->policy);
 			user->totp = text_of(from->totp);
+			user->has_group_lock = config_user_lock(vpn, from, &lock);
+			user->group_lock = text_of(lock);
 			pointers[message.n_users++] = user;
 		}
 		message.is_last = at == vpn->n_users;

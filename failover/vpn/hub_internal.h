@@ -5,6 +5,7 @@
 #include "failover/vpn/hub.h"
 #include "failover/vpn/sessiondb.h"
 #include "failover/vpn/tun.h"
+#include "ipc/loginproof.h"
 
 /*
  * Shared by hub.c (configuration, fronts, life), hub_login.c (what fronts ask), hub_wait.c (who is
@@ -54,6 +55,7 @@ struct hub_trust;
 struct vpnhub {
 	struct engine *engine;
 	struct ipc_channel *auth;
+	struct loginproof_gate proofs; /* of the auth helper that is there, or was the last one */
 	struct sessiondb *db;
 	struct hub_batch *batch;
 	struct hub_sender sender;
@@ -70,6 +72,10 @@ struct vpnhub {
 	bool wants_guesses; /* of the auth helper: the mate is new, or was not told */
 	struct monotime active_since, link_down_at;
 	struct vpnhub_figures figures;
+	struct {
+		struct monotime say_at; /* a refusal is not said again before */
+		unsigned unsaid;
+	} unproved;
 	/* A pool that had no address when the table had ended so many sessions has none until it
 	 * ended more. */
 	struct {
@@ -124,14 +130,22 @@ void hub_guesses_take(struct vpnhub *hub, const Asafo__Wire__LoginGuesses *guess
 void hub_guesses_want(struct vpnhub *hub);
 
 /* ---- hub_login.c ---- */
-void hub_session_new(struct vpnhub *hub, struct ipc_channel *channel, uint32_t request,
-		     const Asafo__Ipc__VpnSessionNew *message);
+void hub_session_new(struct vpnhub *hub, unsigned instance, struct ipc_channel *channel,
+		     uint32_t request, const Asafo__Ipc__VpnSessionNew *message);
 void hub_session_touch(struct vpnhub *hub, unsigned instance,
 		       const Asafo__Ipc__VpnSessionTouch *message);
 void hub_session_end(struct vpnhub *hub, struct ipc_channel *channel, uint32_t request,
 		     const Asafo__Ipc__VpnSessionEnd *message);
 /* Ends it on both units, tells fronts and mate (after hub_flush and hub_pump). */
 void hub_end(struct vpnhub *hub, struct session_record *record, enum vpn_end reason);
+
+/* ---- hub_proof.c ---- */
+/* Whether the auth helper vouches for the login that front INSTANCE asks a session for; the proof
+ * is used up by it. Errors: ERR_DENIED, ERR_MALFORMED. */
+int hub_login_check(struct vpnhub *hub, unsigned instance, const Asafo__Ipc__VpnSessionNew *message,
+		    struct why *ret_why);
+/* Another key, for the helper that just got its channel. */
+void hub_proof_key_send(struct vpnhub *hub);
 
 /* ---- hub_wait.c ---- */
 /* Answers a login, or an end; RECORD: of a login that is well, else NULL. */

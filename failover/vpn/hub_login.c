@@ -190,6 +190,24 @@ static struct monotime minutes_from(struct monotime now, uint32_t minutes)
 	return minutes ? monotime_add_ms(now, (uint64_t)minutes * 60000) : MONOTIME_NEVER;
 }
 
+/* The helper may have said yes a moment before it heard of another configuration. */
+static int check_user(const struct vpnhub *hub, const struct config_group *group, const char *name,
+		      struct why *ret_why)
+{
+	const struct config_vpn *vpn = &hub->engine->config->vpn;
+	const struct config_user *user = config_user_find(vpn, name);
+	const char *lock;
+
+	if (!user)
+		return why_set(ret_why, ERR_DENIED, "there is no user %s any more", name);
+	if (!config_user_lock(vpn, user, &lock))
+		lock = config_group_lock(vpn, group);
+	if (lock[0] && strcmp(lock, group->name) != 0)
+		return why_set(ret_why, ERR_DENIED, "user %s may only use tunnel-group %s", name,
+			       lock);
+	return 0;
+}
+
 static int session_fill(struct vpnhub *hub, const Asafo__Ipc__VpnSessionNew *message,
 			struct vpn_session *session, struct why *ret_why)
 {
@@ -206,6 +224,8 @@ static int session_fill(struct vpnhub *hub, const Asafo__Ipc__VpnSessionNew *mes
 	if (sessiondb_find(hub->db, session->hash))
 		return ERR_EXISTS;
 	r = plan_make(hub, message, &plan, ret_why);
+	if (r == 0)
+		r = check_user(hub, plan.group, session->user, ret_why);
 	if (r == 0 && plan.policy.logins == 0)
 		return why_set(ret_why, ERR_DENIED, "group-policy %s lets nobody in",
 			       plan.policy.name);
@@ -223,8 +243,8 @@ static int session_fill(struct vpnhub *hub, const Asafo__Ipc__VpnSessionNew *mes
 
 /* ---- logins ---- */
 
-void hub_session_new(struct vpnhub *hub, struct ipc_channel *channel, uint32_t request,
-		     const Asafo__Ipc__VpnSessionNew *message)
+void hub_session_new(struct vpnhub *hub, unsigned instance, struct ipc_channel *channel,
+		     uint32_t request, const Asafo__Ipc__VpnSessionNew *message)
 {
 	struct vpn_session session = {0};
 	struct session_record *record = NULL;
@@ -233,6 +253,8 @@ void hub_session_new(struct vpnhub *hub, struct ipc_channel *channel, uint32_t r
 
 	if (!engine_is_active(hub->engine))
 		r = why_set(&why, ERR_NOT_ACTIVE, "this unit is not the active one");
+	if (r == 0)
+		r = hub_login_check(hub, instance, message, &why);
 	if (r == 0)
 		r = session_fill(hub, message, &session, &why);
 	if (r == 0)

@@ -167,6 +167,9 @@ static int job_new(const Asafo__Ipc__AuthCheck *check, struct job **ret_job)
 	memcpy(job->user, check->user, strlen(check->user) + 1);
 	memcpy(job->group, check->group, strlen(check->group) + 1);
 	memcpy(job->state, check->state, strlen(check->state) + 1);
+	job->has_cookie_hash = check->cookie_hash.len == VPN_HASH_SIZE;
+	if (job->has_cookie_hash)
+		memcpy(job->cookie_hash, check->cookie_hash.data, VPN_HASH_SIZE);
 	job->client_size = check->client.len;
 	if (check->client.len > 0)
 		memcpy(job->client, check->client.data, check->client.len);
@@ -193,6 +196,7 @@ static bool is_well_formed(const Asafo__Ipc__AuthCheck *check)
 	       strlen(check->user) < USERS_NAME_MAX && strlen(check->group) < FACTOR_GROUP_MAX &&
 	       strlen(check->state) < FACTOR_STATE_MAX && check->password.len <= PASSWORD_MAX &&
 	       (check->client.len == 0 || check->client.len == 4 || check->client.len == 16) &&
+	       (check->cookie_hash.len == 0 || check->cookie_hash.len == VPN_HASH_SIZE) &&
 	       (check->password.len == 0 ||
 		!memchr(check->password.data, '\0', check->password.len));
 }
@@ -263,12 +267,16 @@ static int user_take(struct auth *auth, const Asafo__Ipc__AuthUser *from)
 	struct user user = {.name = ""};
 
 	if (strlen(from->name) >= sizeof(user.name) || strlen(from->hash) >= sizeof(user.hash) ||
-	    strlen(from->policy) >= sizeof(user.policy) || strlen(from->totp) >= sizeof(user.totp))
+	    strlen(from->policy) >= sizeof(user.policy) ||
+	    strlen(from->totp) >= sizeof(user.totp) ||
+	    strlen(from->group_lock) >= sizeof(user.lock))
 		return ERR_TOO_LARGE;
 	memcpy(user.name, from->name, strlen(from->name));
 	memcpy(user.hash, from->hash, strlen(from->hash));
 	memcpy(user.policy, from->policy, strlen(from->policy));
 	memcpy(user.totp, from->totp, strlen(from->totp));
+	memcpy(user.lock, from->group_lock, strlen(from->group_lock));
+	user.has_lock = from->has_group_lock;
 	return users_stage_add(auth->users, &user);
 }
 
@@ -338,6 +346,20 @@ static void on_key(struct auth *auth, const Asafo__Ipc__LoginKey *message)
 		auth_note(auth, LOG_ERR, "the key of logins was not taken: %s", err_text(r));
 }
 
+/* Numbers begin anew with it: the engine counts them by key. */
+static void on_proof_key(struct auth *auth, const Asafo__Ipc__LoginProofKey *message)
+{
+	int r = message->key.len == LOGINPROOF_KEY_SIZE ? 0 : ERR_MALFORMED;
+
+	secret_done(&auth->proof_key);
+	auth->n_proofs = 0;
+	if (r == 0)
+		r = secret_init_copy(&auth->proof_key, message->key.data, message->key.len);
+	if (r < 0)
+		auth_note(auth, LOG_ERR, "the key of proofs was not taken, nobody can log in: %s",
+			  err_text(r));
+}
+
 /* ---- channels -----------------------------------------------------------------------------------
  */
 
@@ -352,6 +374,8 @@ static void on_request(struct ipc_channel *channel, struct ipc_frame *frame,
 		on_guesses(userdata, (const Asafo__Ipc__AuthGuesses *)body);
 	else if (frame->type == IPC_LOGIN_KEY)
 		on_key(userdata, (const Asafo__Ipc__LoginKey *)body);
+	else if (frame->type == IPC_LOGIN_PROOF_KEY)
+		on_proof_key(userdata, (const Asafo__Ipc__LoginProofKey *)body);
 	else if (frame->type == IPC_AUTH_CHECK)
 		on_check(userdata, (const Asafo__Ipc__AuthCheck *)body, channel, frame->id);
 }
@@ -361,8 +385,10 @@ static void on_closed(struct ipc_channel *channel, int code, void *userdata)
 	struct auth *auth = userdata;
 
 	(void)code;
-	if (auth->engine == channel)
+	if (auth->engine == channel) {
 		auth->engine = NULL;
+		secret_done(&auth->proof_key);
+	}
 	if (auth->keeper == channel)
 		auth->keeper = NULL;
 	for (unsigned i = 0; i < AUTH_FRONTS_MAX; i++) {
@@ -385,8 +411,10 @@ static struct ipc_channel **place_of(struct auth *auth, enum ipc_peer peer, unsi
 
 int auth_peer_set(struct auth *auth, enum ipc_peer peer, unsigned instance, int fd)
 {
-	static const bool of_engine[IPC_TYPE__MAX] = {
-		[IPC_AUTH_USERS] = true, [IPC_AUTH_GUESSES] = true, [IPC_VPN_TRUST] = true};
+	static const bool of_engine[IPC_TYPE__MAX] = {[IPC_AUTH_USERS] = true,
+						      [IPC_AUTH_GUESSES] = true,
+						      [IPC_VPN_TRUST] = true,
+						      [IPC_LOGIN_PROOF_KEY] = true};
 	static const bool of_front[IPC_TYPE__MAX] = {[IPC_AUTH_CHECK] = true};
 	static const bool of_keeper[IPC_TYPE__MAX] = {[IPC_LOGIN_KEY] = true};
 	static const struct ipc_channel_ops ops[] = {
@@ -404,6 +432,8 @@ int auth_peer_set(struct auth *auth, enum ipc_peer peer, unsigned instance, int 
 		jobs_drop(auth, *place);
 		ipc_channel_free(TAKE_PTR(*place));
 	}
+	if (peer == IPC_PEER_ENGINE)
+		secret_done(&auth->proof_key);
 	return ipc_channel_new(auth->event, fd,
 			       &ops[peer == IPC_PEER_ENGINE  ? 0
 				    : peer == IPC_PEER_FRONT ? 1
@@ -465,5 +495,6 @@ void auth_free(struct auth *auth)
 	factor_free(auth->factor);
 	steps_free(auth->steps);
 	trust_free(auth->trust);
+	secret_done(&auth->proof_key);
 	free(auth);
 }

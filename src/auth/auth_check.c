@@ -32,6 +32,7 @@ void auth_reply(struct ipc_channel *front, uint32_t id, const struct answer *ans
 {
 	Asafo__Ipc__AuthCheckReply body = ASAFO__IPC__AUTH_CHECK_REPLY__INIT;
 	Asafo__Ipc__Status status = ASAFO__IPC__STATUS__INIT;
+	Asafo__Ipc__LoginProof proof;
 
 	status.code = answer->code;
 	status.why = (char *)(uintptr_t)(answer->why ? answer->why : "");
@@ -45,6 +46,10 @@ void auth_reply(struct ipc_channel *front, uint32_t id, const struct answer *ans
 	body.is_again = answer->is_again;
 	body.is_late = answer->is_late;
 	body.why = (char *)(uintptr_t)answer->certificate_why.text;
+	if (answer->proof.is_there) {
+		loginproof_fill(&answer->proof, &proof);
+		body.proof = &proof;
+	}
 	if (id != 0)
 		(void)ipc_channel_reply(front, IPC_AUTH_CHECK, id, false, &body.base);
 }
@@ -63,6 +68,18 @@ static const char *name_of(const struct job *job, const struct user *user)
 	return user ? job->user : "*****";
 }
 
+static void rejection_report(const struct auth *auth, const struct job *job,
+			     const struct user *user, const char *reason)
+{
+	char client[INET6_ADDRSTRLEN];
+
+	client_text(job, client, sizeof(client));
+	report(auth, LOG_INFO, 113015,
+	       "AAA user authentication Rejected : reason = %s : local database : user = %s : user "
+	       "IP = %s",
+	       reason, name_of(job, user), client);
+}
+
 static void failure_count(struct auth *auth, const struct job *job, const struct user *user,
 			  const char *reason)
 {
@@ -70,11 +87,8 @@ static void failure_count(struct auth *auth, const struct job *job, const struct
 	char client[INET6_ADDRSTRLEN];
 	uint32_t wait_ms;
 
+	rejection_report(auth, job, user, reason);
 	client_text(job, client, sizeof(client));
-	report(auth, LOG_INFO, 113015,
-	       "AAA user authentication Rejected : reason = %s : local database : user = %s : user "
-	       "IP = %s",
-	       reason, name_of(job, user), client);
 	if (lockout_failed(auth->lockout, job->user, job->client, job->client_size, now) < 0)
 		auth_note(auth, LOG_WARNING, "no memory to count a wrong password from %s", client);
 	wait_ms = lockout_wait(auth->lockout, job->user, job->client, job->client_size, now);
@@ -185,8 +199,33 @@ static void answer_more(struct auth *auth, struct answer *answer)
 	}
 }
 
-static void answer_yes(struct auth *auth, const struct user *user, struct answer *answer)
+/* For the engine, which takes no front's word for it. A front that is older asks for none. */
+static int proof_make(struct auth *auth, const struct job *job, const struct user *user,
+		      struct answer *answer)
 {
+	struct loginproof_claim claim = {
+		.user = user->name,
+		.group = answer->round.group,
+		.policy = user->policy,
+		.hash = job->cookie_hash,
+		.client = job->client,
+		.client_size = job->client_size,
+	};
+
+	if (!job->has_cookie_hash)
+		return 0;
+	return loginproof_make(&auth->proof_key, &claim, ++auth->n_proofs, monotime_now(),
+			       &answer->proof);
+}
+
+static void answer_yes(struct auth *auth, const struct job *job, const struct user *user,
+		       struct answer *answer)
+{
+	answer->code = proof_make(auth, job, user, answer);
+	if (answer->code < 0) {
+		answer->why = "the engine has not told its key of proofs: it is not there";
+		return;
+	}
 	answer->verdict = AUTH_VERDICT_YES;
 	answer->policy = user->policy;
 	report(auth, LOG_INFO, 113012,
@@ -234,7 +273,7 @@ static void code_check(struct auth *auth, struct job *job, const struct user *us
 		r = code_use_up(auth, user, step);
 	if (r == 0) {
 		lockout_succeeded(auth->lockout, user->name);
-		answer_yes(auth, user, answer);
+		answer_yes(auth, job, user, answer);
 	} else if (r == ERR_DENIED) {
 		code_wrong(auth, job, user, answer);
 	} else {
@@ -245,6 +284,39 @@ static void code_check(struct auth *auth, struct job *job, const struct user *us
 			  user->name, err_text(r), user->name);
 		answer->code = r;
 	}
+}
+
+/* ---- the group ----------------------------------------------------------------------------------
+ */
+
+static const char *lock_of(const struct user *user, const struct trust_group *group)
+{
+	return user->has_lock ? user->lock : group->lock;
+}
+
+/*
+ * USER may not use GROUP. The client hears what it hears of a wrong password, and where there was
+ * one it counts as a wrong one: else the lock-out would tell that it was right.
+ */
+static void lock_refuse(struct auth *auth, const struct job *job, const struct user *user,
+			const struct trust_group *group)
+{
+	char reason[2 * USERS_NAME_MAX + 64];
+
+	(void)snprintf(reason, sizeof(reason),
+		       "Group-lock check failed (came to %.63s, may only use %.63s)", group->name,
+		       lock_of(user, group));
+	if (group->is_without_password)
+		rejection_report(auth, job, user, reason);
+	else
+		failure_count(auth, job, user, reason);
+}
+
+static bool is_locked_to_another(const struct user *user, const struct trust_group *group)
+{
+	const char *lock = lock_of(user, group);
+
+	return lock[0] && strcmp(lock, group->name) != 0;
 }
 
 static bool group_find(const struct auth *auth, const char *name, struct trust_group *ret_group,
@@ -288,6 +360,8 @@ static void job_go_on(struct auth *auth, struct job *job, struct answer *answer)
 				       monotime_now());
 	if (answer->wait_ms > 0)
 		answer->verdict = AUTH_VERDICT_LOCKED;
+	else if (is_locked_to_another(user, &group))
+		lock_refuse(auth, job, user, &group);
 	else
 		code_check(auth, job, user, answer);
 }
@@ -304,7 +378,7 @@ static void first_done(struct auth *auth, const struct job *job, const struct us
 		answer->round.at = time(NULL);
 		answer_more(auth, answer);
 	} else {
-		answer_yes(auth, user, answer);
+		answer_yes(auth, job, user, answer);
 	}
 }
 
@@ -320,7 +394,9 @@ static void job_begin(struct auth *auth, struct job *job, struct answer *answer)
 		return;
 	if (group.is_without_password) {
 		user = users_find(auth->users, job->user);
-		if (user)
+		if (user && is_locked_to_another(user, &group))
+			lock_refuse(auth, job, user, &group);
+		else if (user)
 			first_done(auth, job, user, answer);
 		return;
 	}
@@ -330,6 +406,10 @@ static void job_begin(struct auth *auth, struct job *job, struct answer *answer)
 	if (answer->wait_ms > 0) {
 		answer->verdict = AUTH_VERDICT_LOCKED;
 	} else if (users_check(auth->users, job->user, (const char *)job->password.data, &user)) {
+		if (is_locked_to_another(user, &group)) {
+			lock_refuse(auth, job, user, &group);
+			return;
+		}
 		if (!user->totp[0])
 			lockout_succeeded(auth->lockout, user->name);
 		first_done(auth, job, user, answer);

@@ -10,6 +10,7 @@
 #include "auth/users.h"
 #include "base/secret.h"
 #include "ipc/channel.h"
+#include "ipc/loginproof.h"
 #include "ipc/vpn.h"
 
 /* Shared by auth.c (the queue, channels, life) and auth_check.c (who may). Nobody else includes it.
@@ -28,6 +29,8 @@ struct job {
 	size_t client_size;
 	ProtobufCBinaryData certificates[CLIENTCERT_CHAIN_MAX]; /* the client's, DER */
 	size_t n_certificates;
+	uint8_t cookie_hash[VPN_HASH_SIZE];
+	bool has_cookie_hash;
 };
 
 struct auth {
@@ -41,6 +44,8 @@ struct auth {
 	struct factor *factor;
 	struct steps *steps;
 	struct trust *trust;
+	struct secret proof_key; /* of the engine that is there; none: there is none */
+	uint64_t n_proofs;	 /* with it */
 	struct job *first, **end;
 	unsigned n_jobs;
 	sd_event_source *work, *tell;
@@ -60,6 +65,7 @@ struct answer {
 	struct factor_round round; /* of a login that goes on */
 	char state[FACTOR_STATE_MAX];
 	bool is_again, is_late;
+	struct loginproof proof;
 	struct why certificate_why;
 };
 

@@ -37,6 +37,8 @@ static int group_take(const Asafo__Ipc__VpnGroup *from, struct trust_group *to)
 {
 	int r = vpn_name_from(from->name, to->name, sizeof(to->name));
 
+	if (r == 0)
+		r = vpn_name_from(from->group_lock, to->lock, sizeof(to->lock));
 	to->is_by_certificate = from->is_by_certificate || from->is_without_password;
 	to->is_without_password = from->is_without_password;
 	return r == 0 ? vpn_names_from(from->name_from, from->n_name_from, to->name_from) : r;

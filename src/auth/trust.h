@@ -15,6 +15,8 @@ struct trust_group {
 	char name[VPN_NAME_MAX];
 	bool is_by_certificate, is_without_password;
 	enum vpn_name_from name_from[VPN_NAMES_FROM];
+	char lock[VPN_NAME_MAX]; /* the only group for those who have no lock of their own; "": any
+				  */
 };
 
 int trust_new(struct trust **ret_trust);

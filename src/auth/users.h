@@ -18,6 +18,8 @@ struct user {
 	char hash[USERS_HASH_MAX];
 	char policy[USERS_NAME_MAX]; /* "": his group's */
 	char totp[USERS_TOTP_MAX];   /* sealed (ipc/loginbox.h); "": no second factor */
+	bool has_lock;		     /* of his own, or of his own policy: */
+	char lock[USERS_NAME_MAX];   /* the only group that he may choose; "": any */
 };
 
 struct users;

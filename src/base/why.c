@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Texts may quote a peer's or a file's words: no control character reaches a terminal or a log. */
+/* Texts may quote a peer's or a file's words, and cut them: no control character and no half of one
+ * reaches a terminal, a log or JSON. */
 #include "base/why.h"
 
 #include <stdarg.h>
 #include <stdio.h>
+
+#include "base/utf8.h"
 
 int why_set(struct why *ret_why, int code, const char *format, ...)
 {
@@ -14,9 +17,6 @@ int why_set(struct why *ret_why, int code, const char *format, ...)
 	va_start(args, format);
 	(void)vsnprintf(ret_why->text, sizeof(ret_why->text), format, args);
 	va_end(args);
-	for (char *c = ret_why->text; *c; c++) {
-		if ((unsigned char)*c < 0x20 || *c == 0x7f)
-			*c = '?';
-	}
+	utf8_clean(ret_why->text);
 	return code;
 }

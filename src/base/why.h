@@ -12,7 +12,9 @@ struct why {
 	char text[WHY_TEXT_MAX];
 };
 
-/* Writes the sentence (cut at WHY_TEXT_MAX-1 bytes, control characters replaced by '?') and returns
+/* Writes the sentence (cut at WHY_TEXT_MAX-1 bytes, control characters and what is no UTF-8
+ * replaced by
+ * '?') and returns
  * CODE. */
 int why_set(struct why *ret_why, int code, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));

@@ -31,6 +31,8 @@ apply_fn apply_policy_handler(enum command_id id);
 
 /* The value's text; "" where the line has none. */
 const char *apply_text(const struct grammar_match *match, const char *name);
+/* `[no] group-lock`, of a policy or a user. */
+void apply_lock(const struct grammar_match *match, struct config_lock *ret_lock);
 
 /* Says what is wrong with VALUE (NULL: with the first word): sets column and sentence, returns
  * CODE. */

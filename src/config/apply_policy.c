@@ -220,6 +220,21 @@ static int set_dtls(struct apply *apply, const struct grammar_match *match)
 	return 0;
 }
 
+void apply_lock(const struct grammar_match *match, struct config_lock *ret_lock)
+{
+	const struct value *group = grammar_match_value(match, "group");
+
+	*ret_lock = (struct config_lock){.is_said = !match->is_negated};
+	if (group && !match->is_negated)
+		(void)snprintf(ret_lock->group, sizeof(ret_lock->group), "%s", group->text);
+}
+
+static int set_lock(struct apply *apply, const struct grammar_match *match)
+{
+	apply_lock(match, &policy_of(apply)->lock);
+	return 0;
+}
+
 apply_fn apply_policy_handler(enum command_id id)
 {
 	static const apply_fn handlers[COMMAND__MAX] = {
@@ -232,6 +247,7 @@ apply_fn apply_policy_handler(enum command_id id)
 		[COMMAND_POLICY_NETWORK] = set_network,
 		[COMMAND_POLICY_POOL] = set_pool4,
 		[COMMAND_POLICY_POOL6] = set_pool6,
+		[COMMAND_POLICY_LOCK] = set_lock,
 		[COMMAND_POLICY_IDLE] = set_idle,
 		[COMMAND_POLICY_SESSION] = set_session,
 		[COMMAND_POLICY_LOGINS] = set_logins,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/err.h"
 #include "config/apply.h"
@@ -71,6 +72,45 @@ static int set_redundancy(struct apply *apply, const struct grammar_match *match
 static int set_validation_usage(struct apply *apply, const struct grammar_match *match)
 {
 	apply->config->trustpoints[apply->index].is_for_clients = !match->is_negated;
+	return 0;
+}
+
+static int set_ocsp_fetch(struct apply *apply, const struct grammar_match *match)
+{
+	apply->config->trustpoints[apply->index].is_fetched = !match->is_negated;
+	return 0;
+}
+
+bool config_is_url(const char *text)
+{
+	static const char scheme[] = "http://";
+	size_t size = strlen(text);
+
+	if (size < sizeof(scheme) || size >= CONFIG_URL_MAX ||
+	    strncasecmp(text, scheme, sizeof(scheme) - 1) != 0)
+		return false;
+	for (size_t i = 0; i < size; i++) {
+		if (text[i] <= ' ' || text[i] > '~' || strchr("@\"\\", text[i]))
+			return false;
+	}
+	return true;
+}
+
+static int set_ocsp_url(struct apply *apply, const struct grammar_match *match)
+{
+	struct config_trustpoint *trustpoint = &apply->config->trustpoints[apply->index];
+	const struct value *url = grammar_match_value(match, "url");
+
+	if (!match->is_negated && !config_is_url(url->text))
+		return apply_refuse(
+			apply, ERR_SYNTAX, url,
+			"the URL of an OCSP responder begins with http:// (its answers "
+			"are signed, TLS would need one first), has no user in it, and at "
+			"most %d visible characters",
+			CONFIG_URL_MAX - 1);
+	memset(trustpoint->ocsp_url, 0, sizeof(trustpoint->ocsp_url));
+	if (!match->is_negated)
+		memcpy(trustpoint->ocsp_url, url->text, strlen(url->text));
 	return 0;
 }
 
@@ -229,6 +269,8 @@ apply_fn apply_service_handler(enum command_id id)
 		[COMMAND_EXPIRATION_ALERTS] = set_alerts,
 		[COMMAND_SCOPE] = set_scope,
 		[COMMAND_VALIDATION_USAGE] = set_validation_usage,
+		[COMMAND_OCSP_FETCH] = set_ocsp_fetch,
+		[COMMAND_OCSP_URL] = set_ocsp_url,
 		[COMMAND_WEAK_CRYPTO] = set_weak_crypto,
 		[COMMAND_REDUNDANCY] = set_redundancy,
 		[COMMAND_SSL_TRUSTPOINT] = set_binding,

@@ -256,6 +256,12 @@ static int set_user_policy(struct apply *apply, const struct grammar_match *matc
 	return 0;
 }
 
+static int set_user_lock(struct apply *apply, const struct grammar_match *match)
+{
+	apply_lock(match, &apply->config->vpn.users[apply->index].lock);
+	return 0;
+}
+
 static int set_user_totp(struct apply *apply, const struct grammar_match *match)
 {
 	struct config_user *user = &apply->config->vpn.users[apply->index];
@@ -294,6 +300,7 @@ apply_fn apply_vpn_handler(enum command_id id)
 		[COMMAND_USER] = set_user,
 		[COMMAND_USER_ATTRIBUTES] = open_user,
 		[COMMAND_USER_POLICY] = set_user_policy,
+		[COMMAND_USER_LOCK] = set_user_lock,
 		[COMMAND_USER_TOTP] = set_user_totp,
 	};
 

@@ -92,6 +92,16 @@ static int check_pool_reference(const struct config_vpn *vpn, const char *where,
 	return 0;
 }
 
+static int check_lock(const struct config_vpn *vpn, const char *where, const char *owner,
+		      const struct config_lock *lock, struct why *ret_why)
+{
+	if (!lock->group[0] ||
+	    (lock->is_said && is_name(lock->group) && config_group_find(vpn, lock->group)))
+		return 0;
+	return why_set(ret_why, ERR_NOT_FOUND, "%s %s: group-lock: there is no tunnel-group %.63s",
+		       where, owner, lock->group);
+}
+
 static bool is_text(const char *text, size_t size)
 {
 	return memchr(text, 0, size) && (!text[0] || value_accept(VALUE_REST, 0, 0, text, NULL));
@@ -112,8 +122,10 @@ static int check_policy(const struct config_vpn *vpn, size_t index, struct why *
 	    policy->n_dns > CONFIG_DNS_MAX || policy->n_networks > CONFIG_NETWORKS_MAX)
 		return why_set(ret_why, ERR_SYNTAX, "group-policy %s: a line is not usable",
 			       policy->name);
-	r = check_pool_reference(vpn, "group-policy", policy->name, policy->pool4, AF_INET,
-				 ret_why);
+	r = check_lock(vpn, "group-policy", policy->name, &policy->lock, ret_why);
+	if (r == 0)
+		r = check_pool_reference(vpn, "group-policy", policy->name, policy->pool4, AF_INET,
+					 ret_why);
 	return r < 0 ? r
 		     : check_pool_reference(vpn, "group-policy", policy->name, policy->pool6,
 					    AF_INET6, ret_why);
@@ -157,7 +169,7 @@ static int check_user(const struct config_vpn *vpn, size_t index, struct why *re
 		return why_set(ret_why, ERR_NOT_FOUND,
 			       "username %s: there is no group-policy %.63s", user->name,
 			       user->policy);
-	return 0;
+	return check_lock(vpn, "username", user->name, &user->lock, ret_why);
 }
 
 int check_vpn(const struct config *config, struct why *ret_why)

@@ -220,6 +220,13 @@ static const struct command_row table[] = {
 	       "VPN client is; no other CA is trusted for that"),
 	CONFIG(TRUSTPOINT, REPLICATED, VALIDATION_USAGE,
 	       "no validation-usage [<usage:{ssl-client}>]", "Trust it for that no more"),
+	CONFIG(TRUSTPOINT, REPLICATED, OCSP_FETCH, "[no] ocsp fetch",
+	       "Let the active unit ask the OCSP responder of the certificate's issuer, and send "
+	       "what it says to clients (a staple); asked again when half of its time is over"),
+	CONFIG(TRUSTPOINT, REPLICATED, OCSP_URL, "ocsp url <url:text>",
+	       "Ask this responder (http://...), not the one that the certificate names"),
+	CONFIG(TRUSTPOINT, REPLICATED, OCSP_URL, "no ocsp url [<url:text>]",
+	       "Ask the one that the certificate names"),
 	CONFIG(TRUSTPOINT, REPLICATED, MODE_EXIT, "exit", "Leave the trustpoint's lines"),
 	CONFIG(CONFIG, REPLICATED, EXPIRATION_ALERTS,
 	       "crypto ca alerts expiration begin <begin:number(1,90)> [repeat "
@@ -409,9 +416,9 @@ static const struct command_row table[] = {
 	     "[--json]",
 	     "asafo.ShowRunningConfig",
 	     "Show the configuration in use, or a section of it; with all, what is at its default, "
-	     "too"),
+	     "too; the clocks of the units are a comment on top"),
 	EXEC(LOOK, SHOW_STARTUP_CONFIG, "show startup-config [--json]", "asafo.ShowStartupConfig",
-	     "Show the saved configuration"),
+	     "Show the saved configuration; the clocks of the units are a comment on top"),
 	EXEC(LOOK, SHOW_VERSION, "show version [--json]", "asafo.ShowVersion",
 	     "Show the versions of both units"),
 	EXEC(LOOK, CHECK_CONFIG, "check-config <file> [--json]", NULL,

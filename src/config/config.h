@@ -30,6 +30,7 @@
 #define CONFIG_SECONDARIES_MAX 1000
 #define CONFIG_ROUTES_MAX 256
 #define CONFIG_DOMAIN_MAX 254
+#define CONFIG_URL_MAX 256
 #define CONFIG_TEXT_MAX (1024u * 1024) /* bytes of a configuration */
 #define CONFIG_LINE_MAX 1024	       /* bytes of a line */
 /* Grows with a release that has new replicated lines (older.c); a unit says it as the version of
@@ -135,6 +136,8 @@ struct config_trustpoint {
 	bool is_home;	     /* `redundancy no`: what is imported under it stays on the unit */
 	bool is_of_unit;     /* `scope unit`: each unit may have its own under it */
 	bool is_for_clients; /* `validation-usage ssl-client` */
+	bool is_fetched;     /* `ocsp fetch`: its staple */
+	char ocsp_url[CONFIG_URL_MAX]; /* empty: as its certificate says */
 };
 
 struct config_binding {
@@ -279,6 +282,8 @@ const char *config_link_kind(const struct config_link *link);
 /* `failover mac address` of an interface? */
 bool config_mac_is_set(const uint8_t mac[static 6]);
 
+/* Whether TEXT may stand behind `ocsp url`. */
+bool config_is_url(const char *text);
 /* The lines of this trustpoint, NULL if it has none. */
 const struct config_trustpoint *config_trustpoint_find(const struct config *config,
 						       const char *name);

@@ -310,6 +310,10 @@ static void put_trustpoint(struct renderer *renderer, const struct config_trustp
 		PUT(renderer, " redundancy %s\n", trustpoint->is_home ? "no" : "yes");
 	if (trustpoint->is_for_clients)
 		PUT(renderer, " validation-usage ssl-client\n");
+	if (trustpoint->ocsp_url[0])
+		PUT(renderer, " ocsp url %s\n", trustpoint->ocsp_url);
+	if (trustpoint->is_fetched || renderer->is_all)
+		PUT(renderer, " %socsp fetch\n", trustpoint->is_fetched ? "" : "no ");
 }
 
 static void put_services(struct renderer *renderer, const struct config *config)

@@ -78,13 +78,23 @@ static void put_split(struct renderer *renderer, const struct config_policy *pol
 	}
 }
 
+/* OTHERWISE: where it is not said; NULL: no line. */
+static void put_lock(struct renderer *renderer, const struct config_lock *lock,
+		     const char *otherwise)
+{
+	if (lock->group[0])
+		PUT(renderer, " group-lock value %s\n", lock->group);
+	else if (lock->is_said || otherwise)
+		PUT(renderer, " group-lock %s\n", lock->is_said ? "none" : otherwise);
+}
+
 static bool says_nothing(const struct config_policy *policy)
 {
 	return policy->n_dns == 0 && policy->n_networks == 0 && !policy->domain[0] &&
 	       !policy->banner[0] && !policy->pool4[0] && !policy->pool6[0] &&
 	       policy->split == CONFIG_NOT_SAID && policy->idle_minutes == CONFIG_NOT_SAID &&
 	       policy->session_minutes == CONFIG_NOT_SAID && policy->logins == CONFIG_NOT_SAID &&
-	       policy->dtls == CONFIG_NOT_SAID;
+	       policy->dtls == CONFIG_NOT_SAID && !policy->lock.is_said;
 }
 
 static void put_policy(struct renderer *renderer, const struct config_policy *policy)
@@ -111,6 +121,7 @@ static void put_policy(struct renderer *renderer, const struct config_policy *po
 		    policy->logins == CONFIG_NOT_SAID ? 3 : policy->logins);
 	if (policy->dtls != CONFIG_NOT_SAID || is_all)
 		PUT(renderer, " anyconnect ssl dtls %s\n", policy->dtls == 0 ? "none" : "enable");
+	put_lock(renderer, &policy->lock, is_all ? "none" : NULL);
 }
 
 static void put_names_from(struct renderer *renderer, const struct config_group *group)
@@ -159,10 +170,11 @@ static void put_group(struct renderer *renderer, const struct config_group *grou
 static void put_user(struct renderer *renderer, const struct config_user *user)
 {
 	PUT(renderer, "username %s password %s\n", user->name, user->hash);
-	if (user->policy[0] || user->totp[0])
+	if (user->policy[0] || user->totp[0] || user->lock.is_said)
 		PUT(renderer, "username %s attributes\n", user->name);
 	if (user->policy[0])
 		PUT(renderer, " vpn-group-policy %s\n", user->policy);
+	put_lock(renderer, &user->lock, NULL);
 	if (user->totp[0])
 		PUT(renderer, " totp %s\n", user->totp);
 }

@@ -87,6 +87,8 @@ void config_policy_resolve(const struct config_vpn *vpn, const struct config_pol
 	text_resolve(to->banner, above->banner, sizeof(to->banner));
 	text_resolve(to->pool4, above->pool4, sizeof(to->pool4));
 	text_resolve(to->pool6, above->pool6, sizeof(to->pool6));
+	if (!to->lock.is_said)
+		to->lock = above->lock;
 	if (to->n_dns == 0) {
 		memcpy(to->dns, above->dns, sizeof(to->dns));
 		to->n_dns = above->n_dns;
@@ -95,6 +97,33 @@ void config_policy_resolve(const struct config_vpn *vpn, const struct config_pol
 		memcpy(to->networks, above->networks, sizeof(to->networks));
 		to->n_networks = above->n_networks;
 	}
+}
+
+/* NULL: there is none. */
+static const char *policy_lock(const struct config_vpn *vpn, const char *name)
+{
+	const struct config_policy *policy = config_policy_find(vpn, name);
+
+	if (!policy)
+		return NULL;
+	return policy->lock.is_said ? policy->lock.group : vpn->policies[0].lock.group;
+}
+
+bool config_user_lock(const struct config_vpn *vpn, const struct config_user *user,
+		      const char **ret_group)
+{
+	const char *lock = user->lock.is_said ? user->lock.group : policy_lock(vpn, user->policy);
+
+	if (lock)
+		*ret_group = lock;
+	return lock != NULL;
+}
+
+const char *config_group_lock(const struct config_vpn *vpn, const struct config_group *group)
+{
+	const char *lock = policy_lock(vpn, group->policy);
+
+	return lock ? lock : vpn->policies[0].lock.group;
 }
 
 /* The last four bytes of an address, where a pool counts. */

@@ -30,6 +30,12 @@ struct config_pool {
 	uint32_t count;
 };
 
+/* `group-lock`: the only tunnel-group that its users may choose. */
+struct config_lock {
+	bool is_said;
+	char group[CONFIG_VPN_NAME_MAX]; /* said and empty: `none`, any of them */
+};
+
 /* Empty, 0 of a list, CONFIG_NOT_SAID of a number: as DfltGrpPolicy has it. */
 struct config_policy {
 	char name[CONFIG_VPN_NAME_MAX];
@@ -44,6 +50,7 @@ struct config_policy {
 	uint32_t idle_minutes, session_minutes; /* 0: none */
 	uint32_t logins;
 	uint32_t dtls; /* 0: `anyconnect ssl dtls none` */
+	struct config_lock lock;
 };
 
 struct config_group {
@@ -63,6 +70,7 @@ struct config_user {
 	char policy[CONFIG_VPN_NAME_MAX];
 	char totp[CONFIG_HASH_MAX]; /* the second factor's secret, as the keeper sealed it; empty:
 				       none */
+	struct config_lock lock;    /* not said: his policy's */
 };
 
 struct config_vpn {
@@ -87,6 +95,14 @@ const struct config_user *config_user_find(const struct config_vpn *vpn, const c
 /* POLICY with what it does not say taken from DfltGrpPolicy, and that from the defaults. */
 void config_policy_resolve(const struct config_vpn *vpn, const struct config_policy *policy,
 			   struct config_policy *ret_policy);
+/*
+ * Which tunnel-group USER may choose, "" for any, as far as it does not depend on the one that he
+ * chooses: by his own line, or by that of the policy that he has of his own. False: it does.
+ */
+bool config_user_lock(const struct config_vpn *vpn, const struct config_user *user,
+		      const char **ret_group);
+/* The same of the other users: by the policy of the GROUP that they choose. */
+const char *config_group_lock(const struct config_vpn *vpn, const struct config_group *group);
 /* Address INDEX (below count) of POOL, with the pool's prefix. */
 struct config_address config_pool_address(const struct config_pool *pool, uint32_t index);
 /* Where ADDRESS stands in POOL; false: not in it. */

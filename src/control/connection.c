@@ -156,6 +156,40 @@ bool connection_is_idle(const struct connection *connection)
 	       connection->out.size == 0;
 }
 
+/* What lies in its socket: nothing (-EAGAIN), the end or an error (0), or a request (1). */
+static int peek(const struct connection *connection)
+{
+	char byte;
+	ssize_t n = recv(connection->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return -EAGAIN;
+	return n > 0;
+}
+
+bool connection_is_gone(const struct connection *connection)
+{
+	return connection->is_dead || (connection_is_idle(connection) && peek(connection) == 0);
+}
+
+bool connection_may_go(const struct connection *connection, unsigned idle_ms)
+{
+	struct monotime idle = monotime_add_ms(connection->idle_since, idle_ms);
+
+	if (connection->is_dead || connection->right == CONTROL_RIGHT_NONE)
+		return true;
+	if (!connection_is_idle(connection))
+		return false;
+	switch (peek(connection)) {
+	case 0:
+		return true;
+	case 1:
+		return false;
+	default:
+		return monotime_reached(monotime_now(), idle);
+	}
+}
+
 static void refuse(struct connection *connection, int code, const char *message)
 {
 	_cleanup_(buf_done) struct buf text = {0};

@@ -47,6 +47,9 @@ struct control_server {
 	int (*peer_read)(int fd, struct control_peer *ret_peer);
 	struct connection *first;
 	size_t n_connections;
+	struct monotime full_since; /* all places were taken whenever somebody came, up to */
+	struct monotime full_last;
+	bool has_paused; /* before the client that is next */
 };
 
 struct control_call {
@@ -66,8 +69,13 @@ struct control_call {
 /* Takes FD over in any case. Errors: -ENOMEM, -errno. */
 int connection_new(struct control_server *server, int fd, struct connection **ret_connection);
 void connection_free(struct connection *connection);
-/* Nothing is under way: it may be closed to make room. */
+/* Nothing is under way that this process knows of; the client may be about to ask, or to go. */
 bool connection_is_idle(const struct connection *connection);
+/* Its client hung up, and waits for nothing. */
+bool connection_is_gone(const struct connection *connection);
+/* It may be closed to make room: it went, or may call nothing, or was idle for IDLE_MS and has not
+ * asked meanwhile. */
+bool connection_may_go(const struct connection *connection, unsigned idle_ms);
 /* Sends TEXT (a whole message with its NUL), now or when the client reads. */
 void connection_send(struct connection *connection, const void *text, size_t size);
 /* The call has its answer: on to the next request. */

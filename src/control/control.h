@@ -24,7 +24,11 @@
 #define CONTROL_REPLY_MAX (4u * 1024 * 1024) /* of a reply, and of what waits for one client */
 #define CONTROL_FDS_MAX 4
 #define CONTROL_CLIENTS_MAX 64
+#define CONTROL_CLIENTS_RESERVED 8 /* more, for who may change */
 #define CONTROL_STALL_MS 10000 /* a request must be complete, and a reply be taken, within this */
+/* Idle for so long a client makes room, where places are wanting. Where they were wanting for so
+ * long, who is idle at all does. */
+#define CONTROL_IDLE_MS 1000
 #define CONTROL_LOOK_GROUP "asafo"
 #define CONTROL_CHANGE_GROUP "asafo-admin"
 
@@ -62,6 +66,7 @@ struct control_limits {
 	unsigned stall_ms;
 	size_t clients_max;
 	size_t reply_max;
+	unsigned idle_ms;
 };
 
 /* Other limits than the ones above. */

@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Lets clients in. When all places are taken, the one that was idle for longest makes room, so that
- * connections that nobody uses lock nobody out. Without descriptors to accept with, the listener
- * pauses instead of spinning.
+ * Lets clients in. When all places are taken, one makes room: first who hung up, then who may call
+ * nothing, then who was idle for a while, so that connections that nobody uses lock nobody out. One
+ * that has just come, or has just been answered, is about to ask or to go: the next client waits
+ * for it in the kernel's queue. That has an end, since who asks now and then could keep all places
+ * and the queue for ever; and a few places more are for who may change something. Where all are at
+ * work a client is turned away. Without descriptors to accept with, the listener pauses instead of
+ * spinning.
  */
 #include <errno.h>
 #include <string.h>
@@ -15,18 +19,76 @@
 #include "control/connection.h"
 
 #define ACCEPT_PAUSE_MS 200
+#define FULL_PAUSE_MS 20
 
-/* Closes the connection that was idle for longest; false: all are at work. */
-static bool make_room(struct control_server *server)
+/* The lower, the sooner it goes. */
+static unsigned rank_of(const struct connection *connection)
 {
-	struct connection *oldest = NULL;
+	return connection_is_gone(connection) ? 0 : 1 + (unsigned)connection->right;
+}
 
-	for (struct connection *c = server->first; c; c = c->next)
-		if (connection_is_idle(c) && (!oldest || c->idle_since.ns < oldest->idle_since.ns))
-			oldest = c;
-	if (!oldest)
+static size_t count_changers(const struct control_server *server)
+{
+	size_t n = 0;
+
+	for (const struct connection *c = server->first; c; c = c->next)
+		n += c->right == CONTROL_RIGHT_CHANGE;
+	return n;
+}
+
+/* The connection to be closed for one with RIGHT, where those go that were idle for IDLE_MS; NULL:
+ * there is none. Nobody takes the reserved places from who may do more than he. */
+static struct connection *find_leaver(const struct control_server *server, enum control_right right,
+				      unsigned idle_ms, const struct connection *newcomer)
+{
+	struct connection *best = NULL;
+	unsigned best_rank = 0;
+
+	if (right == CONTROL_RIGHT_LOOK && count_changers(server) > CONTROL_CLIENTS_RESERVED)
+		right = CONTROL_RIGHT_CHANGE;
+	for (struct connection *c = server->first; c; c = c->next) {
+		unsigned rank = rank_of(c);
+
+		if (c == newcomer || rank > 1 + (unsigned)right || !connection_may_go(c, idle_ms) ||
+		    (best && (rank > best_rank ||
+			      (rank == best_rank && c->idle_since.ns >= best->idle_since.ns))))
+			continue;
+		best = c;
+		best_rank = rank;
+	}
+	return best;
+}
+
+/* Some place will soon be free. */
+static bool has_hope(const struct control_server *server)
+{
+	for (const struct connection *c = server->first; c; c = c->next)
+		if (c->is_dead || connection_is_idle(c))
+			return true;
+	return false;
+}
+
+/* It was full for so long, without an end, that who is idle for a moment may go. */
+static bool is_late(const struct control_server *server, struct monotime now)
+{
+	return monotime_reached(now, monotime_add_ms(server->full_since, server->limits.idle_ms));
+}
+
+/* All places are taken: whether the next client is left in the kernel's queue for a moment. */
+static bool must_wait(struct control_server *server)
+{
+	unsigned idle_ms = server->limits.idle_ms;
+	struct monotime now = monotime_now();
+
+	if (find_leaver(server, CONTROL_RIGHT_LOOK, idle_ms, NULL) || !has_hope(server))
 		return false;
-	connection_free(oldest);
+	if (monotime_reached(now, monotime_add_ms(server->full_last, idle_ms)))
+		server->full_since = now;
+	server->full_last = now;
+	/* Who comes late waits, too, but once. */
+	if (is_late(server, now) && server->has_paused)
+		return false;
+	server->has_paused = true;
 	return true;
 }
 
@@ -41,9 +103,27 @@ static void turn_away(int fd)
 		(void)send(fd, text.data, text.size, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
-static void pause_listener(struct control_server *server)
+/* There is one more than there are places. */
+static void admit(struct control_server *server, struct connection *newcomer)
 {
-	struct monotime when = monotime_add_ms(monotime_now(), ACCEPT_PAUSE_MS);
+	bool is_reserved =
+		newcomer->right == CONTROL_RIGHT_CHANGE &&
+		server->n_connections <= server->limits.clients_max + CONTROL_CLIENTS_RESERVED;
+	unsigned idle_ms =
+		is_reserved || !is_late(server, monotime_now()) ? server->limits.idle_ms : 0;
+	struct connection *leaver = find_leaver(server, newcomer->right, idle_ms, newcomer);
+
+	if (leaver) {
+		connection_free(leaver);
+	} else if (!is_reserved) {
+		turn_away(newcomer->fd);
+		connection_free(newcomer);
+	}
+}
+
+static void pause_listener(struct control_server *server, uint64_t ms)
+{
+	struct monotime when = monotime_add_ms(monotime_now(), ms);
 
 	(void)sd_event_source_set_enabled(server->listener, SD_EVENT_OFF);
 	(void)sd_event_source_set_time(server->retry, when.ns / 1000);
@@ -53,20 +133,25 @@ static void pause_listener(struct control_server *server)
 static int on_listener(sd_event_source *source, int fd, uint32_t events, void *userdata)
 {
 	struct control_server *server = userdata;
-	_cleanup_close_ int client = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	_cleanup_close_ int client = -1;
 	struct connection *connection;
 
 	(void)source;
 	(void)events;
-	if (client < 0) {
-		if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS)
-			pause_listener(server);
+	if (server->n_connections >= server->limits.clients_max && must_wait(server)) {
+		pause_listener(server, FULL_PAUSE_MS);
 		return 0;
 	}
-	if (server->n_connections >= server->limits.clients_max && !make_room(server))
-		turn_away(client);
-	else
-		(void)connection_new(server, TAKE_FD(client), &connection);
+	client = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	if (client < 0 &&
+	    (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS))
+		pause_listener(server, ACCEPT_PAUSE_MS);
+	if (client < 0)
+		return 0;
+	server->has_paused = false;
+	if (connection_new(server, TAKE_FD(client), &connection) == 0 &&
+	    server->n_connections > server->limits.clients_max)
+		admit(server, connection);
 	return 0;
 }
 
@@ -99,7 +184,8 @@ int control_server_new(sd_event *event, int listen_fd, const struct control_meth
 	server->peer_read = control_peer_read;
 	server->limits = (struct control_limits){.stall_ms = CONTROL_STALL_MS,
 						 .clients_max = CONTROL_CLIENTS_MAX,
-						 .reply_max = CONTROL_REPLY_MAX};
+						 .reply_max = CONTROL_REPLY_MAX,
+						 .idle_ms = CONTROL_IDLE_MS};
 	error = io_set_nonblocking(listen_fd);
 	if (error)
 		return error;

@@ -15,16 +15,16 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
-#include "front/connect.h"
-#include "front/desk.h"
-#include "front/eviction.h"
+#include "front/session/connect.h"
+#include "front/desk/desk.h"
+#include "front/session/eviction.h"
 #include "front/listeners.h"
 #include "front/report.h"
 #include "front/selftest.h"
-#include "front/served_log.h"
-#include "front/site.h"
+#include "front/tls/served_log.h"
+#include "front/http/site.h"
 #include "front/unit_status.h"
-#include "front/vpn.h"
+#include "front/tunnel/vpn.h"
 
 #define REPORT_USEC UINT64_C(1000000)
 #define PATIENCE_MS 2000 /* how long clients wait in the queue for the keeper's first answer */
@@ -104,8 +104,7 @@ static void report_request(void *userdata)
 	(void)sd_event_source_set_enabled(front->report_soon, SD_EVENT_ONESHOT);
 }
 
-/* ---- when connections are taken -----------------------------------------------------------------
- */
+/* ---- when connections are taken ---- */
 
 static void gate_update(struct front *front)
 {
@@ -138,8 +137,7 @@ static int on_patience(sd_event_source *source, uint64_t usec, void *userdata)
 	return 0;
 }
 
-/* ---- connections --------------------------------------------------------------------------------
- */
+/* ---- connections ---- */
 
 static void session_link(struct front *front, struct session *session)
 {
@@ -326,8 +324,7 @@ static void on_starved(int code, void *userdata)
 	gate_update(front);
 }
 
-/* ---- the report ---------------------------------------------------------------------------------
- */
+/* ---- the report ---- */
 
 CLEANUP_DEFINE(struct report *, report_free)
 
@@ -401,8 +398,7 @@ static void on_certificates(void *userdata)
 	report_request(front);
 }
 
-/* ---- the engine ---------------------------------------------------------------------------------
- */
+/* ---- the engine ---- */
 
 static void config_apply(struct front *front, const Asafo__Ipc__FrontConfig *config)
 {
@@ -494,8 +490,7 @@ int front_peer_set(struct front *front, enum ipc_peer peer, int fd)
 	return r;
 }
 
-/* ---- life ---------------------------------------------------------------------------------------
- */
+/* ---- life ---- */
 
 static int timers_start(struct front *front)
 {
@@ -528,10 +523,7 @@ int front_new(sd_event *event, const struct front_limits *limits, const struct f
 
 	if (!front)
 		return -ENOMEM;
-	front->event = event;
-	front->limits = limits;
-	front->ops = ops;
-	front->userdata = userdata;
+	*front = (struct front){.event = event, .limits = limits, .ops = ops, .userdata = userdata};
 	unit_status_forget(&front->unit);
 	r = page_policy(front->policy);
 	if (r == 0)
@@ -556,14 +548,21 @@ int front_new(sd_event *event, const struct front_limits *limits, const struct f
 				 &front->selftest);
 	if (r == 0)
 		r = listeners_new(event, &listeners_ops, front, &front->listeners);
-	if (r == 0)
+	if (r == 0) {
+		listeners_keep_with(front->listeners, ops->on_keep, userdata);
 		r = timers_start(front);
+	}
 	if (r < 0) {
 		front_free(front);
 		return r;
 	}
 	*ret_front = front;
 	return 0;
+}
+
+void front_inherit(struct front *front, const char *endpoint, int fd)
+{
+	listeners_inherit(front->listeners, endpoint, fd);
 }
 
 void front_stop(struct front *front)

@@ -3,8 +3,8 @@
 
 #include <systemd/sd-event.h>
 
-#include "front/session.h"
-#include "front/tunnels.h"
+#include "front/session/session.h"
+#include "front/tunnel/tunnels.h"
 #include "ipc/type.h"
 
 /*
@@ -24,6 +24,8 @@ extern const struct front_limits front_limits_default;
 struct front_ops {
 	/* One line for the log, PRIORITY as in syslog(3). */
 	void (*on_note)(int priority, const char *text, void *userdata);
+	/* May be NULL: see listeners_keep_fn. */
+	void (*on_keep)(const char *endpoint, int fd, void *userdata);
 };
 
 /* OPS and LIMITS are borrowed for the front's life. Errors: -ENOMEM, -errno, ERR_CRYPTO. */
@@ -35,5 +37,9 @@ void front_free(struct front *front);
  * are refused (ERR_DENIED). Established connections go on in any case.
  */
 int front_peer_set(struct front *front, enum ipc_peer peer, int fd);
+/* Before it has a peer: a listening socket that the process before this one had kept. Takes over
+ * FD.
+ */
+void front_inherit(struct front *front, const char *endpoint, int fd);
 /* Listens no more and says close_notify to everyone. */
 void front_stop(struct front *front);

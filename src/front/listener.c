@@ -13,7 +13,7 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
-#include "front/listen_socket.h"
+#include "front/net/listen_socket.h"
 
 #define BACKLOG 4096
 #define ACCEPTS_PER_TURN 32
@@ -62,18 +62,28 @@ static int on_io(sd_event_source *source, int fd, uint32_t events, void *userdat
 	return 0;
 }
 
-int listener_open(sd_event *event, const struct snapshot_listen *where,
+static int socket_get(const struct snapshot_listen *where, int inherited)
+{
+	if (inherited >= 0 && listen_socket_inherit(inherited, where))
+		return inherited;
+	if (inherited >= 0)
+		(void)close(inherited);
+	return listen_socket_open(where, SOCK_STREAM);
+}
+
+int listener_open(sd_event *event, const struct snapshot_listen *where, int inherited,
 		  const struct listener_ops *ops, void *userdata, struct listener **ret_listener,
 		  struct why *ret_why)
 {
 	struct listener *listener = calloc(1, sizeof(*listener));
-	int r;
+	int r = socket_get(where, inherited);
 
-	if (!listener)
+	if (!listener) {
+		if (r >= 0)
+			(void)close(r);
 		return why_set(ret_why, -ENOMEM, "%s", err_text(-ENOMEM));
-	*listener = (struct listener){*where, ops, userdata, listen_socket_open(where, SOCK_STREAM),
-				      true,   NULL};
-	r = listener->fd;
+	}
+	*listener = (struct listener){*where, ops, userdata, r, true, NULL};
 	if (r >= 0 && listen(listener->fd, BACKLOG) < 0)
 		r = -errno;
 	if (r >= 0)
@@ -102,6 +112,11 @@ void listener_pause(struct listener *listener, bool is_paused)
 {
 	listener->is_paused = is_paused;
 	(void)sd_event_source_set_enabled(listener->io, is_paused ? SD_EVENT_OFF : SD_EVENT_ON);
+}
+
+int listener_fd(const struct listener *listener)
+{
+	return listener->fd;
 }
 
 const struct snapshot_listen *listener_where(const struct listener *listener)

@@ -4,6 +4,8 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/err.h"
@@ -16,10 +18,19 @@ struct slot {
 	bool is_wanted;
 };
 
+struct inherited {
+	struct inherited *next;
+	int fd;
+	char endpoint[SNAPSHOT_ENDPOINT_MAX];
+};
+
 struct listeners {
 	sd_event *event;
 	const struct listeners_ops *ops;
 	void *userdata;
+	listeners_keep_fn keep;
+	void *keep_userdata;
+	struct inherited *inherited;
 	struct slot *slots;
 	bool is_paused;
 };
@@ -48,10 +59,67 @@ int listeners_new(sd_event *event, const struct listeners_ops *ops, void *userda
 
 	if (!listeners)
 		return -ENOMEM;
-	*listeners = (struct listeners){event, ops, userdata, NULL, true};
+	*listeners = (struct listeners){
+		.event = event, .ops = ops, .userdata = userdata, .is_paused = true};
 	*ret_listeners = listeners;
 	return 0;
 }
+
+/* ---- what outlives a front ---- */
+
+static void tell(const struct listeners *listeners, const char *endpoint, int fd)
+{
+	if (listeners->keep)
+		listeners->keep(endpoint, fd, listeners->keep_userdata);
+}
+
+void listeners_keep_with(struct listeners *listeners, listeners_keep_fn keep, void *userdata)
+{
+	listeners->keep = keep;
+	listeners->keep_userdata = userdata;
+}
+
+void listeners_inherit(struct listeners *listeners, const char *endpoint, int fd)
+{
+	struct inherited *one = calloc(1, sizeof(*one));
+
+	if (!one || strlen(endpoint) >= sizeof(one->endpoint)) {
+		/* Else it would be kept, and heard by nobody, for ever. */
+		tell(listeners, endpoint, -1);
+		(void)close(fd);
+		free(one);
+		return;
+	}
+	memcpy(one->endpoint, endpoint, strlen(endpoint) + 1);
+	one->fd = fd;
+	one->next = listeners->inherited;
+	listeners->inherited = one;
+}
+
+static int inherited_take(const struct listeners *listeners, const char *endpoint)
+{
+	for (struct inherited *one = listeners->inherited; one; one = one->next) {
+		if (one->fd >= 0 && strcmp(one->endpoint, endpoint) == 0)
+			return TAKE_FD(one->fd);
+	}
+	return -1;
+}
+
+static void inherited_free(struct listeners *listeners)
+{
+	while (listeners->inherited) {
+		struct inherited *one = listeners->inherited;
+
+		listeners->inherited = one->next;
+		if (one->fd >= 0) {
+			tell(listeners, one->endpoint, -1);
+			(void)close(one->fd);
+		}
+		free(one);
+	}
+}
+
+/* ---- the slots ---- */
 
 static void slots_remove(struct listeners *listeners, bool only_unwanted)
 {
@@ -65,6 +133,12 @@ static void slots_remove(struct listeners *listeners, bool only_unwanted)
 			continue;
 		}
 		*at = slot->next;
+		if (slot->listener && !snapshot_listen_is_link_local(&slot->where)) {
+			char endpoint[SNAPSHOT_ENDPOINT_MAX];
+
+			snapshot_endpoint(&slot->where, endpoint);
+			tell(listeners, endpoint, -1);
+		}
 		listener_free(slot->listener);
 		free(slot);
 	}
@@ -75,6 +149,7 @@ void listeners_free(struct listeners *listeners)
 	if (!listeners)
 		return;
 	slots_remove(listeners, false);
+	inherited_free(listeners);
 	free(listeners);
 }
 
@@ -99,22 +174,33 @@ static void slot_want(struct listeners *listeners, const struct snapshot_listen 
 		listener_rename((*at)->listener, where);
 }
 
-void listeners_apply(struct listeners *listeners, const struct snapshot *snapshot)
+static void slot_open(struct listeners *listeners, struct slot *slot)
 {
 	static const struct listener_ops ops = {on_accept, on_starved};
+	char endpoint[SNAPSHOT_ENDPOINT_MAX];
 
+	snapshot_endpoint(&slot->where, endpoint);
+	if (listener_open(listeners->event, &slot->where, inherited_take(listeners, endpoint), &ops,
+			  listeners, &slot->listener, &slot->why) < 0)
+		return;
+	listener_pause(slot->listener, listeners->is_paused);
+	/* No other could use it. */
+	if (!snapshot_listen_is_link_local(&slot->where))
+		tell(listeners, endpoint, listener_fd(slot->listener));
+}
+
+void listeners_apply(struct listeners *listeners, const struct snapshot *snapshot)
+{
 	for (struct slot *slot = listeners->slots; slot; slot = slot->next)
 		slot->is_wanted = false;
 	for (size_t i = 0; i < snapshot->n_listens; i++)
 		slot_want(listeners, &snapshot->listens[i]);
 	slots_remove(listeners, true);
 	for (struct slot *slot = listeners->slots; slot; slot = slot->next) {
-		if (slot->listener)
-			continue;
-		if (listener_open(listeners->event, &slot->where, &ops, listeners, &slot->listener,
-				  &slot->why) == 0)
-			listener_pause(slot->listener, listeners->is_paused);
+		if (!slot->listener)
+			slot_open(listeners, slot);
 	}
+	inherited_free(listeners);
 }
 
 void listeners_pause(struct listeners *listeners, bool is_paused)

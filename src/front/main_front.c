@@ -40,6 +40,20 @@ static void on_peer(enum ipc_peer peer, unsigned instance, int fd, void *userdat
 		log_line(LOG_DEBUG, "channel to %s", ipc_peer_name(peer));
 }
 
+static void on_keep(const char *endpoint, int fd, void *userdata)
+{
+	const struct program *program = userdata;
+
+	child_keep(program->child, endpoint, fd);
+}
+
+static void on_credential(const char *name, int fd, void *userdata)
+{
+	struct program *program = userdata;
+
+	front_inherit(program->front, name, fd);
+}
+
 static void on_shutdown(void *userdata)
 {
 	struct program *program = userdata;
@@ -67,8 +81,8 @@ static void descriptors_raise(void)
 
 static int program_start(struct program *program, const struct child_options *options)
 {
-	static const struct front_ops front_ops = {on_note};
-	static const struct child_ops child_ops = {on_peer, NULL, on_shutdown};
+	static const struct front_ops front_ops = {on_note, on_keep};
+	static const struct child_ops child_ops = {on_peer, on_credential, on_shutdown};
 	static const struct sandbox_paths paths = {{NULL}, {NULL}};
 	int r = sd_event_default(&program->event);
 
@@ -102,8 +116,8 @@ int main(int argc, char **argv)
 		child_ready(program.child, "waiting for its configuration");
 		r = sd_event_loop(program.event) < 0 ? 1 : 0;
 	}
-	child_free(program.child);
 	front_free(program.front);
+	child_free(program.child);
 	(void)sd_event_unref(program.event);
 	return r;
 }

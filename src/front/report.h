@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-#include "front/serving.h"
+#include "front/tls/serving.h"
 #include "src/ipc/ipc.pb-c.h"
 
 #define REPORT_SERVED_MAX 512

@@ -4,7 +4,7 @@
 #include <systemd/sd-event.h>
 
 #include "front/report.h"
-#include "front/tls.h"
+#include "front/tls/tls.h"
 
 /*
  * Could a client be served? Again and again, and after each change, a whole TLS handshake with the

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-#include "front/page.h"
+#include "front/http/page.h"
 #include "src/ipc/ipc.pb-c.h"
 
 /* What the engine says of the unit, in a form that a page can show. */

@@ -56,6 +56,7 @@ struct ipc_channel {
 	struct pending_call *calls;
 	struct deferred_frame *deferred, **deferred_tail;
 	uint32_t next_id;
+	int failure; /* of the socket, for the loop to find */
 	bool is_closed;
 	bool is_freed;
 	unsigned depth; /* callbacks on the stack */
@@ -264,6 +265,8 @@ static int on_deferred(sd_event_source *source, void *userdata)
 		dispatch_frame(channel, &entry->frame);
 		free(entry);
 	}
+	if (channel->failure < 0)
+		channel_close(channel, channel->failure);
 	leave(channel);
 	return 0;
 }
@@ -476,6 +479,50 @@ int ipc_channel_call_sync(struct ipc_channel *channel, enum ipc_type type,
 	if (r < 0)
 		return r;
 	return wait_for_reply(channel, type, frame.id, deadline, ret_body);
+}
+
+static void fail_later(struct ipc_channel *channel, int code)
+{
+	channel->failure = code;
+	(void)sd_event_source_set_enabled(channel->defer, SD_EVENT_ONESHOT);
+}
+
+static void serve_frame(struct ipc_channel *channel, struct ipc_frame *frame, const bool *meanwhile)
+{
+	int r = 0;
+
+	if (!frame->is_reply && meanwhile[frame->type])
+		dispatch_frame(channel, frame);
+	else
+		r = defer_frame(channel, frame);
+	if (r < 0)
+		fail_later(channel, r);
+}
+
+void ipc_channel_serve(struct ipc_channel *channel, const bool *meanwhile)
+{
+	int r = 0;
+
+	channel->depth++;
+	if (!channel->is_closed && channel->out_head)
+		r = flush_output(channel);
+	for (int i = 0; r == 0 && i < FRAMES_PER_TURN && ipc_channel_fd(channel) >= 0; i++) {
+		struct ipc_frame frame;
+
+		r = ipc_frame_receive(channel->fd, channel->buffer, BUFFER_SIZE, &frame);
+		if (r < 0)
+			break;
+		serve_frame(channel, &frame, meanwhile);
+		explicit_bzero(channel->buffer, IPC_HEADER_SIZE + frame.body_size);
+	}
+	if (r < 0 && r != -EAGAIN && r != -EINTR)
+		fail_later(channel, r);
+	leave(channel);
+}
+
+int ipc_channel_fd(const struct ipc_channel *channel)
+{
+	return channel->is_closed || channel->failure < 0 ? -1 : channel->fd;
 }
 
 size_t ipc_channel_queued(const struct ipc_channel *channel)

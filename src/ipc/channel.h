@@ -66,5 +66,14 @@ int ipc_channel_reply(struct ipc_channel *channel, enum ipc_type type, uint32_t 
 int ipc_channel_call_sync(struct ipc_channel *channel, enum ipc_type type,
 			  const ProtobufCMessage *message, unsigned timeout_ms,
 			  ProtobufCMessage **ret_body);
+/*
+ * For a program that waits for something slow outside its loop: dispatches what has arrived of the
+ * requests of the types that MEANWHILE ([IPC_TYPE__MAX]) names; what else has arrived, and that the
+ * other end is gone, is dispatched later from the loop. Does not block. Safe where the channel is
+ * freed in it.
+ */
+void ipc_channel_serve(struct ipc_channel *channel, const bool *meanwhile);
+/* To wait on until there is something to serve; -1: there will not be. */
+int ipc_channel_fd(const struct ipc_channel *channel);
 /* Bytes that wait to be sent. */
 size_t ipc_channel_queued(const struct ipc_channel *channel);

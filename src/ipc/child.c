@@ -186,13 +186,21 @@ void child_ready(struct child *child, const char *text)
 	(void)ipc_channel_send(child->supervisor, IPC_READY, &body.base, NULL, 0);
 }
 
-void child_busy(struct child *child, unsigned busy_ms)
+void child_beat(struct child *child)
 {
-	Asafo__Ipc__Watchdog body = ASAFO__IPC__WATCHDOG__INIT;
-
-	body.busy_ms = busy_ms;
 	if (child)
-		(void)ipc_channel_send(child->supervisor, IPC_WATCHDOG, &body.base, NULL, 0);
+		(void)ipc_channel_send(child->supervisor, IPC_WATCHDOG, NULL, NULL, 0);
+}
+
+void child_keep(struct child *child, const char *name, int fd)
+{
+	Asafo__Ipc__Credential body = ASAFO__IPC__CREDENTIAL__INIT;
+	_cleanup_free_ char *copy = strdup(name);
+
+	if (!copy)
+		return;
+	body.name = copy;
+	(void)ipc_channel_send(child->supervisor, IPC_CREDENTIAL, &body.base, &fd, fd >= 0);
 }
 
 void child_notify(struct child *child, const char *state)
@@ -204,11 +212,6 @@ void child_notify(struct child *child, const char *state)
 		return;
 	body.state = copy;
 	(void)ipc_channel_send(child->supervisor, IPC_NOTIFY, &body.base, NULL, 0);
-}
-
-void child_stop_service(struct child *child)
-{
-	(void)ipc_channel_send(child->supervisor, IPC_SHUTDOWN, NULL, NULL, 0);
 }
 
 void child_reload_service(struct child *child)

@@ -30,8 +30,8 @@ struct child_ops {
 	/* A channel to another process; FD is the child's now. An older channel to the same peer is
 	 * dead. */
 	void (*on_peer)(enum ipc_peer peer, unsigned instance, int fd, void *userdata);
-	/* An open file: "master-key", "control" (a listening socket), "startup-config". FD is the
-	 * child's now. */
+	/* An open file: "master-key", "control" (a listening socket), "startup-config", or what a
+	 * process in the same place had kept under NAME. FD is the child's now. */
 	void (*on_credential)(const char *name, int fd, void *userdata);
 	/* Finish in an orderly way, then sd_event_exit. The supervisor's death means the same. */
 	void (*on_shutdown)(void *userdata);
@@ -48,16 +48,16 @@ int child_new(sd_event *event, const struct child_options *options, const struct
 void child_free(struct child *child);
 /* "Serving": the supervisor waits for every child's before it says READY=1. */
 void child_ready(struct child *child, const char *text);
+/* A sign of life beside those of the loop, of who waits for something slow outside of it. CHILD may
+ * be NULL. Does not block. */
+void child_beat(struct child *child);
 /*
- * A sign of life before work that cannot be interrupted: until the next one the supervisor waits
- * for BUSY_MS, if that is longer than it waits anyway. It takes that from the keeper, up to
- * CHILD_BUSY_MAX_MS, and from nobody else. May be called with CHILD NULL. Does not block.
+ * A front's listening socket outlives it: the supervisor keeps a copy of FD under NAME, and gives
+ * it to the next process in this place by on_credential. Clients that come in between wait in its
+ * queue. FD stays the caller's; what was kept under NAME before is let go. FD -1: that only.
  */
-#define CHILD_BUSY_MAX_MS 30000u
-void child_busy(struct child *child, unsigned busy_ms);
+void child_keep(struct child *child, const char *name, int fd);
 /* Text for `systemctl status` (STATUS=). */
 void child_notify(struct child *child, const char *state);
 /* Asks the supervisor to stop all of its children and to begin anew. */
 void child_reload_service(struct child *child);
-/* Asks the supervisor to stop the whole service. */
-void child_stop_service(struct child *child);

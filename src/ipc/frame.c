@@ -92,10 +92,7 @@ int ipc_frame_send(int fd, const struct ipc_frame *frame, const ProtobufCMessage
 	return r;
 }
 
-/* Who sent it may have closed its own copy, and asked that the last close of a TCP connection waits
- * until an accomplice has read everything (SO_LINGER, socket(7)): this one never waits. Of
- * everything else that a process behind walls can make, closing does not wait. */
-static void drop_fd(int fd)
+void ipc_drop_fd(int fd)
 {
 	static const struct linger off = {0, 0};
 
@@ -118,7 +115,7 @@ static void collect_fds(struct msghdr *msg, struct ipc_frame *frame)
 			if (frame->n_fds < IPC_FDS_MAX)
 				frame->fds[frame->n_fds++] = fd;
 			else
-				drop_fd(fd);
+				ipc_drop_fd(fd);
 		}
 	}
 }
@@ -160,7 +157,7 @@ void ipc_frame_done(struct ipc_frame *frame)
 		return;
 	for (size_t i = 0; i < frame->n_fds; i++) {
 		if (frame->fds[i] >= 0)
-			drop_fd(frame->fds[i]);
+			ipc_drop_fd(frame->fds[i]);
 		frame->fds[i] = -1;
 	}
 	frame->n_fds = 0;

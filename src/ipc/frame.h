@@ -41,6 +41,13 @@ int ipc_frame_send(int fd, const struct ipc_frame *frame, const ProtobufCMessage
  */
 int ipc_frame_receive(int fd, uint8_t *buffer, size_t buffer_size, struct ipc_frame *ret_frame);
 
+/*
+ * Closes a descriptor that came from another process. Who sent it may have closed its own copy, and
+ * asked that the last close of a TCP connection waits until an accomplice has read everything
+ * (SO_LINGER, socket(7)): this one never waits. Of everything else that a process behind walls can
+ * make, closing does not wait.
+ */
+void ipc_drop_fd(int fd);
 /* Closes the descriptors that nobody took. */
 void ipc_frame_done(struct ipc_frame *frame);
 

@@ -19,7 +19,7 @@ static const struct {
 	[IPC_READY] = {"ready", BODY(ready), NULL},
 	[IPC_NOTIFY] = {"notify", BODY(notify), NULL},
 	[IPC_SHUTDOWN] = {"shutdown", NULL, NULL},
-	[IPC_WATCHDOG] = {"watchdog", BODY(watchdog), NULL},
+	[IPC_WATCHDOG] = {"watchdog", NULL, NULL},
 	[IPC_KEEPER_STATUS] = {"keeper-status", NULL, BODY(keeper_status_reply)},
 	[IPC_TERM_PERSIST] = {"term-persist", BODY(term_persist), BODY(status_reply)},
 	[IPC_IMPORT] = {"import", BODY(import), BODY(import_reply)},
@@ -75,7 +75,9 @@ static const struct {
 	[IPC_STAPLE_GET] = {"staple-get", BODY(staple_get), BODY(staple_reply)},
 	[IPC_STAPLE_COMPARE] = {"staple-compare", BODY(staple_compare), BODY(staple_compare_reply)},
 	[IPC_STAPLE_TAKE] = {"staple-take", BODY(staple_take), BODY(status_reply)},
+	[IPC_STAPLE_FETCH] = {"staple-fetch", BODY(staple_fetch), BODY(staple_fetch_reply)},
 	[IPC_LOGIN_SEAL] = {"login-seal", BODY(login_seal), BODY(login_seal_reply)},
+	[IPC_LOGIN_PROOF_KEY] = {"login-proof-key", BODY(login_proof_key), NULL},
 	[IPC_LOGIN_KEY] = {"login-key", BODY(login_key), NULL},
 	[IPC_REKEY] = {"rekey", BODY(rekey), BODY(rekey_reply)},
 	[IPC_VPN_CONFIG] = {"vpn-config", BODY(vpn_config), NULL},
@@ -101,6 +103,7 @@ static const char *const peers[IPC_PEER__MAX] = {
 	[IPC_PEER_SUPERVISOR] = "supervisor", [IPC_PEER_ENGINE] = "engine",
 	[IPC_PEER_KEEPER] = "keeper",	      [IPC_PEER_FRONT] = "front",
 	[IPC_PEER_RUNNER] = "runner",	      [IPC_PEER_AUTH] = "auth",
+	[IPC_PEER_FETCH] = "fetch",
 };
 
 const char *ipc_type_name(enum ipc_type type)

@@ -13,8 +13,7 @@ enum ipc_type {
 	IPC_CREDENTIAL,
 	IPC_READY,
 	IPC_NOTIFY,
-	IPC_SHUTDOWN, /* supervisor -> child: finish in an orderly way; child -> supervisor: stop
-			 the service */
+	IPC_SHUTDOWN, /* supervisor -> child: finish in an orderly way */
 	IPC_WATCHDOG, /* child -> supervisor: alive */
 	/* engine -> keeper */
 	IPC_KEEPER_STATUS,
@@ -112,6 +111,10 @@ enum ipc_type {
 	IPC_STAPLE_GET,
 	IPC_STAPLE_COMPARE,
 	IPC_STAPLE_TAKE,
+	/* engine -> auth */
+	IPC_LOGIN_PROOF_KEY,
+	/* engine -> fetch */
+	IPC_STAPLE_FETCH,
 	IPC_TYPE__MAX,
 };
 
@@ -123,6 +126,7 @@ enum ipc_peer {
 	IPC_PEER_FRONT,
 	IPC_PEER_RUNNER,
 	IPC_PEER_AUTH,
+	IPC_PEER_FETCH,
 	IPC_PEER__MAX,
 };
 

@@ -12,8 +12,8 @@
  * VPN sessions between engine, fronts and the auth helper: what the messages of ipc.proto mean.
  *
  * The engine of the active unit has the table of sessions and the pools; each front has a copy of
- * the table (front/vpn.h), so that a cookie is looked up without a question. A session is named by
- * SHA-256 of the 32 random bytes of its cookie, which only client and front know.
+ * the table (front/tunnel/vpn.h), so that a cookie is looked up without a question. A session is
+ * named by SHA-256 of the 32 random bytes of its cookie, which only client and front know.
  *
  * VPN_CONFIG, VPN_TABLE, VPN_TUN (engine -> front): sent when a front is attached (the
  * configuration first, then a whole table with is_reset, then the TUN device), and after each
@@ -24,7 +24,8 @@
  * VPN_SESSION_NEW (front -> engine): the engine chooses index, policy and addresses. By the time of
  * the answer the mate has the session, too, or was waited for long enough, and every front of this
  * unit was sent its VPN_TABLE: the asking one has it in its copy. Codes: ERR_NOT_ACTIVE, ERR_EXISTS
- * (this hash is taken), ERR_NOT_FOUND (no such group), ERR_DENIED (the policy lets nobody in),
+ * (this hash is taken), ERR_NOT_FOUND (no such group), ERR_DENIED (the auth helper does not
+ * vouch for it, there is no such user, or the policy lets nobody in),
  * ERR_TOO_LARGE (no address is free, or the table is full), ERR_MALFORMED. Where the user has as
  * many sessions as the policy allows, the one with the longest idle time ends for it.
  *
@@ -41,8 +42,8 @@
  * becomes a tombstone on both units, whichever of them is asked; by the time of the answer the mate
  * has it, or was waited for long enough. ERR_NOT_FOUND: this engine does not know the session,
  * which is no proof that there is none before its table is complete. A front asks until the session
- * is over (front/endings.h). Ends for idleness and age are the engine's: it tells by VPN_TABLE's
- * gone. A front that is told so sends the client a TERMINATE with that reason, but for
+ * is over (front/tunnel/endings.h). Ends for idleness and age are the engine's: it tells by
+ * VPN_TABLE's gone. A front that is told so sends the client a TERMINATE with that reason, but for
  * VPN_END_DROPPED.
  *
  * VPN_RESYNC (front -> engine): something of a VPN_TABLE was not taken. A whole table follows

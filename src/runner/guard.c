@@ -152,7 +152,7 @@ static _Noreturn void end_as(const struct guard *guard)
 	_exit(EXIT_FAILURE);
 }
 
-_Noreturn void guard_watch(pid_t script)
+_Noreturn void guard_watch(pid_t script, bool is_thorough)
 {
 	struct guard guard = {.script = script};
 	sigset_t set = waited_for();
@@ -167,6 +167,8 @@ _Noreturn void guard_watch(pid_t script)
 		}
 		reap_strangers(&guard);
 	}
+	if (is_thorough)
+		kill_all(&guard);
 	group_kill(&guard);
 	(void)reap(&guard);
 	end_as(&guard);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A job ends when its first process does; what that left behind in its group is killed then, and
- * what is in the pipe is still read. At its limit all of it is killed, in whatever group or session
- * (guard.c). A process that holds the pipe beyond that is not waited for.
+ * A job ends when its first process does; what that left behind in its group, or all of it, is
+ * killed then, and what is in the pipe is still read. At its limit all of it is killed, in whatever
+ * group or session (guard.c). A process that holds the pipe beyond that is not waited for.
  */
 #include "runner/job.h"
 
@@ -149,7 +149,8 @@ int job_new(sd_event *event, int script_fd, const char *const *argv, const char 
 		return -ENOMEM;
 	*job = (struct job){
 		.ops = ops, .userdata = userdata, .output_fd = -1, .since = monotime_now()};
-	r = script_start(script_fd, argv, environment, &job->pid, &job->output_fd);
+	r = script_start(script_fd, argv, environment, ops->is_thorough, &job->pid,
+			 &job->output_fd);
 	if (r == 0)
 		r = watch(event, job, timeout_ms);
 	if (r < 0) {

@@ -28,6 +28,7 @@ typedef void (*job_line_fn)(const char *line, void *userdata);
 struct job_ops {
 	job_line_fn on_line;
 	job_done_fn on_done;
+	bool is_thorough; /* nothing that the script started outlives it */
 };
 
 /* Starts SCRIPT_FD (borrowed; see script_start). When TIMEOUT_MS have passed all that it

@@ -200,7 +200,10 @@ static int environment_check(const Asafo__Ipc__RunnerExec *exec)
 /* Starts the script NAME of the request's folder. Errors with a sentence. */
 static int script_run(struct request *request, const char *name, struct why *ret_why)
 {
-	static const struct job_ops ops = {on_line, on_done};
+	/* A hook may start a daemon; a track script runs all the time, and would start thousands.
+	 */
+	static const struct job_ops hook_ops = {on_line, on_done, false};
+	static const struct job_ops track_ops = {on_line, on_done, true};
 	const struct runner *runner = request->runner;
 	const Asafo__Ipc__RunnerExec *exec = request->exec;
 	const char *argv[ARGUMENTS_MAX + 2] = {name}, *environment[ARGUMENTS_MAX + 4] = {NULL};
@@ -224,8 +227,8 @@ static int script_run(struct request *request, const char *name, struct why *ret
 	environment[n++] = script_variable;
 	for (size_t i = 0; i < exec->n_env; i++)
 		environment[n++] = exec->env[i];
-	r = job_new(runner->event, script, argv, environment, exec->timeout_ms, &ops, request,
-		    &request->job);
+	r = job_new(runner->event, script, argv, environment, exec->timeout_ms,
+		    request->is_hooks ? &hook_ops : &track_ops, request, &request->job);
 	return r < 0 ? why_set(ret_why, r, "cannot start \"%s\": %s", name, err_text(r)) : 0;
 }
 
@@ -252,6 +255,18 @@ static void hooks_continue(struct request *request)
 	request_end(request);
 }
 
+/* Not among the answers: who takes the x bit away may mean it. */
+static void note_skipped(const struct request *request)
+{
+	const struct script_list *names = &request->names;
+
+	note(request->runner, LOG_WARNING,
+	     "\"%s/%s\" is not executable: it is not run; chmod +x it, or remove it (%zu such "
+	     "file%s there)",
+	     request->runner->folders.hooks, names->skipped, names->n_skipped,
+	     names->n_skipped == 1 ? "" : "s");
+}
+
 static int hooks_list(struct request *request, struct why *ret_why)
 {
 	_cleanup_close_ int folder = -1;
@@ -265,6 +280,8 @@ static int hooks_list(struct request *request, struct why *ret_why)
 		note(request->runner, LOG_ERR,
 		     "\"%s\" holds more than %d executables: some are left out",
 		     request->runner->folders.hooks, SCRIPT_LIST_MAX);
+	if (r == 0 && request->names.n_skipped > 0)
+		note_skipped(request);
 	return r;
 }
 

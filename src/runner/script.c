@@ -77,12 +77,26 @@ static int compare_names(const void *a, const void *b)
 	return strcmp(a, b);
 }
 
-static bool is_listed(int folder_fd, const char *name)
+static bool is_plain(int folder_fd, const char *name, bool *ret_is_executable)
 {
 	struct stat st;
 
-	return script_name_is_valid(name) && fstatat(folder_fd, name, &st, 0) == 0 &&
-	       S_ISREG(st.st_mode) && (st.st_mode & S_IXUSR) != 0;
+	if (!script_name_is_valid(name) || fstatat(folder_fd, name, &st, 0) < 0 ||
+	    !S_ISREG(st.st_mode))
+		return false;
+	*ret_is_executable = (st.st_mode & S_IXUSR) != 0;
+	return true;
+}
+
+/* NAME was meant to run, or is the folder's README. */
+static void list_skip(struct script_list *list, const char *name)
+{
+	if (strncmp(name, "README", strlen("README")) == 0)
+		return;
+	/* The first by name, whatever the folder's order is. */
+	if (list->n_skipped == 0 || strcmp(name, list->skipped) < 0)
+		memcpy(list->skipped, name, strlen(name) + 1);
+	list->n_skipped++;
 }
 
 int script_folder_list(int folder_fd, struct script_list *ret_list)
@@ -97,11 +111,17 @@ int script_folder_list(int folder_fd, struct script_list *ret_list)
 		cleanup_close(&copy);
 		return r;
 	}
-	ret_list->n = 0;
+	ret_list->n = ret_list->n_skipped = 0;
 	ret_list->is_cut = false;
 	for (const struct dirent *entry = readdir(directory); entry; entry = readdir(directory)) {
-		if (!is_listed(folder_fd, entry->d_name))
+		bool is_executable;
+
+		if (!is_plain(folder_fd, entry->d_name, &is_executable))
 			continue;
+		if (!is_executable) {
+			list_skip(ret_list, entry->d_name);
+			continue;
+		}
 		if (ret_list->n == SCRIPT_LIST_MAX) {
 			ret_list->is_cut = true;
 			break;
@@ -189,7 +209,7 @@ static _Noreturn void become_script(int script_fd, int output_fd, const char *co
 
 /* Whatever the script leaves behind falls back to this process. */
 static _Noreturn void become_guard(int script_fd, int output_fd, const char *const *argv,
-				   const char *const *environment, pid_t parent)
+				   const char *const *environment, pid_t parent, bool is_thorough)
 {
 	pid_t self = getpid(), pid;
 
@@ -201,11 +221,11 @@ static _Noreturn void become_guard(int script_fd, int output_fd, const char *con
 		_exit(EXIT_NOT_EXECUTED);
 	if (pid == 0)
 		become_script(script_fd, output_fd, argv, environment, self);
-	guard_watch(pid);
+	guard_watch(pid, is_thorough);
 }
 
 int script_start(int script_fd, const char *const *argv, const char *const *environment,
-		 pid_t *ret_pid, int *ret_output_fd)
+		 bool is_thorough, pid_t *ret_pid, int *ret_output_fd)
 {
 	_cleanup_close_ int ours = -1, theirs = -1;
 	pid_t parent = getpid(), pid;
@@ -222,7 +242,7 @@ int script_start(int script_fd, const char *const *argv, const char *const *envi
 	if (pid < 0)
 		return -errno;
 	if (pid == 0)
-		become_guard(script_fd, theirs, argv, environment, parent);
+		become_guard(script_fd, theirs, argv, environment, parent, is_thorough);
 	*ret_pid = pid;
 	*ret_output_fd = TAKE_FD(ours);
 	return 0;

@@ -18,6 +18,9 @@ struct script_list {
 	char names[SCRIPT_LIST_MAX][SCRIPT_NAME_MAX];
 	size_t n;
 	bool is_cut; /* there are more than SCRIPT_LIST_MAX */
+	/* Files that are not executable, but for a README: the first of them, and how many. */
+	char skipped[SCRIPT_NAME_MAX];
+	size_t n_skipped;
 };
 
 /* A name of letters, digits, '.', '_' and '-', not hidden, not a package manager's leftover. */
@@ -35,8 +38,9 @@ int script_open(int folder_fd, const char *name, int *ret_fd, struct why *ret_wh
 /*
  * Starts what SCRIPT_FD is: stdin is /dev/null, stdout and stderr are the pipe RET_OUTPUT_FD
  * (non-blocking), descriptor 3 is the script itself (an interpreter reads it there), nothing else
- * is open. It has a process group of its own and dies with this process. ARGV and ENVIRONMENT end
+ * is open. It has a process group of its own and dies with this process; IS_THOROUGH: what it
+ * started dies with it, in whatever group or session. ARGV and ENVIRONMENT end
  * with NULL. Errors: -errno. What cannot be executed says so on its output and ends with 126.
  */
 int script_start(int script_fd, const char *const *argv, const char *const *environment,
-		 pid_t *ret_pid, int *ret_output_fd);
+		 bool is_thorough, pid_t *ret_pid, int *ret_output_fd);

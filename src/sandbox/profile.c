@@ -8,6 +8,8 @@
 #include <fcntl.h>
 #include <linux/if_tun.h>
 #include <linux/sockios.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -85,7 +87,7 @@ static const struct sandbox_rule loop[] = {
 	RULE_MASKED(sendmsg, 2, MSG_FASTOPEN, 0, "its channels, with descriptors; the journal"),
 	RULE(recvmsg, "its channels, which carry descriptors"),
 	RULE_MASKED(sendto, 3, MSG_FASTOPEN, 0, "its channels"),
-	RULE_EQ(setsockopt, 2, SO_LINGER, "a descriptor that is dropped is closed at once"),
+	RULE_OPTION(SOL_SOCKET, SO_LINGER, "a descriptor that is dropped is closed at once"),
 	RULE(recvfrom, "its channels"),
 	RULE(poll, "waiting for one descriptor"),
 	RULE(ppoll, "waiting for one descriptor"),
@@ -114,7 +116,6 @@ static const struct sandbox_rule internet[] = {
 	RULE(listen, "incoming connections"),
 	RULE(accept, "incoming connections"),
 	RULE(accept4, "incoming connections"),
-	RULE(setsockopt, "freebind, timeouts, device"),
 	RULE(getsockopt, "SO_ERROR, SO_PEERCRED"),
 	RULE(getsockname, "which address a client spoke to"),
 	RULE(getpeername, "who is at the other end"),
@@ -124,6 +125,7 @@ static const struct sandbox_rule internet[] = {
 };
 
 static const struct sandbox_rule engine[] = {
+	RULE(setsockopt, "freebind, timeouts, device, filters of packets"),
 	RULE(connect, "the failover link to the mate"),
 	RULE_EQ(socket, 0, AF_NETLINK, "addresses, links, neighbours, connection state"),
 	RULE_EQ(socket, 0, AF_PACKET, "gratuitous ARP"),
@@ -147,7 +149,16 @@ static const struct sandbox_rule engine[] = {
 	RULE(munlockall, "the reverse of mlockall"),
 };
 
+/* Its listening sockets outlive it: nothing may be attached to one that chooses among clients. */
 static const struct sandbox_rule front[] = {
+	RULE_OPTION(SOL_SOCKET, SO_REUSEADDR, "listener"),
+	RULE_OPTION(SOL_SOCKET, SO_REUSEPORT, "fronts share an address"),
+	RULE_OPTION(SOL_SOCKET, SO_BINDTODEVICE, "a link-local address is one of a device"),
+	RULE_OPTION(IPPROTO_IP, IP_FREEBIND, "an address that is not there yet"),
+	RULE_OPTION(IPPROTO_IPV6, IPV6_FREEBIND, "an address that is not there yet"),
+	RULE_OPTION(IPPROTO_IPV6, IPV6_V6ONLY, "each family has a listener of its own"),
+	RULE_OPTION(IPPROTO_TCP, TCP_NODELAY, "answers go at once"),
+	RULE_OPTION(IPPROTO_TCP, TCP_NOTSENT_LOWAT, "a tunnel's packets do not wait in the kernel"),
 	RULE(sendfile, "pages"),
 	RULE(mincore, "GnuTLS checks memory of its caller"),
 };
@@ -193,6 +204,12 @@ static const struct sandbox_rule files[] = {
 	RULE(memfd_create, "a snapshot that has no name"),
 };
 
+/* A thread of the same process, and no process. */
+static const struct sandbox_rule threads[] = {
+	RULE_MASKED(clone, 0, CLONE_NAMESPACES | CLONE_THREAD | CLONE_VM, CLONE_THREAD | CLONE_VM,
+		    "whoever waits for a disk does it beside the loop"),
+};
+
 /* Children: the keeper's parser, and the parser's jobs. */
 static const struct sandbox_rule children[] = {
 	RULE(wait4, "how a child ended"),
@@ -222,6 +239,32 @@ static const struct sandbox_rule zygote[] = {
 	RULE_EQ(prctl, 0, PR_SET_SECCOMP, "a job enters its own, narrower profile"),
 	RULE_TWO(prctl, PR_SET_DUMPABLE, UINT64_MAX, 0, "a job enters its own, narrower profile"),
 	RULE_EQ(prctl, 0, PR_SET_PDEATHSIG, "a job does not outlive the parser"),
+};
+
+/* HTTP and DNS outwards: nothing is bound, nothing listens. */
+static const struct sandbox_rule client[] = {
+	RULE_EQ(socket, 0, AF_INET, "a responder, a name server"),
+	RULE_EQ(socket, 0, AF_INET6, "a responder, a name server"),
+	RULE(connect, "a responder, a name server"),
+	RULE(setsockopt, "no delay, keepalive"),
+	RULE(getsockopt, "SO_ERROR"),
+	RULE(getsockname, "how addresses are sorted"),
+	RULE(getpeername, "libcurl's log of a connection"),
+	RULE(shutdown, "an orderly end of a connection"),
+	RULE_MASKED(sendmmsg, 3, MSG_FASTOPEN, 0, "two questions to a name server in one call"),
+	RULE(uname, "the resolver's own domain"),
+	RULE_TWO(socketpair, AF_UNIX, SOCKET_TYPE_MASK, SOCK_STREAM, "libcurl wakes itself"),
+	RULE_MASKED(clone, 0, CLONE_NAMESPACES, 0,
+		    "a child a question; a thread of the resolver's"),
+	RULE(fork, "a child a question"),
+	RULE(dup2, "a child has its pipe only"),
+	RULE(close_range, "a child has its pipe only"),
+	RULE(alarm, "a child's time"),
+	RULE(setitimer, "a child's time"),
+	RULE(open, "the resolver's files"),
+	RULE(openat, "the resolver's files"),
+	RULE(stat, "have the resolver's files changed"),
+	RULE(newfstatat, "have the resolver's files changed"),
 };
 
 static const struct sandbox_rule job[] = {
@@ -304,7 +347,8 @@ static const struct sandbox_profile_row rows[SANDBOX__MAX] = {
 			    .tables = {TABLE(base), TABLE(loop), TABLE(internet), TABLE(engine)}},
 	[SANDBOX_KEEPER] = {.name = "keeper",
 			    .is_filtered = true,
-			    .tables = {TABLE(base), TABLE(loop), TABLE(files), TABLE(children)}},
+			    .tables = {TABLE(base), TABLE(loop), TABLE(files), TABLE(threads),
+				       TABLE(children)}},
 	[SANDBOX_PARSER] = {.name = "parser",
 			    .is_filtered = true,
 			    .is_signal_bound = true,
@@ -321,6 +365,10 @@ static const struct sandbox_profile_row rows[SANDBOX__MAX] = {
 			  .is_filtered = true,
 			  .is_signal_bound = true,
 			  .tables = {TABLE(base), TABLE(loop)}},
+	[SANDBOX_FETCH] = {.name = "fetch",
+			   .is_filtered = true,
+			   .is_signal_bound = true,
+			   .tables = {TABLE(base), TABLE(loop), TABLE(children), TABLE(client)}},
 	[SANDBOX_RUNNER] = {.name = "runner"},
 };
 

@@ -58,6 +58,16 @@ struct sandbox_profile_row {
 		}                                                                                  \
 	}
 
+/* setsockopt(2), of one option of one level: an option's number alone means something else at each.
+ */
+#define RULE_OPTION(level, option, why)                                                            \
+	{                                                                                          \
+		.call = SCMP_SYS(setsockopt), .reason = (why), .n_when = 2, .when = {              \
+			WHEN(1, UINT32_MAX, level),                                                \
+			WHEN(2, UINT32_MAX, option)                                                \
+		}                                                                                  \
+	}
+
 /* What each profile may ask. PROFILE is valid. */
 const struct sandbox_profile_row *sandbox_profile_row(enum sandbox_profile profile);
 /* What no sandboxed process has any use for: asking kills it, since only hostile code does. */

@@ -20,6 +20,8 @@ enum sandbox_profile {
 	SANDBOX_PARSER_JOB, /* one parse: memory, read, write, exit */
 	SANDBOX_FRONT,	    /* accept and serve; bind to new addresses; no file at all */
 	SANDBOX_AUTH,	    /* its channels; no file, no socket at all */
+	SANDBOX_FETCH, /* TCP and DNS outwards, from children of its own; what the resolver reads
+			*/
 	SANDBOX__MAX,
 };
 

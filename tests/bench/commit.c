@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 
 #include "base/monotime.h"
-#include "certstore/store.h"
+#include "certstore/store/store.h"
 
 struct target {
 	MDB_txn *txn;

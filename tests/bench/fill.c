@@ -18,9 +18,9 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/io.h"
-#include "certstore/identity.h"
-#include "certstore/keyring.h"
-#include "certstore/store.h"
+#include "certstore/x509/identity.h"
+#include "certstore/keys/keyring.h"
+#include "certstore/store/store.h"
 
 #define LEAVES 32
 #define BATCH 500

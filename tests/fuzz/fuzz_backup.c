@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "certstore/keeper_restore.h"
+#include "certstore/keeper/keeper_restore.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "front/resumption.h"
+#include "front/tls/resumption.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "front/configauth.h"
+#include "front/desk/configauth.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

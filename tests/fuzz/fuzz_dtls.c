@@ -10,8 +10,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "front/dtls.h"
-#include "front/dtls_hello.h"
+#include "front/tunnel/dtls.h"
+#include "front/tunnel/dtls_hello.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -9,8 +9,8 @@
 #include <string.h>
 
 #include "base/err.h"
-#include "front/http_body.h"
-#include "front/http_head.h"
+#include "front/http/http_body.h"
+#include "front/http/http_head.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -6,8 +6,8 @@
 #include <string.h>
 
 #include "base/err.h"
-#include "front/cookie.h"
-#include "front/form.h"
+#include "front/http/cookie.h"
+#include "front/http/form.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "certstore/identity.h"
+#include "certstore/x509/identity.h"
 
 #define NOW INT64_C(1800000000)
 

@@ -11,9 +11,9 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "certstore/replica.h"
-#include "certstore/seal.h"
-#include "certstore/store.h"
+#include "certstore/replica/replica.h"
+#include "certstore/store/seal.h"
+#include "certstore/store/store.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -9,7 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "certstore/staple.h"
+#include "base/err.h"
+#include "certstore/x509/staple.h"
 
 #define NOW INT64_C(1795420800) /* 2026-11-23: when the seeds were made, and a day */
 
@@ -39,9 +40,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (question.leaf_size == 0 || question.issuer_size == 0)
 		return 0;
 	r = staple_read(data, size, &question, &staple, &why);
-	if ((r == 0) != (staple != NULL) || (r < 0 && r != -ENOMEM && !*why.text))
+	if ((r == 0 || r == ERR_REVOKED) != (staple != NULL) ||
+	    (r < 0 && r != -ENOMEM && !*why.text))
 		abort();
-	if (staple &&
+	if (staple && staple->is_revoked != (r == ERR_REVOKED))
+		abort();
+	if (staple && r == 0 &&
 	    (staple->response.len != size || memcmp(staple->response.data, data, size) != 0 ||
 	     staple->this_update >= staple->next_update || staple->next_update <= NOW))
 		abort();

@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "front/cstp_frame.h"
-#include "front/packet.h"
+#include "front/tunnel/cstp_frame.h"
+#include "front/tunnel/packet.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

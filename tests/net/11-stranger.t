@@ -102,4 +102,21 @@ config primary three >"$state/b/etc/startup-config"
 lab power b on
 twin_is_named() { field a .trouble | grep -q 'Primary, too'; }
 expect "two primaries: the unit says what must be changed" until_true 10 twin_is_named
+serves_alone() { field "$1" .trouble | grep -q 'Primary, too.*it serves, so this unit waits'; }
+expect "the one that comes second says that it waits" until_true 10 serves_alone b
+expect "and has not the failover IP" holds_no_vip b
+expect "the first one serves on" role_is a active
+serves_beside_none() { field a .trouble | grep 'Primary, too' | grep -vq 'both units serve'; }
+expect "and does not say that both do" until_true 5 serves_beside_none
+lab power a off
+expect "when the first one is gone the second serves" until_true 15 holds_vip b
+lab power b off
+config primary three >"$state/a/etc/startup-config"
+lab power a on
+lab power b on
+one_holds() { { holds_vip a && holds_no_vip b; } || { holds_vip b && holds_no_vip a; }; }
+expect "of two that start together one serves" until_true 15 one_holds
+waits() { serves_alone a || serves_alone b; }
+expect "and the other waits" until_true 10 waits
+expect "(still one)" one_holds
 done_testing

@@ -180,6 +180,27 @@ same "(the active's)" "$(neighbour $vip)" $mac
 expect "the standby address answers with the standby's" until_true 10 standby_answers_with 02:00:5e:00:01:02
 expect "the standby's device is down on the active" until_true 5 device_is b DOWN 02:00:5e:00:01:02
 expect "(the active's on the standby)" until_true 5 device_is a DOWN $mac
+# A parent that comes back hands its carrier to all of its macvlan devices.
+flap() { # flap UNIT: the cable of its outside interface, out and in
+	ip -n "asafo-$LAB-lan" link set "$1-outside" down
+	until_true 5 lab exec "$1" grep -qx 0 /sys/class/net/eth0/carrier || return 1
+	ip -n "asafo-$LAB-lan" link set "$1-outside" up
+	until_true 5 lab exec "$1" grep -qx 1 /sys/class/net/eth0/carrier
+}
+muted() { lab exec "$1" ip -o link show type macvlan | grep 02:00:5e:00:01:02 | grep -o 'afv-[0-9]*s'; }
+seen_at() { bridge -n "asafo-$LAB-lan" fdb show | grep -q "^$2 dev $1-outside "; } # seen_at UNIT MAC
+speaks_not() { # speaks_not UNIT DEVICE: what it has to say there, a question for an address, does not reach the switch
+	lab exec "$1" ping -c 1 -W 1 -I "$2" 198.51.100.20 >/dev/null 2>&1
+	! seen_at "$1" 02:00:5e:00:01:02
+}
+expect "(the outside interface is not monitored)" configure "no monitor-interface outside"
+expect "a cable goes and comes back" flap b
+expect "the standby's device on the active is silent again" until_true 5 device_is b DOWN 02:00:5e:00:01:02
+expect "(nothing of it reaches the switch)" speaks_not b "$(muted b)"
+expect "the failover IP answers again" until_true 10 answers $vip
+expect "the standby address answers with its own MAC address" until_true 10 standby_answers_with 02:00:5e:00:01:02
+expect "(the switch knows it at the standby)" seen_at a 02:00:5e:00:01:02
+expect "(the outside interface is monitored)" configure "monitor-interface outside"
 expect "the two change places" configure "failover mac address eth0 0200.5e00.0102 0200.5e00.0101"
 answers_with() { lab exec client ip neigh flush all; answers $vip && neighbour_is $vip "$1"; }
 expect "the failover IP answers with the other one" until_true 10 answers_with 02:00:5e:00:01:02

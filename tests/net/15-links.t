@@ -71,6 +71,22 @@ expect "... until that dies" until_true 5 over_is b fover
 expect "(says the other end, too)" until_true 5 over_is a fover
 same "nobody took over" "$(field a .state)/$(field b .state)" "Active/Standby Ready"
 lab heal
+# Hellos that go one way only on the failover link, whichever it is: each unit has its own words for it.
+troubled() { asafo "$1" --json show failover | jq -e --arg t "$2" '.troubles | any(test($t))' >/dev/null; }
+untroubled() { ! troubled "$1" 'failover link fover'; }
+expect "the link is whole" until_true 10 eval 'untroubled a && untroubled b'
+for unit in a b; do
+	mate=$([ $unit = a ] && echo b || echo a)
+	ip netns exec "asafo-$LAB-lan" nft add rule bridge lab loss_fover iifname "$unit-fover" drop
+	expect "what $unit sends there is lost: it says that its mate hears nothing" until_true 10 \
+		troubled $unit 'no hello of this unit reaches the mate on the failover link fover .eth2.: repair it'
+	expect "its mate says that nothing comes" until_true 10 \
+		troubled $mate 'no hello of the mate comes on the failover link fover .eth2.: repair it'
+	lab heal
+	expect "neither does when it is repaired" until_true 10 eval 'untroubled a && untroubled b'
+done
+same "nobody took over for that, either" "$(field a .state)/$(field b .state)" "Active/Standby Ready"
+
 lab exec a ip link set eth2 down
 expect "a carrier that goes moves it at once" until_true 5 over_is b state
 lab exec a ip link set eth2 up

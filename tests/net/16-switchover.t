@@ -143,6 +143,14 @@ refused "who may not look may not exec" 1 'may be called by' \
 printf '{"method":"asafo.FailoverExec","parameters":{"unit":"mate","method":"asafo.FailoverExec"}}\0' |
 	socat - "UNIX-CONNECT:/run/asafo-lab-$LAB/a/run/control" 2>/dev/null | tr '\0' '\n' >"$files/raw" || :
 expect "the daemon refuses exec within exec by itself" grep -q 'asafo.Denied\|within failover exec' "$files/raw"
+# A mate that stands still: its kernel keeps the connection for as long as it does.
+lab freeze b
+refused "exec on a mate that is lost meanwhile does not wait for its time to be over" 1 \
+	'the mate was lost before it answered|it is not heard' \
+	timeout $((20 * slow)) "$top/tools/lab" --name "$LAB" asafo a failover exec mate show failover
+lab thaw b
+wait_state b "Standby Ready"
+wait_state a Active
 
 # ---- maintenance ----
 expect "maintenance on on a standby" asafo b maintenance on

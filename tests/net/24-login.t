@@ -110,6 +110,32 @@ expect "a session does not need the helper" shows '<dd>bert</dd>'
 logs_in() { [ "$(login anna right-1)" = 303 ]; }
 expect "the helper is back and knows the users" until_true 10 logs_in
 
+# A front that somebody took over asks for a session in another's name, through its own channel to the engine.
+channel() { # channel FRONT: the number of that descriptor, found by the engine's end of it
+	local engine
+	engine=$(pid_of b asafo-engine)
+	ip netns exec "asafo-$LAB-b" ss -xpH | awk -v "engine=pid=$engine," -v "front=pid=$1," '
+		index($0, engine) { ends[$8] = 1 }
+		index($0, front) { own[$6] = $0 }
+		END {
+			for (inode in own)
+				if (inode in ends && match(own[inode], front "fd=[0-9]+"))
+					print substr(own[inode], RSTART + length(front) + 3, RLENGTH - length(front) - 3)
+		}'
+}
+front=$(pid_of b asafo-front)
+forge() { "$ASAFO_BUILD/tests/net/forge" "$front" "$(channel "$front")" "$1" Staff; }
+made() { asafo b --json show vpn-sessiondb | jq -c '[.made, .unproved]'; }
+before=$(made)
+expect "a front that was taken over asks for a session in a user's name" forge bert
+refused() { grep -q 'asked for a VPN session of bert, tunnel-group Staff, without a proof of asafo-auth.s that holds' "/run/asafo-lab-$LAB/b/log"; }
+expect "the engine says so" until_true 10 refused
+same "and makes none" "$(made)" "$(jq -c '[.[0], .[1] + 1]' <<<"$before")"
+expect "the helper's own word is enough, as before" logs_in
+expect "(the next engine begins with this configuration)" exits 5 asafo b write-memory
+kill -KILL "$(pid_of b asafo-engine)"
+expect "it is for the next engine, too, which has another key for it" until_true 30 logs_in
+
 # Guessing.
 for _ in 1 2 3 4 5; do login bert guess >/dev/null; done
 same "five wrong passwords lock a user, the right one as well" \

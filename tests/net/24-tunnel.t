@@ -144,7 +144,11 @@ fronts_kill() {
 		[ "$(cat "/proc/$p/comm" 2>/dev/null)" != asafo-front ] || kill -KILL "$p"
 	done
 }
+# A client that is refused does not try again for ten seconds.
+refusals() { grep -cE 'Failed to connect to host|Connection refused' "$files/openconnect"; }
+refused_before=$(refusals)
 passes "fronts killed" fronts_kill
+same "fronts killed: nobody was refused" "$(refusals)" "$refused_before"
 
 # An upgrade, with ASAFO_BUILD in place of what runs: the standby's service, a change of roles, the other's.
 is_gone() { ! kill -0 "$1" 2>/dev/null; }

@@ -83,6 +83,8 @@ tunnel-group Both webvpn-attributes
  authentication aaa certificate
 username anna password right
 username bert password right
+username bert attributes
+ group-lock value Cards
 username carl password right
 username dora password right
 username dora attributes
@@ -127,6 +129,10 @@ same "nor are somebody else's and the right password" \
 	"$(post carl username=anna password=right group_list=Both) $(says 'another user')" "200 1"
 same "both are" "$(post carl username=carl password=right group_list=Both)" 303
 same "a group without certificates is as it was" "$(post none username=anna password=right group_list=Words)" 303
+same "but not to who may use another group only" \
+	"$(post none username=bert password=right group_list=Words) $(says 'Login failed: wrong username or password')" "200 1"
+expect "the log says why" grep -q 'ASAFO-6-113015: .*Group-lock check failed (came to Words, may only use Cards) .*user = bert' \
+	"/run/asafo-lab-$LAB/a/log"
 same "a code is asked for, too" "$(post dora certificate=1 group_list=Cards) $(says 'one-time-code')" "200 1"
 round=$(state)
 same "of who had the certificate, with it" "$(post none "state=$round" "secondary_password=$(code 0)") $(says 'did not come')" "200 1"

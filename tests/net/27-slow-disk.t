@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# A standby whose disk needs longer for a bulk commit than the supervisor waits for a sign of life (5 s): its keeper says that
-# it is at work, and lives. One that hangs in a small change says nothing, and is killed as ever.
+# A disk that needs longer for a change than the supervisor waits for a sign of life (5 s), be it a standby's bulk commit or an
+# active unit's import: the keeper lives, clients are served meanwhile, and what is acknowledged is on the disk. A disk that
+# hangs is found.
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
 disk=/run/asafo-lab-$LAB/b/state
-disk_pid=
+disk_pid='' vip=198.51.100.10
 
 cleanup_disk() {
 	[ -z "$disk_pid" ] || kill "$disk_pid" 2>/dev/null
@@ -62,11 +63,33 @@ expect "the keeper was left alone" exits 1 killed
 same "all of it is on the standby" "$(count_of b)" 300
 expect "the digests are equal" same_digest
 
-make_ca corp && make_p12 corp vpn
+make_ca corp && make_p12 corp vpn && make_p12 corp more
+expect "a certificate is imported and bound" import a vpn vpn
+expect "(bound)" asafo a configure "ssl trust-point vpn"
+leaf=$(fingerprint_of "$files/vpn.pem")
+make_active b
+keeper_pid=$(pid_of b asafo-keeper)
+expect "the unit with the slow disk serves it" until_true 20 serves "$vip" corp "$leaf"
+echo "slow 300000" >&8
+begun=$SECONDS
+(import b more more >"$files/said" 2>&1; echo $? >"$files/code") &
+importer=$!
+served_n=0
+until [ -s "$files/code" ] || [ $((SECONDS - begun)) -gt $((60 * slow)) ]; do
+	serves "$vip" corp "$leaf" && served_n=$((served_n + 1))
+	pause_short
+done
+wait "$importer"
+same "an import whose disk is slow is done" "$(cat "$files/code")" 0
+expect "... after longer than a keeper may be silent" test $((SECONDS - begun)) -gt 6
+expect "clients were served meanwhile ($served_n times)" test "$served_n" -gt 3
+same "by the same keeper" "$(pid_of b asafo-keeper)" "$keeper_pid"
+expect "the log says what was waited for" grep -q 'a change of the certificate store is durable, after' "/run/asafo-lab-$LAB/b/log"
+expect "it is there" has b more
+
 echo "slow 10000000" >&8
-import a vpn vpn >"$files/said" 2>&1
-(asafo a write-standby >"$files/said" 2>&1 &)
-expect "a keeper that hangs in a small change is found" until_true 30 killed
+(import b vpn more --replace >"$files/said" 2>&1 &)
+expect "a disk that hangs is found" until_true 60 killed
 # It dies when the disk lets go of it.
 kill "$disk_pid"
 wait "$disk_pid" 2>/dev/null

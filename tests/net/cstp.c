@@ -25,8 +25,8 @@
 
 #include "base/cleanup.h"
 #include "base/monotime.h"
-#include "front/cstp_frame.h"
-#include "front/packet.h"
+#include "front/tunnel/cstp_frame.h"
+#include "front/tunnel/packet.h"
 
 #define LATER_MS 10000 /* what OpenConnect waits after a 503 or a refused connection */
 #define TRY_MS 3000    /* a connection that is not answered is tried anew */

@@ -194,7 +194,7 @@ static void check_fence(struct sim_world *world, const struct sim_node *node)
 	if (!node->is_up || !mate->is_up || mate->frozen_until >= world->now ||
 	    !fo_fsm_is_active(&node->fsm) || !mate->fsm.flags.is_mate_heard ||
 	    mate->watch.belief.epoch != node->epoch ||
-	    node->fsm.params.hold_ms != mate->fsm.params.hold_ms)
+	    mate->fsm.mate.hold_ms < node->fsm.params.hold_ms)
 		return;
 	/* Somebody held back the latest word that the mate has, while every path was cut, for
 	 * longer than the mate waits: what was said since, on paths that are gone, it cannot know.

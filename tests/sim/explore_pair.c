@@ -201,6 +201,7 @@ static void deliver(struct x_pair *pair, struct x_run *run, struct x_node *node)
 	struct x_hello hello = node->in;
 	bool is_believed = hello.is_earlier ? node->proof == X_PROOF_EARLIER
 					    : node->proof == X_PROOF_CURRENT || hello.is_echo;
+	bool is_new = !hello.is_earlier && node->proof == X_PROOF_EARLIER;
 
 	node->in = (struct x_hello){0};
 	if (!hello.is_earlier) {
@@ -213,7 +214,8 @@ static void deliver(struct x_pair *pair, struct x_run *run, struct x_node *node)
 			send(pair, node);
 		return;
 	}
-	feed(pair, run, node, (struct fo_event){.type = FO_EVENT_HELLO, .mate = hello.view});
+	feed(pair, run, node,
+	     (struct fo_event){.type = FO_EVENT_HELLO, .mate = hello.view, .is_mate_new = is_new});
 	if (node->is_up && hello.view.is_serving && hello.view.term > node->claimed &&
 	    fo_fsm_is_active(&node->fsm))
 		x_run_break(run, "goes on in an older term than the mate's, which it heard");

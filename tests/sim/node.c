@@ -72,7 +72,7 @@ static void forget_news(struct fo_mate_view *view)
 
 static void send_hello(struct sim_world *world, struct sim_node *node)
 {
-	struct hello hello = {.view = fo_fsm_view(&node->fsm), .hold_ms = node->fsm.params.hold_ms};
+	struct hello hello = {.view = fo_fsm_view(&node->fsm)};
 	bool is_older = world->is_mixed && node->unit == FO_UNIT_SECONDARY;
 	struct sim_datagram datagram = {
 		.from = node->unit, .epoch = node->epoch, .sent_at = world->now};
@@ -399,7 +399,7 @@ static void datagram(struct sim_world *world, struct sim_node *node,
 		     const struct sim_datagram *datagram)
 {
 	struct hello hello;
-	bool is_current;
+	bool is_current, is_new;
 	int r = hello_open(node->codec, datagram->path, datagram->data, datagram->size, &hello,
 			   &is_current);
 
@@ -416,12 +416,14 @@ static void datagram(struct sim_world *world, struct sim_node *node,
 	sim_check_belief(world, node, datagram);
 	if (world->is_mixed && node->unit == FO_UNIT_SECONDARY)
 		forget_news(&hello.view);
+	is_new = node->mate_boot != 0 && node->mate_boot != hello.boot;
 	node->mate_boot = hello.boot;
 	node->mate_counter = hello.counter;
 	node->mate_heard_at = world->now;
 	sim_node_feed(world, node,
 		      (struct fo_event){.type = FO_EVENT_HELLO,
 					.mate = hello.view,
+					.is_mate_new = is_new,
 					.age_ms = age_ms(world, node, &hello)});
 	if (node->is_up && hello.view.is_serving && hello.view.term > node->watch.claimed_term &&
 	    fo_fsm_is_active(&node->fsm))

@@ -106,7 +106,10 @@ static void set_params(struct sim_world *world, struct sim_node *node, const str
 		return;
 	if (op->type == SIM_OP_POLLTIME) {
 		event.params.poll_ms = timing->poll_ms / (op->arg == 1 ? 2 : 1);
-		event.params.hold_ms = timing->hold_ms * (op->arg == 2 ? 2 : 1);
+		event.params.hold_ms = timing->hold_ms;
+		/* A longer one than the longest cannot be configured. */
+		if (op->arg == 2 && 2 * timing->hold_ms <= FO_HOLD_MAX_MS)
+			event.params.hold_ms *= 2;
 	} else if (op->type == SIM_OP_PREEMPT)
 		event.params.is_preempt = op->arg != 0;
 	else

@@ -14,9 +14,9 @@
 
 #include <cmocka.h>
 
-#include "certstore/backup.h"
-#include "certstore/seal.h"
-#include "certstore/store.h"
+#include "certstore/keys/backup.h"
+#include "certstore/store/seal.h"
+#include "certstore/store/store.h"
 
 int backup_make(struct unit *unit, struct backup how, uint64_t *ret_left_out)
 {

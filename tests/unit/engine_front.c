@@ -44,6 +44,61 @@ static void on_closed(struct ipc_channel *channel, int code, void *userdata)
 	front.channel = NULL;
 }
 
+/* ---- the auth helper ---- */
+
+static struct {
+	struct ipc_channel *channel;
+	struct secret key;
+	uint64_t n_proofs;
+} helper;
+
+static void on_helper_notice(struct ipc_channel *channel, struct ipc_frame *frame,
+			     const ProtobufCMessage *body, void *userdata)
+{
+	const Asafo__Ipc__LoginProofKey *message = (const Asafo__Ipc__LoginProofKey *)body;
+
+	(void)channel;
+	(void)userdata;
+	if (frame->type != IPC_LOGIN_PROOF_KEY)
+		return;
+	assert_int_equal(message->key.len, LOGINPROOF_KEY_SIZE);
+	assert_int_equal(secret_init_copy(&helper.key, message->key.data, message->key.len), 0);
+}
+
+static void on_helper_closed(struct ipc_channel *channel, int code, void *userdata)
+{
+	(void)code;
+	(void)userdata;
+	ipc_channel_free(channel);
+	helper.channel = NULL;
+}
+
+void played_helper_detach(void)
+{
+	ipc_channel_free(TAKE_PTR(helper.channel));
+	secret_done(&helper.key);
+	helper.n_proofs = 0;
+}
+
+void played_helper_attach(void)
+{
+	static const bool takes[IPC_TYPE__MAX] = {[IPC_AUTH_USERS] = true,
+						  [IPC_VPN_TRUST] = true,
+						  [IPC_AUTH_GUESSES] = true,
+						  [IPC_LOGIN_PROOF_KEY] = true};
+	static const struct ipc_channel_ops ops = {takes, on_helper_notice, on_helper_closed};
+	int fds[2];
+
+	played_helper_detach();
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds),
+			 0);
+	assert_int_equal(ipc_channel_new(world.event, fds[0], &ops, NULL, &helper.channel), 0);
+	vpnhub_auth_attach(world.engine->vpnhub, fds[1]);
+	WAIT_FOR(helper.key.size > 0);
+}
+
+/* ---- the front ---- */
+
 struct ipc_channel *played_front_attach_as(unsigned instance)
 {
 	static const bool takes[IPC_TYPE__MAX] = {
@@ -66,11 +121,13 @@ void played_front_attach(void)
 	front = (struct played_front){.code = 1};
 	front.channel = played_front_attach_as(0);
 	WAIT_FOR(front.resets > 0);
+	played_helper_attach();
 }
 
 void played_front_detach(void)
 {
 	ipc_channel_free(TAKE_PTR(front.channel));
+	played_helper_detach();
 }
 
 static void on_made(int code, const ProtobufCMessage *body, bool has_more, void *userdata)
@@ -108,20 +165,59 @@ static void hash_of(unsigned number, uint8_t hash[static 32])
 	hash[0] = (uint8_t)number;
 }
 
-void played_front_log_in(unsigned number, const char *user)
+struct loginproof played_helper_vouch(const struct asked *asked, struct monotime at)
+{
+	uint8_t hash[32], client[4] = {203, 0, 113, asked->client};
+	struct loginproof_claim claim = {.user = asked->user,
+					 .group = asked->group,
+					 .policy = asked->policy,
+					 .hash = hash,
+					 .client = client,
+					 .client_size = sizeof(client)};
+	struct loginproof proof;
+
+	hash_of(asked->number, hash);
+	assert_int_equal(loginproof_make(&helper.key, &claim, ++helper.n_proofs, at, &proof), 0);
+	return proof;
+}
+
+void played_front_ask(const struct asked *asked, const struct loginproof *proof)
 {
 	Asafo__Ipc__VpnSessionNew message = ASAFO__IPC__VPN_SESSION_NEW__INIT;
-	uint8_t hash[32], client[4] = {203, 0, 113, 77};
-	char group[] = "staff";
+	uint8_t hash[32], client[4] = {203, 0, 113, asked->client};
+	Asafo__Ipc__LoginProof carried;
 
-	hash_of(number, hash);
+	hash_of(asked->number, hash);
 	message.cookie_hash = (ProtobufCBinaryData){sizeof(hash), hash};
 	message.client = (ProtobufCBinaryData){sizeof(client), client};
-	message.user = (char *)(uintptr_t)user;
-	message.group = group;
+	message.user = (char *)(uintptr_t)asked->user;
+	message.group = (char *)(uintptr_t)asked->group;
+	message.policy = (char *)(uintptr_t)asked->policy;
+	if (proof->is_there) {
+		loginproof_fill(proof, &carried);
+		message.proof = &carried;
+	}
 	assert_int_equal(ipc_channel_call(front.channel, IPC_VPN_SESSION_NEW, &message.base, NULL,
 					  0, on_made, NULL),
 			 0);
+}
+
+int played_front_asked_code(const struct asked *asked, const struct loginproof *proof)
+{
+	unsigned n = front.replies;
+
+	played_front_ask(asked, proof);
+	WAIT_FOR(front.replies > n);
+	return front.code;
+}
+
+void played_front_log_in(unsigned number, const char *user)
+{
+	struct asked asked = {
+		.number = number, .user = user, .group = "staff", .policy = "", .client = 77};
+	struct loginproof proof = played_helper_vouch(&asked, monotime_now());
+
+	played_front_ask(&asked, &proof);
 }
 
 void played_front_log_out(unsigned number)

@@ -3,6 +3,7 @@
 
 #include "failover/vpn/sessiondb.h"
 #include "ipc/channel.h"
+#include "ipc/loginproof.h"
 
 /* A front of the engine of engine_world.h, played by the test, and what the mate says of sessions.
  * Session N has the cookie hash N, 0, 0... */
@@ -18,12 +19,25 @@ struct played_front {
 };
 extern struct played_front front;
 
-/* Instance 0, until it has the table. */
+/* Instance 0, until it has the table, and an auth helper beside it. */
 void played_front_attach(void);
+/* Another helper in the place of the one before, until it has the engine's key; its end. */
+void played_helper_attach(void);
+void played_helper_detach(void);
 /* Another one, whose messages count for the first; to be freed. */
 struct ipc_channel *played_front_attach_as(unsigned instance);
 void played_front_detach(void);
 void played_front_log_in(unsigned number, const char *user);
+/* What a front asks for, with whatever it has for a proof. */
+struct asked {
+	unsigned number;
+	const char *user, *group, *policy;
+	uint8_t client; /* the last byte of its address */
+};
+struct loginproof played_helper_vouch(const struct asked *asked, struct monotime at);
+void played_front_ask(const struct asked *asked, const struct loginproof *proof);
+/* ... and hears the answer. */
+int played_front_asked_code(const struct asked *asked, const struct loginproof *proof);
 /* ... and hears the answer. */
 int played_front_login_code(unsigned number, const char *user);
 void played_front_log_out(unsigned number);

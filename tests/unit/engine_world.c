@@ -415,8 +415,8 @@ void world_mate_appears(enum fo_state state)
 {
 	struct hello *says = &world.mate.says;
 
-	*says = (struct hello){.hold_ms = 500, .software = "mate"};
-	says->view = (struct fo_mate_view){.state = state, .may_activate = true};
+	*says = (struct hello){.software = "mate"};
+	says->view = (struct fo_mate_view){.state = state, .may_activate = true, .hold_ms = 500};
 	says->view.is_serving = fo_state_is_active(state);
 	says->view.term = says->view.is_serving ? 101 : 0;
 	says->view.position.term = world.keeper.position.term;

@@ -2,7 +2,7 @@
 /*
  * Stands in for asafo's children in the supervisor's test. It says on stdout what it sees, one line
  * an event, begun by its name and instance. A startup-config that says "exit 78" makes the engine
- * refuse it.
+ * refuse it. On SIGUSR1 it asks the supervisor to stop, which no child may.
  */
 #include <dirent.h>
 #include <signal.h>
@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <linux/capability.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <systemd/sd-event.h>
@@ -21,7 +22,6 @@
 #include "lifeline.h"
 #include "src/ipc/ipc.pb-c.h"
 
-#define BUSY_MS 2500
 #define LARGE_BODY (IPC_BODY_MAX - 64)
 
 struct fake {
@@ -110,18 +110,6 @@ static void on_credential(const char *name, int fd, void *userdata)
 	}
 }
 
-/* Says that it will be silent, and is. */
-static int on_busy(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata)
-{
-	struct fake *fake = userdata;
-
-	(void)source;
-	(void)info;
-	child_busy(fake->child, BUSY_MS);
-	say(fake, "busy");
-	return raise(SIGSTOP);
-}
-
 static void on_shutdown(void *userdata)
 {
 	struct fake *fake = userdata;
@@ -161,24 +149,28 @@ static void self_say(const struct fake *fake)
 	descriptors_say(fake);
 }
 
+static void on_usr1(int signal)
+{
+	static const uint8_t frame[IPC_HEADER_SIZE] = {IPC_SHUTDOWN};
+
+	(void)signal;
+	(void)send(CHILD_SUPERVISOR_FD, frame, sizeof(frame), MSG_NOSIGNAL);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct child_ops ops = {on_peer, on_credential, on_shutdown};
 	const char *dash = strchr(argv[0], '-');
 	struct fake fake = {.name = dash ? dash + 1 : argv[0]};
 	struct child_options options;
-	sigset_t busy;
 	int r;
 
-	(void)sigemptyset(&busy);
-	(void)sigaddset(&busy, SIGUSR1);
-	(void)sigprocmask(SIG_BLOCK, &busy, NULL);
 	if (child_options_parse(argc, argv, &options) < 0)
 		return EXIT_FAILURE;
 	fake.instance = options.instance;
+	(void)signal(SIGUSR1, on_usr1);
 	self_say(&fake);
 	if (sd_event_new(&fake.event) < 0 ||
-	    sd_event_add_signal(fake.event, NULL, SIGUSR1, on_busy, &fake) < 0 ||
 	    child_new(fake.event, &options, &ops, &fake, &fake.child) < 0)
 		return EXIT_FAILURE;
 	if (strcmp(fake.name, "engine") != 0)

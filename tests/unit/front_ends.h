@@ -5,7 +5,7 @@
 #include <gnutls/gnutls.h>
 
 #include "base/buf.h"
-#include "front/credential.h"
+#include "front/tls/credential.h"
 
 /* A certificate for vpn.example.net whose key is here. */
 struct identity {

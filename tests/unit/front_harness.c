@@ -66,6 +66,7 @@ static void on_note(int priority, const char *text, void *userdata)
 struct played {
 	sd_event *event;
 	struct front *front;
+	struct child *child;
 };
 
 static void on_peer(enum ipc_peer peer, unsigned instance, int fd, void *userdata)
@@ -74,6 +75,20 @@ static void on_peer(enum ipc_peer peer, unsigned instance, int fd, void *userdat
 
 	(void)instance;
 	(void)front_peer_set(played->front, peer, fd);
+}
+
+static void on_keep(const char *endpoint, int fd, void *userdata)
+{
+	const struct played *played = userdata;
+
+	child_keep(played->child, endpoint, fd);
+}
+
+static void on_credential(const char *name, int fd, void *userdata)
+{
+	struct played *played = userdata;
+
+	front_inherit(played->front, name, fd);
 }
 
 static void on_shutdown(void *userdata)
@@ -86,20 +101,19 @@ static void on_shutdown(void *userdata)
 
 static int front_run(const struct front_limits *limits)
 {
-	static const struct front_ops front_ops = {on_note};
-	static const struct child_ops child_ops = {on_peer, NULL, on_shutdown};
+	static const struct front_ops front_ops = {on_note, on_keep};
+	static const struct child_ops child_ops = {on_peer, on_credential, on_shutdown};
 	static const struct child_options options = {.beat_ms = CHILD_BEAT_MS};
 	struct played played = {0};
-	struct child *child = NULL;
 
 	(void)signal(SIGPIPE, SIG_IGN);
 	if (sd_event_new(&played.event) < 0 ||
 	    front_new(played.event, limits, &front_ops, &played, &played.front) < 0 ||
-	    child_new(played.event, &options, &child_ops, &played, &child) < 0)
+	    child_new(played.event, &options, &child_ops, &played, &played.child) < 0)
 		return 1;
 	(void)sd_event_loop(played.event);
-	child_free(child);
 	front_free(played.front);
+	child_free(played.child);
 	(void)sd_event_unref(played.event);
 	return 0;
 }
@@ -174,8 +188,8 @@ static void certificate_answer(struct harness_keeper *keeper, const struct ipc_f
 	frame_answer(keeper->fd, frame->type, frame->id, &reply.base);
 }
 
-/* As certstore/signer.h says: a plain algorithm over a plain digest; the message itself only for
- * EdDSA. */
+/* As certstore/keys/signer.h says: a plain algorithm over a plain digest; the message itself only
+ * for EdDSA. */
 static int signature_make(struct harness_keeper *keeper, const Asafo__Ipc__Sign *question,
 			  gnutls_datum_t *ret_signature)
 {

@@ -49,6 +49,28 @@ static void code_answer(Asafo__Ipc__AuthCheckReply *reply, const Asafo__Ipc__Aut
 	}
 }
 
+/* The helper's word for what it answers. */
+static void check_say(struct office *office, uint32_t id, const Asafo__Ipc__AuthCheck *check,
+		      Asafo__Ipc__AuthCheckReply *reply)
+{
+	struct loginproof_claim claim = {.user = reply->user,
+					 .group = reply->group,
+					 .policy = reply->policy,
+					 .hash = check->cookie_hash.data,
+					 .client = check->client.data,
+					 .client_size = check->client.len};
+	struct loginproof proof;
+	Asafo__Ipc__LoginProof message;
+
+	if (reply->verdict == AUTH_VERDICT_YES && check->cookie_hash.len == VPN_HASH_SIZE &&
+	    loginproof_make(&office->gate.key, &claim, ++office->n_proofs, monotime_now(),
+			    &proof) == 0) {
+		loginproof_fill(&proof, &message);
+		reply->proof = &message;
+	}
+	say(office->auth, IPC_AUTH_CHECK, true, id, &reply->base);
+}
+
 static void check_answer(struct office *office, uint32_t id, const Asafo__Ipc__AuthCheck *check)
 {
 	Asafo__Ipc__AuthCheckReply reply = ASAFO__IPC__AUTH_CHECK_REPLY__INIT;
@@ -63,7 +85,7 @@ static void check_answer(struct office *office, uint32_t id, const Asafo__Ipc__A
 	reply.status = &status;
 	if (check->state[0]) {
 		code_answer(&reply, check, password);
-		say(office->auth, IPC_AUTH_CHECK, true, id, &reply.base);
+		check_say(office, id, check, &reply);
 		return;
 	}
 	if (strcmp(password, "more") == 0)
@@ -82,14 +104,27 @@ static void check_answer(struct office *office, uint32_t id, const Asafo__Ipc__A
 	if (strcmp(password, "busy") == 0)
 		status.code = ERR_BUSY;
 	if (strcmp(password, "mute") != 0)
-		say(office->auth, IPC_AUTH_CHECK, true, id, &reply.base);
+		check_say(office, id, check, &reply);
 }
 
 /* ---- the engine ---- */
 
-static int refusal_of(const char *user)
+static int refusal_of(struct office *office, const Asafo__Ipc__VpnSessionNew *wanted)
 {
-	return strcmp(user, "full") == 0 ? ERR_TOO_LARGE : 0;
+	struct loginproof_claim claim = {.user = wanted->user,
+					 .group = wanted->group,
+					 .policy = wanted->policy,
+					 .hash = wanted->cookie_hash.data,
+					 .client = wanted->client.data,
+					 .client_size = wanted->client.len};
+	struct loginproof proof;
+	struct why why = {""};
+
+	loginproof_from(wanted->proof, &proof);
+	if (wanted->cookie_hash.len != VPN_HASH_SIZE ||
+	    loginproof_gate_take(&office->gate, &claim, &proof, monotime_now(), &why) < 0)
+		return ERR_DENIED;
+	return strcmp(wanted->user, "full") == 0 ? ERR_TOO_LARGE : 0;
 }
 
 static void session_open(struct office *office, uint32_t id,
@@ -120,7 +155,7 @@ static void session_open(struct office *office, uint32_t id,
 	table.n_put = 1;
 	table.is_complete = true;
 	reply.status = &status;
-	status.code = refusal_of(wanted->user);
+	status.code = refusal_of(office, wanted);
 	office->is_undying = strcmp(wanted->user, "undying") == 0;
 	if (status.code == 0) {
 		say(office->harness->engine, IPC_VPN_TABLE, false, 0, &table.base);
@@ -235,6 +270,7 @@ void office_start(struct office *office, struct harness *harness)
 {
 	memset(office, 0, sizeof(*office));
 	office->harness = harness;
+	assert_int_equal(loginproof_gate_open(&office->gate), 0);
 	(void)pthread_mutex_init(&office->lock, NULL);
 	(void)pthread_cond_init(&office->news, NULL);
 	harness_peer_give(harness, IPC_PEER_AUTH, &office->auth);
@@ -251,6 +287,7 @@ void office_stop(struct office *office)
 	(void)close(office->stop[0]);
 	(void)close(office->stop[1]);
 	(void)close(office->auth);
+	loginproof_gate_done(&office->gate);
 	(void)pthread_cond_destroy(&office->news);
 	(void)pthread_mutex_destroy(&office->lock);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-#include "front/cstp_frame.h"
-#include "front/packet.h"
+#include "front/tunnel/cstp_frame.h"
+#include "front/tunnel/packet.h"
 #include "front_harness.h"
 #include "ipc/vpn.h"
 

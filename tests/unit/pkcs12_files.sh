@@ -51,6 +51,25 @@ for name in rsa p256 p384 p521 ed25519 ed448 rsapss; do
 	pack $name $name
 done
 
+# For one digest alone (RFC 4055).
+key pss384 RSA-PSS -pkeyopt rsa_keygen_bits:2048 -pkeyopt rsa_pss_keygen_md:sha384 \
+	-pkeyopt rsa_pss_keygen_mgf1_md:sha384 -pkeyopt rsa_pss_keygen_saltlen:48
+issue pss384 inter "$leaf"
+pack pss384 pss384
+
+key explicit EC -pkeyopt ec_paramgen_curve:P-256 -pkeyopt ec_param_enc:explicit
+issue explicit inter "$leaf"
+pack explicit explicit
+# More of them than GnuTLS takes out of a bag, and a chain that is too long.
+issuer=root
+for n in $(seq 40); do
+	cp p256.key link$n.key
+	issue link$n $issuer "$ca"
+	issuer=link$n
+	cat link$n.crt >>links.pem
+done
+openssl pkcs12 -export -inkey p256.key -in link40.crt -certfile links.pem -name link40 -passout "pass:$pass" -out links.p12
+
 key rsa1024 RSA -pkeyopt rsa_keygen_bits:1024
 issue rsa1024 inter "$leaf"
 pack rsa1024 rsa1024
@@ -80,6 +99,9 @@ pack mac_sha3 p256 -macalg SHA3-256
 pack mac_md5 p256 -macalg MD5
 pack plain_certificates rsa -certpbe NONE -keypbe AES-128-CBC
 pack nomac p256 -nomac
+xxd -p -c 100000 nomac.p12 | sed 's/60864801650304012a/60864801650304012e/g' | xxd -r -p >gcm.p12
+openssl pkcs12 -export -inkey p256.key -in p256.crt -name "$(printf "\342\202\254%.0s" $(seq 100))" -passout "pass:$pass" -out wide.p12
+openssl pkcs12 -export -inkey p256.key -in p256.crt -name "$(printf 'a\033[2Jb\302\233c')" -passout "pass:$pass" -out controls.p12
 pack rounds p256 -iter 100000
 pack rounds_nomac p256 -iter 100000 -nomac
 pack once p256 -iter 1
@@ -100,6 +122,14 @@ openssl ec -in p256.key -out pem_ec.key 2>/dev/null
 openssl pkcs8 -topk8 -in rsa.key -iter 100000 -passout "pass:$pass" -outform DER |
 	xxd -p -c 100000 | sed 's/0203\(0186a0\)/02037fffff/' | xxd -r -p |
 	{ echo '-----BEGIN ENCRYPTED PRIVATE KEY-----'; openssl base64; echo '-----END ENCRYPTED PRIVATE KEY-----'; } >pem_rounds.key
+# What they ask for is changed where it stands: blocks of 16 KiB for scrypt, AES-GCM for AES-CBC.
+sed 's/AES-256-CBC/NONE-AT-ALL/' pem_rsa_aes.key >pem_rsa_foo.key
+armoured_key() { echo '-----BEGIN ENCRYPTED PRIVATE KEY-----'; xxd -r -p | openssl base64; echo '-----END ENCRYPTED PRIVATE KEY-----'; }
+openssl pkcs8 -topk8 -in rsa.key -scrypt -passout "pass:$pass" -outform DER | xxd -p -c 100000 |
+	sed 's/02024000020108/0202400002017f/' | armoured_key >pem_scrypt_large.key
+openssl pkcs8 -topk8 -in rsa.key -scrypt -passout "pass:$pass" -out pem_scrypt.key
+openssl pkcs8 -topk8 -in rsa.key -v2 aes-256-cbc -passout "pass:$pass" -outform DER | xxd -p -c 100000 |
+	sed 's/60864801650304012a/60864801650304012e/' | armoured_key >pem_gcm.key
 openssl base64 -in p256.p12 -out base64.p12
 openssl base64 -A -in p256.p12 -out oneline.p12
 { echo '-----BEGIN PKCS12-----'; openssl base64 -in p256.p12; echo '-----END PKCS12-----'; } >armoured.p12

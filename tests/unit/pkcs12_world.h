@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-#include "certstore/identity.h"
-#include "certstore/x509.h"
+#include "certstore/x509/identity.h"
+#include "certstore/x509/x509.h"
 
 #define WORLD_PASSPHRASE "swordfish"
 

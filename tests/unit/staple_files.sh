@@ -57,6 +57,7 @@ respond undelegated leaf server -ndays 7
 respond forged leaf stranger -ndays 7
 respond other other ca -ndays 7
 respond revoked revoked ca -ndays 7
+respond revoked-endless revoked ca
 respond unknown unknown ca -ndays 7
 respond endless leaf ca
 respond weak leaf ca -ndays 7 -rmd sha1

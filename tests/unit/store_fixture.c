@@ -11,7 +11,7 @@
 #include <cmocka.h>
 
 #include "base/cleanup.h"
-#include "certstore/record.pb-c.h"
+#include "certstore/store/record.pb-c.h"
 
 char *fixture_directory(void)
 {

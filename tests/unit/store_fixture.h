@@ -5,7 +5,7 @@
 #include <stdint.h>
 
 #include "base/buf.h"
-#include "certstore/store.h"
+#include "certstore/store/store.h"
 
 /* What the tests of the store share. All of it asserts on failure. */
 

@@ -11,8 +11,8 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
-#include "certstore/backup.h"
-#include "certstore/store.h"
+#include "certstore/keys/backup.h"
+#include "certstore/store/store.h"
 
 static struct secret passphrase_of(const char *text)
 {

@@ -11,7 +11,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "certstore/record.pb-c.h"
+#include "certstore/store/record.pb-c.h"
 #include "engine_world.h"
 #include "failover/engine/certwatch.h"
 

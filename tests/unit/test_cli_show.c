@@ -13,6 +13,7 @@
 
 #include "base/cleanup.h"
 #include "cli_world.h"
+#include "tools/cli/diff.h"
 #include "tools/cli/progress.h"
 #include "tools/cli/verb.h"
 
@@ -324,7 +325,8 @@ static void each_screen_of_the_pair_ends_with_the_clocks(void **state)
 	static int (*const renders[])(const struct screen *, struct json_object *) = {
 		render_history,	     render_track,	  render_version, render_ssl,
 		render_trustpoints,  render_certificates, render_orphans, render_security,
-		render_vpn_sessions, render_vpn_summary,
+		render_vpn_sessions, render_vpn_summary,  render_localca, render_diff,
+		render_config,
 	};
 
 	(void)state;
@@ -335,6 +337,22 @@ static void each_screen_of_the_pair_ends_with_the_clocks(void **state)
 		shown(renders[i], "{\"clock\":{\"class\":\"unknown\"}}");
 		assert_null(strstr(output, "Clocks"));
 	}
+}
+
+/* What is kept in a version control does not change with each copy. */
+static void a_configuration_has_the_clocks_as_a_comment(void **state)
+{
+	(void)state;
+	assert_string_equal(shown(render_config,
+				  "{\"text\":\"hostname fw\\n\",\"clock\":{\"class\":"
+				  "\"same\",\"skew_ms\":3,\"uncertainty_ms\":0.2}}"),
+			    "! Clocks: the same\nhostname fw\n");
+	assert_string_equal(shown(render_config,
+				  "{\"text\":\"hostname fw\\n\",\"clock\":{\"class\":"
+				  "\"ahead\",\"skew_ms\":60000,\"uncertainty_ms\":0.2}}"),
+			    "! Clocks: they differ, the other unit's is 1m 0s ahead (uncertain by "
+			    "1 ms)\nhostname fw\n");
+	assert_string_equal(shown(render_config, "{\"text\":\"hostname fw\\n\"}"), "hostname fw\n");
 }
 
 static void a_check_is_one_line_with_the_exit_code_of_a_monitoring_plugin(void **state)
@@ -425,6 +443,7 @@ int main(void)
 		cmocka_unit_test(the_failover_links_are_shown_with_both_addresses),
 		cmocka_unit_test(a_history_has_a_line_for_the_time_and_one_for_the_states),
 		cmocka_unit_test(each_screen_of_the_pair_ends_with_the_clocks),
+		cmocka_unit_test(a_configuration_has_the_clocks_as_a_comment),
 		cmocka_unit_test(details_say_which_unit_and_why_the_other_is_missing),
 		cmocka_unit_test(a_fresh_unit_shows_what_is_missing),
 		cmocka_unit_test(a_mate_that_fell_silent_is_shown_as_failed),

@@ -83,7 +83,7 @@ static const struct command_row version1[] = {
 	"failover polltime interface msec 100 holdtime msec 500\n"                                 \
 	"failover interface-policy 50%\n"                                                          \
 	"crypto ca trustpoint VPN\n redundancy no\n scope unit\n validation-usage "                \
-	"ssl-client\ncrypto ca alerts expiration "                                                 \
+	"ssl-client\n ocsp url http://192.0.2.9/ocsp\n ocsp fetch\ncrypto ca alerts expiration "   \
 	"begin 30 repeat 2\ncrypto ca permit-weak-crypto\n"                                        \
 	"failover preempt delay 30\n"                                                              \
 	"no failover standby config-lock\n"                                                        \
@@ -105,14 +105,14 @@ static const struct command_row version1[] = {
 	" banner value Be kind to each other\n split-tunnel-policy tunnelspecified\n"              \
 	" split-tunnel-network-list value 10.0.0.0/8\n address-pools value P4\n"                   \
 	" ipv6-address-pools value P6\n vpn-idle-timeout none\n vpn-session-timeout 600\n"         \
-	" vpn-simultaneous-logins 1\n anyconnect ssl dtls none\n"                                  \
+	" vpn-simultaneous-logins 1\n anyconnect ssl dtls none\n group-lock none\n"                \
 	"tunnel-group TG type remote-access\ntunnel-group TG general-attributes\n"                 \
 	" address-pool P4\n ipv6-address-pool P6\n"                                                \
 	" default-group-policy GP\n username-from-certificate UPN CN\n"                            \
 	"tunnel-group TG webvpn-attributes\n group-alias staff enable\n"                           \
 	" authentication aaa certificate\n"                                                        \
 	"username ada password $y$j9T$abcdefghijklmnopqrstuv$0123456789\n"                         \
-	"username ada attributes\n vpn-group-policy GP\n"                                          \
+	"username ada attributes\n vpn-group-policy GP\n group-lock value TG\n"                    \
 	" totp $t1$abcdefghijklmnopqrstuvabcdefghijklmnopqrstuvabcdefghijkl\n"
 
 static struct config *make(const char *text)
@@ -286,6 +286,8 @@ static void what_is_kept_back_is_named_line_by_line(void **state)
 			    "crypto ca trustpoint VPN: scope unit\n"
 			    "crypto ca trustpoint VPN: redundancy no\n"
 			    "crypto ca trustpoint VPN: validation-usage ssl-client\n"
+			    "crypto ca trustpoint VPN: ocsp url http://192.0.2.9/ocsp\n"
+			    "crypto ca trustpoint VPN: ocsp fetch\n"
 			    "crypto ca alerts expiration begin 30 repeat 2\n"
 			    "crypto ca permit-weak-crypto\n"
 			    "ssl cipher tlsv1.2 custom \"ECDHE-RSA-AES256-GCM-SHA384\"\n"
@@ -308,6 +310,7 @@ static void what_is_kept_back_is_named_line_by_line(void **state)
 			    "group-policy GP attributes: vpn-session-timeout 600\n"
 			    "group-policy GP attributes: vpn-simultaneous-logins 1\n"
 			    "group-policy GP attributes: anyconnect ssl dtls none\n"
+			    "group-policy GP attributes: group-lock none\n"
 			    "tunnel-group TG type remote-access\n"
 			    "tunnel-group TG general-attributes\n"
 			    "tunnel-group TG general-attributes: address-pool P4\n"
@@ -322,6 +325,7 @@ static void what_is_kept_back_is_named_line_by_line(void **state)
 			    "$y$j9T$abcdefghijklmnopqrstuv$0123456789\n"
 			    "username ada attributes\n"
 			    "username ada attributes: vpn-group-policy GP\n"
+			    "username ada attributes: group-lock value TG\n"
 			    "username ada attributes: totp $t1$abcdefghijklmnopqrstuvabcdefghi"
 			    "jklmnopqrstuvabcdefghijkl\n");
 	buf_clear(&lines);

@@ -46,6 +46,7 @@ static const char text[] = "hostname gw\n"
 			   " vpn-session-timeout none\n"
 			   " vpn-simultaneous-logins 2\n"
 			   " anyconnect ssl dtls none\n"
+			   " group-lock value staff\n"
 			   "group-policy GUEST internal\n"
 			   "tunnel-group staff type remote-access\n"
 			   "tunnel-group staff general-attributes\n"
@@ -58,6 +59,7 @@ static const char text[] = "hostname gw\n"
 			   "username ada password " HASH "\n"
 			   "username ada attributes\n"
 			   " vpn-group-policy GUEST\n"
+			   " group-lock none\n"
 			   "username bob password " HASH "\n";
 
 static int apply(struct config *config, const char *lines, char *ret_why, size_t size)
@@ -111,6 +113,55 @@ static void what_is_at_its_default_can_be_read_back(void **state)
 	buf_done(&plain);
 	config_free(config);
 	config_free(again);
+}
+
+/* "" for any; of who is decided by the group: that of the group. */
+static const char *lock_of(const struct config *config, const char *user, const char *group)
+{
+	const struct config_vpn *vpn = &config->vpn;
+	const char *lock = NULL;
+
+	if (!config_user_lock(vpn, config_user_find(vpn, user), &lock))
+		lock = config_group_lock(vpn, config_group_find(vpn, group));
+	assert_non_null(lock);
+	return lock;
+}
+
+static void the_nearest_group_lock_holds(void **state)
+{
+	static const char more[] =
+		"group-policy DfltGrpPolicy attributes\n group-lock value guests\n"
+		"username eve password " HASH "\nusername eve attributes\n vpn-group-policy STAFF\n"
+		"username kim password " HASH "\nusername kim attributes\n vpn-group-policy GUEST\n"
+		"username ned password " HASH
+		"\nusername ned attributes\n group-lock value guests\n";
+	struct config *config = make(text);
+	char why[WHY_TEXT_MAX];
+
+	(void)state;
+	/* bob has that of the policy of the group that he comes to, ada one that lets her. */
+	assert_string_equal(lock_of(config, "bob", "staff"), "staff");
+	assert_string_equal(lock_of(config, "bob", "guests"), "");
+	assert_string_equal(lock_of(config, "ada", "staff"), "");
+	assert_int_equal(apply(config, more, why, sizeof(why)), 0);
+	assert_string_equal(lock_of(config, "bob", "guests"), "guests");
+	assert_string_equal(lock_of(config, "ada", "staff"), "");
+	assert_string_equal(lock_of(config, "eve", "guests"), "staff");
+	assert_string_equal(lock_of(config, "kim", "staff"), "guests");
+	assert_string_equal(lock_of(config, "ned", "staff"), "guests");
+	assert_int_equal(
+		apply(config, "username ned attributes\n no group-lock\n", why, sizeof(why)), 0);
+	assert_string_equal(lock_of(config, "ned", "staff"), "staff");
+	assert_int_equal(apply(config, "username ned attributes\n group-lock value nowhere\n", why,
+			       sizeof(why)),
+			 ERR_NOT_FOUND);
+	assert_string_equal(why, "username ned: group-lock: there is no tunnel-group nowhere");
+	config_free(config);
+	/* A group that somebody may only use stays. */
+	config = make(text);
+	assert_int_equal(apply(config, "no tunnel-group staff\n", why, sizeof(why)), ERR_NOT_FOUND);
+	assert_string_equal(why, "group-policy STAFF: group-lock: there is no tunnel-group staff");
+	config_free(config);
 }
 
 static void a_policy_has_from_the_default_one_what_it_does_not_say(void **state)
@@ -318,6 +369,7 @@ int main(void)
 		cmocka_unit_test(what_is_rendered_is_what_was_typed),
 		cmocka_unit_test(what_is_at_its_default_can_be_read_back),
 		cmocka_unit_test(a_policy_has_from_the_default_one_what_it_does_not_say),
+		cmocka_unit_test(the_nearest_group_lock_holds),
 		cmocka_unit_test(a_pool_counts_its_addresses),
 		cmocka_unit_test(every_line_can_be_undone),
 		cmocka_unit_test(what_does_not_fit_is_refused_and_named),

@@ -343,7 +343,7 @@ static void a_request_that_never_ends_is_cut(void **state)
 	_cleanup_(buf_done) struct buf text = {0};
 	_cleanup_close_ int fd = world_client(w);
 
-	control_server_set_limits(w->server, &(struct control_limits){20, 4, CONTROL_REPLY_MAX});
+	control_server_set_limits(w->server, &(struct control_limits){20, 4, CONTROL_REPLY_MAX, 0});
 	world_feed(w, fd, "{", 1);
 	while (poll(&(struct pollfd){.fd = fd, .events = POLLIN}, 1, 0) == 0)
 		assert_true(sd_event_run(w->event, 10000000) > 0);
@@ -357,7 +357,7 @@ static void a_client_that_reads_nothing_is_cut(void **state)
 	_cleanup_close_ int fd = world_client(w);
 	struct pollfd p = {.fd = fd, .events = POLLRDHUP};
 
-	control_server_set_limits(w->server, &(struct control_limits){20, 4, CONTROL_REPLY_MAX});
+	control_server_set_limits(w->server, &(struct control_limits){20, 4, CONTROL_REPLY_MAX, 0});
 	WORLD_FEED(w, fd, "{\"method\":\"t.Large\"}\0{\"method\":\"t.Large\"}");
 	while (poll(&p, 1, 0) == 0)
 		assert_true(sd_event_run(w->event, 10000000) > 0);
@@ -370,7 +370,7 @@ static void a_result_beyond_the_limit_becomes_an_error(void **state)
 	_cleanup_(buf_done) struct buf text = {0};
 	_cleanup_close_ int fd = world_client(w);
 
-	control_server_set_limits(w->server, &(struct control_limits){10000, 4, 100 * 1024});
+	control_server_set_limits(w->server, &(struct control_limits){10000, 4, 100 * 1024, 0});
 	WORLD_FEED(w, fd, "{\"method\":\"t.Large\"}\0{\"method\":\"t.Echo\"}");
 	assert_non_null(strstr(world_heard(w, fd, &text), "asafo.TooLarge"));
 	assert_non_null(strstr(buf_text(&text), "|{\"parameters\":{}}|"));
@@ -384,7 +384,9 @@ static void an_idle_client_makes_room_and_a_working_one_does_not(void **state)
 	struct control_call *working;
 	_cleanup_close_ int second = -1, third = -1, fourth = -1;
 
-	control_server_set_limits(w->server, &(struct control_limits){10000, 2, CONTROL_REPLY_MAX});
+	world_peer.gid = LOOK_GID;
+	control_server_set_limits(w->server,
+				  &(struct control_limits){10000, 2, CONTROL_REPLY_MAX, 0});
 	WORLD_FEED(w, first, "{\"method\":\"t.Echo\"}");
 	(void)world_heard(w, first, &text);
 	second = world_client(w);
@@ -399,6 +401,144 @@ static void an_idle_client_makes_room_and_a_working_one_does_not(void **state)
 	control_call_reply(working, NULL);
 	control_call_reply(w->waiting, NULL);
 	assert_string_equal(world_heard(w, second, &text), "{\"parameters\":{}}|");
+}
+
+static void who_has_just_come_is_not_closed_for_the_next_one(void **state)
+{
+	struct world *w = *state;
+	_cleanup_(buf_done) struct buf text = {0};
+	_cleanup_close_ int first = -1, second = -1, third = -1;
+
+	control_server_set_limits(w->server,
+				  &(struct control_limits){10000, 2, CONTROL_REPLY_MAX, 60000});
+	first = world_client(w);
+	second = world_client(w);
+	world_pump(w);
+	third = world_client(w);
+	assert_int_equal(send(third, "{\"method\":\"t.Echo\"}", 20, MSG_NOSIGNAL), 20);
+	WORLD_FEED(w, first, "{\"method\":\"t.Echo\"}");
+	assert_string_equal(world_heard(w, first, &text), "{\"parameters\":{}}|");
+	WORLD_FEED(w, second, "{\"method\":\"t.Echo\"}");
+	assert_string_equal(world_heard(w, second, &text), "{\"parameters\":{}}|");
+	assert_string_equal(world_heard(w, third, &text), "");
+	/* Who went makes room at once. */
+	cleanup_close(&first);
+	while (*world_heard(w, third, &text) == '\0')
+		assert_true(sd_event_run(w->event, 10000000) > 0);
+	assert_string_equal(buf_text(&text), "{\"parameters\":{}}|");
+}
+
+/* Lets FD be heard, while whoever is in BUSY asks again and again. */
+static void hear_beside(struct world *w, int fd, struct buf *text, const int *busy, size_t n_busy)
+{
+	_cleanup_(buf_done) struct buf other = {0};
+
+	while (*world_heard(w, fd, text) == '\0') {
+		for (size_t i = 0; i < n_busy; i++) {
+			WORLD_FEED(w, busy[i], "{\"method\":\"t.Echo\"}");
+			(void)world_heard(w, busy[i], &other);
+		}
+	}
+}
+
+static void callers_without_a_right_keep_no_place(void **state)
+{
+	struct world *w = *state;
+	_cleanup_(buf_done) struct buf text = {0};
+	_cleanup_close_ int third = -1;
+	int busy[2];
+
+	control_server_set_limits(w->server,
+				  &(struct control_limits){10000, 2, CONTROL_REPLY_MAX, 60000});
+	world_peer.gid = 100;
+	for (size_t i = 0; i < ARRAY_SIZE(busy); i++) {
+		busy[i] = world_client(w);
+		WORLD_FEED(w, busy[i], "{\"method\":\"t.Echo\"}");
+	}
+	world_peer.gid = LOOK_GID;
+	third = world_client(w);
+	assert_int_equal(send(third, "{\"method\":\"t.Echo\"}", 20, MSG_NOSIGNAL), 20);
+	hear_beside(w, third, &text, busy, ARRAY_SIZE(busy));
+	assert_string_equal(buf_text(&text), "{\"parameters\":{}}|");
+	for (size_t i = 0; i < ARRAY_SIZE(busy); i++)
+		cleanup_close(&busy[i]);
+}
+
+static void who_only_looks_keeps_nobody_out(void **state)
+{
+	struct world *w = *state;
+	_cleanup_(buf_done) struct buf text = {0};
+	_cleanup_close_ int root = -1, looker = -1;
+	int busy[2];
+
+	control_server_set_limits(w->server,
+				  &(struct control_limits){10000, 2, CONTROL_REPLY_MAX, 300});
+	world_peer.gid = LOOK_GID;
+	for (size_t i = 0; i < ARRAY_SIZE(busy); i++) {
+		busy[i] = world_client(w);
+		WORLD_FEED(w, busy[i], "{\"method\":\"t.Echo\"}");
+	}
+	world_peer = (struct control_peer){.uid = 0, .pid = 1};
+	root = world_client(w);
+	assert_int_equal(send(root, "{\"method\":\"t.Fail\"}", 20, MSG_NOSIGNAL), 20);
+	hear_beside(w, root, &text, busy, ARRAY_SIZE(busy));
+	assert_non_null(strstr(buf_text(&text), "asafo.NotActive"));
+	/* Nor does who looks push root out again, but one of his own kind. */
+	world_peer = (struct control_peer){.uid = 1000, .gid = LOOK_GID, .pid = 5};
+	looker = world_client(w);
+	assert_int_equal(send(looker, "{\"method\":\"t.Echo\"}", 20, MSG_NOSIGNAL), 20);
+	hear_beside(w, looker, &text, busy, ARRAY_SIZE(busy));
+	assert_string_equal(buf_text(&text), "{\"parameters\":{}}|");
+	WORLD_FEED(w, root, "{\"method\":\"t.Fail\"}");
+	assert_non_null(strstr(world_heard(w, root, &text), "asafo.NotActive"));
+	for (size_t i = 0; i < ARRAY_SIZE(busy); i++)
+		cleanup_close(&busy[i]);
+}
+
+static void root_gets_in_where_all_are_at_work(void **state)
+{
+	struct world *w = *state;
+	_cleanup_(buf_done) struct buf text = {0};
+	_cleanup_close_ int looker = world_client(w);
+	struct control_call *calls[CONTROL_CLIENTS_RESERVED + 2];
+	int roots[CONTROL_CLIENTS_RESERVED + 1];
+
+	control_server_set_limits(w->server,
+				  &(struct control_limits){10000, 1, CONTROL_REPLY_MAX, 60000});
+	world_peer.gid = LOOK_GID;
+	WORLD_FEED(w, looker, "{\"method\":\"t.Wait\"}");
+	calls[0] = w->waiting;
+	world_peer = (struct control_peer){.uid = 0, .pid = 1};
+	for (size_t i = 0; i < ARRAY_SIZE(roots); i++) {
+		roots[i] = world_client(w);
+		WORLD_FEED(w, roots[i], "{\"method\":\"t.Wait\"}");
+		(void)world_heard(w, roots[i], &text);
+		calls[i + 1] = w->waiting;
+		assert_true(i == CONTROL_CLIENTS_RESERVED || text.size == 0);
+	}
+	assert_non_null(strstr(buf_text(&text), "asafo.Busy"));
+	for (size_t i = 0; i < ARRAY_SIZE(roots); i++)
+		cleanup_close(&roots[i]);
+	for (size_t i = 0; i <= CONTROL_CLIENTS_RESERVED; i++)
+		control_call_reply(calls[i], NULL);
+}
+
+static void who_hung_up_makes_room_before_who_is_idle(void **state)
+{
+	struct world *w = *state;
+	_cleanup_(buf_done) struct buf text = {0};
+	_cleanup_close_ int idle = world_client(w), gone = world_client(w), third = -1;
+
+	control_server_set_limits(w->server,
+				  &(struct control_limits){10000, 2, CONTROL_REPLY_MAX, 0});
+	world_pump(w);
+	/* The next one is there before the server hears of the end. */
+	third = world_client(w);
+	assert_int_equal(send(third, "{\"method\":\"t.Echo\"}", 20, MSG_NOSIGNAL), 20);
+	cleanup_close(&gone);
+	assert_string_equal(world_heard(w, third, &text), "{\"parameters\":{}}|");
+	WORLD_FEED(w, idle, "{\"method\":\"t.Echo\"}");
+	assert_string_equal(world_heard(w, idle, &text), "{\"parameters\":{}}|");
 }
 
 static void random_bytes_harm_nobody(void **state)
@@ -448,6 +588,11 @@ int main(void)
 		IN_WORLD(a_client_that_reads_nothing_is_cut),
 		IN_WORLD(a_result_beyond_the_limit_becomes_an_error),
 		IN_WORLD(an_idle_client_makes_room_and_a_working_one_does_not),
+		IN_WORLD(who_has_just_come_is_not_closed_for_the_next_one),
+		IN_WORLD(callers_without_a_right_keep_no_place),
+		IN_WORLD(who_only_looks_keeps_nobody_out),
+		IN_WORLD(root_gets_in_where_all_are_at_work),
+		IN_WORLD(who_hung_up_makes_room_before_who_is_idle),
 		IN_WORLD(random_bytes_harm_nobody),
 	};
 

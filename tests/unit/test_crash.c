@@ -24,8 +24,8 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/io.h"
-#include "certstore/replica.h"
-#include "certstore/store.h"
+#include "certstore/replica/replica.h"
+#include "certstore/store/store.h"
 #include "tests/unit/faults.h"
 #include "tests/unit/store_fixture.h"
 

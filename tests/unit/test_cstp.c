@@ -11,9 +11,9 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
-#include "front/connect.h"
-#include "front/cstp_frame.h"
-#include "front/tls_stream.h"
+#include "front/session/connect.h"
+#include "front/tunnel/cstp_frame.h"
+#include "front/tls/tls_stream.h"
 
 static void a_frame_is_read_as_it_was_written(void **state)
 {

@@ -18,9 +18,9 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/io.h"
-#include "certstore/replica.h"
-#include "certstore/rescue.h"
-#include "certstore/store.h"
+#include "certstore/replica/replica.h"
+#include "certstore/store/rescue.h"
+#include "certstore/store/store.h"
 #include "tests/unit/store_fixture.h"
 
 #define PAGE 4096

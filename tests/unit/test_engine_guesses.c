@@ -53,8 +53,10 @@ static void on_closed(struct ipc_channel *channel, int code, void *userdata)
 
 static void helper_attach(void)
 {
-	static const bool takes[IPC_TYPE__MAX] = {
-		[IPC_AUTH_USERS] = true, [IPC_VPN_TRUST] = true, [IPC_AUTH_GUESSES] = true};
+	static const bool takes[IPC_TYPE__MAX] = {[IPC_AUTH_USERS] = true,
+						  [IPC_VPN_TRUST] = true,
+						  [IPC_AUTH_GUESSES] = true,
+						  [IPC_LOGIN_PROOF_KEY] = true};
 	static const struct ipc_channel_ops ops = {takes, on_notice, on_closed};
 	int fds[2];
 

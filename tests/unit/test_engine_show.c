@@ -15,9 +15,10 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "certstore/record.pb-c.h"
+#include "certstore/store/record.pb-c.h"
 #include "engine_world.h"
 #include "failover/engine/clockwatch.h"
+#include "failover/engine/stranger.h"
 #include "failover/methods/proof.h"
 
 #define DAY INT64_C(86400)
@@ -99,6 +100,9 @@ static void each_show_has_the_difference_of_the_clocks(void **state)
 		"ShowSsl",
 		"ShowVpnSessions",
 		"ShowVersion",
+		"ShowRunningConfig",
+		"ShowStartupConfig",
+		"LocalCaList",
 	};
 
 	(void)state;
@@ -279,30 +283,78 @@ static void a_failure_of_the_mate_keeps_its_date_when_it_is_over(void **state)
 	assert_null(strstr(other, "\"at\":0"));
 }
 
-/* The mate, whose holdtime is HOLD_MS, is silent for as long as ours, and then heard again. */
-static void mate_pauses(uint32_t hold_ms)
+/* The mate, whose holdtime is HOLD_MS, begins to be silent. */
+static void mate_falls_silent(uint32_t hold_ms)
 {
 	const struct engine *engine = world.engine;
 
-	world.mate.says.hold_ms = hold_ms;
-	WAIT_FOR(engine->mate.hold_ms == hold_ms && engine->fsm.flags.is_mate_heard);
-	world.mate.is_silent = true;
-	WAIT_FOR(!engine->fsm.flags.is_mate_heard);
 	world.mate.is_silent = false;
-	WAIT_FOR(engine->fsm.flags.is_mate_heard);
+	world.mate.says.view.hold_ms = hold_ms;
+	WAIT_FOR(engine->mate.view.hold_ms == hold_ms && engine->fsm.flags.is_mate_heard);
+	world.mate.is_silent = true;
+}
+
+/* What Trouble says of a twin in STATE that started before this unit, its clock SKEW_MS behind. */
+static const char *trouble_of_twin(enum fo_state state, uint64_t skew_ms)
+{
+	struct engine *engine = world.engine;
+	struct hello hello = {.unit = engine->config->failover.unit,
+			      .view = {.state = state,
+				       .may_activate = true,
+				       .is_serving = fo_state_is_active(state)}};
+	struct timespec now;
+
+	assert_int_equal(clock_gettime(CLOCK_REALTIME, &now), 0);
+	hello.sent_realtime_ns = (uint64_t)now.tv_sec * MONOTIME_NS_PER_SEC +
+				 (uint64_t)now.tv_nsec - skew_ms * MONOTIME_NS_PER_MS;
+	stranger_twin(engine, 0, &hello);
+	return stranger_trouble(engine);
+}
+
+static void both_units_serve_only_where_the_twin_says_that_it_does(void **state)
+{
+	const char *trouble;
+
+	(void)state;
+	world_be_active("");
+	trouble = trouble_of_twin(FO_STATE_NEGOTIATION, 0);
+	assert_non_null(strstr(trouble, "Primary, too"));
+	assert_null(strstr(trouble, "serve"));
+	assert_non_null(strstr(trouble_of_twin(FO_STATE_ACTIVE, 0), "both units serve"));
+}
+
+static void a_twin_that_serves_with_another_clock_is_named_with_it(void **state)
+{
+	const char *trouble;
+
+	(void)state;
+	world_be_active("");
+	trouble = trouble_of_twin(FO_STATE_ACTIVE, 3600000);
+	assert_non_null(strstr(trouble, "both units serve"));
+	assert_non_null(strstr(trouble, "clock"));
+	trouble = trouble_of_twin(FO_STATE_NEGOTIATION, 3600000);
+	assert_null(strstr(trouble, "serve"));
+	assert_non_null(strstr(trouble, "clock"));
 }
 
 static void a_mate_that_keeps_the_holdtime_it_was_told_has_not_failed(void **state)
 {
+	const struct engine *engine;
+	uint64_t hold_ns;
 	const char *other;
 
 	(void)state;
 	world_be_active("");
+	engine = world.engine;
+	hold_ns = engine->config->failover.hold_ms * MONOTIME_NS_PER_MS;
 	/* Ours was made shorter, and it does not know yet. */
-	mate_pauses(45000);
+	mate_falls_silent(45000);
+	WAIT_FOR(monotime_since(monotime_now(), engine->mate.heard_at) > 2 * hold_ns);
+	assert_true(engine->fsm.flags.is_mate_heard);
 	other = strstr(asked("ShowState", "{}"), "\"other\"");
 	contains(other, "\"last_failure_reason\":\"None\",\"at\":0");
-	mate_pauses(1);
+	mate_falls_silent(1);
+	WAIT_FOR(!engine->fsm.flags.is_mate_heard);
 	other = strstr(asked("ShowState", "{}"), "\"other\"");
 	contains(other, "\"last_failure_reason\":\"Comm Failure\"");
 	assert_null(strstr(other, "\"at\":0"));
@@ -402,6 +454,8 @@ int main(void)
 		TEST(both_versions_are_shown),
 		TEST(a_track_object_that_failover_counted_does_not_go_silently),
 		TEST(a_failure_of_the_mate_keeps_its_date_when_it_is_over),
+		TEST(both_units_serve_only_where_the_twin_says_that_it_does),
+		TEST(a_twin_that_serves_with_another_clock_is_named_with_it),
 		TEST(a_mate_that_keeps_the_holdtime_it_was_told_has_not_failed),
 		TEST(eight_times_the_places_do_not_take_the_engine_sixty_times_as_long),
 	};

@@ -9,9 +9,9 @@
 #include <cmocka.h>
 
 #include "base/err.h"
-#include "front/credential.h"
-#include "front/selection.h"
-#include "front/sources.h"
+#include "front/tls/credential.h"
+#include "front/tls/selection.h"
+#include "front/net/sources.h"
 
 static struct snapshot_binding bindings[] = {
 	{"global", "", "", false},

@@ -13,8 +13,8 @@
 
 #include "base/buf.h"
 #include "base/cleanup.h"
-#include "front/client_chain.h"
-#include "front/tls.h"
+#include "front/tls/client_chain.h"
+#include "front/tls/tls.h"
 #include "tests/unit/front_ends.h"
 
 #define TURNS 64

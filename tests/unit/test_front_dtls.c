@@ -17,7 +17,7 @@
 
 #include "base/cleanup.h"
 #include "base/monotime.h"
-#include "front/dtls_hello.h"
+#include "front/tunnel/dtls_hello.h"
 #include "front_tunnel.h"
 
 static struct harness harness;

@@ -11,7 +11,7 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
-#include "front/vpn.h"
+#include "front/tunnel/vpn.h"
 
 struct world {
 	struct vpn *vpn;

@@ -15,7 +15,7 @@
 #include <gnutls/x509.h>
 
 #include "base/buf.h"
-#include "front/tls.h"
+#include "front/tls/tls.h"
 #include "tests/unit/front_ends.h"
 
 #define TURNS 64

@@ -13,7 +13,7 @@
 #include <cmocka.h>
 
 #include "base/cleanup.h"
-#include "front/connect.h"
+#include "front/session/connect.h"
 #include "front_tunnel.h"
 
 static struct harness harness;

@@ -13,7 +13,7 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
-#include "front/vpn.h"
+#include "front/tunnel/vpn.h"
 
 struct heard {
 	unsigned changed, gone, configs, tuns;

@@ -224,6 +224,65 @@ static void a_turn_that_was_this_units_in_between_gives_the_mate_its_time_again(
 	assert_in(&unit, FO_STATE_JUST_ACTIVE, FO_REASON_NO_ACTIVE_FOUND);
 }
 
+/* Within a holdtime, so that it was heard all the while: it has to listen first, as any other. */
+static void the_loser_waits_for_a_winner_that_was_restarted(void **state)
+{
+	struct unit unit = started(PRIMARY);
+	struct fo_mate_view mate = {.state = FO_STATE_NEGOTIATION,
+				    .may_activate = true,
+				    .health = {.score = FO_HEALTH_FULL},
+				    .position = {.term = 1, .seq = 1}};
+
+	(void)state;
+	for (unsigned ms = 0; ms < 2 * HOLD_MS - POLL_MS; ms += POLL_MS) {
+		hear(&unit, mate);
+		pass_ms(&unit, POLL_MS);
+	}
+	feed(&unit, (struct fo_event){.type = FO_EVENT_HELLO, .mate = mate, .is_mate_new = true});
+	for (unsigned ms = 0; ms < 2 * HOLD_MS; ms += POLL_MS) {
+		assert_in(&unit, FO_STATE_NEGOTIATION, FO_REASON_NONE);
+		hear(&unit, mate);
+		pass_ms(&unit, POLL_MS);
+	}
+	pass_ms(&unit, POLL_MS);
+	assert_in(&unit, FO_STATE_JUST_ACTIVE, FO_REASON_NO_ACTIVE_FOUND);
+}
+
+/* How long UNIT waits for a mate that dies before it serves, and is there again before it is silent
+ * for a holdtime. */
+static unsigned beside_one_that_dies_ms(struct unit *unit, struct fo_mate_view mate)
+{
+	unsigned ms = 0;
+
+	for (; unit->fsm.state != FO_STATE_JUST_ACTIVE && !fo_fsm_is_active(&unit->fsm); ms++) {
+		bool is_new = ms % (HOLD_MS * 3 / 2) == 0;
+
+		assert_true(ms < 20 * HOLD_MS);
+		if (is_new || ms % POLL_MS == 0)
+			feed(unit, (struct fo_event){.type = FO_EVENT_HELLO,
+						     .mate = mate,
+						     .is_mate_new = is_new});
+		pass_ms(unit, 1);
+	}
+	return ms;
+}
+
+static void a_winner_that_dies_again_and_again_is_not_waited_for_without_end(void **state)
+{
+	struct unit starts = started(PRIMARY), stood_by = ready();
+	struct fo_mate_view mate = {.state = FO_STATE_NEGOTIATION,
+				    .may_activate = true,
+				    .term = 3,
+				    .health = {.score = FO_HEALTH_FULL},
+				    .position = {.term = 3, .seq = 1}};
+
+	(void)state;
+	assert_in_range(beside_one_that_dies_ms(&starts, mate), 2 * HOLD_MS, 4 * HOLD_MS + POLL_MS);
+	/* What served until then was its mate: a holdtime before it negotiates. */
+	assert_in_range(beside_one_that_dies_ms(&stood_by, mate), 2 * HOLD_MS,
+			5 * HOLD_MS + 2 * POLL_MS);
+}
+
 static void the_loser_waits_for_a_winner_that_is_about_to_begin(void **state)
 {
 	struct unit unit = started(PRIMARY);
@@ -508,6 +567,8 @@ int main(void)
 		cmocka_unit_test(the_loser_waits_for_a_winner_that_leaves_maintenance_after_it),
 		cmocka_unit_test(
 			a_turn_that_was_this_units_in_between_gives_the_mate_its_time_again),
+		cmocka_unit_test(the_loser_waits_for_a_winner_that_was_restarted),
+		cmocka_unit_test(a_winner_that_dies_again_and_again_is_not_waited_for_without_end),
 		cmocka_unit_test(the_loser_waits_for_a_winner_that_is_about_to_begin),
 		cmocka_unit_test(
 			a_winner_whose_term_does_not_become_durable_gives_up_while_the_loser_waits),

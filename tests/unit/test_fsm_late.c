@@ -265,6 +265,41 @@ static void an_operator_ends_it_with_reset_or_other_timers(void **state)
 	}
 }
 
+static void a_mate_that_was_not_told_of_a_shorter_holdtime_is_judged_by_its_own(void **state)
+{
+	struct fo_params slow = FAST;
+	struct fo_mate_view mate = {.state = FO_STATE_STANDBY_READY, .term = 2, .hold_ms = 1000};
+	struct unit unit;
+
+	(void)state;
+	slow.poll_ms = 200;
+	slow.hold_ms = 1000;
+	unit = started(slow);
+	hear(&unit, mate);
+	pass_ms(&unit, 150);
+	feed(&unit, (struct fo_event){.type = FO_EVENT_PARAMS, .params = FAST});
+	for (int i = 0; i < 10; i++)
+		pass_ms(&unit, POLL);
+	assert_true(unit.fsm.flags.is_mate_heard);
+	assert_int_equal(fo_fsm_hold_ms(&unit.fsm), 1000);
+	/* What it does itself goes by the new one at once. */
+	assert_int_equal(fo_fsm_fence_ms(&unit.fsm), HOLD);
+	mate.hold_ms = HOLD;
+	hear(&unit, mate);
+	pass_ms(&unit, FO_STRETCH_KEEP_MS);
+	assert_false(unit.fsm.flags.is_mate_heard);
+	assert_int_equal(fo_fsm_hold_ms(&unit.fsm), HOLD);
+}
+
+static void a_mate_says_no_holdtime_that_cannot_be_configured(void **state)
+{
+	struct unit unit = started(FAST);
+
+	(void)state;
+	hear(&unit, (struct fo_mate_view){.state = FO_STATE_STANDBY_READY, .hold_ms = UINT32_MAX});
+	assert_int_equal(fo_fsm_hold_ms(&unit.fsm), FO_HOLD_MAX_MS);
+}
+
 static void a_breath_counts_as_a_hello_and_comes_too_late_after_the_fence(void **state)
 {
 	struct unit unit = fast();
@@ -303,6 +338,9 @@ int main(void)
 			who_stood_still_judges_by_the_longest_until_it_hears_the_mate_afresh),
 		cmocka_unit_test(a_quiet_unit_asks_for_less_and_then_for_nothing),
 		cmocka_unit_test(an_operator_ends_it_with_reset_or_other_timers),
+		cmocka_unit_test(
+			a_mate_that_was_not_told_of_a_shorter_holdtime_is_judged_by_its_own),
+		cmocka_unit_test(a_mate_says_no_holdtime_that_cannot_be_configured),
 		cmocka_unit_test(a_breath_counts_as_a_hello_and_comes_too_late_after_the_fence),
 	};
 

@@ -342,6 +342,25 @@ static void a_track_object_changes_after_so_many_results_in_a_row(void **state)
 	}
 }
 
+static void an_object_that_is_down_waits_for_the_mates_answers_and_not_for_the_clock(void **state)
+{
+	unsigned left = HEALTH_TRACK_TURNS;
+
+	(void)state;
+	/* The mate may still be asking. */
+	assert_false(health_track_wait(HEALTH_RESULT_BAD, false, &left));
+	assert_false(health_track_wait(HEALTH_RESULT_BAD, true, &left));
+	/* It comes back: so it may be for the mate already. */
+	assert_false(health_track_wait(HEALTH_RESULT_GOOD, true, &left));
+	assert_int_equal(left, 1);
+	assert_true(health_track_wait(HEALTH_RESULT_BAD, true, &left));
+	assert_int_equal(left, 0);
+	assert_false(health_track_wait(HEALTH_RESULT_BAD, true, &left));
+	/* Now the mate's is down, too. */
+	assert_true(health_track_wait(HEALTH_RESULT_BAD, false, &left));
+	assert_int_equal(left, HEALTH_TRACK_TURNS);
+}
+
 static void the_score_and_the_policy_are_arithmetic(void **state)
 {
 	static const struct {
@@ -408,6 +427,8 @@ int main(void)
 		cmocka_unit_test(every_event_in_every_state_keeps_what_must_hold),
 		cmocka_unit_test(what_a_hello_carries_is_read_back_and_the_rest_is_unknown),
 		cmocka_unit_test(a_track_object_changes_after_so_many_results_in_a_row),
+		cmocka_unit_test(
+			an_object_that_is_down_waits_for_the_mates_answers_and_not_for_the_clock),
 		cmocka_unit_test(the_score_and_the_policy_are_arithmetic),
 		cmocka_unit_test(the_cause_is_what_weighs_most),
 	};

@@ -31,9 +31,9 @@ static struct hello sample(void)
 			 .wants_active = true,
 			 .is_serving = true,
 			 .served_term = 39,
-			 .stretch = {.asked_ms = 24, .fence_ms = 12, .judged_ms = 48}},
+			 .stretch = {.asked_ms = 24, .fence_ms = 12, .judged_ms = 48},
+			 .hold_ms = 15000},
 		.sent_realtime_ns = 1234567890,
-		.hold_ms = 15000,
 		.software = "0.1.0",
 	};
 
@@ -91,7 +91,7 @@ static void what_is_sealed_is_what_is_opened(void **state)
 	assert_false(hello.view.is_leaving || hello.view.wants_mate_active);
 	assert_memory_equal(hello.digest, sent.digest, sizeof(sent.digest));
 	assert_int_equal(hello.sent_realtime_ns, sent.sent_realtime_ns);
-	assert_int_equal(hello.hold_ms, 15000);
+	assert_int_equal(hello.view.hold_ms, 15000);
 	assert_string_equal(hello.software, "0.1.0");
 }
 
@@ -459,7 +459,7 @@ static void fields_of_a_newer_version_are_ignored(void **state)
 	assert_int_equal(hello_body_unpack(data, size + sizeof(newer), &unpacked), 0);
 	assert_string_equal(unpacked.software, hello.software);
 	assert_int_equal(unpacked.view.term, hello.view.term);
-	assert_int_equal(unpacked.hold_ms, hello.hold_ms);
+	assert_int_equal(unpacked.view.hold_ms, hello.view.hold_ms);
 }
 
 static void control_characters_of_a_mate_do_not_reach_a_terminal(void **state)
@@ -491,7 +491,10 @@ static void the_largest_hello_fits(void **state)
 		.state = FO_STATE__MAX - 1,
 		.term = UINT64_MAX,
 		.position = {UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, true},
-		.health = {UINT32_MAX - 1, UINT32_MAX, true, FO_CAUSE__MAX - 1},
+		.health = {.score = UINT32_MAX - 1,
+			   .failed_interfaces = UINT32_MAX,
+			   .is_failing = true,
+			   .cause = FO_CAUSE__MAX - 1},
 		.may_activate = true,
 		.is_leaving = true,
 		.is_maintenance = true,

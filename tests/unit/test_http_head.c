@@ -10,8 +10,8 @@
 #include <cmocka.h>
 
 #include "base/err.h"
-#include "front/http_body.h"
-#include "front/http_head.h"
+#include "front/http/http_body.h"
+#include "front/http/http_head.h"
 
 static struct http_head head;
 

@@ -18,7 +18,7 @@
 
 #include "base/err.h"
 #include "base/io.h"
-#include "certstore/store.h"
+#include "certstore/store/store.h"
 #include "tests/unit/keeper_verbs.h"
 #include "tests/unit/store_fixture.h"
 

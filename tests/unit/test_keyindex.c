@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "certstore/keyindex.h"
+#include "certstore/store/keyindex.h"
 
 #define MANY 100000u
 /* Far above what it takes with sanitizers, far below what a walk for each entry would take. */

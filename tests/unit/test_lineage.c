@@ -10,9 +10,9 @@
 #include <cmocka.h>
 
 #include "base/err.h"
-#include "certstore/record.pb-c.h"
-#include "certstore/replica.h"
-#include "certstore/store.h"
+#include "certstore/store/record.pb-c.h"
+#include "certstore/replica/replica.h"
+#include "certstore/store/store.h"
 #include "tests/unit/store_fixture.h"
 
 static struct store_position position_of(struct store *store)

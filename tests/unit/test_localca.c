@@ -14,8 +14,8 @@
 #include <openssl/pem.h>
 
 #include "base/err.h"
-#include "certstore/localca.h"
-#include "certstore/x509.h"
+#include "certstore/x509/localca.h"
+#include "certstore/x509/x509.h"
 
 #define DAY INT64_C(86400)
 #define NOW INT64_C(1800000000)

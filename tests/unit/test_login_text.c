@@ -12,10 +12,10 @@
 #include <stdio.h>
 
 #include "base/err.h"
-#include "front/configauth.h"
-#include "front/cookie.h"
-#include "front/form.h"
-#include "front/markup.h"
+#include "front/desk/configauth.h"
+#include "front/http/cookie.h"
+#include "front/http/form.h"
+#include "front/http/markup.h"
 
 static int find(const char *form, const char *name, char *ret_value, size_t size)
 {

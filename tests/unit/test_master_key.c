@@ -19,8 +19,8 @@
 
 #include "base/err.h"
 #include "base/io.h"
-#include "certstore/keyring.h"
-#include "certstore/keyring_private.h"
+#include "certstore/keys/keyring.h"
+#include "certstore/keys/keyring_private.h"
 #include "src/folders.h"
 #include "tests/unit/store_fixture.h"
 

@@ -9,8 +9,8 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
-#include "front/packet.h"
-#include "front/packet_queue.h"
+#include "front/tunnel/packet.h"
+#include "front/tunnel/packet_queue.h"
 
 #define SMALL 100
 

@@ -17,7 +17,7 @@
 
 #include "base/err.h"
 #include "base/io.h"
-#include "certstore/parser.h"
+#include "certstore/pkcs12/parser.h"
 #include "tests/unit/pkcs12_world.h"
 
 struct outcome {

@@ -68,6 +68,92 @@ static void keys_of_older_forms_are_read_with_their_passphrase(void **state)
 	}
 }
 
+/* How it came to us: APPEND makes the text's next character of C. */
+static void reformat(const struct buf *file, struct buf *ret_file, const char *mark,
+		     int (*append)(struct buf *buf, char c))
+{
+	assert_int_equal(buf_append(ret_file, mark, strlen(mark)), 0);
+	for (size_t i = 0; i < file->size; i++)
+		assert_int_equal(append(ret_file, (char)file->data[i]), 0);
+}
+
+static int plain(struct buf *buf, char c)
+{
+	return buf_append(buf, &c, 1);
+}
+
+static int little_endian(struct buf *buf, char c)
+{
+	return buf_append(buf, (const char[]){c, 0}, 2);
+}
+
+static int big_endian(struct buf *buf, char c)
+{
+	return buf_append(buf, (const char[]){0, c}, 2);
+}
+
+static int with_crlf(struct buf *buf, char c)
+{
+	return c == '\n' ? buf_append(buf, "\r\n", 2) : plain(buf, c);
+}
+
+static int with_cr(struct buf *buf, char c)
+{
+	return plain(buf, c == '\n' ? '\r' : c);
+}
+
+static int indented(struct buf *buf, char c)
+{
+	return c == '\n' ? buf_append(buf, "\n\t    ", 6) : plain(buf, c);
+}
+
+static int on_one_line(struct buf *buf, char c)
+{
+	return c == '\n' ? buf_append(buf, "\\n", 2) : plain(buf, c);
+}
+
+static void a_text_is_read_whatever_editor_or_terminal_it_went_through(void **state)
+{
+	static const struct {
+		const char *mark;
+		int (*append)(struct buf *buf, char c);
+	} ways[] = {{"\xef\xbb\xbf", plain},
+		    {"\xff\xfe", little_endian},
+		    {"\xfe\xff", big_endian},
+		    {"Bag Attributes\r\n    friendlyName: x\r\n", with_crlf},
+		    {"", with_cr},
+		    {"tls:\n    ", indented}};
+	_cleanup_(buf_wipe) struct buf file = {0}, line = {0};
+	struct world *world = *state;
+
+	world_read(world, "p256.crt", &file);
+	world_read(world, "p256.key", &file);
+	for (size_t i = 0; i < ARRAY_SIZE(ways); i++) {
+		_cleanup_(buf_wipe) struct buf odd = {0};
+
+		reformat(&file, &odd, ways[i].mark, ways[i].append);
+		assert_is(import_bytes(&odd, NULL, &world->policy), "CN=p256,O=Test", 0);
+	}
+	reformat(&file, &line, "key: ", on_one_line);
+	assert_refused(import_bytes(&line, NULL, &world->policy), ERR_MALFORMED,
+		       "BEGIN is not on a line of its own");
+}
+
+static void a_key_whose_protection_is_not_supported_is_no_wrong_passphrase(void **state)
+{
+	struct world *world = *state;
+
+	assert_is(import_parts(world, WORLD_PASSPHRASE, PARTS("rsa.crt", "pem_scrypt.key")),
+		  "CN=rsa,O=Test", 0);
+	assert_refused(
+		import_parts(world, WORLD_PASSPHRASE, PARTS("rsa.crt", "pem_scrypt_large.key")),
+		ERR_WEAK, "254 MiB of memory");
+	assert_refused(import_parts(world, WORLD_PASSPHRASE, PARTS("rsa.crt", "pem_gcm.key")),
+		       ERR_UNSUPPORTED, "openssl pkcs8 -topk8");
+	assert_refused(import_parts(world, WORLD_PASSPHRASE, PARTS("rsa.crt", "pem_rsa_foo.key")),
+		       ERR_UNSUPPORTED, "openssl pkcs8 -topk8");
+}
+
 static void what_is_missing_or_does_not_fit_is_named(void **state)
 {
 	struct world *world = *state;
@@ -117,6 +203,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(key_certificate_and_chain_are_read_in_any_order),
 		cmocka_unit_test(keys_of_older_forms_are_read_with_their_passphrase),
+		cmocka_unit_test(a_text_is_read_whatever_editor_or_terminal_it_went_through),
+		cmocka_unit_test(a_key_whose_protection_is_not_supported_is_no_wrong_passphrase),
 		cmocka_unit_test(what_is_missing_or_does_not_fit_is_named),
 		cmocka_unit_test(a_text_cut_anywhere_holds_nothing_else),
 		cmocka_unit_test(rounds_are_paid_for_in_pem_too),

@@ -79,9 +79,10 @@ static void the_public_part_says_what_the_certificate_says(void **state)
 
 static void each_key_type_has_its_name(void **state)
 {
-	static const char *const pairs[][2] = {{"rsa", "RSA-2048"},    {"p384", "ECDSA-P384"},
-					       {"p521", "ECDSA-P521"}, {"ed25519", "Ed25519"},
-					       {"ed448", "Ed448"},     {"rsapss", "RSA-PSS-2048"}};
+	static const char *const pairs[][2] = {
+		{"rsa", "RSA-2048"},	   {"p384", "ECDSA-P384"}, {"p521", "ECDSA-P521"},
+		{"ed25519", "Ed25519"},	   {"ed448", "Ed448"},	   {"rsapss", "RSA-PSS-2048"},
+		{"pss384", "RSA-PSS-2048"}};
 	struct world *world = *state;
 
 	for (size_t i = 0; i < ARRAY_SIZE(pairs); i++) {

@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "base/err.h"
+#include "base/utf8.h"
 #include "tests/unit/pkcs12_result.h"
 
 static void base64_is_read_with_and_without_armour(void **state)
@@ -64,6 +65,78 @@ static void too_many_rounds_are_refused_before_they_are_done(void **state)
 	memcpy(found + 2, "\x7f\xff\xff", 3);
 	policy.allow_no_mac = true;
 	assert_refused(import_bytes(&inner, WORLD_PASSPHRASE, &policy), ERR_WEAK, "5000000");
+}
+
+/* 2^31, which GnuTLS reads as 1, in the place of 2048 at the end of the file's MAC. */
+static void rounds_that_no_integer_holds_are_no_wrong_passphrase(void **state)
+{
+	static const uint8_t many[] = {0x02, 0x05, 0x00, 0x80, 0x00, 0x00, 0x00};
+	_cleanup_(buf_wipe) struct buf file = {0};
+	struct world *world = *state;
+	size_t mac;
+
+	world_read(world, "p256.p12", &file);
+	mac = file.size - 67;
+	assert_int_equal(file.data[1], 0x82);
+	assert_int_equal(file.data[mac], 0x30);
+	assert_int_equal(file.data[mac + 1], 65);
+	file.data[mac + 1] += 3;
+	assert_true(file.data[3] <= 0xff - 3);
+	file.data[3] += 3;
+	file.size -= 4;
+	assert_int_equal(buf_append(&file, many, sizeof(many)), 0);
+	assert_refused(import_bytes(&file, WORLD_PASSPHRASE, &world->policy), ERR_WEAK,
+		       "key-derivation rounds");
+}
+
+static void what_gnutls_would_cut_is_read_whole(void **state)
+{
+	struct world *world = *state;
+
+	assert_refused(import_name(world, "links", WORLD_PASSPHRASE, &world->policy), ERR_TOO_LARGE,
+		       "longer than 16");
+}
+
+static void what_clients_or_libraries_cannot_take_is_named(void **state)
+{
+	struct world *world = *state;
+	struct identity_policy policy = world->policy;
+	static const uint8_t jks[64] = {0xfe, 0xed, 0xfe, 0xed, 0, 0, 0, 2};
+	struct buf file = {.data = (uint8_t *)(uintptr_t)jks, .size = sizeof(jks)};
+
+	assert_refused(import_name(world, "explicit", WORLD_PASSPHRASE, &policy), ERR_UNSUPPORTED,
+		       "spells out the parameters");
+	policy.allow_no_mac = true;
+	assert_refused(import_name(world, "gcm", WORLD_PASSPHRASE, &policy), ERR_UNSUPPORTED,
+		       "aes-256-gcm");
+	assert_refused(import_bytes(&file, "x", &policy), ERR_MALFORMED, "keytool -importkeystore");
+}
+
+static void names_of_any_characters_do_no_harm(void **state)
+{
+	static const char *const names[] = {"wide", "controls"};
+	struct world *world = *state;
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		struct identity_policy policy = world->policy;
+		struct result result =
+			import_name(world, names[i], WORLD_PASSPHRASE, &world->policy);
+
+		if (result.code != 0)
+			fail_msg("%s: %s", names[i], result.why.text);
+		result_done(&result);
+		/* What it has is told with each wrong name. */
+		policy.friendly_name = (char *)(uintptr_t) "other";
+		result = import_name(world, names[i], WORLD_PASSPHRASE, &policy);
+		assert_int_equal(result.code, ERR_NOT_FOUND);
+		for (const char *c = result.why.text; *c; c++) {
+			size_t n = utf8_length((const uint8_t *)c, strlen(c));
+
+			assert_true(n > 0 && (unsigned char)*c >= 0x20);
+			c += n - 1;
+		}
+		result_done(&result);
+	}
 }
 
 static void a_file_cut_anywhere_is_refused(void **state)
@@ -160,6 +233,10 @@ int main(void)
 		cmocka_unit_test(base64_is_read_with_and_without_armour),
 		cmocka_unit_test(other_kinds_of_files_are_named),
 		cmocka_unit_test(too_many_rounds_are_refused_before_they_are_done),
+		cmocka_unit_test(rounds_that_no_integer_holds_are_no_wrong_passphrase),
+		cmocka_unit_test(what_gnutls_would_cut_is_read_whole),
+		cmocka_unit_test(what_clients_or_libraries_cannot_take_is_named),
+		cmocka_unit_test(names_of_any_characters_do_no_harm),
 		cmocka_unit_test(a_file_cut_anywhere_is_refused),
 		cmocka_unit_test(base64_cut_anywhere_is_refused),
 		cmocka_unit_test(a_changed_byte_never_changes_what_is_imported),

@@ -13,7 +13,7 @@
 #include <cmocka.h>
 
 #include "base/cleanup.h"
-#include "front/poller.h"
+#include "front/net/poller.h"
 
 #define MANY 200
 

@@ -15,9 +15,9 @@
 
 #include "base/err.h"
 #include "base/monotime.h"
-#include "certstore/record.pb-c.h"
-#include "certstore/replica.h"
-#include "certstore/store.h"
+#include "certstore/store/record.pb-c.h"
+#include "certstore/replica/replica.h"
+#include "certstore/store/store.h"
 #include "tests/unit/store_fixture.h"
 
 static void feed_manifest(struct replica_sender *sender, struct store *from, size_t max_bytes)

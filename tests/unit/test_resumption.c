@@ -11,8 +11,8 @@
 #include <cmocka.h>
 
 #include "base/err.h"
-#include "certstore/keyring_private.h"
-#include "certstore/resumption.h"
+#include "certstore/keys/keyring_private.h"
+#include "certstore/keys/resumption.h"
 #include "tests/unit/store_fixture.h"
 
 #define DAY 86400

@@ -162,6 +162,7 @@ static void test_order(void **state)
 	script_write(world, "hooks", "10-a", "#!/bin/sh\necho a $ASAFO_SCRIPT $HOME; exit 4\n",
 		     0755);
 	script_write(world, "hooks", "README", "not for execution\n", 0644);
+	script_write(world, "hooks", "15-forgotten", "#!/bin/sh\necho forgotten\n", 0644);
 	script_write(world, "hooks", "30-c.dpkg-old", "#!/bin/sh\necho old\n", 0755);
 	script_write(world, "hooks", ".hidden", "#!/bin/sh\necho hidden\n", 0755);
 	ask(world, "hook", "", 5000);
@@ -170,6 +171,10 @@ static void test_order(void **state)
 	assert_non_null(strstr(world->notes, "hook 10-a: a 10-a\n"));
 	assert_non_null(strstr(world->notes, "hook 20-b: b one two three active 2\n"));
 	assert_non_null(strstr(world->notes, "hook 10-a ended with exit code 4"));
+	assert_non_null(strstr(world->notes,
+			       "/hooks/15-forgotten\" is not executable: it is not run; "
+			       "chmod +x it, or remove it (1 such file there)\n"));
+	assert_null(strstr(world->notes, "README"));
 	assert_null(strstr(world->notes, "old"));
 	assert_null(strstr(world->notes, "hidden"));
 }
@@ -288,14 +293,28 @@ static void test_daemon(void **state)
 	const char *child;
 	pid_t pid;
 
-	script_write(world, "track", "starts", STARTS_DAEMON, 0755);
-	ask(world, "track", "starts", 5000);
+	script_write(world, "hooks", "starts", STARTS_DAEMON, 0755);
+	ask(world, "hook", "", 20000);
 	wait_for(world, 1);
 	child = strstr(world->notes, "child ");
 	assert_non_null(child);
 	pid = (pid_t)strtol(child + strlen("child "), NULL, 10);
 	assert_true(is_alive(pid));
 	assert_int_equal(kill(pid, SIGKILL), 0);
+}
+
+static void test_left_behind(void **state)
+{
+	struct world *world = *state;
+	const char *child;
+
+	script_write(world, "track", "leaves", STARTS_DAEMON "exit 4\n", 0755);
+	ask(world, "track", "leaves", 20000);
+	wait_for(world, 1);
+	assert_string_equal(world->answers, "leaves 0/4/0; ");
+	child = strstr(world->notes, "child ");
+	assert_non_null(child);
+	assert_false(is_alive((pid_t)strtol(child + strlen("child "), NULL, 10)));
 }
 
 static void test_bounds(void **state)
@@ -392,7 +411,8 @@ int main(void)
 		TEST("what is not root's is refused, and so is a folder", test_foreign_owner),
 		TEST("at its limit a script is killed with its children", test_limit),
 		TEST("nor does a child outlive it that left its group and session", test_setsid),
-		TEST("a daemon that a script started outlives it", test_daemon),
+		TEST("a daemon that a hook started outlives it", test_daemon),
+		TEST("nothing that a track script started outlives it", test_left_behind),
 		TEST("what a script says is bounded and printable", test_bounds),
 		TEST("eight run, sixty-four wait, the next is refused", test_queue),
 		TEST("hooks of an older change do not begin beside a newer one", test_overtaken),

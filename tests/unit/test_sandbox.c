@@ -12,6 +12,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
 #include <limits.h>
 #include <sched.h>
 #include <signal.h>
@@ -135,6 +136,24 @@ static int send_fast_open(void)
 	to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	return (int)sendto(fd, "", 1, MSG_FASTOPEN | MSG_NOSIGNAL, (const struct sockaddr *)&to,
 			   sizeof(to));
+}
+
+/* Of what a listening socket outlives its front with. */
+static int filter_attach(void)
+{
+	struct sock_filter all = {.code = BPF_RET | BPF_K, .k = 0};
+	struct sock_fprog program = {1, &all};
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+
+	return setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program));
+}
+
+/* Of the number that SO_REUSEADDR has at its own level. */
+static int ttl_set(void)
+{
+	int one = 1, fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+
+	return setsockopt(fd, IPPROTO_IP, IP_TTL, &one, sizeof(one));
 }
 
 static int listen_tcp(void)
@@ -314,9 +333,18 @@ static void test_network(void **state)
 	assert_int_equal(within(SANDBOX_FRONT, listen_tcp), 0);
 	assert_int_equal(within(SANDBOX_FRONT, connect_tcp), EPERM);
 	assert_int_equal(within(SANDBOX_FRONT, send_fast_open), EPERM);
+	assert_int_equal(within(SANDBOX_FRONT, filter_attach), EPERM);
+	assert_int_equal(within(SANDBOX_FRONT, ttl_set), EPERM);
+	assert_int_equal(within(SANDBOX_ENGINE, ttl_set), 0);
 	assert_int_equal(within(SANDBOX_FRONT, socket_netlink), EPERM);
 	assert_int_equal(within(SANDBOX_FRONT, socket_packet), EPERM);
 	assert_int_equal(within(SANDBOX_FRONT, socket_unix), EPERM);
+	assert_int_equal(within(SANDBOX_FETCH, connect_tcp), EINPROGRESS);
+	assert_int_equal(within(SANDBOX_FETCH, listen_tcp), EPERM);
+	assert_int_equal(within(SANDBOX_FETCH, send_fast_open), EPERM);
+	assert_int_equal(within(SANDBOX_FETCH, socket_netlink), EPERM);
+	assert_int_equal(within(SANDBOX_FETCH, socket_packet), EPERM);
+	assert_int_equal(within(SANDBOX_FETCH, socket_unix), EPERM);
 }
 
 static void test_packet(void **state)
@@ -368,6 +396,7 @@ static void test_children(void **state)
 	assert_int_equal(within(SANDBOX_SUPERVISOR, fork_child), 0);
 	assert_int_equal(within(SANDBOX_SUPERVISOR, run_program), 0);
 	assert_int_equal(within(SANDBOX_PARSER, fork_child), 0);
+	assert_int_equal(within(SANDBOX_FETCH, fork_child), 0);
 	assert_int_equal(within(SANDBOX_KEEPER, fork_child), EPERM);
 	assert_int_equal(within(SANDBOX_ENGINE, fork_child), EPERM);
 	assert_int_equal(within(SANDBOX_FRONT, fork_child), EPERM);

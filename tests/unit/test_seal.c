@@ -15,9 +15,9 @@
 #include "base/err.h"
 #include "base/hex.h"
 #include "base/io.h"
-#include "certstore/keyring.h"
-#include "certstore/pair.h"
-#include "certstore/seal.h"
+#include "certstore/keys/keyring.h"
+#include "certstore/keys/pair.h"
+#include "certstore/store/seal.h"
 #include "tests/unit/store_fixture.h"
 
 struct unit {

@@ -14,9 +14,9 @@
 #include <gnutls/crypto.h>
 
 #include "base/err.h"
-#include "certstore/localca.h"
-#include "certstore/signer.h"
-#include "certstore/x509.h"
+#include "certstore/x509/localca.h"
+#include "certstore/keys/signer.h"
+#include "certstore/x509/x509.h"
 #include "tests/unit/pkcs12_world.h"
 
 struct keys {

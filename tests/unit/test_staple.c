@@ -18,7 +18,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/io.h"
-#include "certstore/staple.h"
+#include "certstore/x509/staple.h"
 
 #define DAY 86400
 
@@ -81,8 +81,14 @@ static int check_span(const struct buf *response, const char *leaf, int64_t afte
 	question.issuer = issuer.data;
 	question.issuer_size = issuer.size;
 	r = staple_read(response->data, response->size, &question, &staple, ret_why);
-	assert_true((r == 0) == (staple != NULL));
-	if (staple) {
+	assert_true((r == 0 || r == ERR_REVOKED) == (staple != NULL));
+	if (r == ERR_REVOKED) {
+		assert_true(staple->is_revoked);
+		assert_int_equal(staple->revoked_at, 1767225600);
+		assert_int_equal(staple->next_update, staple->this_update);
+		assert_int_equal(staple->response.len, response->size);
+	} else if (staple) {
+		assert_false(staple->is_revoked);
 		assert_int_equal(staple->response.len, response->size);
 		assert_memory_equal(staple->response.data, response->data, response->size);
 		if (ret_span_s)
@@ -176,6 +182,7 @@ static void what_it_says_counts(void **state)
 {
 	(void)state;
 	is_refused("revoked", "revoked", ERR_REVOKED, "keyCompromise, at 2026-01-01 00:00:00 UTC");
+	is_refused("revoked-endless", "revoked", ERR_REVOKED, "keyCompromise");
 	is_refused("unknown", "unknown", ERR_NOT_FOUND, "does not know");
 	is_refused("later", "leaf", ERR_UNSUPPORTED, "trylater");
 	is_refused("endless", "leaf", ERR_UNSUPPORTED, "no nextUpdate");
@@ -190,6 +197,17 @@ static void it_is_taken_within_its_time_and_a_little_before(void **state)
 	assert_int_equal(check("good", "leaf", 7 * DAY - 600, &why), 0);
 	assert_int_equal(check("good", "leaf", 7 * DAY + 600, &why), ERR_EXPIRED);
 	assert_non_null(strstr(why.text, "ended at"));
+}
+
+static void so_is_one_that_says_revoked(void **state)
+{
+	struct why why = {0};
+
+	(void)state;
+	assert_int_equal(check("revoked", "revoked", 7 * DAY - 600, &why), ERR_REVOKED);
+	assert_int_equal(check("revoked", "revoked", 7 * DAY + 600, &why), ERR_EXPIRED);
+	assert_int_equal(check("revoked", "revoked", -STAPLE_SKEW_S - 600, &why),
+			 ERR_NOT_YET_VALID);
 }
 
 static void one_of_tomorrow_is_refused(void **state)
@@ -264,6 +282,7 @@ int main(void)
 		TEST(it_is_about_this_certificate_and_no_other),
 		TEST(what_it_says_counts),
 		TEST(it_is_taken_within_its_time_and_a_little_before),
+		TEST(so_is_one_that_says_revoked),
 		TEST(one_of_tomorrow_is_refused),
 		TEST(no_part_of_one_and_nothing_behind_one_is_taken),
 		TEST(no_bit_of_it_can_be_another),

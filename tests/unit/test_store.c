@@ -19,8 +19,8 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
-#include "certstore/digest.h"
-#include "certstore/store.h"
+#include "certstore/store/digest.h"
+#include "certstore/store/store.h"
 #include "tests/unit/store_fixture.h"
 
 #define LARGE 5000
@@ -218,38 +218,48 @@ static void the_unit_family_does_not_move_the_position(void **state)
 	buf_done(&value);
 }
 
-static void count_busy(void *userdata)
+struct runs {
+	unsigned n;
+	uint64_t bytes;
+	int refusal;
+};
+
+static int run_counted(store_work_fn work, void *work_userdata, uint64_t bytes, void *userdata)
 {
-	(*(unsigned *)userdata)++;
+	struct runs *runs = userdata;
+
+	runs->n++;
+	runs->bytes = bytes;
+	return runs->refusal < 0 ? runs->refusal : work(work_userdata);
 }
 
-/* What a slow disk may need long for is said before each part, before the commit and after it. */
-static void a_large_change_of_either_family_says_that_it_takes_its_time(void **state)
+static void a_change_of_either_family_is_made_whole_by_the_runner_or_not_at_all(void **state)
 {
 	struct world *world = *state;
-	_cleanup_free_ uint8_t *value = calloc(1, 100 * 1024);
-	struct store_change changes[10];
-	char keys[ARRAY_SIZE(changes)][16];
-	unsigned busy = 0;
+	static const uint8_t value[1000];
+	const struct store_change own[] = {{"own/1", value, 1000}, {"own/2", value, 1000}};
+	const struct store_change shared = {"trustpoint/1", value, 1000};
+	const uint8_t id[STORE_KEK_ID_SIZE] = {1};
+	struct store_position before, after;
+	struct runs runs = {0};
+	struct why why = {0};
 
-	assert_non_null(value);
-	for (size_t i = 0; i < ARRAY_SIZE(changes); i++) {
-		(void)snprintf(keys[i], sizeof(keys[i]), "own/%zu", i);
-		changes[i] = (struct store_change){keys[i], value, 100 * 1024};
-	}
-	store_on_busy(world->store, count_busy, &busy);
-	assert_int_equal(store_unit_change(world->store, changes, 2, NULL), 0);
-	assert_int_equal(busy, 0);
-	/* Each third one is more than 256 KiB. */
-	assert_int_equal(store_unit_change(world->store, changes, ARRAY_SIZE(changes), NULL), 0);
-	assert_int_equal(busy, 3 + 2);
-	busy = 0;
-	for (size_t i = 0; i < ARRAY_SIZE(changes); i++)
-		(void)snprintf(keys[i], sizeof(keys[i]), "trustpoint/%zu", i);
-	assert_int_equal(store_change(world->store, 1, changes, 2, NULL), 0);
-	assert_int_equal(busy, 0);
-	assert_int_equal(store_change(world->store, 1, changes, ARRAY_SIZE(changes), NULL), 0);
-	assert_int_equal(busy, 3 + 2);
+	store_set_runner(world->store, run_counted, &runs);
+	assert_int_equal(store_unit_change(world->store, own, 2, NULL), 0);
+	assert_int_equal(runs.n, 1);
+	assert_int_equal(runs.bytes, 2000);
+	assert_int_equal(store_change(world->store, 1, &shared, 1, NULL), 0);
+	assert_int_equal(runs.n, 2);
+	assert_int_equal(runs.bytes, 1000);
+	assert_int_equal(store_kek_id_set(world->store, id), 0);
+	assert_int_equal(runs.n, 3);
+	store_position(world->store, &before);
+	runs.refusal = ERR_BUSY;
+	assert_int_equal(store_change(world->store, 1, &shared, 1, &why), ERR_BUSY);
+	assert_non_null(strstr(why.text, "nothing was changed"));
+	assert_int_equal(store_unit_change(world->store, own, 1, NULL), ERR_BUSY);
+	store_position(world->store, &after);
+	fixture_assert_at(&before, &after);
 }
 
 static void a_full_disk_leaves_everything_as_it_was(void **state)
@@ -570,7 +580,7 @@ int main(void)
 		TEST(keys_and_sizes_that_do_not_belong_in_the_replicated_family_are_refused),
 		TEST(iteration_is_in_order_and_stops_with_the_prefix),
 		TEST(the_unit_family_does_not_move_the_position),
-		TEST(a_large_change_of_either_family_says_that_it_takes_its_time),
+		TEST(a_change_of_either_family_is_made_whole_by_the_runner_or_not_at_all),
 		TEST(a_full_disk_leaves_everything_as_it_was),
 		TEST(a_damaged_record_is_found),
 		TEST(of_very_many_records_each_that_is_damaged_is_found),

@@ -91,17 +91,16 @@ static int notify_open(const struct daemon *daemon)
 
 static int daemon_make(void **state)
 {
+	static const char *const programs[] = {"asafo-keeper", "asafo-engine", "asafo-front",
+					       "asafo-runner", "asafo-auth",   "asafo-fetch"};
 	struct daemon *daemon = test_calloc(1, sizeof(*daemon));
 
 	daemon->out = -1;
 	(void)snprintf(daemon->folder, sizeof(daemon->folder), "/tmp/asafo-test-super-XXXXXX");
 	if (!mkdtemp(daemon->folder) || chmod(daemon->folder, 0755) < 0)
 		return -1;
-	program_copy(daemon, "asafo-keeper");
-	program_copy(daemon, "asafo-engine");
-	program_copy(daemon, "asafo-front");
-	program_copy(daemon, "asafo-runner");
-	program_copy(daemon, "asafo-auth");
+	for (size_t i = 0; i < ARRAY_SIZE(programs); i++)
+		program_copy(daemon, programs[i]);
 	file_write(daemon, "config", "hostname gw\n");
 	daemon->notify = notify_open(daemon);
 	*state = daemon;
@@ -237,7 +236,7 @@ static int daemon_remove(void **state)
 
 static void all_ready(struct daemon *daemon)
 {
-	(void)expect(daemon, "all 6 processes are ready");
+	(void)expect(daemon, "all 7 processes are ready");
 }
 
 static void test_equipment(void **state)
@@ -265,6 +264,7 @@ static void test_equipment(void **state)
 	(void)expect_anywhere(daemon, "auth 0 peer engine 0");
 	(void)expect_anywhere(daemon, "front 0 peer auth 0");
 	(void)expect_anywhere(daemon, "auth 0 peer keeper 0");
+	(void)expect_anywhere(daemon, "fetch 0 peer engine 0");
 	assert_null(strstr(daemon->log, "auth 0 peer runner"));
 	assert_null(strstr(daemon->log, "runner 0 peer keeper"));
 	assert_null(strstr(daemon->log, "front 0 peer runner"));
@@ -374,24 +374,6 @@ static void test_watchdog(void **state)
 	(void)expect(daemon, "front 0 start ");
 }
 
-static void test_busy(void **state)
-{
-	char *extra[] = {(char *)"--watchdog", (char *)"1", NULL};
-	struct daemon *daemon = *state;
-	pid_t keeper, front;
-
-	daemon_start(daemon, extra);
-	keeper = pid_of(expect_anywhere(daemon, "keeper 0 start "));
-	front = pid_of(expect_anywhere(daemon, "front 0 start "));
-	all_ready(daemon);
-	assert_int_equal(kill(keeper, SIGUSR1), 0);
-	(void)expect(daemon, "keeper 0 busy");
-	(void)expect(daemon, "keeper gave no sign of life for 2500 ms");
-	assert_int_equal(kill(front, SIGUSR1), 0);
-	(void)expect(daemon, "front 0 busy");
-	(void)expect(daemon, "front 0 gave no sign of life for 1000 ms");
-}
-
 static void test_shutdown(void **state)
 {
 	struct daemon *daemon = *state;
@@ -409,6 +391,19 @@ static void test_shutdown(void **state)
 	assert_non_null(strstr(daemon->log, "front 1 shutdown"));
 	path_in(daemon, "run/control", path);
 	assert_int_equal(access(path, F_OK), -1);
+}
+
+static void test_no_stop(void **state)
+{
+	struct daemon *daemon = *state;
+
+	daemon_start(daemon, NULL);
+	all_ready(daemon);
+	assert_int_equal(kill(pid_of(expect_anywhere(daemon, "front 0 start ")), SIGUSR1), 0);
+	(void)expect(daemon, "front 0 broke the rules of its channel");
+	(void)expect(daemon, "front 0 start ");
+	assert_null(strstr(daemon->log, "engine 0 shutdown"));
+	assert_null(strstr(daemon->log, "keeper 0 shutdown"));
 }
 
 static void test_deaf_child(void **state)
@@ -581,9 +576,8 @@ int main(void)
 		TEST("survivors meet the new one, and the largest frame passes", test_new_peers),
 		TEST("a child that keeps dying is started ever more slowly", test_backoff),
 		TEST("a child that is silent is killed and started again", test_watchdog),
-		TEST("a keeper that says that it is busy may be silent for longer, nobody else",
-		     test_busy),
 		TEST("on SIGTERM the engine ends before the others", test_shutdown),
+		TEST("a child that wants to stop the service is stopped itself", test_no_stop),
 		TEST("an engine that does not listen is killed after 3 s", test_deaf_child),
 		TEST("no child outlives the supervisor", test_orphans),
 		TEST("systemd is told, and a child cannot forge what it is told", test_notify),

@@ -10,7 +10,7 @@
 #include <cmocka.h>
 
 #include "base/cleanup.h"
-#include "certstore/identity.h"
+#include "certstore/x509/identity.h"
 #include "failover/engine/usecheck.h"
 
 CLEANUP_DEFINE(struct config *, config_free)

@@ -15,6 +15,7 @@
 #include "base/err.h"
 #include "config/config.h"
 #include "tools/cli/format.h"
+#include "tools/cli/unit.h"
 #include "tools/cli/verb.h"
 
 CLEANUP_DEFINE(struct config *, config_free)
@@ -229,7 +230,7 @@ static int compare_lines(struct cli *cli, bool is_active_here, struct json_objec
 int diff_make(struct cli *cli, struct json_object **ret_diff)
 {
 	_cleanup_(json_put) struct json_object *diff = json_object_new_object(), *state = NULL;
-	struct json_object *lines = json_object_new_array();
+	struct json_object *lines = json_object_new_array(), *mate;
 	const char *ours, *theirs;
 	bool is_active_here, is_level;
 	int64_t same = 0;
@@ -242,16 +243,19 @@ int diff_make(struct cli *cli, struct json_object **ret_diff)
 	if (code)
 		return code;
 	ours = view_text(view_object(state, "position"), "digest");
-	theirs = view_text(view_object(view_object(state, "mate"), "position"), "digest");
+	mate = view_object(state, "mate");
+	theirs = view_text(view_object(mate, "position"), "digest");
 	is_active_here = strcmp(view_text(state, "role"), "active") == 0;
-	is_level = view_flag(view_object(state, "mate"), "heard") && strcmp(ours, theirs) == 0;
+	is_level = view_flag(mate, "heard") && strcmp(ours, theirs) == 0;
 	code = is_level ? CLI_OK : merge(cli, is_active_here, diff, &same);
 	if (!code)
 		code = compare_lines(cli, is_active_here, lines);
 	if (code)
 		return code;
 	if (!cli_set(diff, "level", json_object_new_boolean(is_level)) ||
-	    !cli_set(diff, "same", json_object_new_int64(same)))
+	    !cli_set(diff, "same", json_object_new_int64(same)) ||
+	    (view_has(mate, "clock") &&
+	     !cli_set(diff, "clock", json_object_get(view_object(mate, "clock")))))
 		return cli_fail(cli, CLI_FAILED, "out of memory");
 	*ret_diff = TAKE_PTR(diff);
 	return CLI_OK;
@@ -297,6 +301,7 @@ int render_diff(const struct screen *screen, struct json_object *diff)
 	if (diff_is_empty(diff)) {
 		screen_style(screen, SCREEN_GOOD,
 			     "Nothing differs: the digests of both units are equal\n");
+		unit_print_clock(screen, "", view_object(diff, "clock"));
 		return 0;
 	}
 	screen_print(screen, "A write standby would change on the standby:\n");
@@ -314,6 +319,7 @@ int render_diff(const struct screen *screen, struct json_object *diff)
 	screen_print(screen, "%zu trustpoint%s, %zu other item%s, %zu line%s\n", n,
 		     n == 1 ? "" : "s", n_others, n_others == 1 ? "" : "s", n_lines,
 		     n_lines == 1 ? "" : "s");
+	unit_print_clock(screen, "", view_object(diff, "clock"));
 	return 0;
 }
 

@@ -156,10 +156,37 @@ bool identity_staple(struct json_object *trustpoint, struct identity_staple *ret
 	return true;
 }
 
+bool identity_fetch(struct json_object *trustpoint, struct identity_fetch *ret_fetch)
+{
+	struct json_object *fetch = view_object(trustpoint, "staple_fetch");
+	int64_t asked_at = view_number(fetch, "asked_at", 0);
+	const char *url = *view_text(fetch, "url") ? view_text(fetch, "url") : "its issuer";
+	bool is_failing = view_number(fetch, "failures", 0) > 0;
+	struct format_text asked, next;
+
+	if (!fetch)
+		return false;
+	ret_fetch->style = is_failing ? SCREEN_WARN : SCREEN_PLAIN;
+	if (!view_flag(fetch, "here"))
+		(void)snprintf(ret_fetch->text, sizeof(ret_fetch->text),
+			       "fetched by the active unit");
+	else if (asked_at == 0)
+		(void)snprintf(ret_fetch->text, sizeof(ret_fetch->text), "to be fetched from %s",
+			       url);
+	else
+		(void)snprintf(ret_fetch->text, sizeof(ret_fetch->text),
+			       "fetched from %s, last at %s%s%s; looked at again at %s", url,
+			       format_time(asked_at, &asked), is_failing ? ", failed: " : "",
+			       view_text(fetch, "why"),
+			       format_time(view_number(fetch, "next_at", 0), &next));
+	return true;
+}
+
 void identity_print(const struct screen *screen, struct json_object *trustpoint)
 {
 	struct identity_expiry expiry;
 	struct identity_staple staple;
+	struct identity_fetch fetch;
 	struct format_text from;
 
 	print_texts(screen, trustpoint);
@@ -171,6 +198,8 @@ void identity_print(const struct screen *screen, struct json_object *trustpoint)
 		field(screen, expiry.style, "Valid until:", expiry.text);
 	if (identity_staple(trustpoint, &staple))
 		field(screen, staple.style, "OCSP staple:", staple.text);
+	if (identity_fetch(trustpoint, &fetch))
+		field(screen, fetch.style, "", fetch.text);
 	if (view_has(trustpoint, "chain_complete") && !view_flag(trustpoint, "chain_complete"))
 		field(screen, SCREEN_WARN,
 		      "Incomplete:", "the chain does not reach a root; clients may not accept it");

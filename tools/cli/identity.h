@@ -22,8 +22,15 @@ struct identity_staple {
 	enum screen_style style;
 };
 
+struct identity_fetch {
+	char text[1024]; /* "asked http://... at ..., again at ..." */
+	enum screen_style style;
+};
+
 /* How the OCSP staple of TRUSTPOINT's certificate stands; false: there is none, and need not be. */
 bool identity_staple(struct json_object *trustpoint, struct identity_staple *ret_staple);
+/* How `ocsp fetch` of it goes; false: it has no such line. */
+bool identity_fetch(struct json_object *trustpoint, struct identity_fetch *ret_fetch);
 /* "   Name:  value" lines: all that is known of a certificate. */
 void identity_print(const struct screen *screen, struct json_object *trustpoint);
 /* "12:AB:..." of plain hex digits, in 32-byte lines; anything else as it is. Errors: -ENOMEM. */

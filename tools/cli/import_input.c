@@ -15,6 +15,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/io.h"
+#include "base/utf8.h"
 #include "tools/cli/passphrase.h"
 #include "tools/cli/terminal.h"
 
@@ -71,10 +72,18 @@ static int read_paste(struct cli *cli, struct buf *text, bool *ret_is_whole)
 
 static int read_path(struct cli *cli, const char *path, struct buf *content)
 {
+	_cleanup_(buf_wipe) struct buf text = {0};
 	bool is_stdin = strcmp(path, "-") == 0;
 	int error = is_stdin ? io_read_all(cli->input, INPUT_FILE_MAX, content)
 			     : io_read_file(path, INPUT_FILE_MAX, content);
 
+	if (!error)
+		error = utf8_unmark(content->data, content->size, &text);
+	if (!error && text.size > 0) {
+		buf_wipe(content);
+		*content = text;
+		text = (struct buf){0};
+	}
 	if (error == ERR_TOO_LARGE)
 		return too_large(cli, is_stdin ? "stdin" : path);
 	if (error)

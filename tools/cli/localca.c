@@ -6,6 +6,7 @@
 #include "tools/cli/identity.h"
 #include "tools/cli/passphrase.h"
 #include "tools/cli/table.h"
+#include "tools/cli/unit.h"
 #include "tools/cli/verb.h"
 
 #define DEFAULT_NAME "LOCAL-CA-SERVER" /* as an ASA calls it */
@@ -130,6 +131,7 @@ int render_localca(const struct screen *screen, struct json_object *result)
 
 	if (!ca) {
 		screen_print(screen, "This unit has no local CA: asafo localca create makes one\n");
+		unit_print_clock(screen, "", view_object(result, "clock"));
 		return 0;
 	}
 	screen_style(screen, SCREEN_BOLD, "Local CA\n");
@@ -152,7 +154,9 @@ int render_localca(const struct screen *screen, struct json_object *result)
 		table_cell(table, SCREEN_PLAIN, "%s", buf_text(&names));
 		table_cell(table, expiry.style, "%s", expiry.text);
 	}
-	return table_print(table, screen);
+	error = table_print(table, screen);
+	unit_print_clock(screen, "", view_object(result, "clock"));
+	return error;
 }
 
 int verb_localca_list(struct cli *cli, const struct grammar_match *match)

@@ -1,10 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* show running-config, show startup-config: the text, line by line as it is. */
+/*
+ * show running-config, show startup-config: the text, line by line as it is. It is copied, and
+ * kept: so the clocks are a comment on top, and as long as they agree it says the same each time.
+ */
+#include <string.h>
+
 #include "base/cleanup.h"
+#include "tools/cli/unit.h"
 #include "tools/cli/verb.h"
 
-static int render_text(const struct screen *screen, struct json_object *result)
+int render_config(const struct screen *screen, struct json_object *result)
 {
+	struct json_object *clock = view_object(result, "clock");
+
+	if (strcmp(view_text(clock, "class"), "same") == 0)
+		screen_print(screen, "! Clocks: the same\n");
+	else
+		unit_print_clock(screen, "! ", clock);
 	screen_print(screen, "%s", view_text(result, "text"));
 	return 0;
 }
@@ -24,5 +36,5 @@ int verb_show_config(struct cli *cli, const struct grammar_match *match)
 	}
 	if (!is_good)
 		return cli_fail(cli, CLI_FAILED, "out of memory");
-	return cli_show(cli, match->row->method, TAKE_PTR(parameters), render_text);
+	return cli_show(cli, match->row->method, TAKE_PTR(parameters), render_config);
 }

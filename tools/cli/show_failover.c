@@ -29,8 +29,11 @@ static size_t count_monitored(struct json_object *result)
 {
 	size_t n = 0;
 
-	for (size_t i = 0; i < view_count(result, "interfaces"); i++)
-		n += view_flag(view_item(result, "interfaces", i), "monitored");
+	for (size_t i = 0; i < view_count(result, "interfaces"); i++) {
+		struct json_object *interface = view_item(result, "interfaces", i);
+
+		n += *view_text(interface, "name") && view_flag(interface, "monitored");
+	}
 	return n;
 }
 
@@ -137,6 +140,8 @@ static void print_interfaces(const struct screen *screen, struct json_object *re
 
 		const char *how = view_text(interface, is_mate ? "mate_monitoring" : "monitoring");
 
+		if (!*view_text(interface, "name"))
+			continue; /* it is in nobody's use */
 		if (!*address)
 			address = view_text(interface, is_mate ? "mate_address6" : "address6");
 		if (!*status)

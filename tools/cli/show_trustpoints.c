@@ -84,6 +84,7 @@ static int add_row(struct table *table, const struct screen *screen, struct json
 static void print_notes(const struct screen *screen, struct json_object *result)
 {
 	struct identity_staple staple;
+	struct identity_fetch fetch;
 
 	for (size_t i = 0; i < view_count(result, "trustpoints"); i++) {
 		struct json_object *trustpoint = view_item(result, "trustpoints", i);
@@ -92,6 +93,8 @@ static void print_notes(const struct screen *screen, struct json_object *result)
 		if (identity_staple(trustpoint, &staple))
 			screen_style(screen, staple.style, "%s: OCSP staple %s\n", name,
 				     staple.text);
+		if (identity_fetch(trustpoint, &fetch))
+			screen_style(screen, fetch.style, "%s: OCSP staple %s\n", name, fetch.text);
 		if (*view_text(trustpoint, "kept_home"))
 			screen_print(screen, "%s: %s\n", name, view_text(trustpoint, "kept_home"));
 		if (view_has(trustpoint, "chain_complete") &&

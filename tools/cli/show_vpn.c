@@ -69,6 +69,11 @@ static void print_state(const struct screen *screen, struct json_object *result)
 			     "%" PRId64 " logins were answered without the mate's "
 			     "acknowledgement\n",
 			     view_number(result, "made_alone", 0));
+	if (view_number(result, "unproved", 0) > 0)
+		screen_style(screen, SCREEN_WARN,
+			     "%" PRId64 " sessions were asked for that asafo-auth did not vouch "
+			     "for, and refused: the log says by which front\n",
+			     view_number(result, "unproved", 0));
 }
 
 int render_vpn_summary(const struct screen *screen, struct json_object *result)

@@ -79,6 +79,7 @@ int render_certificates(const struct screen *screen, struct json_object *result)
 int render_failover(const struct screen *screen, struct json_object *result);
 int render_failover_interface(const struct screen *screen, struct json_object *result);
 int render_history(const struct screen *screen, struct json_object *result);
+int render_config(const struct screen *screen, struct json_object *result);
 int render_localca(const struct screen *screen, struct json_object *result);
 int render_redundancy(const struct screen *screen, struct json_object *result);
 int render_monitor_interface(const struct screen *screen, struct json_object *result);

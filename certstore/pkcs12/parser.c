@@ -1,0 +1,469 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The keeper's end. Each import has a pipe of its own that ends with the job's last breath: an
+ * answer before the end is the answer, an end without one is a death, of the job or of the zygote.
+ * There is no other protocol.
+ */
+#include "certstore/pkcs12/parser.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "base/io.h"
+#include "certstore/pkcs12/parser_job.h"
+#include "certstore/pkcs12/parser_zygote.h"
+
+#define IMPORTS_MAX 16
+#define LOCAL_CAS_SIZE_MAX (64u * 1024)
+#define LOCAL_CAS_MAX 16
+#define ANSWER_MAX (512u * 1024)
+#define START_TIMEOUT_MS 10000
+#define GRACE_SECONDS 2 /* beyond the job's own alarm, should it be stopped */
+
+struct import {
+	struct parser *parser;
+	struct import *next;
+	parser_done_fn on_done;
+	parser_staple_fn on_staple; /* instead: the file is an OCSP response */
+	void *userdata;
+	int fd;
+	sd_event_source *readable, *timeout;
+	struct buf answer;
+};
+
+struct parser {
+	pid_t pid;
+	int socket;
+	sd_event *event;
+	struct import *imports;
+	size_t n_imports;
+};
+
+static void import_free(struct import *import)
+{
+	sd_event_source_disable_unref(import->readable);
+	sd_event_source_disable_unref(import->timeout);
+	if (import->fd >= 0)
+		(void)close(import->fd);
+	buf_wipe(&import->answer);
+	free(import);
+}
+
+CLEANUP_DEFINE(struct import *, import_free)
+
+static void unlink_import(struct import *import)
+{
+	struct import **at = &import->parser->imports;
+
+	while (*at != import)
+		at = &(*at)->next;
+	*at = import->next;
+	import->parser->n_imports--;
+}
+
+/* Once; the parser may be freed by the callback. */
+static void finish(struct import *import, int code, struct identity *identity,
+		   const struct why *why)
+{
+	_cleanup_(import_free_p) struct import *mine = import;
+
+	unlink_import(mine);
+	if (mine->on_staple)
+		mine->on_staple(code, NULL, why, mine->userdata);
+	else
+		mine->on_done(code, identity, why, mine->userdata);
+}
+
+static void finish_staple(struct import *import, int code, const Asafo__Record__Staple *staple,
+			  const struct why *why)
+{
+	_cleanup_(import_free_p) struct import *mine = import;
+
+	unlink_import(mine);
+	mine->on_staple(code, staple, why, mine->userdata);
+}
+
+static void message_free(Asafo__Record__ParsedIdentity *message)
+{
+	if (message->key.data)
+		explicit_bzero(message->key.data, message->key.len);
+	asafo__record__parsed_identity__free_unpacked(message, NULL);
+}
+
+CLEANUP_DEFINE(Asafo__Record__ParsedIdentity *, message_free)
+
+/* A job that a file took over could say anything: no more than a well-formed identity comes of it.
+ */
+static int take_identity(Asafo__Record__ParsedIdentity *message, struct identity *ret_identity)
+{
+	Asafo__Record__TrustpointPublic *public = message->public_part;
+	int r;
+
+	if (!public || public->leaf.len == 0 || public->fingerprint.len != 32 ||
+	    public->key_id.len != 32 || public->n_chain > IDENTITY_CHAIN_MAX ||
+	    (message->key.len == 0) != public->is_ca)
+		return ERR_MALFORMED;
+	r = secret_init_copy(&ret_identity->key, message->key.data, message->key.len);
+	if (r < 0)
+		return r;
+	ret_identity->public_part = TAKE_PTR(message->public_part);
+	ret_identity->is_local_ca = message->is_local_ca || message->is_mate_ca;
+	ret_identity->is_mate_ca = message->is_mate_ca;
+	for (size_t i = 0; i < message->n_warnings && i < IDENTITY_WARNINGS_MAX; i++) {
+		struct why clean;
+
+		(void)why_set(&clean, 0, "%s", message->warnings[i]);
+		(void)snprintf(ret_identity->warnings[ret_identity->n_warnings++],
+			       sizeof(ret_identity->warnings[0]), "%.159s", clean.text);
+	}
+	return 0;
+}
+
+static int check_staple(const Asafo__Record__Staple *staple, bool is_revoked)
+{
+	bool is_whole = staple && staple->response.len > 0 &&
+			staple->response.len <= STAPLE_RESPONSE_MAX &&
+			!staple->is_revoked == !is_revoked &&
+			(is_revoked ? staple->next_update == staple->this_update
+				    : staple->this_update < staple->next_update);
+
+	return is_whole ? 0 : ERR_MALFORMED;
+}
+
+bool parser_is_gone(const struct parser *parser)
+{
+	siginfo_t info = {0};
+
+	return waitid(P_PID, (id_t)parser->pid, &info, WEXITED | WNOHANG | WNOWAIT) < 0 ||
+	       info.si_pid != 0;
+}
+
+static int died(const struct parser *parser, struct why *why)
+{
+	if (parser_is_gone(parser))
+		return why_set(why, ERR_CLOSED,
+			       "the process that parses files is gone: nothing was imported; the "
+			       "keeper restarts it, try again");
+	return why_set(why, ERR_MALFORMED,
+		       "the file made the parser exceed its limits (%d s of processor time, %u MiB "
+		       "of memory) or crash: "
+		       "nothing was imported; have the file made again by another tool",
+		       PARSER_CPU_SECONDS, PARSER_MEMORY_MAX / (1024 * 1024));
+}
+
+static void answered(struct import *import)
+{
+	_cleanup_(message_free_p) Asafo__Record__ParsedIdentity *message = NULL;
+	_cleanup_(identity_done) struct identity identity = {0};
+	struct why why = {0};
+	int r;
+
+	if (import->answer.size > 0)
+		message = asafo__record__parsed_identity__unpack(NULL, import->answer.size,
+								 import->answer.data);
+	if (!message)
+		r = died(import->parser, &why);
+	else if (message->code != 0)
+		r = why_set(&why, message->code < 0 ? message->code : ERR_MALFORMED, "%s",
+			    *message->why ? message->why : err_text(message->code));
+	else if (import->on_staple)
+		r = check_staple(message->staple, false);
+	else
+		r = take_identity(message, &identity);
+	if (import->on_staple &&
+	    (r == 0 || (r == ERR_REVOKED && check_staple(message->staple, true) == 0))) {
+		finish_staple(import, r, message->staple, &why);
+		return;
+	}
+	if (r < 0 && !*why.text)
+		(void)why_set(&why, r, "the parser's answer cannot be taken: %s", err_text(r));
+	finish(import, r, r == 0 ? &identity : NULL, &why);
+}
+
+static int on_readable(sd_event_source *source, int fd, uint32_t events, void *userdata)
+{
+	struct import *import = userdata;
+	uint8_t chunk[16384];
+	ssize_t n = read(fd, chunk, sizeof(chunk));
+	int r = 0;
+
+	(void)source;
+	(void)events;
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return 0;
+	if (n > 0) {
+		r = import->answer.size + (size_t)n > ANSWER_MAX
+			    ? ERR_TOO_LARGE
+			    : buf_append(&import->answer, chunk, (size_t)n);
+		explicit_bzero(chunk, (size_t)n);
+		if (r == 0)
+			return 0;
+	}
+	if (n < 0 || r < 0)
+		buf_wipe(&import->answer);
+	answered(import);
+	return 0;
+}
+
+static int on_timeout(sd_event_source *source, uint64_t now, void *userdata)
+{
+	struct import *import = userdata;
+	struct why why;
+
+	(void)source;
+	(void)now;
+	(void)why_set(&why, 0,
+		      "the file was not parsed within %d s: nothing was imported; look for "
+		      "a passphrase that nobody "
+		      "gives, or a machine under load",
+		      PARSER_WALL_SECONDS);
+	finish(import, ERR_TIMEOUT, NULL, &why);
+	return 0;
+}
+
+/* The zygote's first datagram says whether it is in its sandbox. */
+static int wait_ready(int socket, struct why *why)
+{
+	_cleanup_(message_free_p) Asafo__Record__ParsedIdentity *message = NULL;
+	struct pollfd wait = {.fd = socket, .events = POLLIN};
+	uint8_t data[WHY_TEXT_MAX + 64];
+	ssize_t n = -1;
+	int r;
+
+	do
+		r = poll(&wait, 1, START_TIMEOUT_MS);
+	while (r < 0 && errno == EINTR);
+	if (r > 0)
+		n = recv(socket, data, sizeof(data), MSG_DONTWAIT);
+	/* A ready one says 0 and nothing else: an empty message. */
+	if (n >= 0 && r > 0)
+		message = asafo__record__parsed_identity__unpack(NULL, (size_t)n, data);
+	if (!message)
+		return why_set(why, ERR_CLOSED, "the process that parses files does not start");
+	return message->code == 0 ? 0 : why_set(why, message->code, "%s", message->why);
+}
+
+static void run_zygote(int socket, pid_t keeper, bool is_sandboxed)
+{
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != keeper)
+		_exit(1);
+	parser_zygote_run(socket, is_sandboxed);
+}
+
+int parser_spawn(bool is_sandboxed, struct parser **ret_parser, struct why *ret_why)
+{
+	struct parser *parser = calloc(1, sizeof(*parser));
+	pid_t keeper = getpid();
+	int sockets[2], r;
+
+	if (!parser)
+		return -ENOMEM;
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets) < 0) {
+		r = -errno;
+		free(parser);
+		return why_set(ret_why, r, "no socket pair for the parser: %s", err_text(r));
+	}
+	parser->socket = sockets[0];
+	parser->pid = fork();
+	if (parser->pid == 0)
+		run_zygote(sockets[1], keeper, is_sandboxed);
+	r = parser->pid < 0 ? -errno : 0;
+	(void)close(sockets[1]);
+	if (r < 0)
+		(void)why_set(ret_why, r, "the parser cannot be forked: %s", err_text(r));
+	else
+		r = wait_ready(parser->socket, ret_why);
+	if (r < 0) {
+		parser_free(parser);
+		return r;
+	}
+	*ret_parser = parser;
+	return 0;
+}
+
+int parser_attach(struct parser *parser, sd_event *event)
+{
+	parser->event = event;
+	return 0;
+}
+
+void parser_free(struct parser *parser)
+{
+	struct why why;
+
+	if (!parser)
+		return;
+	(void)why_set(&why, 0, "the keeper stops: nothing was imported; try again");
+	while (parser->imports)
+		finish(parser->imports, ERR_CLOSED, NULL, &why);
+	if (parser->pid > 0) {
+		(void)kill(parser->pid, SIGKILL);
+		while (waitpid(parser->pid, NULL, 0) < 0 && errno == EINTR)
+			;
+	}
+	(void)close(parser->socket);
+	free(parser);
+}
+
+#define MARK_MAX 128
+
+struct packed_mark {
+	uint8_t bytes[MARK_MAX];
+	size_t size;
+};
+
+static int pack_mark(const struct identity_ca_mark *mark, struct packed_mark *ret_packed)
+{
+	Asafo__Record__LocalCaMark message = ASAFO__RECORD__LOCAL_CA_MARK__INIT;
+
+	message.key_id.data = (uint8_t *)(uintptr_t)mark->key_id;
+	message.key_id.len = mark->key_id_size;
+	message.subject_key_id.data = (uint8_t *)(uintptr_t)mark->subject_key_id;
+	message.subject_key_id.len = mark->subject_key_id_size;
+	if (asafo__record__local_ca_mark__get_packed_size(&message) > MARK_MAX)
+		return ERR_TOO_LARGE;
+	ret_packed->size = asafo__record__local_ca_mark__pack(&message, ret_packed->bytes);
+	return 0;
+}
+
+static int send_request(struct parser *parser, int answer_fd, int file_fd, int passphrase_fd,
+			const struct identity_policy *policy)
+{
+	Asafo__Record__ParseRequest request = ASAFO__RECORD__PARSE_REQUEST__INIT;
+	ProtobufCBinaryData local_cas[LOCAL_CAS_MAX];
+	int fds[PARSER_FDS_MAX] = {answer_fd, file_fd, passphrase_fd};
+	ProtobufCBinaryData mate_cas[LOCAL_CAS_MAX];
+	struct packed_mark marks[LOCAL_CAS_MAX];
+	size_t size = 0;
+	int r;
+
+	if (policy->n_local_cas > LOCAL_CAS_MAX || policy->n_mate_cas > LOCAL_CAS_MAX)
+		return ERR_TOO_LARGE;
+	for (size_t i = 0; i < policy->n_mate_cas; i++) {
+		r = pack_mark(&policy->mate_cas[i], &marks[i]);
+		if (r < 0)
+			return r;
+		mate_cas[i] = (ProtobufCBinaryData){marks[i].size, marks[i].bytes};
+	}
+	for (size_t i = 0; i < policy->n_local_cas; i++) {
+		local_cas[i] =
+			(ProtobufCBinaryData){policy->local_cas[i].size, policy->local_cas[i].data};
+		size += policy->local_cas[i].size;
+	}
+	if (size > LOCAL_CAS_SIZE_MAX)
+		return ERR_TOO_LARGE;
+	request.now = policy->now;
+	request.allow_no_mac = policy->allow_no_mac;
+	request.allow_expired = policy->allow_expired;
+	request.allow_weak = policy->allow_weak;
+	request.has_passphrase = passphrase_fd >= 0;
+	request.local_cas = local_cas;
+	request.n_local_cas = policy->n_local_cas;
+	request.mate_cas = mate_cas;
+	request.n_mate_cas = policy->n_mate_cas;
+	request.friendly_name =
+		(char *)(uintptr_t)(policy->friendly_name ? policy->friendly_name : "");
+	request.mate_now = policy->mate_now;
+	request.wants_ca = policy->wants_ca;
+	return parser_request_send(parser->socket, &request, fds, passphrase_fd >= 0 ? 3 : 2);
+}
+
+static int send_staple_request(struct parser *parser, int answer_fd, int file_fd,
+			       const struct staple_question *question)
+{
+	Asafo__Record__ParseRequest request = ASAFO__RECORD__PARSE_REQUEST__INIT;
+	int fds[] = {answer_fd, file_fd};
+
+	request.now = question->now;
+	request.staple_leaf =
+		(ProtobufCBinaryData){question->leaf_size, (uint8_t *)(uintptr_t)question->leaf};
+	request.staple_issuer = (ProtobufCBinaryData){question->issuer_size,
+						      (uint8_t *)(uintptr_t)question->issuer};
+	if (asafo__record__parse_request__get_packed_size(&request) > PARSER_REQUEST_MAX)
+		return ERR_TOO_LARGE;
+	return parser_request_send(parser->socket, &request, fds, ARRAY_SIZE(fds));
+}
+
+static int import_new(struct parser *parser, const struct import *pattern, int fd,
+		      struct import **ret_import)
+{
+	_cleanup_(import_free_p) struct import *import = calloc(1, sizeof(*import));
+	uint64_t usec = (PARSER_WALL_SECONDS + GRACE_SECONDS) * UINT64_C(1000000);
+	int r;
+
+	if (!import) {
+		(void)close(fd);
+		return -ENOMEM;
+	}
+	*import = *pattern;
+	import->parser = parser;
+	import->fd = fd;
+	r = io_set_nonblocking(fd);
+	if (r == 0)
+		r = sd_event_add_io(parser->event, &import->readable, fd, EPOLLIN, on_readable,
+				    import);
+	if (r >= 0)
+		r = sd_event_add_time_relative(parser->event, &import->timeout, CLOCK_MONOTONIC,
+					       usec, 0, on_timeout, import);
+	if (r < 0)
+		return r;
+	*ret_import = TAKE_PTR(import);
+	return 0;
+}
+
+/* What is asked with PATTERN: POLICY of a file of certificates, or else QUESTION. */
+static int ask(struct parser *parser, const struct import *pattern, const int *files,
+	       const struct identity_policy *policy, const struct staple_question *question)
+{
+	_cleanup_(import_free_p) struct import *import = NULL;
+	_cleanup_close_ int answer_fd = -1;
+	int ends[2], r;
+
+	if (parser->n_imports >= IMPORTS_MAX)
+		return ERR_BUSY;
+	if (pipe2(ends, O_CLOEXEC) < 0)
+		return -errno;
+	answer_fd = ends[1];
+	r = import_new(parser, pattern, ends[0], &import);
+	if (r < 0)
+		return r;
+	r = policy ? send_request(parser, answer_fd, files[0], files[1], policy)
+		   : send_staple_request(parser, answer_fd, files[0], question);
+	if (r == -EAGAIN)
+		return ERR_BUSY;
+	/* A dead zygote: the pipe ends at once, and the loop tells. */
+	if (r < 0 && r != -EPIPE && r != -ECONNRESET)
+		return r;
+	import->next = parser->imports;
+	parser->imports = import;
+	parser->n_imports++;
+	(void)TAKE_PTR(import);
+	return 0;
+}
+
+int parser_import(struct parser *parser, int file_fd, int passphrase_fd,
+		  const struct identity_policy *policy, parser_done_fn on_done, void *userdata)
+{
+	const struct import pattern = {.on_done = on_done, .userdata = userdata};
+	const int files[] = {file_fd, passphrase_fd};
+
+	return ask(parser, &pattern, files, policy, NULL);
+}
+
+int parser_staple(struct parser *parser, int file_fd, const struct staple_question *question,
+		  parser_staple_fn on_done, void *userdata)
+{
+	const struct import pattern = {.on_staple = on_done, .userdata = userdata};
+
+	return ask(parser, &pattern, &file_fd, NULL, question);
+}

@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The child that parses one file. Whatever the file does to it, the most that is lost is this
+ * process: it holds no key but the file's own, has no file system and no socket, and its limits end
+ * it.
+ */
+#include "config.h"
+
+#include "certstore/pkcs12/parser_job.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "base/io.h"
+#include "certstore/pkcs12/p12.h"
+#include "sandbox/sandbox.h"
+
+#ifdef ASAFO_SANITIZERS
+/* AddressSanitizer maps terabytes. */
+#define HAS_MEMORY_LIMIT false
+#else
+#define HAS_MEMORY_LIMIT true
+#endif
+
+static int set_limit(__rlimit_resource_t resource, rlim_t soft, rlim_t hard)
+{
+	struct rlimit limit = {.rlim_cur = soft, .rlim_max = hard};
+
+	return setrlimit(resource, &limit) < 0 ? -errno : 0;
+}
+
+/* The death signals of these are the keeper's one sentence. */
+static int enter_limits(void)
+{
+	int r = set_limit(RLIMIT_CPU, PARSER_CPU_SECONDS, PARSER_CPU_SECONDS + 1);
+
+	if (r == 0)
+		r = set_limit(RLIMIT_CORE, 0, 0);
+	if (r == 0 && HAS_MEMORY_LIMIT)
+		r = set_limit(RLIMIT_AS, PARSER_MEMORY_MAX, PARSER_MEMORY_MAX);
+	(void)alarm(PARSER_WALL_SECONDS);
+	return r;
+}
+
+/* As io_read_all, and waits where the descriptor is non-blocking; the alarm bounds it. */
+static int read_stream(int fd, size_t limit, struct buf *buf)
+{
+	struct pollfd wait = {.fd = fd, .events = POLLIN};
+	int r;
+
+	for (;;) {
+		r = io_read_all(fd, limit - buf->size, buf);
+		if (r != -EAGAIN)
+			return r;
+		if (poll(&wait, 1, -1) < 0 && errno != EINTR)
+			return -errno;
+	}
+}
+
+/* From its start, whatever its offset is; a pipe has no start but now. */
+static int read_file(int fd, size_t limit, struct buf *buf)
+{
+	for (;;) {
+		uint8_t chunk[16384];
+		ssize_t n = pread(fd, chunk, sizeof(chunk), (off_t)buf->size);
+		int r;
+
+		if (n < 0 && errno == ESPIPE && buf->size == 0)
+			return read_stream(fd, limit, buf);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		if (n == 0)
+			return 0;
+		if ((size_t)n > limit - buf->size)
+			return ERR_TOO_LARGE;
+		r = buf_append(buf, chunk, (size_t)n);
+		if (r < 0)
+			return r;
+	}
+}
+
+static int read_passphrase(int fd, struct secret *ret_passphrase, struct why *why)
+{
+	_cleanup_(buf_wipe) struct buf text = {0};
+	int r = fd < 0 ? 0 : read_file(fd, P12_PASSPHRASE_MAX + 2, &text);
+
+	if (r == ERR_TOO_LARGE)
+		return why_set(why, ERR_BAD_PASSPHRASE,
+			       "the passphrase is longer than %u bytes: give the passphrase alone",
+			       (unsigned)P12_PASSPHRASE_MAX);
+	if (r < 0)
+		return why_set(why, r, "the passphrase cannot be read: %s", err_text(r));
+	if (text.size > 0 && text.data[text.size - 1] == '\n')
+		text.size--;
+	if (text.size > 0 && text.data[text.size - 1] == '\r')
+		text.size--;
+	return secret_init_copy(ret_passphrase, text.data, text.size);
+}
+
+static int parse_staple(const struct parser_job *job, Asafo__Record__Staple **ret_staple,
+			struct why *why)
+{
+	_cleanup_(buf_done) struct buf file = {0};
+	int r = job->is_sandboxed ? sandbox_enter(SANDBOX_PARSER_JOB, NULL, why) : 0;
+
+	if (r < 0)
+		return r;
+	/* One more than it may have: staple_read says that it is too large. */
+	r = read_file(job->file_fd, STAPLE_RESPONSE_MAX + 1, &file);
+	if (r < 0 && r != ERR_TOO_LARGE)
+		return why_set(why, r, "the file cannot be read: %s", err_text(r));
+	if (r == ERR_TOO_LARGE)
+		return why_set(why, r, "the file is no OCSP response: it is larger than %u bytes",
+			       STAPLE_RESPONSE_MAX);
+	return staple_read(file.data, file.size, job->staple, ret_staple, why);
+}
+
+static int parse(const struct parser_job *job, struct identity *ret_identity, struct why *why)
+{
+	_cleanup_(buf_wipe) struct buf file = {0};
+	_cleanup_(secret_done) struct secret passphrase = {0};
+	int r = job->is_sandboxed ? sandbox_enter(SANDBOX_PARSER_JOB, NULL, why) : 0;
+
+	if (r < 0)
+		return r;
+	r = read_file(job->file_fd, IDENTITY_FILE_MAX, &file);
+	if (r == ERR_TOO_LARGE)
+		return why_set(why, r,
+			       "the file is larger than %u bytes: export one identity with "
+			       "its chain alone",
+			       IDENTITY_FILE_MAX);
+	if (r < 0)
+		return why_set(why, r, "the file cannot be read: %s", err_text(r));
+	if (job->policy.wants_ca)
+		return identity_ca_from_file(file.data, file.size, &job->policy, ret_identity, why);
+	r = read_passphrase(job->passphrase_fd, &passphrase, why);
+	if (r < 0)
+		return r;
+	return identity_from_file(file.data, file.size, &passphrase, &job->policy, ret_identity,
+				  why);
+}
+
+static int answer(int fd, const Asafo__Record__ParsedIdentity *message)
+{
+	size_t size = asafo__record__parsed_identity__get_packed_size(message);
+	_cleanup_(buf_wipe) struct buf packed = {0};
+	int r = buf_reserve(&packed, size);
+
+	if (r < 0)
+		return r;
+	packed.size = asafo__record__parsed_identity__pack(message, packed.data);
+	return io_write_full(fd, packed.data, packed.size);
+}
+
+void parser_job_run(const struct parser_job *job)
+{
+	Asafo__Record__ParsedIdentity message = ASAFO__RECORD__PARSED_IDENTITY__INIT;
+	_cleanup_(identity_done) struct identity identity = {0};
+	Asafo__Record__Staple *staple = NULL;
+	char *warnings[IDENTITY_WARNINGS_MAX];
+	struct why why = {0};
+	int r = enter_limits();
+
+	if (r == 0)
+		r = job->staple ? parse_staple(job, &staple, &why) : parse(job, &identity, &why);
+	message.code = r;
+	message.why = why.text;
+	message.staple = staple;
+	if (r == 0 && !staple) {
+		for (size_t i = 0; i < identity.n_warnings; i++)
+			warnings[i] = identity.warnings[i];
+		message.public_part = identity.public_part;
+		message.key = (ProtobufCBinaryData){identity.key.size, identity.key.data};
+		message.warnings = warnings;
+		message.n_warnings = identity.n_warnings;
+		message.is_local_ca = identity.is_local_ca;
+		message.is_mate_ca = identity.is_mate_ca;
+	}
+	r = answer(job->answer_fd, &message);
+	identity_done(&identity);
+	asafo__record__staple__free_unpacked(staple, NULL);
+	_exit(r == 0 ? 0 : 1);
+}

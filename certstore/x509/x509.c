@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "certstore/x509/x509.h"
+
+#include <errno.h>
+#include <openssl/err.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/err.h"
+
+X509 *x509_from_der(OSSL_LIB_CTX *library, const uint8_t *der, size_t size)
+{
+	_cleanup_(X509_free_p) X509 *certificate = X509_new_ex(library, NULL);
+	const uint8_t *at = der;
+
+	if (!certificate || size > INT32_MAX || !d2i_X509(&certificate, &at, (long)size) ||
+	    at != der + size || !X509_get0_pubkey(certificate)) {
+		ERR_clear_error();
+		return NULL;
+	}
+	return TAKE_PTR(certificate);
+}
+
+int x509_to_der(const X509 *certificate, struct buf *ret_der)
+{
+	uint8_t *der = NULL;
+	int r, size = i2d_X509(certificate, &der);
+
+	if (size <= 0)
+		return -ENOMEM;
+	r = buf_append(ret_der, der, (size_t)size);
+	OPENSSL_free(der);
+	return r;
+}
+
+EVP_PKEY *x509_key_from_pkcs8(OSSL_LIB_CTX *library, const uint8_t *der, size_t size)
+{
+	_cleanup_(PKCS8_PRIV_KEY_INFO_free_p) PKCS8_PRIV_KEY_INFO *info = NULL;
+	const uint8_t *at = der;
+	EVP_PKEY *key = NULL;
+
+	if (size <= INT32_MAX)
+		info = d2i_PKCS8_PRIV_KEY_INFO(NULL, &at, (long)size);
+	if (info && at == der + size)
+		key = EVP_PKCS82PKEY_ex(info, library, NULL);
+	ERR_clear_error();
+	return key;
+}
+
+int x509_key_to_pkcs8(const EVP_PKEY *key, struct secret *ret_der)
+{
+	_cleanup_(PKCS8_PRIV_KEY_INFO_free_p) PKCS8_PRIV_KEY_INFO *info = EVP_PKEY2PKCS8(key);
+	uint8_t *der = NULL;
+	int r, size = info ? i2d_PKCS8_PRIV_KEY_INFO(info, &der) : -1;
+
+	ERR_clear_error();
+	if (size <= 0)
+		return ERR_CRYPTO;
+	r = secret_init_copy(ret_der, der, (size_t)size);
+	OPENSSL_clear_free(der, (size_t)size);
+	return r;
+}
+
+const char *x509_name_text(const X509_NAME *name, char ret_text[static X509_TEXT_MAX])
+{
+	_cleanup_(BIO_free_all_p) BIO *bio = BIO_new(BIO_s_mem());
+	int n;
+
+	if (bio)
+		(void)X509_NAME_print_ex(bio, name, 0,
+					 XN_FLAG_RFC2253 & ~(unsigned long)ASN1_STRFLGS_ESC_MSB);
+	n = bio ? BIO_read(bio, ret_text, X509_TEXT_MAX - 1) : 0;
+	ERR_clear_error();
+	if (n <= 0)
+		(void)snprintf(ret_text, X509_TEXT_MAX, "(no name)");
+	else
+		ret_text[n] = 0;
+	return ret_text;
+}
+
+int64_t x509_time(const ASN1_TIME *time)
+{
+	struct tm tm;
+
+	if (!time || ASN1_TIME_to_tm(time, &tm) != 1)
+		return INT64_MIN;
+	return (int64_t)timegm(&tm);
+}
+
+bool x509_is_signed_by(X509 *certificate, EVP_PKEY *key)
+{
+	bool is_signed = key && X509_verify(certificate, key) == 1;
+
+	ERR_clear_error();
+	return is_signed;
+}
+
+bool x509_is_self_signed(X509 *certificate)
+{
+	return X509_NAME_cmp(X509_get_subject_name(certificate),
+			     X509_get_issuer_name(certificate)) == 0 &&
+	       x509_is_signed_by(certificate, X509_get0_pubkey(certificate));
+}
+
+int x509_secret_text(const struct secret *secret, struct secret *ret_text)
+{
+	int r = secret_init(ret_text, secret->size + 1);
+
+	if (r == 0 && secret->size > 0)
+		memcpy(ret_text->data, secret->data, secret->size);
+	return r;
+}

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/utf8.h"
+
+#include <stdbool.h>
+#include <string.h>
+
+size_t utf8_length(const uint8_t *at, size_t left)
+{
+	uint32_t value;
+	size_t n;
+
+	if (*at < 0x80)
+		return 1;
+	if (*at < 0xc2 || *at > 0xf4)
+		return 0;
+	n = *at < 0xe0 ? 2 : *at < 0xf0 ? 3 : 4;
+	if (left < n)
+		return 0;
+	value = *at & (0x7fu >> n);
+	for (size_t i = 1; i < n; i++) {
+		if ((at[i] & 0xc0) != 0x80)
+			return 0;
+		value = value << 6 | (at[i] & 0x3f);
+	}
+	if ((n == 3 && value < 0x800) || (n == 4 && value < 0x10000) || value > 0x10ffff ||
+	    (value >= 0xd800 && value <= 0xdfff))
+		return 0;
+	return value < 0xa0 ? 0 : n;
+}
+
+void utf8_clean(char *text)
+{
+	size_t left = strlen(text);
+
+	for (uint8_t *at = (uint8_t *)text; left > 0;) {
+		size_t n = *at < 0x20 || *at == 0x7f ? 0 : utf8_length(at, left);
+
+		if (n == 0) {
+			*at = '?';
+			n = 1;
+		}
+		at += n;
+		left -= n;
+	}
+}
+
+int utf8_unmark(const uint8_t *data, size_t size, struct buf *ret_text)
+{
+	static const uint8_t marks[][3] = {{0xef, 0xbb, 0xbf}, {0xff, 0xfe}, {0xfe, 0xff}};
+	bool is_utf8 = size >= 3 && memcmp(data, marks[0], 3) == 0;
+	bool is_little = size >= 2 && memcmp(data, marks[1], 2) == 0;
+	bool is_big = size >= 2 && memcmp(data, marks[2], 2) == 0;
+	int r;
+
+	if (is_utf8)
+		return buf_append(ret_text, data + 3, size - 3);
+	r = is_little || is_big ? buf_reserve(ret_text, size / 2) : 0;
+	for (size_t i = 2; r == 0 && (is_little || is_big) && i + 1 < size; i += 2) {
+		uint8_t low = data[is_little ? i : i + 1], high = data[is_little ? i + 1 : i];
+
+		ret_text->data[ret_text->size++] = high == 0 && low < 0x80 ? low : '?';
+	}
+	return r;
+}

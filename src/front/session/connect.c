@@ -1,0 +1,341 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A held request is what was read of its head, in a list that is gone through at each change. */
+#include "front/session/connect.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "front/http/cookie.h"
+#include "front/tunnel/cstp_offer.h"
+#include "front/tunnel/tunnel.h"
+
+#define MSS_UNKNOWN 1220 /* of the smallest IPv6 path */
+#define HELD_MAX 512	 /* each is looked at again whenever the engine said something */
+
+struct connect {
+	struct connect *next, *previous;
+	struct connects *connects;
+	struct session *session;
+	struct cstp_request request;
+	uint8_t hash[COOKIE_HASH_SIZE];
+	const char *hostname;
+	sd_event_source *patience;
+	bool has_cookie;
+};
+
+struct connects {
+	struct tunnels *tunnels;
+	struct connect *first;
+	unsigned n_held;
+};
+
+enum connect_verdict connect_judge(const struct connect_facts *facts, const char **ret_why)
+{
+	*ret_why = "";
+	if (!facts->has_cookie) {
+		*ret_why = "log in first";
+		return CONNECT_NEVER;
+	}
+	if (!facts->is_active) {
+		*ret_why = "this unit is not the active one";
+		return CONNECT_LATER;
+	}
+	if (!facts->is_enabled) {
+		*ret_why = "the VPN is not enabled";
+		return CONNECT_LATER;
+	}
+	if (facts->is_known)
+		return CONNECT_ACCEPT;
+	*ret_why =
+		facts->is_complete ? "this session is over" : "the sessions are not all known yet";
+	return facts->is_complete ? CONNECT_NEVER : CONNECT_LATER;
+}
+
+bool connect_is_request(const struct http_head *head)
+{
+	return head->method == HTTP_METHOD_CONNECT && http_text_is(head->path, "/CSCOSSLC/tunnel");
+}
+
+/* ---- acceptance ---------------------------------------------------------------------------------
+ */
+
+typedef int (*name_fn)(int fd, struct sockaddr *address, socklen_t *size);
+
+/* One end of the connection; none where it cannot be told. */
+static void end_of(int fd, name_fn name, struct vpn_address *ret_address, uint16_t *ret_port)
+{
+	struct sockaddr_storage end = {0};
+	socklen_t size = sizeof(end);
+	const struct sockaddr_in *v4 = (const struct sockaddr_in *)&end;
+	const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)&end;
+
+	*ret_address = (struct vpn_address){0};
+	*ret_port = 0;
+	if (name(fd, (struct sockaddr *)&end, &size) < 0)
+		return;
+	if (end.ss_family == AF_INET) {
+		ret_address->size = 4;
+		memcpy(ret_address->bytes, &v4->sin_addr, 4);
+		*ret_port = ntohs(v4->sin_port);
+	} else if (end.ss_family == AF_INET6) {
+		ret_address->size = 16;
+		memcpy(ret_address->bytes, &v6->sin6_addr, 16);
+		*ret_port = ntohs(v6->sin6_port);
+	}
+}
+
+static unsigned segment_size(int fd)
+{
+	int mss = 0;
+	socklen_t size = sizeof(mss);
+
+	if (getsockopt(fd, IPPROTO_TCP, TCP_MAXSEG, &mss, &size) < 0 || mss < MSS_UNKNOWN / 2)
+		return MSS_UNKNOWN;
+	return (unsigned)mss;
+}
+
+/* A policy that is gone ends the session soon; until then the default one is right enough. */
+static const struct vpn_policy *policy_of(const struct vpn *vpn, const struct vpn_session *session)
+{
+	static const struct vpn_policy none = {0};
+	const struct vpn_config *config = vpn_config(vpn);
+	const struct vpn_policy *policy = vpn_policy_find(config, session->policy);
+
+	if (policy)
+		return policy;
+	return config->n_policies > 0 ? &config->policies[0] : &none;
+}
+
+static int refusal_append(const struct connect *connect, unsigned status, const char *why,
+			  struct buf *bytes)
+{
+	session_finish(connect->session);
+	return cstp_refusal_append(status, why, bytes);
+}
+
+CLEANUP_DEFINE(struct dtls_side *, dtls_side_free)
+
+/* NULL: the client does not want it, may not have it, or would not be heard. */
+static struct dtls_side *side_make(const struct connect *connect, const struct vpn_policy *policy,
+				   const struct tunnel_terms *terms)
+{
+	struct tunnels *tunnels = connect->connects->tunnels;
+	unsigned limit = tunnels_limits(tunnels)->dpd_ms;
+	struct dtls_terms dtls = {
+		.mtu = terms->mtu,
+		.dpd_ms = limit ? limit : terms->times.datagram_dpd_s * 1000,
+	};
+	struct dtls_side *side = NULL;
+
+	if (!connect->request.takes_dtls || policy->is_without_dtls ||
+	    !dtls_gate_hears(tunnels_gate(tunnels), &terms->local, terms->local_port))
+		return NULL;
+	if (tls_export(session_tls(connect->session), "EXPORTER-openconnect-psk", dtls.psk,
+		       sizeof(dtls.psk)) == 0)
+		(void)dtls_side_new(tunnels_gate(tunnels), &dtls, &side);
+	explicit_bzero(&dtls, sizeof(dtls));
+	return side;
+}
+
+static int accept_append(const struct connect *connect, struct vpn_entry *entry, struct buf *bytes)
+{
+	const struct tls_peer *peer = session_tls(connect->session);
+	const struct vpn *vpn = tunnels_vpn(connect->connects->tunnels);
+	int fd = session_fd(connect->session), r;
+	struct tunnel_terms terms = {.times = cstp_times_of(&connect->request)};
+	_cleanup_(dtls_side_free_p) struct dtls_side *side = NULL;
+	struct tunnel *tunnel;
+	struct cstp_offer offer = {
+		.request = &connect->request,
+		.session = &entry->session,
+		.policy = policy_of(vpn, &entry->session),
+		.hostname = connect->hostname,
+		.now = monotime_now(),
+		.is_tls13 = tls_is_13(peer),
+	};
+
+	terms.mtu = offer.mtu = cstp_mtu(segment_size(fd), tls_overhead(peer), VPN_TUN_MTU,
+					 entry->session.v6.size == 16, &connect->request);
+	end_of(fd, getpeername, &terms.client, &terms.client_port);
+	end_of(fd, getsockname, &terms.local, &terms.local_port);
+	side = side_make(connect, offer.policy, &terms);
+	if (side) {
+		offer.app_id = dtls_side_app_id(side);
+		offer.datagram_port = terms.local_port;
+	}
+	r = cstp_offer_append(&offer, bytes);
+	if (r == ERR_UNSUPPORTED)
+		return refusal_append(
+			connect, 503,
+			"the session has no address of a family that the client takes", bytes);
+	if (r == 0)
+		r = tunnel_new(connect->connects->tunnels, entry, &terms, &tunnel);
+	if (r == 0 && side)
+		tunnel_take_side(tunnel, TAKE_PTR(side));
+	if (r == 0)
+		session_hand_over(connect->session, tunnel);
+	return r;
+}
+
+/* -EAGAIN: hold it. */
+static int answer_append(const struct connect *connect, bool is_last_try, struct buf *bytes)
+{
+	const struct vpn *vpn = tunnels_vpn(connect->connects->tunnels);
+	struct vpn_entry *entry = connect->has_cookie ? vpn_find(vpn, connect->hash) : NULL;
+	struct connect_facts facts = {
+		.has_cookie = connect->has_cookie,
+		.is_known = entry != NULL,
+		.is_complete = vpn_is_complete(vpn),
+		.is_active = tunnels_are_active(connect->connects->tunnels),
+		.is_enabled = vpn_config(vpn)->is_enabled,
+	};
+	const char *why;
+
+	switch (connect_judge(&facts, &why)) {
+	case CONNECT_ACCEPT:
+		return accept_append(connect, entry, bytes);
+	case CONNECT_NEVER:
+		return refusal_append(connect, 401, why, bytes);
+	case CONNECT_LATER:
+		break;
+	}
+	return is_last_try ? refusal_append(connect, 503, why, bytes) : -EAGAIN;
+}
+
+/* ---- holding ------------------------------------------------------------------------------------
+ */
+
+static void connect_drop(struct connect *connect)
+{
+	session_place(connect->session)->connect = NULL;
+	connect->connects->n_held--;
+	if (connect->previous)
+		connect->previous->next = connect->next;
+	else
+		connect->connects->first = connect->next;
+	if (connect->next)
+		connect->next->previous = connect->previous;
+	connect->patience = sd_event_source_disable_unref(connect->patience);
+	explicit_bzero(connect->hash, sizeof(connect->hash));
+	free(connect);
+}
+
+/* Nothing of CONNECT may be used afterwards, unless it is still held. */
+static void try_again(struct connect *connect, bool is_last_try)
+{
+	struct buf bytes = {0};
+	struct session *session = connect->session;
+	int r = answer_append(connect, is_last_try, &bytes);
+
+	if (r == -EAGAIN || (r < 0 && !is_last_try)) {
+		buf_done(&bytes);
+		return; /* for want of memory, too, until time is up */
+	}
+	connect_drop(connect);
+	if (r < 0) {
+		buf_clear(&bytes);
+		session_finish(session);
+	}
+	session_answer(session, &bytes);
+	buf_done(&bytes);
+}
+
+static int on_patience(sd_event_source *source, uint64_t usec, void *userdata)
+{
+	(void)source;
+	(void)usec;
+	try_again(userdata, true);
+	return 0;
+}
+
+static int hold(const struct connect *draft)
+{
+	struct connects *connects = draft->connects;
+	struct connect *connect = malloc(sizeof(*connect));
+	int r;
+
+	if (!connect)
+		return -ENOMEM;
+	*connect = *draft;
+	r = sd_event_add_time_relative(tunnels_event(connects->tunnels), &connect->patience,
+				       CLOCK_MONOTONIC,
+				       (uint64_t)tunnels_limits(connects->tunnels)->hold_ms * 1000,
+				       0, on_patience, connect);
+	if (r < 0) {
+		free(connect);
+		return r;
+	}
+	connect->next = connects->first;
+	if (connects->first)
+		connects->first->previous = connect;
+	connects->first = connect;
+	connects->n_held++;
+	session_place(connect->session)->connect = connect;
+	return -EINPROGRESS;
+}
+
+int connects_ask(struct connects *connects, struct session *session, const struct http_head *head,
+		 const char *hostname, struct buf *ret_bytes)
+{
+	struct connect connect = {.connects = connects, .session = session, .hostname = hostname};
+	int r;
+
+	cstp_request_read(head, &connect.request);
+	connect.has_cookie = cookie_of_request(head, connect.hash) == 0;
+	r = answer_append(&connect, false, ret_bytes);
+	if (r != -EAGAIN)
+		return r;
+	/* Of a unit that is just taking over all are held: they are looked at once, when it has. */
+	if (tunnels_are_active(connects->tunnels) && connects->n_held >= HELD_MAX)
+		return answer_append(&connect, true, ret_bytes);
+	return hold(&connect);
+}
+
+void connects_forget(struct connects *connects, struct session *session)
+{
+	(void)connects;
+	if (session_place(session)->connect)
+		connect_drop(session_place(session)->connect);
+}
+
+void connects_retry(struct connects *connects)
+{
+	struct connect *connect = connects->first;
+
+	/* None can be decided yet, and the engine may have much to say until then. */
+	if (!tunnels_are_active(connects->tunnels))
+		return;
+	while (connect) {
+		struct connect *next = connect->next;
+
+		try_again(connect, false);
+		connect = next;
+	}
+}
+
+int connects_new(struct tunnels *tunnels, struct connects **ret_connects)
+{
+	struct connects *connects = calloc(1, sizeof(*connects));
+
+	if (!connects)
+		return -ENOMEM;
+	*connects = (struct connects){.tunnels = tunnels};
+	*ret_connects = connects;
+	return 0;
+}
+
+void connects_free(struct connects *connects)
+{
+	if (!connects)
+		return;
+	while (connects->first)
+		connect_drop(connects->first);
+	free(connects);
+}
