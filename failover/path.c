@@ -9,7 +9,6 @@
 
 #include <errno.h>
 #include <net/if.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -17,60 +16,13 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "failover/path_internal.h"
 #include "failover/path_key.h"
 #include "failover/path_poll.h"
-#include "failover/path_socket.h"
-#include "failover/path_stats.h"
 
-#define BATCH 16
-#define DATAGRAM_MAX 1024
 #define BATCHES_PER_TURN 4
 #define BATCHES_PER_DRAIN 32 /* with BATCH about what a receive buffer holds */
-#define SENT_RING 512	     /* hellos whose time of sending is remembered */
 #define UNMUTE_LEVEL (PATH_BURST / 4)
-
-struct path {
-	struct path_set *set;
-	size_t index;
-	struct path_config config;
-	uint32_t key;	       /* the same on both units */
-	unsigned device_index; /* that the socket is bound to; 0: none is open */
-	struct path_socket sock;
-	bool is_muted;		    /* by a flood: read at drains only, as far as the bucket goes */
-	struct monotime deaf_since; /* the mate hears nothing of us here; 0: it does */
-	enum path_state state;
-	struct path_stats stats;
-	struct path_bucket reads, strangers;
-	uint64_t sent, send_errors, datagrams;
-	uint64_t uncounted; /* received before the statistics were cleared */
-	int last_error;
-};
-
-struct sent {
-	uint64_t counter;
-	struct monotime at;
-};
-
-struct path_set {
-	sd_event *event;
-	path_datagram_fn on_datagram;
-	path_state_fn on_state;
-	void *userdata;
-	struct path *paths;
-	size_t n_paths;
-	int raw_fd; /* of all paths: path_socket_init */
-	int poll_fd;
-	sd_event_source *io;
-	size_t next_report;
-	uint32_t hold_ms;
-	uint64_t newest; /* of the mate's boot, on any path */
-	uint64_t boot;
-	struct sent sent[SENT_RING];
-	bool is_freed;
-	unsigned depth; /* callbacks on the stack */
-	uint8_t buffers[BATCH][DATAGRAM_MAX];
-	struct sockaddr_storage senders[BATCH];
-};
 
 /* ---- state ---- */
 
@@ -83,7 +35,7 @@ static void set_state(struct path *path, enum path_state state)
 		path->set->on_state(path->index, before, path->set->userdata);
 }
 
-static uint64_t hold_ns(const struct path_set *set)
+uint64_t path_set_hold_ns(const struct path_set *set)
 {
 	uint32_t ms = set->hold_ms > PATH_HOLD_MIN_MS ? set->hold_ms : PATH_HOLD_MIN_MS;
 
@@ -93,7 +45,7 @@ static uint64_t hold_ns(const struct path_set *set)
 static bool is_heard(const struct path *path, struct monotime now)
 {
 	return path->stats.received > 0 &&
-	       monotime_since(now, path->stats.heard_at) <= hold_ns(path->set);
+	       monotime_since(now, path->stats.heard_at) <= path_set_hold_ns(path->set);
 }
 
 /* ---- reading ---- */
@@ -459,16 +411,27 @@ static void take_deafness(struct path *path, bool is_deaf, struct monotime now)
 		path->deaf_since = now;
 }
 
-/* Silent for a holdtime: one that starts has not heard us yet. */
-static bool is_mate_deaf(const struct path *path)
+/* A mate tells of each of its own paths in its turn, of those that bring nothing, too. */
+static void note_named(struct path_set *set, const struct hello *hello)
 {
-	return path->deaf_since.ns != 0 &&
-	       monotime_since(monotime_now(), path->deaf_since) > hold_ns(path->set);
+	for (struct path *path = set->paths; path < set->paths + set->n_paths; path++) {
+		bool is_named = false;
+
+		for (size_t i = 0; i < hello->n_reports; i++)
+			is_named = is_named || hello->reports[i].path == path->key;
+		if (is_named)
+			path->unnamed = 0;
+		else if (path->unnamed <= PATH_UNNAMED_MAX)
+			path->unnamed++;
+	}
 }
 
 static void take_reports(struct path_set *set, size_t index, const struct hello *hello,
 			 struct monotime now)
 {
+	/* An older one tells of none. */
+	if (hello->is_newest && hello->n_reports > 0)
+		note_named(set, hello);
 	for (size_t i = 0; i < hello->n_reports; i++) {
 		const struct hello_report *report = &hello->reports[i];
 
@@ -512,89 +475,4 @@ void path_set_check(struct path_set *set, uint32_t hold_ms)
 bool path_set_may_derive(struct path_set *set, size_t index)
 {
 	return path_bucket_take(&set->paths[index].strangers, monotime_now());
-}
-
-/* ---- statistics ---- */
-
-size_t path_set_count(const struct path_set *set)
-{
-	return set->n_paths;
-}
-
-bool path_set_is_usable(const struct path_set *set, size_t index)
-{
-	const struct path *path = &set->paths[index];
-
-	return path->state == PATH_STATE_WAITING ||
-	       (path->state == PATH_STATE_UP && !is_mate_deaf(path));
-}
-
-const struct path_config *path_set_config(const struct path_set *set, size_t index)
-{
-	return &set->paths[index].config;
-}
-
-/* The first thing that is wrong with it, in words. */
-static void say_why(const struct path *path, char *text, size_t size)
-{
-	const char *device = path->config.device;
-
-	if (path->last_error == -ENODEV)
-		(void)snprintf(text, size, "there is no interface %s", device);
-	else if (path->last_error == -EACCES && path->config.family == AF_INET6)
-		(void)snprintf(text, size, "IPv6 is disabled on %s", device);
-	else if (path->last_error == -EADDRNOTAVAIL && path->config.family == AF_INET6)
-		(void)snprintf(text, size, "%s has no IPv6 link-local address (yet)", device);
-	else if (path->last_error != 0)
-		(void)snprintf(text, size, "cannot send: %s", err_text(path->last_error));
-	else if (path->is_muted)
-		(void)snprintf(text, size, "flooded: more than %u datagrams a second", PATH_RATE);
-	else if (path->state == PATH_STATE_UP && is_mate_deaf(path))
-		(void)snprintf(text, size, "the mate hears nothing of this unit here");
-	else if (path->sock.lacks_address)
-		(void)snprintf(text, size, "%s has no IPv4 address: sent from 0.0.0.0", device);
-	else
-		text[0] = '\0';
-}
-
-void path_set_statistics(const struct path_set *set, size_t index,
-			 struct path_statistics *ret_statistics)
-{
-	const struct path *path = &set->paths[index];
-	const struct path_stats *stats = &path->stats;
-	bool is_silent = path->state == PATH_STATE_LOST && stats->boot == set->boot;
-	uint64_t newest = is_silent ? set->newest : stats->newest;
-
-	*ret_statistics = (struct path_statistics){
-		.family = path->config.family,
-		.is_failover_link = path->config.is_failover_link,
-		.is_open = path->sock.fd >= 0,
-		.state = path->state,
-		.was_heard = stats->received > 0,
-		.heard_at = stats->heard_at,
-		.is_mate_deaf = is_mate_deaf(path),
-		.sent = path->sent,
-		.send_errors = path->send_errors,
-		.received =
-			stats->received > path->uncounted ? stats->received - path->uncounted : 0,
-		.lost = path_stats_lost(stats, newest),
-		.recent_loss = path_stats_recent_loss(stats, newest),
-		.datagrams = path->datagrams,
-		.rtt_median_us = path_stats_median_us(stats),
-		.rtt_min_us = stats->rtt_min_us,
-		.rtt_last_us = path_stats_last_us(stats),
-		.last_error = path->last_error,
-	};
-	memcpy(ret_statistics->name, path->config.name, sizeof(ret_statistics->name));
-	memcpy(ret_statistics->device, path->config.device, sizeof(ret_statistics->device));
-	say_why(path, ret_statistics->why, sizeof(ret_statistics->why));
-}
-
-void path_set_clear_statistics(struct path_set *set)
-{
-	for (struct path *path = set->paths; path < set->paths + set->n_paths; path++) {
-		path->sent = path->send_errors = 0;
-		path->uncounted = path->stats.received;
-		path_stats_clear_losses(&path->stats);
-	}
 }

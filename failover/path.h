@@ -102,7 +102,8 @@ struct path_statistics {
 	enum path_state state;
 	bool was_heard;
 	struct monotime heard_at;
-	bool is_mate_deaf; /* the mate says that it hears nothing of us here */
+	bool is_mate_deaf;	 /* the mate says that it hears nothing of us here */
+	bool is_unknown_to_mate; /* a link whose addresses the mate has on none of its own */
 	uint64_t sent, send_errors;
 	uint64_t received;    /* authentic hellos of the mate */
 	uint64_t lost;	      /* hellos of the mate that did not come on this path, but on others */

@@ -108,6 +108,18 @@ static void take_up(struct engine *engine, const struct linkmon_link *link)
 		log_line(LOG_ERR, "addresses: %s", why.text);
 }
 
+/* It was removed, or has another name now: then what this unit had on it is there still, and no
+ * line says so. */
+static void let_go(struct engine *engine)
+{
+	struct why why = {0};
+
+	if (engine->pair.paths)
+		path_set_refresh(engine->pair.paths);
+	if (engine->addresses.vip && engine_set_addresses(engine, &why) < 0)
+		log_line(LOG_ERR, "addresses: %s", why.text);
+}
+
 static void on_link(const struct linkmon_link *link, void *userdata)
 {
 	struct engine *engine = userdata;
@@ -121,6 +133,8 @@ static void on_link(const struct linkmon_link *link, void *userdata)
 		engine_raise_devices(engine);
 	if (is_ours && link->is_present && link->is_admin_up)
 		take_up(engine, link);
+	else if (is_ours && !link->is_present)
+		let_go(engine);
 	engine_check_ways(engine);
 }
 

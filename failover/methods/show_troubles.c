@@ -48,7 +48,8 @@ bool mate_trouble(const struct engine *engine, struct why *ret_why)
 			return false; /* it is being listened for */
 		(void)why_set(ret_why, 0,
 			      "no hello of the other unit came since this one started: is it up, "
-			      "and the failover link connected?");
+			      "the failover link connected, and failover interface ip the same on "
+			      "both?");
 		return true;
 	}
 	ago_s = monotime_since(monotime_now(), mate->heard_at) / MONOTIME_NS_PER_SEC;
@@ -95,12 +96,20 @@ static void add_links(const struct engine *engine, struct json_object *array)
 		path_set_statistics(engine->pair.paths, i, &path);
 		if (!path.is_failover_link || (path.state == PATH_STATE_UP && !path.is_mate_deaf))
 			continue;
-		(void)why_set(&why, 0,
-			      "%s on the failover link %s (%s): repair it, nobody fails over for "
-			      "that alone",
-			      path.state == PATH_STATE_UP ? "no hello of this unit reaches the mate"
-							  : "no hello of the mate comes",
-			      path.name, path.device);
+		if (path.is_unknown_to_mate)
+			(void)why_set(&why, 0,
+				      "the other unit has no failover link with the addresses of "
+				      "%s (%s): make the lines `failover interface ip` the same on "
+				      "both units",
+				      path.name, path.device);
+		else
+			(void)why_set(&why, 0,
+				      "%s on the failover link %s (%s): repair it, nobody fails "
+				      "over for that alone",
+				      path.state == PATH_STATE_UP
+					      ? "no hello of this unit reaches the mate"
+					      : "no hello of the mate comes",
+				      path.name, path.device);
 		add_sentence(array, why.text);
 	}
 }

@@ -87,6 +87,25 @@ for unit in a b; do
 done
 same "nobody took over for that, either" "$(field a .state)/$(field b .state)" "Active/Standby Ready"
 
+# Lines that differ: no hello can arrive, and repairing the cable would not help.
+other_lines() { printf 'failover interface ip fover %s 255.255.255.252 standby %s\n' "$1" "$2" | asafo b configure; }
+expect "other addresses on the second unit's failover link" other_lines 203.0.113.5 203.0.113.6
+for unit in a b; do
+	expect "$unit says that the lines differ" until_true 20 \
+		troubled $unit 'no failover link with the addresses of fover .eth2.: make the lines .failover interface ip'
+done
+expect "the same addresses again" other_lines 203.0.113.1 203.0.113.2
+expect "no trouble is left" until_true 15 eval 'untroubled a && untroubled b'
+same "nobody took over for that, either" "$(field a .state)/$(field b .state)" "Active/Standby Ready"
+
+# A device that somebody renames keeps what is on it, under a name that no line has.
+renamed() { lab exec a sh -c "ip link set $1 down && ip link set $1 name $2 && ip link set $2 up"; }
+expect "the device of the failover link gets another name" renamed eth2 stray2
+stray_has_none() { ! lab exec a ip -o addr show dev stray2 | grep -q ' 203.0.113.'; }
+expect "no address of the link is left on it" until_true 5 stray_has_none
+expect "... and its own name again" renamed stray2 eth2
+expect "the link works again" until_true 15 path_is a fover up
+
 lab exec a ip link set eth2 down
 expect "a carrier that goes moves it at once" until_true 5 over_is b state
 lab exec a ip link set eth2 up

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "failover/path.h"
+#include "failover/path_key.h"
 #include "net_pair.h"
 
 #define HELLO_HEAD 32
@@ -226,6 +227,49 @@ paths_without_an_address_share_a_packet_socket_that_a_change_does_not_close(void
 	assert_int_equal(netns_run("ip addr add 127.0.0.1/8 dev lo"), 0);
 }
 
+/* The mate tells of one of its paths. */
+static void hear(struct path_set *set, size_t index, const struct path_config *about)
+{
+	static uint64_t counter;
+	struct hello hello = {.boot = 1, .counter = ++counter, .is_newest = true, .n_reports = 1};
+
+	hello.reports[0].path = path_key(about);
+	path_set_heard(set, index, &hello);
+}
+
+static bool is_unknown(const struct path_set *set, size_t index)
+{
+	struct path_statistics statistics;
+
+	path_set_statistics(set, index, &statistics);
+	assert_int_equal(statistics.is_unknown_to_mate,
+			 strstr(statistics.why, "compare failover interface ip") != NULL);
+	return statistics.is_unknown_to_mate;
+}
+
+static void a_link_that_the_mate_tells_nothing_of_has_other_addresses_there(void **state)
+{
+	struct path_config paths[] = {link_path("va", "203.0.113.1", "203.0.113.2"),
+				      interface_path("va")};
+	struct inbox inbox = {0};
+	struct path_set *set = NULL;
+
+	(void)state;
+	assert_int_equal(netns_run("ip addr add 203.0.113.1/30 dev va"), 0);
+	assert_int_equal(path_set_new(event, paths, 2, on_datagram, &inbox, &set), 0);
+	/* As many hellos as a mate with the most paths needs to tell of each. */
+	for (int i = 0; i < HELLO_PATHS_MAX / HELLO_REPORTS_MAX; i++)
+		hear(set, 1, &paths[1]);
+	assert_false(is_unknown(set, 0));
+	for (int i = 0; i < 2 * HELLO_PATHS_MAX / HELLO_REPORTS_MAX; i++)
+		hear(set, 1, &paths[1]);
+	assert_true(is_unknown(set, 0));
+	assert_false(is_unknown(set, 1));
+	hear(set, 1, &paths[0]);
+	assert_false(is_unknown(set, 0));
+	path_set_free(set);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, net_pair_setup, net_pair_teardown)
@@ -235,6 +279,7 @@ int main(void)
 		TEST(a_path_whose_device_is_made_anew_is_opened_again),
 		TEST(draining_and_freeing_inside_the_callback_are_safe),
 		TEST(paths_without_an_address_share_a_packet_socket_that_a_change_does_not_close),
+		TEST(a_link_that_the_mate_tells_nothing_of_has_other_addresses_there),
 	};
 
 	net_pair_enter();

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+#include "failover/path.h"
+#include "failover/path_socket.h"
+#include "failover/path_stats.h"
+
+/* What path.c and path_show.c share. */
+
+#define BATCH 16
+#define DATAGRAM_MAX 1024
+#define SENT_RING 512 /* hellos whose time of sending is remembered */
+/* More than two rounds of a mate with as many paths as there may be: it has no such one. */
+#define PATH_UNNAMED_MAX (2u * HELLO_PATHS_MAX / HELLO_REPORTS_MAX)
+
+struct path {
+	struct path_set *set;
+	size_t index;
+	struct path_config config;
+	uint32_t key;	       /* the same on both units */
+	unsigned device_index; /* that the socket is bound to; 0: none is open */
+	struct path_socket sock;
+	bool is_muted;		    /* by a flood: read at drains only, as far as the bucket goes */
+	struct monotime deaf_since; /* the mate hears nothing of us here; 0: it does */
+	unsigned unnamed;	    /* hellos of the mate since one that told of this path */
+	enum path_state state;
+	struct path_stats stats;
+	struct path_bucket reads, strangers;
+	uint64_t sent, send_errors, datagrams;
+	uint64_t uncounted; /* received before the statistics were cleared */
+	int last_error;
+};
+
+struct sent {
+	uint64_t counter;
+	struct monotime at;
+};
+
+struct path_set {
+	sd_event *event;
+	path_datagram_fn on_datagram;
+	path_state_fn on_state;
+	void *userdata;
+	struct path *paths;
+	size_t n_paths;
+	int raw_fd; /* of all paths: path_socket_init */
+	int poll_fd;
+	sd_event_source *io;
+	size_t next_report;
+	uint32_t hold_ms;
+	uint64_t newest; /* of the mate's boot, on any path */
+	uint64_t boot;
+	struct sent sent[SENT_RING];
+	bool is_freed;
+	unsigned depth; /* callbacks on the stack */
+	uint8_t buffers[BATCH][DATAGRAM_MAX];
+	struct sockaddr_storage senders[BATCH];
+};
+
+/* So long a silence is a loss: the holdtime, but for the shortest ones. */
+uint64_t path_set_hold_ns(const struct path_set *set);
