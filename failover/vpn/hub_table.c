@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The table as fronts get it: in messages of at most VPN_BATCH sessions, to all fronts alike. */
+/*
+ * The table as fronts get it: in messages of at most VPN_BATCH sessions, to all fronts alike. They
+ * get tags (ipc/vpn.h), since a front that was taken over could otherwise claim or end each
+ * session.
+ */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,7 +20,7 @@ struct hub_batch {
 	size_t n_puts;
 	Asafo__Ipc__VpnGone gone[VPN_BATCH];
 	Asafo__Ipc__VpnGone *gone_pointers[VPN_BATCH];
-	uint8_t hashes[VPN_BATCH][VPN_HASH_SIZE];
+	uint8_t tags[VPN_BATCH][VPN_HASH_SIZE];
 	size_t n_gone;
 };
 
@@ -77,12 +81,27 @@ void hub_flush(struct vpnhub *hub)
 	hub->batch->n_puts = hub->batch->n_gone = 0;
 }
 
-static void add_put(struct hub_batch *batch, const struct vpn_session *session)
+/* Something cannot be told: no front has everything before it got a whole table. */
+static void lose_one(struct vpnhub *hub)
 {
-	size_t i = batch->n_puts++;
+	log_line(LOG_ERR,
+		 "VPN sessions were not sent to the fronts: %s; they get the whole table "
+		 "later",
+		 err_text(ERR_CRYPTO));
+	for (unsigned i = 0; i < ENGINE_FRONTS_MAX; i++)
+		hub->copies[i].is_due = true;
+}
+
+static void add_put(struct vpnhub *hub, const struct vpn_session *session)
+{
+	struct hub_batch *batch = hub->batch;
+	size_t i = batch->n_puts;
 
 	batch->sessions[i] = *session;
-	vpn_session_fill(&batch->sessions[i], monotime_now(), &batch->puts[i]);
+	if (vpn_session_fill_tagged(&batch->sessions[i], monotime_now(), &batch->puts[i]) == 0)
+		batch->n_puts++;
+	else
+		lose_one(hub);
 }
 
 void hub_put(struct vpnhub *hub, const struct session_record *record)
@@ -91,7 +110,7 @@ void hub_put(struct vpnhub *hub, const struct session_record *record)
 	 * for the next. */
 	if (hub->batch->n_puts == VPN_BATCH || hub->batch->n_gone > 0)
 		hub_flush(hub);
-	add_put(hub->batch, &record->session);
+	add_put(hub, &record->session);
 }
 
 void hub_gone(struct vpnhub *hub, const struct session_record *record)
@@ -101,10 +120,13 @@ void hub_gone(struct vpnhub *hub, const struct session_record *record)
 
 	if (batch->n_gone == VPN_BATCH || batch->n_puts > 0)
 		hub_flush(hub);
+	if (vpn_tag(record->session.hash, batch->tags[batch->n_gone]) < 0) {
+		lose_one(hub);
+		return;
+	}
 	gone = &batch->gone[batch->n_gone];
 	asafo__ipc__vpn_gone__init(gone);
-	memcpy(batch->hashes[batch->n_gone], record->session.hash, VPN_HASH_SIZE);
-	gone->cookie_hash = (ProtobufCBinaryData){VPN_HASH_SIZE, batch->hashes[batch->n_gone]};
+	gone->tag = (ProtobufCBinaryData){VPN_HASH_SIZE, batch->tags[batch->n_gone]};
 	gone->id = record->session.id;
 	gone->reason = record->end;
 	batch->n_gone++;
@@ -130,7 +152,7 @@ void hub_send_table(struct vpnhub *hub, unsigned instance)
 		while (hub->batch->n_puts < VPN_BATCH &&
 		       (record = sessiondb_next(hub->db, record))) {
 			if (record->end == VPN_END_NONE)
-				add_put(hub->batch, &record->session);
+				add_put(hub, &record->session);
 		}
 		batch_message(hub, &message);
 		message.is_reset = is_first;

@@ -22,10 +22,8 @@ static void answer_new(struct ipc_channel *channel, uint32_t request, int code, 
 	status.code = code;
 	status.why = (char *)(uintptr_t)why;
 	reply.status = &status;
-	if (record) {
-		vpn_session_fill(&record->session, monotime_now(), &message);
+	if (record && vpn_session_fill_tagged(&record->session, monotime_now(), &message) == 0)
 		reply.session = &message.message;
-	}
 	(void)ipc_channel_reply(channel, IPC_VPN_SESSION_NEW, request, false, &reply.base);
 }
 

@@ -145,9 +145,20 @@ int vpn_session_from(const Asafo__Ipc__VpnSession *message, struct monotime now,
 struct vpn_session_message {
 	Asafo__Ipc__VpnSession message;
 	Asafo__Ipc__VpnAddress v4, v6;
+	uint8_t tag[VPN_HASH_SIZE];
 };
 void vpn_session_fill(const struct vpn_session *session, struct monotime now,
 		      struct vpn_session_message *ret_message);
+
+/*
+ * What the engine calls a session before fronts: SHA-256 of its cookie's HASH. Fronts have the tags
+ * of all sessions; the hash, by which they speak of one to the engine, has only who was shown the
+ * cookie. Errors: ERR_CRYPTO.
+ */
+int vpn_tag(const uint8_t hash[static VPN_HASH_SIZE], uint8_t ret_tag[static VPN_HASH_SIZE]);
+/* As vpn_session_fill, for fronts. Errors: ERR_CRYPTO. */
+int vpn_session_fill_tagged(const struct vpn_session *session, struct monotime now,
+			    struct vpn_session_message *ret_message);
 
 /* Bytes of the wire: exactly VPN_HASH_SIZE. Errors: ERR_MALFORMED. */
 int vpn_hash_from(const ProtobufCBinaryData *bytes, uint8_t ret_hash[static VPN_HASH_SIZE]);

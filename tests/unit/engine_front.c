@@ -31,6 +31,9 @@ static void on_notice(struct ipc_channel *channel, struct ipc_frame *frame,
 	front.resets += table->is_reset ? 1 : 0;
 	front.puts += (unsigned)table->n_put;
 	front.gone += (unsigned)table->n_gone;
+	if (table->n_put)
+		memcpy(front.tag, table->put[table->n_put - 1]->cookie_hash.data,
+		       sizeof(front.tag));
 	if (table->n_gone)
 		front.gone_reason = table->gone[0]->reason;
 	front.is_complete = table->is_complete;
@@ -220,17 +223,23 @@ void played_front_log_in(unsigned number, const char *user)
 	played_front_ask(&asked, &proof);
 }
 
-void played_front_log_out(unsigned number)
+static void end_ask(const uint8_t hash[static 32])
 {
 	Asafo__Ipc__VpnSessionEnd message = ASAFO__IPC__VPN_SESSION_END__INIT;
-	uint8_t hash[32];
 
-	hash_of(number, hash);
-	message.cookie_hash = (ProtobufCBinaryData){sizeof(hash), hash};
+	message.cookie_hash = (ProtobufCBinaryData){32, (uint8_t *)(uintptr_t)hash};
 	message.reason = VPN_END_LOGOUT;
 	assert_int_equal(ipc_channel_call(front.channel, IPC_VPN_SESSION_END, &message.base, NULL,
 					  0, on_end_answered, NULL),
 			 0);
+}
+
+void played_front_log_out(unsigned number)
+{
+	uint8_t hash[32];
+
+	hash_of(number, hash);
+	end_ask(hash);
 }
 
 /* ... and hears the answer. */
@@ -243,16 +252,13 @@ int played_front_login_code(unsigned number, const char *user)
 	return front.code;
 }
 
-/* Of a tunnel whose CONNECT was taken AGE_MS ago. */
-void played_front_touch_by(struct ipc_channel *channel, unsigned number, bool is_connected,
-			   uint64_t received, uint64_t idle_ms, uint64_t age_ms)
+static void touch_send(struct ipc_channel *channel, const uint8_t hash[static 32],
+		       bool is_connected, uint64_t received, uint64_t idle_ms, uint64_t age_ms)
 {
 	Asafo__Ipc__VpnSessionTouch message = ASAFO__IPC__VPN_SESSION_TOUCH__INIT;
 	Asafo__Ipc__VpnTouched touched = ASAFO__IPC__VPN_TOUCHED__INIT, *pointers[1] = {&touched};
-	uint8_t hash[32];
 
-	hash_of(number, hash);
-	touched.cookie_hash = (ProtobufCBinaryData){sizeof(hash), hash};
+	touched.cookie_hash = (ProtobufCBinaryData){32, (uint8_t *)(uintptr_t)hash};
 	touched.is_connected = is_connected;
 	touched.received = received;
 	touched.idle_ms = idle_ms;
@@ -261,6 +267,22 @@ void played_front_touch_by(struct ipc_channel *channel, unsigned number, bool is
 	message.n_touched = 1;
 	assert_int_equal(ipc_channel_send(channel, IPC_VPN_SESSION_TOUCH, &message.base, NULL, 0),
 			 0);
+}
+
+/* Of a tunnel whose CONNECT was taken AGE_MS ago. */
+void played_front_touch_by(struct ipc_channel *channel, unsigned number, bool is_connected,
+			   uint64_t received, uint64_t idle_ms, uint64_t age_ms)
+{
+	uint8_t hash[32];
+
+	hash_of(number, hash);
+	touch_send(channel, hash, is_connected, received, idle_ms, age_ms);
+}
+
+void played_front_claim(const uint8_t hash[static 32])
+{
+	touch_send(front.channel, hash, true, 1000, 0, 0);
+	end_ask(hash);
 }
 
 void played_front_touch(unsigned number, bool is_connected, uint64_t received, uint64_t idle_ms)

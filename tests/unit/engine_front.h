@@ -12,7 +12,8 @@ struct played_front {
 	unsigned configs, resets, puts, gone, replies;
 	uint32_t gone_reason;
 	bool is_complete;
-	int code; /* of the latest reply */
+	uint8_t tag[32]; /* of the session that was put last */
+	int code;	 /* of the latest reply */
 	uint8_t v4[4];
 	uint32_t id, prefix;
 	bool has_v6;
@@ -45,6 +46,8 @@ void played_front_touch(unsigned number, bool is_connected, uint64_t received, u
 /* Of a tunnel whose CONNECT was taken AGE_MS ago. */
 void played_front_touch_by(struct ipc_channel *channel, unsigned number, bool is_connected,
 			   uint64_t received, uint64_t idle_ms, uint64_t age_ms);
+/* Touches, and asks to end, whatever session has this hash. */
+void played_front_claim(const uint8_t hash[static 32]);
 /* In the engine's table; NULL: it is not there. */
 const struct session_record *session_find(unsigned number);
 

@@ -127,6 +127,13 @@ static int refusal_of(struct office *office, const Asafo__Ipc__VpnSessionNew *wa
 	return strcmp(wanted->user, "full") == 0 ? ERR_TOO_LARGE : 0;
 }
 
+/* Of one that is none it stays as it was: the copy takes no session for it. */
+static void tag_of(const ProtobufCBinaryData *cookie_hash, uint8_t tag[static VPN_HASH_SIZE])
+{
+	if (cookie_hash->len == VPN_HASH_SIZE)
+		(void)vpn_tag(cookie_hash->data, tag);
+}
+
 static void session_open(struct office *office, uint32_t id,
 			 const Asafo__Ipc__VpnSessionNew *wanted)
 {
@@ -135,14 +142,15 @@ static void session_open(struct office *office, uint32_t id,
 	Asafo__Ipc__VpnTable table = ASAFO__IPC__VPN_TABLE__INIT;
 	Asafo__Ipc__VpnSession session = ASAFO__IPC__VPN_SESSION__INIT, *list[] = {&session};
 	Asafo__Ipc__VpnAddress v4 = ASAFO__IPC__VPN_ADDRESS__INIT;
-	uint8_t address[4] = {10, 9, 0, 7};
+	uint8_t address[4] = {10, 9, 0, 7}, tag[VPN_HASH_SIZE] = {0};
 	char policy[] = "DfltGrpPolicy";
 
 	(void)snprintf(office->opened, sizeof(office->opened), "%s %s %s %zu", wanted->user,
 		       wanted->group, wanted->policy, wanted->client.len);
 	v4.address = (ProtobufCBinaryData){4, address};
 	v4.prefix = 24;
-	session.cookie_hash = wanted->cookie_hash;
+	tag_of(&wanted->cookie_hash, tag);
+	session.cookie_hash = (ProtobufCBinaryData){sizeof(tag), tag};
 	session.id = ++office->n_sessions;
 	session.user = wanted->user;
 	session.group = wanted->group;
@@ -171,6 +179,7 @@ static void session_close(struct office *office, uint32_t id,
 	Asafo__Ipc__VpnGone gone = ASAFO__IPC__VPN_GONE__INIT, *list[] = {&gone};
 	Asafo__Ipc__StatusReply reply = ASAFO__IPC__STATUS_REPLY__INIT;
 	Asafo__Ipc__Status status = ASAFO__IPC__STATUS__INIT;
+	uint8_t tag[VPN_HASH_SIZE] = {0};
 
 	office->n_ended++;
 	reply.status = &status;
@@ -179,7 +188,8 @@ static void session_close(struct office *office, uint32_t id,
 		say(office->harness->engine, IPC_VPN_SESSION_END, true, id, &reply.base);
 		return;
 	}
-	gone.cookie_hash = wanted->cookie_hash;
+	tag_of(&wanted->cookie_hash, tag);
+	gone.tag = (ProtobufCBinaryData){sizeof(tag), tag};
 	gone.reason = wanted->reason;
 	table.gone = list;
 	table.n_gone = 1;

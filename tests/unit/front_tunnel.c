@@ -43,6 +43,14 @@ static void cookie_hash_of(unsigned number, uint8_t ret_hash[static VPN_HASH_SIZ
 	assert_int_equal(gnutls_hash_fast(GNUTLS_DIG_SHA256, cookie, sizeof(cookie), ret_hash), 0);
 }
 
+static void tag_of(unsigned number, uint8_t ret_tag[static VPN_HASH_SIZE])
+{
+	uint8_t hash[VPN_HASH_SIZE];
+
+	cookie_hash_of(number, hash);
+	assert_int_equal(vpn_tag(hash, ret_tag), 0);
+}
+
 void tunnel_config_send(struct harness *harness, bool is_without_dtls)
 {
 	static char name[] = "DfltGrpPolicy", group[] = "staff", domain[] = "example.org",
@@ -109,7 +117,7 @@ void tunnel_table_send(struct harness *harness, const struct tunnel_table *table
 	Asafo__Ipc__VpnSession sessions[4], *puts[4];
 	Asafo__Ipc__VpnGone gone = ASAFO__IPC__VPN_GONE__INIT, *gones[] = {&gone};
 	Asafo__Ipc__VpnAddress v4[4], v6[4];
-	uint8_t hashes[5][VPN_HASH_SIZE], bytes4[4][4], bytes6[4][16];
+	uint8_t tags[5][VPN_HASH_SIZE], bytes4[4][4], bytes6[4][16];
 
 	for (size_t i = 0; i < 4 && table->numbers[i]; i++) {
 		uint8_t number = (uint8_t)table->numbers[i];
@@ -117,7 +125,7 @@ void tunnel_table_send(struct harness *harness, const struct tunnel_table *table
 		asafo__ipc__vpn_session__init(&sessions[i]);
 		asafo__ipc__vpn_address__init(&v4[i]);
 		asafo__ipc__vpn_address__init(&v6[i]);
-		cookie_hash_of(number, hashes[i]);
+		tag_of(number, tags[i]);
 		memcpy(bytes4[i], (uint8_t[4]){10, 9, 0, number}, 4);
 		memset(bytes6[i], 0, 16);
 		bytes6[i][0] = 0xfd;
@@ -126,7 +134,7 @@ void tunnel_table_send(struct harness *harness, const struct tunnel_table *table
 		v4[i].prefix = 24;
 		v6[i].address = (ProtobufCBinaryData){16, bytes6[i]};
 		v6[i].prefix = 64;
-		sessions[i].cookie_hash = (ProtobufCBinaryData){VPN_HASH_SIZE, hashes[i]};
+		sessions[i].cookie_hash = (ProtobufCBinaryData){VPN_HASH_SIZE, tags[i]};
 		sessions[i].id = number;
 		sessions[i].user = user;
 		sessions[i].group = group;
@@ -142,8 +150,8 @@ void tunnel_table_send(struct harness *harness, const struct tunnel_table *table
 	message.put = puts;
 	message.gone = gones;
 	if (table->gone) {
-		cookie_hash_of(table->gone, hashes[4]);
-		gone.cookie_hash = (ProtobufCBinaryData){VPN_HASH_SIZE, hashes[4]};
+		tag_of(table->gone, tags[4]);
+		gone.tag = (ProtobufCBinaryData){VPN_HASH_SIZE, tags[4]};
 		gone.id = table->gone;
 		gone.reason = (uint32_t)table->reason;
 		message.n_gone = 1;

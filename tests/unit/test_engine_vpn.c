@@ -44,6 +44,16 @@ static void become_active(void)
 	WAIT_FOR(world.mate.session_wholes > 0);
 }
 
+static void take_over(void)
+{
+	int fd = world_ask("{\"method\":\"asafo.FailoverActive\",\"parameters\":{\"force\":true}}",
+			   -1);
+
+	world.mate.is_silent = true;
+	WAIT_FOR(engine_is_active(world.engine));
+	(void)close(fd);
+}
+
 /* ---- tests ---- */
 
 static void a_login_is_answered_when_the_mate_has_the_session(void **state)
@@ -368,6 +378,32 @@ static void a_front_that_was_overtaken_does_not_take_the_session_back(void **sta
 	ipc_channel_free(other);
 }
 
+static void a_front_that_was_not_shown_the_cookie_can_neither_claim_nor_end_a_session(void **state)
+{
+	uint8_t hash[32] = {9};
+
+	(void)state;
+	world_be_staging(LINES);
+	played_front_attach();
+	/* All that it has of somebody else's session is what the table says. */
+	mate_tells(9, 0, 100000, true);
+	WAIT_FOR(front.puts == 1);
+	assert_memory_not_equal(front.tag, hash, sizeof(hash));
+	take_over();
+	played_front_claim(front.tag);
+	WAIT_FOR(front.replies == 1);
+	assert_int_equal(front.code, ERR_NOT_FOUND);
+	assert_int_equal(session_find(9)->end, VPN_END_NONE);
+	assert_int_equal(session_find(9)->session.owner, 0);
+	assert_int_equal(session_find(9)->figures.received, 0);
+	/* Who was shown it can. */
+	played_front_claim(hash);
+	WAIT_FOR(front.replies == 2);
+	assert_int_equal(front.code, 0);
+	assert_int_equal(session_find(9)->figures.received, 1000);
+	assert_int_equal(session_find(9)->end, VPN_END_LOGOUT);
+}
+
 static void a_session_of_a_front_that_dies_goes_on_without_it(void **state)
 {
 	(void)state;
@@ -468,17 +504,12 @@ static void fronts_hear_of_both_sessions_that_lose_to_one(void **state)
 
 static void a_takeover_keeps_the_sessions_and_their_addresses(void **state)
 {
-	int fd;
-
 	(void)state;
 	world_be_staging(LINES);
 	played_front_attach();
 	mate_tells(9, 0, 100000, true);
 	WAIT_FOR(session_find(9));
-	fd = world_ask("{\"method\":\"asafo.FailoverActive\",\"parameters\":{\"force\":true}}", -1);
-	world.mate.is_silent = true;
-	WAIT_FOR(engine_is_active(world.engine));
-	(void)close(fd);
+	take_over();
 	assert_int_equal(session_find(9)->end, VPN_END_NONE);
 	assert_int_equal(session_find(9)->session.v4.bytes[3], 2);
 	assert_false(session_find(9)->session.is_connected);
@@ -508,6 +539,7 @@ int main(void)
 		TEST(a_user_that_is_no_more_has_no_session),
 		TEST(a_touch_counts_and_an_idle_session_ends),
 		TEST(a_front_that_was_overtaken_does_not_take_the_session_back),
+		TEST(a_front_that_was_not_shown_the_cookie_can_neither_claim_nor_end_a_session),
 		TEST(a_session_of_a_front_that_dies_goes_on_without_it),
 		TEST(a_login_whose_front_died_leaves_no_session),
 		TEST(an_older_mate_is_never_told_and_that_is_said),

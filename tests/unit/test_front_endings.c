@@ -39,7 +39,7 @@ static int put(struct vpn *vpn, const struct vpn_session *session, bool is_reset
 	struct why why;
 
 	if (session)
-		vpn_session_fill(session, monotime_now(), &message);
+		assert_int_equal(vpn_session_fill_tagged(session, monotime_now(), &message), 0);
 	table.put = pointers;
 	table.n_put = session ? 1 : 0;
 	table.is_reset = is_reset;
@@ -156,10 +156,9 @@ static void on_ended(int code, void *userdata)
 
 static int end(struct world *world, struct outcome *outcome)
 {
-	const struct vpn_entry *entry = vpn_find(world->vpn, world->session.hash);
-
-	assert_non_null(entry);
-	return vpn_end(world->vpn, entry, VPN_END_LOGOUT, outcome ? on_ended : NULL, outcome, NULL);
+	assert_non_null(vpn_find(world->vpn, world->session.hash));
+	return vpn_end(world->vpn, world->session.hash, VPN_END_LOGOUT, outcome ? on_ended : NULL,
+		       outcome, NULL);
 }
 
 static void an_end_is_done_when_the_engine_says_so(void **state)

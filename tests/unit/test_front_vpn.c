@@ -102,7 +102,7 @@ static int put(struct vpn *vpn, const struct vpn_session *session, bool is_reset
 	Asafo__Ipc__VpnSession *pointers[1] = {&message.message};
 
 	if (session)
-		vpn_session_fill(session, monotime_now(), &message);
+		assert_int_equal(vpn_session_fill_tagged(session, monotime_now(), &message), 0);
 	table.put = pointers;
 	table.n_put = session ? 1 : 0;
 	table.is_reset = is_reset;
@@ -115,9 +115,10 @@ static int drop(struct vpn *vpn, const struct vpn_session *session, uint32_t rea
 	Asafo__Ipc__VpnTable table = ASAFO__IPC__VPN_TABLE__INIT;
 	Asafo__Ipc__VpnGone gone = ASAFO__IPC__VPN_GONE__INIT;
 	Asafo__Ipc__VpnGone *pointers[1] = {&gone};
+	uint8_t tag[VPN_HASH_SIZE];
 
-	gone.cookie_hash =
-		(ProtobufCBinaryData){VPN_HASH_SIZE, (uint8_t *)(uintptr_t)session->hash};
+	assert_int_equal(vpn_tag(session->hash, tag), 0);
+	gone.tag = (ProtobufCBinaryData){sizeof(tag), tag};
 	gone.reason = reason;
 	table.gone = pointers;
 	table.n_gone = 1;
@@ -230,6 +231,19 @@ static void a_session_is_found_by_its_cookie_and_by_both_addresses(void **state)
 	}
 }
 
+static void what_the_table_calls_a_session_is_not_what_the_engine_believes(void **state)
+{
+	struct world *world = *state;
+	struct vpn_session session = session_of(3);
+	const struct vpn_entry *entry;
+
+	assert_int_equal(put(world->vpn, &session, true, true), 0);
+	entry = vpn_find(world->vpn, session.hash);
+	assert_non_null(entry);
+	assert_memory_not_equal(entry->session.hash, session.hash, VPN_HASH_SIZE);
+	assert_null(vpn_find(world->vpn, entry->session.hash));
+}
+
 static void an_ended_session_is_gone_and_its_reason_is_told(void **state)
 {
 	struct world *world = *state;
@@ -306,7 +320,8 @@ static void what_was_not_taken_is_missing_until_the_whole_table_comes_again(void
 
 	assert_int_equal(put(world->vpn, &sessions[1], true, true), 0);
 	for (size_t i = 0; i < 3; i++) {
-		vpn_session_fill(&sessions[i], monotime_now(), &messages[i]);
+		assert_int_equal(
+			vpn_session_fill_tagged(&sessions[i], monotime_now(), &messages[i]), 0);
 		pointers[i] = &messages[i].message;
 	}
 	messages[1].message.id = 0;
@@ -504,7 +519,7 @@ static void a_login_fails_when_the_engine_goes_away(void **state)
 	vpn_attach(world->vpn, NULL);
 	assert_int_equal(outcome.calls, 1);
 	assert_int_equal(outcome.code, ERR_CLOSED);
-	assert_int_equal(vpn_touch(world->vpn, &(struct vpn_entry){0}, &(struct vpn_touch){0}),
+	assert_int_equal(vpn_touch(world->vpn, &(struct vpn_touch){.hash = world->session.hash}),
 			 ERR_CLOSED);
 }
 
@@ -552,6 +567,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(a_session_is_found_by_its_cookie_and_by_both_addresses),
+		TEST(what_the_table_calls_a_session_is_not_what_the_engine_believes),
 		TEST(an_ended_session_is_gone_and_its_reason_is_told),
 		TEST(tunnels_outlive_an_engine_until_a_whole_table_does_not_name_them),
 		TEST(a_session_that_cannot_be_understood_makes_the_copy_incomplete),

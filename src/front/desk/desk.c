@@ -463,6 +463,7 @@ static int login_page(struct desk *desk, const struct session *session,
 	bool is_head = head->method == HTTP_METHOD_HEAD, has_cookie = false;
 	const struct vpn_group *wanted = desk_group_of(config, prompt.group);
 	struct desk_certificate certificate = {.n = 0};
+	uint8_t hash[COOKIE_HASH_SIZE];
 	const struct vpn_entry *entry;
 
 	if (wanted && wanted->is_by_certificate)
@@ -471,7 +472,7 @@ static int login_page(struct desk *desk, const struct session *session,
 	if (desk_is_client(head))
 		return desk_answer_prompt(context, SPEAKER_LEGACY, config, &prompt, is_head,
 					  ret_bytes);
-	entry = desk_session_of(desk, head, "", &has_cookie);
+	entry = desk_session_of(desk, head, "", hash, &has_cookie);
 	if (entry || (has_cookie && !vpn_is_complete(desk->vpn)))
 		return desk_answer_session(context, desk->vpn, entry, is_head, ret_bytes);
 	if (!http_text_is(head->path, "/") && !group)

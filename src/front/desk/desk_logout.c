@@ -26,8 +26,9 @@ static void on_ended(int code, void *userdata)
 
 /* Said to be over, it must be over, also after a failover: who is not sure says so. */
 static int end_session(struct desk *desk, struct session *session,
-		       const struct site_context *context, const struct vpn_entry *entry,
-		       enum speaker speaker, struct buf *ret_bytes)
+		       const struct site_context *context,
+		       const uint8_t hash[static COOKIE_HASH_SIZE], enum speaker speaker,
+		       struct buf *ret_bytes)
 {
 	struct visit *visit =
 		desk->n_visits < DESK_VISITS_MAX ? desk_visit_new(desk, session, context) : NULL;
@@ -35,7 +36,7 @@ static int end_session(struct desk *desk, struct session *session,
 
 	if (visit)
 		visit->speaker = speaker;
-	r = vpn_end(desk->vpn, entry, VPN_END_LOGOUT, visit ? on_ended : NULL, visit,
+	r = vpn_end(desk->vpn, hash, VPN_END_LOGOUT, visit ? on_ended : NULL, visit,
 		    visit ? &visit->ending : NULL);
 	if (visit && r == 0) {
 		session_place(session)->asked = visit;
@@ -52,8 +53,8 @@ static int end_session(struct desk *desk, struct session *session,
  * A program, which says so, or has the cookie itself in what it says; a person by the button of the
  * own page. Another site's page can do neither, whatever the browser tells of where it comes from.
  */
-static bool may_end(const struct http_head *head, const struct desk_said *said,
-		    const struct vpn_entry *entry)
+static bool may_end(const struct desk *desk, const struct http_head *head,
+		    const struct desk_said *said, const struct vpn_entry *entry)
 {
 	uint8_t hash[COOKIE_HASH_SIZE];
 	char proof[COOKIE_TEXT_MAX];
@@ -62,7 +63,7 @@ static bool may_end(const struct http_head *head, const struct desk_said *said,
 		return true;
 	if (said->token[0] &&
 	    cookie_hash((struct http_text){said->token, strlen(said->token)}, hash) == 0 &&
-	    memcmp(hash, entry->session.hash, sizeof(hash)) == 0)
+	    vpn_find(desk->vpn, hash) == entry)
 		return true;
 	return strlen(said->proof) == sizeof(proof) - 1 &&
 	       cookie_proof(entry->session.hash, proof) == 0 &&
@@ -71,29 +72,30 @@ static bool may_end(const struct http_head *head, const struct desk_said *said,
 
 /* The session that a cookie names; NULL where there is none, or it is not known here. */
 struct vpn_entry *desk_session_of(const struct desk *desk, const struct http_head *head,
-				  const char *token, bool *ret_has_cookie)
+				  const char *token, uint8_t ret_hash[static COOKIE_HASH_SIZE],
+				  bool *ret_has_cookie)
 {
-	uint8_t hash[COOKIE_HASH_SIZE];
-	int r = cookie_of_request(head, hash);
+	int r = cookie_of_request(head, ret_hash);
 
 	if (r < 0 && token[0])
-		r = cookie_hash((struct http_text){token, strlen(token)}, hash);
+		r = cookie_hash((struct http_text){token, strlen(token)}, ret_hash);
 	*ret_has_cookie = r == 0;
-	return r == 0 ? vpn_find(desk->vpn, hash) : NULL;
+	return r == 0 ? vpn_find(desk->vpn, ret_hash) : NULL;
 }
 
 int desk_logout(struct desk *desk, struct session *session, const struct site_context *context,
 		const struct http_head *head, const struct desk_said *said, struct buf *ret_bytes)
 {
+	uint8_t hash[COOKIE_HASH_SIZE];
 	bool has_cookie;
-	const struct vpn_entry *entry = desk_session_of(desk, head, said->token, &has_cookie);
+	const struct vpn_entry *entry = desk_session_of(desk, head, said->token, hash, &has_cookie);
 
 	if (has_cookie && !entry && !vpn_is_complete(desk->vpn))
 		return desk_answer_refusal(context, said->speaker, 503, WHY_NOT_ENDED, ret_bytes);
 	if (!entry)
 		return desk_answer_bye(context, said->speaker, ret_bytes);
-	if (may_end(head, said, entry))
-		return end_session(desk, session, context, entry, said->speaker, ret_bytes);
+	if (may_end(desk, head, said, entry))
+		return end_session(desk, session, context, hash, said->speaker, ret_bytes);
 	/* The page of the session has the button. */
 	return said->speaker == SPEAKER_PERSON
 		       ? desk_answer_redirect(context, ret_bytes)

@@ -49,9 +49,11 @@ void desk_visit_answer(struct visit *visit, int r, struct buf *bytes);
 void desk_visit_refuse(struct visit *visit, const char *why);
 
 /* ---- desk_logout.c ---- */
-/* The session that a cookie names; NULL where there is none, or it is not known here. */
+/* The session that a cookie names, and that cookie's hash; NULL where there is none, or it is not
+ * known here. */
 struct vpn_entry *desk_session_of(const struct desk *desk, const struct http_head *head,
-				  const char *token, bool *ret_has_cookie);
+				  const char *token, uint8_t ret_hash[static COOKIE_HASH_SIZE],
+				  bool *ret_has_cookie);
 /* As desk_ask. */
 int desk_logout(struct desk *desk, struct session *session, const struct site_context *context,
 		const struct http_head *head, const struct desk_said *said, struct buf *ret_bytes);

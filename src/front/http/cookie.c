@@ -46,12 +46,12 @@ int cookie_hash(struct http_text text, uint8_t ret_hash[static COOKIE_HASH_SIZE]
 	return r;
 }
 
-int cookie_proof(const uint8_t hash[static COOKIE_HASH_SIZE], char ret_text[static COOKIE_TEXT_MAX])
+int cookie_proof(const uint8_t tag[static COOKIE_HASH_SIZE], char ret_text[static COOKIE_TEXT_MAX])
 {
 	static const char label[] = "asafo: a form of one's own page";
 	uint8_t digest[32];
 
-	if (gnutls_hmac_fast(GNUTLS_MAC_SHA256, hash, COOKIE_HASH_SIZE, label, sizeof(label),
+	if (gnutls_hmac_fast(GNUTLS_MAC_SHA256, tag, COOKIE_HASH_SIZE, label, sizeof(label),
 			     digest) < 0)
 		return ERR_CRYPTO;
 	hex_encode(digest, sizeof(digest), ret_text);

@@ -20,11 +20,10 @@ int cookie_new(char ret_text[static COOKIE_TEXT_MAX], uint8_t ret_hash[static CO
 /* The hash of a cookie's text. Errors: ERR_MALFORMED (not our form), ERR_CRYPTO. */
 int cookie_hash(struct http_text text, uint8_t ret_hash[static COOKIE_HASH_SIZE]);
 /*
- * What a form of one's own page carries, and another site's cannot: made of the HASH of the
- * session's cookie, the same on both units. Errors: ERR_CRYPTO.
+ * What a form of one's own page carries, and another site's cannot: made of the TAG of the hash of
+ * the session's cookie (ipc/vpn.h), the same on both units. Errors: ERR_CRYPTO.
  */
-int cookie_proof(const uint8_t hash[static COOKIE_HASH_SIZE],
-		 char ret_text[static COOKIE_TEXT_MAX]);
+int cookie_proof(const uint8_t tag[static COOKIE_HASH_SIZE], char ret_text[static COOKIE_TEXT_MAX]);
 /*
  * The value of the cookie NAME among all Cookie headers (RFC 6265 section 4.2). Errors:
  * ERR_NOT_FOUND; ERR_MALFORMED (it is there twice with two values).

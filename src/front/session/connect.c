@@ -161,6 +161,7 @@ static int accept_append(const struct connect *connect, struct vpn_entry *entry,
 		.is_tls13 = tls_is_13(peer),
 	};
 
+	memcpy(terms.hash, connect->hash, sizeof(terms.hash));
 	terms.mtu = offer.mtu = cstp_mtu(segment_size(fd), tls_overhead(peer), VPN_TUN_MTU,
 					 entry->session.v6.size == 16, &connect->request);
 	end_of(fd, getpeername, &terms.client, &terms.client_port);

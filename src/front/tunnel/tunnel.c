@@ -80,6 +80,7 @@ static void touch(struct tunnel *tunnel, bool is_connected, bool with_protocol)
 	const struct figures *figures = &tunnel->figures;
 	char protocol[TLS_PROTOCOL_MAX];
 	struct vpn_touch message = {
+		.hash = tunnel->terms.hash,
 		.is_connected = is_connected,
 		.client = tunnel->terms.client,
 		.local = tunnel->terms.local,
@@ -105,7 +106,7 @@ static void touch(struct tunnel *tunnel, bool is_connected, bool with_protocol)
 			tls_protocol(tunnel->stream.peer, protocol);
 		message.protocol = protocol;
 	}
-	if (vpn_touch(tunnels_vpn(tunnel->tunnels), tunnel->entry, &message) == 0)
+	if (vpn_touch(tunnels_vpn(tunnel->tunnels), &message) == 0)
 		tunnel->figures = (struct figures){0};
 }
 
@@ -349,8 +350,8 @@ static const char *disconnect_take(struct tunnel *tunnel, const struct cstp_fram
 	bool is_logout = frame->payload_size > 0 && frame->payload_view[0] == CSTP_REASON_LOGOUT;
 
 	if (is_logout && tunnel->entry)
-		(void)vpn_end(tunnels_vpn(tunnel->tunnels), tunnel->entry, VPN_END_LOGOUT, NULL,
-			      NULL, NULL);
+		(void)vpn_end(tunnels_vpn(tunnel->tunnels), tunnel->terms.hash, VPN_END_LOGOUT,
+			      NULL, NULL, NULL);
 	return is_logout ? "the user logged out" : "the client disconnected";
 }
 
@@ -547,6 +548,7 @@ void tunnel_free(struct tunnel *tunnel)
 	tunnel->tick = sd_event_source_disable_unref(tunnel->tick);
 	packet_queue_done(&tunnel->queue);
 	tls_stream_done(&tunnel->stream);
+	explicit_bzero(tunnel->terms.hash, sizeof(tunnel->terms.hash));
 	free(tunnel);
 }
 

@@ -11,7 +11,8 @@
  */
 
 struct tunnel_terms {
-	struct cstp_times times; /* as the client was told */
+	uint8_t hash[VPN_HASH_SIZE]; /* of the client's cookie: what the engine believes */
+	struct cstp_times times;     /* as the client was told */
 	unsigned mtu;
 	struct vpn_address client, local; /* both ends of its connection */
 	uint16_t client_port, local_port;

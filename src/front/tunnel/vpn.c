@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The copy of the session table: three chained hash tables over the same nodes (cookie hash, the
- * two addresses). A whole table does not empty the copy first: nodes are marked, and what a
- * complete table did not name is dropped at its end, so that open tunnels outlive the engine.
+ * The copy of the session table: three chained hash tables over the same nodes (the tag of the
+ * cookie's hash, the two addresses). A whole table does not empty the copy first: nodes are marked,
+ * and what a complete table did not name is dropped at its end, so that open tunnels outlive the
+ * engine.
  */
 #include "front/tunnel/vpn.h"
 
@@ -14,7 +15,7 @@
 #include "front/tunnel/vpn_config.h"
 
 enum key {
-	KEY_HASH,
+	KEY_TAG,
 	KEY_V4,
 	KEY_V6,
 	KEY__MAX,
@@ -68,7 +69,7 @@ static const uint8_t *key_of(const struct vpn_session *session, enum key key, si
 	case KEY_V6:
 		*ret_size = session->v6.size;
 		return session->v6.bytes;
-	case KEY_HASH:
+	case KEY_TAG:
 	case KEY__MAX:
 		break;
 	}
@@ -159,8 +160,7 @@ static void grow(struct vpn *vpn)
 	if (!nodes)
 		return;
 	for (size_t i = 0; i < vpn->n_buckets; i++) {
-		for (struct node *node = vpn->buckets[KEY_HASH][i]; node;
-		     node = node->next[KEY_HASH])
+		for (struct node *node = vpn->buckets[KEY_TAG][i]; node; node = node->next[KEY_TAG])
 			nodes[n++] = node;
 	}
 	if (buckets_new(vpn, vpn->n_buckets * 2) < 0)
@@ -183,7 +183,7 @@ static void node_drop(struct vpn *vpn, struct node *node, enum vpn_end reason)
 
 static int put(struct vpn *vpn, const struct vpn_session *session)
 {
-	struct node *node = node_find(vpn, KEY_HASH, session->hash, VPN_HASH_SIZE);
+	struct node *node = node_find(vpn, KEY_TAG, session->hash, VPN_HASH_SIZE);
 
 	if (node && !(vpn_address_is_equal(&node->entry.session.v4, &session->v4) &&
 		      vpn_address_is_equal(&node->entry.session.v6, &session->v6))) {
@@ -215,8 +215,7 @@ static int put(struct vpn *vpn, const struct vpn_session *session)
 static void mark_stale(struct vpn *vpn)
 {
 	for (size_t i = 0; i < vpn->n_buckets; i++) {
-		for (struct node *node = vpn->buckets[KEY_HASH][i]; node;
-		     node = node->next[KEY_HASH])
+		for (struct node *node = vpn->buckets[KEY_TAG][i]; node; node = node->next[KEY_TAG])
 			node->is_stale = true;
 	}
 }
@@ -224,10 +223,10 @@ static void mark_stale(struct vpn *vpn)
 static void drop_stale(struct vpn *vpn)
 {
 	for (size_t i = 0; i < vpn->n_buckets; i++) {
-		struct node *node = vpn->buckets[KEY_HASH][i];
+		struct node *node = vpn->buckets[KEY_TAG][i];
 
 		while (node) {
-			struct node *next = node->next[KEY_HASH];
+			struct node *next = node->next[KEY_TAG];
 
 			if (node->is_stale)
 				node_drop(vpn, node, VPN_END_DROPPED);
@@ -259,11 +258,11 @@ static int table_take(struct vpn *vpn, const Asafo__Ipc__VpnTable *table, struct
 		mark_stale(vpn);
 	}
 	for (size_t i = 0; i < table->n_gone; i++) {
-		uint8_t hash[VPN_HASH_SIZE];
+		uint8_t tag[VPN_HASH_SIZE];
 		struct node *node = NULL;
 
-		if (vpn_hash_from(&table->gone[i]->cookie_hash, hash) == 0)
-			node = node_find(vpn, KEY_HASH, hash, sizeof(hash));
+		if (vpn_hash_from(&table->gone[i]->tag, tag) == 0)
+			node = node_find(vpn, KEY_TAG, tag, sizeof(tag));
 		if (node)
 			node_drop(vpn, node, vpn_end_from(table->gone[i]->reason));
 	}
@@ -372,7 +371,7 @@ static void on_login_reply(int code, const ProtobufCMessage *body, bool has_more
 {
 	_cleanup_free_ struct vpn_call *call = userdata;
 	const Asafo__Ipc__VpnSessionNewReply *reply = (const Asafo__Ipc__VpnSessionNewReply *)body;
-	struct node *node;
+	struct vpn_entry *entry;
 	const char *why = "";
 
 	(void)has_more;
@@ -381,8 +380,8 @@ static void on_login_reply(int code, const ProtobufCMessage *body, bool has_more
 		why = reply->status->why;
 	}
 	/* Without an engine the copy is not one any more: it may be freed. */
-	node = code == 0 ? node_find(call->vpn, KEY_HASH, call->hash, VPN_HASH_SIZE) : NULL;
-	if (code == 0 && !node) {
+	entry = code == 0 ? vpn_find(call->vpn, call->hash) : NULL;
+	if (code == 0 && !entry) {
 		/* The engine has it, and this copy a hole: nobody gets that cookie. */
 		(void)endings_add(call->vpn->endings, call->hash, VPN_END_LOGOUT, NULL, NULL, NULL);
 		code = ERR_NOT_READY;
@@ -390,9 +389,9 @@ static void on_login_reply(int code, const ProtobufCMessage *body, bool has_more
 	if (code < 0 && !why[0])
 		why = err_text(code);
 	if (call->on_done)
-		call->on_done(code, why, node ? &node->entry : NULL, call->userdata);
-	else if (node)
-		(void)vpn_end(call->vpn, &node->entry, VPN_END_LOGOUT, NULL, NULL, NULL);
+		call->on_done(code, why, entry, call->userdata);
+	else if (entry)
+		(void)vpn_end(call->vpn, call->hash, VPN_END_LOGOUT, NULL, NULL, NULL);
 }
 
 int vpn_login(struct vpn *vpn, const struct vpn_login *login, vpn_login_fn on_done, void *userdata,
@@ -437,7 +436,7 @@ void vpn_call_cancel(struct vpn_call *call)
 		call->on_done = NULL;
 }
 
-int vpn_touch(struct vpn *vpn, const struct vpn_entry *entry, const struct vpn_touch *touch)
+int vpn_touch(struct vpn *vpn, const struct vpn_touch *touch)
 {
 	Asafo__Ipc__VpnSessionTouch message = ASAFO__IPC__VPN_SESSION_TOUCH__INIT;
 	Asafo__Ipc__VpnTouched touched = ASAFO__IPC__VPN_TOUCHED__INIT;
@@ -445,7 +444,7 @@ int vpn_touch(struct vpn *vpn, const struct vpn_entry *entry, const struct vpn_t
 
 	if (!vpn->engine)
 		return ERR_CLOSED;
-	touched.cookie_hash.data = (uint8_t *)(uintptr_t)entry->session.hash;
+	touched.cookie_hash.data = (uint8_t *)(uintptr_t)touch->hash;
 	touched.cookie_hash.len = VPN_HASH_SIZE;
 	touched.is_connected = touch->is_connected;
 	touched.client.data = (uint8_t *)(uintptr_t)touch->client.bytes;
@@ -475,11 +474,10 @@ int vpn_datagram(struct vpn *vpn, const Asafo__Ipc__VpnDatagram *message, int fd
 			   : ERR_CLOSED;
 }
 
-int vpn_end(struct vpn *vpn, const struct vpn_entry *entry, enum vpn_end reason, ending_fn on_done,
-	    void *userdata, struct ending **ret_ending)
+int vpn_end(struct vpn *vpn, const uint8_t hash[static VPN_HASH_SIZE], enum vpn_end reason,
+	    ending_fn on_done, void *userdata, struct ending **ret_ending)
 {
-	return endings_add(vpn->endings, entry->session.hash, reason, on_done, userdata,
-			   ret_ending);
+	return endings_add(vpn->endings, hash, reason, on_done, userdata, ret_ending);
 }
 
 /* ---- life ---- */
@@ -508,8 +506,11 @@ uint32_t vpn_own_number(const struct vpn *vpn)
 
 struct vpn_entry *vpn_find(const struct vpn *vpn, const uint8_t hash[static VPN_HASH_SIZE])
 {
-	struct node *node = node_find(vpn, KEY_HASH, hash, VPN_HASH_SIZE);
+	struct node *node = NULL;
+	uint8_t tag[VPN_HASH_SIZE];
 
+	if (vpn_tag(hash, tag) == 0)
+		node = node_find(vpn, KEY_TAG, tag, sizeof(tag));
 	return node ? &node->entry : NULL;
 }
 

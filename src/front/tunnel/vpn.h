@@ -59,7 +59,7 @@ struct vpn_config {
 
 /* A session of the copy. The pointer holds until on_gone() was called for it. */
 struct vpn_entry {
-	struct vpn_session session;
+	struct vpn_session session; /* its hash is the tag of the cookie's hash (ipc/vpn.h) */
 	void *tunnel; /* the tunnel's own, NULL: none in this front; whoever sets it clears it */
 };
 
@@ -105,7 +105,7 @@ bool vpn_is_complete(const struct vpn *vpn);
 size_t vpn_count(const struct vpn *vpn);
 /* What vpn_session's owner is where this front has the tunnel; 0: not known yet. */
 uint32_t vpn_own_number(const struct vpn *vpn);
-/* By the SHA-256 of the cookie's bytes; NULL: not known (see vpn_is_complete). */
+/* By the SHA-256 of the cookie's bytes, not by the tag; NULL: not known (see vpn_is_complete). */
 struct vpn_entry *vpn_find(const struct vpn *vpn, const uint8_t hash[static VPN_HASH_SIZE]);
 /* By the address that was given to it: 4 or 16 bytes. */
 struct vpn_entry *vpn_find_address(const struct vpn *vpn, const uint8_t *bytes, size_t size);
@@ -133,6 +133,7 @@ int vpn_login(struct vpn *vpn, const struct vpn_login *login, vpn_login_fn on_do
 void vpn_call_cancel(struct vpn_call *call);
 /* Figures since the last touch. */
 struct vpn_touch {
+	const uint8_t *hash; /* of the session's cookie, VPN_HASH_SIZE bytes */
 	bool is_connected;
 	struct vpn_address client, local; /* both ends of its connection */
 	uint16_t client_port, local_port;
@@ -142,10 +143,11 @@ struct vpn_touch {
 	const char *protocol;	   /* NULL: as before */
 };
 /* Tells the engine; ERR_CLOSED where it is not there: keep the figures for the next time. */
-int vpn_touch(struct vpn *vpn, const struct vpn_entry *entry, const struct vpn_touch *touch);
+int vpn_touch(struct vpn *vpn, const struct vpn_touch *touch);
 /* To the front that it names, or to this one again with FD, a UDP socket, connected. FD is
  * borrowed, -1: none. Errors: ERR_CLOSED. */
 int vpn_datagram(struct vpn *vpn, const Asafo__Ipc__VpnDatagram *message, int fd);
-/* Ends it on both units, now or later: as endings_add; on_gone comes by the table. */
-int vpn_end(struct vpn *vpn, const struct vpn_entry *entry, enum vpn_end reason, ending_fn on_done,
-	    void *userdata, struct ending **ret_ending);
+/* Ends that of the cookie with HASH on both units, now or later: as endings_add; on_gone comes by
+ * the table. */
+int vpn_end(struct vpn *vpn, const uint8_t hash[static VPN_HASH_SIZE], enum vpn_end reason,
+	    ending_fn on_done, void *userdata, struct ending **ret_ending);
