@@ -6,14 +6,12 @@
 #include "failover/vpn/hub.h"
 
 #include <errno.h>
-#include <gnutls/crypto.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/log.h"
-#include "failover/vpn/hub_config.h"
 #include "failover/vpn/hub_internal.h"
 #include "failover/vpn/pool.h"
 
@@ -25,7 +23,7 @@ static void configure_front(struct vpnhub *hub, unsigned instance)
 {
 	struct ipc_channel *front = hub->engine->rooms.fronts[instance];
 	int r = hub_config_send(front, hub->engine->config, hub->engine->config_generation,
-				hub->dtls_cookie_key);
+				&hub->cookie_keys);
 
 	if (r < 0 && r != ERR_CLOSED)
 		log_line(LOG_ERR, "front %u: the VPN's configuration was not sent: %s", instance,
@@ -182,6 +180,17 @@ static void end_what_is_over(struct vpnhub *hub, struct monotime now)
 	hub_flush(hub);
 }
 
+/* Where there is none for now the one that is there does for longer. */
+static void change_cookie_key(struct vpnhub *hub)
+{
+	if (hub_cookie_keys_next(&hub->cookie_keys) < 0)
+		return;
+	for (unsigned i = 0; i < ENGINE_FRONTS_MAX; i++) {
+		if (hub->engine->rooms.fronts[i])
+			configure_front(hub, i);
+	}
+}
+
 static int on_tick(sd_event_source *source, uint64_t usec, void *userdata)
 {
 	struct vpnhub *hub = userdata;
@@ -192,6 +201,8 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *userdata)
 	if (engine_is_active(hub->engine) && sessiondb_count(hub->db) > 0)
 		end_what_is_over(hub, now);
 	sessiondb_sweep(hub->db, now);
+	if (monotime_reached(now, hub->cookie_keys.next_at))
+		change_cookie_key(hub);
 	hub_retell(hub);
 	hub_guesses_want(hub);
 	hub_resync(hub);
@@ -380,8 +391,7 @@ int vpnhub_new(struct engine *engine, struct vpnhub **ret_hub)
 		return -ENOMEM;
 	hub->engine = engine;
 	hub->link_down_at = monotime_now();
-	r = gnutls_rnd(GNUTLS_RND_KEY, hub->dtls_cookie_key, VPN_COOKIE_KEY_SIZE) < 0 ? ERR_CRYPTO
-										      : 0;
+	r = hub_cookie_keys_next(&hub->cookie_keys);
 	if (r == 0)
 		r = sessiondb_new(0, &hub->db);
 	if (r == 0)

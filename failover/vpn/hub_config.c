@@ -4,10 +4,12 @@
 #include "failover/vpn/hub_config.h"
 
 #include <errno.h>
+#include <gnutls/crypto.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/err.h"
 #include "ipc/vpn.h"
 
 #define USERS_BATCH 150 /* so many names, hashes, policies and secrets fit into one message */
@@ -105,8 +107,23 @@ static size_t fill_groups(const struct config_vpn *vpn, struct group_message *al
 	return vpn->n_groups;
 }
 
+int hub_cookie_keys_next(struct hub_cookie_keys *keys)
+{
+	uint8_t fresh[VPN_COOKIE_KEY_SIZE];
+
+	if (gnutls_rnd(GNUTLS_RND_KEY, fresh, sizeof(fresh)) < 0)
+		return ERR_CRYPTO;
+	/* The first one has none before it. */
+	keys->has_before = keys->next_at.ns > 0;
+	memcpy(keys->before, keys->now, sizeof(keys->before));
+	memcpy(keys->now, fresh, sizeof(keys->now));
+	explicit_bzero(fresh, sizeof(fresh));
+	keys->next_at = monotime_add_ms(monotime_now(), HUB_COOKIE_KEY_MS);
+	return 0;
+}
+
 int hub_config_send(struct ipc_channel *front, const struct config *config, uint64_t generation,
-		    const uint8_t cookie_key[static VPN_COOKIE_KEY_SIZE])
+		    const struct hub_cookie_keys *cookie_keys)
 {
 	const struct config_vpn *vpn = &config->vpn;
 	_cleanup_free_ struct config_message *all = calloc(1, sizeof(*all));
@@ -117,7 +134,10 @@ int hub_config_send(struct ipc_channel *front, const struct config *config, uint
 	all->message.is_enabled = vpn->is_enabled && config->webvpn.n_enabled > 0;
 	all->message.generation = generation;
 	all->message.dtls_cookie_key =
-		(ProtobufCBinaryData){VPN_COOKIE_KEY_SIZE, (uint8_t *)(uintptr_t)cookie_key};
+		(ProtobufCBinaryData){VPN_COOKIE_KEY_SIZE, (uint8_t *)(uintptr_t)cookie_keys->now};
+	if (cookie_keys->has_before)
+		all->message.dtls_cookie_key_before = (ProtobufCBinaryData){
+			VPN_COOKIE_KEY_SIZE, (uint8_t *)(uintptr_t)cookie_keys->before};
 	all->message.policies = all->policy_pointers;
 	all->message.groups = all->group_pointers;
 	for (size_t i = 0; i < vpn->n_policies; i++) {

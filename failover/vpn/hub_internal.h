@@ -3,6 +3,7 @@
 
 #include "failover/engine/engine.h"
 #include "failover/vpn/hub.h"
+#include "failover/vpn/hub_config.h"
 #include "failover/vpn/sessiondb.h"
 #include "failover/vpn/tun.h"
 #include "ipc/loginproof.h"
@@ -60,7 +61,7 @@ struct vpnhub {
 	struct hub_batch *batch;
 	struct hub_sender sender;
 	struct hub_copy copies[ENGINE_FRONTS_MAX];
-	uint8_t dtls_cookie_key[VPN_COOKIE_KEY_SIZE]; /* of all fronts */
+	struct hub_cookie_keys cookie_keys;
 	struct hub_waiter *waiters;
 	sd_event_source *tick, *wait_timeout;
 	struct tun *tun;

@@ -67,7 +67,7 @@
 #define VPN_BATCH 128
 #define VPN_TOUCH_MS 5000
 #define VPN_DATAGRAM_MAX 2048
-#define VPN_COOKIE_KEY_SIZE 16 /* VpnConfig.dtls_cookie_key */
+#define VPN_COOKIE_KEY_SIZE 16 /* VpnConfig.dtls_cookie_key, ..._before */
 #define VPN_SESSIONS_MAX 65536
 #define VPN_TUN_MTU 1406 /* the ASA's `anyconnect mtu`, and the device's */
 

@@ -16,6 +16,7 @@
 
 #include "base/cleanup.h"
 #include "engine_world.h"
+#include "failover/vpn/hub_internal.h"
 #include "ipc/channel.h"
 #include "ipc/vpn.h"
 #include "netns.h"
@@ -34,7 +35,8 @@ static struct played {
 	unsigned n_heard, n_configs;
 	uint8_t first_byte; /* of the latest message */
 	int fd;		    /* that came with it */
-	uint8_t cookie_key[VPN_COOKIE_KEY_SIZE];
+	uint8_t cookie_key[VPN_COOKIE_KEY_SIZE], key_before[VPN_COOKIE_KEY_SIZE];
+	size_t key_before_size;
 } fronts[2];
 
 static void on_notice(struct ipc_channel *channel, struct ipc_frame *frame,
@@ -55,6 +57,10 @@ static void on_notice(struct ipc_channel *channel, struct ipc_frame *frame,
 	if (frame->type == IPC_VPN_CONFIG) {
 		assert_int_equal(config->dtls_cookie_key.len, VPN_COOKIE_KEY_SIZE);
 		memcpy(played->cookie_key, config->dtls_cookie_key.data, VPN_COOKIE_KEY_SIZE);
+		played->key_before_size = config->dtls_cookie_key_before.len;
+		if (played->key_before_size == VPN_COOKIE_KEY_SIZE)
+			memcpy(played->key_before, config->dtls_cookie_key_before.data,
+			       VPN_COOKIE_KEY_SIZE);
 		played->n_configs++;
 	}
 }
@@ -387,6 +393,27 @@ static void all_fronts_know_each_others_cookies(void **state)
 	assert_memory_not_equal(fronts[0].cookie_key, none, VPN_COOKIE_KEY_SIZE);
 }
 
+static void a_cookie_is_good_for_two_hours_at_most(void **state)
+{
+	struct vpnhub *hub = world.engine->vpnhub;
+	uint8_t first[VPN_COOKIE_KEY_SIZE];
+	unsigned n = fronts[0].n_configs;
+
+	(void)state;
+	assert_int_equal(fronts[0].key_before_size, 0);
+	assert_true(hub->cookie_keys.next_at.ns <=
+		    monotime_add_ms(monotime_now(), HUB_COOKIE_KEY_MS).ns);
+	memcpy(first, fronts[0].cookie_key, sizeof(first));
+	hub->cookie_keys.next_at = monotime_now();
+	WAIT_FOR(fronts[0].n_configs > n && fronts[1].key_before_size > 0);
+	assert_memory_not_equal(fronts[0].cookie_key, first, sizeof(first));
+	assert_memory_equal(fronts[0].key_before, first, sizeof(first));
+	assert_memory_equal(fronts[0].cookie_key, fronts[1].cookie_key, sizeof(first));
+	/* The next one is not due before an hour is over. */
+	assert_true(hub->cookie_keys.next_at.ns >
+		    monotime_add_ms(monotime_now(), HUB_COOKIE_KEY_MS / 2).ns);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -401,6 +428,7 @@ int main(void)
 		TEST(nothing_is_connected_but_where_fronts_listen),
 		TEST(what_names_no_front_or_is_too_large_is_dropped),
 		TEST(all_fronts_know_each_others_cookies),
+		TEST(a_cookie_is_good_for_two_hours_at_most),
 	};
 
 	world_enter();

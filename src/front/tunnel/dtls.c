@@ -27,6 +27,8 @@ struct dtls {
 	gnutls_priority_t priority;
 	gnutls_psk_server_credentials_t credentials;
 	gnutls_datum_t cookie_key;
+	uint8_t key_before[DTLS_COOKIE_KEY_SIZE];
+	bool has_key_before;
 };
 
 static int foreign_code(int code)
@@ -71,10 +73,14 @@ int dtls_new(struct dtls **ret_dtls)
 	return 0;
 }
 
-void dtls_set_cookie_key(struct dtls *dtls, const uint8_t key[static DTLS_COOKIE_KEY_SIZE])
+void dtls_set_cookie_keys(struct dtls *dtls, const uint8_t key[static DTLS_COOKIE_KEY_SIZE],
+			  const uint8_t *before)
 {
 	static_assert(DTLS_COOKIE_KEY_SIZE == GNUTLS_COOKIE_KEY_SIZE, "as GnuTLS makes one");
 	memcpy(dtls->cookie_key.data, key, DTLS_COOKIE_KEY_SIZE);
+	dtls->has_key_before = before != NULL;
+	if (before)
+		memcpy(dtls->key_before, before, DTLS_COOKIE_KEY_SIZE);
 }
 
 void dtls_free(struct dtls *dtls)
@@ -87,6 +93,7 @@ void dtls_free(struct dtls *dtls)
 		gnutls_psk_free_server_credentials(dtls->credentials);
 	if (dtls->cookie_key.data)
 		explicit_bzero(dtls->cookie_key.data, dtls->cookie_key.size);
+	explicit_bzero(dtls->key_before, sizeof(dtls->key_before));
 	gnutls_free(dtls->cookie_key.data);
 	free(dtls);
 }
@@ -133,12 +140,16 @@ bool dtls_cookie_is_valid(const struct dtls *dtls, const struct sockaddr_storage
 			  const uint8_t *datagram, size_t size, struct dtls_begin *ret_begin)
 {
 	gnutls_datum_t key = dtls->cookie_key;
+	gnutls_datum_t before = {(unsigned char *)(uintptr_t)dtls->key_before,
+				 DTLS_COOKIE_KEY_SIZE};
 	gnutls_dtls_prestate_st state = {0};
+	void *bytes = (void *)(uintptr_t)datagram;
 	uint8_t end[END_MAX];
 	size_t end_size = end_bytes(client, end);
 
-	if (gnutls_dtls_cookie_verify(&key, end, end_size, (void *)(uintptr_t)datagram, size,
-				      &state) < 0)
+	if (gnutls_dtls_cookie_verify(&key, end, end_size, bytes, size, &state) < 0 &&
+	    (!dtls->has_key_before ||
+	     gnutls_dtls_cookie_verify(&before, end, end_size, bytes, size, &state) < 0))
 		return false;
 	*ret_begin = (struct dtls_begin){state.record_seq, state.hsk_read_seq, state.hsk_write_seq};
 	return true;

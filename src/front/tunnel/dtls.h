@@ -39,8 +39,10 @@ struct dtls_peer {
 int dtls_new(struct dtls **ret_dtls);
 void dtls_free(struct dtls *dtls);
 #define DTLS_COOKIE_KEY_SIZE 16
-/* Cookies are made and known by this key from now on, instead of one that nobody else has. */
-void dtls_set_cookie_key(struct dtls *dtls, const uint8_t key[static DTLS_COOKIE_KEY_SIZE]);
+/* Cookies are made by KEY from now on, instead of one that nobody else has, and known by it and by
+ * the one BEFORE it (NULL: there is none). */
+void dtls_set_cookie_keys(struct dtls *dtls, const uint8_t key[static DTLS_COOKIE_KEY_SIZE],
+			  const uint8_t *before);
 /*
  * Whether DATAGRAM, a ClientHello, has the cookie that CLIENT was sent: then datagrams to that
  * address do arrive there. Nothing is kept of clients before (RFC 6347 section 4.2.1).

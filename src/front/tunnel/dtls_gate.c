@@ -421,7 +421,9 @@ static void config_take(const struct vpn_config *config, void *userdata)
 	struct dtls_gate *gate = userdata;
 
 	if (config->has_cookie_key)
-		dtls_set_cookie_key(gate->dtls, config->cookie_key);
+		dtls_set_cookie_keys(gate->dtls, config->cookie_key,
+				     config->has_cookie_key_before ? config->cookie_key_before
+								   : NULL);
 	dtls_gate_apply(gate, gate->snapshot);
 }
 

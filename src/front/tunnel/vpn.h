@@ -53,8 +53,9 @@ struct vpn_config {
 	struct vpn_policy *policies;
 	size_t n_policies;
 	uint64_t generation;
-	bool has_cookie_key;
+	bool has_cookie_key, has_cookie_key_before;
 	uint8_t cookie_key[VPN_COOKIE_KEY_SIZE]; /* of DTLS, the same for all fronts */
+	uint8_t cookie_key_before[VPN_COOKIE_KEY_SIZE];
 };
 
 /* A session of the copy. The pointer holds until on_gone() was called for it. */

@@ -69,6 +69,18 @@ static int group_from(const Asafo__Ipc__VpnGroup *from, struct vpn_group *to)
 
 CLEANUP_DEFINE(struct vpn_config *, vpn_config_free)
 
+static int key_from(const ProtobufCBinaryData *bytes, uint8_t key[static VPN_COOKIE_KEY_SIZE],
+		    bool *ret_is_there, struct why *ret_why)
+{
+	if (bytes->len > 0 && bytes->len != VPN_COOKIE_KEY_SIZE)
+		return why_set(ret_why, ERR_MALFORMED, "a DTLS cookie key of %zu bytes",
+			       bytes->len);
+	if (bytes->len > 0)
+		memcpy(key, bytes->data, VPN_COOKIE_KEY_SIZE);
+	*ret_is_there = bytes->len > 0;
+	return 0;
+}
+
 int vpn_config_from(const Asafo__Ipc__VpnConfig *message, struct vpn_config **ret_config,
 		    struct why *ret_why)
 {
@@ -83,14 +95,13 @@ int vpn_config_from(const Asafo__Ipc__VpnConfig *message, struct vpn_config **re
 		return -ENOMEM;
 	config->is_enabled = message->is_enabled;
 	config->generation = message->generation;
-	if (message->dtls_cookie_key.len > 0 &&
-	    message->dtls_cookie_key.len != sizeof(config->cookie_key))
-		return why_set(ret_why, ERR_MALFORMED, "a DTLS cookie key of %zu bytes",
-			       message->dtls_cookie_key.len);
-	config->has_cookie_key = message->dtls_cookie_key.len > 0;
-	if (config->has_cookie_key)
-		memcpy(config->cookie_key, message->dtls_cookie_key.data,
-		       sizeof(config->cookie_key));
+	r = key_from(&message->dtls_cookie_key, config->cookie_key, &config->has_cookie_key,
+		     ret_why);
+	if (r == 0)
+		r = key_from(&message->dtls_cookie_key_before, config->cookie_key_before,
+			     &config->has_cookie_key_before, ret_why);
+	if (r < 0)
+		return r;
 	for (size_t i = 0; i < message->n_policies && r == 0; i++) {
 		r = policy_from(message->policies[i], &config->policies[config->n_policies++]);
 		if (r < 0)
@@ -118,6 +129,7 @@ void vpn_config_free(struct vpn_config *config)
 	free(config->policies);
 	free(config->groups);
 	explicit_bzero(config->cookie_key, sizeof(config->cookie_key));
+	explicit_bzero(config->cookie_key_before, sizeof(config->cookie_key_before));
 	free(config);
 }
 
