@@ -232,6 +232,8 @@ static int run_errand(struct exec *exec, const Asafo__Wire__Exec *message, struc
 				      &call)
 		   : -ENOMEM;
 	if (r == 0) {
+		if (message->may_only_look)
+			control_call_look_only(call);
 		*errand = (struct errand){exec, exec->errands, message->id, exec->epoch};
 		exec->errands = errand;
 		exec->n_errands++;
@@ -371,6 +373,7 @@ static int ask_mate(struct exec *exec, struct control_call *call, const char *me
 	body.method = (char *)(uintptr_t)method;
 	body.parameters = (ProtobufCBinaryData){strlen(text), (uint8_t *)(uintptr_t)text};
 	body.peer = (char *)(uintptr_t)control_call_peer(call);
+	body.may_only_look = !control_call_may_change(call);
 	message.body_case = ASAFO__WIRE__LINK__BODY_EXEC;
 	message.exec = &body;
 	r = link_send(engine->pair.link, &message);

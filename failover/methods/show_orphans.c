@@ -49,9 +49,12 @@ static void on_orphans(int code, const ProtobufCMessage *body, bool has_more, vo
 
 static void add_lines(struct waiting *waiting)
 {
+	_cleanup_(buf_done) struct buf masked = {0};
 	struct monotime at;
 	const char *lines = replication_given_lines(waiting->engine->replication, &at);
 
+	if (lines && !control_call_may_change(waiting->call))
+		lines = config_mask(lines, &masked) == 0 ? buf_text(&masked) : NULL;
 	if (!lines)
 		return;
 	json_add_text(waiting->result, "lines", lines);

@@ -2,6 +2,8 @@
 /* The configurations, the version and whether it serves, as JSON (doc/control.md). */
 #include <config.h>
 
+#include <errno.h>
+
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "failover/methods/handlers.h"
@@ -27,12 +29,30 @@ static int render_running(const struct config *config, struct json_object *param
 	return r < 0 ? why_set(ret_why, r, "%s", err_text(r)) : 0;
 }
 
+/* Hashes and sealed secrets are for who may change them. TEXT is borrowed. */
+static void reply_lines(struct control_call *call, const struct engine *engine, const char *text)
+{
+	_cleanup_(buf_done) struct buf masked = {0};
+	struct json_object *result;
+
+	if (!control_call_may_change(call)) {
+		if (config_mask(text, &masked) < 0) {
+			control_call_fail(call, -ENOMEM, NULL);
+			return;
+		}
+		text = buf_text(&masked);
+	}
+	result = json_object_new_object();
+	json_add_text(result, "text", text);
+	(void)json_object_object_add(result, "clock", json_clock(engine));
+	control_call_reply(call, result);
+}
+
 void method_show_running_config(struct control_call *call, struct json_object *parameters,
 				void *userdata)
 {
 	const struct engine *engine = userdata;
 	_cleanup_(buf_done) struct buf text = {0};
-	struct json_object *result;
 	struct why why;
 	int r = render_running(engine->config, parameters, &text, &why);
 
@@ -40,22 +60,16 @@ void method_show_running_config(struct control_call *call, struct json_object *p
 		control_call_fail(call, r, why.text);
 		return;
 	}
-	result = json_object_new_object();
-	json_add_text(result, "text", buf_text(&text));
-	(void)json_object_object_add(result, "clock", json_clock(engine));
-	control_call_reply(call, result);
+	reply_lines(call, engine, buf_text(&text));
 }
 
 void method_show_startup_config(struct control_call *call, struct json_object *parameters,
 				void *userdata)
 {
 	struct engine *engine = userdata;
-	struct json_object *result = json_object_new_object();
 
 	(void)parameters;
-	json_add_text(result, "text", buf_text(&engine->startup_text));
-	(void)json_object_object_add(result, "clock", json_clock(engine));
-	control_call_reply(call, result);
+	reply_lines(call, engine, buf_text(&engine->startup_text));
 }
 
 void method_show_version(struct control_call *call, struct json_object *parameters, void *userdata)

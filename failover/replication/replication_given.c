@@ -11,14 +11,6 @@
 #include "base/log.h"
 #include "failover/replication/replication_internal.h"
 
-/* Of a line with a password, even its hash: what the log may have. */
-static int loggable(const char *line, size_t size)
-{
-	const char *secret = memmem(line, size, " password ", strlen(" password "));
-
-	return (int)(secret ? (size_t)(secret - line) + strlen(" password") : size);
-}
-
 static void say(const struct buf *given)
 {
 	const char *at = (const char *)given->data, *end = at + given->size;
@@ -29,7 +21,7 @@ static void say(const struct buf *given)
 		const char *newline = memchr(at, '\n', (size_t)(end - at));
 		size_t size = (size_t)((newline ? newline : end) - at);
 
-		log_line(LOG_WARNING, "  replaced: %.*s", loggable(at, size), at);
+		log_line(LOG_WARNING, "  replaced: %.*s", (int)config_secret_at(at, size), at);
 		at += size + 1;
 	}
 }

@@ -223,7 +223,7 @@ static int set_user(struct apply *apply, const struct grammar_match *match)
 	if (index == CONFIG_USERS_MAX)
 		return apply_refuse(apply, ERR_TOO_LARGE, name, "more than %d users",
 				    CONFIG_USERS_MAX);
-	if (!config_is_hash(password->text))
+	if (!config_is_hash(password->text) && !config_is_masked(password->text))
 		return apply_refuse(apply, ERR_SYNTAX, password,
 				    "a password in clear is not kept: `asafo configure` makes its "
 				    "hash");
@@ -267,7 +267,8 @@ static int set_user_totp(struct apply *apply, const struct grammar_match *match)
 	struct config_user *user = &apply->config->vpn.users[apply->index];
 	const struct value *secret = grammar_match_value(match, "secret");
 
-	if (!match->is_negated && !config_is_sealed(secret->text))
+	if (!match->is_negated && !config_is_sealed(secret->text) &&
+	    !config_is_masked(secret->text))
 		return apply_refuse(apply, ERR_SYNTAX, secret,
 				    "a secret in clear is not kept: `asafo configure` seals it, "
 				    "`asafo username %s totp` makes one",

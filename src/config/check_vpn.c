@@ -156,6 +156,13 @@ static int check_user(const struct config_vpn *vpn, size_t index, struct why *re
 {
 	const struct config_user *user = &vpn->users[index];
 
+	if (config_is_masked(user->hash) || config_is_masked(user->totp))
+		return why_set(ret_why, ERR_SYNTAX,
+			       "username %s: " CONFIG_MASK
+			       " is what is shown to who may only look: "
+			       "take the line from a `show running-config` of root's, or give the "
+			       "password itself",
+			       user->name);
 	if (!is_name(user->name) || !memchr(user->hash, 0, sizeof(user->hash)) ||
 	    !config_is_hash(user->hash))
 		return why_set(ret_why, ERR_SYNTAX, "username %zu: no name, or no hash", index + 1);

@@ -225,6 +225,15 @@ int config_render_section(const struct config *config, enum config_part part, co
 			  const char *device, struct buf *text);
 bool config_section_exists(const char *section);
 
+/* What is shown instead of a password's hash and of a sealed secret. */
+#define CONFIG_MASK "*****"
+/* Where in a rendered LINE, without its newline, such a one begins; SIZE: there is none. */
+size_t config_secret_at(const char *line, size_t size);
+/* Appends the rendered lines of TEXT without them. Errors: -ENOMEM. */
+int config_mask(const char *text, struct buf *ret_text);
+/* Lines with it can be applied, to compare them; config_check() refuses what came of them. */
+bool config_is_masked(const char *value);
+
 /*
  * Appends the lines of CONFIG that OTHER does not have, each below its section's heading, so that
  * they can be typed again. Errors: -ENOMEM.

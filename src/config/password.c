@@ -10,6 +10,7 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "config/config.h"
 #include "config/grammar.h"
 #include "config/vpn.h"
 
@@ -52,7 +53,7 @@ static bool find_clear(struct reading *reading, const struct line *line, struct 
 	    grammar_match(reading->grammar, COMMAND_MODE_USER, line, &match, NULL) == 0 &&
 	    match.row->id == COMMAND_USER_TOTP && !match.is_negated) {
 		clear = grammar_match_value(&match, "secret");
-		if (!clear || config_is_sealed(clear->text))
+		if (!clear || config_is_sealed(clear->text) || config_is_masked(clear->text))
 			return false;
 	} else if (grammar_match(reading->grammar, COMMAND_MODE_CONFIG, line, &match, NULL) == 0) {
 		bool is_open = match.row->id == COMMAND_USER_ATTRIBUTES && !match.is_negated;
@@ -62,7 +63,7 @@ static bool find_clear(struct reading *reading, const struct line *line, struct 
 		if (match.row->id != COMMAND_USER || match.is_negated)
 			return false;
 		clear = grammar_match_value(&match, "password");
-		if (!clear || config_is_hash(clear->text))
+		if (!clear || config_is_hash(clear->text) || config_is_masked(clear->text))
 			return false;
 	} else {
 		return false;

@@ -120,6 +120,11 @@ int control_call_new(struct json_object *parameters, const char *peer, control_a
 	return 0;
 }
 
+void control_call_look_only(struct control_call *call)
+{
+	call->may_change = false;
+}
+
 void control_call_drop(struct control_call *call)
 {
 	(void)json_object_put(call->parameters);

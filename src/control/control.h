@@ -79,11 +79,13 @@ void control_server_set_peer_read(struct control_server *server,
 /*
  * A call that no client of the socket made, such as the mate's. ON_ANSWER gets its one answer, a
  * whole message without its NUL; PROGRESS goes nowhere. PARAMETERS (an object) are taken over; PEER
- * is what control_call_peer says. Errors: -ENOMEM.
+ * is what control_call_peer says. It may change things. Errors: -ENOMEM.
  */
 typedef void (*control_answer_fn)(const char *text, size_t size, void *userdata);
 int control_call_new(struct json_object *parameters, const char *peer, control_answer_fn on_answer,
 		     void *userdata, struct control_call **ret_call);
+/* For one whose caller may only look. */
+void control_call_look_only(struct control_call *call);
 /* Forgets a call of control_call_new without an answer. */
 void control_call_drop(struct control_call *call);
 /* Reads an answer of such a call, and answers CALL with the same. */

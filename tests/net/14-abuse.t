@@ -45,6 +45,14 @@ as_looker() {
 }
 expect "who may look may look" as_looker show state
 expect "at the mate, too" as_looker failover exec mate show state
+user_make() { asafo a configure <<<"username anna password right-1"; }
+hashes() { "$@" | sed -n 's/^username anna password //p'; }
+is_hash() { [[ $(hashes asafo b show running-config) == '$y$'* ]]; }
+expect "a user" user_make
+expect "(root sees the hash of the password)" until_true 10 is_hash
+same "who may look does not" "$(hashes as_looker show running-config)" "*****"
+same "nor at the mate" "$(hashes as_looker failover exec mate show running-config)" "*****"
+expect "and can compare the units all the same" as_looker show failover diff
 for command in "failover standby --force --yes" "maintenance on" "failover reload-standby" "clear failover statistics" \
 	"write-standby" "write-memory" "remove vpn --force" "bind more"; do
 	# shellcheck disable=SC2086

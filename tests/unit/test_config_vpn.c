@@ -312,6 +312,32 @@ static void a_password_in_clear_becomes_its_hash(void **state)
 	config_free(config);
 }
 
+static void who_may_only_look_sees_no_hash_and_no_secret(void **state)
+{
+	static const char lines[] = "hostname gw\nusername ada password " HASH "\n"
+				    "username ada attributes\n totp " SEALED "\n"
+				    " vpn-group-policy GP\nusername bob password " HASH;
+	static const char shown[] = "hostname gw\nusername ada password *****\n"
+				    "username ada attributes\n totp *****\n"
+				    " vpn-group-policy GP\nusername bob password *****";
+	struct config *config = make(text);
+	struct buf masked = {0}, hashed = {0};
+	char why[WHY_TEXT_MAX];
+
+	(void)state;
+	assert_int_equal(config_mask(lines, &masked), 0);
+	assert_string_equal(buf_text(&masked), shown);
+	/* Pasted elsewhere it is no password of five asterisks. */
+	assert_int_equal(config_hash_passwords(shown, strlen(shown), NULL, NULL, &hashed), 0);
+	assert_string_equal(buf_text(&hashed), shown);
+	assert_int_equal(apply(config, "username eve password *****\n", why, sizeof(why)),
+			 ERR_SYNTAX);
+	assert_non_null(strstr(why, "who may only look"));
+	buf_done(&masked);
+	buf_done(&hashed);
+	config_free(config);
+}
+
 static int seal(const char *user, const char *secret, struct buf *ret_text, void *userdata)
 {
 	(void)userdata;
@@ -375,6 +401,7 @@ int main(void)
 		cmocka_unit_test(what_does_not_fit_is_refused_and_named),
 		cmocka_unit_test(a_password_in_clear_becomes_its_hash),
 		cmocka_unit_test(a_secret_in_clear_is_sealed_for_its_user),
+		cmocka_unit_test(who_may_only_look_sees_no_hash_and_no_secret),
 		cmocka_unit_test(an_empty_file_has_no_password),
 	};
 

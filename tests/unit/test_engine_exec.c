@@ -120,6 +120,29 @@ static void an_answer_that_the_link_cannot_take_is_refused_whole(void **state)
 	assert_true(world.mate.refusals < n);
 }
 
+static void a_mates_user_who_may_only_look_sees_no_hashes(void **state)
+{
+	static const char lines[] = "username ada password $y$j9T$abcdefghijklmnopqrstuv$0123\n";
+	Asafo__Wire__Exec message = ASAFO__WIRE__EXEC__INIT;
+	char method[] = "asafo.ShowRunningConfig", peer[] = "uid 1",
+	     parameters[] = "{\"section\":\"username\"}";
+
+	(void)state;
+	world_be_active(lines);
+	message.id = 7;
+	message.method = method;
+	message.peer = peer;
+	message.parameters =
+		(ProtobufCBinaryData){strlen(parameters), (uint8_t *)(uintptr_t)parameters};
+	world_mate_send(ASAFO__WIRE__LINK__BODY_EXEC, &message);
+	WAIT_FOR(world.mate.answers == 1);
+	assert_non_null(strstr(world.mate.answer, "username ada password $y$"));
+	message.may_only_look = true;
+	world_mate_send(ASAFO__WIRE__LINK__BODY_EXEC, &message);
+	WAIT_FOR(world.mate.answers == 2);
+	assert_non_null(strstr(world.mate.answer, "username ada password *****"));
+}
+
 static void verified(const char *reply, const char *words)
 {
 	_cleanup_close_ int fd = -1;
@@ -171,6 +194,7 @@ int main(void)
 		TEST(what_needs_this_units_files_or_asks_back_is_refused_to_the_mate),
 		TEST(parameters_that_are_none_are_refused),
 		TEST(a_proof_of_the_mates_that_is_none_is_said_to_be_none),
+		TEST(a_mates_user_who_may_only_look_sees_no_hashes),
 		TEST(a_standby_does_not_change_its_configuration_for_the_mate),
 		TEST(an_answer_that_the_link_cannot_take_is_refused_whole),
 	};
