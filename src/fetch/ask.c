@@ -173,7 +173,7 @@ static int check_status(long status, const char *url, struct why *why)
 	return why_set(why, ERR_UNSUPPORTED, "%s answers with HTTP status %ld", url, status);
 }
 
-static int configure(CURL *curl, const char *url, const struct buf *request,
+static int configure(CURL *curl, const char *url, unsigned time_ms, const struct buf *request,
 		     struct transfer *transfer)
 {
 	unsigned r = curl_easy_setopt(curl, CURLOPT_URL, url);
@@ -185,7 +185,7 @@ static int configure(CURL *curl, const char *url, const struct buf *request,
 	/* A name server that is silent is not waited for beyond the limits below. */
 	r |= curl_easy_setopt(curl, CURLOPT_QUICK_EXIT, 1L);
 	r |= curl_easy_setopt(curl, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-	r |= curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)ASK_TIME_MAX_MS);
+	r |= curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)time_ms);
 	r |= curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, (long)ASK_CONNECT_TIME_MAX_MS);
 	r |= curl_easy_setopt(curl, CURLOPT_POSTFIELDS, (const char *)request->data);
 	r |= curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE, (long)request->size);
@@ -214,7 +214,8 @@ static struct curl_slist *make_headers(void)
 	return headers;
 }
 
-static int post(const char *url, const struct buf *request, struct buf *response, struct why *why)
+static int post(const char *url, unsigned time_ms, const struct buf *request, struct buf *response,
+		struct why *why)
 {
 	_cleanup_(curl_easy_cleanup_p) CURL *curl = curl_easy_init();
 	_cleanup_(curl_slist_free_all_p) struct curl_slist *headers = make_headers();
@@ -223,7 +224,7 @@ static int post(const char *url, const struct buf *request, struct buf *response
 	long status = 0;
 	CURLcode code;
 
-	if (!curl || !headers || configure(curl, url, request, &transfer) < 0 ||
+	if (!curl || !headers || configure(curl, url, time_ms, request, &transfer) < 0 ||
 	    curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers) != CURLE_OK ||
 	    curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, text) != CURLE_OK)
 		return why_set(why, -ENOMEM, "out of memory");
@@ -252,5 +253,6 @@ int ask_responder(const struct ask *ask, struct buf *response, char ret_url[stat
 	r = make_request(leaf, issuer, &request);
 	if (r < 0)
 		return why_set(ret_why, r, "no OCSP request can be made for the certificate");
-	return post(ret_url, &request, response, ret_why);
+	return post(ret_url, ask->time_ms ? ask->time_ms : ASK_TIME_MAX_MS, &request, response,
+		    ret_why);
 }

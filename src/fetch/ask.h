@@ -20,7 +20,8 @@
 struct ask {
 	const uint8_t *leaf, *issuer; /* DER, borrowed */
 	size_t leaf_size, issuer_size;
-	const char *url; /* "": the one that the certificate names */
+	const char *url;  /* "": the one that the certificate names */
+	unsigned time_ms; /* in all, less than ASK_TIME_MAX_MS; 0: that */
 };
 
 /*
