@@ -69,7 +69,8 @@ static int put_out(struct keeper_backup *backup, const struct buf *bytes, struct
 	if (backup->bytes > BACKUP_FILE_MAX)
 		return why_set(why, ERR_TOO_LARGE, "the backup is larger than %llu MiB",
 			       BACKUP_FILE_MAX / 1024 / 1024);
-	return keeper_write_output(backup->output_fd, bytes->data, bytes->size, why);
+	return keeper_write_output(backup->keeper, backup->output_fd, bytes->data, bytes->size,
+				   why);
 }
 
 /* ---- one record ---- */
@@ -433,12 +434,26 @@ static int open_sender(struct keeper_backup *backup)
 	return r;
 }
 
+struct sealing {
+	const struct secret *passphrase;
+	struct backup_writer **writer;
+	struct buf *bytes;
+};
+
+static int run_sealing(void *userdata)
+{
+	const struct sealing *sealing = userdata;
+
+	return backup_writer_new(sealing->passphrase, sealing->writer, sealing->bytes);
+}
+
 static int begin(struct keeper_backup *backup, const Asafo__Ipc__Backup *request, int passphrase_fd,
 		 struct why *why)
 {
 	_cleanup_(secret_done) struct secret passphrase = {0};
 	_cleanup_(buf_done) struct buf bytes = {0};
-	int r = keeper_read_passphrase(passphrase_fd, &passphrase, why);
+	struct sealing sealing;
+	int r = keeper_read_passphrase(backup->keeper, passphrase_fd, &passphrase, why);
 
 	if (r < 0)
 		return r;
@@ -449,7 +464,8 @@ static int begin(struct keeper_backup *backup, const Asafo__Ipc__Backup *request
 	r = open_sender(backup);
 	if (r < 0)
 		return why_set(why, r, "the certificate store cannot be read: %s", err_text(r));
-	r = backup_writer_new(&passphrase, &backup->writer, &bytes);
+	sealing = (struct sealing){&passphrase, &backup->writer, &bytes};
+	r = keeper_wait(backup->keeper, "the key of a backup", 0, run_sealing, &sealing);
 	if (r == 0)
 		r = write_head(backup, request, &bytes);
 	if (r < 0)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What is read from and written to descriptors that came with a request. The other end of a pipe
- * may be anybody's: it gets a quarter of a second, because signatures wait meanwhile.
+ * may be anybody's: it gets a second, in which handshakes are served and nothing else is.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -14,7 +14,7 @@
 #include "base/monotime.h"
 #include "certstore/keeper/keeper_verbs.h"
 
-#define PATIENCE_MS 250
+#define PATIENCE_MS 1000
 #define PASSPHRASE_MAX 1024
 
 static int wait_for(int fd, short events, struct monotime deadline)
@@ -60,22 +60,29 @@ static int read_patiently(int fd, struct secret *bytes, size_t *ret_size)
 	return 0;
 }
 
-int keeper_read_passphrase(int fd, struct secret *ret_passphrase, struct why *ret_why)
-{
-	_cleanup_(secret_done) struct secret bytes = {0};
-	size_t size = 0;
-	int r;
+struct reading {
+	int fd;
+	struct secret bytes;
+	size_t size;
+};
 
-	if (fd < 0)
-		return why_set(ret_why, ERR_BAD_PASSPHRASE,
-			       "a passphrase is needed for the file that is written");
-	(void)lseek(fd, 0, SEEK_SET);
-	r = secret_init(&bytes, PASSPHRASE_MAX + 2);
-	if (r == 0)
-		r = read_patiently(fd, &bytes, &size);
-	if (r < 0)
-		return why_set(ret_why, r, "the passphrase cannot be read: %s", err_text(r));
-	if (size > 0 && bytes.data[size - 1] == '\n')
+static int run_reading(void *userdata)
+{
+	struct reading *reading = userdata;
+
+	return read_patiently(reading->fd, &reading->bytes, &reading->size);
+}
+
+/* The line's end is no part of it, as asafo's own reading has it (tools/cli/passphrase.c). */
+static int take_passphrase(const struct reading *reading, struct secret *ret_passphrase,
+			   struct why *ret_why)
+{
+	const uint8_t *bytes = reading->bytes.data;
+	size_t size = reading->size;
+
+	if (size > 0 && bytes[size - 1] == '\n')
+		size--;
+	if (size > 0 && bytes[size - 1] == '\r')
 		size--;
 	if (size > PASSPHRASE_MAX)
 		return why_set(ret_why, ERR_TOO_LARGE, "the passphrase is longer than %d bytes",
@@ -83,7 +90,26 @@ int keeper_read_passphrase(int fd, struct secret *ret_passphrase, struct why *re
 	if (size == 0)
 		return why_set(ret_why, ERR_BAD_PASSPHRASE,
 			       "the passphrase is empty: a private key is not written without one");
-	return secret_init_copy(ret_passphrase, bytes.data, size);
+	return secret_init_copy(ret_passphrase, bytes, size);
+}
+
+int keeper_read_passphrase(struct keeper *keeper, int fd, struct secret *ret_passphrase,
+			   struct why *ret_why)
+{
+	struct reading reading = {.fd = fd};
+	int r;
+
+	if (fd < 0)
+		return why_set(ret_why, ERR_BAD_PASSPHRASE,
+			       "a passphrase is needed for the file that is written");
+	(void)lseek(fd, 0, SEEK_SET);
+	r = secret_init(&reading.bytes, PASSPHRASE_MAX + 2);
+	if (r == 0)
+		r = keeper_wait(keeper, "a passphrase", 0, run_reading, &reading);
+	r = r < 0 ? why_set(ret_why, r, "the passphrase cannot be read: %s", err_text(r))
+		  : take_passphrase(&reading, ret_passphrase, ret_why);
+	secret_done(&reading.bytes);
+	return r;
 }
 
 static int write_patiently(int fd, const uint8_t *data, size_t size)
@@ -108,37 +134,77 @@ static int write_patiently(int fd, const uint8_t *data, size_t size)
 	return 0;
 }
 
-int keeper_write_output(int fd, const uint8_t *data, size_t size, struct why *ret_why)
+/* Durable, where it is a file. */
+static int write_output(int fd, const uint8_t *data, size_t size)
 {
 	struct stat info;
 	int flags = fcntl(fd, F_GETFL), r;
 
 	if (flags < 0 || fstat(fd, &info) < 0)
-		return why_set(ret_why, -errno, "the output cannot be written: %s",
-			       strerror(errno));
+		return -errno;
 	(void)fcntl(fd, F_SETFL, flags | O_NONBLOCK);
 	r = write_patiently(fd, data, size);
 	/* The description is shared with whoever opened it. */
 	(void)fcntl(fd, F_SETFL, flags);
-	if (r == 0 && S_ISREG(info.st_mode) && fsync(fd) < 0)
-		r = -errno;
-	if (r < 0)
-		(void)why_set(ret_why, r, "the output cannot be written: %s", err_text(r));
-	return r;
+	return r == 0 && S_ISREG(info.st_mode) && fsync(fd) < 0 ? -errno : r;
+}
+
+struct writing {
+	int fd;
+	const uint8_t *data;
+	size_t size;
+};
+
+static int run_writing(void *userdata)
+{
+	const struct writing *writing = userdata;
+
+	return write_output(writing->fd, writing->data, writing->size);
+}
+
+int keeper_write_output(struct keeper *keeper, int fd, const uint8_t *data, size_t size,
+			struct why *ret_why)
+{
+	struct writing writing = {fd, data, size};
+	int r = keeper_wait(keeper, "a file that is written for somebody", size, run_writing,
+			    &writing);
+
+	return r < 0 ? why_set(ret_why, r, "the output cannot be written: %s", err_text(r)) : 0;
+}
+
+struct making {
+	const Asafo__Record__TrustpointPublic *part;
+	struct secret key;
+	const struct secret *passphrase;
+	bool is_pem;
+	struct buf *file;
+	struct why *why;
+};
+
+/* The key that comes of a passphrase is expensive on purpose. */
+static int run_making(void *userdata)
+{
+	const struct making *making = userdata;
+
+	return (making->is_pem ? identity_to_pem : identity_to_pkcs12)(
+		making->part, &making->key, making->passphrase, making->file, making->why);
 }
 
 static int make_file(struct keeper *keeper, const struct keeper_item *item, const char *format,
 		     const struct secret *passphrase, struct buf *ret_file, struct why *why)
 {
-	_cleanup_(secret_done) struct secret key = {0};
-	int r = keyring_open(keeper->ring, item->record, &key);
+	struct making making = {.part = item->public_part,
+				.passphrase = passphrase,
+				.is_pem = strcmp(format, "pem") == 0,
+				.file = ret_file,
+				.why = why};
+	int r = keyring_open(keeper->ring, item->record, &making.key);
 
-	if (r < 0)
-		return why_set(why, r, "the private key of %s cannot be unsealed: %s",
-			       item->public_part->name, err_text(r));
-	if (strcmp(format, "pem") == 0)
-		return identity_to_pem(item->public_part, &key, passphrase, ret_file, why);
-	return identity_to_pkcs12(item->public_part, &key, passphrase, ret_file, why);
+	r = r < 0 ? why_set(why, r, "the private key of %s cannot be unsealed: %s",
+			    item->public_part->name, err_text(r))
+		  : keeper_wait(keeper, "the file of an export", 0, run_making, &making);
+	secret_done(&making.key);
+	return r;
 }
 
 static int export(struct keeper *keeper, const Asafo__Ipc__Export *request, int output_fd,
@@ -165,10 +231,10 @@ static int export(struct keeper *keeper, const Asafo__Ipc__Export *request, int 
 	if (!item.public_part->exportable)
 		return why_set(why, ERR_NOT_EXPORTABLE,
 			       "the key of %s was imported as not exportable", request->name);
-	r = keeper_read_passphrase(passphrase_fd, &passphrase, why);
+	r = keeper_read_passphrase(keeper, passphrase_fd, &passphrase, why);
 	if (r == 0)
 		r = make_file(keeper, &item, request->format, &passphrase, &file, why);
-	return r < 0 ? r : keeper_write_output(output_fd, file.data, file.size, why);
+	return r < 0 ? r : keeper_write_output(keeper, output_fd, file.data, file.size, why);
 }
 
 void keeper_on_export(struct keeper *keeper, const struct keeper_ticket *ticket,

@@ -141,7 +141,7 @@ static int issue(struct keeper *keeper, const Asafo__Ipc__LocalCaIssue *request,
 
 	if (output_fd < 0)
 		return why_set(why, ERR_MALFORMED, "no file to write to came with the request");
-	r = keeper_read_passphrase(passphrase_fd, &passphrase, why);
+	r = keeper_read_passphrase(keeper, passphrase_fd, &passphrase, why);
 	if (r == 0)
 		r = issue_identity(keeper, request, identity, why);
 	if (r < 0)
@@ -156,7 +156,7 @@ static int issue(struct keeper *keeper, const Asafo__Ipc__LocalCaIssue *request,
 		r = record_issued(keeper, identity->public_part, true, why);
 	if (r < 0)
 		return r;
-	r = keeper_write_output(output_fd, file.data, file.size, why);
+	r = keeper_write_output(keeper, output_fd, file.data, file.size, why);
 	/* Nobody has it, and its key is gone. */
 	if (r < 0)
 		(void)record_issued(keeper, identity->public_part, false, NULL);

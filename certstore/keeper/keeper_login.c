@@ -37,11 +37,11 @@ void keeper_login_tell(struct keeper *keeper)
 	}
 }
 
-static int secret_read(int fd, struct secret *ret_secret, struct why *why)
+static int secret_read(struct keeper *keeper, int fd, struct secret *ret_secret, struct why *why)
 {
 	_cleanup_secret_ struct secret text = {0}, bytes = {0};
 	size_t size = 0;
-	int r = keeper_read_passphrase(fd, &text, why);
+	int r = keeper_read_passphrase(keeper, fd, &text, why);
 
 	if (r == 0)
 		r = secret_init(&bytes, LOGINBOX_TOTP_MAX);
@@ -99,8 +99,8 @@ static int uri_append(struct buf *uri, const Asafo__Ipc__LoginSeal *wanted,
 	return r;
 }
 
-static int secret_make(int fd, const Asafo__Ipc__LoginSeal *wanted, struct secret *ret_secret,
-		       struct why *why)
+static int secret_make(struct keeper *keeper, int fd, const Asafo__Ipc__LoginSeal *wanted,
+		       struct secret *ret_secret, struct why *why)
 {
 	_cleanup_secret_ struct secret made = {0};
 	_cleanup_(buf_wipe) struct buf uri = {0};
@@ -111,7 +111,7 @@ static int secret_make(int fd, const Asafo__Ipc__LoginSeal *wanted, struct secre
 	if (r == 0)
 		r = uri_append(&uri, wanted, &made);
 	if (r == 0)
-		r = keeper_write_output(fd, uri.data, uri.size, why);
+		r = keeper_write_output(keeper, fd, uri.data, uri.size, why);
 	if (r == 0) {
 		*ret_secret = made;
 		made = (struct secret){0};
@@ -130,8 +130,8 @@ void keeper_on_login_seal(struct keeper *keeper, const struct keeper_ticket *tic
 	struct why why = {0};
 	int fd = frame->n_fds > 0 ? frame->fds[0] : -1;
 	int r = fd < 0 ? why_set(&why, ERR_MALFORMED, "the secret's descriptor is missing")
-		: wanted->is_new ? secret_make(fd, wanted, &secret, &why)
-				 : secret_read(fd, &secret, &why);
+		: wanted->is_new ? secret_make(keeper, fd, wanted, &secret, &why)
+				 : secret_read(keeper, fd, &secret, &why);
 
 	if (r == 0)
 		r = keyring_login_key(keeper->ring, &key);

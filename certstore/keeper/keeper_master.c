@@ -40,11 +40,16 @@ static int to_file(struct keeper *keeper, const char *path, struct why *why)
 	return r;
 }
 
+static int run_wipe(void *userdata)
+{
+	return keyring_master_wipe(userdata);
+}
+
 /* Nothing but the file that somebody could have taken for the key: the credential has opened the
  * store. */
-static int drop_file(const char *path, struct why *why)
+static int drop_file(struct keeper *keeper, char *path, struct why *why)
 {
-	int r = keyring_master_wipe(path);
+	int r = keeper_wait(keeper, "the end of the master key's file", 0, run_wipe, path);
 
 	if (r < 0)
 		return why_set(why, r, "cannot overwrite and remove %s: %s", path, err_text(r));
@@ -53,8 +58,8 @@ static int drop_file(const char *path, struct why *why)
 	return 0;
 }
 
-static int master_step(struct keeper *keeper, const Asafo__Ipc__MasterKey *request,
-		       const char *path, bool *ret_is_changed, struct why *why)
+static int master_step(struct keeper *keeper, const Asafo__Ipc__MasterKey *request, char *path,
+		       bool *ret_is_changed, struct why *why)
 {
 	const struct keyring_master *master = &keeper->master;
 
@@ -67,7 +72,7 @@ static int master_step(struct keeper *keeper, const Asafo__Ipc__MasterKey *reque
 		return master->is_credential ? to_file(keeper, path, why) : 0;
 	case ASAFO__IPC__MASTER_KEY__STEP__DROP_FILE:
 		*ret_is_changed = master->is_credential && master->has_file;
-		return *ret_is_changed ? drop_file(path, why) : 0;
+		return *ret_is_changed ? drop_file(keeper, path, why) : 0;
 	default:
 		return why_set(why, ERR_MALFORMED, "there is no such step of a master key");
 	}

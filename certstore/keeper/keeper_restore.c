@@ -361,6 +361,29 @@ static int open_file(struct keeper_restore *restore, uint8_t header[static BACKU
 	return read_exactly(restore, header, BACKUP_HEADER_SIZE, why);
 }
 
+struct opening {
+	const uint8_t *header;
+	const struct secret *passphrase;
+	struct backup_reader **reader;
+	struct why *why;
+};
+
+static int run_opening(void *userdata)
+{
+	const struct opening *opening = userdata;
+
+	return backup_reader_new(opening->header, opening->passphrase, opening->reader,
+				 opening->why);
+}
+
+static int open_reader(struct keeper_restore *restore, const uint8_t *header,
+		       const struct secret *passphrase, struct why *why)
+{
+	struct opening opening = {header, passphrase, &restore->reader, why};
+
+	return keeper_wait(restore->keeper, "the key of a backup", 0, run_opening, &opening);
+}
+
 static int begin(struct keeper_restore *restore, int passphrase_fd, struct why *why)
 {
 	_cleanup_(secret_done) struct secret passphrase = {0};
@@ -372,9 +395,9 @@ static int begin(struct keeper_restore *restore, int passphrase_fd, struct why *
 	if (r == 0)
 		r = backup_header_check(header, why);
 	if (r == 0)
-		r = keeper_read_passphrase(passphrase_fd, &passphrase, why);
+		r = keeper_read_passphrase(keeper, passphrase_fd, &passphrase, why);
 	if (r == 0)
-		r = backup_reader_new(header, &passphrase, &restore->reader, why);
+		r = open_reader(restore, header, &passphrase, why);
 	if (r == 0)
 		r = restore_plan_init(&restore->plan, keeper, restore->plan.is_unit);
 	if (r == 0)

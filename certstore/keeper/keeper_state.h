@@ -62,6 +62,9 @@ struct keeper_scrub {
 	sd_event_source *source;
 	char after[STORE_KEY_MAX + 1];
 	bool is_unit;
+	unsigned n_turns;
+	uint64_t disk_offset; /* how far the disk itself was */
+	bool is_disk_hidden;  /* it cannot be read past the system's memory */
 };
 
 /* How far what was put aside is compared with what the active has. */
@@ -213,10 +216,12 @@ struct keeper_cas {
 int keeper_cas_get(struct keeper *keeper, struct keeper_cas *ret_cas);
 void keeper_cas_done(struct keeper_cas *cas);
 
-/* keeper_file.c: descriptors that came along. Neither blocks for longer than a fraction of a
- * second. */
-int keeper_read_passphrase(int fd, struct secret *ret_passphrase, struct why *ret_why);
-int keeper_write_output(int fd, const uint8_t *data, size_t size, struct why *ret_why);
+/* keeper_file.c: descriptors that came along. Pipes get a second, files what their disk needs; both
+ * wait as keeper_wait does. */
+int keeper_read_passphrase(struct keeper *keeper, int fd, struct secret *ret_passphrase,
+			   struct why *ret_why);
+int keeper_write_output(struct keeper *keeper, int fd, const uint8_t *data, size_t size,
+			struct why *ret_why);
 
 /*
  * keeper_wait.c: WORK, which writes about BYTES to a disk and is called WHAT in the log, is done by

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A disk may need seconds, and a slow one minutes, until what was written is durable. So what waits
- * for one is done by a thread of its own, and the caller is answered when it is done, as if it had
- * done it itself. Meanwhile this thread serves what only reads: handshakes go on. Everybody else
+ * for one, for the other end of a pipe, or for a key that is expensive on purpose is done by a
+ * thread of its own, and the caller is answered when it is done, as if it had done it itself.
+ * Meanwhile this thread serves what only reads: handshakes go on. Everybody else
  * waits, so that no handler meets a store that is being changed.
  */
 #include <errno.h>
@@ -17,7 +18,9 @@
 #include "certstore/keeper/keeper_state.h"
 
 #define TICK_MS 250
-#define LATE_MS 5000u
+/* A disk that has not written so many bytes by then is slow. */
+#define LATE_MS 2000u
+#define BYTES_PER_MS_EXPECTED 16384u
 /* A disk that takes less than this is no slow one but one that hangs: who waits for it says no more
  * that he lives, and the supervisor ends him. */
 #define PATIENCE_MS 30000u
@@ -60,6 +63,7 @@ static void *run_thread(void *userdata)
 		if (!thread->work)
 			return NULL;
 		thread->result = thread->work(thread->userdata);
+		secret_registers_wipe();
 		give(thread->done_fd);
 	}
 }
@@ -144,21 +148,41 @@ static void say_alive(const struct keeper *keeper)
 		keeper->wait.on_alive(keeper->wait.userdata);
 }
 
+/* WHAT empty: it waits no more. */
+static void tell_engine(struct keeper *keeper, const char *what, uint64_t ms)
+{
+	Asafo__Ipc__Disk notice = ASAFO__IPC__DISK__INIT;
+
+	notice.waits_for = (char *)(uintptr_t)what;
+	notice.waited_ms = ms;
+	for (struct keeper_peer *peer = keeper->peers; peer; peer = peer->next) {
+		if (peer->kind == IPC_PEER_ENGINE)
+			(void)ipc_channel_send(peer->channel, IPC_DISK, &notice.base, NULL, 0);
+	}
+}
+
+static void be_late(struct keeper *keeper, const char *what, uint64_t ms)
+{
+	log_line(LOG_WARNING,
+		 "the disk is slow: %s is waited for since %" PRIu64 " s; signatures go on, "
+		 "everything else waits for it",
+		 what, ms / 1000);
+	tell_engine(keeper, what, ms);
+}
+
 static void wait_for_it(struct keeper *keeper, const char *what, uint64_t bytes)
 {
 	struct monotime now = monotime_now(), begun = now, beat = now;
 	uint64_t patience_ms = PATIENCE_MS + bytes / BYTES_PER_MS_MIN, ms = 0;
+	uint64_t late_ms = LATE_MS + bytes / BYTES_PER_MS_EXPECTED;
 	bool is_late = false, is_given_up = false;
 
 	while (!wait_a_tick(keeper)) {
 		serve_fronts(keeper);
 		now = monotime_now();
 		ms = monotime_since(now, begun) / MONOTIME_NS_PER_MS;
-		if (ms >= LATE_MS && !is_late) {
-			log_line(LOG_WARNING,
-				 "the disk is slow: %s is waited for since %u s; signatures go on, "
-				 "everything else waits for it",
-				 what, LATE_MS / 1000);
+		if (ms >= late_ms && !is_late) {
+			be_late(keeper, what, ms);
 			is_late = true;
 		}
 		if (ms >= patience_ms && !is_given_up) {
@@ -174,8 +198,10 @@ static void wait_for_it(struct keeper *keeper, const char *what, uint64_t bytes)
 			beat = now;
 		}
 	}
-	if (is_late)
-		log_line(LOG_NOTICE, "%s is durable, after %" PRIu64 " s", what, ms / 1000);
+	if (!is_late)
+		return;
+	log_line(LOG_NOTICE, "%s is durable, after %" PRIu64 " s", what, ms / 1000);
+	tell_engine(keeper, "", ms);
 }
 
 int keeper_wait(struct keeper *keeper, const char *what, uint64_t bytes, store_work_fn work,

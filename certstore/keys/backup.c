@@ -26,8 +26,7 @@
 #define CHECK_SIZE 16
 #define AT_SUM 64
 #define SUM_SIZE 8
-/* 64 MiB, and some tenths of a second, in which nothing is signed. A file may ask for twice that.
- */
+/* 64 MiB, and some tenths of a second. A file may ask for twice that. */
 #define COST_LOG2_N 16
 #define COST_R 8
 #define COST_P 1

@@ -312,6 +312,35 @@ static int check_in_order(struct keyring *ring, const char *path, struct why *re
 		     : 0;
 }
 
+struct master_file {
+	const char *path;
+	const struct secret *master;
+};
+
+static int run_write(void *userdata)
+{
+	const struct master_file *file = userdata;
+
+	return io_replace_file(file->path, 0600, file->master->data, file->master->size);
+}
+
+static int run_wipe(void *userdata)
+{
+	return keyring_master_wipe(userdata);
+}
+
+static int run_tidy(void *userdata)
+{
+	return keyring_master_tidy(userdata, true);
+}
+
+static int write_file(struct keyring *ring, const char *path, const struct secret *master)
+{
+	struct master_file file = {path, master};
+
+	return store_run_beside(ring->store, run_write, &file);
+}
+
 int keyring_master_rotate(struct keyring *ring, const char *path, struct why *ret_why)
 {
 	_cleanup_secret_ struct secret master = {0};
@@ -324,7 +353,7 @@ int keyring_master_rotate(struct keyring *ring, const char *path, struct why *re
 	if (r == 0)
 		r = keyring_secret_random(&master);
 	if (r == 0)
-		r = io_replace_file(next, 0600, master.data, master.size);
+		r = write_file(ring, next, &master);
 	if (r < 0)
 		return why_set(ret_why, r, "the master key stays: cannot make %s: %s", next,
 			       err_text(r));
@@ -332,10 +361,10 @@ int keyring_master_rotate(struct keyring *ring, const char *path, struct why *re
 	if (r < 0) {
 		/* Where it is not known what the disk has, the next start needs both. */
 		if (!store_is_stuck(ring->store))
-			(void)keyring_master_wipe(next);
+			(void)store_run_beside(ring->store, run_wipe, next);
 		return r;
 	}
-	r = keyring_master_tidy(path, true);
+	r = store_run_beside(ring->store, run_tidy, (char *)(uintptr_t)path);
 	return r < 0 ? why_set(ret_why, r,
 			       "the master key was changed, but the files %s* could not be put in "
 			       "order (%s): leave them, the next start does it",
@@ -361,6 +390,6 @@ int keyring_master_to_file(struct keyring *ring, int credential_fd, const char *
 			       "the credential asafo.master-key is not the key that this unit's "
 			       "keys are sealed under: nothing was written");
 	if (r == 0)
-		r = io_replace_file(path, 0600, master.data, master.size);
+		r = write_file(ring, path, &master);
 	return r < 0 ? why_set(ret_why, r, "cannot write %s: %s", path, err_text(r)) : 0;
 }

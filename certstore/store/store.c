@@ -174,6 +174,11 @@ void store_set_runner(struct store *store, store_runner_fn runner, void *userdat
 	store->replica.runner_userdata = userdata;
 }
 
+int store_run_beside(struct store *store, store_work_fn work, void *work_userdata)
+{
+	return store_run(&store->replica, work, work_userdata, 0);
+}
+
 void store_hold(struct store *store)
 {
 	if (!store->held && mdb_txn_begin(store->replica.env, NULL, MDB_RDONLY, &store->held) != 0)

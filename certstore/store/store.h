@@ -88,6 +88,8 @@ typedef int (*store_work_fn)(void *userdata);
 typedef int (*store_runner_fn)(store_work_fn work, void *work_userdata, uint64_t bytes,
 			       void *userdata);
 void store_set_runner(struct store *store, store_runner_fn runner, void *userdata);
+/* WORK, which is no change of the store but waits for its disk as one does, the same way. */
+int store_run_beside(struct store *store, store_work_fn work, void *work_userdata);
 /*
  * Until STORE_RELEASE store_get, store_each and their like read the store as it is now, whatever
  * changes it meanwhile, and wait for no disk: to begin to read writes to LMDB's file of readers,
@@ -95,6 +97,19 @@ void store_set_runner(struct store *store, store_runner_fn runner, void *userdat
  */
 void store_hold(struct store *store);
 void store_release(struct store *store);
+/*
+ * Reads the next part of the store's file from the disk itself, behind *OFFSET, which moves on and
+ * comes round, and holds it against what the system has of it in memory. What differs is written
+ * anew. Nothing may change the store meanwhile. Blocks for as long as the disk needs. Errors:
+ * -EINVAL (this filesystem has no way past the memory), ERR_STORE (what is in memory is damaged),
+ * ERR_INTEGRITY (the disk does not keep what is written), -errno.
+ */
+#define STORE_DISK_SLICE (1024u * 1024)
+struct store_disk_fault {
+	unsigned n_blocks; /* of 4 KiB; 0: all is well */
+	uint64_t offset;   /* of the first one */
+};
+int store_disk_check(struct store *store, uint64_t *offset, struct store_disk_fault *ret_fault);
 /* True after a write that failed half-way: nothing works until the store is opened anew. */
 bool store_is_stuck(struct store *store);
 /*

@@ -128,6 +128,8 @@ struct engine_store {
 	bool has_failover_key, has_fallback;
 	char why[WHY_TEXT_MAX];	       /* why the store is not usable; empty: it is */
 	char incomplete[WHY_TEXT_MAX]; /* what it lost and has not got back; empty: nothing */
+	char waits_for[64];	       /* of its disk, which is slow; empty: for nothing */
+	struct monotime waits_since;
 	struct monotime asked_at;
 	struct fo_orphans orphans;
 };

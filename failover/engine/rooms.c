@@ -276,12 +276,24 @@ void engine_keys_settle(struct engine *engine)
 		(void)engine_keys_refresh(engine);
 }
 
+/* It sends that while it does nothing else but sign. */
+static void note_disk(struct engine_store *store, const Asafo__Ipc__Disk *notice)
+{
+	uint64_t ns = notice->waited_ms * MONOTIME_NS_PER_MS;
+
+	(void)snprintf(store->waits_for, sizeof(store->waits_for), "%s", notice->waits_for);
+	store->waits_since = monotime_now();
+	store->waits_since.ns -= ns < store->waits_since.ns ? ns : store->waits_since.ns;
+}
+
 static void on_keeper_notice(struct ipc_channel *channel, struct ipc_frame *frame,
 			     const ProtobufCMessage *body, void *userdata)
 {
 	struct engine *engine = userdata;
 
 	(void)channel;
+	if (frame->type == IPC_DISK)
+		note_disk(&engine->store, (const Asafo__Ipc__Disk *)body);
 	if (frame->type != IPC_CHANGED)
 		return;
 	engine_store_moved(engine, ((const Asafo__Ipc__Changed *)body)->position);
@@ -296,6 +308,7 @@ static void on_keeper_closed(struct ipc_channel *channel, int code, void *userda
 
 	if (engine->rooms.keeper == channel)
 		engine->rooms.keeper = NULL;
+	engine->store.waits_for[0] = 0;
 	ipc_channel_free(channel);
 	if (!engine->is_exiting)
 		log_line(LOG_ERR, "the keeper went away (%s); waiting for its successor",
@@ -306,10 +319,11 @@ static void on_keeper_closed(struct ipc_channel *channel, int code, void *userda
 
 void engine_keeper_attach(struct engine *engine, int fd)
 {
-	static const bool permitted[IPC_TYPE__MAX] = {[IPC_CHANGED] = true};
+	static const bool permitted[IPC_TYPE__MAX] = {[IPC_CHANGED] = true, [IPC_DISK] = true};
 	static const struct ipc_channel_ops ops = {permitted, on_keeper_notice, on_keeper_closed};
 	int r;
 
+	engine->store.waits_for[0] = 0;
 	ipc_channel_free(TAKE_PTR(engine->rooms.keeper));
 	r = ipc_channel_new(engine->event, fd, &ops, engine, &engine->rooms.keeper);
 	if (r < 0) {

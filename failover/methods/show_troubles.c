@@ -227,6 +227,22 @@ static void add_misplaced(const struct engine *engine, struct json_object *array
 	add_sentence(array, rest.text);
 }
 
+static void add_disk(const struct engine *engine, struct json_object *array)
+{
+	const struct engine_store *store = &engine->store;
+	struct why why;
+
+	if (!store->waits_for[0])
+		return;
+	(void)why_set(&why, 0,
+		      "the disk of this unit is slow, or hangs: %s has been waited for for %" PRIu64
+		      " s; clients are served, and nothing is changed meanwhile: look at the disk, "
+		      "the kernel's log may tell more",
+		      store->waits_for,
+		      monotime_since(monotime_now(), store->waits_since) / MONOTIME_NS_PER_SEC);
+	add_sentence(array, why.text);
+}
+
 struct json_object *json_troubles(const struct engine *engine)
 {
 	struct json_object *array = json_object_new_array();
@@ -236,6 +252,7 @@ struct json_object *json_troubles(const struct engine *engine)
 	if (mate_trouble(engine, &why))
 		add_sentence(array, why.text);
 	add_suspension(engine, array);
+	add_disk(engine, array);
 	for (size_t i = 0; schedule_trouble(engine, i, &why); i++)
 		add_sentence(array, why.text);
 	add_sentence(array, off_trouble(engine));

@@ -115,6 +115,8 @@ enum ipc_type {
 	IPC_LOGIN_PROOF_KEY,
 	/* engine -> fetch */
 	IPC_STAPLE_FETCH,
+	/* keeper -> engine */
+	IPC_DISK,
 	IPC_TYPE__MAX,
 };
 

@@ -32,6 +32,7 @@ insert_disk() {
 }
 killed() { grep -q 'keeper gave no sign of life' "/run/asafo-lab-$LAB/b/log"; }
 count_of() { asafo "$1" --json show trustpoints | jq '.trustpoints | length'; }
+troubled() { asafo b --json show failover | jq -e '.troubles | any(startswith("the disk of this unit is slow"))' >/dev/null; }
 has_beaten() {
 	local age
 	age=$(ps -o etimes= -p "$(pid_of b asafo-keeper)" 2>/dev/null) && [ "$age" -gt 2 ]
@@ -74,18 +75,34 @@ echo "slow 300000" >&8
 begun=$SECONDS
 (import b more more >"$files/said" 2>&1; echo $? >"$files/code") &
 importer=$!
-served_n=0
+served_n=0 told_n=0
 until [ -s "$files/code" ] || [ $((SECONDS - begun)) -gt $((60 * slow)) ]; do
 	serves "$vip" corp "$leaf" && served_n=$((served_n + 1))
+	troubled && told_n=$((told_n + 1))
 	pause_short
 done
 wait "$importer"
 same "an import whose disk is slow is done" "$(cat "$files/code")" 0
 expect "... after longer than a keeper may be silent" test $((SECONDS - begun)) -gt 6
 expect "clients were served meanwhile ($served_n times)" test "$served_n" -gt 3
+expect "the unit says so under Trouble, then" test "$told_n" -gt 0
+expect "... and no more when it is done" exits 1 troubled
 same "by the same keeper" "$(pid_of b asafo-keeper)" "$keeper_pid"
 expect "the log says what was waited for" grep -q 'a change of the certificate store is durable, after' "/run/asafo-lab-$LAB/b/log"
 expect "it is there" has b more
+
+echo "slow 300000" >&8
+(asafo b master-key rotate >"$files/said" 2>&1; echo $? >"$files/rotated") &
+rotator=$!
+begun=$SECONDS served_n=0
+until [ -s "$files/rotated" ] || [ $((SECONDS - begun)) -gt $((60 * slow)) ]; do
+	serves "$vip" corp "$leaf" && served_n=$((served_n + 1))
+	pause_short
+done
+wait "$rotator"
+same "a new master key is written to the slow disk" "$(cat "$files/rotated")" 0
+expect "clients were served meanwhile ($served_n times)" test "$served_n" -gt 3
+same "by the same keeper" "$(pid_of b asafo-keeper)" "$keeper_pid"
 
 echo "slow 10000000" >&8
 (import b vpn more --replace >"$files/said" 2>&1 &)

@@ -3,6 +3,7 @@
  * A keeper whose disk takes its time. The disk is slow as long as the test holds the store's writer
  * lock: then each change of the keeper's waits, as it does for a disk, and the test says how long.
  */
+#include <fcntl.h>
 #include <lmdb.h>
 #include <poll.h>
 #include <setjmp.h>
@@ -215,6 +216,119 @@ static void handshakes_go_on_while_a_restore_is_committed(void **state)
 	(void)close(file);
 }
 
+/* The same in less time than what waits has, without a word of the supervisor. */
+static void assert_signs(struct unit *unit)
+{
+	for (int i = 0; i < 3; i++) {
+		Asafo__Record__TrustpointPublic *part = keeper_certificate(unit->front, "own");
+
+		assert_non_null(part);
+		assert_int_equal(keeper_sign_and_verify(unit, part, ALGORITHM), 0);
+		keeper_part_free(part);
+	}
+	assert_false(has_answer(unit));
+}
+
+static void export_send(struct unit *unit, int output, int passphrase)
+{
+	Asafo__Ipc__Export request = ASAFO__IPC__EXPORT__INIT;
+	char name[] = "own", format[] = "pkcs12";
+
+	request.name = name;
+	request.format = format;
+	unit_send(unit->engine, IPC_EXPORT, 1, &request.base, (int[]){output, passphrase}, 2);
+}
+
+static void handshakes_go_on_while_a_passphrase_does_not_come(void **state)
+{
+	struct unit *unit = *state;
+	int ends[2], output = text_fd("");
+
+	import_own(unit);
+	assert_int_equal(pipe(ends), 0);
+	export_send(unit, output, ends[0]);
+	assert_signs(unit);
+	assert_int_equal(answer_of(unit), ERR_TIMEOUT);
+	(void)close(ends[0]);
+	(void)close(ends[1]);
+	(void)close(output);
+}
+
+/* A secret that was made is all that is written then: no key is derived that would be waited for.
+ */
+static void handshakes_go_on_while_nobody_takes_what_is_written(void **state)
+{
+	static const uint8_t bytes[4096];
+	Asafo__Ipc__LoginSeal request = ASAFO__IPC__LOGIN_SEAL__INIT;
+	struct unit *unit = *state;
+	char user[] = "alice", issuer[] = "vpn";
+	int ends[2];
+
+	import_own(unit);
+	request.user = user;
+	request.issuer = issuer;
+	request.is_new = true;
+	assert_int_equal(pipe2(ends, O_NONBLOCK), 0);
+	while (write(ends[1], bytes, sizeof(bytes)) > 0) {
+	}
+	unit_send(unit->engine, IPC_LOGIN_SEAL, 1, &request.base, &ends[1], 1);
+	assert_signs(unit);
+	assert_int_equal(answer_of(unit), ERR_TIMEOUT);
+	(void)close(ends[0]);
+	(void)close(ends[1]);
+}
+
+static void handshakes_go_on_while_a_backups_key_is_derived(void **state)
+{
+	struct unit *unit = *state;
+	int file;
+
+	import_own(unit);
+	file = backup_make(unit, (struct backup){0}, NULL);
+	restore_send(unit, file, (struct restore){.passphrase = "another\n"});
+	assert_signs(unit);
+	assert_int_equal(answer_of(unit), ERR_BAD_PASSPHRASE);
+	(void)close(file);
+}
+
+/* The next word of the keeper's about its disk. */
+static void await_disk(const struct unit *unit, char ret_text[static 80])
+{
+	static uint8_t buffer[IPC_HEADER_SIZE + IPC_BODY_MAX];
+	struct ipc_frame frame = {0};
+	ProtobufCMessage *body;
+
+	while (frame.type != IPC_DISK) {
+		struct pollfd pfd = {.fd = unit->engine, .events = POLLIN};
+
+		assert_int_equal(poll(&pfd, 1, PATIENCE_MS), 1);
+		assert_int_equal(ipc_frame_receive(unit->engine, buffer, sizeof(buffer), &frame),
+				 0);
+		assert_false(frame.is_reply);
+	}
+	body = ipc_frame_unpack(&frame);
+	assert_non_null(body);
+	(void)snprintf(ret_text, 80, "%s", ((Asafo__Ipc__Disk *)body)->waits_for);
+	protobuf_c_message_free_unpacked(body, NULL);
+}
+
+static void the_engine_hears_of_a_slow_disk_before_it_is_given_up(void **state)
+{
+	struct unit *unit = *state;
+	struct disk disk;
+	char text[80];
+
+	import_own(unit);
+	disk_slow(unit, &disk);
+	persist_send(unit, 7);
+	await_disk(unit, text);
+	assert_string_equal(text, "a change of the certificate store");
+	disk_goes_on(&disk);
+	await_disk(unit, text);
+	assert_string_equal(text, "");
+	assert_int_equal(answer_of(unit), 0);
+}
+
 static void a_front_that_leaves_or_lies_while_the_keeper_waits_hurts_nobody(void **state)
 {
 	static const uint8_t garbage[40] = {0xff};
@@ -285,6 +399,15 @@ int main(void)
 						keepers_setup, keepers_teardown),
 		cmocka_unit_test_setup_teardown(handshakes_go_on_while_a_restore_is_committed,
 						keepers_setup, keepers_teardown),
+		cmocka_unit_test_setup_teardown(handshakes_go_on_while_a_passphrase_does_not_come,
+						keepers_setup, keepers_teardown),
+		cmocka_unit_test_setup_teardown(handshakes_go_on_while_nobody_takes_what_is_written,
+						keepers_setup, keepers_teardown),
+		cmocka_unit_test_setup_teardown(handshakes_go_on_while_a_backups_key_is_derived,
+						keepers_setup, keepers_teardown),
+		cmocka_unit_test_setup_teardown(
+			the_engine_hears_of_a_slow_disk_before_it_is_given_up, keepers_setup,
+			keepers_teardown),
 		cmocka_unit_test_setup_teardown(
 			a_front_that_leaves_or_lies_while_the_keeper_waits_hurts_nobody,
 			keepers_setup, keepers_teardown),
