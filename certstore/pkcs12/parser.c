@@ -154,10 +154,10 @@ static int died(const struct parser *parser, struct why *why)
 			       "the process that parses files is gone: nothing was imported; the "
 			       "keeper restarts it, try again");
 	return why_set(why, ERR_MALFORMED,
-		       "the file made the parser exceed its limits (%d s of processor time, %u MiB "
-		       "of memory) or crash: "
-		       "nothing was imported; have the file made again by another tool",
-		       PARSER_CPU_SECONDS, PARSER_MEMORY_MAX / (1024 * 1024));
+		       "the file made the parser exceed its limits (%d s of processor time, %d s "
+		       "in all, %u MiB of memory) or crash: nothing was imported; have the file "
+		       "made again by another tool",
+		       PARSER_CPU_SECONDS, PARSER_WALL_SECONDS, PARSER_MEMORY_MAX / (1024 * 1024));
 }
 
 static void answered(struct import *import)

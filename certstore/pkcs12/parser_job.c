@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -47,18 +48,28 @@ static int enter_limits(void)
 	return r;
 }
 
-/* As io_read_all, and waits where the descriptor is non-blocking; the alarm bounds it. */
+/* Whether the descriptor blocks or not. Who sends a little now and then is the alarm's. */
 static int read_stream(int fd, size_t limit, struct buf *buf)
 {
 	struct pollfd wait = {.fd = fd, .events = POLLIN};
-	int r;
 
 	for (;;) {
-		r = io_read_all(fd, limit - buf->size, buf);
-		if (r != -EAGAIN)
+		uint8_t chunk[16384];
+		int r = poll(&wait, 1, PARSER_SILENCE_SECONDS * 1000);
+		ssize_t n = r > 0 ? read(fd, chunk, sizeof(chunk)) : r;
+
+		if (r == 0)
+			return ERR_TIMEOUT;
+		if (n < 0 && (errno == EAGAIN || errno == EINTR))
+			continue;
+		if (n <= 0)
+			return n < 0 ? -errno : 0;
+		if ((size_t)n > limit - buf->size)
+			return ERR_TOO_LARGE;
+		r = buf_append(buf, chunk, (size_t)n);
+		explicit_bzero(chunk, (size_t)n);
+		if (r < 0)
 			return r;
-		if (poll(&wait, 1, -1) < 0 && errno != EINTR)
-			return -errno;
 	}
 }
 

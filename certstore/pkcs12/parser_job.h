@@ -8,6 +8,7 @@
 
 #define PARSER_CPU_SECONDS 5
 #define PARSER_WALL_SECONDS 10
+#define PARSER_SILENCE_SECONDS 5 /* of a pipe */
 #define PARSER_MEMORY_MAX (256u * 1024 * 1024)
 
 struct parser_job {

@@ -269,7 +269,8 @@ int cli_world_run(struct cli_world *w, const char *input, const char *const *wor
 {
 	_cleanup_close_ int input_fd = memfd_create("input", MFD_CLOEXEC);
 	char storage[4096], *argv[32];
-	struct cli cli = {.control_path = w->path, .input = input_fd};
+	struct cli cli = {
+		.control_path = w->path, .input = input_fd, .patience_ms = w->patience_ms};
 	int argc = 1, code;
 	size_t used = 0;
 	FILE *out, *err;

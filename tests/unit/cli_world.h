@@ -16,7 +16,8 @@ struct cli_world {
 	int pid;
 	char *out, *err; /* what the last command said */
 	size_t out_size, err_size;
-	unsigned timeout_ms; /* that it had for the daemon */
+	unsigned timeout_ms;  /* that it had for the daemon */
+	unsigned patience_ms; /* that it is to have with a file; 0: its own */
 };
 
 #define CLI_NOW INT64_C(1800000000)

@@ -183,9 +183,12 @@ static int open_backup(struct cli *cli, const char *path, int *ret_fd)
 {
 	_cleanup_(buf_done) struct buf content = {0};
 	bool is_stdin = strcmp(path, "-") == 0;
-	int error = is_stdin ? io_read_all(cli->input, BACKUP_BYTES_MAX, &content)
-			     : io_read_file(path, BACKUP_BYTES_MAX, &content);
+	int code = is_stdin ? CLI_OK
+			    : input_file_read(cli, path, BACKUP_BYTES_MAX, "backup", &content);
+	int error = is_stdin ? io_read_all(cli->input, BACKUP_BYTES_MAX, &content) : 0;
 
+	if (code)
+		return code;
 	if (!error)
 		error = memory_file_new(content.data, content.size, ret_fd);
 	return error ? cli_fail(cli, CLI_FAILED, "cannot read %s: %s", is_stdin ? "stdin" : path,

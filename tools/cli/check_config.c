@@ -7,6 +7,7 @@
 #include "base/io.h"
 #include "config/config.h"
 #include "config/password.h"
+#include "tools/cli/passphrase.h"
 #include "tools/cli/verb.h"
 
 #define TEXT_MAX (1024u * 1024)
@@ -50,9 +51,11 @@ int verb_check_config(struct cli *cli, const struct grammar_match *match)
 	bool is_input = strcmp(path, "-") == 0;
 	struct config_error error = {0};
 	char sentence[WHY_TEXT_MAX + 320];
-	int r = is_input ? io_read_all(cli->input, TEXT_MAX, &text)
-			 : io_read_file(path, TEXT_MAX, &text);
+	int code = is_input ? CLI_OK : input_file_read(cli, path, TEXT_MAX, "configuration", &text);
+	int r = is_input ? io_read_all(cli->input, TEXT_MAX, &text) : 0;
 
+	if (code)
+		return code;
 	if (is_input)
 		path = "stdin";
 	if (r == ERR_TOO_LARGE)

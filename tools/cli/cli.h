@@ -21,6 +21,7 @@ struct cli {
 	const char *exec_unit; /* `failover exec`: where commands are run; NULL: here */
 	char verb[48];	       /* "show failover", for messages */
 	int input;	       /* stdin */
+	unsigned patience_ms;  /* with a file from which nothing comes; 0: a minute */
 	struct control_client *client;
 };
 

@@ -2,6 +2,7 @@
 /* The user's files, on their way to the daemon and back (passphrase.h). */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -9,9 +10,82 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/io.h"
+#include "base/monotime.h"
 #include "tools/cli/passphrase.h"
 
 #define OUTPUT_FILE_MAX (1024u * 1024 * 1024) /* a backup of a large store */
+
+#define INPUT_PATIENCE_MS 60000u
+
+/* ---- in ---- */
+
+unsigned input_patience_ms(const struct cli *cli)
+{
+	return cli->patience_ms ? cli->patience_ms : INPUT_PATIENCE_MS;
+}
+
+struct monotime input_deadline(const struct cli *cli)
+{
+	return monotime_add_ms(monotime_now(),
+			       (uint64_t)INPUT_PATIENCE_ALL * input_patience_ms(cli));
+}
+
+/* A pipe that nobody has opened to write to has neither a byte nor an end. */
+int input_wait(const struct cli *cli, int fd, struct monotime deadline)
+{
+	struct pollfd pfd = {.fd = fd, .events = POLLIN};
+	int r;
+
+	if (monotime_reached(monotime_now(), deadline))
+		return ERR_TIMEOUT;
+	do
+		r = poll(&pfd, 1, (int)input_patience_ms(cli));
+	while (r < 0 && errno == EINTR);
+	return r < 0 ? -errno : r == 0 ? ERR_TIMEOUT : 0;
+}
+
+static int read_patiently(const struct cli *cli, int fd, size_t limit, struct buf *content)
+{
+	struct monotime deadline = input_deadline(cli);
+	size_t got = 0;
+
+	for (;;) {
+		uint8_t chunk[16384];
+		int r = input_wait(cli, fd, deadline);
+		ssize_t n = r < 0 ? 0 : read(fd, chunk, sizeof(chunk));
+		size_t take = n > 0 && (size_t)n > limit - got ? limit - got : (size_t)n;
+
+		if (n < 0 && (errno == EINTR || errno == EAGAIN))
+			continue;
+		if (n < 0)
+			r = -errno;
+		if (r < 0 || n == 0)
+			return r;
+		r = buf_append(content, chunk, take);
+		explicit_bzero(chunk, (size_t)n);
+		got += take;
+		if (r < 0 || take < (size_t)n)
+			return r < 0 ? r : ERR_TOO_LARGE;
+	}
+}
+
+int input_file_read(struct cli *cli, const char *path, size_t limit, const char *noun,
+		    struct buf *content)
+{
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	int error = fd < 0 ? -errno : read_patiently(cli, fd, limit, content);
+
+	if (error == ERR_TIMEOUT)
+		return cli_fail(cli, CLI_FAILED, INPUT_SILENT, path, input_patience_ms(cli) / 1000,
+				INPUT_PATIENCE_ALL);
+	if (error == ERR_TOO_LARGE)
+		return cli_fail(cli, CLI_FAILED, "%s is larger than %zu MiB: this is no %s", path,
+				limit >> 20, noun);
+	return error ? cli_fail(cli, CLI_FAILED, "cannot read %s: %s", path, err_text(error))
+		     : CLI_OK;
+}
+
+/* ---- out ---- */
 
 static bool is_stdio(const char *path)
 {

@@ -74,9 +74,13 @@ static int read_path(struct cli *cli, const char *path, struct buf *content)
 {
 	_cleanup_(buf_wipe) struct buf text = {0};
 	bool is_stdin = strcmp(path, "-") == 0;
-	int error = is_stdin ? io_read_all(cli->input, INPUT_FILE_MAX, content)
-			     : io_read_file(path, INPUT_FILE_MAX, content);
+	int code = is_stdin ? CLI_OK
+			    : input_file_read(cli, path, INPUT_FILE_MAX, "PKCS#12 or PEM file",
+					      content);
+	int error = is_stdin ? io_read_all(cli->input, INPUT_FILE_MAX, content) : 0;
 
+	if (code)
+		return code;
 	if (!error)
 		error = utf8_unmark(content->data, content->size, &text);
 	if (!error && text.size > 0) {

@@ -47,34 +47,50 @@ static int read_line(int fd, struct secret *line, size_t *ret_length, bool *ret_
 	return 0;
 }
 
+static int read_text(struct cli *cli, int fd, bool is_file, struct secret *text, size_t *ret_size)
+{
+	struct monotime deadline = input_deadline(cli);
+	size_t n = 0;
+
+	while (n < text->size) {
+		int error = is_file ? input_wait(cli, fd, deadline) : 0;
+		ssize_t got = error ? 0 : read(fd, text->data + n, text->size - n);
+
+		if (got < 0 && (errno == EINTR || errno == EAGAIN))
+			continue;
+		if (error || got < 0)
+			return error ? error : -errno;
+		if (got == 0) {
+			*ret_size = n;
+			return 0;
+		}
+		n += (size_t)got;
+	}
+	return ERR_TOO_LARGE;
+}
+
 static int from_file(struct cli *cli, const char *path, struct secret *text, size_t *ret_length)
 {
 	_cleanup_close_ int owned = -1;
-	int fd = cli->input;
+	int fd = cli->input, error;
 	size_t n = 0;
 
 	if (strcmp(path, "-") != 0) {
-		owned = fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+		owned = fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 		if (fd < 0)
 			return cli_fail(cli, CLI_FAILED, "cannot read the passphrase from %s: %s",
 					path, err_text(-errno));
 	}
-	for (;;) {
-		ssize_t got = n < text->size ? read(fd, text->data + n, text->size - n) : -1;
-
-		if (n == text->size)
-			return cli_fail(cli, CLI_FAILED,
-					"the passphrase in %s is longer than %u bytes", path,
-					PASSPHRASE_MAX);
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got < 0)
-			return cli_fail(cli, CLI_FAILED, "cannot read the passphrase from %s: %s",
-					path, err_text(-errno));
-		if (got == 0)
-			break;
-		n += (size_t)got;
-	}
+	error = read_text(cli, fd, owned >= 0, text, &n);
+	if (error == ERR_TIMEOUT)
+		return cli_fail(cli, CLI_FAILED, INPUT_SILENT, path, input_patience_ms(cli) / 1000,
+				INPUT_PATIENCE_ALL);
+	if (error == ERR_TOO_LARGE)
+		return cli_fail(cli, CLI_FAILED, "the passphrase in %s is longer than %u bytes",
+				path, PASSPHRASE_MAX);
+	if (error)
+		return cli_fail(cli, CLI_FAILED, "cannot read the passphrase from %s: %s", path,
+				err_text(error));
 	*ret_length = line_length(text->data, n);
 	return CLI_OK;
 }

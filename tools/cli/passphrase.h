@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
+#include "base/monotime.h"
 #include "tools/cli/cli.h"
 
 /*
@@ -10,6 +11,22 @@
  */
 #define PASSPHRASE_MAX 1024u
 #define INPUT_FILE_MAX (1024u * 1024)
+
+/*
+ * Appends what PATH holds to CONTENT. A pipe or a device is waited for, up to a minute for its next
+ * byte and ten in all. CLI_OK, or an exit code after saying why; one with more than LIMIT bytes is
+ * called no NOUN.
+ */
+int input_file_read(struct cli *cli, const char *path, size_t limit, const char *noun,
+		    struct buf *content);
+/* Waits for something to read from FD, or for its end. ERR_TIMEOUT: INPUT_SILENT is to be said. */
+int input_wait(const struct cli *cli, int fd, struct monotime deadline);
+struct monotime input_deadline(const struct cli *cli);
+unsigned input_patience_ms(const struct cli *cli);
+#define INPUT_PATIENCE_ALL 10u /* patiences for a whole file */
+#define INPUT_SILENT                                                                               \
+	"cannot read %s: nothing came from it for %u s, or no end in %u times that (is it a pipe " \
+	"that nobody writes to?)"
 
 struct passphrase_source {
 	const char *file;    /* --passphrase-file; NULL: ask */

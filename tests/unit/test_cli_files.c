@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What an operator may name as a file: each is an import, or one sentence, and never a wait without
+ * an end. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/io.h"
+#include "tests/unit/cli_world.h"
+
+#define PATIENCE_MS 300u
+
+static void contains(const char *text, const char *part)
+{
+	if (!strstr(text, part))
+		fail_msg("\"%s\" is not in:\n%s", part, text);
+}
+
+static int setup(void **state)
+{
+	int r = cli_world_setup(state);
+	struct cli_world *w = *state;
+
+	w->patience_ms = PATIENCE_MS;
+	return r;
+}
+
+/* NAME in the world's directory; "other" and "file" go with it. */
+static void path_of(const struct cli_world *w, const char *name, char ret_path[static 128])
+{
+	(void)snprintf(ret_path, 128, "%s/%s", w->directory, name);
+}
+
+static void make_pipe(const struct cli_world *w, const char *name, char ret_path[static 128])
+{
+	path_of(w, name, ret_path);
+	assert_int_equal(mkfifo(ret_path, 0600), 0);
+}
+
+/* A process that opens PATH and writes TEXT to it, byte by byte. */
+static pid_t feed(const char *path, const char *text)
+{
+	pid_t pid = fork();
+
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		_cleanup_close_ int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+		for (; fd >= 0 && *text; text++)
+			if (io_write_full(fd, text, 1) < 0)
+				_exit(1);
+		_exit(fd < 0);
+	}
+	return pid;
+}
+
+static void ended_well(pid_t pid)
+{
+	int status = -1;
+
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+}
+
+static void refused(struct cli_world *w, const char *file, const char *passphrase, const char *why)
+{
+	assert_int_equal(RUN(w, "import", "vpn", file, "--passphrase-file", passphrase),
+			 CLI_FAILED);
+	contains(w->err, why);
+	/* One sentence. */
+	assert_ptr_equal(strchr(w->err, '\n'), w->err + strlen(w->err) - 1);
+}
+
+static void a_file_that_is_none_is_refused_in_one_sentence(void **state)
+{
+	struct cli_world *w = *state;
+	char loop[128];
+
+	path_of(w, "other", loop);
+	assert_int_equal(symlink(loop, loop), 0);
+	refused(w, "/dev/zero", "/dev/null", "/dev/zero is larger than 1 MiB: this is no PKCS#12");
+	refused(w, "/dev/null", "/dev/null", "/dev/null is empty");
+	refused(w, "/", "/dev/null", "cannot read /: ");
+	refused(w, loop, "/dev/null", "cannot read ");
+	contains(w->err, strerror(ELOOP));
+	assert_int_equal(RUN(w, "check-config", "/dev/zero"), CLI_FAILED);
+	contains(w->err, "/dev/zero is larger than 1 MiB: this is no configuration");
+}
+
+static void a_pipe_that_nobody_writes_to_ends_the_command(void **state)
+{
+	struct cli_world *w = *state;
+	char path[128];
+
+	make_pipe(w, "other", path);
+	refused(w, path, "/dev/null", "nothing came from it for 0 s");
+	refused(w, cli_world_file(w, "file", "PKCS12"), path, "nothing came from it for 0 s");
+	assert_int_equal(RUN(w, "restore", path, "--passphrase-file", "/dev/null"), CLI_FAILED);
+	contains(w->err, "is it a pipe that nobody writes to?");
+}
+
+static void a_pipe_that_is_fed_byte_by_byte_is_read_to_its_end(void **state)
+{
+	struct cli_world *w = *state;
+	char path[128];
+	pid_t pid;
+
+	make_pipe(w, "other", path);
+	pid = feed(path, "PKCS12");
+	assert_int_equal(RUN_WITH(w, "pass word\n", "import", "vpn", path), CLI_OK);
+	ended_well(pid);
+	pid = feed(path, "pass word\n");
+	assert_int_equal(RUN(w, "import", "vpn", cli_world_file(w, "file", "PKCS12"),
+			     "--passphrase-file", path),
+			 CLI_OK);
+	ended_well(pid);
+}
+
+static void a_passphrase_file_may_end_as_editors_end_it(void **state)
+{
+	static const char *const taken[] = {"pass word", "pass word\n", "pass word\r\n",
+					    "pass word\nmore\n"};
+	struct cli_world *w = *state;
+	char file[128];
+
+	(void)snprintf(file, sizeof(file), "%s", cli_world_file(w, "file", "PKCS12"));
+	for (size_t i = 0; i < ARRAY_SIZE(taken); i++)
+		assert_int_equal(RUN(w, "import", "vpn", file, "--passphrase-file",
+				     cli_world_file(w, "other", taken[i])),
+				 CLI_OK);
+	refused(w, file, "/dev/zero", "the passphrase in /dev/zero is longer than 1024 bytes");
+	refused(w, file, "/", "cannot read the passphrase from /: ");
+	refused(w, file, "/nonexistent", "cannot read the passphrase from /nonexistent: ");
+}
+
+#define IN_WORLD(test) cmocka_unit_test_setup_teardown(test, setup, cli_world_teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		IN_WORLD(a_file_that_is_none_is_refused_in_one_sentence),
+		IN_WORLD(a_pipe_that_nobody_writes_to_ends_the_command),
+		IN_WORLD(a_pipe_that_is_fed_byte_by_byte_is_read_to_its_end),
+		IN_WORLD(a_passphrase_file_may_end_as_editors_end_it),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
