@@ -6,9 +6,9 @@
  * the power goes: TO, which is made, becomes what lies on the platter, all calls that are under way
  * fail, it says what was lost, and ends. N 0: now. SEED 0: nothing that was not synced is there;
  * else some of it, sector by sector. On "count" it says how many such calls there were. On "slow
- * MS" each MiB that was written makes the next sync of a file take MS longer. It speaks the
- * kernel's FUSE protocol (linux/fuse.h) itself, so that a test needs no library for it; one call at
- * a time.
+ * MS" each MiB that was written makes the next sync of a file take MS longer. On "flip N PATH" a
+ * bit of the file's byte N turns over, and nobody is told. It speaks the kernel's FUSE protocol
+ * (linux/fuse.h) itself, so that a test needs no library for it; one call at a time.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -410,7 +410,33 @@ static int read_line(char *line, size_t size)
 	return 0;
 }
 
-/* "after N SEED", "count", "slow MS" */
+/* "N PATH" */
+static int flip(struct server *server, char *text)
+{
+	uint64_t node = DISK_ROOT, offset = strtoull(text, &text, 10);
+	const uint8_t *data;
+	uint8_t byte;
+
+	while (*text) {
+		char *name = text + 1, *end = strchrnul(name, '/');
+		bool is_last = *end == 0;
+		int r;
+
+		*end = 0;
+		r = disk_find(server->disk, node, name, &node);
+		if (r < 0)
+			return r;
+		text = end;
+		if (!is_last)
+			*text = '/';
+	}
+	if (disk_read(server->disk, node, offset, 1, &data) != 1)
+		return -ENOENT;
+	byte = *data ^ 4;
+	return disk_write(server->disk, node, offset, &byte, 1);
+}
+
+/* "after N SEED", "count", "slow MS", "flip N PATH" */
 static int hear(struct server *server)
 {
 	char line[64], *end;
@@ -427,6 +453,8 @@ static int hear(struct server *server)
 		server->written = 0;
 		return 0;
 	}
+	if (strncmp(line, "flip ", 5) == 0)
+		return flip(server, line + 5);
 	if (strncmp(line, "after ", 6) != 0)
 		return -EINVAL;
 	server->cut_at = strtoul(line + 6, &end, 10);
