@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# What the local CA issued stays home. Every byte that crosses the failover link during boot, bulk replication and failover is
-# recorded and decrypted (the walls are down for that: --no-sandbox and a key log), and searched for the certificates and keys.
+# What the local CA issued stays home. Every byte that crosses the failover link during boot, bulk and import-time replication,
+# rollback, rekey, failover and the end of a split is recorded and decrypted (the walls are down for that: --no-sandbox and a key
+# log), and searched for the certificates and keys.
 LAB_FLAGS="--no-sandbox"
 files=$(mktemp -d "${TMPDIR:-/tmp}/asafo-keys.XXXXXX")
 chmod 777 "$files"
@@ -33,7 +34,12 @@ for unit in a b; do
 		"$files/user-$unit.p12" --passphrase-file "$files/local.pass"
 	cp "$files/local.pass" "$files/user-$unit.pass"
 done
-make_ca corp && make_p12 corp vpn
+for name in second alone; do
+	expect "unit a issues another one ($name)" asafo a localca issue "user-$name" "$files/$name.p12" \
+		--passphrase-file "$files/local.pass"
+	cp "$files/local.pass" "$files/$name.pass"
+done
+make_ca corp && make_p12 corp vpn && make_p12 corp renewed && make_p12 corp late
 expect "an ordinary trustpoint" import a vpn vpn
 # What unit b's local CA issued is nothing for unit a's store either: the units know each other's CAs.
 openssl pkcs12 -in "$files/user-b.p12" -passin pass:local -nodes -clcerts -out "$files/bare-b.txt" 2>/dev/null
@@ -63,6 +69,37 @@ expect "the standby has no local-CA one" has_not b home
 expect "(nor the disguised one)" has_not b disguised
 expect "(nor what its own CA issued, by this way)" has_not b mates
 expect "digests agree all the same" same_digest
+
+expect "from now on the standby has each import at once" asafo a configure "failover replication trustpoint sync"
+expect "a renewal is there with its import" import a vpn renewed --replace
+expect "what is issued here is renewed, too" import a home second --replace
+expect "a rollback" asafo a rollback vpn
+expect "and one of what is issued here" asafo a rollback home
+expect "a rekey" asafo a rekey
+rekeyed() { [ "$(field a .failover_key.rekey)" = settled ] && [ "$(field b .failover_key.rekey)" = settled ]; }
+expect "(both units are done)" until_true 10 rekeyed
+expect "and a replication behind it" asafo a rollback vpn
+expect "(on both)" until_true 10 same_digest
+expect "the standby still has no local-CA one" has_not b home
+
+lab cut a fover
+lab cut a outside
+lab cut a inside
+wait_state b Active
+expect "alone an older active takes what is issued here" import a alone alone
+refused "and an ordinary one, which its standby does not get" 5 'standby' import a late late
+lab heal
+expect "it gives way" until_true 20 state_is a "Standby Ready"
+orphaned() { asafo a --json show orphans | jq -e '.orphans | any(.name == "late")' >/dev/null; }
+expect "and keeps the ordinary one as an orphan" until_true 10 orphaned
+expect "which the other has not" has_not b late
+expect "the one that was issued here is here" has a alone
+expect "(and not there)" has_not b alone
+expect "the role comes back" asafo a failover active
+wait_state a Active
+wait_state b "Standby Ready"
+expect "the orphan is taken back" asafo a orphans restore late
+expect "(on both)" until_true 10 has b late
 expect "failover" asafo b failover active
 wait_state b Active
 wait_state a "Standby Ready"
@@ -86,6 +123,12 @@ crossed() { # crossed PEM: 48 bytes of its public key's neighbourhood
 }
 crossed_not() { ! crossed "$1"; }
 expect "the recording can be read: the ordinary certificate is found in it" crossed "$files/vpn.pem"
+expect "(and what came with its import)" crossed "$files/renewed.pem"
+expect "(and what was an orphan)" crossed "$files/late.pem"
+for name in second alone; do
+	openssl pkcs12 -in "$files/$name.p12" -passin pass:local -nokeys -clcerts -out "$files/$name.pem" 2>/dev/null
+	expect "no byte of what unit a's local CA issued later ($name) crossed the link" crossed_not "$files/$name.pem"
+done
 for unit in a b; do
 	openssl pkcs12 -in "$files/user-$unit.p12" -passin pass:local -nokeys -clcerts -out "$files/user-$unit.pem" 2>/dev/null
 	openssl pkcs12 -in "$files/user-$unit.p12" -passin pass:local -nokeys -cacerts -out "$files/ca-$unit.pem" 2>/dev/null
