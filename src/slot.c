@@ -138,12 +138,14 @@ static bool is_pair(enum ipc_peer kind_a, enum ipc_peer kind_b, enum ipc_peer on
 /*
  * Fronts have nothing to say to each other, only the engine has anything to be run or fetched, and
  * who compares passwords gets the users from the engine, the questions from the fronts and from the
- * keeper the key to the secrets of second factors.
+ * keeper the key to the secrets of second factors. He alone asks PAM.
  */
 bool slot_are_peers(const struct slot *a, const struct slot *b)
 {
 	enum ipc_peer kind_a = a->row->kind, kind_b = b->row->kind;
 
+	if (kind_a == IPC_PEER_PAM || kind_b == IPC_PEER_PAM)
+		return is_pair(kind_a, kind_b, IPC_PEER_PAM, IPC_PEER_AUTH);
 	if (kind_a == IPC_PEER_AUTH || kind_b == IPC_PEER_AUTH)
 		return is_pair(kind_a, kind_b, IPC_PEER_AUTH, IPC_PEER_ENGINE) ||
 		       is_pair(kind_a, kind_b, IPC_PEER_AUTH, IPC_PEER_FRONT) ||

@@ -2,6 +2,7 @@
 #include "table.h"
 
 #include <errno.h>
+#include <grp.h>
 #include <linux/capability.h>
 #include <pwd.h>
 #include <unistd.h>
@@ -32,15 +33,17 @@ static const int runner_capabilities[] = {
 };
 
 static const struct table_row rows[] = {
-	{IPC_PEER_KEEPER, "asafo-keeper", "asafo-keeper", NULL, 0},
+	{IPC_PEER_KEEPER, "asafo-keeper", "asafo-keeper", NULL, 0, NULL},
 	{IPC_PEER_ENGINE, "asafo-engine", "asafo-engine", engine_capabilities,
-	 ARRAY_SIZE(engine_capabilities)},
+	 ARRAY_SIZE(engine_capabilities), NULL},
 	{IPC_PEER_FRONT, "asafo-front", "asafo-front", front_capabilities,
-	 ARRAY_SIZE(front_capabilities)},
+	 ARRAY_SIZE(front_capabilities), NULL},
 	{IPC_PEER_RUNNER, "asafo-runner", NULL, runner_capabilities,
-	 ARRAY_SIZE(runner_capabilities)},
-	{IPC_PEER_AUTH, "asafo-auth", "asafo-auth", NULL, 0},
-	{IPC_PEER_FETCH, "asafo-fetch", "asafo-fetch", NULL, 0},
+	 ARRAY_SIZE(runner_capabilities), NULL},
+	{IPC_PEER_AUTH, "asafo-auth", "asafo-auth", NULL, 0, NULL},
+	{IPC_PEER_FETCH, "asafo-fetch", "asafo-fetch", NULL, 0, NULL},
+	/* pam_unix asks its helper, which reads /etc/shadow as this group. */
+	{IPC_PEER_PAM, "asafo-pam", "asafo-pam", NULL, 0, "shadow"},
 };
 
 static const int supervisor_capabilities[] = {
@@ -71,6 +74,13 @@ const int *table_supervisor_capabilities(size_t *ret_n)
 	return supervisor_capabilities;
 }
 
+static gid_t group_of(const struct table_row *row, gid_t otherwise)
+{
+	const struct group *entry = row->group ? getgrnam(row->group) : NULL;
+
+	return entry ? entry->gr_gid : otherwise;
+}
+
 int table_user(const struct table_row *row, uid_t uid_base, struct table_user *ret_user,
 	       struct why *ret_why)
 {
@@ -83,7 +93,7 @@ int table_user(const struct table_row *row, uid_t uid_base, struct table_user *r
 	if (uid_base != 0) {
 		uid_t uid = uid_base + (uid_t)(row - rows);
 
-		*ret_user = (struct table_user){uid, uid};
+		*ret_user = (struct table_user){uid, group_of(row, uid)};
 		return 0;
 	}
 	entry = getpwnam(row->user);
@@ -96,6 +106,6 @@ int table_user(const struct table_row *row, uid_t uid_base, struct table_user *r
 	if (entry->pw_uid == 0)
 		return why_set(ret_why, ERR_DENIED, "the user %s is root: it must not be",
 			       row->user);
-	*ret_user = (struct table_user){entry->pw_uid, entry->pw_gid};
+	*ret_user = (struct table_user){entry->pw_uid, group_of(row, entry->pw_gid)};
 	return 0;
 }

@@ -17,6 +17,9 @@ struct table_row {
 			     NULL: as this process */
 	const int *capabilities;
 	size_t n_capabilities;
+	/* Instead of its user's own; NULL, or not there: that. A group has no other meaning here
+	 * than what its files are. */
+	const char *group;
 };
 
 struct table_user {

@@ -48,7 +48,8 @@ static bool is_allowed(const struct config_vpn *vpn, const struct vpn_session *s
 	const struct config_group *group = config_group_find(vpn, session->group);
 
 	return vpn->is_enabled && group && config_policy_find(vpn, session->policy) &&
-	       config_user_find(vpn, session->user) && pool_has_session(vpn, session);
+	       (config_user_find(vpn, session->user) || config_group_takes_others(group)) &&
+	       pool_has_session(vpn, session);
 }
 
 static void end_disallowed(struct vpnhub *hub)

@@ -85,6 +85,10 @@ static void fill_group(const struct config_vpn *vpn, const struct config_group *
 	to->policy = text_of(from->policy[0] ? from->policy : CONFIG_DEFAULT_POLICY);
 	to->authentication = local;
 	to->group_lock = text_of(config_group_lock(vpn, from));
+	to->is_by_pam = from->is_by_pam;
+	to->is_local_too = from->is_local_too;
+	to->pam_service =
+		text_of(from->pam_service[0] ? from->pam_service : CONFIG_DEFAULT_PAM_SERVICE);
 	to->aliases = all->aliases;
 	for (size_t a = 0; a < from->n_aliases; a++)
 		to->aliases[to->n_aliases++] = text_of(from->aliases[a]);

@@ -198,9 +198,9 @@ static int check_user(const struct vpnhub *hub, const struct config_group *group
 	const struct config_user *user = config_user_find(vpn, name);
 	const char *lock;
 
-	if (!user)
+	if (!user && !config_group_takes_others(group))
 		return why_set(ret_why, ERR_DENIED, "there is no user %s any more", name);
-	if (!config_user_lock(vpn, user, &lock))
+	if (!user || !config_user_lock(vpn, user, &lock))
 		lock = config_group_lock(vpn, group);
 	if (lock[0] && strcmp(lock, group->name) != 0)
 		return why_set(ret_why, ERR_DENIED, "user %s may only use tunnel-group %s", name,

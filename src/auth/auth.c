@@ -33,7 +33,7 @@ void auth_note(const struct auth *auth, int priority, const char *format, ...)
 /* ---- the queue ----------------------------------------------------------------------------------
  */
 
-static void job_free(struct job *job)
+void auth_job_free(struct job *job)
 {
 	secret_done(&job->password);
 	while (job->n_certificates > 0)
@@ -76,18 +76,19 @@ static void jobs_drop(struct auth *auth, const struct ipc_channel *front)
 		}
 		*at = job->next;
 		auth->n_jobs--;
-		job_free(job);
+		auth_job_free(job);
 	}
 	auth->end = at;
+	auth_pam_front_gone(auth, front);
 }
 
 /* A source is what lockout.h takes for one: of IPv6 a whole /64, all of which is one client's. */
-static unsigned jobs_of_source(const struct auth *auth, const uint8_t *client, size_t size)
+static unsigned count_source(const struct job *job, const uint8_t *client, size_t size)
 {
 	size_t length = size == 16 ? 8 : size;
 	unsigned n = 0;
 
-	for (const struct job *job = auth->first; job; job = job->next)
+	for (; job; job = job->next)
 		n += job->client_size == size &&
 				     (length == 0 || memcmp(job->client, client, length) == 0)
 			     ? 1
@@ -95,15 +96,18 @@ static unsigned jobs_of_source(const struct auth *auth, const uint8_t *client, s
 	return n;
 }
 
+static unsigned jobs_of_source(const struct auth *auth, const uint8_t *client, size_t size)
+{
+	return count_source(auth->first, client, size) + count_source(auth->asked, client, size);
+}
+
 static int on_work(sd_event_source *source, void *userdata)
 {
 	struct auth *auth = userdata;
 	struct job *job = job_take(auth);
 
-	if (job) {
-		auth_job_do(auth, job);
-		job_free(job);
-	}
+	if (job && auth_job_do(auth, job))
+		auth_job_free(job);
 	return sd_event_source_set_enabled(source, auth->first ? SD_EVENT_ON : SD_EVENT_OFF);
 }
 
@@ -175,7 +179,7 @@ static int job_new(const Asafo__Ipc__AuthCheck *check, struct job **ret_job)
 		memcpy(job->client, check->client.data, check->client.len);
 	r = certificates_take(check, job);
 	if (r < 0)
-		job_free(job);
+		auth_job_free(job);
 	else
 		*ret_job = job;
 	return r;
@@ -238,6 +242,7 @@ static int check_admit(struct auth *auth, const Asafo__Ipc__AuthCheck *check,
 	r = job_new(check, &job);
 	if (r < 0)
 		return r;
+	job->auth = auth;
 	job->front = front;
 	job->id = id;
 	job_append(auth, job);
@@ -289,8 +294,8 @@ static void on_users(struct auth *auth, const Asafo__Ipc__AuthUsers *message)
 	for (size_t i = 0; i < message->n_users && !auth->is_staging_broken; i++) {
 		int r = user_take(auth, message->users[i]);
 
-		if (r == -ENOMEM)
-			auth->is_staging_broken = true;
+		/* PAM would let him in without what is bound to his name. */
+		auth->is_staging_broken = r < 0;
 		if (r < 0)
 			auth_note(auth, LOG_ERR, "user %.63s cannot log in: %s",
 				  message->users[i]->name, err_text(r));
@@ -298,11 +303,12 @@ static void on_users(struct auth *auth, const Asafo__Ipc__AuthUsers *message)
 	if (!message->is_last)
 		return;
 	if (auth->is_staging_broken) {
-		auth_note(auth, LOG_ERR, "no memory for the users: the ones before hold");
+		auth_note(auth, LOG_ERR, "not all users were taken: the ones before hold");
 		users_stage_reset(auth->users);
 		return;
 	}
 	users_stage_commit(auth->users);
+	auth->has_users = true;
 	auth_note(auth, LOG_DEBUG, "%zu users", users_count(auth->users));
 }
 
@@ -391,6 +397,8 @@ static void on_closed(struct ipc_channel *channel, int code, void *userdata)
 	}
 	if (auth->keeper == channel)
 		auth->keeper = NULL;
+	if (auth->pam == channel)
+		auth->pam = NULL;
 	for (unsigned i = 0; i < AUTH_FRONTS_MAX; i++) {
 		if (auth->fronts[i] == channel)
 			auth->fronts[i] = NULL;
@@ -405,6 +413,8 @@ static struct ipc_channel **place_of(struct auth *auth, enum ipc_peer peer, unsi
 		return &auth->engine;
 	if (peer == IPC_PEER_KEEPER)
 		return &auth->keeper;
+	if (peer == IPC_PEER_PAM)
+		return &auth->pam;
 	return peer == IPC_PEER_FRONT && instance < AUTH_FRONTS_MAX ? &auth->fronts[instance]
 								    : NULL;
 }
@@ -417,10 +427,12 @@ int auth_peer_set(struct auth *auth, enum ipc_peer peer, unsigned instance, int 
 						      [IPC_LOGIN_PROOF_KEY] = true};
 	static const bool of_front[IPC_TYPE__MAX] = {[IPC_AUTH_CHECK] = true};
 	static const bool of_keeper[IPC_TYPE__MAX] = {[IPC_LOGIN_KEY] = true};
-	static const struct ipc_channel_ops ops[] = {
-		{of_engine, on_request, on_closed},
-		{of_front, on_request, on_closed},
-		{of_keeper, on_request, on_closed},
+	static const bool of_pam[IPC_TYPE__MAX] = {false};
+	static const struct ipc_channel_ops ops[IPC_PEER__MAX] = {
+		[IPC_PEER_ENGINE] = {of_engine, on_request, on_closed},
+		[IPC_PEER_FRONT] = {of_front, on_request, on_closed},
+		[IPC_PEER_KEEPER] = {of_keeper, on_request, on_closed},
+		[IPC_PEER_PAM] = {of_pam, on_request, on_closed},
 	};
 	struct ipc_channel **place = place_of(auth, peer, instance);
 
@@ -434,11 +446,7 @@ int auth_peer_set(struct auth *auth, enum ipc_peer peer, unsigned instance, int 
 	}
 	if (peer == IPC_PEER_ENGINE)
 		secret_done(&auth->proof_key);
-	return ipc_channel_new(auth->event, fd,
-			       &ops[peer == IPC_PEER_ENGINE  ? 0
-				    : peer == IPC_PEER_FRONT ? 1
-							     : 2],
-			       auth, place);
+	return ipc_channel_new(auth->event, fd, &ops[peer], auth, place);
 }
 
 int auth_new(sd_event *event, const struct auth_ops *ops, void *userdata, struct auth **ret_auth)
@@ -486,6 +494,8 @@ void auth_free(struct auth *auth)
 	auth->work = sd_event_source_disable_unref(auth->work);
 	auth->tell = sd_event_source_disable_unref(auth->tell);
 	jobs_drop(auth, NULL);
+	/* What it was asked ends with it. */
+	ipc_channel_free(TAKE_PTR(auth->pam));
 	ipc_channel_free(auth->engine);
 	ipc_channel_free(auth->keeper);
 	for (unsigned i = 0; i < AUTH_FRONTS_MAX; i++)

@@ -50,7 +50,7 @@ void auth_reply(struct ipc_channel *front, uint32_t id, const struct answer *ans
 		loginproof_fill(&answer->proof, &proof);
 		body.proof = &proof;
 	}
-	if (id != 0)
+	if (id != 0 && front)
 		(void)ipc_channel_reply(front, IPC_AUTH_CHECK, id, false, &body.base);
 }
 
@@ -63,31 +63,41 @@ static void client_text(const struct job *job, char *ret_text, size_t size)
 }
 
 /* A name that is nobody's is not logged: who is in a hurry types his password there. */
-static const char *name_of(const struct job *job, const struct user *user)
+static const char *name_of(const struct job *job, bool is_named)
 {
-	return user ? job->user : "*****";
+	return is_named ? job->user : "*****";
 }
 
-static void rejection_report(const struct auth *auth, const struct job *job,
-			     const struct user *user, const char *reason)
+static const char *server_of(const struct job *job)
+{
+	return job->is_by_pam ? "server = PAM" : "local database";
+}
+
+void auth_pam_report(const struct auth *auth, const struct job *job, const char *why)
+{
+	report(auth, LOG_INFO, 113014,
+	       "AAA authentication server not accessible : server = PAM : user = %s : %s",
+	       name_of(job, users_find(auth->users, job->user) != NULL), why);
+}
+
+static void rejection_report(const struct auth *auth, const struct job *job, bool is_named,
+			     const char *reason)
 {
 	char client[INET6_ADDRSTRLEN];
 
 	client_text(job, client, sizeof(client));
-	report(auth, LOG_INFO, 113015,
-	       "AAA user authentication Rejected : reason = %s : local database : user = %s : user "
-	       "IP = %s",
-	       reason, name_of(job, user), client);
+	report(auth, LOG_INFO, job->is_by_pam ? 113005 : 113015,
+	       "AAA user authentication Rejected : reason = %s : %s : user = %s : user IP = %s",
+	       reason, server_of(job), name_of(job, is_named), client);
 }
 
-static void failure_count(struct auth *auth, const struct job *job, const struct user *user,
-			  const char *reason)
+void auth_failure_count(struct auth *auth, const struct job *job, bool is_named, const char *reason)
 {
 	struct monotime now = monotime_now();
 	char client[INET6_ADDRSTRLEN];
 	uint32_t wait_ms;
 
-	rejection_report(auth, job, user, reason);
+	rejection_report(auth, job, is_named, reason);
 	client_text(job, client, sizeof(client));
 	if (lockout_failed(auth->lockout, job->user, job->client, job->client_size, now) < 0)
 		auth_note(auth, LOG_WARNING, "no memory to count a wrong password from %s", client);
@@ -96,7 +106,7 @@ static void failure_count(struct auth *auth, const struct job *job, const struct
 		report(auth, LOG_INFO, 113006,
 		       "User %s locked out on exceeding maximum successive failed authentication "
 		       "attempts, the last one from %s, for %u seconds",
-		       name_of(job, user), client, (wait_ms + 999) / 1000);
+		       name_of(job, is_named), client, (wait_ms + 999) / 1000);
 }
 
 /* ---- the certificate ----------------------------------------------------------------------------
@@ -152,7 +162,9 @@ static bool certificate_begin(const struct auth *auth, struct job *job,
 		return false;
 	if (group->is_without_password)
 		(void)snprintf(job->user, sizeof(job->user), "%s", name);
-	if (strcmp(name, job->user) != 0 || !users_find(auth->users, name)) {
+	/* Whose password PAM is asked for, beside the certificate, need not be one of here. */
+	if (strcmp(name, job->user) != 0 ||
+	    (!users_find(auth->users, name) && (!group->is_by_pam || group->is_without_password))) {
 		(void)why_set(&answer->certificate_why, ERR_DENIED,
 			      strcmp(name, job->user) != 0 ? "is another user's"
 							   : "is of nobody who is a user here");
@@ -228,8 +240,8 @@ static void answer_yes(struct auth *auth, const struct job *job, const struct us
 	}
 	answer->verdict = AUTH_VERDICT_YES;
 	answer->policy = user->policy;
-	report(auth, LOG_INFO, 113012,
-	       "AAA user authentication Successful : local database : user = %s", user->name);
+	report(auth, LOG_INFO, job->is_by_pam ? 113004 : 113012,
+	       "AAA user authentication Successful : %s : user = %s", server_of(job), user->name);
 }
 
 /* The mate hears of it before the client has a session: what is told of that goes the same way. */
@@ -247,10 +259,9 @@ static int code_use_up(struct auth *auth, const struct user *user, uint64_t numb
 	return r;
 }
 
-static void code_wrong(struct auth *auth, struct job *job, const struct user *user,
-		       struct answer *answer)
+static void code_wrong(struct auth *auth, struct job *job, struct answer *answer)
 {
-	failure_count(auth, job, user, "Invalid one-time code");
+	auth_failure_count(auth, job, true, "Invalid one-time code");
 	answer->is_again = true;
 	/* Only the password begins anew. */
 	if (++answer->round.tries >= FACTOR_TRIES)
@@ -275,7 +286,7 @@ static void code_check(struct auth *auth, struct job *job, const struct user *us
 		lockout_succeeded(auth->lockout, user->name);
 		answer_yes(auth, job, user, answer);
 	} else if (r == ERR_DENIED) {
-		code_wrong(auth, job, user, answer);
+		code_wrong(auth, job, answer);
 	} else {
 		auth_note(auth, LOG_ERR,
 			  "user %s cannot log in: the secret of the second factor cannot be opened "
@@ -307,9 +318,9 @@ static void lock_refuse(struct auth *auth, const struct job *job, const struct u
 		       "Group-lock check failed (came to %.63s, may only use %.63s)", group->name,
 		       lock_of(user, group));
 	if (group->is_without_password)
-		rejection_report(auth, job, user, reason);
+		rejection_report(auth, job, true, reason);
 	else
-		failure_count(auth, job, user, reason);
+		auth_failure_count(auth, job, true, reason);
 }
 
 static bool is_locked_to_another(const struct user *user, const struct trust_group *group)
@@ -319,8 +330,8 @@ static bool is_locked_to_another(const struct user *user, const struct trust_gro
 	return lock[0] && strcmp(lock, group->name) != 0;
 }
 
-static bool group_find(const struct auth *auth, const char *name, struct trust_group *ret_group,
-		       struct answer *answer)
+bool auth_group_find(const struct auth *auth, const char *name, struct trust_group *ret_group,
+		     struct answer *answer)
 {
 	int r = trust_group_find(auth->trust, name, ret_group);
 
@@ -328,6 +339,15 @@ static bool group_find(const struct auth *auth, const char *name, struct trust_g
 	if (r < 0)
 		answer->why = "the group is no more, or not known yet";
 	return r == 0;
+}
+
+bool auth_is_locked(const struct auth *auth, const struct job *job, struct answer *answer)
+{
+	answer->wait_ms = lockout_wait(auth->lockout, job->user, job->client, job->client_size,
+				       monotime_now());
+	if (answer->wait_ms > 0)
+		answer->verdict = AUTH_VERDICT_LOCKED;
+	return answer->wait_ms > 0;
 }
 
 /* A login goes on: all that is known of it came with the client. */
@@ -353,14 +373,13 @@ static void job_go_on(struct auth *auth, struct job *job, struct answer *answer)
 		return;
 	}
 	memcpy(job->user, user->name, sizeof(job->user));
-	if (!group_find(auth, answer->round.group, &group, answer) ||
+	if (!auth_group_find(auth, answer->round.group, &group, answer) ||
 	    (group.is_by_certificate && !certificate_go_on(auth, job, &group, answer)))
 		return;
-	answer->wait_ms = lockout_wait(auth->lockout, job->user, job->client, job->client_size,
-				       monotime_now());
-	if (answer->wait_ms > 0)
-		answer->verdict = AUTH_VERDICT_LOCKED;
-	else if (is_locked_to_another(user, &group))
+	job->is_by_pam = group.is_by_pam && !group.is_without_password;
+	if (auth_is_locked(auth, job, answer))
+		return;
+	if (is_locked_to_another(user, &group))
 		lock_refuse(auth, job, user, &group);
 	else
 		code_check(auth, job, user, answer);
@@ -382,6 +401,29 @@ static void first_done(struct auth *auth, const struct job *job, const struct us
 	}
 }
 
+void auth_password_right(struct auth *auth, struct job *job, const struct user *user,
+			 const struct trust_group *group, struct answer *answer)
+{
+	if (is_locked_to_another(user, group)) {
+		lock_refuse(auth, job, user, group);
+		return;
+	}
+	if (!user->totp[0])
+		lockout_succeeded(auth->lockout, user->name);
+	first_done(auth, job, user, answer);
+}
+
+void auth_local_check(struct auth *auth, struct job *job, const struct trust_group *group,
+		      struct answer *answer)
+{
+	const struct user *user = NULL;
+
+	if (users_check(auth->users, job->user, (const char *)job->password.data, &user))
+		auth_password_right(auth, job, user, group, answer);
+	else
+		auth_failure_count(auth, job, user != NULL, "Invalid password");
+}
+
 /* A certificate is no guess: nobody is locked out of it by who guesses passwords, and it does not
  * forgive those guesses. */
 static void job_begin(struct auth *auth, struct job *job, struct answer *answer)
@@ -389,7 +431,7 @@ static void job_begin(struct auth *auth, struct job *job, struct answer *answer)
 	const struct user *user = NULL;
 	struct trust_group group;
 
-	if (!group_find(auth, job->group, &group, answer) ||
+	if (!auth_group_find(auth, job->group, &group, answer) ||
 	    (group.is_by_certificate && !certificate_begin(auth, job, &group, answer)))
 		return;
 	if (group.is_without_password) {
@@ -401,24 +443,15 @@ static void job_begin(struct auth *auth, struct job *job, struct answer *answer)
 		return;
 	}
 	/* Several tries may have waited side by side. */
-	answer->wait_ms = lockout_wait(auth->lockout, job->user, job->client, job->client_size,
-				       monotime_now());
-	if (answer->wait_ms > 0) {
-		answer->verdict = AUTH_VERDICT_LOCKED;
-	} else if (users_check(auth->users, job->user, (const char *)job->password.data, &user)) {
-		if (is_locked_to_another(user, &group)) {
-			lock_refuse(auth, job, user, &group);
-			return;
-		}
-		if (!user->totp[0])
-			lockout_succeeded(auth->lockout, user->name);
-		first_done(auth, job, user, answer);
-	} else {
-		failure_count(auth, job, user, "Invalid password");
-	}
+	if (auth_is_locked(auth, job, answer))
+		return;
+	if (group.is_by_pam)
+		auth_pam_ask(auth, job, &group, answer);
+	else
+		auth_local_check(auth, job, &group, answer);
 }
 
-void auth_job_do(struct auth *auth, struct job *job)
+bool auth_job_do(struct auth *auth, struct job *job)
 {
 	struct answer answer = {.verdict = AUTH_VERDICT_NO};
 
@@ -426,5 +459,7 @@ void auth_job_do(struct auth *auth, struct job *job)
 		job_go_on(auth, job, &answer);
 	else
 		job_begin(auth, job, &answer);
-	auth_reply(job->front, job->id, &answer);
+	if (!job->is_asked)
+		auth_reply(job->front, job->id, &answer);
+	return !job->is_asked;
 }

@@ -51,7 +51,7 @@ static int program_start(struct program *program, const struct child_options *op
 {
 	static const struct auth_ops auth_ops = {on_note, on_event};
 	static const struct child_ops child_ops = {on_peer, NULL, on_shutdown};
-	static const struct sandbox_paths paths = {{NULL}, {NULL}};
+	static const struct sandbox_paths paths = {{NULL}, {NULL}, {NULL}};
 	int r = sd_event_default(&program->event);
 
 	if (r >= 0)

@@ -39,6 +39,10 @@ static int group_take(const Asafo__Ipc__VpnGroup *from, struct trust_group *to)
 
 	if (r == 0)
 		r = vpn_name_from(from->group_lock, to->lock, sizeof(to->lock));
+	if (r == 0)
+		r = vpn_name_from(from->pam_service, to->service, sizeof(to->service));
+	to->is_by_pam = from->is_by_pam;
+	to->is_local_too = from->is_local_too;
 	to->is_by_certificate = from->is_by_certificate || from->is_without_password;
 	to->is_without_password = from->is_without_password;
 	return r == 0 ? vpn_names_from(from->name_from, from->n_name_from, to->name_from) : r;

@@ -15,6 +15,8 @@ struct trust_group {
 	char name[VPN_NAME_MAX];
 	bool is_by_certificate, is_without_password;
 	enum vpn_name_from name_from[VPN_NAMES_FROM];
+	bool is_by_pam, is_local_too;
+	char service[VPN_NAME_MAX]; /* of PAM's */
 	char lock[VPN_NAME_MAX]; /* the only group for those who have no lock of their own; "": any
 				  */
 };

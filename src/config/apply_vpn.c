@@ -147,9 +147,26 @@ static int set_group_policy(struct apply *apply, const struct grammar_match *mat
 
 static int set_group_authentication(struct apply *apply, const struct grammar_match *match)
 {
-	(void)apply;
-	(void)match;
-	return 0; /* LOCAL is all there is */
+	struct config_group *group = group_of(apply);
+
+	group->is_by_pam = !match->is_negated && grammar_match_value(match, "pam");
+	group->is_local_too = !match->is_negated && grammar_match_value(match, "local");
+	return 0;
+}
+
+static int set_group_pam_service(struct apply *apply, const struct grammar_match *match)
+{
+	struct config_group *group = group_of(apply);
+	const struct value *service = grammar_match_value(match, "service");
+
+	if (!match->is_negated && !config_is_pam_service(service->text))
+		return apply_refuse(apply, ERR_SYNTAX, service,
+				    "a service of PAM is a file of /etc/pam.d with a name in lower "
+				    "case (a-z, digits, '.', '_', '-') that begins with no dot");
+	take_name(match, "service", group->pam_service);
+	if (strcmp(group->pam_service, CONFIG_DEFAULT_PAM_SERVICE) == 0)
+		group->pam_service[0] = '\0';
+	return 0;
 }
 
 static int set_group_alias(struct apply *apply, const struct grammar_match *match)
@@ -223,14 +240,15 @@ static int set_user(struct apply *apply, const struct grammar_match *match)
 	if (index == CONFIG_USERS_MAX)
 		return apply_refuse(apply, ERR_TOO_LARGE, name, "more than %d users",
 				    CONFIG_USERS_MAX);
-	if (!config_is_hash(password->text) && !config_is_masked(password->text))
+	if (password && !config_is_hash(password->text) && !config_is_masked(password->text))
 		return apply_refuse(apply, ERR_SYNTAX, password,
 				    "a password in clear is not kept: `asafo configure` makes its "
 				    "hash");
 	if (!found)
 		vpn->users[vpn->n_users++] = (struct config_user){0};
 	(void)snprintf(vpn->users[index].name, CONFIG_VPN_NAME_MAX, "%s", name->text);
-	(void)snprintf(vpn->users[index].hash, CONFIG_HASH_MAX, "%s", password->text);
+	if (password)
+		(void)snprintf(vpn->users[index].hash, CONFIG_HASH_MAX, "%s", password->text);
 	return 0;
 }
 
@@ -243,8 +261,8 @@ static int open_user(struct apply *apply, const struct grammar_match *match)
 	if (!found)
 		return apply_refuse(apply, ERR_NOT_FOUND, name,
 				    "there is no such user: give \"username %s password PASSWORD\" "
-				    "first",
-				    name->text);
+				    "first, or \"username %s\" where PAM has the password",
+				    name->text, name->text);
 	apply->index = (size_t)(found - vpn->users);
 	apply->mode = COMMAND_MODE_USER;
 	return 0;
@@ -295,6 +313,7 @@ apply_fn apply_vpn_handler(enum command_id id)
 		[COMMAND_GROUP_POOL6] = set_group_pool6,
 		[COMMAND_GROUP_DEFAULT_POLICY] = set_group_policy,
 		[COMMAND_GROUP_AUTHENTICATION] = set_group_authentication,
+		[COMMAND_GROUP_PAM_SERVICE] = set_group_pam_service,
 		[COMMAND_GROUP_ALIAS] = set_group_alias,
 		[COMMAND_GROUP_CERTIFICATE] = set_group_certificate,
 		[COMMAND_GROUP_NAME_FROM] = set_group_name_from,

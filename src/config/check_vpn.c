@@ -141,6 +141,11 @@ static int check_group(const struct config_vpn *vpn, size_t index, struct why *r
 	    group->name_from[1] > 3 || (group->is_without_password && !group->is_by_certificate))
 		return why_set(ret_why, ERR_EXISTS, "tunnel-group %zu: its name is not one",
 			       index + 1);
+	if (!memchr(group->pam_service, 0, sizeof(group->pam_service)) ||
+	    (group->pam_service[0] && !config_is_pam_service(group->pam_service)) ||
+	    (group->is_local_too && !group->is_by_pam))
+		return why_set(ret_why, ERR_SYNTAX,
+			       "tunnel-group %s: pam-service is no name of a service", group->name);
 	if (group->policy[0] &&
 	    (!is_name(group->policy) || !config_policy_find(vpn, group->policy)))
 		return why_set(ret_why, ERR_NOT_FOUND,
@@ -164,8 +169,9 @@ static int check_user(const struct config_vpn *vpn, size_t index, struct why *re
 			       "password itself",
 			       user->name);
 	if (!is_name(user->name) || !memchr(user->hash, 0, sizeof(user->hash)) ||
-	    !config_is_hash(user->hash))
-		return why_set(ret_why, ERR_SYNTAX, "username %zu: no name, or no hash", index + 1);
+	    (user->hash[0] && !config_is_hash(user->hash)))
+		return why_set(ret_why, ERR_SYNTAX,
+			       "username %zu: no name, or a password that is no hash", index + 1);
 	if (config_user_find(vpn, user->name) != user)
 		return why_set(ret_why, ERR_EXISTS, "username %s stands twice", user->name);
 	if (!memchr(user->totp, 0, sizeof(user->totp)) ||

@@ -152,14 +152,20 @@ static void put_group(struct renderer *renderer, const struct config_group *grou
 {
 	PUT(renderer, "tunnel-group %s type remote-access\n", group->name);
 	if (renderer->is_all || group->pool4[0] || group->pool6[0] || group->policy[0] ||
-	    group->name_from[0])
+	    group->name_from[0] || group->is_by_pam || group->pam_service[0])
 		PUT(renderer, "tunnel-group %s general-attributes\n", group->name);
 	if (group->pool4[0])
 		PUT(renderer, " address-pool %s\n", group->pool4);
 	if (group->pool6[0])
 		PUT(renderer, " ipv6-address-pool %s\n", group->pool6);
-	if (renderer->is_all)
-		PUT(renderer, " authentication-server-group LOCAL\n");
+	if (group->is_by_pam || renderer->is_all)
+		PUT(renderer, " authentication-server-group %s\n",
+		    !group->is_by_pam	  ? "LOCAL"
+		    : group->is_local_too ? "PAM LOCAL"
+					  : "PAM");
+	if (group->pam_service[0] || renderer->is_all)
+		PUT(renderer, " pam-service %s\n",
+		    group->pam_service[0] ? group->pam_service : CONFIG_DEFAULT_PAM_SERVICE);
 	if (group->policy[0] || renderer->is_all)
 		PUT(renderer, " default-group-policy %s\n",
 		    group->policy[0] ? group->policy : CONFIG_DEFAULT_POLICY);
@@ -169,7 +175,10 @@ static void put_group(struct renderer *renderer, const struct config_group *grou
 
 static void put_user(struct renderer *renderer, const struct config_user *user)
 {
-	PUT(renderer, "username %s password %s\n", user->name, user->hash);
+	if (user->hash[0])
+		PUT(renderer, "username %s password %s\n", user->name, user->hash);
+	else
+		PUT(renderer, "username %s\n", user->name);
 	if (user->policy[0] || user->totp[0] || user->lock.is_said)
 		PUT(renderer, "username %s attributes\n", user->name);
 	if (user->policy[0])

@@ -164,6 +164,20 @@ bool config_pool_index(const struct config_pool *pool, const struct config_addre
 	return true;
 }
 
+bool config_group_takes_others(const struct config_group *group)
+{
+	return group->is_by_pam && !group->is_without_password;
+}
+
+bool config_is_pam_service(const char *text)
+{
+	static const char alphabet[] = "._-0123456789abcdefghijklmnopqrstuvwxyz";
+	size_t length = strlen(text);
+
+	return length > 0 && length < CONFIG_VPN_NAME_MAX && text[0] != '.' &&
+	       strspn(text, alphabet) == length;
+}
+
 bool config_is_sealed(const char *text)
 {
 	static const char mark[] = "$t1$";

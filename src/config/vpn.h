@@ -21,6 +21,7 @@
 #define CONFIG_BANNER_MAX 512
 #define CONFIG_HASH_MAX 128
 #define CONFIG_DEFAULT_POLICY "DfltGrpPolicy"
+#define CONFIG_DEFAULT_PAM_SERVICE "asafo"
 #define CONFIG_NOT_SAID UINT32_MAX /* of a policy: as DfltGrpPolicy has it */
 
 /* `ip local pool`, `ipv6 local pool`: COUNT addresses from FIRST on; its prefix is the clients'. */
@@ -62,11 +63,14 @@ struct config_group {
 	bool is_by_certificate;	  /* `authentication certificate`, `... aaa certificate` */
 	bool is_without_password; /* the former */
 	uint32_t name_from[2];	  /* enum vpn_name_from of ipc/vpn.h; 0: not said */
+	bool is_by_pam;		  /* `authentication-server-group PAM`, */
+	bool is_local_too;	  /* ... `PAM LOCAL` */
+	char pam_service[CONFIG_VPN_NAME_MAX]; /* empty: CONFIG_DEFAULT_PAM_SERVICE */
 };
 
 struct config_user {
 	char name[CONFIG_VPN_NAME_MAX];
-	char hash[CONFIG_HASH_MAX]; /* as crypt(5) has it */
+	char hash[CONFIG_HASH_MAX]; /* as crypt(5) has it; empty: no password here */
 	char policy[CONFIG_VPN_NAME_MAX];
 	char totp[CONFIG_HASH_MAX]; /* the second factor's secret, as the keeper sealed it; empty:
 				       none */
@@ -109,6 +113,13 @@ struct config_address config_pool_address(const struct config_pool *pool, uint32
 bool config_pool_index(const struct config_pool *pool, const struct config_address *address,
 		       uint32_t *ret_index);
 
+/*
+ * Whether who logs in to GROUP may be a user of whom the configuration has no line: PAM says who is
+ * one. A certificate alone names one of the configuration.
+ */
+bool config_group_takes_others(const struct config_group *group);
+/* Whether TEXT names a service of PAM: libpam opens its file by the name in lower case. */
+bool config_is_pam_service(const char *text);
 /* Whether TEXT is a second factor's secret as the keeper seals it (ipc/loginbox.h). */
 bool config_is_sealed(const char *text);
 /* Looks like a hash of crypt(5), "$y$j9T$...". */

@@ -62,7 +62,7 @@ static int program_start(struct program *program, const struct child_options *op
 	/* The resolver's files, by folders that are there from the start: they are replaced while
 	 * this runs, and who makes those below /run may start later. What there is not everybody's
 	 * to read is not this user's, either. */
-	static const struct sandbox_paths paths = {{NULL}, {"/etc", "/run"}};
+	static const struct sandbox_paths paths = {{NULL}, {"/etc", "/run"}, {NULL}};
 	int r = load_libraries();
 
 	if (r == 0)

@@ -83,7 +83,7 @@ static int program_start(struct program *program, const struct child_options *op
 {
 	static const struct front_ops front_ops = {on_note, on_keep};
 	static const struct child_ops child_ops = {on_peer, on_credential, on_shutdown};
-	static const struct sandbox_paths paths = {{NULL}, {NULL}};
+	static const struct sandbox_paths paths = {{NULL}, {NULL}, {NULL}};
 	int r = sd_event_default(&program->event);
 
 	if (r >= 0)

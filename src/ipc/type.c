@@ -76,6 +76,7 @@ static const struct {
 	[IPC_STAPLE_COMPARE] = {"staple-compare", BODY(staple_compare), BODY(staple_compare_reply)},
 	[IPC_STAPLE_TAKE] = {"staple-take", BODY(staple_take), BODY(status_reply)},
 	[IPC_STAPLE_FETCH] = {"staple-fetch", BODY(staple_fetch), BODY(staple_fetch_reply)},
+	[IPC_PAM_CHECK] = {"pam-check", BODY(pam_check), BODY(pam_check_reply)},
 	[IPC_LOGIN_SEAL] = {"login-seal", BODY(login_seal), BODY(login_seal_reply)},
 	[IPC_LOGIN_PROOF_KEY] = {"login-proof-key", BODY(login_proof_key), NULL},
 	[IPC_LOGIN_KEY] = {"login-key", BODY(login_key), NULL},
@@ -104,7 +105,7 @@ static const char *const peers[IPC_PEER__MAX] = {
 	[IPC_PEER_SUPERVISOR] = "supervisor", [IPC_PEER_ENGINE] = "engine",
 	[IPC_PEER_KEEPER] = "keeper",	      [IPC_PEER_FRONT] = "front",
 	[IPC_PEER_RUNNER] = "runner",	      [IPC_PEER_AUTH] = "auth",
-	[IPC_PEER_FETCH] = "fetch",
+	[IPC_PEER_FETCH] = "fetch",	      [IPC_PEER_PAM] = "pam",
 };
 
 const char *ipc_type_name(enum ipc_type type)

@@ -111,6 +111,8 @@ enum ipc_type {
 	IPC_STAPLE_GET,
 	IPC_STAPLE_COMPARE,
 	IPC_STAPLE_TAKE,
+	/* auth -> pam */
+	IPC_PAM_CHECK,
 	/* engine -> auth */
 	IPC_LOGIN_PROOF_KEY,
 	/* engine -> fetch */
@@ -129,6 +131,7 @@ enum ipc_peer {
 	IPC_PEER_RUNNER,
 	IPC_PEER_AUTH,
 	IPC_PEER_FETCH,
+	IPC_PEER_PAM,
 	IPC_PEER__MAX,
 };
 

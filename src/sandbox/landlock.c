@@ -71,7 +71,7 @@ static struct ruleset_attr ruleset_for(const struct sandbox_profile_row *row, lo
 }
 
 static int path_allow(int ruleset, uint64_t handled, const char *path, bool is_writable,
-		      struct why *ret_why)
+		      uint64_t more, struct why *ret_why)
 {
 	_cleanup_close_ int fd = open(path, O_PATH | O_CLOEXEC);
 	struct path_attr attr = {.fd = fd};
@@ -86,7 +86,7 @@ static int path_allow(int ruleset, uint64_t handled, const char *path, bool is_w
 		attr.allowed = is_writable ? WRITABLE_DIR : READABLE_DIR;
 	else
 		attr.allowed = is_writable ? WRITABLE_FILE : READABLE_FILE;
-	attr.allowed &= handled;
+	attr.allowed = (attr.allowed | more) & handled;
 	if (syscall(SYS_landlock_add_rule, ruleset, RULE_PATH_BENEATH, &attr, 0) < 0)
 		return why_set(ret_why, -errno, "sandbox: Landlock refuses \"%s\": %s", path,
 			       strerror(errno));
@@ -100,11 +100,16 @@ static int paths_allow(int ruleset, uint64_t handled, const struct sandbox_paths
 
 	for (size_t i = 0; i < ARRAY_SIZE(paths->writable) && r == 0; i++) {
 		if (paths->writable[i])
-			r = path_allow(ruleset, handled, paths->writable[i], true, ret_why);
+			r = path_allow(ruleset, handled, paths->writable[i], true, 0, ret_why);
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(paths->readable) && r == 0; i++) {
 		if (paths->readable[i])
-			r = path_allow(ruleset, handled, paths->readable[i], false, ret_why);
+			r = path_allow(ruleset, handled, paths->readable[i], false, 0, ret_why);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(paths->executable) && r == 0; i++) {
+		if (paths->executable[i])
+			r = path_allow(ruleset, handled, paths->executable[i], false, FS_EXECUTE,
+				       ret_why);
 	}
 	return r;
 }

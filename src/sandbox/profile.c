@@ -271,6 +271,23 @@ static const struct sandbox_rule job[] = {
 	RULE(poll, "a passphrase comes through a pipe that may be non-blocking"),
 };
 
+/* Modules of PAM start helpers, which take the user that they have: without a capability nobody
+ * becomes another one. */
+static const struct sandbox_rule modules[] = {
+	RULE(execve, "pam_unix's helper, pam_exec"),
+	RULE(execveat, "helpers"),
+	RULE(setuid, "pam_unix's helper, to the user that it has"),
+	RULE(setgid, "helpers, to the group that they have"),
+	RULE(setreuid, "pam_modutil_drop_priv, to the user that it has"),
+	RULE(setregid, "pam_modutil_drop_priv, to the group that it has"),
+	RULE(setresuid, "helpers, to the user that they have"),
+	RULE(setresgid, "helpers, to the group that they have"),
+	RULE(setfsuid, "files of a user, read as the user that it has"),
+	RULE(setfsgid, "files of a user, read as the group that it has"),
+	RULE(setgroups, "pam_modutil_drop_priv asks in vain"),
+	RULE(capset, "helpers give up what they have not"),
+};
+
 static const int fatal_calls[] = {
 	SCMP_SYS(execve),
 	SCMP_SYS(execveat),
@@ -370,6 +387,11 @@ static const struct sandbox_profile_row rows[SANDBOX__MAX] = {
 			   .is_signal_bound = true,
 			   .tables = {TABLE(base), TABLE(loop), TABLE(children), TABLE(client)}},
 	[SANDBOX_RUNNER] = {.name = "runner"},
+	[SANDBOX_PAM] = {.name = "pam",
+			 .is_filtered = true,
+			 .is_open = true,
+			 .is_signal_bound = true,
+			 .tables = {TABLE(modules)}},
 };
 
 const struct sandbox_profile_row *sandbox_profile_row(enum sandbox_profile profile)

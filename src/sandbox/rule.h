@@ -27,7 +27,9 @@ struct sandbox_rules {
 
 struct sandbox_profile_row {
 	const char *name;
-	bool is_filtered;     /* has a system call filter and Landlock rules at all */
+	bool is_filtered; /* has a system call filter and Landlock rules at all */
+	bool is_open;	  /* all but the fatal calls is allowed, and those of its tables, too; the
+			     others     get EPERM */
 	bool is_signal_bound; /* Landlock ABI 6: may signal only processes below itself */
 	struct sandbox_rules tables[SANDBOX_TABLES_MAX]; /* ends with a NULL table */
 };

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -37,7 +38,38 @@ static int filter_allow(scmp_filter_ctx filter, const struct sandbox_rules *tabl
 	return 0;
 }
 
-static int filter_fill(scmp_filter_ctx filter, const struct sandbox_profile_row *row)
+static bool has_rule(const struct sandbox_profile_row *row, int call)
+{
+	for (const struct sandbox_rules *table = row->tables; table->rules; table++) {
+		for (size_t i = 0; i < table->n_rules; i++) {
+			if (table->rules[i].call == call)
+				return true;
+		}
+	}
+	return false;
+}
+
+/* Of an open profile: what it is not to have. A namespace of one's own would give capabilities. */
+static int filter_deny(scmp_filter_ctx filter, const struct sandbox_profile_row *row)
+{
+	static const uint64_t namespaces[] = {CLONE_NEWNS,  CLONE_NEWCGROUP, CLONE_NEWUTS,
+					      CLONE_NEWIPC, CLONE_NEWUSER,   CLONE_NEWPID,
+					      CLONE_NEWNET};
+	size_t n_fatal;
+	const int *fatal = sandbox_fatal_calls(&n_fatal);
+	int r = 0;
+
+	for (size_t i = 0; i < n_fatal && r == 0; i++) {
+		if (!has_rule(row, fatal[i]))
+			r = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), fatal[i], 0);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(namespaces) && r == 0; i++)
+		r = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(clone), 1,
+				     SCMP_A0(SCMP_CMP_MASKED_EQ, namespaces[i], namespaces[i]));
+	return r;
+}
+
+static int filter_permit(scmp_filter_ctx filter, const struct sandbox_profile_row *row)
 {
 	struct sandbox_rules sanitizer = sandbox_sanitizer_rules();
 	const int *fatal;
@@ -58,6 +90,15 @@ static int filter_fill(scmp_filter_ctx filter, const struct sandbox_profile_row 
 		if (r < 0)
 			return r;
 	}
+	return 0;
+}
+
+static int filter_fill(scmp_filter_ctx filter, const struct sandbox_profile_row *row)
+{
+	int r = row->is_open ? filter_deny(filter, row) : filter_permit(filter, row);
+
+	if (r < 0)
+		return r;
 	/* glibc falls back to clone(2), whose flags a filter can read, only when clone3 is not
 	 * there. */
 	return seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
@@ -65,7 +106,8 @@ static int filter_fill(scmp_filter_ctx filter, const struct sandbox_profile_row 
 
 static int filter_enter(const struct sandbox_profile_row *row, struct why *ret_why)
 {
-	_cleanup_(filter_release) scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(EPERM));
+	_cleanup_(filter_release) scmp_filter_ctx filter =
+		seccomp_init(row->is_open ? SCMP_ACT_ALLOW : SCMP_ACT_ERRNO(EPERM));
 	int r;
 
 	if (!filter)

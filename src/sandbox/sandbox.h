@@ -22,12 +22,16 @@ enum sandbox_profile {
 	SANDBOX_AUTH,	    /* its channels; no file, no socket at all */
 	SANDBOX_FETCH, /* TCP and DNS outwards, from children of its own; what the resolver reads
 			*/
+	SANDBOX_PAM,   /* modules that nobody here knows: what is closed to it is said, not what is
+			* open
+			*/
 	SANDBOX__MAX,
 };
 
 struct sandbox_paths {
-	const char *writable[4]; /* folders whose contents may be read and written */
-	const char *readable[8]; /* files or folders that may be read */
+	const char *writable[4];   /* folders whose contents may be read and written */
+	const char *readable[8];   /* files or folders that may be read */
+	const char *executable[2]; /* folders whose files may be read and executed */
 };
 
 /*

@@ -27,7 +27,7 @@ settle() {
 }
 replicate_again() { asafo "$(active)" write-standby; }
 n=0
-for process in asafo-keeper asafo-engine asafo-front asafo-runner asafo-auth asafo-fetch asafod; do
+for process in asafo-keeper asafo-engine asafo-front asafo-runner asafo-auth asafo-fetch asafo-pam asafod; do
 	for moment in import write-standby; do
 		n=$((n + 1))
 		unit=$(active)

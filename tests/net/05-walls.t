@@ -9,7 +9,7 @@ status() { sed -n "s/^$2:[[:space:]]*//p" "/proc/$1/status"; }
 store=/run/asafo-lab-$LAB/a/state/keeper
 
 seen=
-for process in asafo-engine asafo-keeper asafo-front asafo-auth asafo-fetch; do
+for process in asafo-engine asafo-keeper asafo-front asafo-auth asafo-fetch asafo-pam; do
 	pid=$(pid_of a $process)
 	same "$process has a seccomp filter" "$(status "$pid" Seccomp)" 2
 	same "$process can gain no privilege" "$(status "$pid" NoNewPrivs)" 1
@@ -32,6 +32,7 @@ same "it has no file open but its log" \
 	"$(find "/proc/$runner/fd" -type l -printf '%l\n' | grep -vE '^(socket|anon_inode|pipe):|^/dev/null$|/log$')" ""
 same "the keeper has no capability" "$(status "$(pid_of a asafo-keeper)" CapEff)" 0000000000000000
 same "who fetches has no capability" "$(status "$(pid_of a asafo-fetch)" CapEff)" 0000000000000000
+same "who asks PAM has no capability" "$(status "$(pid_of a asafo-pam)" CapBnd)" 0000000000000000
 same "the auth helper has no capability" "$(status "$(pid_of a asafo-auth)" CapEff)" 0000000000000000
 same "the auth helper has no socket of the network" \
 	"$(nsenter -t "$(pid_of a asafo-auth)" -n ss -tuapnH | grep -c "pid=$(pid_of a asafo-auth),")" 0

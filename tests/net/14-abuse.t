@@ -5,7 +5,7 @@
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
 control=/run/asafo-lab-$LAB/a/run/control
-processes=(asafod asafo-keeper asafo-engine asafo-front asafo-runner asafo-auth asafo-fetch)
+processes=(asafod asafo-keeper asafo-engine asafo-front asafo-runner asafo-auth asafo-fetch asafo-pam)
 descriptors() {
 	local process
 	for process in "${processes[@]}"; do

@@ -7,7 +7,7 @@
 # The engine of unit b, which stamps the hellos and judges by its clock, has one that the test sets.
 programs=$files/programs
 mkdir "$programs" && chmod 0711 "$files"
-for program in asafo asafod asafo-engine asafo-keeper asafo-front asafo-runner asafo-auth asafo-fetch; do
+for program in asafo asafod asafo-engine asafo-keeper asafo-front asafo-runner asafo-auth asafo-fetch asafo-pam; do
 	cp "$ASAFO_BUILD/$program" "$programs/$program"
 done
 mkdir "$programs/real" "$programs/tools" "$programs/src"

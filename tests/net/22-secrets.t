@@ -149,7 +149,7 @@ for area in areas[1:]:
         pass
 PYTHON
 for unit in a b; do
-	for process in asafod asafo-engine asafo-front asafo-runner asafo-auth asafo-fetch asafo-keeper; do
+	for process in asafod asafo-engine asafo-front asafo-runner asafo-auth asafo-fetch asafo-pam asafo-keeper; do
 		pid=$(pid_of $unit $process)
 		kind=all
 		[ $process != asafo-keeper ] || kind=dumped

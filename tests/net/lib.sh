@@ -191,7 +191,7 @@ has() { # has UNIT TRUSTPOINT
 has_not() { ! has "$@"; }
 digest() { field "$1" .position.digest; }
 same_digest() { [ "$(digest a)" = "$(digest b)" ]; }
-pid_of() { # pid_of UNIT PROCESS: asafod, asafo-engine, asafo-keeper, asafo-front, asafo-runner, asafo-auth, asafo-fetch
+pid_of() { # pid_of UNIT PROCESS: asafod, asafo-engine, asafo-keeper, asafo-front, asafo-runner, asafo-auth, asafo-fetch, asafo-pam
 	local p
 	for p in $(ip netns pids "asafo-$LAB-$1"); do
 		[ "$(cat "/proc/$p/comm" 2>/dev/null)" = "$2" ] && echo "$p"

@@ -108,6 +108,7 @@ static const struct command_row version1[] = {
 	" vpn-simultaneous-logins 1\n anyconnect ssl dtls none\n group-lock none\n"                \
 	"tunnel-group TG type remote-access\ntunnel-group TG general-attributes\n"                 \
 	" address-pool P4\n ipv6-address-pool P6\n"                                                \
+	" authentication-server-group PAM LOCAL\n pam-service vpn\n"                               \
 	" default-group-policy GP\n username-from-certificate UPN CN\n"                            \
 	"tunnel-group TG webvpn-attributes\n group-alias staff enable\n"                           \
 	" authentication aaa certificate\n"                                                        \
@@ -225,10 +226,11 @@ static bool is_in_version1(const struct command_row *row)
 }
 
 /* `no ...` returns to a default, which is no line, but for those that are a pattern of their own;
- * and where there is one choice only, it is the default. */
+ * so does a default that is typed. */
 static bool is_undoing(const struct command_row *row)
 {
-	return strncmp(row->syntax, "no ", 3) == 0 || row->id == COMMAND_GROUP_AUTHENTICATION;
+	return strncmp(row->syntax, "no ", 3) == 0 ||
+	       strcmp(row->syntax, "authentication-server-group LOCAL") == 0;
 }
 
 /* Whoever adds a replicated line adds it to NEWER above, and so to src/config/older.c. */
@@ -315,6 +317,9 @@ static void what_is_kept_back_is_named_line_by_line(void **state)
 			    "tunnel-group TG general-attributes\n"
 			    "tunnel-group TG general-attributes: address-pool P4\n"
 			    "tunnel-group TG general-attributes: ipv6-address-pool P6\n"
+			    "tunnel-group TG general-attributes: authentication-server-group PAM "
+			    "LOCAL\n"
+			    "tunnel-group TG general-attributes: pam-service vpn\n"
 			    "tunnel-group TG general-attributes: default-group-policy GP\n"
 			    "tunnel-group TG general-attributes: username-from-certificate "
 			    "UPN CN\n"

@@ -52,6 +52,8 @@ static const char text[] = "hostname gw\n"
 			   "tunnel-group staff general-attributes\n"
 			   " address-pool STAFF\n"
 			   " ipv6-address-pool STAFF6\n"
+			   " authentication-server-group PAM LOCAL\n"
+			   " pam-service vpn-staff\n"
 			   " default-group-policy STAFF\n"
 			   "tunnel-group staff webvpn-attributes\n"
 			   " group-alias Employees enable\n"
@@ -60,7 +62,10 @@ static const char text[] = "hostname gw\n"
 			   "username ada attributes\n"
 			   " vpn-group-policy GUEST\n"
 			   " group-lock none\n"
-			   "username bob password " HASH "\n";
+			   "username bob password " HASH "\n"
+			   "username eve\n"
+			   "username eve attributes\n"
+			   " vpn-group-policy GUEST\n";
 
 static int apply(struct config *config, const char *lines, char *ret_why, size_t size)
 {
@@ -113,6 +118,54 @@ static void what_is_at_its_default_can_be_read_back(void **state)
 	buf_done(&plain);
 	config_free(config);
 	config_free(again);
+}
+
+/* libpam opens the file of a service by its name in lower case, wherever that leads. */
+static void a_service_of_pam_is_a_plain_name_in_lower_case(void **state)
+{
+	static const char *const names[] = {"Asafo", "asafO", ".asafo", "../asafo", "a/b", "a b"};
+	struct config *config = make(text);
+	struct config_group *group = &config->vpn.groups[0];
+	char line[160], why[WHY_TEXT_MAX];
+
+	(void)state;
+	assert_string_equal(group->pam_service, "vpn-staff");
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		(void)snprintf(line, sizeof(line),
+			       "tunnel-group staff general-attributes\n pam-service %s\n",
+			       names[i]);
+		assert_true(apply(config, line, why, sizeof(why)) < 0);
+	}
+	assert_int_equal(apply(config,
+			       "tunnel-group staff general-attributes\n pam-service asafo\n", why,
+			       sizeof(why)),
+			 0);
+	assert_string_equal(group->pam_service, "");
+	assert_true(group->is_by_pam && group->is_local_too && config_group_takes_others(group));
+	assert_int_equal(apply(config,
+			       "tunnel-group staff general-attributes\n"
+			       " authentication-server-group PAM\n",
+			       why, sizeof(why)),
+			 0);
+	assert_true(group->is_by_pam && !group->is_local_too);
+	memcpy(group->pam_service, "Asafo", sizeof("Asafo"));
+	assert_true(config_check(config, NULL) < 0);
+	config_free(config);
+}
+
+static void a_user_may_have_no_password_here(void **state)
+{
+	struct config *config = make(text);
+	char why[WHY_TEXT_MAX];
+
+	(void)state;
+	assert_string_equal(config_user_find(&config->vpn, "eve")->hash, "");
+	/* The line alone takes none away. */
+	assert_int_equal(apply(config, "username bob\n", why, sizeof(why)), 0);
+	assert_string_equal(config_user_find(&config->vpn, "bob")->hash, HASH);
+	assert_int_equal(apply(config, "username eve password " HASH "\n", why, sizeof(why)), 0);
+	assert_string_equal(config_user_find(&config->vpn, "eve")->hash, HASH);
+	config_free(config);
 }
 
 /* "" for any; of who is decided by the group: that of the group. */
@@ -219,10 +272,11 @@ static void every_line_can_be_undone(void **state)
 	char why[WHY_TEXT_MAX];
 	static const char undo[] =
 		"webvpn\n no anyconnect enable\n"
-		"no username ada\nno username bob password x\n"
+		"no username ada\nno username bob password x\nno username eve\n"
 		"tunnel-group staff webvpn-attributes\n no group-alias employees\n"
 		"tunnel-group staff general-attributes\n no address-pool\n no ipv6-address-pool X\n"
-		" no authentication-server-group\n no default-group-policy\n"
+		" no authentication-server-group PAM LOCAL\n no pam-service\n"
+		" no default-group-policy\n"
 		"no tunnel-group staff type remote-access\nno tunnel-group guests\n"
 		"group-policy STAFF attributes\n no dns-server\n no default-domain\n no banner\n"
 		" no split-tunnel-policy\n no split-tunnel-network-list value 10.0.0.0/8\n"
@@ -267,7 +321,7 @@ static void what_does_not_fit_is_refused_and_named(void **state)
 		{"group-policy X attributes", "give \"group-policy X internal\" first"},
 		{"tunnel-group X general-attributes", "type remote-access\" first"},
 		{"username eve password secret", "a password in clear is not kept"},
-		{"username eve attributes", "there is no such user"},
+		{"username zed attributes", "there is no such user"},
 		{"interface eth0\n nameif inside\n ip address 10.9.0.20 255.255.255.0",
 		 "pool STAFF has an address of interface eth0 in it"},
 	};
@@ -396,6 +450,8 @@ int main(void)
 		cmocka_unit_test(what_is_at_its_default_can_be_read_back),
 		cmocka_unit_test(a_policy_has_from_the_default_one_what_it_does_not_say),
 		cmocka_unit_test(the_nearest_group_lock_holds),
+		cmocka_unit_test(a_service_of_pam_is_a_plain_name_in_lower_case),
+		cmocka_unit_test(a_user_may_have_no_password_here),
 		cmocka_unit_test(a_pool_counts_its_addresses),
 		cmocka_unit_test(every_line_can_be_undone),
 		cmocka_unit_test(what_does_not_fit_is_refused_and_named),

@@ -56,9 +56,12 @@ static int child_result(pid_t pid)
 static int within(enum sandbox_profile profile, attempt_fn attempt)
 {
 	struct sandbox_paths paths = {.writable = {profile == SANDBOX_KEEPER ? folders.own : NULL}};
-	pid_t pid = fork();
+	pid_t pid;
 	int r;
 
+	if (profile == SANDBOX_PAM)
+		paths = (struct sandbox_paths){.writable = {"/dev/null"}, .executable = {"/"}};
+	pid = fork();
 	if (pid == 0) {
 		struct why why;
 
@@ -80,6 +83,16 @@ static int open_own(void)
 static int open_other(void)
 {
 	return open(folders.other_file, O_RDONLY);
+}
+
+static int write_other(void)
+{
+	return open(folders.other_file, O_WRONLY);
+}
+
+static int write_null(void)
+{
+	return open("/dev/null", O_WRONLY);
 }
 
 static int list_other(void)
@@ -361,7 +374,7 @@ static void test_packet(void **state)
 static void test_fatal(void **state)
 {
 	(void)state;
-	for (enum sandbox_profile profile = SANDBOX_ENGINE; profile < SANDBOX__MAX; profile++) {
+	for (enum sandbox_profile profile = SANDBOX_ENGINE; profile < SANDBOX_PAM; profile++) {
 		assert_int_equal(within(profile, run_program), KILLED(SIGSYS));
 		assert_int_equal(within(profile, trace_parent), KILLED(SIGSYS));
 		assert_int_equal(within(profile, become_root), KILLED(SIGSYS));
@@ -372,7 +385,7 @@ static void test_fatal(void **state)
 static void test_memory(void **state)
 {
 	(void)state;
-	for (enum sandbox_profile profile = SANDBOX_ENGINE; profile < SANDBOX__MAX; profile++) {
+	for (enum sandbox_profile profile = SANDBOX_ENGINE; profile < SANDBOX_PAM; profile++) {
 		assert_int_equal(within(profile, map_code), EPERM);
 		assert_int_equal(within(profile, turn_into_code), EPERM);
 	}
@@ -386,7 +399,7 @@ static void test_private(void **state)
 	assert_int_equal(within(SANDBOX_KEEPER, is_private), 0);
 	assert_int_equal(within(SANDBOX_PARSER, is_private), 0);
 	assert_int_equal(within(SANDBOX_FRONT, is_private), 0);
-	for (enum sandbox_profile profile = SANDBOX_ENGINE; profile < SANDBOX__MAX; profile++)
+	for (enum sandbox_profile profile = SANDBOX_ENGINE; profile < SANDBOX_PAM; profile++)
 		assert_int_equal(within(profile, is_dumpable), EPERM);
 }
 
@@ -402,6 +415,21 @@ static void test_children(void **state)
 	assert_int_equal(within(SANDBOX_FRONT, fork_child), EPERM);
 	assert_int_equal(within(SANDBOX_PARSER_JOB, fork_child), EPERM);
 	assert_int_equal(within(SANDBOX_PARSER, enter_job_and_fork), EPERM);
+}
+
+/* Modules read and execute what their user may, and write nothing. */
+static void test_modules(void **state)
+{
+	(void)state;
+	assert_int_equal(within(SANDBOX_PAM, run_program), 0);
+	assert_int_equal(within(SANDBOX_PAM, fork_child), 0);
+	assert_int_equal(within(SANDBOX_PAM, open_other), 0);
+	assert_int_equal(within(SANDBOX_PAM, write_null), 0);
+	assert_int_equal(within(SANDBOX_PAM, socket_unix), 0);
+	assert_refused(within(SANDBOX_PAM, write_other));
+	assert_int_equal(within(SANDBOX_PAM, trace_parent), EPERM);
+	assert_int_equal(within(SANDBOX_PAM, new_namespace), EPERM);
+	assert_int_equal(within(SANDBOX_PAM, is_private), 0);
 }
 
 static void test_schedule(void **state)
@@ -490,6 +518,8 @@ int main(void)
 		{"no process leaves a core or takes new privileges", test_private, NULL, NULL,
 		 NULL},
 		{"only the parser and the supervisor have children", test_children, NULL, NULL,
+		 NULL},
+		{"modules of PAM read and execute, and write nothing", test_modules, NULL, NULL,
 		 NULL},
 		{"the engine may ask for real time; everybody knows the local time", test_schedule,
 		 NULL, NULL, NULL},

@@ -92,7 +92,8 @@ static int notify_open(const struct daemon *daemon)
 static int daemon_make(void **state)
 {
 	static const char *const programs[] = {"asafo-keeper", "asafo-engine", "asafo-front",
-					       "asafo-runner", "asafo-auth",   "asafo-fetch"};
+					       "asafo-runner", "asafo-auth",   "asafo-fetch",
+					       "asafo-pam"};
 	struct daemon *daemon = test_calloc(1, sizeof(*daemon));
 
 	daemon->out = -1;
@@ -236,7 +237,7 @@ static int daemon_remove(void **state)
 
 static void all_ready(struct daemon *daemon)
 {
-	(void)expect(daemon, "all 7 processes are ready");
+	(void)expect(daemon, "all 8 processes are ready");
 }
 
 static void test_equipment(void **state)

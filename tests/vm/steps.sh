@@ -146,8 +146,8 @@ step_30_start() {
 	done
 	expect "no address is claimed" a '! ip address | grep -E "198\.51\.100|192\.0\.2"'
 	expect "only the supervisor and the runner are root" a '[ "$(ps -eo user:20,comm | grep " asafo" | sort -u | xargs)" = \
-		"asafo-auth asafo-auth asafo-engine asafo-engine asafo-fetch asafo-fetch asafo-front asafo-front asafo-keeper asafo-keeper root asafo-runner root asafod" ]'
-	expect "each process is filtered and gets no new privileges" a 'for p in $(pidof asafo-engine asafo-keeper asafo-front asafo-auth asafo-fetch asafod); do
+		"asafo-auth asafo-auth asafo-engine asafo-engine asafo-fetch asafo-fetch asafo-front asafo-front asafo-keeper asafo-keeper asafo-pam asafo-pam root asafo-runner root asafod" ]'
+	expect "each process is filtered and gets no new privileges" a 'for p in $(pidof asafo-engine asafo-keeper asafo-front asafo-auth asafo-fetch asafo-pam asafod); do
 		grep -q "^NoNewPrivs:.1" /proc/$p/status && grep -q "^Seccomp:.2" /proc/$p/status || exit 1; done'
 	expect "the keeper has no capability" a 'for p in $(pidof asafo-keeper); do
 		grep -E "^Cap(Inh|Prm|Eff|Bnd|Amb):.*[1-9a-f]" /proc/$p/status && exit 1; done; true'
@@ -346,7 +346,7 @@ step_80_stop() {
 	expect "since it was told" b 'asafo show failover history | grep "Mate left in an orderly way"'
 	expect "the addresses are released" a '! ip address | grep -E "198\.51\.100\.1[01]|192\.0\.2\."'
 	refused "the command says that nothing runs" a 4 'systemctl start asafo' 'asafo show failover'
-	expect "nothing is left running" a '[ -z "$(pidof asafod asafo-engine asafo-keeper asafo-front asafo-runner asafo-auth asafo-fetch)" ]'
+	expect "nothing is left running" a '[ -z "$(pidof asafod asafo-engine asafo-keeper asafo-front asafo-runner asafo-auth asafo-fetch asafo-pam)" ]'
 	expect "systemctl start" a 'systemctl start asafo'
 	becomes a 'Standby Ready'
 	expect "systemctl restart on the active unit" b 'systemctl restart asafo'

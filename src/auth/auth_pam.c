@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What PAM says of a password counts as what the configuration says of one: who has to wait waits,
+ * and who has a line of his own has its attributes. All that may have changed while it was asked is
+ * looked at again.
+ */
+#include <stdio.h>
+#include <string.h>
+#include <syslog.h>
+
+#include "auth/auth_private.h"
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "src/ipc/ipc.pb-c.h"
+
+/* As an ASA: LOCAL is for where nobody answers, not for whom he refuses. */
+static void unavailable(struct auth *auth, struct job *job, const struct trust_group *group,
+			const char *why, struct answer *answer)
+{
+	auth_pam_report(auth, job, why);
+	if (group->is_local_too) {
+		job->is_by_pam = false;
+		auth_local_check(auth, job, group, answer);
+		return;
+	}
+	answer->code = ERR_NOT_READY;
+	answer->why = "PAM could not be asked (see the lines of auth and pam)";
+}
+
+static void right(struct auth *auth, struct job *job, const struct trust_group *group,
+		  struct answer *answer)
+{
+	const struct user *user = users_find(auth->users, job->user);
+	struct user other = {.name = ""};
+
+	/* Nothing is bound to who has no line here. */
+	memcpy(other.name, job->user, sizeof(other.name));
+	auth_password_right(auth, job, user ? user : &other, group, answer);
+}
+
+static void decide(struct auth *auth, struct job *job, int code,
+		   const Asafo__Ipc__PamCheckReply *reply, struct answer *answer)
+{
+	bool is_named = users_find(auth->users, job->user) || (reply && reply->is_known);
+	struct trust_group group;
+
+	if (!auth_group_find(auth, job->group, &group, answer))
+		return;
+	if (!group.is_by_pam || group.is_without_password ||
+	    strcmp(group.service, job->service) != 0 ||
+	    (group.is_by_certificate && !job->round.has_certificate)) {
+		answer->code = ERR_NOT_READY;
+		answer->why = "what the group wants was changed meanwhile";
+		return;
+	}
+	/* Side by side with others; and what is right now is told to nobody who has to wait. */
+	if (auth_is_locked(auth, job, answer))
+		return;
+	if (code < 0 || !reply->status)
+		unavailable(auth, job, &group, "asafo-pam went away (see the log)", answer);
+	else if (reply->status->code < 0)
+		unavailable(auth, job, &group, reply->status->why, answer);
+	else if (reply->is_right)
+		right(auth, job, &group, answer);
+	else
+		auth_failure_count(auth, job, is_named, reply->status->why);
+}
+
+static void asked_remove(struct auth *auth, struct job *job)
+{
+	struct job **at = &auth->asked;
+
+	while (*at != job)
+		at = &(*at)->next;
+	*at = job->next;
+	auth->n_jobs--;
+}
+
+static void on_reply(int code, const ProtobufCMessage *body, bool has_more, void *userdata)
+{
+	struct job *job = userdata;
+	struct auth *auth = job->auth;
+	struct answer answer = {.verdict = AUTH_VERDICT_NO, .round = job->round};
+
+	(void)has_more;
+	asked_remove(auth, job);
+	decide(auth, job, code, (const Asafo__Ipc__PamCheckReply *)body, &answer);
+	auth_reply(job->front, job->id, &answer);
+	auth_job_free(job);
+}
+
+static int ask(struct auth *auth, struct job *job)
+{
+	Asafo__Ipc__PamCheck message = ASAFO__IPC__PAM_CHECK__INIT;
+
+	if (!auth->pam)
+		return ERR_CLOSED;
+	message.service = job->service;
+	message.user = job->user;
+	message.password = (ProtobufCBinaryData){job->password.size - 1, job->password.data};
+	message.client = (ProtobufCBinaryData){job->client_size, job->client};
+	return ipc_channel_call(auth->pam, IPC_PAM_CHECK, &message.base, NULL, 0, on_reply, job);
+}
+
+void auth_pam_ask(struct auth *auth, struct job *job, const struct trust_group *group,
+		  struct answer *answer)
+{
+	int r;
+
+	job->is_by_pam = true;
+	/* Before that nobody knows who has a second factor, or may use another group only. */
+	if (!auth->has_users) {
+		answer->code = ERR_NOT_READY;
+		answer->why = "the users of the configuration are not known yet";
+		return;
+	}
+	memcpy(job->service, group->service, sizeof(job->service));
+	job->round = answer->round;
+	r = ask(auth, job);
+	if (r < 0) {
+		unavailable(auth, job, group,
+			    r == ERR_CLOSED ? "asafo-pam does not run" : err_text(r), answer);
+		return;
+	}
+	job->is_asked = true;
+	job->next = auth->asked;
+	auth->asked = job;
+	auth->n_jobs++;
+}
+
+void auth_pam_front_gone(struct auth *auth, const struct ipc_channel *front)
+{
+	for (struct job *job = auth->asked; job; job = job->next) {
+		if (!front || job->front == front)
+			job->front = NULL;
+	}
+}

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A module of PAM for tests: `pam_odd.so WHAT PASSWORD` asks for the password, does what WHAT says,
+ * and takes PASSWORD for the right one.
+ */
+#include <security/pam_ext.h>
+#include <security/pam_modules.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+int pam_sm_authenticate(pam_handle_t *pam, int flags, int argc, const char **argv);
+int pam_sm_setcred(pam_handle_t *pam, int flags, int argc, const char **argv);
+int pam_sm_acct_mgmt(pam_handle_t *pam, int flags, int argc, const char **argv);
+
+static int prompt(pam_handle_t *pam, int style)
+{
+	char *answer = NULL;
+	int r = pam_prompt(pam, style, &answer, "And now? ");
+
+	free(answer);
+	return r;
+}
+
+static int act(pam_handle_t *pam, const char *what, const char *password)
+{
+	if (strcmp(what, "crash") == 0)
+		(void)raise(SIGSEGV);
+	while (strcmp(what, "hang") == 0)
+		(void)pause();
+	if (strcmp(what, "hide") == 0)
+		return prompt(pam, PAM_PROMPT_ECHO_OFF);
+	if (strcmp(what, "show") == 0)
+		return prompt(pam, PAM_PROMPT_ECHO_ON);
+	if (strcmp(what, "rename") == 0)
+		return pam_set_item(pam, PAM_USER, "somebody");
+	if (strcmp(what, "tell") == 0) {
+		(void)fprintf(stderr, "the password is %s\n", password);
+		(void)printf("the password is %s\n", password);
+		(void)fflush(stdout);
+		return pam_prompt(pam, PAM_TEXT_INFO, NULL, "the password is %s", password);
+	}
+	return PAM_SUCCESS;
+}
+
+int pam_sm_authenticate(pam_handle_t *pam, int flags, int argc, const char **argv)
+{
+	const char *password = NULL;
+	int r;
+
+	(void)flags;
+	if (argc != 2)
+		return PAM_SERVICE_ERR;
+	r = pam_get_authtok(pam, PAM_AUTHTOK, &password, NULL);
+	if (r == PAM_SUCCESS)
+		r = act(pam, argv[0], password);
+	if (r != PAM_SUCCESS)
+		return r;
+	return strcmp(password, argv[1]) == 0 ? PAM_SUCCESS : PAM_AUTH_ERR;
+}
+
+int pam_sm_setcred(pam_handle_t *pam, int flags, int argc, const char **argv)
+{
+	(void)pam;
+	(void)flags;
+	(void)argc;
+	(void)argv;
+	return PAM_SUCCESS;
+}
+
+int pam_sm_acct_mgmt(pam_handle_t *pam, int flags, int argc, const char **argv)
+{
+	(void)pam;
+	(void)flags;
+	(void)argc;
+	(void)argv;
+	return PAM_SUCCESS;
+}
