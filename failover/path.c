@@ -71,9 +71,9 @@ static void set_muted(struct path *path, bool is_muted)
 		return;
 	path->is_muted = is_muted;
 	if (is_muted)
-		path_poll_forget(path->set->poll_fd, path->sock.fd);
+		path_wake_forget(path);
 	else if (path->sock.fd >= 0)
-		(void)path_poll_watch(path->set->poll_fd, path->sock.fd, path->index);
+		(void)path_wake_watch(path);
 }
 
 /* One call. Returns true where more may wait. */
@@ -145,6 +145,8 @@ static int on_io(sd_event_source *source, int fd, uint32_t events, void *userdat
 	(void)events;
 	set->depth++;
 	read_ready(set, ready, n == 1 ? BATCHES_PER_TURN : 1);
+	if (!set->is_freed && set->depth == 1)
+		path_wake_judge(set);
 	set_leave(set);
 	return 0;
 }
@@ -169,6 +171,8 @@ void path_set_drain(struct path_set *set)
 	set->depth++;
 	read_ready(set, ready, BATCHES_PER_DRAIN);
 	unmute(set);
+	if (!set->is_freed && set->depth == 1)
+		path_wake_judge(set);
 	set_leave(set);
 }
 
@@ -176,7 +180,7 @@ void path_set_drain(struct path_set *set)
 
 static void path_close(struct path *path)
 {
-	path_poll_forget(path->set->poll_fd, path->sock.fd);
+	path_wake_forget(path);
 	path_socket_close(&path->sock);
 	path->device_index = 0;
 }
@@ -198,7 +202,7 @@ static void path_open(struct path *path)
 	}
 	r = path_socket_open(&path->sock, &path->config, index);
 	if (r == 0)
-		r = path_poll_watch(path->set->poll_fd, path->sock.fd, path->index);
+		r = path_wake_watch(path);
 	if (r < 0)
 		path_close(path);
 	path->last_error = r < 0 ? r : 0;
@@ -233,14 +237,16 @@ static int set_make(sd_event *event, const struct path_config *paths, size_t n_p
 
 	if (!set)
 		return -ENOMEM;
-	set->raw_fd = set->poll_fd = -1;
+	set->raw_fd = set->poll_fd = set->wake_fd = -1;
 	set->event = event;
 	set->on_datagram = on_datagram;
 	set->userdata = userdata;
 	set->paths = calloc(n_paths ? n_paths : 1, sizeof(*set->paths));
 	r = set->paths ? path_poll_open(&set->poll_fd) : -ENOMEM;
 	if (r == 0)
-		r = sd_event_add_io(event, &set->io, set->poll_fd, EPOLLIN, on_io, set);
+		r = path_poll_open(&set->wake_fd);
+	if (r == 0)
+		r = sd_event_add_io(event, &set->io, set->wake_fd, EPOLLIN, on_io, set);
 	if (r < 0) {
 		path_set_free(set);
 		return r;
@@ -269,6 +275,7 @@ void path_set_free(struct path_set *set)
 		path_close(&set->paths[i]);
 	set->io = sd_event_source_disable_unref(set->io);
 	cleanup_close(&set->poll_fd);
+	cleanup_close(&set->wake_fd);
 	cleanup_close(&set->raw_fd);
 	set->poll_fd = set->raw_fd = -1;
 	set_leave(set);
@@ -315,6 +322,7 @@ int path_set_follow(struct path_set *old, const struct path_config *paths, size_
 		return r;
 	old->raw_fd = -1;
 	set->on_state = old->on_state;
+	set->is_gathering = old->is_gathering;
 	inherit(set, old);
 	path_set_free(old);
 	*ret_set = set;
@@ -362,8 +370,11 @@ size_t path_set_send(struct path_set *set, uint64_t counter, const uint8_t *data
 	size_t n = 0;
 
 	set->sent[counter % SENT_RING] = (struct sent){counter, monotime_now()};
+	/* The links come first, and last where the mate is to find the others' when it hears it on
+	 * a link (path_wake.c). */
 	for (size_t i = 0; i < set->n_paths; i++)
-		n += path_send(&set->paths[i], data, size);
+		n += path_send(&set->paths[set->is_gathering ? set->n_paths - 1 - i : i], data,
+			       size);
 	return n;
 }
 

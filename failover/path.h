@@ -69,6 +69,12 @@ int path_set_follow(struct path_set *old, const struct path_config *paths, size_
 
 /* Sends the hello with this counter on every path; returns how many took it. Never blocks. */
 size_t path_set_send(struct path_set *set, uint64_t counter, const uint8_t *data, size_t size);
+/*
+ * With IS_GATHERING what comes on the other paths in time does not wake the loop up for itself, but
+ * is read when the link to the mate brings its hello, and by path_set_drain at the latest: for
+ * polltimes that are long beside the time in which a hello comes on all paths.
+ */
+void path_set_gather(struct path_set *set, bool is_gathering);
 /* Reads what waits on every socket now, within the bounds above: before a timer is believed. Inside
  * on_datagram it does nothing. */
 void path_set_drain(struct path_set *set);

@@ -9,8 +9,9 @@
 #include "failover/path.h"
 #include "failover/path_socket.h"
 #include "failover/path_stats.h"
+#include "failover/path_wake.h"
 
-/* What path.c and path_show.c share. */
+/* What path.c, path_show.c and path_wake.c share. */
 
 #define BATCH 16
 #define DATAGRAM_MAX 1024
@@ -28,6 +29,7 @@ struct path {
 	bool is_muted;		    /* by a flood: read at drains only, as far as the bucket goes */
 	struct monotime deaf_since; /* the mate hears nothing of us here; 0: it does */
 	unsigned unnamed;	    /* hellos of the mate since one that told of this path */
+	struct path_wake wake;
 	enum path_state state;
 	struct path_stats stats;
 	struct path_bucket reads, strangers;
@@ -48,13 +50,16 @@ struct path_set {
 	void *userdata;
 	struct path *paths;
 	size_t n_paths;
-	int raw_fd; /* of all paths: path_socket_init */
-	int poll_fd;
+	int raw_fd;  /* of all paths: path_socket_init */
+	int poll_fd; /* what can be read */
+	int wake_fd; /* ... and is a reason to wake up */
 	sd_event_source *io;
+	bool is_gathering; /* path_set_gather */
 	size_t next_report;
 	uint32_t hold_ms;
 	uint64_t newest; /* of the mate's boot, on any path */
 	uint64_t boot;
+	uint64_t judged; /* the newest that path_wake_judge has looked at */
 	struct sent sent[SENT_RING];
 	bool is_freed;
 	unsigned depth; /* callbacks on the stack */
@@ -64,3 +69,9 @@ struct path_set {
 
 /* So long a silence is a loss: the holdtime, but for the shortest ones. */
 uint64_t path_set_hold_ns(const struct path_set *set);
+/* After sockets were read: which of them are a reason to wake up from now on. */
+void path_wake_judge(struct path_set *set);
+/* The socket of PATH, which is open and not muted, is read again. Errors: -errno. */
+int path_wake_watch(struct path *path);
+/* It is closed, or muted. */
+void path_wake_forget(struct path *path);

@@ -9,7 +9,6 @@
 #include "fsm_step.h"
 
 /* At milliseconds there is nothing to be saved. */
-#define TOGETHER_MIN_MS 50u
 
 static uint64_t clamp_term(uint64_t term)
 {
@@ -110,7 +109,7 @@ static void note_together(struct fo_step *step)
 	uint32_t poll_ms = fsm->params.poll_ms;
 	struct monotime now = step->event->at;
 
-	if (poll_ms >= TOGETHER_MIN_MS && fsm->timers.next_hello.ns > now.ns &&
+	if (poll_ms >= FO_TOGETHER_MIN_MS && fsm->timers.next_hello.ns > now.ns &&
 	    monotime_reached(now, monotime_add_ms(fsm->timers.said, poll_ms / 2)))
 		fsm->timers.next_hello = now;
 }

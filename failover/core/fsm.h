@@ -94,6 +94,9 @@ struct fo_position {
 	bool has_data;	  /* more than the fallback certificate */
 };
 
+/* From this polltime on both units' hellos come in one wakeup of each. */
+#define FO_TOGETHER_MIN_MS 50u
+
 /*
  * What a unit makes of itself: a score that is compared, not a flag that blocks. Each failed
  * monitored interface and each track object that is down takes its decrement, a front that cannot

@@ -105,8 +105,11 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
 	/* What waits in the sockets was said before the timer ran out. */
 	if (engine->pair.paths)
 		path_set_drain(engine->pair.paths);
-	if (engine->pair.paths)
+	if (engine->pair.paths) {
 		path_set_check(engine->pair.paths, engine_hold_ms(engine));
+		path_set_gather(engine->pair.paths,
+				engine->fsm.params.poll_ms >= FO_TOGETHER_MIN_MS);
+	}
 	engine_check_ways(engine);
 	engine_feed_type(engine, FO_EVENT_TICK);
 	certwatch_tick(engine);

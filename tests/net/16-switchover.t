@@ -141,7 +141,7 @@ refused "who may not look may not exec" 1 'may be called by' \
 	setpriv --reuid "$user" --regid "$user" --clear-groups env ASAFO_CONTROL="/run/asafo-lab-$LAB/a/run/control" \
 	"$place/asafo" failover exec mate show state
 printf '{"method":"asafo.FailoverExec","parameters":{"unit":"mate","method":"asafo.FailoverExec"}}\0' |
-	socat - "UNIX-CONNECT:/run/asafo-lab-$LAB/a/run/control" 2>/dev/null | tr '\0' '\n' >"$files/raw" || :
+	socat -t 10 - "UNIX-CONNECT:/run/asafo-lab-$LAB/a/run/control" 2>/dev/null | tr '\0' '\n' >"$files/raw" || :
 expect "the daemon refuses exec within exec by itself" grep -q 'asafo.Denied\|within failover exec' "$files/raw"
 # A mate that stands still: its kernel keeps the connection for as long as it does.
 lab freeze b

@@ -9,6 +9,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "failover/path.h"
@@ -270,6 +271,84 @@ static void a_link_that_the_mate_tells_nothing_of_has_other_addresses_there(void
 	path_set_free(set);
 }
 
+/* Who hears takes each text for the counter of a hello. */
+struct hearer {
+	struct path_set *set;
+	unsigned count[2];
+	uint64_t newest;
+};
+
+static void on_numbered(size_t index, const uint8_t *data, size_t size, void *userdata)
+{
+	struct hearer *hearer = userdata;
+	struct hello hello = {.boot = 1};
+	char text[16];
+
+	(void)snprintf(text, sizeof(text), "%.*s", (int)(size - HELLO_HEAD),
+		       (const char *)data + HELLO_HEAD);
+	hello.counter = strtoull(text, NULL, 10);
+	hello.is_newest = hello.counter > hearer->newest;
+	hearer->newest = hello.is_newest ? hello.counter : hearer->newest;
+	hearer->count[index]++;
+	path_set_heard(hearer->set, index, &hello);
+}
+
+static void send_number(struct path_set *set, unsigned number)
+{
+	char text[16];
+
+	(void)snprintf(text, sizeof(text), "%u", number);
+	assert_true(send_text(set, text) > 0);
+}
+
+#define IN_STEP 20 /* more than it takes to be relied upon */
+
+static void what_came_with_the_links_hello_wakes_nobody_by_itself(void **state)
+{
+	struct path_config a[] = {link_path("va", "203.0.113.1", "203.0.113.2"),
+				  interface_path("va")};
+	struct path_config b[] = {link_path("vb", "203.0.113.2", "203.0.113.1"),
+				  interface_path("vb")};
+	struct inbox inbox = {0};
+	struct hearer hearer = {0};
+	struct path_set *set_a = NULL, *alone = NULL;
+
+	(void)state;
+	assert_int_equal(netns_run("ip addr add 203.0.113.1/30 dev va"), 0);
+	assert_int_equal(path_set_new(event, a, 2, on_datagram, &inbox, &set_a), 0);
+	assert_int_equal(path_set_new(event, &a[1], 1, on_datagram, &inbox, &alone), 0);
+	go(there);
+	assert_int_equal(netns_run("ip addr add 203.0.113.2/30 dev vb"), 0);
+	assert_int_equal(path_set_new(event, b, 2, on_numbered, &hearer, &hearer.set), 0);
+	go(here);
+	path_set_gather(set_a, true);
+	path_set_gather(hearer.set, true);
+	for (unsigned i = 1; i <= IN_STEP; i++) {
+		send_number(set_a, i);
+		WAIT_FOR(hearer.count[0] == i && hearer.count[1] == i);
+	}
+	/* Without the link's it waits, but is there before a timer is believed. */
+	send_number(alone, IN_STEP + 1);
+	assert_int_equal(sd_event_run(event, 20000), 0);
+	assert_int_equal(hearer.count[1], IN_STEP);
+	path_set_drain(hearer.set);
+	assert_int_equal(hearer.count[1], IN_STEP + 1);
+	/* The link fell behind: from now on each path wakes up whom it brings something. */
+	send_number(alone, IN_STEP + 2);
+	WAIT_FOR(hearer.count[1] == IN_STEP + 2);
+	/* And at short polltimes each does always. */
+	for (unsigned i = IN_STEP + 3; i <= 2 * IN_STEP + 3; i++) {
+		send_number(set_a, i);
+		WAIT_FOR(hearer.count[0] == i - 2 && hearer.count[1] == i);
+	}
+	path_set_gather(hearer.set, false);
+	send_number(alone, 2 * IN_STEP + 4);
+	WAIT_FOR(hearer.count[1] == 2 * IN_STEP + 4);
+	path_set_free(set_a);
+	path_set_free(alone);
+	path_set_free(hearer.set);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, net_pair_setup, net_pair_teardown)
@@ -280,6 +359,7 @@ int main(void)
 		TEST(draining_and_freeing_inside_the_callback_are_safe),
 		TEST(paths_without_an_address_share_a_packet_socket_that_a_change_does_not_close),
 		TEST(a_link_that_the_mate_tells_nothing_of_has_other_addresses_there),
+		TEST(what_came_with_the_links_hello_wakes_nobody_by_itself),
 	};
 
 	net_pair_enter();
