@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# asafo master-key: another one while the unit serves; from the file to a credential as systemd passes it, and back.
+# asafo master-key: another one while the unit serves; from the file to a credential as systemd passes it, unsealed by a TPM
+# (in software), and back.
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
 vip=198.51.100.10
@@ -40,7 +41,37 @@ expect "and has its local CA" asafo b localca issue carol "$files/carol.p12" --p
 # ---- as a credential, and back; what is printed is what root types, but for systemd's part ----
 expect "what root types is printed" grep -q "systemd-creds encrypt" <(asafo b master-key move credential)
 mkdir -m 700 "$files/credentials"
-cp "$(file b)" "$files/credentials/asafo.master-key"
+# tpm STATE encrypt|decrypt FROM TO: systemd-creds with a TPM, in software, that has its state there.
+tpm() {
+	mkdir -p "$1"
+	# shellcheck disable=SC2016 # its own words
+	lab exec client timeout $((30 * slow)) bash -c '
+		ip link set lo up
+		swtpm socket --tpm2 --tpmstate "dir=$1" --server type=tcp,port=2321,bindaddr=127.0.0.1 \
+			--ctrl type=tcp,port=2322,bindaddr=127.0.0.1 --flags not-need-init,startup-clear &
+		tpm=$!
+		until ss -Htln sport = :2321 | grep -q .; do kill -0 $tpm || exit 9; done
+		device=swtpm:host=127.0.0.1,port=2321 status=0
+		if [ "$2" = encrypt ]; then
+			systemd-creds encrypt --with-key=tpm2 --tpm2-device=$device --name=asafo.master-key "$3" "$4"
+		else
+			systemd-creds decrypt --tpm2-device=$device --name=asafo.master-key "$3" "$4"
+		fi || status=1
+		kill $tpm 2>/dev/null
+		exit $status' tpm "$@" 2>&1
+}
+can_tpm() { command -v swtpm >/dev/null && tpm "$files/tpm" encrypt "$(file b)" "$files/sealed" >/dev/null; }
+if can_tpm; then
+	expect "a TPM unseals the credential" tpm "$files/tpm" decrypt "$files/sealed" "$files/credentials/asafo.master-key"
+	holds_key() { xxd -p -c 100000 "$files/sealed" | grep -q "$(xxd -p -c 100000 "$(file b)")"; }
+	expect "(in which the key is not in clear)" exits 1 holds_key
+	expect "another machine's TPM does not" exits 1 tpm "$files/other-tpm" decrypt "$files/sealed" "$files/nothing"
+	expect "(not a byte of it)" test ! -s "$files/nothing"
+	expect "it is the key" cmp "$(file b)" "$files/credentials/asafo.master-key"
+else
+	echo "ok - a credential that a TPM seals # SKIP no swtpm, or a systemd-creds without libtss2-rc0"
+	cp "$(file b)" "$files/credentials/asafo.master-key"
+fi
 restart() { # restart UNIT [CREDENTIALS]
 	lab power "$1" off && (
 		[ $# -eq 1 ] || export CREDENTIALS_DIRECTORY=$2
