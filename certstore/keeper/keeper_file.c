@@ -229,8 +229,11 @@ static int export(struct keeper *keeper, const Asafo__Ipc__Export *request, int 
 			       "certificates %s has it as PEM",
 			       request->name, request->name);
 	if (!item.public_part->exportable)
-		return why_set(why, ERR_NOT_EXPORTABLE,
-			       "the key of %s was imported as not exportable", request->name);
+		return why_set(
+			why, ERR_NOT_EXPORTABLE,
+			"the key of %s was imported as not exportable: nobody can export it; "
+			"the file that it came from is the only copy outside",
+			request->name);
 	r = keeper_read_passphrase(keeper, passphrase_fd, &passphrase, why);
 	if (r == 0)
 		r = make_file(keeper, &item, request->format, &passphrase, &file, why);

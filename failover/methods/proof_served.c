@@ -258,10 +258,11 @@ static void add_place(const struct engine *engine, struct json_object *place, bo
 	else if (parameter_flag(place, "is_fallback"))
 		(void)why_set(&why, 0,
 			      "clients of interface %s%s (%s) get the self-signed certificate: ssl "
-			      "trust-point %s holds there, but this unit's store cannot give it "
-			      "(%s): asafo why %s says what to do",
+			      "trust-point %s holds there, but %s store cannot give it (%s): "
+			      "asafo why %s says what to do",
 			      interface, unit, name_text(domain), trustpoint,
-			      parameter_text(place, "why"), trustpoint);
+			      is_mate ? "that unit's" : "this unit's", parameter_text(place, "why"),
+			      trustpoint);
 	else if (parameter_number(place, "code", 0) < 0)
 		(void)why_set(&why, 0,
 			      "a handshake on interface %s%s (%s) with trustpoint %s failed: %s",

@@ -27,17 +27,38 @@ static int remove_interface(struct apply *apply, const struct value *device, siz
 	return 0;
 }
 
+/* `interface outside` where outside is the name of eth0: its lines would hold for nothing. */
+static int check_new(struct apply *apply, const struct value *device)
+{
+	const struct config *config = apply->config;
+
+	for (size_t i = 0; i < config->n_interfaces; i++) {
+		const struct config_interface *interface = &config->interfaces[i];
+
+		if (strcmp(interface->name, device->text) == 0)
+			return apply_refuse(apply, ERR_EXISTS, device,
+					    "%s is the name of interface %s: its lines stand below "
+					    "interface %s",
+					    interface->name, interface->device, interface->device);
+	}
+	return 0;
+}
+
 static int set_interface(struct apply *apply, const struct grammar_match *match)
 {
 	struct config *config = apply->config;
 	const struct value *device = grammar_match_value(match, "device");
 	size_t index = 0;
+	int r;
 
 	while (index < config->n_interfaces &&
 	       strcmp(config->interfaces[index].device, device->text) != 0)
 		index++;
 	if (match->is_negated)
 		return remove_interface(apply, device, index);
+	r = index == config->n_interfaces ? check_new(apply, device) : 0;
+	if (r < 0)
+		return r;
 	if (index == CONFIG_INTERFACES_MAX)
 		return apply_refuse(apply, ERR_TOO_LARGE, device, "more than %d interfaces",
 				    CONFIG_INTERFACES_MAX);

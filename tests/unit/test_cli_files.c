@@ -139,6 +139,20 @@ static void a_passphrase_file_may_end_as_editors_end_it(void **state)
 	refused(w, file, "/nonexistent", "cannot read the passphrase from /nonexistent: ");
 }
 
+static void what_does_not_begin_as_a_backup_is_not_read_to_its_end(void **state)
+{
+	struct cli_world *w = *state;
+	_cleanup_close_ int fd = -1;
+	char path[128];
+
+	/* Whoever feeds this one waits with the rest. */
+	make_pipe(w, "other", path);
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	assert_int_equal(io_write_full(fd, "certificate", 11), 0);
+	assert_int_equal(RUN(w, "restore", path, "--passphrase-file", "/dev/null"), CLI_FAILED);
+	assert_null(strstr(w->err, "nothing came from it"));
+}
+
 #define IN_WORLD(test) cmocka_unit_test_setup_teardown(test, setup, cli_world_teardown)
 
 int main(void)
@@ -147,6 +161,7 @@ int main(void)
 		IN_WORLD(a_file_that_is_none_is_refused_in_one_sentence),
 		IN_WORLD(a_pipe_that_nobody_writes_to_ends_the_command),
 		IN_WORLD(a_pipe_that_is_fed_byte_by_byte_is_read_to_its_end),
+		IN_WORLD(what_does_not_begin_as_a_backup_is_not_read_to_its_end),
 		IN_WORLD(a_passphrase_file_may_end_as_editors_end_it),
 	};
 

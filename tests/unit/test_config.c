@@ -413,6 +413,19 @@ static void comments_blank_lines_and_dos_line_ends_are_accepted(void **state)
 	config_free(config);
 }
 
+static void a_name_is_not_taken_for_a_device(void **state)
+{
+	struct config *config = make("interface eth0\n nameif outside\n");
+	struct config_error error = {0};
+
+	(void)state;
+	assert_int_equal(apply(config, "interface outside\n fqdn vpn.example.net\n", &error),
+			 ERR_EXISTS);
+	assert_non_null(strstr(error.why.text, "outside is the name of interface eth0"));
+	assert_int_equal(apply(config, "interface eth0\n fqdn vpn.example.net\n", &error), 0);
+	config_free(config);
+}
+
 static void limits_and_control_characters_are_refused_with_their_position(void **state)
 {
 	struct config *config = make("");
@@ -565,6 +578,7 @@ int main(void)
 		cmocka_unit_test(a_place_has_room_for_keys_of_several_kinds),
 		cmocka_unit_test(a_line_that_the_mode_does_not_know_ends_the_mode),
 		cmocka_unit_test(comments_blank_lines_and_dos_line_ends_are_accepted),
+		cmocka_unit_test(a_name_is_not_taken_for_a_device),
 		cmocka_unit_test(limits_and_control_characters_are_refused_with_their_position),
 		cmocka_unit_test(a_merge_takes_the_pairs_lines_and_keeps_the_units_own),
 		cmocka_unit_test(the_whole_is_checked),

@@ -181,10 +181,10 @@ static void print_restored(const struct cli *cli, struct json_object *result, bo
 
 static int open_backup(struct cli *cli, const char *path, int *ret_fd)
 {
+	static const struct input_kind kind = {"backup", BACKUP_BYTES_MAX, "ASAFOBAK"};
 	_cleanup_(buf_done) struct buf content = {0};
 	bool is_stdin = strcmp(path, "-") == 0;
-	int code = is_stdin ? CLI_OK
-			    : input_file_read(cli, path, BACKUP_BYTES_MAX, "backup", &content);
+	int code = is_stdin ? CLI_OK : input_file_read(cli, path, &kind, &content);
 	int error = is_stdin ? io_read_all(cli->input, BACKUP_BYTES_MAX, &content) : 0;
 
 	if (code)

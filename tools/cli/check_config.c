@@ -45,13 +45,14 @@ static int check(const char *path, const struct buf *text, struct config_error *
 
 int verb_check_config(struct cli *cli, const struct grammar_match *match)
 {
+	static const struct input_kind kind = {"configuration", TEXT_MAX, NULL};
 	_cleanup_(buf_wipe) struct buf text = {0};
 	_cleanup_(json_put) struct json_object *object = NULL;
 	const char *path = cli_word(match, "file");
 	bool is_input = strcmp(path, "-") == 0;
 	struct config_error error = {0};
 	char sentence[WHY_TEXT_MAX + 320];
-	int code = is_input ? CLI_OK : input_file_read(cli, path, TEXT_MAX, "configuration", &text);
+	int code = is_input ? CLI_OK : input_file_read(cli, path, &kind, &text);
 	int r = is_input ? io_read_all(cli->input, TEXT_MAX, &text) : 0;
 
 	if (code)

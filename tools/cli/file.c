@@ -44,7 +44,16 @@ int input_wait(const struct cli *cli, int fd, struct monotime deadline)
 	return r < 0 ? -errno : r == 0 ? ERR_TIMEOUT : 0;
 }
 
-static int read_patiently(const struct cli *cli, int fd, size_t limit, struct buf *content)
+/* Somebody else says what it is instead, from its first bytes. */
+static bool is_another(const struct input_kind *kind, const struct buf *content)
+{
+	size_t size = kind->begins ? strlen(kind->begins) : 0;
+
+	return content->size >= size && size > 0 && memcmp(content->data, kind->begins, size) != 0;
+}
+
+static int read_patiently(const struct cli *cli, int fd, const struct input_kind *kind,
+			  struct buf *content)
 {
 	struct monotime deadline = input_deadline(cli);
 	size_t got = 0;
@@ -53,7 +62,8 @@ static int read_patiently(const struct cli *cli, int fd, size_t limit, struct bu
 		uint8_t chunk[16384];
 		int r = input_wait(cli, fd, deadline);
 		ssize_t n = r < 0 ? 0 : read(fd, chunk, sizeof(chunk));
-		size_t take = n > 0 && (size_t)n > limit - got ? limit - got : (size_t)n;
+		size_t room = kind->limit - got,
+		       take = n > 0 && (size_t)n > room ? room : (size_t)n;
 
 		if (n < 0 && (errno == EINTR || errno == EAGAIN))
 			continue;
@@ -66,21 +76,23 @@ static int read_patiently(const struct cli *cli, int fd, size_t limit, struct bu
 		got += take;
 		if (r < 0 || take < (size_t)n)
 			return r < 0 ? r : ERR_TOO_LARGE;
+		if (is_another(kind, content))
+			return 0;
 	}
 }
 
-int input_file_read(struct cli *cli, const char *path, size_t limit, const char *noun,
+int input_file_read(struct cli *cli, const char *path, const struct input_kind *kind,
 		    struct buf *content)
 {
 	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-	int error = fd < 0 ? -errno : read_patiently(cli, fd, limit, content);
+	int error = fd < 0 ? -errno : read_patiently(cli, fd, kind, content);
 
 	if (error == ERR_TIMEOUT)
 		return cli_fail(cli, CLI_FAILED, INPUT_SILENT, path, input_patience_ms(cli) / 1000,
 				INPUT_PATIENCE_ALL);
 	if (error == ERR_TOO_LARGE)
 		return cli_fail(cli, CLI_FAILED, "%s is larger than %zu MiB: this is no %s", path,
-				limit >> 20, noun);
+				kind->limit >> 20, kind->noun);
 	return error ? cli_fail(cli, CLI_FAILED, "cannot read %s: %s", path, err_text(error))
 		     : CLI_OK;
 }

@@ -72,11 +72,10 @@ static int read_paste(struct cli *cli, struct buf *text, bool *ret_is_whole)
 
 static int read_path(struct cli *cli, const char *path, struct buf *content)
 {
+	static const struct input_kind kind = {"PKCS#12 or PEM file", INPUT_FILE_MAX, NULL};
 	_cleanup_(buf_wipe) struct buf text = {0};
 	bool is_stdin = strcmp(path, "-") == 0;
-	int code = is_stdin ? CLI_OK
-			    : input_file_read(cli, path, INPUT_FILE_MAX, "PKCS#12 or PEM file",
-					      content);
+	int code = is_stdin ? CLI_OK : input_file_read(cli, path, &kind, content);
 	int error = is_stdin ? io_read_all(cli->input, INPUT_FILE_MAX, content) : 0;
 
 	if (code)

@@ -12,12 +12,16 @@
 #define PASSPHRASE_MAX 1024u
 #define INPUT_FILE_MAX (1024u * 1024)
 
+struct input_kind {
+	const char *noun; /* what is longer is none */
+	size_t limit;
+	const char *begins; /* as any does; NULL: nothing. What does not is not read to its end. */
+};
 /*
  * Appends what PATH holds to CONTENT. A pipe or a device is waited for, up to a minute for its next
- * byte and ten in all. CLI_OK, or an exit code after saying why; one with more than LIMIT bytes is
- * called no NOUN.
+ * byte and ten in all. CLI_OK, or an exit code after saying why.
  */
-int input_file_read(struct cli *cli, const char *path, size_t limit, const char *noun,
+int input_file_read(struct cli *cli, const char *path, const struct input_kind *kind,
 		    struct buf *content);
 /* Waits for something to read from FD, or for its end. ERR_TIMEOUT: INPUT_SILENT is to be said. */
 int input_wait(const struct cli *cli, int fd, struct monotime deadline);
