@@ -5,6 +5,8 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
 
@@ -29,9 +31,10 @@ static const char *choice(size_t n, const char *interface, const char *server_na
 	struct snapshot snapshot = {.bindings = bindings, .n_bindings = n};
 	enum selection_rule rule = SELECTION__MAX;
 	const struct snapshot_binding *found[SELECTION_MAX];
-	size_t n_found =
-		selection_find(&snapshot, interface, server_name, NULL, NULL, found, &rule);
+	size_t n_found;
 
+	snapshot_index(&snapshot);
+	n_found = selection_find(&snapshot, interface, server_name, NULL, NULL, found, &rule);
 	assert_true(n_found <= 1);
 	assert_int_equal(n_found == 0, rule == SELECTION_FALLBACK);
 	return n_found > 0 ? found[0]->trustpoint : "fallback";
@@ -69,6 +72,7 @@ static void all_of_a_place_are_found_each_once(void **state)
 	enum selection_rule rule;
 
 	(void)state;
+	snapshot_index(&snapshot);
 	assert_int_equal(selection_find(&snapshot, "outside", NULL, NULL, NULL, found, &rule), 2);
 	assert_int_equal(rule, SELECTION_INTERFACE);
 	assert_string_equal(found[0]->trustpoint, "second");
@@ -171,16 +175,66 @@ static void in_tls12_cipher_suites_and_curves_count_too(void **state)
 	assert_false(client_hello_suits(&hello, 0, GNUTLS_PK_RSA, 2048));
 }
 
+static const char *covered(const char *domain, const char *server_name)
+{
+	struct snapshot_binding binding = {.trustpoint = "bound"};
+	struct snapshot snapshot = {.bindings = &binding, .n_bindings = 1};
+	const struct snapshot_binding *found[SELECTION_MAX];
+	enum selection_rule rule;
+
+	memcpy(binding.domain, domain, strlen(domain));
+	snapshot_index(&snapshot);
+	(void)selection_find(&snapshot, "outside", server_name, NULL, NULL, found, &rule);
+	return selection_rule_text(rule);
+}
+
 static void a_wildcard_covers_one_label(void **state)
 {
+	static const char no[] = "no trustpoint is bound", yes[] = "bound by wildcard domain";
+
 	(void)state;
-	assert_true(selection_wildcard_covers("*.example.org", "a.example.org"));
-	assert_true(selection_wildcard_covers("*.example.org", "A.EXAMPLE.org"));
-	assert_false(selection_wildcard_covers("*.example.org", "example.org"));
-	assert_false(selection_wildcard_covers("*.example.org", ".example.org"));
-	assert_false(selection_wildcard_covers("*.example.org", "a.b.example.org"));
-	assert_false(selection_wildcard_covers("*.example.org", ""));
-	assert_false(selection_wildcard_covers("a.example.org", "b.example.org"));
+	assert_string_equal(covered("*.example.org", "a.example.org"), yes);
+	assert_string_equal(covered("*.example.org", "A.EXAMPLE.org"), yes);
+	assert_string_equal(covered("*.example.org", "example.org"), no);
+	assert_string_equal(covered("*.example.org", ".example.org"), no);
+	assert_string_equal(covered("*.example.org", "a.b.example.org"), no);
+	assert_string_equal(covered("*.example.org", ""), no);
+	assert_string_equal(covered("a.example.org", "b.example.org"), no);
+}
+
+#define MANY SNAPSHOT_BINDINGS_MAX
+
+/* More than there are chains would be no other case: some share one, others are alone. */
+static void each_of_many_names_is_found_and_no_other(void **state)
+{
+	struct snapshot_binding *many = calloc(MANY, sizeof(*many));
+	struct snapshot snapshot = {.bindings = many, .n_bindings = MANY};
+	const struct snapshot_binding *found[SELECTION_MAX];
+	enum selection_rule rule;
+	char name[64];
+
+	(void)state;
+	assert_non_null(many);
+	for (unsigned i = 0; i < MANY; i++) {
+		/* Each name twice, for two trustpoints. */
+		(void)snprintf(many[i].trustpoint, sizeof(many[i].trustpoint), "tp%u", i);
+		(void)snprintf(many[i].domain, sizeof(many[i].domain), "name%u.example.org",
+			       i % (MANY / 2));
+	}
+	snapshot_index(&snapshot);
+	for (unsigned i = 0; i < MANY / 2; i++) {
+		(void)snprintf(name, sizeof(name), "Name%u.Example.org", i);
+		assert_int_equal(
+			selection_find(&snapshot, "outside", name, NULL, NULL, found, &rule), 2);
+		assert_ptr_equal(found[0], &many[i]);
+		assert_ptr_equal(found[1], &many[i + MANY / 2]);
+	}
+	assert_int_equal(
+		selection_find(&snapshot, "outside", "name.example.org", NULL, NULL, found, &rule),
+		0);
+	assert_true(snapshot_is_domain_of(&snapshot, 7, "outside"));
+	assert_false(snapshot_is_domain_of(&snapshot, 7 + MANY / 2, "outside"));
+	free(many);
 }
 
 static int convert(Asafo__Ipc__FrontListen *listen, Asafo__Ipc__FrontBinding *binding,
@@ -319,6 +373,7 @@ int main(void)
 		cmocka_unit_test(in_tls13_the_signature_schemes_say_which_keys_a_client_takes),
 		cmocka_unit_test(in_tls12_cipher_suites_and_curves_count_too),
 		cmocka_unit_test(a_wildcard_covers_one_label),
+		cmocka_unit_test(each_of_many_names_is_found_and_no_other),
 		cmocka_unit_test(a_configuration_that_cannot_be_is_refused_with_a_sentence),
 		cmocka_unit_test(an_endpoint_is_written_as_people_write_it),
 		cmocka_unit_test(a_source_is_an_ipv4_address_or_an_ipv6_network),

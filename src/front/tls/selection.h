@@ -32,6 +32,3 @@ size_t selection_find(const struct snapshot *snapshot, const char *interface,
 		      enum selection_rule *ret_rule);
 /* "bound by interface"; never NULL. */
 const char *selection_rule_text(enum selection_rule rule);
-/* "*.example.org" covers "vpn.example.org", not "example.org" and not "a.b.example.org" (RFC 6125
- * section 6.4.3). */
-bool selection_wildcard_covers(const char *pattern, const char *name);

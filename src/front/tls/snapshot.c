@@ -7,10 +7,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "front/tls/client_hello.h"
+#include "front/tls/name_hash.h"
 
 /* Printable ASCII that fits, NUL included. */
 static int text_copy(const char *text, char *ret_text, size_t size)
@@ -142,6 +144,7 @@ int snapshot_from_config(const Asafo__Ipc__FrontConfig *config, struct snapshot 
 		r = suites_convert(config, snapshot, ret_why);
 	if (r < 0)
 		return r;
+	snapshot_index(snapshot);
 	snapshot->generation = config->generation;
 	*ret_snapshot = TAKE_PTR(snapshot);
 	return 0;
@@ -156,6 +159,30 @@ void snapshot_free(struct snapshot *snapshot)
 	free(snapshot);
 }
 
+void snapshot_index(struct snapshot *snapshot)
+{
+	memset(snapshot->chains, 0, sizeof(snapshot->chains));
+	/* From the last one, so that each chain begins with its first one. */
+	for (size_t i = snapshot->n_bindings; i > 0; i--) {
+		uint32_t hash = name_hash(snapshot->bindings[i - 1].domain);
+		uint16_t *chain = &snapshot->chains[hash % SNAPSHOT_CHAINS];
+
+		snapshot->behind[i - 1] = *chain;
+		*chain = (uint16_t)i;
+	}
+}
+
+const struct snapshot_binding *snapshot_next_of(const struct snapshot *snapshot, const char *domain,
+						const struct snapshot_binding *binding)
+{
+	size_t at = binding ? snapshot->behind[binding - snapshot->bindings]
+			    : snapshot->chains[name_hash(domain) % SNAPSHOT_CHAINS];
+
+	while (at > 0 && strcasecmp(snapshot->bindings[at - 1].domain, domain) != 0)
+		at = snapshot->behind[at - 1];
+	return at > 0 ? &snapshot->bindings[at - 1] : NULL;
+}
+
 static bool holds_on(const struct snapshot_binding *binding, const char *interface)
 {
 	return binding->interface[0] == '\0' || strcmp(binding->interface, interface) == 0;
@@ -167,9 +194,10 @@ bool snapshot_is_domain_of(const struct snapshot *snapshot, size_t index, const 
 
 	if (binding->domain[0] == '\0' || !holds_on(binding, interface))
 		return false;
-	for (size_t i = 0; i < index; i++) {
-		if (strcmp(snapshot->bindings[i].domain, binding->domain) == 0 &&
-		    holds_on(&snapshot->bindings[i], interface))
+	for (const struct snapshot_binding *before =
+		     snapshot_next_of(snapshot, binding->domain, NULL);
+	     before != binding; before = snapshot_next_of(snapshot, binding->domain, before)) {
+		if (holds_on(before, interface))
 			return false;
 	}
 	return true;

@@ -14,6 +14,7 @@
 #define SNAPSHOT_SUITES_MAX 16
 #define SNAPSHOT_NAME_MAX 64 /* nameif, trustpoint: bytes with the NUL */
 #define SNAPSHOT_DOMAIN_MAX 256
+#define SNAPSHOT_CHAINS 1024
 
 /* What the engine wants served: a checked, immutable copy of FRONT_CONFIG, swapped whole. */
 struct snapshot_listen {
@@ -41,12 +42,24 @@ struct snapshot {
 	uint16_t suites[SNAPSHOT_SUITES_MAX]; /* known ones, preferred first */
 	size_t n_suites;		      /* 0: the defaults */
 	uint64_t generation;
+	/*
+	 * The bindings by their domains, so that a handshake looks at those of its name alone:
+	 * where each chain begins, and what comes behind a binding in it. Places in BINDINGS,
+	 * counted from 1; 0: the end.
+	 */
+	uint16_t chains[SNAPSHOT_CHAINS], behind[SNAPSHOT_BINDINGS_MAX];
 };
 
 /* Errors: ERR_MALFORMED, ERR_TOO_LARGE with a sentence; -ENOMEM. */
 int snapshot_from_config(const Asafo__Ipc__FrontConfig *config, struct snapshot **ret_snapshot,
 			 struct why *ret_why);
 void snapshot_free(struct snapshot *snapshot);
+/* Makes the chains; for who fills a snapshot by hand. */
+void snapshot_index(struct snapshot *snapshot);
+/* The bindings of DOMAIN ("": those without one), letters in either case, in the order of the
+ * configuration: the one behind BINDING, or with NULL the first. NULL: there is none. */
+const struct snapshot_binding *snapshot_next_of(const struct snapshot *snapshot, const char *domain,
+						const struct snapshot_binding *binding);
 /* Whether the binding at INDEX has a domain that is bound on INTERFACE, and no earlier one has the
  * same. */
 bool snapshot_is_domain_of(const struct snapshot *snapshot, size_t index, const char *interface);

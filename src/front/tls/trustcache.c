@@ -13,13 +13,16 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/monotime.h"
+#include "front/tls/name_hash.h"
 #include "src/ipc/ipc.pb-c.h"
 
 #define STALL_MS 1000
 #define SIGNATURE_MAX 4096
+#define CHAINS 1024u
 
 struct entry {
 	struct entry *next;
+	struct entry *behind; /* in the chain of its name */
 	char *name;
 	struct credential *credential;
 	struct why why;
@@ -29,6 +32,7 @@ struct entry {
 struct trustcache {
 	struct ipc_channel *keeper;
 	struct entry *entries;
+	struct entry *chains[CHAINS];
 	struct monotime stalled_until;
 	struct monotime silent_since; /* asked, or gone; MONOTIME_NEVER: neither */
 	bool is_probing;
@@ -48,11 +52,31 @@ static void entry_ask(struct trustcache *cache, struct entry *entry);
 
 static struct entry *entry_find(const struct trustcache *cache, const char *name)
 {
-	struct entry *entry = cache->entries;
+	struct entry *entry = cache->chains[name_hash(name) % CHAINS];
 
 	while (entry && strcmp(entry->name, name) != 0)
-		entry = entry->next;
+		entry = entry->behind;
 	return entry;
+}
+
+static void entry_link(struct trustcache *cache, struct entry *entry)
+{
+	struct entry **chain = &cache->chains[name_hash(entry->name) % CHAINS];
+
+	entry->next = cache->entries;
+	cache->entries = entry;
+	entry->behind = *chain;
+	*chain = entry;
+}
+
+/* From its chain; its place in the list is who walks that one's. */
+static void entry_unlink(struct trustcache *cache, const struct entry *entry)
+{
+	struct entry **at = &cache->chains[name_hash(entry->name) % CHAINS];
+
+	while (*at != entry)
+		at = &(*at)->behind;
+	*at = entry->behind;
 }
 
 static void entry_free(struct entry *entry)
@@ -296,6 +320,7 @@ static void entries_remove(struct trustcache *cache, bool only_unmarked)
 			continue;
 		}
 		*at = entry->next;
+		entry_unlink(cache, entry);
 		entry_free(entry);
 	}
 }
@@ -358,8 +383,7 @@ int trustcache_want(struct trustcache *cache, const char *name)
 	}
 	entry->is_marked = true;
 	(void)why_set(&entry->why, 0, "the keeper has not answered yet");
-	entry->next = cache->entries;
-	cache->entries = entry;
+	entry_link(cache, entry);
 	entry_ask(cache, entry);
 	return 0;
 }
