@@ -200,12 +200,37 @@ static int make_parts(struct keeper *keeper, const struct keeper_config *config)
 }
 
 /* Before it waits again: what this turn signed or opened is in no register any more. */
-static int on_turn_end(sd_event_source *source, void *userdata)
+static int on_prepare(sd_event_source *source, void *userdata)
 {
 	(void)source;
 	(void)userdata;
 	secret_registers_wipe();
 	return 0;
+}
+
+static int on_never(sd_event_source *source, uint64_t usec, void *userdata)
+{
+	(void)source;
+	(void)usec;
+	(void)userdata;
+	return 0;
+}
+
+/*
+ * Of the loop's own life: it knows nothing of this keeper. A source that never comes to its turn,
+ * asked before each wait; a post source would have the loop go round once more for each signature.
+ */
+static int wipe_before_waiting(sd_event *event)
+{
+	sd_event_source *source = NULL;
+	int r = sd_event_add_time(event, &source, CLOCK_MONOTONIC, UINT64_MAX, 0, on_never, NULL);
+
+	if (r >= 0)
+		r = sd_event_source_set_prepare(source, on_prepare);
+	if (r >= 0)
+		r = sd_event_source_set_floating(source, true);
+	(void)sd_event_source_unref(source);
+	return r < 0 ? r : 0;
 }
 
 int keeper_new(sd_event *event, const struct keeper_config *config, struct keeper **ret_keeper)
@@ -217,7 +242,7 @@ int keeper_new(sd_event *event, const struct keeper_config *config, struct keepe
 		return -ENOMEM;
 	keeper->event = sd_event_ref(event);
 	/* Of the loop's own life: it knows nothing of this keeper. */
-	r = sd_event_add_post(event, NULL, on_turn_end, NULL);
+	r = wipe_before_waiting(event);
 	if (r < 0)
 		return r;
 	keeper->credential_fd = -1;

@@ -309,6 +309,8 @@ static void on_accept(const char *interface, int fd, const struct sockaddr_stora
 		evict(front);
 		gate_update(front);
 	}
+	/* Never the one that was evicted: that is not the newest. */
+	session_begin(session);
 }
 
 static void on_starved(int code, void *userdata)

@@ -44,7 +44,6 @@ static int on_io(sd_event_source *source, int fd, uint32_t events, void *userdat
 	for (int i = 0; i < ACCEPTS_PER_TURN && !listener->is_paused; i++) {
 		struct sockaddr_storage peer = {0};
 		socklen_t size = sizeof(peer);
-		int on = 1;
 		int client =
 			accept4(fd, (struct sockaddr *)&peer, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
@@ -56,10 +55,22 @@ static int on_io(sd_event_source *source, int fd, uint32_t events, void *userdat
 			listener->ops->on_starved(listener, -errno, listener->userdata);
 			return 0;
 		}
-		(void)setsockopt(client, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 		listener->ops->on_accept(listener, client, &peer, listener->userdata);
 	}
 	return 0;
+}
+
+/*
+ * A connection has from its listener that what is written leaves at once, and that what comes is
+ * acknowledged with the answer, which is under way: by itself the kernel would acknowledge a
+ * client's first bytes at once, in a packet of its own.
+ */
+static void connections_prepare(int fd)
+{
+	int on = 1, off = 0;
+
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_QUICKACK, &off, sizeof(off));
 }
 
 static int socket_get(const struct snapshot_listen *where, int inherited)
@@ -86,6 +97,9 @@ int listener_open(sd_event *event, const struct snapshot_listen *where, int inhe
 	*listener = (struct listener){*where, ops, userdata, r, true, NULL};
 	if (r >= 0 && listen(listener->fd, BACKLOG) < 0)
 		r = -errno;
+	/* Behind listen, which forgets the second of them. */
+	if (r >= 0)
+		connections_prepare(listener->fd);
 	if (r >= 0)
 		r = sd_event_add_io(event, &listener->io, listener->fd, EPOLLIN, on_io, listener);
 	if (r >= 0)

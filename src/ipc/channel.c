@@ -59,7 +59,9 @@ struct ipc_channel {
 	int failure; /* of the socket, for the loop to find */
 	bool is_closed;
 	bool is_freed;
-	unsigned depth; /* callbacks on the stack */
+	unsigned depth;	      /* callbacks on the stack */
+	unsigned patience_ms; /* of the socket, whose reads wait so long where they may; 0: they
+				 never do */
 	uint8_t *buffer;
 };
 
@@ -200,7 +202,8 @@ static int flush_output(struct ipc_channel *channel)
 {
 	while (channel->out_head) {
 		struct queued_frame *entry = channel->out_head;
-		int r = ipc_frame_send(channel->fd, &entry->frame, entry->message);
+		int r = ipc_frame_send_with(channel->fd, MSG_DONTWAIT, &entry->frame,
+					    entry->message);
 
 		if (r == -EAGAIN || r == -ENOBUFS)
 			return 0;
@@ -219,7 +222,8 @@ static void read_frames(struct ipc_channel *channel)
 {
 	for (int i = 0; i < FRAMES_PER_TURN && !channel->is_closed; i++) {
 		struct ipc_frame frame;
-		int r = ipc_frame_receive(channel->fd, channel->buffer, BUFFER_SIZE, &frame);
+		int r = ipc_frame_receive_with(channel->fd, MSG_DONTWAIT, channel->buffer,
+					       BUFFER_SIZE, &frame);
 
 		if (r == -EAGAIN || r == -EINTR)
 			return;
@@ -229,6 +233,9 @@ static void read_frames(struct ipc_channel *channel)
 		}
 		dispatch_frame(channel, &frame);
 		explicit_bzero(channel->buffer, IPC_HEADER_SIZE + frame.body_size);
+		/* Who asks for a signature waits for it: nothing is behind the question. */
+		if (frame.type == IPC_SIGN && !frame.is_reply)
+			return;
 	}
 }
 
@@ -357,7 +364,7 @@ static int send_or_queue(struct ipc_channel *channel, const struct ipc_frame *fr
 	if (channel->out_head)
 		return channel->out_bytes > QUEUE_BYTES_MAX ? ERR_BUSY
 							    : queue_frame(channel, frame, message);
-	r = ipc_frame_send(channel->fd, frame, message);
+	r = ipc_frame_send_with(channel->fd, MSG_DONTWAIT, frame, message);
 	if (r == -EAGAIN || r == -ENOBUFS)
 		r = queue_frame(channel, frame, message);
 	return r;
@@ -435,23 +442,37 @@ static int defer_frame(struct ipc_channel *channel, struct ipc_frame *frame)
 	return sd_event_source_set_enabled(channel->defer, SD_EVENT_ONESHOT);
 }
 
+/* -EAGAIN: nothing has come, or is not there any more. */
+static int poll_frame(struct ipc_channel *channel, struct monotime now, struct monotime deadline,
+		      struct ipc_frame *ret_frame)
+{
+	struct pollfd pfd = {.fd = channel->fd, .events = POLLIN};
+	int r = poll(&pfd, 1, (int)(monotime_since(deadline, now) / MONOTIME_NS_PER_MS) + 1);
+
+	if (r <= 0)
+		return r == 0 ? -EAGAIN : -errno;
+	return ipc_frame_receive_with(channel->fd, MSG_DONTWAIT, channel->buffer, BUFFER_SIZE,
+				      ret_frame);
+}
+
+/* The first read waits by itself, where the socket has the patience: it is all but always the
+ * answer, and poll would be one more way into the kernel. */
 static int wait_for_reply(struct ipc_channel *channel, enum ipc_type type, uint32_t id,
 			  struct monotime deadline, ProtobufCMessage **ret_body)
 {
+	bool is_first = channel->patience_ms > 0;
+
 	for (;;) {
-		struct pollfd pfd = {.fd = channel->fd, .events = POLLIN};
 		struct monotime now = monotime_now();
 		struct ipc_frame frame;
 		int r;
 
 		if (monotime_reached(now, deadline))
 			return ERR_TIMEOUT;
-		r = poll(&pfd, 1, (int)(monotime_since(deadline, now) / MONOTIME_NS_PER_MS) + 1);
-		if (r < 0 && errno != EINTR)
-			return -errno;
-		if (r <= 0)
-			continue;
-		r = ipc_frame_receive(channel->fd, channel->buffer, BUFFER_SIZE, &frame);
+		r = is_first ? ipc_frame_receive_with(channel->fd, 0, channel->buffer, BUFFER_SIZE,
+						      &frame)
+			     : poll_frame(channel, now, deadline, &frame);
+		is_first = false;
 		if (r == -EAGAIN || r == -EINTR)
 			continue;
 		if (r < 0)
@@ -468,6 +489,20 @@ static int wait_for_reply(struct ipc_channel *channel, enum ipc_type type, uint3
 	}
 }
 
+/* Where it cannot be had, poll waits. All else on this socket says that it does not wait. */
+static void have_patience(struct ipc_channel *channel, unsigned timeout_ms)
+{
+	struct timeval patience = {.tv_sec = timeout_ms / 1000,
+				   .tv_usec = (suseconds_t)(timeout_ms % 1000) * 1000};
+	int flags = fcntl(channel->fd, F_GETFL);
+
+	channel->patience_ms = 0;
+	if (timeout_ms > 0 && flags >= 0 &&
+	    setsockopt(channel->fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)) == 0 &&
+	    fcntl(channel->fd, F_SETFL, flags & ~O_NONBLOCK) == 0)
+		channel->patience_ms = timeout_ms;
+}
+
 int ipc_channel_call_sync(struct ipc_channel *channel, enum ipc_type type,
 			  const ProtobufCMessage *message, unsigned timeout_ms,
 			  ProtobufCMessage **ret_body)
@@ -478,6 +513,8 @@ int ipc_channel_call_sync(struct ipc_channel *channel, enum ipc_type type,
 
 	if (r < 0)
 		return r;
+	if (channel->patience_ms != timeout_ms)
+		have_patience(channel, timeout_ms);
 	return wait_for_reply(channel, type, frame.id, deadline, ret_body);
 }
 
@@ -509,7 +546,8 @@ void ipc_channel_serve(struct ipc_channel *channel, const bool *meanwhile)
 	for (int i = 0; r == 0 && i < FRAMES_PER_TURN && ipc_channel_fd(channel) >= 0; i++) {
 		struct ipc_frame frame;
 
-		r = ipc_frame_receive(channel->fd, channel->buffer, BUFFER_SIZE, &frame);
+		r = ipc_frame_receive_with(channel->fd, MSG_DONTWAIT, channel->buffer, BUFFER_SIZE,
+					   &frame);
 		if (r < 0)
 			break;
 		serve_frame(channel, &frame, meanwhile);

@@ -64,6 +64,12 @@ static void attach_fds(struct msghdr *msg, union control_space *space,
 
 int ipc_frame_send(int fd, const struct ipc_frame *frame, const ProtobufCMessage *message)
 {
+	return ipc_frame_send_with(fd, 0, frame, message);
+}
+
+int ipc_frame_send_with(int fd, int flags, const struct ipc_frame *frame,
+			const ProtobufCMessage *message)
+{
 	uint8_t header[IPC_HEADER_SIZE];
 	union control_space space = {0};
 	size_t size = message ? protobuf_c_message_get_packed_size(message) : 0;
@@ -86,7 +92,7 @@ int ipc_frame_send(int fd, const struct ipc_frame *frame, const ProtobufCMessage
 	iov[1] = (struct iovec){body, size};
 	if (frame->n_fds > 0)
 		attach_fds(&msg, &space, frame);
-	if (sendmsg(fd, &msg, MSG_NOSIGNAL) < 0)
+	if (sendmsg(fd, &msg, MSG_NOSIGNAL | flags) < 0)
 		r = errno == EPIPE || errno == ECONNRESET ? ERR_CLOSED : -errno;
 	explicit_bzero(body, size);
 	return r;
@@ -122,6 +128,12 @@ static void collect_fds(struct msghdr *msg, struct ipc_frame *frame)
 
 int ipc_frame_receive(int fd, uint8_t *buffer, size_t buffer_size, struct ipc_frame *ret_frame)
 {
+	return ipc_frame_receive_with(fd, 0, buffer, buffer_size, ret_frame);
+}
+
+int ipc_frame_receive_with(int fd, int flags, uint8_t *buffer, size_t buffer_size,
+			   struct ipc_frame *ret_frame)
+{
 	union control_space space = {0};
 	struct iovec iov = {buffer, buffer_size};
 	struct msghdr msg = {.msg_iov = &iov,
@@ -129,7 +141,7 @@ int ipc_frame_receive(int fd, uint8_t *buffer, size_t buffer_size, struct ipc_fr
 			     .msg_control = space.bytes,
 			     .msg_controllen = sizeof(space.bytes)};
 	struct ipc_frame frame = {.fds = {-1, -1, -1, -1}};
-	ssize_t n = recvmsg(fd, &msg, MSG_CMSG_CLOEXEC);
+	ssize_t n = recvmsg(fd, &msg, MSG_CMSG_CLOEXEC | flags);
 
 	if (n < 0)
 		return errno == ECONNRESET ? ERR_CLOSED : -errno;

@@ -40,6 +40,11 @@ int ipc_frame_send(int fd, const struct ipc_frame *frame, const ProtobufCMessage
  * -errno.
  */
 int ipc_frame_receive(int fd, uint8_t *buffer, size_t buffer_size, struct ipc_frame *ret_frame);
+/* The same, with FLAGS of sendmsg(2) and of recvmsg(2) besides. */
+int ipc_frame_send_with(int fd, int flags, const struct ipc_frame *frame,
+			const ProtobufCMessage *message);
+int ipc_frame_receive_with(int fd, int flags, uint8_t *buffer, size_t buffer_size,
+			   struct ipc_frame *ret_frame);
 
 /*
  * Closes a descriptor that came from another process. Who sent it may have closed its own copy, and

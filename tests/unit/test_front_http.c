@@ -19,8 +19,12 @@ static char answer[65536];
 
 static int start(void **state)
 {
+	struct front_limits limits = harness_patient;
+
 	(void)state;
-	harness_start(&harness, NULL, &harness_patient);
+	/* Longer than any test waits for anything. */
+	limits.session.close_ms = 6 * HARNESS_WAIT_MS;
+	harness_start(&harness, NULL, &limits);
 	harness_bind(&harness, "vpn");
 	return 0;
 }
@@ -215,6 +219,32 @@ static void a_connection_serves_a_hundred_requests(void **state)
 	client_close(&client);
 }
 
+static bool has_one(const Asafo__Ipc__FrontReport *report)
+{
+	return report->connections == 1;
+}
+
+static bool has_none(const Asafo__Ipc__FrontReport *report)
+{
+	return report->connections == 0;
+}
+
+static void who_has_said_goodbye_is_not_waited_for(void **state)
+{
+	struct client client;
+
+	(void)state;
+	client_open(&client, harness.port, NULL, NULL);
+	client_say(&client, "GET /healthz HTTP/1.1\r\nHost: gate\r\n\r\n");
+	assert_int_equal(client_hear(&client, false, answer, sizeof(answer)), 503);
+	harness_wait_report(&harness, has_one);
+	assert_int_equal(gnutls_bye(client.session, GNUTLS_SHUT_WR), 0);
+	assert_true(client_is_closed(&client));
+	/* Its own end of the connection is still open. */
+	harness_wait_report(&harness, has_none);
+	client_close(&client);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -227,6 +257,7 @@ int main(void)
 		cmocka_unit_test(a_request_in_one_segment_with_a_key_update_is_answered),
 		cmocka_unit_test(a_head_without_end_is_refused),
 		cmocka_unit_test(a_connection_serves_a_hundred_requests),
+		cmocka_unit_test(who_has_said_goodbye_is_not_waited_for),
 	};
 
 	return cmocka_run_group_tests(tests, start, stop);

@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,7 +30,7 @@ struct world {
 	struct snapshot snapshot;
 	struct listeners *front;
 	bool is_dead; /* what a front that is killed would have told nobody hears */
-	unsigned n_accepted;
+	unsigned n_accepted, n_prompt;
 };
 
 static void note(struct world *world, const char *name, int fd)
@@ -48,6 +49,17 @@ static void on_keep(const char *endpoint, int fd, void *userdata)
 		note(world, endpoint, fd >= 0 ? fcntl(fd, F_DUPFD_CLOEXEC, 0) : -1);
 }
 
+/* What is written leaves at once, and what comes is acknowledged with it. */
+static bool is_prompt(int fd)
+{
+	int no_delay = 0, quick = 1;
+	socklen_t size = sizeof(quick);
+
+	assert_int_equal(getsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &no_delay, &size), 0);
+	assert_int_equal(getsockopt(fd, IPPROTO_TCP, TCP_QUICKACK, &quick, &size), 0);
+	return no_delay != 0 && quick == 0;
+}
+
 static void on_accept(const char *interface, int fd, const struct sockaddr_storage *peer,
 		      void *userdata)
 {
@@ -56,6 +68,7 @@ static void on_accept(const char *interface, int fd, const struct sockaddr_stora
 	(void)interface;
 	(void)peer;
 	world->n_accepted++;
+	world->n_prompt += is_prompt(fd);
 	(void)close(fd);
 }
 
@@ -175,6 +188,25 @@ static void a_client_that_comes_while_no_front_is_there_is_served_by_the_next(vo
 	client = client_connect(world);
 	assert_true(client >= 0);
 	(void)close(client);
+}
+
+/* Also one that came while nobody was there to say so. */
+static void each_connection_speaks_at_once_and_acknowledges_with_the_answer(void **state)
+{
+	struct world *world = *state;
+	int first = client_connect(world), second;
+
+	turn_until_accepted(world, 1);
+	front_die(world);
+	second = client_connect(world);
+	front_start(world);
+	kept_each(world->kept, on_one, world);
+	listeners_apply(world->front, &world->snapshot);
+	listeners_pause(world->front, false);
+	turn_until_accepted(world, 2);
+	assert_int_equal(world->n_prompt, 2);
+	(void)close(first);
+	(void)close(second);
 }
 
 static void what_is_not_wanted_any_more_is_let_go(void **state)
@@ -322,6 +354,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(a_client_that_comes_while_no_front_is_there_is_served_by_the_next),
+		TEST(each_connection_speaks_at_once_and_acknowledges_with_the_answer),
 		TEST(what_is_not_wanted_any_more_is_let_go),
 		TEST(an_address_that_is_taken_away_is_not_kept),
 		TEST(who_waits_is_refused_when_the_sockets_are_dropped),

@@ -21,7 +21,7 @@ struct client {
 	struct poller_entry entry;
 	struct client *other; /* removed by this one's callback */
 	unsigned n_served;
-	bool is_read;
+	bool is_read, is_closing; /* it reads; it closes the other one, too */
 	int fd;
 };
 
@@ -41,8 +41,12 @@ static void on_client(uint32_t events, void *userdata)
 	client->n_served++;
 	if (client->is_read)
 		assert_int_equal(read(client->fd, &value, sizeof(value)), sizeof(value));
-	if (client->other)
+	if (client->other && client->is_closing) {
+		poller_close(&client->other->entry);
+		client->other->fd = -1;
+	} else if (client->other) {
 		poller_remove(&client->other->entry);
+	}
 }
 
 static int setup(void **state)
@@ -72,7 +76,8 @@ static int teardown(void **state)
 
 	for (unsigned i = 0; i < MANY; i++) {
 		poller_remove(&world->clients[i].entry);
-		(void)close(world->clients[i].fd);
+		if (world->clients[i].fd >= 0)
+			(void)close(world->clients[i].fd);
 	}
 	poller_free(world->poller);
 	sd_event_unref(world->event);
@@ -125,6 +130,19 @@ static void one_that_another_removed_is_not_called(void **state)
 	assert_int_equal(served(world), MANY / 2);
 }
 
+static void one_that_another_closed_is_not_called(void **state)
+{
+	struct world *world = *state;
+
+	for (unsigned i = 0; i < MANY; i++) {
+		world->clients[i].other = &world->clients[i ^ 1u];
+		world->clients[i].is_closing = true;
+	}
+	while (sd_event_run(world->event, 0) > 0)
+		;
+	assert_int_equal(served(world), MANY / 2);
+}
+
 static int on_other_source(sd_event_source *source, void *userdata)
 {
 	struct world *world = userdata;
@@ -172,6 +190,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(nobody_is_served_twice_before_all_are_served_once,
 						setup, teardown),
 		cmocka_unit_test_setup_teardown(one_that_another_removed_is_not_called, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(one_that_another_closed_is_not_called, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(other_sources_have_their_turn_between_two_batches,
 						setup, teardown),

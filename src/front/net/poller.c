@@ -98,16 +98,28 @@ int poller_set(struct poller_entry *entry, uint32_t events)
 	return 0;
 }
 
-void poller_remove(struct poller_entry *entry)
+/* What the batch that is being served says of it. */
+static void forget(struct poller_entry *entry)
 {
 	struct poller *poller = entry->poller;
 
-	if (!poller)
-		return;
-	(void)epoll_ctl(poller->fd, EPOLL_CTL_DEL, entry->fd, NULL);
 	for (int i = 0; i < poller->n_batch; i++) {
 		if (poller->batch[i].data.ptr == entry)
 			poller->batch[i].data.ptr = NULL;
 	}
 	entry->poller = NULL;
+}
+
+void poller_remove(struct poller_entry *entry)
+{
+	if (!entry->poller)
+		return;
+	(void)epoll_ctl(entry->poller->fd, EPOLL_CTL_DEL, entry->fd, NULL);
+	forget(entry);
+}
+
+void poller_close(struct poller_entry *entry)
+{
+	forget(entry);
+	(void)close(entry->fd);
 }

@@ -38,3 +38,6 @@ int poller_add(struct poller *poller, struct poller_entry *entry, int fd, uint32
 int poller_set(struct poller_entry *entry, uint32_t events);
 /* Its callback is not called any more, not even for what is known already. */
 void poller_remove(struct poller_entry *entry);
+/* The same, and closes its descriptor, of which nobody has a second one: the kernel then needs not
+ * be told. Only of an entry that is added. */
+void poller_close(struct poller_entry *entry);

@@ -5,7 +5,7 @@
  * enter() only. Bytes are read only when more are needed, so a client that does not read its
  * answers cannot make us take more requests.
  */
-#include "front/session/session.h"
+#include "front/session/session_private.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -24,22 +24,6 @@
 #define READ_SIZE 4096
 #define DRAIN_MAX (256u * 1024)
 
-enum state {
-	STATE_HANDSHAKE,
-	STATE_ALERT,	/* the handshake failed: say so */
-	STATE_REQUEST,	/* for a head, the first byte of it included */
-	STATE_BODY,	/* the answer is ready, the rest of the request is not read yet */
-	STATE_CONTINUE, /* the client holds its body back until it is told to go on */
-	STATE_COLLECT,	/* the body is wanted */
-	STATE_WAIT,	/* the answer is being found out */
-	STATE_RESPONSE,
-	STATE_TUNNEL, /* the connection is the tunnel's */
-	STATE_BYE,    /* close_notify */
-	STATE_DRAIN,  /* until the other end has closed too: a RST would take our last bytes with it
-		       */
-	STATE__MAX,
-};
-
 enum step {
 	STEP_AGAIN, /* another state, or more to do in this one */
 	STEP_READ,  /* wait for bytes */
@@ -48,44 +32,6 @@ enum step {
 	STEP_GONE,  /* somebody else has the connection */
 	STEP_END,
 };
-
-struct session {
-	struct session_place place;
-	const struct session_ops *ops;
-	void *userdata;
-	const struct session_limits *limits;
-	struct poller_entry io;
-	sd_event_source *timer;
-	int fd;
-	enum state state;
-	struct tls_peer tls;
-	struct tls_wire wire;
-	struct buf in, out;
-	size_t sent;
-	struct http_scan scan;
-	struct http_body body;
-	struct tunnel *tunnel;
-	struct request *request; /* from STATE_CONTINUE to the end of STATE_WAIT */
-	unsigned n_requests;
-	bool is_last, is_ended;
-	size_t drained;
-	char interface[SNAPSHOT_NAME_MAX];
-};
-
-bool session_is_resumed(const struct session *session)
-{
-	return tls_is_resumed(&session->tls);
-}
-
-bool session_is_idle(const struct session *session)
-{
-	return session->state == STATE_REQUEST && session->in.size == 0 && session->n_requests > 0;
-}
-
-bool session_is_slow(const struct session *session)
-{
-	return session->state != STATE_WAIT && session->state != STATE_TUNNEL;
-}
 
 static unsigned deadline_ms(const struct session *session)
 {
@@ -124,7 +70,7 @@ static void deadline_set(struct session *session)
 static enum step enter(struct session *session, enum state state)
 {
 	session->state = state;
-	deadline_set(session);
+	session->is_due = true;
 	return STEP_AGAIN;
 }
 
@@ -165,9 +111,13 @@ static enum step step_bye(struct session *session)
 static enum step step_drain(struct session *session)
 {
 	char waste[READ_SIZE];
-	enum tls_result result = session->is_ended ? TLS_DONE : tls_wire_end(&session->wire);
+	enum tls_result result;
 	ssize_t n;
 
+	/* Then no byte can come for which a RST would be the answer: nobody is waited for. */
+	if (session->is_heard_out && !session->is_ended && tls_wire_is_drained(&session->wire))
+		return tls_wire_end_by_close(&session->wire) == TLS_WAIT ? STEP_WRITE : STEP_END;
+	result = session->is_ended ? TLS_DONE : tls_wire_end(&session->wire);
 	if (result != TLS_DONE)
 		return result == TLS_WAIT ? STEP_WRITE : STEP_END;
 	session->is_ended = true;
@@ -197,6 +147,7 @@ static enum step input_read(struct session *session)
 			deadline_set(session);
 		return STEP_AGAIN;
 	case TLS_CLOSED:
+		session->is_heard_out = true;
 		return enter(session, STATE_BYE);
 	case TLS_REFUSED:
 		break;
@@ -395,6 +346,8 @@ static enum step (*const steps[STATE__MAX])(struct session *) = {
 	[STATE_DRAIN] = step_drain,
 };
 
+static void on_io(uint32_t events, void *userdata);
+
 static uint32_t events_of(enum step step)
 {
 	if (step == STEP_SLEEP)
@@ -412,6 +365,14 @@ static enum step flushed(struct session *session, enum step step)
 	return result == TLS_WAIT ? STEP_WRITE : STEP_END;
 }
 
+/* The poller hears of a connection when there is something to wait for. */
+static int watch(struct session *session, uint32_t events)
+{
+	if (session->io.poller)
+		return poller_set(&session->io, events);
+	return poller_add(session->poller, &session->io, session->fd, events, on_io, session);
+}
+
 /* Goes on from STEP until the session has to wait, or is over. */
 static void advance(struct session *session, enum step step)
 {
@@ -425,7 +386,11 @@ static void advance(struct session *session, enum step step)
 		return;
 	if (step != STEP_END)
 		step = flushed(session, step);
-	if (step == STEP_END || poller_set(&session->io, events_of(step)) < 0)
+	/* Once a turn, for the state that waits. */
+	if (session->is_due && step != STEP_END)
+		deadline_set(session);
+	session->is_due = false;
+	if (step == STEP_END || watch(session, events_of(step)) < 0)
 		session->ops->on_end(session, session->userdata);
 }
 
@@ -461,21 +426,6 @@ void session_hand_over(struct session *session, struct tunnel *tunnel)
 void session_finish(struct session *session)
 {
 	session->is_last = true;
-}
-
-int session_fd(const struct session *session)
-{
-	return session->fd;
-}
-
-const struct tls_peer *session_tls(const struct session *session)
-{
-	return &session->tls;
-}
-
-bool session_is_last(const struct session *session)
-{
-	return session->is_last;
 }
 
 static enum step deadline_step(struct session *session)
@@ -520,17 +470,6 @@ static struct credential *on_select(const struct client_hello *hello, uint16_t s
 	return session->ops->select(session->interface, hello, suites, session->userdata);
 }
 
-static int sources_attach(struct session *session, struct poller *poller)
-{
-	int r = poller_add(poller, &session->io, session->fd, EPOLLIN, on_io, session);
-
-	if (r >= 0)
-		r = sd_event_add_time_relative(
-			poller_event(poller), &session->timer, CLOCK_MONOTONIC,
-			(uint64_t)deadline_ms(session) * 1000, 0, on_deadline, session);
-	return r < 0 ? r : 0;
-}
-
 int session_new(struct poller *poller, int fd, struct tls *tls, bool is_tls13_only,
 		const char *interface, const struct session_limits *limits,
 		const struct session_ops *ops, void *userdata, struct session **ret_session)
@@ -545,6 +484,7 @@ int session_new(struct poller *poller, int fd, struct tls *tls, bool is_tls13_on
 	session->ops = ops;
 	session->userdata = userdata;
 	session->limits = limits;
+	session->poller = poller;
 	session->fd = fd;
 	memcpy(session->interface, interface, strnlen(interface, sizeof(session->interface) - 1));
 	session->tls.select = on_select;
@@ -553,7 +493,9 @@ int session_new(struct poller *poller, int fd, struct tls *tls, bool is_tls13_on
 	if (r == 0)
 		tls_wire_init(&session->wire, &session->tls, fd);
 	if (r == 0)
-		r = sources_attach(session, poller);
+		r = sd_event_add_time_relative(
+			poller_event(poller), &session->timer, CLOCK_MONOTONIC,
+			(uint64_t)deadline_ms(session) * 1000, 0, on_deadline, session);
 	if (r < 0) {
 		session_free(session);
 		return r;
@@ -562,16 +504,22 @@ int session_new(struct poller *poller, int fd, struct tls *tls, bool is_tls13_on
 	return 0;
 }
 
+void session_begin(struct session *session)
+{
+	advance(session, STEP_AGAIN);
+}
+
 void session_free(struct session *session)
 {
 	if (!session)
 		return;
-	poller_remove(&session->io);
 	session->timer = sd_event_source_disable_unref(session->timer);
 	tunnel_free(session->tunnel);
 	tls_peer_done(&session->tls);
 	tls_wire_done(&session->wire);
-	if (session->fd >= 0)
+	if (session->io.poller)
+		poller_close(&session->io);
+	else
 		(void)close(session->fd);
 	request_drop(session);
 	buf_wipe(&session->in);
@@ -586,14 +534,4 @@ void session_say_bye(struct session *session)
 	    session->state == STATE_RESPONSE)
 		(void)tls_bye(&session->tls);
 	(void)tls_wire_flush(&session->wire);
-}
-
-struct credential *session_credential(const struct session *session)
-{
-	return session->tls.credential;
-}
-
-struct session_place *session_place(struct session *session)
-{
-	return &session->place;
 }

@@ -53,6 +53,9 @@ struct session_limits {
 int session_new(struct poller *poller, int fd, struct tls *tls, bool is_tls13_only,
 		const char *interface, const struct session_limits *limits,
 		const struct session_ops *ops, void *userdata, struct session **ret_session);
+/* What a client that was accepted has said already is read without waiting for the poller to tell.
+ * The session may be over afterwards. */
+void session_begin(struct session *session);
 /* Also in the middle of anything: the connection is cut. */
 void session_free(struct session *session);
 /* The service ends: says close_notify as far as the socket takes it at once. Free it afterwards. */

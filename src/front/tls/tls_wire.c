@@ -117,6 +117,16 @@ enum tls_result tls_wire_end(struct tls_wire *wire)
 	return result;
 }
 
+enum tls_result tls_wire_end_by_close(struct tls_wire *wire)
+{
+	return flush(wire, MSG_MORE);
+}
+
+bool tls_wire_is_drained(const struct tls_wire *wire)
+{
+	return wire->is_drained && !tls_wire_has_input(wire);
+}
+
 bool tls_wire_has_input(const struct tls_wire *wire)
 {
 	return wire->taken < wire->in.size;

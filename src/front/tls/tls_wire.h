@@ -33,6 +33,12 @@ void tls_wire_wake(struct tls_wire *wire);
 enum tls_result tls_wire_flush(struct tls_wire *wire);
 /* The same, and then the end of the stream. */
 enum tls_result tls_wire_end(struct tls_wire *wire);
+/* The same, where the socket is closed next: the kernel sends the last bytes and the end in one
+ * packet. */
+enum tls_result tls_wire_end_by_close(struct tls_wire *wire);
+/* All that has come until now was read, also from the socket: closing it takes nothing from the
+ * other end. */
+bool tls_wire_is_drained(const struct tls_wire *wire);
 /* Something came that nobody has read. */
 bool tls_wire_has_input(const struct tls_wire *wire);
 /* The same, and something of it was read since this was asked last. */
