@@ -6,6 +6,8 @@
 . "$(dirname "$0")/lib.sh"
 vip=198.51.100.10 host=vpn.example.net page=$files/page
 given=JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP
+# shellcheck source=codes.sh
+. "$(dirname "$0")/codes.sh"
 
 make_client() { # make_client CA FILE SUBJECT [EXTENSION] [DAYS]
 	openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj "$3" -keyout "$files/$2.key" \
@@ -37,15 +39,6 @@ client() { # client GROUP NAME [ARGS...]: the length of the cookie that openconn
 		--resolve "$host:$vip" "${who[@]}" "$@" "https://$host/$group" 2>"$files/openconnect.log" >"$files/said"
 	sed -n "s/^COOKIE='\(.*; \)\?webvpn=\([0-9a-f]*\).*/\2/p" "$files/said" | tr -d '\n' | wc -c
 }
-code() { # code OFFSET: of an authenticator (RFC 6238)
-	local key digest at
-	key=$(base32 -d <<<"$given" | od -An -v -tx1 | tr -d ' \n')
-	digest=$(printf "$(printf '%016x' $(($(date +%s) / 30 + $1)) | sed 's/../\\x&/g')" |
-		openssl dgst -sha1 -mac HMAC -macopt "hexkey:$key" | sed 's/.*= *//')
-	at=$((16#${digest:39:1} * 2))
-	printf '%06d\n' $(((16#${digest:at:8} & 0x7fffffff) % 1000000))
-}
-state() { sed -n 's/.*name="state" value="\([^"]*\)".*/\1/p' "$page"; }
 
 pair_up
 make_ca corp && make_ca people && make_ca other && make_p12 corp vpn
@@ -135,9 +128,9 @@ expect "the log says why" grep -q 'ASAFO-6-113015: .*Group-lock check failed (ca
 	"/run/asafo-lab-$LAB/a/log"
 same "a code is asked for, too" "$(post dora certificate=1 group_list=Cards) $(says 'one-time-code')" "200 1"
 round=$(state)
-same "of who had the certificate, with it" "$(post none "state=$round" "secondary_password=$(code 0)") $(says 'did not come')" "200 1"
-same "and not with another" "$(post anna "state=$round" "secondary_password=$(code 0)") $(says 'login began with')" "200 1"
-same "the right one is a login" "$(post dora "state=$round" "secondary_password=$(code 0)")" 303
+same "of who had the certificate, with it" "$(post none "state=$round" "secondary_password=$(code "$given" 0)") $(says 'did not come')" "200 1"
+same "and not with another" "$(post anna "state=$round" "secondary_password=$(code "$given" 0)") $(says 'login began with')" "200 1"
+same "the right one is a login" "$(post dora "state=$round" "secondary_password=$(code "$given" 0)")" 303
 
 # The real client.
 same "openconnect logs in with a certificate" "$(client Cards anna <<<x)" 64

@@ -27,19 +27,6 @@ webvpn
  anyconnect enable
 CONFIG
 }
-script_make() {
-	cat >"$files/script" <<SCRIPT
-#!/bin/sh
-[ "\$reason" = connect ] || exit 0
-ip link set "\$TUNDEV" up mtu "\$INTERNAL_IP4_MTU"
-ip address add "\$INTERNAL_IP4_ADDRESS/32" dev "\$TUNDEV"
-ip address add "\$INTERNAL_IP6_ADDRESS/128" dev "\$TUNDEV" nodad
-ip route replace $inside/32 dev "\$TUNDEV"
-ip route replace $inside6/128 dev "\$TUNDEV"
-echo "\$INTERNAL_IP4_MTU" >"$files/up"
-SCRIPT
-	chmod +x "$files/script"
-}
 addresses() { lab exec client ip -o address show dev octun scope global | awk '{ print $4 }' | sort | xargs; }
 ping_both() {
 	lab exec client ping -c 1 -W 1 "$@" $inside && lab exec client ping -6 -c 1 -W 1 "$@" $inside6

@@ -23,21 +23,12 @@ webvpn
  anyconnect enable
 CONFIG
 }
-script_make() {
-	cat >"$files/script" <<SCRIPT
-#!/bin/sh
-[ "\$reason" = connect ] || exit 0
-ip link set "\$TUNDEV" up mtu "\$INTERNAL_IP4_MTU"
-ip address add "\$INTERNAL_IP4_ADDRESS/32" dev "\$TUNDEV"
-ip route replace $inside/32 dev "\$TUNDEV"
-echo "\$INTERNAL_IP4_MTU" >"$files/up"
-SCRIPT
-	chmod +x "$files/script"
-}
 ping_once() { lab exec client ping -c 1 -W 1 "$@" "$inside"; }
 # What the client's kernel counts, of UDP over IPv4: datagrams that were in pieces, and those sent.
 pieces() { lab exec client awk '/^Ip:/ { n++; if (n == 2) print $15 + $18 + $19 + $20 }' /proc/net/snmp; }
 datagrams() { lab exec client awk '/^Udp:/ { n++; if (n == 2) print $5 }' /proc/net/snmp; }
+
+detected() { sed -n 's/.*Detected MTU of \([0-9]*\) bytes.*/\1/p' "$files/openconnect" | tail -n 1; }
 
 pair_up
 make_ca corp && make_p12 corp vpn
@@ -81,6 +72,18 @@ expect "packets go by TLS then" until_true 40 ping_once
 expect "and the session is shown so" until_true 30 goes_by b SSL-Tunnel
 transfer "$inside" "a transfer arrives whole by TLS"
 expect "UDP is there again" udp_mend b
+
+# A path that swallows large datagrams without a word, between a client that asks for its size and its unit.
+expect "the path becomes narrow" udp_narrow b 1200
+n=$(count 'Established DTLS connection')
+for pid in $(ip netns pids "asafo-$LAB-client"); do
+	[ "$(cat "/proc/$pid/comm")" != openconnect ] || kill -USR2 "$pid"
+done
+expect "the client comes back" until_true 40 established $((n + 1))
+expect "and finds out what fits, by what the unit echoes" until_true 40 at_least 'Detected MTU of' 1
+sed -n 's/^.*\(Detected MTU of\)/# \1/p' "$files/openconnect"
+expect "which is less than before" test "$(detected)" -lt "$mtu" -a "$(detected)" -gt 1000
+expect "the path is as it was" udp_mend b
 
 same "one login was enough" "$(count 'POST https')" "$posts"
 never() { ! grep -qE "$1" "$files/openconnect"; }

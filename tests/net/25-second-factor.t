@@ -6,16 +6,9 @@
 . "$(dirname "$0")/lib.sh"
 vip=198.51.100.10 host=vpn.example.net page=$files/page
 given=JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP
+# shellcheck source=codes.sh
+. "$(dirname "$0")/codes.sh"
 
-# The code of an authenticator (RFC 6238) that is OFFSET steps of 30 s ahead.
-code() { # code SECRET [OFFSET]
-	local key digest at
-	key=$(base32 -d <<<"$1" | od -An -v -tx1 | tr -d ' \n')
-	digest=$(printf "$(printf '%016x' $(($(date +%s) / 30 + ${2:-0})) | sed 's/../\\x&/g')" |
-		openssl dgst -sha1 -mac HMAC -macopt "hexkey:$key" | sed 's/.*= *//')
-	at=$((16#${digest:39:1} * 2))
-	printf '%06d\n' $(((16#${digest:at:8} & 0x7fffffff) % 1000000))
-}
 # A browser without cookies: it is the login that is looked at, not the session.
 post() { # post FIELD...; prints the status, leaves page
 	local arguments=() field
@@ -23,7 +16,6 @@ post() { # post FIELD...; prints the status, leaves page
 	lab exec client curl -s --max-time 10 --cacert "$files/corp-ca.pem" --resolve "$host:443:$vip" -H 'Sec-Fetch-Site: same-origin' \
 		-o "$page" -w '%{http_code}' "${arguments[@]}" "https://$host/auth"
 }
-state() { sed -n 's/.*name="state" value="\([^"]*\)".*/\1/p' "$page"; }
 password() { post "username=$1" 'password=right' >/dev/null && state; }
 client() { # client USER SECRET [ARGS...]: the cookie that openconnect is given
 	local user=$1 secret=$2

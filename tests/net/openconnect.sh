@@ -1,8 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash
-# The real OpenConnect as alice, from the lab's client to $vip: its words are in $files/openconnect, and $files/script (the
-# test's own) sets its device octun up. After lib.sh.
+# The real OpenConnect as alice, from the lab's client to $vip: its words are in $files/openconnect, and $files/script sets its
+# device octun up. After lib.sh.
 : "${files:?}" "${vip:?}" "${slow:?}"
+# For a test that has a tunnel: with a way to $inside and, where that is set, to $inside6.
+script_make() {
+	local inside6_lines=''
+	[ -z "${inside6-}" ] || inside6_lines="ip address add \"\$INTERNAL_IP6_ADDRESS/128\" dev \"\$TUNDEV\" nodad
+ip route replace $inside6/128 dev \"\$TUNDEV\""
+	cat >"$files/script" <<SCRIPT
+#!/bin/sh
+[ "\$reason" = connect ] || exit 0
+ip link set "\$TUNDEV" up mtu "\$INTERNAL_IP4_MTU"
+ip address add "\$INTERNAL_IP4_ADDRESS/32" dev "\$TUNDEV"
+ip route replace ${inside:?}/32 dev "\$TUNDEV"
+$inside6_lines
+echo "\$INTERNAL_IP4_MTU" >"$files/up"
+SCRIPT
+	chmod +x "$files/script"
+}
 pin_of() {
 	openssl pkey -pubin -in <(openssl x509 -in "$files/$1.pem" -pubkey -noout) -outform der |
 		openssl dgst -sha256 -binary | base64
@@ -29,6 +45,11 @@ index_of() { session_of "$1" index; }
 udp_cut() {
 	lab exec client nft "add table inet cut; add chain inet cut in { type filter hook prerouting priority -300; }; add rule inet cut in udp sport 443 drop"
 	lab exec "$1" nft "add table inet cut; add chain inet cut in { type filter hook prerouting priority -300; }; add rule inet cut in udp dport 443 drop"
+}
+# Datagrams that are larger vanish without a word; udp_mend ends that, too.
+udp_narrow() { # udp_narrow UNIT BYTES: of an IPv4 packet
+	lab exec client nft "add table inet cut; add chain inet cut in { type filter hook prerouting priority -300; }; add rule inet cut in udp sport 443 meta length > $2 drop"
+	lab exec "$1" nft "add table inet cut; add chain inet cut in { type filter hook prerouting priority -300; }; add rule inet cut in udp dport 443 meta length > $2 drop"
 }
 udp_mend() {
 	lab exec client nft delete table inet cut
