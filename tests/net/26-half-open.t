@@ -1,0 +1,77 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# A thousand handshakes that begin and do not go on, from twenty addresses, in several states: a tunnel that is up does not notice
+# them, somebody else gets in beside them, and after their time they are gone.
+# shellcheck source=lib.sh
+. "$(dirname "$0")/lib.sh"
+vip=198.51.100.10 inside=192.0.2.20
+# shellcheck source=openconnect.sh
+. "$(dirname "$0")/openconnect.sh"
+command -v openconnect >/dev/null || {
+	echo "1..0 # SKIP openconnect is not installed"
+	exit 0
+}
+
+vpn_configure() {
+	asafo a configure <<'CONFIG'
+ip local pool VPN 10.9.0.10-10.9.0.250 mask 255.255.255.0
+tunnel-group staff type remote-access
+tunnel-group staff general-attributes
+ address-pool VPN
+username alice password s3cret-word
+webvpn
+ anyconnect enable
+CONFIG
+}
+# Nothing, a record's header, and all of a ClientHello but its last byte: each third of them one.
+cat >"$files/half.py" <<'PYTHON'
+import signal, socket, ssl, sys
+
+vip, n = sys.argv[1], int(sys.argv[2])
+context = ssl.create_default_context()
+incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+half = context.wrap_bio(incoming, outgoing, server_hostname="vpn.example.net")
+try:
+    half.do_handshake()
+except ssl.SSLWantReadError:
+    pass
+hello = outgoing.read()
+kept = []
+for i in range(n):
+    s = socket.create_connection((vip, 443), 30, (f"198.51.100.{100 + i % 20}", 0))
+    s.sendall((b"", hello[:5], hello[:-1])[i % 3])
+    kept.append(s)
+print("held", flush=True)
+signal.pause()
+PYTHON
+connections() { lab exec a ss -Htn state established '( sport = :443 )' | wc -l; }
+connections_at_least() { [ "$(connections)" -ge "$1" ]; }
+connections_at_most() { [ "$(connections)" -le "$1" ]; }
+pings() { lab exec client ping -q -i 0.05 -c 60 -W 2 $inside >"$files/ping"; }
+lost() { sed -n 's/.* \([0-9]*\)% packet loss.*/\1/p' "$files/ping"; }
+longest_ms() { sed -n 's!^rtt .*/\([0-9]*\)\.[0-9]*/[^/]*$!\1!p' "$files/ping"; }
+
+pair_up
+make_ca corp && make_p12 corp vpn
+expect "a trustpoint" import a vpn vpn
+expect "on both units" asafo a write-standby
+expect "a group, a pool and a user" vpn_configure
+for ((i = 100; i < 120; i++)); do lab exec client ip address add 198.51.100.$i/24 dev eth0; done
+lab exec client ip route delete 192.0.2.0/24
+script_make
+until_true 10 serves $vip corp "$(fingerprint_of "$files/vpn.pem")"
+openconnect_start
+expect "a tunnel is up" until_true 30 test -s "$files/up"
+expect "it reaches the inside" until_true 10 pings
+echo "# without them the longest of 60 answers took $(longest_ms) ms"
+lab exec client python3 "$files/half.py" $vip 1000 >"$files/half" 2>&1 &
+expect "a thousand handshakes stand still" until_true 30 grep -q held "$files/half"
+expect "(at the unit, too)" connections_at_least 900
+expect "the tunnel goes on" pings
+echo "# with $(connections) connections the longest took $(longest_ms) ms"
+same "and loses nothing" "$(lost)" 0
+expect "nor is it slow" test "$(longest_ms)" -lt $((100 * slow))
+expect "somebody else gets in" serves $vip corp "$(fingerprint_of "$files/vpn.pem")"
+expect "they are let go when their time is over" until_true 30 connections_at_most 5
+expect "the tunnel is still up" pings
+done_testing
