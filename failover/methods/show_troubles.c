@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What somebody should mend, in sentences: `show failover` lists them under Trouble, and `asafo
  * check` warns of each. */
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -96,7 +97,13 @@ static void add_links(const struct engine *engine, struct json_object *array)
 		path_set_statistics(engine->pair.paths, i, &path);
 		if (!path.is_failover_link || (path.state == PATH_STATE_UP && !path.is_mate_deaf))
 			continue;
-		if (path.is_unknown_to_mate)
+		if (path.last_error == -ENODEV)
+			(void)why_set(&why, 0,
+				      "the failover link %s has no device: there is no %s on this "
+				      "unit; make it, or name the right one in `failover lan "
+				      "interface` or `failover link`",
+				      path.name, path.device);
+		else if (path.is_unknown_to_mate)
 			(void)why_set(&why, 0,
 				      "the other unit has no failover link with the addresses of "
 				      "%s (%s): make the lines `failover interface ip` the same on "

@@ -55,6 +55,8 @@ boot_with "$files/later"
 link_says() { field a .link.why | grep -q eth9; }
 expect "a failover link without its device: it is named" until_true 10 link_says
 expect "(the active unit is heard on the other paths, and left alone)" until_true 10 state_is a "Cold Standby"
+troubled() { asafo a --json show failover | jq -e --arg t "$1" '.troubles | any(test($t))' >/dev/null; }
+expect "(the device is the trouble, and not the cable)" until_true 5 troubled 'failover link fover has no device: there is no eth9'
 ip -n "asafo-$LAB-a" link set eth2 down
 ip -n "asafo-$LAB-a" link set eth2 name eth9
 ip -n "asafo-$LAB-a" link set eth9 up
