@@ -97,6 +97,16 @@ static int read_file(int fd, size_t limit, struct buf *buf)
 	}
 }
 
+static int cannot_read(const char *what, int r, struct why *why)
+{
+	if (r == ERR_TIMEOUT)
+		return why_set(why, r,
+			       "nothing came from the %s for %d s: is it a pipe that nobody writes "
+			       "to?",
+			       what, PARSER_SILENCE_SECONDS);
+	return why_set(why, r, "the %s cannot be read: %s", what, err_text(r));
+}
+
 static int read_passphrase(int fd, struct secret *ret_passphrase, struct why *why)
 {
 	_cleanup_(buf_wipe) struct buf text = {0};
@@ -107,7 +117,7 @@ static int read_passphrase(int fd, struct secret *ret_passphrase, struct why *wh
 			       "the passphrase is longer than %u bytes: give the passphrase alone",
 			       (unsigned)P12_PASSPHRASE_MAX);
 	if (r < 0)
-		return why_set(why, r, "the passphrase cannot be read: %s", err_text(r));
+		return cannot_read("passphrase", r, why);
 	if (text.size > 0 && text.data[text.size - 1] == '\n')
 		text.size--;
 	if (text.size > 0 && text.data[text.size - 1] == '\r')
@@ -126,7 +136,7 @@ static int parse_staple(const struct parser_job *job, Asafo__Record__Staple **re
 	/* One more than it may have: staple_read says that it is too large. */
 	r = read_file(job->file_fd, STAPLE_RESPONSE_MAX + 1, &file);
 	if (r < 0 && r != ERR_TOO_LARGE)
-		return why_set(why, r, "the file cannot be read: %s", err_text(r));
+		return cannot_read("file", r, why);
 	if (r == ERR_TOO_LARGE)
 		return why_set(why, r, "the file is no OCSP response: it is larger than %u bytes",
 			       STAPLE_RESPONSE_MAX);
@@ -148,7 +158,7 @@ static int parse(const struct parser_job *job, struct identity *ret_identity, st
 			       "its chain alone",
 			       IDENTITY_FILE_MAX);
 	if (r < 0)
-		return why_set(why, r, "the file cannot be read: %s", err_text(r));
+		return cannot_read("file", r, why);
 	if (job->policy.wants_ca)
 		return identity_ca_from_file(file.data, file.size, &job->policy, ret_identity, why);
 	r = read_passphrase(job->passphrase_fd, &passphrase, why);

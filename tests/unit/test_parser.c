@@ -186,6 +186,29 @@ static void a_file_through_a_non_blocking_pipe_is_waited_for(void **state)
 	parser_stop(parser, event);
 }
 
+static void a_pipe_that_nobody_writes_to_is_said_to_be_one(void **state)
+{
+	struct world *world = *state;
+	struct outcome outcome = {.n_wanted = 2};
+	sd_event *event;
+	struct parser *parser = parser_start(&event);
+	int ends[2], file = open_file(world, "p256.p12");
+
+	outcome.event = event;
+	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+	/* As the passphrase; then as the file. */
+	assert_int_equal(parser_import(parser, file, ends[0], &world->policy, on_done, &outcome),
+			 0);
+	assert_int_equal(parser_import(parser, ends[0], -1, &world->policy, on_done, &outcome), 0);
+	assert_true(sd_event_loop(event) >= 0);
+	assert_int_equal(outcome.code, ERR_TIMEOUT);
+	assert_non_null(strstr(outcome.why.text, "is it a pipe that nobody writes to?"));
+	(void)close(file);
+	(void)close(ends[0]);
+	(void)close(ends[1]);
+	parser_stop(parser, event);
+}
+
 static pid_t first_child(pid_t parent)
 {
 	char path[64], text[64] = "";
@@ -314,6 +337,7 @@ int main(void)
 		cmocka_unit_test(a_file_that_is_too_large_is_not_read_to_its_end),
 		cmocka_unit_test(a_folder_is_no_file),
 		cmocka_unit_test(a_file_through_a_non_blocking_pipe_is_waited_for),
+		cmocka_unit_test(a_pipe_that_nobody_writes_to_is_said_to_be_one),
 		cmocka_unit_test(the_death_of_a_job_is_one_sentence_and_the_next_works),
 		cmocka_unit_test(the_death_of_the_zygote_is_an_answer),
 		cmocka_unit_test(sixteen_are_parsed_at_once_and_the_next_is_busy),
