@@ -21,7 +21,7 @@
 #define TICKS_PER_TEST 4 /* while all is well */
 #define TESTS_PER_TICK 4 /* after a change */
 #define TURN_MS 100	 /* no further test in this turn */
-#define FAILURES 2	 /* in a row: a keeper that restarts is no reason yet */
+#define FAILURES 2	 /* turns in a row: a keeper that restarts is no reason yet */
 #define NONE SIZE_MAX
 #define TURNS_MAX 64	   /* of the two ends in a handshake */
 #define BUFFER_MAX 131072u /* of bytes that wait for the other end */
@@ -49,7 +49,8 @@ struct outcome {
 	size_t target;
 	const char *interface, *domain, *trustpoint; /* of the snapshot */
 	int64_t at;				     /* seconds since 1970 */
-	unsigned failures;			     /* in a row */
+	unsigned failures;			     /* in a row, one a turn */
+	uint64_t failed_tick;			     /* the latest */
 	int code;
 	struct why why;
 };
@@ -362,6 +363,17 @@ static struct outcome *outcome_get(struct selftest *selftest, size_t index)
 	return outcome;
 }
 
+/* A place that is tried twice in a turn fails twice for one reason, such as a key that was removed
+ * and of which the keeper's word waits to be read. */
+static void count_failure(struct outcome *outcome, int code, uint64_t tick)
+{
+	if (code == 0)
+		outcome->failures = 0;
+	else if (outcome->failures == 0 || outcome->failed_tick != tick)
+		outcome->failures++;
+	outcome->failed_tick = tick;
+}
+
 /* Whoever waits for the proof of a binding is told of its first one, and of each other end. */
 static void note_outcome(struct selftest *selftest, size_t index, const struct target *target,
 			 int code, const struct why *why)
@@ -375,7 +387,7 @@ static void note_outcome(struct selftest *selftest, size_t index, const struct t
 	outcome->domain = target->domain;
 	outcome->trustpoint = target->wanted.trustpoint;
 	outcome->at = (int64_t)time(NULL);
-	outcome->failures = code < 0 ? outcome->failures + 1 : 0;
+	count_failure(outcome, code, selftest->ticks);
 	outcome->code = code;
 	outcome->why = *why;
 	if (is_news)

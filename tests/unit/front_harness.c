@@ -385,8 +385,9 @@ void harness_trustpoint_remove(struct harness *harness, const char *name)
 	(void)pthread_mutex_lock(&keeper->lock);
 	trustpoint = trustpoint_find(keeper, name);
 	assert_non_null(trustpoint);
-	/* No client asks for this one. */
+	/* No client asks for this one, and nothing is signed with it. */
 	(void)snprintf(trustpoint->name, sizeof(trustpoint->name), "-removed-");
+	memset(trustpoint->key_id, 0, sizeof(trustpoint->key_id));
 	(void)pthread_mutex_unlock(&keeper->lock);
 }
 

@@ -144,6 +144,36 @@ a_keeper_that_does_not_sign_fails_the_test_and_one_that_does_again_passes_it(voi
 	harness_stop(&harness);
 }
 
+static bool has_a_failed_proof(const Asafo__Ipc__FrontReport *report)
+{
+	return report->n_served == 1 && report->served[0]->tested_at != 0 &&
+	       report->served[0]->test_code < 0;
+}
+
+/* What a new configuration binds is tried several times in a turn of the loop; meanwhile nothing is
+ * heard of the keeper. */
+static void a_key_that_is_removed_before_this_is_heard_of_is_no_failure_of_the_unit(void **state)
+{
+	struct harness harness;
+	struct harness_config config = {.interfaces = {"outside"},
+					.bindings = {{"vpn", "outside", ""}}};
+
+	(void)state;
+	harness_start(&harness, NULL, &front_limits_default);
+	harness_trustpoint_make(&harness, "", GNUTLS_PK_ECDSA);
+	harness_trustpoint_make(&harness, "vpn", GNUTLS_PK_ECDSA);
+	harness_bind(&harness, "vpn");
+	harness_trustpoint_remove(&harness, "vpn");
+	config.ports[0] = harness.port;
+	harness_configure(&harness, &config);
+	harness_wait_report(&harness, has_a_failed_proof);
+	assert_int_equal(harness.report->self_test_code, 0);
+	harness_keeper_changed(&harness);
+	harness_wait_served(&harness, "outside", "", harness_fingerprint(&harness, ""));
+	harness_wait_report(&harness, is_well);
+	harness_stop(&harness);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -153,6 +183,8 @@ int main(void)
 		cmocka_unit_test(many_addresses_and_bindings_do_not_put_off_the_next_test),
 		cmocka_unit_test(
 			a_keeper_that_does_not_sign_fails_the_test_and_one_that_does_again_passes_it),
+		cmocka_unit_test(
+			a_key_that_is_removed_before_this_is_heard_of_is_no_failure_of_the_unit),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
