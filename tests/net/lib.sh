@@ -191,12 +191,17 @@ has() { # has UNIT TRUSTPOINT
 has_not() { ! has "$@"; }
 digest() { field "$1" .position.digest; }
 same_digest() { [ "$(digest a)" = "$(digest b)" ]; }
-pid_of() { # pid_of UNIT PROCESS: asafod, asafo-engine, asafo-keeper, asafo-front, asafo-runner, asafo-auth, asafo-fetch, asafo-pam
+name_of() { cat "/proc/$1/comm" 2>/dev/null; }
+parent_of() { awk '/^PPid:/ { print $2 }' "/proc/$1/status" 2>/dev/null; }
+# pid_of UNIT PROCESS: asafod, asafo-engine, asafo-keeper, asafo-front, asafo-runner, asafo-auth, asafo-fetch, asafo-pam. Not
+# a child of its own, which has the same name (the keeper's parser), and a lower number where the numbers began anew.
+pid_of() {
 	local p
 	for p in $(ip netns pids "asafo-$LAB-$1"); do
-		[ "$(cat "/proc/$p/comm" 2>/dev/null)" = "$2" ] && echo "$p"
+		[ "$(name_of "$p")" = "$2" ] && [ "$(name_of "$(parent_of "$p")")" != "$2" ] && echo "$p"
 	done | head -n 1
 }
+runs() { [ -n "$(pid_of "$1" "$2")" ]; } # runs UNIT PROCESS
 done_testing() {
 	[ -z "$(reports)" ] || {
 		not_ok "no process broke the language's rules, and none left memory behind"
