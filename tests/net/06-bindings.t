@@ -40,7 +40,7 @@ expect "a rollback" asafo a rollback vpn
 expect "brings the older one back on the active unit" until_true 5 serves $vip corp "$vpn"
 expect "and on the standby" until_true 5 serves 198.51.100.11 corp "$vpn"
 asafo a configure 'no failover replication trustpoint' >/dev/null
-expect "that name gets the interface's" until_true 5 test "$(leaf_only $vip mail.example.net | cut -d= -f2 | tr -d :)" != ""
+expect "that name gets the interface's" until_true 5 serves $vip corp "$vpn" mail.example.net
 : >"$files/out"
 printf 'GET /healthz HTTP/1.1\r\nHost: gw\r\nConnection: close\r\n\r\n' >&8
 expect "the open connection outlived all of these changes" until_true 5 grep -q '200 OK' "$files/out"

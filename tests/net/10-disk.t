@@ -38,7 +38,8 @@ fill
 for n in 1 2 3; do import a "n$n" more >/dev/null; done
 refused "bulk replication to a full disk fails and says so" 1 'no space left' asafo a write-standby
 same "the standby kept what it had" "$(asafo b --json show trustpoints | jq '.trustpoints | length')" 1
-expect "(and is not ready)" state_is b "Cold Standby"
+# It tries again and again, and is something else while it does.
+expect "(and is not ready)" until_true 5 state_is b "Cold Standby"
 inside_b rm "$disk/fill"
 wait_state b "Standby Ready"
 expect "with room again it fetched what it lacked" same_digest
@@ -126,7 +127,8 @@ boot_damaged
 wait_state b "Standby Ready" 20
 expect "a bit in a record that turned over: the mate filled it" same_digest
 expect "(the log says so)" grep -q 'was damaged: .* records were saved' "$state/b/log"
-expect "(and that it has everything again)" grep -q 'the certificate store has everything again' "$state/b/log"
+mended() { grep -q 'the certificate store has everything again' "$state/b/log"; }
+expect "(and that it has everything again)" until_true 5 mended
 expect "(what was damaged is kept)" test -s "$disk/keeper/store.damaged/data.mdb"
 same "(the keeper started once)" "$(restarts)" 1
 state_is a Active || not_ok "the mate goes on"
@@ -137,7 +139,6 @@ expect "switchover back" until_true 10 asafo a failover active
 wait_state a Active
 forget_log b
 flip_records "$data"
-mended() { grep -q 'the certificate store has everything again' "$state/b/log"; }
 expect "a bit that turns over while the unit runs is found without a reader" until_true 30 mended
 expect "(the log says how)" grep -q 'the check in the background found' "$state/b/log"
 wait_state b "Standby Ready" 20

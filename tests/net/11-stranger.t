@@ -62,7 +62,8 @@ lab power b off
 config secondary one >"$state/b/etc/startup-config"
 lab power b on
 wait_state b "Standby Ready"
-expect "with the same key nothing is wrong any more" until_true 5 test -z "$(field b .trouble)"
+nothing_is_wrong() { asafo b --json show failover | jq -e '.trouble == ""'; }
+expect "with the same key nothing is wrong any more" until_true 5 nothing_is_wrong
 
 new_key() { asafo "$1" configure <<<'failover key three'; }
 # A standby whose mate gets another key while it runs.

@@ -140,7 +140,10 @@ elif what == "deaf":
 PYTHON
 abuse() { python3 "$files/abuse.py" "$control" "$1"; }
 expect "once, so that what is made at first use is made" abuse operations
-before=$(descriptors) kb=$(memory_kb)
+# Not those of a connection that is being closed.
+at_rest() { descriptors >"$files/rest" && [ "$(descriptors)" = "$(cat "$files/rest")" ]; }
+until_true 10 at_rest || not_ok "the processes come to rest"
+before=$(cat "$files/rest") kb=$(memory_kb)
 for what in operations garbage huge vanish crowd deaf; do
 	expect "control: $what" abuse $what
 	expect "control: (it answers others)" asafo a show state

@@ -38,7 +38,8 @@ expect "the standby has not" holds_not b 198.51.100.30
 expect "they answer" answers 198.51.100.30
 expect "they answer over IPv6" answers 2001:db8:100::30
 expect "they serve" until_true 10 serves 198.51.100.30 corp "$leaf"
-expect "the standby knows the line" until_true 5 grep -q 'address 198.51.100.30 255.255.255.0 secondary' <(asafo b show running-config)
+line_of() { asafo "$1" show running-config | grep -q -- "$2"; }
+expect "the standby knows the line" until_true 5 line_of b 'address 198.51.100.30 255.255.255.0 secondary'
 switch
 expect "they have moved" holds b 198.51.100.30
 expect "(from the old active)" holds_not a 198.51.100.30

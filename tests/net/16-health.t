@@ -10,7 +10,7 @@ logged() { lab log "$1" | grep -q -- "$2"; }
 reason_is() { [ "$(field "$1" .reason)" = "$2" ]; }
 score_is() { [ "$(asafo "$1" --json show monitor-interface | jq .score)" = "$2" ]; }
 failure_is() { [ "$(asafo "$1" --json show state | jq -r ".$2.last_failure_reason")" = "$3" ]; }
-track_is() { [ "$(asafo "$1" --json show track 7 | jq -r '.tracks[0].state')" = "$2" ]; }
+track_is() { [ "$(asafo "$1" --json show track "${3:-7}" | jq -r '.tracks[0].state')" = "$2" ]; } # track_is UNIT STATE [NUMBER]
 # Who is silent has nothing to say in the tests of others, either.
 mute() { lab exec "$1" ip link set eth0 down; }
 unmute() {
@@ -20,8 +20,8 @@ unmute() {
 
 pair_up
 expect "both units hear each other on both interfaces" until_true 5 status_is a outside Normal
-expect "(Monitored, on both hosts, as an ASA says it)" until_true 5 \
-	test "$(asafo a show monitor-interface | grep -c 'Normal (Monitored)')" -eq 4
+all_monitored() { [ "$(asafo a show monitor-interface | grep -c 'Normal (Monitored)')" -eq 4 ]; }
+expect "(Monitored, on both hosts, as an ASA says it)" until_true 5 all_monitored
 
 lab cut a outside
 wait_state b Active
@@ -80,7 +80,7 @@ expect "(and it is taken away)" asafo a configure "no interface x0"
 wait_state b "Standby Ready"
 
 named() { asafo "$1" --json show failover | jq -e --arg t "$2" '.troubles | any(startswith($t))' >/dev/null; }
-expect "a track object" asafo a configure "track 7 ping 192.0.2.20 interface inside frequency msec 100 timeout 90 down 3 up 2" \
+expect "a track object" asafo a configure "track 7 ping 192.0.2.20 interface inside frequency msec $((100 * slow)) timeout $((90 * slow)) down 3 up 2" \
 	"failover track 7 decrement 30"
 expect "is up on the active" until_true 5 track_is a Up
 expect "... and on the standby" until_true 5 track_is b Up
@@ -104,7 +104,7 @@ lab exec inside ip route replace default via 192.0.2.1
 # By its MAC address: the active address is the other unit's in a moment.
 mac_of_a=$(lab exec a cat /sys/class/net/eth1/address)
 lab exec inside nft -f - <<<"table inet drop1 { chain in { type filter hook input priority 0; ether saddr $mac_of_a icmp type echo-request drop; }; }"
-expect "lost on the active: down" until_true 5 logged a 'track 7 is Down: Timeout'
+expect "lost on the active: down" until_true 5 track_is a Down
 wait_state b Active
 expect "the track object is the reason, not an interface" logged a '104002: .*Switching to STANDBY - Tracked object is down'
 refused "a track object that is not there is refused" 1 'no such track object' asafo b configure "failover track 8"
@@ -113,7 +113,7 @@ expect "it is forgotten" asafo b configure "no track 7"
 for unit in a b; do
 	install -m 0755 /dev/stdin "/run/asafo-lab-$LAB/$unit/etc/track.d/uplink" <<<$'#!/bin/sh\nexit 0'
 done
-expect "a script is tracked" asafo b configure "track 7 script uplink frequency msec 300 timeout 250 down 2 up 2" "failover track 7"
+expect "a script is tracked" asafo b configure "track 7 script uplink frequency msec $((300 * slow)) timeout $((250 * slow)) down 2 up 2" "failover track 7"
 expect "it ends with 0: up" until_true 5 track_is b Up
 install -m 0755 /dev/stdin "/run/asafo-lab-$LAB/b/etc/track.d/uplink" <<<$'#!/bin/sh\nexit 3'
 expect "it ends with another code: down" until_true 5 logged b 'track 7 is Down: exit code 3'
@@ -128,7 +128,7 @@ asafo a failover standby >/dev/null 2>&1
 wait_state b Active
 
 expect "a port that nobody listens on" asafo b configure "track 9 tcp 198.51.100.20 9 frequency msec 200 timeout 150 down 2"
-expect "is down" until_true 5 test "$(until_true 3 false; asafo b --json show track 9 | jq -r '.tracks[0].state')" = Down
+expect "is down" until_true 5 track_is b Down 9
 expect "... and does not count unless failover tracks it" score_is b 1000
 
 make_ca corp && make_p12 corp vpn

@@ -38,7 +38,7 @@ expect "and the hot standby" says a '^peer state = 8 -STANDBY HOT$' show redunda
 expect "and where to switch over" says b '^Manual Swact = cannot be initiated from this the standby unit$' show redundancy state
 expect "the failover link has both addresses" says b '^                Other IP Address : 203.0.113.1$' show failover interface
 expect "hellos are counted" says a '^        tx:[1-9]' show failover statistics
-expect "the clocks of one machine are the same" says a '^ *Clocks: the same' show failover
+expect "the clocks of one machine are the same" until_true 5 says a '^ *Clocks: the same' show failover
 expect "what crossed the link is counted" says a '^        General         [1-9]' show failover
 expect "a line that names a trustpoint which nobody has makes a check warn" until_true 5 exits 1 asafo a check
 make_ca corp && make_p12 corp vpn
@@ -59,7 +59,7 @@ expect "back again" asafo a failover active
 until_true 5 exits 0 asafo a check
 lab cut a fover
 expect "a failover link that carries nothing makes a check warn" until_true 5 exits 1 asafo b check
-expect "and is named" says b '^Trouble: no hello of the mate comes on the failover link fover \(eth2\)' show failover
+expect "and is named" until_true 5 says b '^Trouble: no hello of the mate comes on the failover link fover \(eth2\)' show failover
 lab heal
 expect "until it is repaired" until_true 5 exits 0 asafo b check
 expect "the statistics begin anew" asafo b clear failover statistics

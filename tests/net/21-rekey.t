@@ -49,7 +49,9 @@ done
 asafo a write-standby >"$files/bulk.log" 2>&1 &
 job=$!
 expect "a rekey beside a replication" asafo a rekey
-expect "(the replication ends well)" wait $job
+ended=0
+wait $job || ended=$?
+same "(the replication ends well)" "$ended $(grep 'asafo:' "$files/bulk.log")" "0 "
 is_silent() { [ "$(field "$1" .mate.heard)" = false ]; }
 lab power b off
 expect "(the mate is lost)" until_true 10 is_silent a

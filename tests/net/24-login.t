@@ -10,7 +10,7 @@ vip=198.51.100.10 host=vpn.example.net jar=$files/jar page=$files/page
 browse() { # browse PATH [CURL ARGS...]; prints the status, leaves page and head
 	local path=$1
 	shift
-	lab exec client curl -s --max-time 10 --cacert "$files/corp-ca.pem" --resolve "$host:443:$vip" -b "${cookies:-$jar}" -c "$jar" \
+	lab exec client curl -s --max-time $((10 * slow)) --cacert "$files/corp-ca.pem" --resolve "$host:443:$vip" -b "${cookies:-$jar}" -c "$jar" \
 		-H 'Sec-Fetch-Site: same-origin' -D "$page.head" -o "$page" -w '%{http_code}' "$@" "https://$host$path"
 }
 login() { # login USER PASSWORD [GROUP]

@@ -21,7 +21,7 @@ https() { # https NAME ARGS...; prints the status, leaves page
 	local who=() name=$1
 	shift
 	[ "$name" = none ] || who=(--cert "$files/$name.pem" --key "$files/$name.key")
-	lab exec client curl -s --max-time 10 --cacert "$files/corp-ca.pem" --resolve "$host:443:$vip" -H 'Sec-Fetch-Site: same-origin' \
+	lab exec client curl -s --max-time $((10 * slow)) --cacert "$files/corp-ca.pem" --resolve "$host:443:$vip" -H 'Sec-Fetch-Site: same-origin' \
 		-o "$page" -w '%{http_code}' "${who[@]}" "$@"
 }
 post() { # post NAME FIELD...

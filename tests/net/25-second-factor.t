@@ -13,14 +13,14 @@ given=JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP
 post() { # post FIELD...; prints the status, leaves page
 	local arguments=() field
 	for field; do arguments+=(--data-urlencode "$field"); done
-	lab exec client curl -s --max-time 10 --cacert "$files/corp-ca.pem" --resolve "$host:443:$vip" -H 'Sec-Fetch-Site: same-origin' \
+	lab exec client curl -s --max-time $((10 * slow)) --cacert "$files/corp-ca.pem" --resolve "$host:443:$vip" -H 'Sec-Fetch-Site: same-origin' \
 		-o "$page" -w '%{http_code}' "${arguments[@]}" "https://$host/auth"
 }
 password() { post "username=$1" 'password=right' >/dev/null && state; }
 client() { # client USER SECRET [ARGS...]: the cookie that openconnect is given
 	local user=$1 secret=$2
 	shift 2
-	lab exec client timeout 20 openconnect --authenticate --non-inter --passwd-on-stdin --user "$user" --token-mode=totp \
+	lab exec client timeout $((20 * slow)) openconnect --authenticate --non-inter --passwd-on-stdin --user "$user" --token-mode=totp \
 		--token-secret="base32:$secret" --cafile "$files/corp-ca.pem" --resolve "$host:$vip" "$@" "https://$host/" <<<right \
 		2>"$files/openconnect.log" | sed -n "s/^COOKIE='\(.*; \)\?webvpn=\([0-9a-f]*\).*/\2/p"
 }
@@ -71,6 +71,9 @@ expect "after the password the code is asked for" grep -q 'autocomplete="one-tim
 same "a wrong code is no way in" "$(post "state=$round" 'secondary_password=12345x') $(grep -c 'The code is wrong' "$page")" "200 1"
 same "nor is a login that somebody made up" \
 	"$(post "state=${round:0:60}AAAA${round:64}" "secondary_password=$(code "$secret")") $(grep -c 'Begin again' "$page")" "200 1"
+# Soon it would be two steps old: it has to be taken in the step in which it is made.
+step_is_new() { [ $(($(date +%s) % 30)) -lt 15 ]; }
+until_true 20 step_is_new
 first=$(code "$secret" -1)
 same "the right one is" "$(post "state=$round" "secondary_password=$first")" 303
 same "once" "$(post "state=$(password anna)" "secondary_password=$first") $(grep -c 'The code is wrong, or was used' "$page")" "200 1"
@@ -78,7 +81,7 @@ same "once" "$(post "state=$(password anna)" "secondary_password=$first") $(grep
 # A state beside somebody else's name, as an AnyConnect client would send it: his code is not that one's password.
 round=$(password bert)
 xml_reply() { # xml_reply STATE USER PASSWORD
-	lab exec client curl -s --max-time 10 --cacert "$files/corp-ca.pem" --resolve "$host:443:$vip" -H 'X-Transcend-Version: 1' \
+	lab exec client curl -s --max-time $((10 * slow)) --cacert "$files/corp-ca.pem" --resolve "$host:443:$vip" -H 'X-Transcend-Version: 1' \
 		-H 'X-Aggregate-Auth: 1' -A 'AnyConnect' -H 'Content-Type: application/xml' -o "$page" -w '%{http_code}' -d "<?xml version=\"1.0\"?>
 <config-auth client=\"vpn\" type=\"auth-reply\"><opaque is-for=\"sg\"><state>$1</state></opaque><auth><username>$2</username>
 <password>$3</password></auth></config-auth>" "https://$host/"
@@ -97,7 +100,7 @@ same "not with another secret" "$(client carl "$secret")" ""
 
 # The plug, between a password and its code.
 mkfifo "$files/typed"
-lab exec client timeout 60 openconnect --authenticate --user dora --cafile "$files/corp-ca.pem" --resolve "$host:$vip" \
+lab exec client timeout $((60 * slow)) openconnect --authenticate --user dora --cafile "$files/corp-ca.pem" --resolve "$host:$vip" \
 	"https://$host/" <"$files/typed" >"$files/cookie" 2>"$files/openconnect.log" &
 openconnect=$!
 exec 7>"$files/typed"
