@@ -194,6 +194,9 @@ static int ask(pam_handle_t *pam, const struct verify *verify, const struct talk
 	if (!talk->is_answered)
 		return say(result, 0, "no module of the PAM service asked for the password");
 	code = pam_acct_mgmt(pam, flags);
+	/* A stack that ends in pam_deny says so of every account that is no good. */
+	if (code == PAM_AUTH_ERR && !talk->is_refused)
+		return say(result, 0, "Account refused");
 	if (code != PAM_SUCCESS || talk->is_refused)
 		return code_take(pam, code, talk, result);
 	/* A module may have made another user of him, whose attributes are not looked at. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A module of PAM for tests: `pam_odd.so WHAT PASSWORD` asks for the password, does what WHAT says,
- * and takes PASSWORD for the right one.
+ * and takes PASSWORD for the right one; "any" is each.
  */
 #include <security/pam_ext.h>
 #include <security/pam_modules.h>
@@ -58,6 +58,8 @@ int pam_sm_authenticate(pam_handle_t *pam, int flags, int argc, const char **arg
 		r = act(pam, argv[0], password);
 	if (r != PAM_SUCCESS)
 		return r;
+	if (strcmp(argv[1], "any") == 0)
+		return PAM_SUCCESS;
 	return strcmp(password, argv[1]) == 0 ? PAM_SUCCESS : PAM_AUTH_ERR;
 }
 

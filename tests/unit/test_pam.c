@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ptrace.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -115,11 +116,11 @@ static void odd_write(const struct world *world, const char *name, const char *w
 	service_write(world, name, text);
 }
 
-static int world_start(void **state)
+static int world_start_with(void **state, unsigned time_ms)
 {
 	struct world *world = test_calloc(1, sizeof(*world));
 	struct room_options options = {
-		.time_ms = 1500, .wait_ms = 60000, .on_note = on_note, .userdata = world};
+		.time_ms = time_ms, .wait_ms = 60000, .on_note = on_note, .userdata = world};
 	sigset_t children;
 
 	(void)sigemptyset(&children);
@@ -136,6 +137,16 @@ static int world_start(void **state)
 	world->auth = attach(world);
 	*state = world;
 	return 0;
+}
+
+static int world_start(void **state)
+{
+	return world_start_with(state, 1500);
+}
+
+static int world_start_patient(void **state)
+{
+	return world_start_with(state, 10 * WAIT_MS);
 }
 
 static int world_stop(void **state)
@@ -196,12 +207,18 @@ static const char *ask_odd(struct world *world, const char *what, const char *ac
 static void a_password_is_what_pam_says(void **state)
 {
 	struct world *world = *state;
+	char line[PATH_MAX + 80];
 
 	assert_string_equal(ask(world, "plain", "anna", "right"), "right");
 	assert_false(world->last.is_known);
 	assert_string_equal(ask(world, "plain", "root", "wrong"), "Invalid password");
 	assert_true(world->last.is_known);
-	assert_string_equal(ask(world, "plain", "anna", ""), "Invalid password");
+	/* As directories do that take it for an anonymous bind. */
+	(void)snprintf(line, sizeof(line),
+		       "auth required %s - any\naccount required pam_permit.so\n", world->module);
+	service_write(world, "odd", line);
+	assert_string_equal(ask(world, "odd", "anna", "x"), "right");
+	assert_string_equal(ask(world, "odd", "anna", ""), "Invalid password");
 	service_write(world, "odd",
 		      "auth required pam_permit.so\naccount required pam_permit.so\n");
 	assert_string_equal(ask(world, "odd", "anna", "right"),
@@ -215,6 +232,7 @@ static void an_account_that_has_ended_is_no_way_in(void **state)
 	assert_string_equal(ask_odd(world, "-", "acct_expired"), "Account expired");
 	assert_string_equal(ask_odd(world, "-", "new_authtok_reqd"), "Password expired");
 	assert_string_equal(ask_odd(world, "-", "perm_denied"), "Permission denied");
+	assert_string_equal(ask_odd(world, "-", "auth_err"), "Account refused");
 	assert_string_equal(ask_odd(world, "-", "success"), "right");
 }
 
@@ -309,17 +327,75 @@ static void more_than_the_queue_holds_is_told_so(void **state)
 	assert_int_equal(world->n_busy, 1);
 }
 
-static bool has_children(void)
+/* Returns how many there are. */
+static int children_read(int ret_pids[static ROOM_PLACES])
 {
-	char path[64], text[64] = "";
+	char path[64];
 	FILE *file;
+	int n = 0;
 
 	(void)snprintf(path, sizeof(path), "/proc/self/task/%d/children", (int)getpid());
 	file = fopen(path, "re");
 	assert_non_null(file);
-	(void)!fread(text, 1, sizeof(text) - 1, file);
+	while (n < ROOM_PLACES && fscanf(file, "%d", &ret_pids[n]) == 1)
+		n++;
 	(void)fclose(file);
-	return text[0] != '\0';
+	return n;
+}
+
+static bool has_children(void)
+{
+	int pids[ROOM_PLACES];
+
+	return children_read(pids) > 0;
+}
+
+/* Holds whatever this process has for children, so that nothing ends them: as a disk does that is
+ * not there. It lets go when it ends. */
+static pid_t hold_children(struct world *world, int n)
+{
+	int ready[2], pids[ROOM_PLACES], held = 0;
+	pid_t holder;
+
+	WAIT_ON(world->event, children_read(pids) == n);
+	assert_int_equal(pipe(ready), 0);
+	holder = fork();
+	assert_true(holder >= 0);
+	if (holder == 0) {
+		for (int i = 0; i < n; i++)
+			held += ptrace(PTRACE_SEIZE, pids[i], NULL, NULL) == 0;
+		(void)!write(ready[1], &held, sizeof(held));
+		while (true)
+			(void)pause();
+	}
+	assert_int_equal(read(ready[0], &held, sizeof(held)), sizeof(held));
+	(void)close(ready[0]);
+	(void)close(ready[1]);
+	if (held < n) {
+		(void)kill(holder, SIGKILL);
+		(void)waitpid(holder, NULL, 0);
+		skip(); /* needs CAP_SYS_PTRACE */
+	}
+	return holder;
+}
+
+static void modules_that_cannot_be_ended_hold_their_places_and_no_more(void **state)
+{
+	struct world *world = *state;
+	pid_t holder;
+
+	odd_write(world, "slow", "hang", "success");
+	for (uint8_t i = 0; i < ROOM_PLACES; i++)
+		ask_from(world, i, "slow", "anna", "right");
+	holder = hold_children(world, ROOM_PLACES);
+	/* They are answered for in time, as others are. */
+	WAIT_ON(world->event, world->n_answers == ROOM_PLACES);
+	assert_int_equal(world->last.code, ERR_TIMEOUT);
+	assert_string_equal(ask(world, "plain", "anna", "right"),
+			    "!modules of PAM that cannot be ended hold all its places");
+	assert_int_equal(kill(holder, SIGKILL), 0);
+	assert_int_equal(waitpid(holder, NULL, 0), holder);
+	WAIT_ON(world->event, strcmp(ask(world, "plain", "anna", "right"), "right") == 0);
 }
 
 static void another_auth_helper_begins_anew(void **state)
@@ -349,7 +425,9 @@ int main(void)
 		WORLD(who_cannot_answer_has_not_refused),
 		WORLD(who_waits_is_served_beside_those_that_hang),
 		WORLD(more_than_the_queue_holds_is_told_so),
-		WORLD(another_auth_helper_begins_anew),
+		WORLD(modules_that_cannot_be_ended_hold_their_places_and_no_more),
+		cmocka_unit_test_setup_teardown(another_auth_helper_begins_anew,
+						world_start_patient, world_stop),
 	};
 #undef WORLD
 
