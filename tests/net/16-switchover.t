@@ -140,8 +140,17 @@ trap 'rm -rf "$place"; cleanup' EXIT
 refused "who may not look may not exec" 1 'may be called by' \
 	setpriv --reuid "$user" --regid "$user" --clear-groups env ASAFO_CONTROL="/run/asafo-lab-$LAB/a/run/control" \
 	"$place/asafo" failover exec mate show state
-printf '{"method":"asafo.FailoverExec","parameters":{"unit":"mate","method":"asafo.FailoverExec"}}\0' |
-	socat -t 10 - "UNIX-CONNECT:/run/asafo-lab-$LAB/a/run/control" 2>/dev/null | tr '\0' '\n' >"$files/raw" || :
+python3 - "/run/asafo-lab-$LAB/a/run/control" $((10 * slow)) >"$files/raw" <<'PYTHON'
+import socket, sys
+s = socket.socket(socket.AF_UNIX)
+s.settimeout(int(sys.argv[2]))
+s.connect(sys.argv[1])
+s.sendall(b'{"method":"asafo.FailoverExec","parameters":{"unit":"mate","method":"asafo.FailoverExec"}}\0')
+answer = b""
+while b"\0" not in answer and (piece := s.recv(4096)):
+    answer += piece
+print(answer.decode())
+PYTHON
 expect "the daemon refuses exec within exec by itself" grep -q 'asafo.Denied\|within failover exec' "$files/raw"
 # A mate that stands still: its kernel keeps the connection for as long as it does.
 lab freeze b
