@@ -61,7 +61,7 @@ static void deliver(struct path *path, const struct mmsghdr *messages, int n)
 		if (!path_is_from_mate(&path->config, &set->senders[i]))
 			continue;
 		path->datagrams++;
-		set->came = path_wake_came(set, &messages[i].msg_hdr);
+		set->came = path_wake_came(&messages[i].msg_hdr, monotime_now());
 		set->on_datagram(path->index, set->buffers[i], messages[i].msg_len, set->userdata);
 		set->came = (struct monotime){0};
 	}

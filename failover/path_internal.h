@@ -67,7 +67,6 @@ struct path_set {
 	uint8_t buffers[BATCH][DATAGRAM_MAX];
 	struct sockaddr_storage senders[BATCH];
 	union path_stamp stamps[BATCH];
-	uint64_t wall_ahead_ns; /* the wall clock, of the monotonic one, when last looked at */
 };
 
 /* So long a silence is a loss: the holdtime, but for the shortest ones. */

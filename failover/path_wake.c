@@ -22,28 +22,17 @@ static uint64_t to_ns(const struct timespec *time)
 	return (uint64_t)time->tv_sec * MONOTIME_NS_PER_SEC + (uint64_t)time->tv_nsec;
 }
 
-/* Whether the wall clock went as the other one since this was last asked, but for what NTP slews.
- */
-static bool is_wall_steady(struct path_set *set, uint64_t real_ns, struct monotime now)
-{
-	uint64_t ahead_ns = real_ns - now.ns, step_ns = ahead_ns - set->wall_ahead_ns;
-
-	set->wall_ahead_ns = ahead_ns;
-	return step_ns < MONOTIME_NS_PER_MS || -step_ns < MONOTIME_NS_PER_MS;
-}
-
-struct monotime path_wake_came(struct path_set *set, const struct msghdr *message)
+struct monotime path_wake_came(const struct msghdr *message, struct monotime now)
 {
 	const struct cmsghdr *c = CMSG_FIRSTHDR(message);
-	struct monotime now = monotime_now();
 	struct timespec came, real;
 	uint64_t age_ns;
 
-	(void)clock_gettime(CLOCK_REALTIME, &real);
-	if (!is_wall_steady(set, to_ns(&real), now) || !c || c->cmsg_level != SOL_SOCKET ||
-	    c->cmsg_type != SCM_TIMESTAMPNS || c->cmsg_len < CMSG_LEN(sizeof(came)))
+	if (!c || c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_TIMESTAMPNS ||
+	    c->cmsg_len < CMSG_LEN(sizeof(came)))
 		return now;
 	memcpy(&came, CMSG_DATA(c), sizeof(came));
+	(void)clock_gettime(CLOCK_REALTIME, &real);
 	age_ns = to_ns(&real) - to_ns(&came);
 	return age_ns < WAIT_MAX_NS && age_ns < now.ns ? (struct monotime){now.ns - age_ns} : now;
 }

@@ -18,7 +18,6 @@ union path_stamp {
 	char bytes[CMSG_SPACE(sizeof(struct timespec))];
 	struct cmsghdr align;
 };
-struct path_set;
-/* When MESSAGE, which was just read, came: now where the kernel does not say, or the wall clock, by
- * which it does, was set since the message before. */
-struct monotime path_wake_came(struct path_set *set, const struct msghdr *message);
+/* When MESSAGE, which is read NOW, came: NOW where the kernel does not say, or the wall clock was
+ * set in between. */
+struct monotime path_wake_came(const struct msghdr *message, struct monotime now);
