@@ -61,9 +61,7 @@ static void deliver(struct path *path, const struct mmsghdr *messages, int n)
 		if (!path_is_from_mate(&path->config, &set->senders[i]))
 			continue;
 		path->datagrams++;
-		set->came = path_wake_came(&messages[i].msg_hdr, monotime_now());
 		set->on_datagram(path->index, set->buffers[i], messages[i].msg_len, set->userdata);
-		set->came = (struct monotime){0};
 	}
 }
 
@@ -88,13 +86,10 @@ static bool read_batch(struct path *path, unsigned max)
 
 	for (size_t i = 0; i < max; i++) {
 		pieces[i] = (struct iovec){set->buffers[i], DATAGRAM_MAX};
-		messages[i] =
-			(struct mmsghdr){.msg_hdr = {.msg_iov = &pieces[i],
-						     .msg_iovlen = 1,
-						     .msg_name = &set->senders[i],
-						     .msg_namelen = sizeof(set->senders[i]),
-						     .msg_control = &set->stamps[i],
-						     .msg_controllen = sizeof(set->stamps[i])}};
+		messages[i] = (struct mmsghdr){.msg_hdr = {.msg_iov = &pieces[i],
+							   .msg_iovlen = 1,
+							   .msg_name = &set->senders[i],
+							   .msg_namelen = sizeof(set->senders[i])}};
 	}
 	n = recvmmsg(path->sock.fd, messages, max, MSG_DONTWAIT, NULL);
 	/* Other errors are what ICMP said about something sent; they are gone once read. */
@@ -461,7 +456,7 @@ static void take_reports(struct path_set *set, size_t index, const struct hello 
 
 void path_set_heard(struct path_set *set, size_t index, const struct hello *hello)
 {
-	struct monotime now = set->came.ns != 0 ? set->came : monotime_now();
+	struct monotime now = monotime_now();
 	struct path *path;
 
 	if (index >= set->n_paths)

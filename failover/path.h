@@ -84,8 +84,7 @@ void path_set_refresh(struct path_set *set);
 /* An address of DEVICE came or went: looks whether IPv4 hellos have a source there. */
 void path_set_look(struct path_set *set, const char *device);
 
-/* An authentic, current hello came on path INDEX: within on_datagram, the one that it was told of.
- */
+/* An authentic, current hello came on path INDEX just now. */
 void path_set_heard(struct path_set *set, size_t index, const struct hello *hello);
 /* Paths that were not heard for longer than HOLD_MS are lost; each polltime. */
 void path_set_check(struct path_set *set, uint32_t hold_ms);

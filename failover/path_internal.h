@@ -62,11 +62,9 @@ struct path_set {
 	uint64_t judged; /* the newest that path_wake_judge has looked at */
 	struct sent sent[SENT_RING];
 	bool is_freed;
-	unsigned depth;	      /* callbacks on the stack */
-	struct monotime came; /* what on_datagram is told of; 0: it is told of nothing now */
+	unsigned depth; /* callbacks on the stack */
 	uint8_t buffers[BATCH][DATAGRAM_MAX];
 	struct sockaddr_storage senders[BATCH];
-	union path_stamp stamps[BATCH];
 };
 
 /* So long a silence is a loss: the holdtime, but for the shortest ones. */

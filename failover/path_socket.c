@@ -93,8 +93,6 @@ static int open_bound(int family, const char *device, const struct sockaddr *loc
 	if (r < 0)
 		return r;
 	(void)set_int(fd, SOL_SOCKET, SO_RCVBUF, RECEIVE_BUFFER);
-	/* When it came, where it is read later (path_wake.c). */
-	(void)set_int(fd, SOL_SOCKET, SO_TIMESTAMPNS, 1);
 	set_priority(fd, family);
 	if (bind(fd, local, size) < 0)
 		return -errno;

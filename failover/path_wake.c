@@ -6,36 +6,11 @@
  * or the mate's release sends in another order, wakes the loop up by itself, as all of them do
  * where the link brings nothing. All are read before a timer is believed in any case.
  */
-#include <string.h>
-
 #include "failover/path_internal.h"
 #include "failover/path_poll.h"
 
 /* So many in a row are no accident. */
 #define IN_TIME 16u
-
-/* Longer than any poll that one waits for. */
-#define WAIT_MAX_NS (20 * MONOTIME_NS_PER_SEC)
-
-static uint64_t to_ns(const struct timespec *time)
-{
-	return (uint64_t)time->tv_sec * MONOTIME_NS_PER_SEC + (uint64_t)time->tv_nsec;
-}
-
-struct monotime path_wake_came(const struct msghdr *message, struct monotime now)
-{
-	const struct cmsghdr *c = CMSG_FIRSTHDR(message);
-	struct timespec came, real;
-	uint64_t age_ns;
-
-	if (!c || c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_TIMESTAMPNS ||
-	    c->cmsg_len < CMSG_LEN(sizeof(came)))
-		return now;
-	memcpy(&came, CMSG_DATA(c), sizeof(came));
-	(void)clock_gettime(CLOCK_REALTIME, &real);
-	age_ns = to_ns(&real) - to_ns(&came);
-	return age_ns < WAIT_MAX_NS && age_ns < now.ns ? (struct monotime){now.ns - age_ns} : now;
-}
 
 int path_wake_watch(struct path *path)
 {

@@ -312,8 +312,6 @@ static void what_came_with_the_links_hello_wakes_nobody_by_itself(void **state)
 	struct inbox inbox = {0};
 	struct hearer hearer = {0};
 	struct path_set *set_a = NULL, *alone = NULL;
-	struct path_statistics statistics;
-	struct monotime sent;
 
 	(void)state;
 	assert_int_equal(netns_run("ip addr add 203.0.113.1/30 dev va"), 0);
@@ -329,16 +327,12 @@ static void what_came_with_the_links_hello_wakes_nobody_by_itself(void **state)
 		send_number(set_a, i);
 		WAIT_FOR(hearer.count[0] == i && hearer.count[1] == i);
 	}
-	/* Without the link's it waits, but is there before a timer is believed, with the time at
-	 * which it came. */
+	/* Without the link's it waits, but is there before a timer is believed. */
 	send_number(alone, IN_STEP + 1);
-	sent = monotime_now();
 	assert_int_equal(sd_event_run(event, 20000), 0);
 	assert_int_equal(hearer.count[1], IN_STEP);
 	path_set_drain(hearer.set);
 	assert_int_equal(hearer.count[1], IN_STEP + 1);
-	path_set_statistics(hearer.set, 1, &statistics);
-	assert_true(monotime_since(statistics.heard_at, sent) < 10 * MONOTIME_NS_PER_MS);
 	/* The link fell behind: from now on each path wakes up whom it brings something. */
 	send_number(alone, IN_STEP + 2);
 	WAIT_FOR(hearer.count[1] == IN_STEP + 2);
