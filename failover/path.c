@@ -333,6 +333,8 @@ void path_set_refresh(struct path_set *set)
 {
 	for (size_t i = 0; i < set->n_paths; i++)
 		path_open(&set->paths[i]);
+	/* Whoever woke the others up may be closed now. */
+	path_wake_judge(set);
 }
 
 void path_set_look(struct path_set *set, const char *device)
@@ -425,8 +427,11 @@ static void take_deafness(struct path *path, bool is_deaf, struct monotime now)
 /* A mate tells of each of its own paths in its turn, of those that bring nothing, too. */
 static void note_named(struct path_set *set, const struct hello *hello)
 {
+	bool is_anew = hello->boot != set->named_boot;
+
+	set->named_boot = hello->boot;
 	for (struct path *path = set->paths; path < set->paths + set->n_paths; path++) {
-		bool is_named = false;
+		bool is_named = is_anew;
 
 		for (size_t i = 0; i < hello->n_reports; i++)
 			is_named = is_named || hello->reports[i].path == path->key;

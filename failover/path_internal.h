@@ -59,7 +59,8 @@ struct path_set {
 	uint32_t hold_ms;
 	uint64_t newest; /* of the mate's boot, on any path */
 	uint64_t boot;
-	uint64_t judged; /* the newest that path_wake_judge has looked at */
+	uint64_t judged;     /* the newest that path_wake_judge has looked at */
+	uint64_t named_boot; /* of the mate that path.unnamed is about */
 	struct sent sent[SENT_RING];
 	bool is_freed;
 	unsigned depth; /* callbacks on the stack */

@@ -49,7 +49,7 @@ static struct path *find_waker(struct path_set *set)
 {
 	for (struct path *path = set->paths; path < set->paths + set->n_paths; path++)
 		if (path->config.is_failover_link && path->state == PATH_STATE_UP &&
-		    path->stats.boot == set->boot)
+		    path->sock.fd >= 0 && !path->is_muted && path->stats.boot == set->boot)
 			return path;
 	return NULL;
 }
@@ -75,11 +75,26 @@ static bool is_any_asleep(const struct path_set *set)
 	return false;
 }
 
+/* A path that sleeps brought something, and the waker nothing: it need not be a newer hello, for a
+ * mate that was started anew is a stranger at first. Asked once a turn. */
+static bool is_overtaken(struct path_set *set, const struct path *waker)
+{
+	bool is_silent = waker && waker->datagrams == waker->wake.judged, is_overtaken = false;
+
+	for (struct path *path = set->paths; path < set->paths + set->n_paths; path++) {
+		if (is_silent && path->wake.is_asleep && path->datagrams != path->wake.judged)
+			is_overtaken = true;
+		path->wake.judged = path->datagrams;
+	}
+	return is_overtaken;
+}
+
 void path_wake_judge(struct path_set *set)
 {
 	struct path *waker = set->is_gathering ? find_waker(set) : NULL;
+	bool is_late = is_overtaken(set, waker);
 
-	if (!waker || (!has_newest(waker) && is_any_asleep(set))) {
+	if (!waker || is_late || (!has_newest(waker) && is_any_asleep(set))) {
 		wake_all(set);
 		set->judged = set->newest;
 		return;

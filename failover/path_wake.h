@@ -7,4 +7,5 @@
 struct path_wake {
 	unsigned n_in_time; /* hellos in a row that were there when the link brought them, too */
 	bool is_asleep;	    /* read when something else wakes the loop up */
+	uint64_t judged;    /* path's datagrams when it was last looked at */
 };

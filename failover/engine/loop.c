@@ -26,6 +26,10 @@
  */
 #define TIMER_PRIORITY (SD_EVENT_PRIORITY_IMPORTANT - 10)
 
+/* A word that the mate's link loses, and another path brings, waits for this unit's poll where the
+ * link wakes the loop up alone: so long at most. Above it little is saved by that. */
+#define GATHER_MAX_MS 250u
+
 static void step(struct engine *engine, const struct fo_event *event)
 {
 	bool was_heard = engine->fsm.flags.is_mate_heard;
@@ -108,7 +112,8 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
 	if (engine->pair.paths) {
 		path_set_check(engine->pair.paths, engine_hold_ms(engine));
 		path_set_gather(engine->pair.paths,
-				engine->fsm.params.poll_ms >= FO_TOGETHER_MIN_MS);
+				engine->fsm.params.poll_ms >= FO_TOGETHER_MIN_MS &&
+					engine->fsm.params.poll_ms <= GATHER_MAX_MS);
 	}
 	engine_check_ways(engine);
 	engine_feed_type(engine, FO_EVENT_TICK);

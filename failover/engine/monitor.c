@@ -92,6 +92,13 @@ static void report_link(const struct engine *engine, const struct linkmon_link *
 	report_carrier(engine, link);
 }
 
+/* Who was away for longer than a lease looks first whether he is to give way: what he finds out
+ * about the devices before that sets no address. */
+static bool may_set_addresses(const struct engine *engine)
+{
+	return engine->addresses.vip && !vip_has_lapsed(engine->addresses.vip);
+}
+
 /* It may have come, or come again: what was on it is put back. */
 static void take_up(struct engine *engine, const struct linkmon_link *link)
 {
@@ -101,10 +108,12 @@ static void take_up(struct engine *engine, const struct linkmon_link *link)
 		path_set_refresh(engine->pair.paths);
 	if (engine->pair.link)
 		link_retry(engine->pair.link);
+	if (!may_set_addresses(engine))
+		return;
 	/* The neighbours behind it may have another MAC address of ours, or none. */
 	if (engine->addresses.is_claimed && link->has_carrier)
 		engine_reclaim(engine);
-	else if (engine->addresses.vip && engine_set_addresses(engine, &why) < 0)
+	else if (engine_set_addresses(engine, &why) < 0)
 		log_line(LOG_ERR, "addresses: %s", why.text);
 }
 
@@ -116,7 +125,7 @@ static void let_go(struct engine *engine)
 
 	if (engine->pair.paths)
 		path_set_refresh(engine->pair.paths);
-	if (engine->addresses.vip && engine_set_addresses(engine, &why) < 0)
+	if (may_set_addresses(engine) && engine_set_addresses(engine, &why) < 0)
 		log_line(LOG_ERR, "addresses: %s", why.text);
 }
 

@@ -228,11 +228,14 @@ paths_without_an_address_share_a_packet_socket_that_a_change_does_not_close(void
 	assert_int_equal(netns_run("ip addr add 127.0.0.1/8 dev lo"), 0);
 }
 
+static uint64_t boot = 1;
+
 /* The mate tells of one of its paths. */
 static void hear(struct path_set *set, size_t index, const struct path_config *about)
 {
 	static uint64_t counter;
-	struct hello hello = {.boot = 1, .counter = ++counter, .is_newest = true, .n_reports = 1};
+	struct hello hello = {
+		.boot = boot, .counter = ++counter, .is_newest = true, .n_reports = 1};
 
 	hello.reports[0].path = path_key(about);
 	path_set_heard(set, index, &hello);
@@ -267,6 +270,13 @@ static void a_link_that_the_mate_tells_nothing_of_has_other_addresses_there(void
 	assert_true(is_unknown(set, 0));
 	assert_false(is_unknown(set, 1));
 	hear(set, 1, &paths[0]);
+	assert_false(is_unknown(set, 0));
+	for (int i = 0; i < 4 * HELLO_PATHS_MAX / HELLO_REPORTS_MAX; i++)
+		hear(set, 1, &paths[1]);
+	assert_true(is_unknown(set, 0));
+	/* Of a mate that was started anew nothing is known. */
+	boot++;
+	hear(set, 1, &paths[1]);
 	assert_false(is_unknown(set, 0));
 	path_set_free(set);
 }
@@ -336,14 +346,26 @@ static void what_came_with_the_links_hello_wakes_nobody_by_itself(void **state)
 	/* The link fell behind: from now on each path wakes up whom it brings something. */
 	send_number(alone, IN_STEP + 2);
 	WAIT_FOR(hearer.count[1] == IN_STEP + 2);
-	/* And at short polltimes each does always. */
 	for (unsigned i = IN_STEP + 3; i <= 2 * IN_STEP + 3; i++) {
 		send_number(set_a, i);
 		WAIT_FOR(hearer.count[0] == i - 2 && hearer.count[1] == i);
 	}
+	/* So they do where what it brings without the link's is no newer hello, as of a mate that
+	 * was started anew. */
+	send_number(alone, 1);
+	assert_int_equal(sd_event_run(event, 20000), 0);
+	path_set_drain(hearer.set);
+	assert_int_equal(hearer.count[1], 2 * IN_STEP + 4);
+	send_number(alone, 1);
+	WAIT_FOR(hearer.count[1] == 2 * IN_STEP + 5);
+	/* And at short polltimes each does always. */
+	for (unsigned i = 2 * IN_STEP + 4; i <= 3 * IN_STEP + 4; i++) {
+		send_number(set_a, i);
+		WAIT_FOR(hearer.count[0] == i - 2 && hearer.count[1] == i + 2);
+	}
 	path_set_gather(hearer.set, false);
-	send_number(alone, 2 * IN_STEP + 4);
-	WAIT_FOR(hearer.count[1] == 2 * IN_STEP + 4);
+	send_number(alone, 3 * IN_STEP + 5);
+	WAIT_FOR(hearer.count[1] == 3 * IN_STEP + 7);
 	path_set_free(set_a);
 	path_set_free(alone);
 	path_set_free(hearer.set);
