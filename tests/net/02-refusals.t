@@ -111,7 +111,8 @@ expect "(it is gone)" has_not a good
 refused "write standby on the standby" 3 'primary' asafo b write-standby
 refused "a wrong line of configuration" 2 'expected' asafo a configure 'failover polltime msec x'
 lab power b off
-lab wait a Active
+mate_is_silent() { [ "$(field a .mate.heard)" = false ]; }
+expect "the mate is gone" until_true 10 mate_is_silent
 expect "write memory says that the mate did not save" exits 5 asafo a write-memory
 asafo a configure 'failover replication trustpoint sync'
 expect "an import that the mate could not get ends with 5" exits 5 import a alone other

@@ -16,6 +16,7 @@ trap cleanup_disk EXIT
 trap 'cleanup_disk; exit 1' INT TERM HUP
 trouble_is() { field "$1" .trouble | grep -qE "$2"; } # trouble_is UNIT PATTERN
 not_trouble() { ! trouble_is "$@"; }
+times_ready() { asafo b --json show failover history | jq '[.rows[] | select(.to == "Standby Ready")] | length'; }
 restarts() { grep -c 'keeper is ready' "$state/b/log"; }
 fill() { dd if=/dev/zero of="$disk/fill" bs=4k 2>/dev/null || :; }
 boot_b_on() { # boot_b_on SIZE: a disk of its own, with what b had
@@ -36,10 +37,12 @@ lab power b on
 wait_state b "Standby Ready"
 fill
 for n in 1 2 3; do import a "n$n" more >/dev/null; done
+ready_before=$(times_ready)
 refused "bulk replication to a full disk fails and says so" 1 'no space left' asafo a write-standby
 same "the standby kept what it had" "$(asafo b --json show trustpoints | jq '.trustpoints | length')" 1
 # It tries again and again, and is something else while it does.
 expect "(and is not ready)" until_true 5 state_is b "Cold Standby"
+same "(nor was it in between)" "$(times_ready)" "$ready_before"
 inside_b rm "$disk/fill"
 wait_state b "Standby Ready"
 expect "with room again it fetched what it lacked" same_digest

@@ -27,7 +27,7 @@ CONFIG
 cat >"$files/half.py" <<'PYTHON'
 import signal, socket, ssl, sys
 
-vip, n = sys.argv[1], int(sys.argv[2])
+vip, n, seconds = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 context = ssl.create_default_context()
 incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
 half = context.wrap_bio(incoming, outgoing, server_hostname="vpn.example.net")
@@ -38,7 +38,7 @@ except ssl.SSLWantReadError:
 hello = outgoing.read()
 kept = []
 for i in range(n):
-    s = socket.create_connection((vip, 443), 30, (f"198.51.100.{100 + i % 20}", 0))
+    s = socket.create_connection((vip, 443), seconds, (f"198.51.100.{100 + i % 20}", 0))
     s.sendall((b"", hello[:5], hello[:-1])[i % 3])
     kept.append(s)
 print("held", flush=True)
@@ -47,7 +47,7 @@ PYTHON
 connections() { lab exec a ss -Htn state established '( sport = :443 )' | wc -l; }
 connections_at_least() { [ "$(connections)" -ge "$1" ]; }
 connections_at_most() { [ "$(connections)" -le "$1" ]; }
-pings() { lab exec client ping -q -i 0.05 -c 60 -W 2 $inside >"$files/ping"; }
+pings() { lab exec client ping -q -i 0.05 -c 60 -W $((2 * slow)) $inside >"$files/ping"; }
 lost() { sed -n 's/.* \([0-9]*\)% packet loss.*/\1/p' "$files/ping"; }
 longest_ms() { sed -n 's!^rtt .*/\([0-9]*\)\.[0-9]*/[^/]*$!\1!p' "$files/ping"; }
 
@@ -64,10 +64,11 @@ openconnect_start
 expect "a tunnel is up" until_true 30 test -s "$files/up"
 expect "it reaches the inside" until_true 10 pings
 echo "# without them the longest of 60 answers took $(longest_ms) ms"
-lab exec client python3 "$files/half.py" $vip 1000 >"$files/half" 2>&1 &
+lab exec client python3 "$files/half.py" $vip 1000 $((30 * slow)) >"$files/half" 2>&1 &
 expect "a thousand handshakes stand still" until_true 30 grep -q held "$files/half"
 expect "(at the unit, too)" connections_at_least 900
 expect "the tunnel goes on" pings
+expect "(they stood still all the while)" connections_at_least 900
 echo "# with $(connections) connections the longest took $(longest_ms) ms"
 same "and loses nothing" "$(lost)" 0
 expect "nor is it slow" test "$(longest_ms)" -lt $((100 * slow))
