@@ -148,7 +148,7 @@ want=$(fingerprint_of "$files/vpn.pem")
 expect "a client gets it" until_true 5 serves 198.51.100.10 corp "$want"
 wait_state a "Standby Ready"
 kill -STOP "$(pid_of b asafo-keeper)"
-expect "a keeper that stands still is noticed within seconds" until_true 4 logged b 'this unit could not serve: .*the keeper does not answer'
+expect "a keeper that stands still is noticed within seconds" until_true 6 logged b 'this unit could not serve: .*the keeper does not answer'
 wait_state a Active 5
 expect "the unit that can serve does" until_true 5 serves 198.51.100.10 corp "$want"
 kill -CONT "$(pid_of b asafo-keeper)"
