@@ -33,7 +33,7 @@ static int edit(const struct engine *engine, const char *text, struct config **r
 	int r = config_copy(engine->config, &copy);
 
 	if (r == 0)
-		r = config_apply_text(copy, "configure", text, strlen(text), &error);
+		r = config_apply_typed(copy, "configure", text, strlen(text), &error);
 	if (r < 0)
 		(void)why_set(ret_why, r, "line %u, column %u: %s", error.line, error.column,
 			      error.why.text[0] ? error.why.text : err_text(r));

@@ -158,13 +158,14 @@ static int apply_lines(struct apply *apply, const char *text, size_t size)
 }
 
 static int apply_all(struct config *config, const char *source, const char *text, size_t size,
-		     bool skips_unit_local, struct config_error *error)
+		     struct apply how, struct config_error *error)
 {
 	_cleanup_(grammar_free_p) struct grammar *grammar = NULL;
 	struct apply apply = {
 		.config = config,
 		.mode = COMMAND_MODE_CONFIG,
-		.skips_unit_local = skips_unit_local,
+		.skips_unit_local = how.skips_unit_local,
+		.is_typed = how.is_typed,
 		.error = error,
 	};
 	size_t n_rows;
@@ -193,7 +194,17 @@ int config_apply_text(struct config *config, const char *source, const char *tex
 {
 	struct config_error ignored;
 
-	return apply_all(config, source, text, size, false, ret_error ? ret_error : &ignored);
+	return apply_all(config, source, text, size, (struct apply){0},
+			 ret_error ? ret_error : &ignored);
+}
+
+int config_apply_typed(struct config *config, const char *source, const char *text, size_t size,
+		       struct config_error *ret_error)
+{
+	struct config_error ignored;
+
+	return apply_all(config, source, text, size, (struct apply){.is_typed = true},
+			 ret_error ? ret_error : &ignored);
 }
 
 int config_merge_replicated(const struct config *local, const char *text, size_t size,
@@ -205,7 +216,8 @@ int config_merge_replicated(const struct config *local, const char *text, size_t
 
 	if (r < 0)
 		return r;
-	r = apply_all(config, "mate", text, size, true, ret_error ? ret_error : &ignored);
+	r = apply_all(config, "mate", text, size, (struct apply){.skips_unit_local = true},
+		      ret_error ? ret_error : &ignored);
 	if (r < 0)
 		return r;
 	config->failover.is_enabled = local->failover.is_enabled;

@@ -11,7 +11,7 @@ struct apply {
 	const struct line *words;
 	enum command_mode mode;
 	size_t index; /* of what the mode configures, in config */
-	bool skips_unit_local;
+	bool skips_unit_local, is_typed;
 	struct config_error *error; /* never NULL */
 };
 

@@ -27,7 +27,8 @@ static int remove_interface(struct apply *apply, const struct value *device, siz
 	return 0;
 }
 
-/* `interface outside` where outside is the name of eth0: its lines would hold for nothing. */
+/* `interface outside` where outside is the name of eth0: its lines would hold for nothing. What is
+ * stored already is not refused: a device may bear the name of another one. */
 static int check_new(struct apply *apply, const struct value *device)
 {
 	const struct config *config = apply->config;
@@ -56,7 +57,7 @@ static int set_interface(struct apply *apply, const struct grammar_match *match)
 		index++;
 	if (match->is_negated)
 		return remove_interface(apply, device, index);
-	r = index == config->n_interfaces ? check_new(apply, device) : 0;
+	r = apply->is_typed && index == config->n_interfaces ? check_new(apply, device) : 0;
 	if (r < 0)
 		return r;
 	if (index == CONFIG_INTERFACES_MAX)

@@ -206,6 +206,11 @@ void config_error_format(const struct config_error *error, char *ret_text, size_
 int config_apply_text(struct config *config, const char *source, const char *text, size_t size,
 		      struct config_error *ret_error);
 
+/* The same of lines that somebody types now: refuses, too, what is more likely to be a slip than
+ * meant, and would be taken from a file. */
+int config_apply_typed(struct config *config, const char *source, const char *text, size_t size,
+		       struct config_error *ret_error);
+
 /* What a rendering holds. */
 enum config_part {
 	CONFIG_PART_ALL,	/* show running-config, write memory */

@@ -415,14 +415,17 @@ static void comments_blank_lines_and_dos_line_ends_are_accepted(void **state)
 
 static void a_name_is_not_taken_for_a_device(void **state)
 {
+	static const char typed[] = "interface outside\n no shutdown\n";
 	struct config *config = make("interface eth0\n nameif outside\n");
 	struct config_error error = {0};
 
 	(void)state;
-	assert_int_equal(apply(config, "interface outside\n fqdn vpn.example.net\n", &error),
+	assert_int_equal(config_apply_typed(config, "test", typed, strlen(typed), &error),
 			 ERR_EXISTS);
 	assert_non_null(strstr(error.why.text, "outside is the name of interface eth0"));
 	assert_int_equal(apply(config, "interface eth0\n fqdn vpn.example.net\n", &error), 0);
+	/* What is stored is as it is: a device may bear that name. */
+	assert_int_equal(apply(config, typed, &error), 0);
 	config_free(config);
 }
 
