@@ -465,7 +465,8 @@ static int begin(struct keeper_backup *backup, const Asafo__Ipc__Backup *request
 	if (r < 0)
 		return why_set(why, r, "the certificate store cannot be read: %s", err_text(r));
 	sealing = (struct sealing){&passphrase, &backup->writer, &bytes};
-	r = keeper_wait(backup->keeper, "the key of a backup", 0, run_sealing, &sealing);
+	r = keeper_wait(backup->keeper, KEEPER_WAIT_OTHER, "the key of a backup", 0, run_sealing,
+			&sealing);
 	if (r == 0)
 		r = write_head(backup, request, &bytes);
 	if (r < 0)

@@ -105,7 +105,8 @@ int keeper_read_passphrase(struct keeper *keeper, int fd, struct secret *ret_pas
 	(void)lseek(fd, 0, SEEK_SET);
 	r = secret_init(&reading.bytes, PASSPHRASE_MAX + 2);
 	if (r == 0)
-		r = keeper_wait(keeper, "a passphrase", 0, run_reading, &reading);
+		r = keeper_wait(keeper, KEEPER_WAIT_OTHER, "a passphrase", 0, run_reading,
+				&reading);
 	r = r < 0 ? why_set(ret_why, r, "the passphrase cannot be read: %s", err_text(r))
 		  : take_passphrase(&reading, ret_passphrase, ret_why);
 	secret_done(&reading.bytes);
@@ -166,8 +167,8 @@ int keeper_write_output(struct keeper *keeper, int fd, const uint8_t *data, size
 			struct why *ret_why)
 {
 	struct writing writing = {fd, data, size};
-	int r = keeper_wait(keeper, "a file that is written for somebody", size, run_writing,
-			    &writing);
+	int r = keeper_wait(keeper, KEEPER_WAIT_OTHER, "a file that is written for somebody", size,
+			    run_writing, &writing);
 
 	return r < 0 ? why_set(ret_why, r, "the output cannot be written: %s", err_text(r)) : 0;
 }
@@ -202,7 +203,8 @@ static int make_file(struct keeper *keeper, const struct keeper_item *item, cons
 
 	r = r < 0 ? why_set(why, r, "the private key of %s cannot be unsealed: %s",
 			    item->public_part->name, err_text(r))
-		  : keeper_wait(keeper, "the file of an export", 0, run_making, &making);
+		  : keeper_wait(keeper, KEEPER_WAIT_OTHER, "the file of an export", 0, run_making,
+				&making);
 	secret_done(&making.key);
 	return r;
 }

@@ -49,7 +49,8 @@ static int run_wipe(void *userdata)
  * store. */
 static int drop_file(struct keeper *keeper, char *path, struct why *why)
 {
-	int r = keeper_wait(keeper, "the end of the master key's file", 0, run_wipe, path);
+	int r = keeper_wait(keeper, KEEPER_WAIT_DISK, "the end of the master key's file", 0,
+			    run_wipe, path);
 
 	if (r < 0)
 		return why_set(why, r, "cannot overwrite and remove %s: %s", path, err_text(r));

@@ -381,7 +381,8 @@ static int open_reader(struct keeper_restore *restore, const uint8_t *header,
 {
 	struct opening opening = {header, passphrase, &restore->reader, why};
 
-	return keeper_wait(restore->keeper, "the key of a backup", 0, run_opening, &opening);
+	return keeper_wait(restore->keeper, KEEPER_WAIT_OTHER, "the key of a backup", 0,
+			   run_opening, &opening);
 }
 
 static int begin(struct keeper_restore *restore, int passphrase_fd, struct why *why)

@@ -2,9 +2,12 @@
 /*
  * Looks through the store by and by, so that a bit that turned over is found before a failover
  * needs the record. What happens then is recovery.c's: the keeper starts anew, saves what is well,
- * and the mate fills the rest.
+ * and the mate fills the rest. The disk itself is looked at by a thread that nobody waits for: a
+ * drive may try for seconds to read a sector that nobody needs.
  */
 #include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
 
 #include "base/log.h"
 #include "base/monotime.h"
@@ -14,41 +17,168 @@
 #define EVERY_MS 1000
 #define SLICE_ITEMS 64
 #define DISK_TURNS 10 /* 6 MiB a minute of the disk itself */
+#define LATE_MS 30000u
+#define SAID_MAX 64
 
-struct disk_look {
-	struct store *store;
-	uint64_t *offset;
-	struct store_disk_fault fault;
+struct keeper_disk_look {
+	struct store_disk *disk;
+	pthread_t thread;
+	atomic_bool is_done, is_stopped;
+	bool is_under_way, is_late;
+	struct monotime begun;
+	int result;
+	uint64_t said[SAID_MAX]; /* blocks that could not be helped: each is said once */
+	size_t n_said;
 };
 
-static int run_look(void *userdata)
-{
-	struct disk_look *look = userdata;
+/* ---- the thread's ---- */
 
-	return store_disk_check(look->store, look->offset, &look->fault);
+static void *run_look(void *userdata)
+{
+	struct keeper_disk_look *look = userdata;
+
+	look->result = store_disk_look(look->disk, &look->is_stopped);
+	look->is_done = true;
+	return NULL;
+}
+
+/* ---- the keeper's ---- */
+
+static void look_free(struct keeper_disk_look *look)
+{
+	if (!look)
+		return;
+	look->is_stopped = true;
+	if (look->is_under_way)
+		(void)pthread_join(look->thread, NULL);
+	store_disk_free(look->disk);
+	free(look);
+}
+
+static void hide_disk(struct keeper_scrub *scrub, int code)
+{
+	log_line(LOG_INFO,
+		 "the disk below the certificate store cannot be looked at past the "
+		 "system's memory (%s): only what is in memory is checked",
+		 err_text(code));
+	scrub->is_disk_hidden = true;
+}
+
+static int look_new(struct keeper *keeper, struct keeper_disk_look **ret_look)
+{
+	struct keeper_disk_look *look = calloc(1, sizeof(*look));
+	int r = look ? store_disk_open(keeper->store, &look->disk) : -ENOMEM;
+
+	if (r < 0)
+		free(look);
+	else
+		*ret_look = look;
+	return r;
+}
+
+static void begin_look(struct keeper *keeper)
+{
+	struct keeper_scrub *scrub = &keeper->scrub;
+	struct keeper_disk_look *look;
+	int r = scrub->look ? 0 : look_new(keeper, &scrub->look);
+
+	look = scrub->look;
+	if (r == 0) {
+		look->is_done = look->is_late = false;
+		look->begun = monotime_now();
+		r = -pthread_create(&look->thread, NULL, run_look, look);
+		look->is_under_way = r == 0;
+	}
+	/* What is short now may be there at the next turn. */
+	if (r < 0 && r != -ENOMEM && r != -EAGAIN && r != -EMFILE && r != -ENFILE)
+		hide_disk(scrub, r);
+}
+
+static bool is_said(struct keeper_disk_look *look)
+{
+	for (size_t i = 0; i < look->n_said; i++) {
+		if (look->said[i] == look->disk->fault_offset)
+			return true;
+	}
+	if (look->n_said < SAID_MAX)
+		look->said[look->n_said++] = look->disk->fault_offset;
+	return false;
+}
+
+static void say_lost(struct keeper_disk_look *look)
+{
+	if (is_said(look))
+		return;
+	log_line(LOG_CRIT,
+		 "the disk has lost the block at byte %" PRIu64
+		 " of the certificate store's file, and memory does not have it: a record that "
+		 "lies there is gone from this unit; look at the disk",
+		 look->disk->fault_offset);
+}
+
+static int run_mend(void *userdata)
+{
+	struct keeper *keeper = userdata;
+
+	return store_disk_mend(keeper->store, keeper->scrub.look->disk);
+}
+
+static void mend(struct keeper *keeper)
+{
+	struct keeper_disk_look *look = keeper->scrub.look;
+	uint64_t offset = look->disk->fault_offset;
+	int r = keeper_wait(keeper, KEEPER_WAIT_CHECK, "a block that is written anew",
+			    STORE_DISK_BLOCK, run_mend, keeper);
+
+	if (r == 0)
+		log_line(LOG_CRIT,
+			 "the disk has lost the block at byte %" PRIu64
+			 " of the certificate store's file: written anew from memory, where every "
+			 "record fits its digest; look at the disk",
+			 offset);
+	else if (r != -EAGAIN && r != ERR_BUSY && !is_said(look))
+		log_line(LOG_CRIT,
+			 "the disk has lost the block at byte %" PRIu64
+			 " of the certificate store's file, and it could not be written anew: %s; "
+			 "look at the disk",
+			 offset, err_text(r));
+}
+
+static void end_look(struct keeper *keeper)
+{
+	struct keeper_scrub *scrub = &keeper->scrub;
+	struct keeper_disk_look *look = scrub->look;
+
+	(void)pthread_join(look->thread, NULL);
+	look->is_under_way = false;
+	if (look->result < 0)
+		hide_disk(scrub, look->result);
+	else if (look->disk->state == STORE_DISK_LOST)
+		say_lost(look);
+	else if (look->disk->state != STORE_DISK_WELL)
+		mend(keeper);
 }
 
 static void look_at_disk(struct keeper *keeper)
 {
 	struct keeper_scrub *scrub = &keeper->scrub;
-	struct disk_look look = {.store = keeper->store, .offset = &scrub->disk_offset};
-	int r = keeper_wait(keeper, "a look at the disk itself", STORE_DISK_SLICE, run_look, &look);
+	struct keeper_disk_look *look = scrub->look;
 
-	if (r == -EINVAL || r == -ENOTSUP || r == -EACCES || r == -EPERM) {
-		log_line(LOG_INFO,
-			 "the disk below the certificate store cannot be looked at past the "
-			 "system's memory (%s): only what is in memory is checked",
-			 err_text(r));
-		scrub->is_disk_hidden = true;
-	} else if (look.fault.n_blocks > 0) {
-		log_line(LOG_CRIT,
-			 "the disk has lost %u block%s of the certificate store's file, from byte "
-			 "%" PRIu64 " on: %s%s; look at the disk",
-			 look.fault.n_blocks, look.fault.n_blocks == 1 ? "" : "s",
-			 look.fault.offset,
-			 r < 0 ? "which could not be written anew: "
-			       : "written anew from memory, where all is well",
-			 r < 0 ? err_text(r) : "");
+	scrub->n_turns++;
+	if (look && look->is_under_way) {
+		if (look->is_done) {
+			end_look(keeper);
+		} else if (!look->is_late &&
+			   monotime_reached(monotime_now(),
+					    monotime_add_ms(look->begun, LATE_MS))) {
+			log_line(LOG_WARNING,
+				 "the disk has needed more than %u s to read a part of the "
+				 "certificate store's file; nothing waits for it: look at the disk",
+				 LATE_MS / 1000);
+			look->is_late = true;
+		}
+	} else if (scrub->n_turns % DISK_TURNS == 0) {
+		begin_look(keeper);
 	}
 }
 
@@ -59,6 +189,7 @@ static int on_time(sd_event_source *source, uint64_t usec, void *userdata)
 	int r = 0;
 
 	(void)usec;
+	keeper_wait_settle(keeper);
 	if (keeper->failure == 0)
 		r = store_scrub(keeper->store, scrub->is_unit, SLICE_ITEMS, scrub->after);
 	if (r == ERR_STORE) {
@@ -68,8 +199,7 @@ static int on_time(sd_event_source *source, uint64_t usec, void *userdata)
 			 scrub->after);
 		return sd_event_source_set_enabled(source, SD_EVENT_OFF);
 	}
-	if (r == 0 && keeper->failure == 0 && !scrub->is_disk_hidden &&
-	    ++scrub->n_turns % DISK_TURNS == 0)
+	if (r == 0 && keeper->failure == 0 && !scrub->is_disk_hidden)
 		look_at_disk(keeper);
 	if (r < 0 || !scrub->after[0])
 		scrub->is_unit = !scrub->is_unit;
@@ -91,5 +221,6 @@ int keeper_scrub_begin(struct keeper *keeper)
 
 void keeper_scrub_drop(struct keeper *keeper)
 {
+	look_free(TAKE_PTR(keeper->scrub.look));
 	keeper->scrub.source = sd_event_source_disable_unref(keeper->scrub.source);
 }

@@ -63,8 +63,8 @@ struct keeper_scrub {
 	char after[STORE_KEY_MAX + 1];
 	bool is_unit;
 	unsigned n_turns;
-	uint64_t disk_offset; /* how far the disk itself was */
-	bool is_disk_hidden;  /* it cannot be read past the system's memory */
+	bool is_disk_hidden;	       /* it cannot be read past the system's memory */
+	struct keeper_disk_look *look; /* NULL: none was begun yet */
 };
 
 /* How far what was put aside is compared with what the active has. */
@@ -81,6 +81,7 @@ struct keeper_wait {
 	void *userdata;
 	struct keeper_thread *thread; /* NULL: none was needed yet */
 	bool is_under_way;
+	bool is_told;	  /* the engine was told of a slow disk, and not yet that it is over */
 	unsigned n_steps; /* of what takes its time */
 };
 
@@ -223,14 +224,23 @@ int keeper_read_passphrase(struct keeper *keeper, int fd, struct secret *ret_pas
 int keeper_write_output(struct keeper *keeper, int fd, const uint8_t *data, size_t size,
 			struct why *ret_why);
 
+/* What WORK waits for. */
+enum keeper_wait_kind {
+	KEEPER_WAIT_DISK,  /* this unit's own: a slow one is a trouble, one that hangs ends this */
+	KEEPER_WAIT_CHECK, /* the same for what nobody needs: nothing is ended for it */
+	KEEPER_WAIT_OTHER, /* a key that is expensive on purpose, or a file of somebody else's */
+};
+
 /*
  * keeper_wait.c: WORK, which writes about BYTES to a disk and is called WHAT in the log, is done by
  * a thread. Returns what it returned. This one waits, and meanwhile serves fronts what only reads,
  * and shows the supervisor that it lives: up to a time that is enough for any disk. Errors: those
  * of WORK; ERR_BUSY: another one is under way, and nothing was done.
  */
-int keeper_wait(struct keeper *keeper, const char *what, uint64_t bytes, store_work_fn work,
-		void *work_userdata);
+int keeper_wait(struct keeper *keeper, enum keeper_wait_kind kind, const char *what, uint64_t bytes,
+		store_work_fn work, void *work_userdata);
+/* Tells the engine what it could not be told when a wait was over. */
+void keeper_wait_settle(struct keeper *keeper);
 /* The same of a change of the store: a store_runner_fn. */
 int keeper_store_run(store_work_fn work, void *work_userdata, uint64_t bytes, void *userdata);
 /* Ends the thread: for keeper_free, before the store is closed. */

@@ -120,7 +120,8 @@ void keeper_on_file_write(struct keeper *keeper, const struct keeper_ticket *tic
 	}
 	if (stat(keeper->config_path, &info) == 0)
 		work.mode = info.st_mode & 0666;
-	r = keeper_wait(keeper, "the startup-config", request->content.len, run_file_write, &work);
+	r = keeper_wait(keeper, KEEPER_WAIT_DISK, "the startup-config", request->content.len,
+			run_file_write, &work);
 	if (r < 0)
 		keeper_refuse(keeper, ticket, r,
 			      "%s could not be written (%s): the old one is as it was",

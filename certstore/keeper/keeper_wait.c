@@ -27,6 +27,7 @@
 #define BYTES_PER_MS_MIN 64u
 #define PEERS_MAX 128
 #define BREATHS 32u
+#define TRIES 100u /* to wake the other side */
 
 /* One side gives, the other takes: WORK and what belongs to it is the thread's in between. */
 struct keeper_thread {
@@ -37,22 +38,35 @@ struct keeper_thread {
 	int result;
 };
 
+/* Who waits would wait for ever, and a descriptor that is wrong does not become right. */
+static void count_failure(unsigned *n)
+{
+	int code = -errno;
+
+	if (code == -EINTR || ++*n < TRIES)
+		return;
+	log_line(LOG_CRIT, "the keeper's threads cannot wake each other: %s; this process ends",
+		 err_text(code));
+	abort();
+}
+
 static void give(int fd)
 {
 	static const uint64_t one = 1;
+	unsigned n_failures = 0;
 
-	/* What was given before was taken: an eventfd has room, and whatever went wrong with it
-	 * goes well again. Nobody else would wake who waits. */
-	while (write(fd, &one, sizeof(one)) < 0) {
-	}
+	/* What was given before was taken: an eventfd has room. */
+	while (write(fd, &one, sizeof(one)) < 0)
+		count_failure(&n_failures);
 }
 
 static void take(int fd)
 {
+	unsigned n_failures = 0;
 	uint64_t n;
 
-	while (read(fd, &n, sizeof(n)) < 0) {
-	}
+	while (read(fd, &n, sizeof(n)) < 0)
+		count_failure(&n_failures);
 }
 
 static void *run_thread(void *userdata)
@@ -149,65 +163,94 @@ static void say_alive(const struct keeper *keeper)
 		keeper->wait.on_alive(keeper->wait.userdata);
 }
 
-/* WHAT empty: it waits no more. */
-static void tell_engine(struct keeper *keeper, const char *what, uint64_t ms)
+/* WHAT empty: it waits no more. False: an engine that is there could not be told. */
+static bool tell_engine(struct keeper *keeper, const char *what, uint64_t ms)
 {
 	Asafo__Ipc__Disk notice = ASAFO__IPC__DISK__INIT;
+	bool is_told = true;
 
 	notice.waits_for = (char *)(uintptr_t)what;
 	notice.waited_ms = ms;
 	for (struct keeper_peer *peer = keeper->peers; peer; peer = peer->next) {
-		if (peer->kind == IPC_PEER_ENGINE)
-			(void)ipc_channel_send(peer->channel, IPC_DISK, &notice.base, NULL, 0);
+		if (peer->kind == IPC_PEER_ENGINE &&
+		    ipc_channel_send(peer->channel, IPC_DISK, &notice.base, NULL, 0) < 0)
+			is_told = false;
 	}
+	return is_told;
 }
 
-static void be_late(struct keeper *keeper, const char *what, uint64_t ms)
+void keeper_wait_settle(struct keeper *keeper)
 {
+	if (keeper->wait.is_told && !keeper->wait.is_under_way && tell_engine(keeper, "", 0))
+		keeper->wait.is_told = false;
+}
+
+struct waiting {
+	enum keeper_wait_kind kind;
+	const char *what;
+	uint64_t bytes, ms; /* of it, so far */
+	bool is_late, is_given_up;
+};
+
+static void be_late(struct keeper *keeper, struct waiting *waiting)
+{
+	waiting->is_late = true;
+	if (waiting->kind == KEEPER_WAIT_OTHER)
+		return;
 	log_line(LOG_WARNING,
 		 "the disk is slow: %s is waited for since %" PRIu64 " s; signatures go on, "
 		 "everything else waits for it",
-		 what, ms / 1000);
-	tell_engine(keeper, what, ms);
+		 waiting->what, waiting->ms / 1000);
+	keeper->wait.is_told = true;
+	(void)tell_engine(keeper, waiting->what, waiting->ms);
 }
 
-static void wait_for_it(struct keeper *keeper, const char *what, uint64_t bytes)
+static void give_up(struct waiting *waiting)
+{
+	waiting->is_given_up = true;
+	if (waiting->kind == KEEPER_WAIT_OTHER)
+		log_line(LOG_CRIT,
+			 "%s is waited for since %" PRIu64
+			 " s, and everything but signatures with it; this process is given up",
+			 waiting->what, waiting->ms / 1000);
+	else
+		log_line(LOG_CRIT,
+			 "the disk hangs: %s (%" PRIu64 " bytes) is not durable after "
+			 "%" PRIu64 " s; this process is given up: look at the disk, the "
+			 "kernel's log may tell more",
+			 waiting->what, waiting->bytes, waiting->ms / 1000);
+}
+
+static void wait_for_it(struct keeper *keeper, struct waiting *waiting)
 {
 	struct monotime now = monotime_now(), begun = now, beat = now;
-	uint64_t patience_ms = PATIENCE_MS + bytes / BYTES_PER_MS_MIN, ms = 0;
-	uint64_t late_ms = LATE_MS + bytes / BYTES_PER_MS_EXPECTED;
-	bool is_late = false, is_given_up = false;
+	uint64_t patience_ms = PATIENCE_MS + waiting->bytes / BYTES_PER_MS_MIN;
+	uint64_t late_ms = LATE_MS + waiting->bytes / BYTES_PER_MS_EXPECTED;
 
 	while (!wait_a_tick(keeper)) {
 		serve_fronts(keeper);
 		now = monotime_now();
-		ms = monotime_since(now, begun) / MONOTIME_NS_PER_MS;
-		if (ms >= late_ms && !is_late) {
-			be_late(keeper, what, ms);
-			is_late = true;
-		}
-		if (ms >= patience_ms && !is_given_up) {
-			log_line(LOG_CRIT,
-				 "the disk hangs: %s (%" PRIu64 " bytes) is not durable after "
-				 "%" PRIu64 " s; this process is given up: look at the disk, the "
-				 "kernel's log may tell more",
-				 what, bytes, ms / 1000);
-			is_given_up = true;
-		}
-		if (!is_given_up && monotime_reached(now, monotime_add_ms(beat, TICK_MS))) {
+		waiting->ms = monotime_since(now, begun) / MONOTIME_NS_PER_MS;
+		if (waiting->ms >= late_ms && !waiting->is_late)
+			be_late(keeper, waiting);
+		if (waiting->ms >= patience_ms && !waiting->is_given_up &&
+		    waiting->kind != KEEPER_WAIT_CHECK)
+			give_up(waiting);
+		if (!waiting->is_given_up &&
+		    monotime_reached(now, monotime_add_ms(beat, TICK_MS))) {
 			say_alive(keeper);
 			beat = now;
 		}
 	}
-	if (!is_late)
-		return;
-	log_line(LOG_NOTICE, "%s is durable, after %" PRIu64 " s", what, ms / 1000);
-	tell_engine(keeper, "", ms);
+	if (waiting->is_late && waiting->kind == KEEPER_WAIT_DISK)
+		log_line(LOG_NOTICE, "%s is durable, after %" PRIu64 " s", waiting->what,
+			 waiting->ms / 1000);
 }
 
-int keeper_wait(struct keeper *keeper, const char *what, uint64_t bytes, store_work_fn work,
-		void *work_userdata)
+int keeper_wait(struct keeper *keeper, enum keeper_wait_kind kind, const char *what, uint64_t bytes,
+		store_work_fn work, void *work_userdata)
 {
+	struct waiting waiting = {.kind = kind, .what = what, .bytes = bytes};
 	struct keeper_thread *thread;
 
 	if (keeper->wait.is_under_way)
@@ -223,18 +266,19 @@ int keeper_wait(struct keeper *keeper, const char *what, uint64_t bytes, store_w
 	thread->work = work;
 	thread->userdata = work_userdata;
 	give(thread->go_fd);
-	wait_for_it(keeper, what, bytes);
+	wait_for_it(keeper, &waiting);
 	take(thread->done_fd);
 	if (keeper->store)
 		store_release(keeper->store);
 	keeper->wait.is_under_way = false;
+	keeper_wait_settle(keeper);
 	return thread->result;
 }
 
 int keeper_store_run(store_work_fn work, void *work_userdata, uint64_t bytes, void *userdata)
 {
-	return keeper_wait(userdata, "a change of the certificate store", bytes, work,
-			   work_userdata);
+	return keeper_wait(userdata, KEEPER_WAIT_DISK, "a change of the certificate store", bytes,
+			   work, work_userdata);
 }
 
 void keeper_breathe(struct keeper *keeper)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -98,18 +99,44 @@ int store_run_beside(struct store *store, store_work_fn work, void *work_userdat
 void store_hold(struct store *store);
 void store_release(struct store *store);
 /*
- * Reads the next part of the store's file from the disk itself, behind *OFFSET, which moves on and
- * comes round, and holds it against what the system has of it in memory. What differs is written
- * anew. Nothing may change the store meanwhile. Blocks for as long as the disk needs. Errors:
- * -EINVAL (this filesystem has no way past the memory), ERR_STORE (what is in memory is damaged),
+ * The store's file by two ways: from the disk itself, and as the system has it in memory. What is
+ * found is of one block, the one at FAULT_OFFSET.
+ */
+#define STORE_DISK_BLOCK 4096u	    /* what a read past the memory is aligned to, on any disk */
+#define STORE_DISK_LOOK_BLOCKS 256u /* at a time */
+enum store_disk_state {
+	STORE_DISK_WELL,
+	STORE_DISK_DIFFERS,
+	STORE_DISK_UNREADABLE, /* from the disk; memory has it */
+	STORE_DISK_LOST,       /* by either way */
+};
+struct store_disk {
+	int direct_fd, cached_fd;
+	uint64_t offset; /* of the next block; 0: from the first */
+	enum store_disk_state state;
+	uint64_t fault_offset;
+	size_t fault_size;
+	uint8_t *of_disk, *of_memory; /* the block */
+};
+/* Errors: -EINVAL (this filesystem has no way past the memory), -errno. */
+int store_disk_open(struct store *store, struct store_disk **ret_disk);
+/* The same of any two descriptors, which are taken on success. Errors: -ENOMEM. */
+int store_disk_new(int direct_fd, int cached_fd, struct store_disk **ret_disk);
+void store_disk_free(struct store_disk *disk);
+/*
+ * Looks at the next blocks, until one is not well (the next look begins behind it) or until
+ * *IS_STOPPED, and comes round. It uses nothing of the store, so that any thread may do it, and
+ * what changes the store meanwhile may look like a difference. Blocks for as long as the disk
+ * needs. Errors: -errno, nothing can be read by one of the ways; the next look begins anew.
+ */
+int store_disk_look(struct store_disk *disk, const atomic_bool *is_stopped);
+/*
+ * Writes the block that a look found to differ or to be unreadable anew, as it was in memory then.
+ * Nothing may change the store meanwhile. Errors: -EAGAIN (memory has other bytes than at the look,
+ * or the disk has the same ones: nothing was written), ERR_STORE (what is in memory is damaged),
  * ERR_INTEGRITY (the disk does not keep what is written), -errno.
  */
-#define STORE_DISK_SLICE (1024u * 1024)
-struct store_disk_fault {
-	unsigned n_blocks; /* of 4 KiB; 0: all is well */
-	uint64_t offset;   /* of the first one */
-};
-int store_disk_check(struct store *store, uint64_t *offset, struct store_disk_fault *ret_fault);
+int store_disk_mend(struct store *store, struct store_disk *disk);
 /* True after a write that failed half-way: nothing works until the store is opened anew. */
 bool store_is_stuck(struct store *store);
 /*

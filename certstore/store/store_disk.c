@@ -14,40 +14,107 @@
 #include "base/err.h"
 #include "certstore/store/store_private.h"
 
-#define BLOCK 4096u /* what a read past the memory is aligned to, on any disk */
+#define BLOCK STORE_DISK_BLOCK
 
-/* SIZE bytes, or up to the end; -EIO: the disk cannot read them. */
-static ssize_t read_at(int fd, uint8_t *data, size_t size, uint64_t offset)
+/* A block, or up to the end. */
+static ssize_t read_block(int fd, uint8_t *data, uint64_t offset)
 {
 	ssize_t n;
 
 	do
-		n = pread(fd, data, size, (off_t)offset);
+		n = pread(fd, data, BLOCK, (off_t)offset);
 	while (n < 0 && errno == EINTR);
 	return n < 0 ? -errno : n;
 }
 
-struct look {
-	int disk, memory; /* two ways to the same file */
-	uint8_t *of_disk, *of_memory;
-};
-
-/* What both have of it; a file that grows has more in one of them. 1: it differs. */
-static int compare(const struct look *look, uint64_t offset, size_t size, size_t *ret_size)
+/* That this place cannot be read, and not that nothing can be read this way. */
+static bool is_unreadable(ssize_t r)
 {
-	ssize_t disk = read_at(look->disk, look->of_disk, size, offset);
-	ssize_t memory = read_at(look->memory, look->of_memory, size, offset);
+	return r == -EIO || r == -ENODATA || r == -EILSEQ || r == -ETIMEDOUT || r == -EREMOTEIO ||
+	       r == -EBADMSG;
+}
 
-	if (memory < 0)
-		return (int)memory;
-	*ret_size = (size_t)memory;
-	if (disk == -EIO)
-		return 1;
-	if (disk < 0)
-		return (int)disk;
-	if (disk < memory)
-		*ret_size = (size_t)disk;
-	return memcmp(look->of_disk, look->of_memory, *ret_size) != 0;
+int store_disk_new(int direct_fd, int cached_fd, struct store_disk **ret_disk)
+{
+	struct store_disk *disk = calloc(1, sizeof(*disk));
+	uint8_t *blocks = aligned_alloc(BLOCK, (size_t)2 * BLOCK);
+
+	if (!disk || !blocks) {
+		free(disk);
+		free(blocks);
+		return -ENOMEM;
+	}
+	disk->direct_fd = direct_fd;
+	disk->cached_fd = cached_fd;
+	disk->of_disk = blocks;
+	disk->of_memory = blocks + BLOCK;
+	*ret_disk = disk;
+	return 0;
+}
+
+int store_disk_open(struct store *store, struct store_disk **ret_disk)
+{
+	_cleanup_close_ int direct =
+		openat(store->replica.directory_fd, "data.mdb", O_RDONLY | O_DIRECT | O_CLOEXEC);
+	_cleanup_close_ int cached = -1;
+	int r;
+
+	if (direct < 0)
+		return -errno;
+	cached = openat(store->replica.directory_fd, "data.mdb", O_RDWR | O_CLOEXEC);
+	if (cached < 0)
+		return -errno;
+	r = store_disk_new(direct, cached, ret_disk);
+	if (r == 0)
+		direct = cached = -1;
+	return r;
+}
+
+void store_disk_free(struct store_disk *disk)
+{
+	if (!disk)
+		return;
+	(void)close(disk->direct_fd);
+	(void)close(disk->cached_fd);
+	free(disk->of_disk);
+	free(disk);
+}
+
+/* Both ways to one block. *RET_IS_END: the file ends before it. */
+static int look_at(struct store_disk *disk, uint64_t offset, bool *ret_is_end)
+{
+	ssize_t direct = read_block(disk->direct_fd, disk->of_disk, offset), cached;
+
+	if (direct < 0 && !is_unreadable(direct))
+		return (int)direct;
+	cached = read_block(disk->cached_fd, disk->of_memory, offset);
+	if (cached < 0 && !is_unreadable(cached))
+		return (int)cached;
+	*ret_is_end = cached == 0;
+	if (direct < 0 && cached != 0)
+		disk->state = cached < 0 ? STORE_DISK_LOST : STORE_DISK_UNREADABLE;
+	/* A file that grows has more in one of them. */
+	else if (direct > 0 && cached > 0 &&
+		 memcmp(disk->of_disk, disk->of_memory,
+			(size_t)(direct < cached ? direct : cached)) != 0)
+		disk->state = STORE_DISK_DIFFERS;
+	disk->fault_size = cached > 0 ? (size_t)cached : 0;
+	disk->fault_offset = offset;
+	return 0;
+}
+
+int store_disk_look(struct store_disk *disk, const atomic_bool *is_stopped)
+{
+	disk->state = STORE_DISK_WELL;
+	for (unsigned i = 0; i < STORE_DISK_LOOK_BLOCKS && !*is_stopped; i++) {
+		bool is_end = false;
+		int r = look_at(disk, disk->offset, &is_end);
+
+		disk->offset = r < 0 || is_end ? 0 : disk->offset + BLOCK;
+		if (r < 0 || is_end || disk->state != STORE_DISK_WELL)
+			return r;
+	}
+	return 0;
 }
 
 static int check_memory(struct store *store)
@@ -62,62 +129,46 @@ static int check_memory(struct store *store)
 	return r;
 }
 
-/* The block that is in memory, once more onto the disk. */
-static int mend(const struct look *look, uint64_t offset)
+/* What FD has there is what memory had when the fault was found. */
+static bool is_as_it_was(const struct store_disk *disk, int fd)
 {
-	size_t size = 0;
-	ssize_t n = read_at(look->memory, look->of_memory, BLOCK, offset);
-	int r;
+	ssize_t n = read_block(fd, disk->of_disk, disk->fault_offset);
 
-	if (n > 0)
-		n = pwrite(look->memory, look->of_memory, (size_t)n, (off_t)offset);
-	if (n < 0 || fdatasync(look->memory) < 0)
-		return -errno;
-	r = compare(look, offset, BLOCK, &size);
-	return r == 1 ? ERR_INTEGRITY : r;
+	return n == (ssize_t)disk->fault_size &&
+	       memcmp(disk->of_disk, disk->of_memory, disk->fault_size) == 0;
 }
 
-static int check_blocks(struct store *store, const struct look *look, uint64_t offset,
-			struct store_disk_fault *ret_fault)
+static int write_block(const struct store_disk *disk)
 {
-	for (uint64_t at = offset; at < offset + STORE_DISK_SLICE; at += BLOCK) {
-		size_t size = BLOCK;
-		int r = compare(look, at, BLOCK, &size);
+	ssize_t n;
 
-		if (r < 0 || size == 0)
-			return r;
-		if (r == 0)
-			continue;
-		if (ret_fault->n_blocks++ == 0) {
-			ret_fault->offset = at;
-			r = check_memory(store);
-		}
-		if (r >= 0)
-			r = mend(look, at);
-		if (r < 0)
-			return r;
-	}
-	return 0;
+	do
+		n = pwrite(disk->cached_fd, disk->of_memory, disk->fault_size,
+			   (off_t)disk->fault_offset);
+	while (n < 0 && errno == EINTR);
+	if (n >= 0 && (size_t)n < disk->fault_size)
+		return -EIO;
+	return n < 0 || fdatasync(disk->cached_fd) < 0 ? -errno : 0;
 }
 
-int store_disk_check(struct store *store, uint64_t *offset, struct store_disk_fault *ret_fault)
+int store_disk_mend(struct store *store, struct store_disk *disk)
 {
-	_cleanup_close_ int disk =
-		openat(store->replica.directory_fd, "data.mdb", O_RDONLY | O_DIRECT | O_CLOEXEC);
-	_cleanup_free_ uint8_t *buffers = aligned_alloc(BLOCK, (size_t)2 * STORE_DISK_SLICE);
-	struct look look = {.disk = disk, .of_disk = buffers};
-	size_t size = 0;
 	int r;
 
-	*ret_fault = (struct store_disk_fault){0};
-	if (disk < 0 || !buffers)
-		return disk < 0 ? -errno : -ENOMEM;
-	look.of_memory = buffers + STORE_DISK_SLICE;
-	r = store_code(mdb_env_get_fd(store->replica.env, &look.memory));
-	if (r == 0)
-		r = compare(&look, *offset, STORE_DISK_SLICE, &size);
-	if (r == 1)
-		r = check_blocks(store, &look, *offset, ret_fault);
-	*offset = r < 0 || size < STORE_DISK_SLICE ? 0 : *offset + size;
-	return r;
+	/* A change of the store came between the two readings. */
+	if (disk->state == STORE_DISK_DIFFERS && is_as_it_was(disk, disk->direct_fd))
+		return -EAGAIN;
+	if (!is_as_it_was(disk, disk->cached_fd))
+		return -EAGAIN;
+	r = check_memory(store);
+	if (r < 0)
+		return r;
+	/* Else the page was read from the disk meanwhile, and what was checked is not what is
+	 * written. */
+	if (!is_as_it_was(disk, disk->cached_fd))
+		return -EAGAIN;
+	r = write_block(disk);
+	if (r < 0)
+		return r;
+	return is_as_it_was(disk, disk->direct_fd) ? 0 : ERR_INTEGRITY;
 }

@@ -53,8 +53,8 @@ expect "a certificate is imported" import a vpn vpn
 expect "and is on both units" asafo a write-standby
 keeper_pid=$(pid_of b asafo-keeper)
 expect "a bit turns over on the disk, and not in memory" flip
-expect "the unit finds it" until_true 40 told 'the disk has lost . blocks\{0,1\} of the certificate store.s file, from byte'
-expect "and writes it anew" told 'written anew from memory, where all is well'
+expect "the unit finds it" until_true 40 told 'the disk has lost the block at byte [0-9]* of the certificate store.s file'
+expect "and writes it anew" told 'written anew from memory, where every record fits its digest'
 expect "(so that the disk has it)" until_true 5 is_whole
 same "by the same keeper" "$(pid_of b asafo-keeper)" "$keeper_pid"
 expect "the unit is ready" state_is b "Standby Ready"
