@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -21,6 +22,15 @@ static size_t line_length(const uint8_t *data, size_t size)
 	return length > 0 && data[length - 1] == '\r' ? length - 1 : length;
 }
 
+/* Whether to read again. Who started us may have left a pipe non-blocking: it is waited for as a
+ * blocking one would be. */
+static bool is_passing(int fd, int code)
+{
+	struct pollfd pfd = {.fd = fd, .events = POLLIN};
+
+	return code == EINTR || (code == EAGAIN && (poll(&pfd, 1, -1) >= 0 || errno == EINTR));
+}
+
 /* One line of FD, byte by byte, so that what follows it stays unread. *RET_IS_EMPTY: not even a
  * newline came. */
 static int read_line(int fd, struct secret *line, size_t *ret_length, bool *ret_is_empty)
@@ -31,7 +41,7 @@ static int read_line(int fd, struct secret *line, size_t *ret_length, bool *ret_
 	for (;;) {
 		ssize_t got = read(fd, line->data + n, 1);
 
-		if (got < 0 && errno == EINTR)
+		if (got < 0 && is_passing(fd, errno))
 			continue;
 		if (got < 0)
 			return -errno;
@@ -56,7 +66,7 @@ static int read_text(struct cli *cli, int fd, bool is_file, struct secret *text,
 		int error = is_file ? input_wait(cli, fd, deadline) : 0;
 		ssize_t got = error ? 0 : read(fd, text->data + n, text->size - n);
 
-		if (got < 0 && (errno == EINTR || errno == EAGAIN))
+		if (got < 0 && is_passing(fd, errno))
 			continue;
 		if (error || got < 0)
 			return error ? error : -errno;
