@@ -18,6 +18,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/io.h"
+#include "base/monotime.h"
 #include "certstore/pkcs12/p12.h"
 #include "sandbox/sandbox.h"
 
@@ -48,14 +49,27 @@ static int enter_limits(void)
 	return r;
 }
 
-/* Whether the descriptor blocks or not. Who sends a little now and then is the alarm's. */
-static int read_stream(int fd, size_t limit, struct buf *buf)
+/* One for all that is read: what is late is said before the alarm ends this process without a word.
+ */
+static struct monotime reading_end(void)
+{
+	return monotime_add_ms(monotime_now(), PARSER_READ_SECONDS * 1000u);
+}
+
+static int until(struct monotime deadline)
+{
+	return (int)((monotime_since(deadline, monotime_now()) + MONOTIME_NS_PER_MS - 1) /
+		     MONOTIME_NS_PER_MS);
+}
+
+/* Whether the descriptor blocks or not. */
+static int read_stream(int fd, size_t limit, struct monotime deadline, struct buf *buf)
 {
 	struct pollfd wait = {.fd = fd, .events = POLLIN};
 
 	for (;;) {
 		uint8_t chunk[16384];
-		int r = poll(&wait, 1, PARSER_SILENCE_SECONDS * 1000);
+		int r = poll(&wait, 1, until(deadline));
 		ssize_t n = r > 0 ? read(fd, chunk, sizeof(chunk)) : r;
 
 		if (r == 0)
@@ -74,7 +88,7 @@ static int read_stream(int fd, size_t limit, struct buf *buf)
 }
 
 /* From its start, whatever its offset is; a pipe has no start but now. */
-static int read_file(int fd, size_t limit, struct buf *buf)
+static int read_file(int fd, size_t limit, struct monotime deadline, struct buf *buf)
 {
 	for (;;) {
 		uint8_t chunk[16384];
@@ -82,7 +96,7 @@ static int read_file(int fd, size_t limit, struct buf *buf)
 		int r;
 
 		if (n < 0 && errno == ESPIPE && buf->size == 0)
-			return read_stream(fd, limit, buf);
+			return read_stream(fd, limit, deadline, buf);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
@@ -101,16 +115,17 @@ static int cannot_read(const char *what, int r, struct why *why)
 {
 	if (r == ERR_TIMEOUT)
 		return why_set(why, r,
-			       "nothing came from the %s for %d s: is it a pipe that nobody writes "
-			       "to?",
-			       what, PARSER_SILENCE_SECONDS);
+			       "the %s did not come to its end within %d s: is it a pipe that "
+			       "nobody writes to?",
+			       what, PARSER_READ_SECONDS);
 	return why_set(why, r, "the %s cannot be read: %s", what, err_text(r));
 }
 
-static int read_passphrase(int fd, struct secret *ret_passphrase, struct why *why)
+static int read_passphrase(int fd, struct monotime deadline, struct secret *ret_passphrase,
+			   struct why *why)
 {
 	_cleanup_(buf_wipe) struct buf text = {0};
-	int r = fd < 0 ? 0 : read_file(fd, P12_PASSPHRASE_MAX + 2, &text);
+	int r = fd < 0 ? 0 : read_file(fd, P12_PASSPHRASE_MAX + 2, deadline, &text);
 
 	if (r == ERR_TOO_LARGE)
 		return why_set(why, ERR_BAD_PASSPHRASE,
@@ -134,7 +149,7 @@ static int parse_staple(const struct parser_job *job, Asafo__Record__Staple **re
 	if (r < 0)
 		return r;
 	/* One more than it may have: staple_read says that it is too large. */
-	r = read_file(job->file_fd, STAPLE_RESPONSE_MAX + 1, &file);
+	r = read_file(job->file_fd, STAPLE_RESPONSE_MAX + 1, reading_end(), &file);
 	if (r < 0 && r != ERR_TOO_LARGE)
 		return cannot_read("file", r, why);
 	if (r == ERR_TOO_LARGE)
@@ -147,11 +162,12 @@ static int parse(const struct parser_job *job, struct identity *ret_identity, st
 {
 	_cleanup_(buf_wipe) struct buf file = {0};
 	_cleanup_(secret_done) struct secret passphrase = {0};
+	struct monotime deadline = reading_end();
 	int r = job->is_sandboxed ? sandbox_enter(SANDBOX_PARSER_JOB, NULL, why) : 0;
 
 	if (r < 0)
 		return r;
-	r = read_file(job->file_fd, IDENTITY_FILE_MAX, &file);
+	r = read_file(job->file_fd, IDENTITY_FILE_MAX, deadline, &file);
 	if (r == ERR_TOO_LARGE)
 		return why_set(why, r,
 			       "the file is larger than %u bytes: export one identity with "
@@ -161,7 +177,7 @@ static int parse(const struct parser_job *job, struct identity *ret_identity, st
 		return cannot_read("file", r, why);
 	if (job->policy.wants_ca)
 		return identity_ca_from_file(file.data, file.size, &job->policy, ret_identity, why);
-	r = read_passphrase(job->passphrase_fd, &passphrase, why);
+	r = read_passphrase(job->passphrase_fd, deadline, &passphrase, why);
 	if (r < 0)
 		return r;
 	return identity_from_file(file.data, file.size, &passphrase, &job->policy, ret_identity,

@@ -8,7 +8,7 @@
 
 #define PARSER_CPU_SECONDS 5
 #define PARSER_WALL_SECONDS 10
-#define PARSER_SILENCE_SECONDS 5 /* of a pipe */
+#define PARSER_READ_SECONDS 8 /* for pipes, the file and its passphrase together */
 #define PARSER_MEMORY_MAX (256u * 1024 * 1024)
 
 struct parser_job {
