@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A few connections a turn, so that a storm on one address does not starve the others or those
- * being served. */
+/* A few connections a turn, and a few milliseconds, so that a storm on one address does not starve
+ * the others or those being served. */
 #include "front/listener.h"
 
 #include <errno.h>
@@ -13,10 +13,12 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "base/monotime.h"
 #include "front/net/listen_socket.h"
 
 #define BACKLOG 4096
 #define ACCEPTS_PER_TURN 32
+#define TURN_MS 5 /* no further one in this turn: each may wait for a signature */
 
 struct listener {
 	struct snapshot_listen where;
@@ -38,6 +40,7 @@ static bool is_of_one_connection(int code)
 static int on_io(sd_event_source *source, int fd, uint32_t events, void *userdata)
 {
 	struct listener *listener = userdata;
+	struct monotime end = monotime_add_ms(monotime_now(), TURN_MS);
 
 	(void)source;
 	(void)events;
@@ -56,21 +59,19 @@ static int on_io(sd_event_source *source, int fd, uint32_t events, void *userdat
 			return 0;
 		}
 		listener->ops->on_accept(listener, client, &peer, listener->userdata);
+		/* Who still waits in the queue wakes the loop again. */
+		if (monotime_reached(monotime_now(), end))
+			return 0;
 	}
 	return 0;
 }
 
-/*
- * A connection has from its listener that what is written leaves at once, and that what comes is
- * acknowledged with the answer, which is under way: by itself the kernel would acknowledge a
- * client's first bytes at once, in a packet of its own.
- */
+/* What is written leaves at once. A connection has this from its listener. */
 static void connections_prepare(int fd)
 {
-	int on = 1, off = 0;
+	int on = 1;
 
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	(void)setsockopt(fd, IPPROTO_TCP, TCP_QUICKACK, &off, sizeof(off));
 }
 
 static int socket_get(const struct snapshot_listen *where, int inherited)
@@ -97,7 +98,6 @@ int listener_open(sd_event *event, const struct snapshot_listen *where, int inhe
 	*listener = (struct listener){*where, ops, userdata, r, true, NULL};
 	if (r >= 0 && listen(listener->fd, BACKLOG) < 0)
 		r = -errno;
-	/* Behind listen, which forgets the second of them. */
 	if (r >= 0)
 		connections_prepare(listener->fd);
 	if (r >= 0)

@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/monotime.h"
 #include "front/listeners.h"
 #include "front/net/listen_socket.h"
 #include "kept.h"
@@ -31,6 +32,7 @@ struct world {
 	struct listeners *front;
 	bool is_dead; /* what a front that is killed would have told nobody hears */
 	unsigned n_accepted, n_prompt;
+	unsigned busy_ms; /* with each that is accepted */
 };
 
 static void note(struct world *world, const char *name, int fd)
@@ -49,24 +51,28 @@ static void on_keep(const char *endpoint, int fd, void *userdata)
 		note(world, endpoint, fd >= 0 ? fcntl(fd, F_DUPFD_CLOEXEC, 0) : -1);
 }
 
-/* What is written leaves at once, and what comes is acknowledged with it. */
+/* What is written leaves at once; what comes is acknowledged at once, too: a client that holds its
+ * second segment back until the first is acknowledged waits for that. */
 static bool is_prompt(int fd)
 {
-	int no_delay = 0, quick = 1;
+	int no_delay = 0, quick = 0;
 	socklen_t size = sizeof(quick);
 
 	assert_int_equal(getsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &no_delay, &size), 0);
 	assert_int_equal(getsockopt(fd, IPPROTO_TCP, TCP_QUICKACK, &quick, &size), 0);
-	return no_delay != 0 && quick == 0;
+	return no_delay != 0 && quick != 0;
 }
 
 static void on_accept(const char *interface, int fd, const struct sockaddr_storage *peer,
 		      void *userdata)
 {
 	struct world *world = userdata;
+	struct monotime end = monotime_add_ms(monotime_now(), world->busy_ms);
 
 	(void)interface;
 	(void)peer;
+	while (!monotime_reached(monotime_now(), end))
+		continue;
 	world->n_accepted++;
 	world->n_prompt += is_prompt(fd);
 	(void)close(fd);
@@ -191,7 +197,7 @@ static void a_client_that_comes_while_no_front_is_there_is_served_by_the_next(vo
 }
 
 /* Also one that came while nobody was there to say so. */
-static void each_connection_speaks_at_once_and_acknowledges_with_the_answer(void **state)
+static void each_connection_speaks_and_acknowledges_at_once(void **state)
 {
 	struct world *world = *state;
 	int first = client_connect(world), second;
@@ -207,6 +213,23 @@ static void each_connection_speaks_at_once_and_acknowledges_with_the_answer(void
 	assert_int_equal(world->n_prompt, 2);
 	(void)close(first);
 	(void)close(second);
+}
+
+/* Those that are served wait no longer than for one of them. */
+static void a_storm_of_long_handshakes_leaves_the_loop_to_others_in_between(void **state)
+{
+	struct world *world = *state;
+	int clients[3];
+
+	world->busy_ms = 10;
+	for (size_t i = 0; i < ARRAY_SIZE(clients); i++)
+		clients[i] = client_connect(world);
+	for (unsigned i = 1; i <= ARRAY_SIZE(clients); i++) {
+		assert_true(sd_event_run(world->event, 5000000) > 0);
+		assert_int_equal(world->n_accepted, i);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(clients); i++)
+		(void)close(clients[i]);
 }
 
 static void what_is_not_wanted_any_more_is_let_go(void **state)
@@ -354,7 +377,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(a_client_that_comes_while_no_front_is_there_is_served_by_the_next),
-		TEST(each_connection_speaks_at_once_and_acknowledges_with_the_answer),
+		TEST(each_connection_speaks_and_acknowledges_at_once),
+		TEST(a_storm_of_long_handshakes_leaves_the_loop_to_others_in_between),
 		TEST(what_is_not_wanted_any_more_is_let_go),
 		TEST(an_address_that_is_taken_away_is_not_kept),
 		TEST(who_waits_is_refused_when_the_sockets_are_dropped),
