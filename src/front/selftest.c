@@ -15,6 +15,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/monotime.h"
+#include "front/outcomes.h"
 
 #define TICK_MS 500
 #define KEEPER_MS 1400	 /* without a sign of life */
@@ -22,7 +23,7 @@
 #define TESTS_PER_TICK 4 /* after a change */
 #define TURN_MS 100	 /* no further test in this turn */
 #define FAILURES 2	 /* turns in a row: a keeper that restarts is no reason yet */
-#define NONE SIZE_MAX
+#define NONE OUTCOME_NONE
 #define TURNS_MAX 64	   /* of the two ends in a handshake */
 #define BUFFER_MAX 131072u /* of bytes that wait for the other end */
 
@@ -40,19 +41,7 @@ struct selftest {
 	uint64_t round; /* of the engine's last FrontTest */
 	int code;
 	struct why why;
-	struct outcome *outcomes; /* of each target that was tested since the last change */
-	size_t n_outcomes, n_allocated;
-};
-
-/* What the last test of a target came to. */
-struct outcome {
-	size_t target;
-	const char *interface, *domain, *trustpoint; /* of the snapshot */
-	int64_t at;				     /* seconds since 1970 */
-	unsigned failures;			     /* in a row, one a turn */
-	uint64_t failed_tick;			     /* the latest */
-	int code;
-	struct why why;
+	struct outcomes outcomes; /* of each target that was tested since the last change */
 };
 
 /* ---- a handshake ---- */
@@ -332,76 +321,28 @@ static void set_result(struct selftest *selftest, int code, const char *text)
 		selftest->on_change(selftest->userdata);
 }
 
-static struct outcome *outcome_find(const struct selftest *selftest, size_t index)
+/* Whoever waits for the proof of a binding is told of its first one, and of each other end. Returns
+ * how often in a row it failed. */
+static unsigned note_outcome(struct selftest *selftest, size_t index, const struct target *target,
+			     int code, const struct why *why)
 {
-	for (size_t i = 0; i < selftest->n_outcomes; i++) {
-		if (selftest->outcomes[i].target == index)
-			return &selftest->outcomes[i];
-	}
-	return NULL;
-}
+	struct outcome *outcome = outcomes_get(&selftest->outcomes, index, target->interface,
+					       target->domain, target->wanted.trustpoint);
+	struct outcome_count *count = outcome ? &outcome->count : &selftest->outcomes.others;
+	bool is_news = outcome && (outcome->at == 0 || (code < 0) != (outcome->code < 0));
 
-/* NULL without memory, or beyond what a report holds. */
-static struct outcome *outcome_get(struct selftest *selftest, size_t index)
-{
-	struct outcome *outcome = outcome_find(selftest, index), *more;
-	size_t n = selftest->n_allocated ? 2 * selftest->n_allocated : 8;
-
-	if (outcome)
-		return outcome;
-	if (selftest->n_outcomes == REPORT_SERVED_MAX)
-		return NULL;
-	if (selftest->n_outcomes == selftest->n_allocated) {
-		more = reallocarray(selftest->outcomes, n, sizeof(*more));
-		if (!more)
-			return NULL;
-		selftest->outcomes = more;
-		selftest->n_allocated = n;
-	}
-	outcome = &selftest->outcomes[selftest->n_outcomes++];
-	*outcome = (struct outcome){.target = index};
-	return outcome;
-}
-
-/* A place that is tried twice in a turn fails twice for one reason, such as a key that was removed
- * and of which the keeper's word waits to be read. */
-static void count_failure(struct outcome *outcome, int code, uint64_t tick)
-{
-	if (code == 0)
-		outcome->failures = 0;
-	else if (outcome->failures == 0 || outcome->failed_tick != tick)
-		outcome->failures++;
-	outcome->failed_tick = tick;
-}
-
-/* Whoever waits for the proof of a binding is told of its first one, and of each other end. */
-static void note_outcome(struct selftest *selftest, size_t index, const struct target *target,
-			 int code, const struct why *why)
-{
-	struct outcome *outcome = outcome_get(selftest, index);
-	bool is_news = !outcome || outcome->at == 0 || (code < 0) != (outcome->code < 0);
-
+	if (code < 0)
+		outcome_fail(count, selftest->ticks);
+	else if (outcome)
+		count->failures = 0;
 	if (!outcome)
-		return;
-	outcome->interface = target->interface;
-	outcome->domain = target->domain;
-	outcome->trustpoint = target->wanted.trustpoint;
+		return count->failures;
 	outcome->at = (int64_t)time(NULL);
-	count_failure(outcome, code, selftest->ticks);
 	outcome->code = code;
 	outcome->why = *why;
 	if (is_news)
 		selftest->on_change(selftest->userdata);
-}
-
-/* Another target that failed, when this one is well; NONE. */
-static size_t find_failing(const struct selftest *selftest)
-{
-	for (size_t i = 0; i < selftest->n_outcomes; i++) {
-		if (selftest->outcomes[i].code < 0)
-			return selftest->outcomes[i].target;
-	}
-	return NONE;
+	return count->failures;
 }
 
 static void judge(struct selftest *selftest, const struct target *target, int code,
@@ -425,19 +366,20 @@ static bool test_target(struct selftest *selftest, size_t index)
 {
 	struct target target;
 	struct why why = {""};
-	const struct outcome *outcome;
+	unsigned failures;
 	int r;
 
 	if (!get_target(selftest, index, &target))
 		return false;
 	selftest->tests++;
 	r = test(selftest, &target, &why);
-	note_outcome(selftest, index, &target, r, &why);
-	outcome = outcome_find(selftest, index);
+	failures = note_outcome(selftest, index, &target, r, &why);
 	selftest->failing = r < 0 && selftest->failing == NONE ? index : selftest->failing;
 	if (r == 0 && selftest->failing == index)
-		selftest->failing = find_failing(selftest);
-	judge(selftest, &target, r, &why, outcome ? outcome->failures : FAILURES);
+		selftest->failing = outcomes_failing(&selftest->outcomes);
+	if (selftest->failing == NONE)
+		selftest->outcomes.others.failures = 0;
+	judge(selftest, &target, r, &why, failures);
 	return true;
 }
 
@@ -468,7 +410,7 @@ static void tick(struct selftest *selftest)
 	/* One that failed is tried in each turn; the others are not put off for it, unless it
 	 * keeps the loop waiting. */
 	if (selftest->failing != NONE && !test_target(selftest, selftest->failing))
-		selftest->failing = find_failing(selftest);
+		selftest->failing = outcomes_failing(&selftest->outcomes);
 	for (int i = 0; i < TESTS_PER_TICK; i++) {
 		if (monotime_since(monotime_now(), begun_at) >= TURN_MS * MONOTIME_NS_PER_MS)
 			return;
@@ -497,7 +439,7 @@ void selftest_restart(struct selftest *selftest, const struct snapshot *snapshot
 	selftest->snapshot = snapshot;
 	selftest->next = 0;
 	selftest->failing = NONE;
-	selftest->n_outcomes = 0;
+	outcomes_restart(&selftest->outcomes, selftest->ticks);
 	selftest->pending = count_targets(selftest);
 }
 
@@ -508,25 +450,14 @@ void selftest_again(struct selftest *selftest, uint64_t round)
 		selftest_restart(selftest, selftest->snapshot);
 }
 
-/* Of this trustpoint at this place. */
-static const struct outcome *outcome_of(const struct selftest *selftest,
-					const Asafo__Ipc__FrontServed *served)
-{
-	for (size_t i = 0; i < selftest->n_outcomes && !served->is_idle; i++) {
-		const struct outcome *outcome = &selftest->outcomes[i];
-
-		if (strcmp(outcome->interface, served->interface) == 0 &&
-		    strcmp(outcome->domain, served->domain) == 0 &&
-		    strcmp(outcome->trustpoint, served->trustpoint) == 0)
-			return outcome;
-	}
-	return NULL;
-}
-
 static int report_outcomes(const struct selftest *selftest, Asafo__Ipc__FrontReport *message)
 {
 	for (size_t i = 0; i < message->n_served; i++) {
-		const struct outcome *outcome = outcome_of(selftest, message->served[i]);
+		const Asafo__Ipc__FrontServed *served = message->served[i];
+		const struct outcome *outcome =
+			served->is_idle ? NULL
+					: outcomes_of(&selftest->outcomes, served->interface,
+						      served->domain, served->trustpoint);
 		char *why = outcome && outcome->code < 0 ? strdup(outcome->why.text) : NULL;
 
 		if (!outcome)
@@ -588,6 +519,6 @@ void selftest_free(struct selftest *selftest)
 	if (!selftest)
 		return;
 	selftest->timer = sd_event_source_disable_unref(selftest->timer);
-	free(selftest->outcomes);
+	outcomes_done(&selftest->outcomes);
 	free(selftest);
 }

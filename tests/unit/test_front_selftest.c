@@ -174,6 +174,32 @@ static void a_key_that_is_removed_before_this_is_heard_of_is_no_failure_of_the_u
 	harness_stop(&harness);
 }
 
+static struct harness *changing;
+
+/* Another change behind each failure. */
+static bool has_failed_while_all_changes(const Asafo__Ipc__FrontReport *report)
+{
+	if (has_a_failed_proof(report))
+		harness_keeper_changed(changing);
+	return has_failed(report);
+}
+
+static void one_that_cannot_sign_is_a_failure_also_while_certificates_change(void **state)
+{
+	struct harness harness;
+
+	(void)state;
+	harness_start(&harness, NULL, &front_limits_default);
+	harness_trustpoint_make(&harness, "", GNUTLS_PK_ECDSA);
+	harness_trustpoint_make(&harness, "vpn", GNUTLS_PK_ECDSA);
+	harness_bind(&harness, "vpn");
+	harness_wait_report(&harness, is_well);
+	harness_keeper_mute(&harness, true);
+	changing = &harness;
+	harness_wait_report(&harness, has_failed_while_all_changes);
+	harness_stop(&harness);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -185,6 +211,7 @@ int main(void)
 			a_keeper_that_does_not_sign_fails_the_test_and_one_that_does_again_passes_it),
 		cmocka_unit_test(
 			a_key_that_is_removed_before_this_is_heard_of_is_no_failure_of_the_unit),
+		cmocka_unit_test(one_that_cannot_sign_is_a_failure_also_while_certificates_change),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
