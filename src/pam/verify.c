@@ -177,8 +177,18 @@ static int code_take(pam_handle_t *pam, int code, const struct talk *talk,
 	case PAM_CRED_INSUFFICIENT:
 	case PAM_MAXTRIES:
 		return say(result, 0, pam_strerror(pam, code));
-	default: /* a number of libpam's, and of modules that say what they like */
+	case PAM_AUTHINFO_UNAVAIL:
+	case PAM_SYSTEM_ERR:
+	case PAM_SERVICE_ERR:
+	case PAM_OPEN_ERR:
+	case PAM_SYMBOL_ERR:
+	case PAM_ABORT:
+	case PAM_MODULE_UNKNOWN:
 		return say(result, ERR_NOT_READY, pam_strerror(pam, code));
+	case PAM_BUF_ERR: /* many logins at a time make it */
+		return say(result, -ENOMEM, pam_strerror(pam, code));
+	default: /* modules say of a wrong password what they like */
+		return say(result, 0, pam_strerror(pam, code));
 	}
 }
 

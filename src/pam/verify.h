@@ -30,6 +30,6 @@ bool verify_is_service(const char *text);
  * 0: it was decided. A name is taken only as the user database spells it, and where that does not
  * know it, in lower case without a domain: what is bound to a user is bound to one spelling. Errors
  * (it could not be decided, RET_RESULT's reason says why): ERR_NOT_FOUND (there is no such
- * service), ERR_NOT_READY (what the modules ask is not there).
+ * service), ERR_NOT_READY (what the modules ask is not there), -ENOMEM.
  */
 int verify_login(const struct verify *verify, struct verify_result *ret_result);

@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <errno.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
@@ -278,6 +279,35 @@ static void a_service_is_a_file_of_its_own(void **state)
 	assert_true(verify_is_service("plain-2.x_y"));
 }
 
+/* Whatever a module calls it: only so are guesses counted. */
+static void what_is_not_known_for_unavailable_is_a_refusal(void **state)
+{
+	static const char *const codes[] = {"cred_err", "cred_unavail", "authtok_err", "conv_err",
+					    "try_again", "bad_item", "user_unknown"};
+	static const char *const unavailable[] = {"authinfo_unavail", "system_err", "service_err",
+						  "open_err", "symbol_err", "abort",
+						  "module_unknown"};
+	struct world *world = *state;
+	char text[PATH_MAX];
+
+	for (size_t i = 0; i < ARRAY_SIZE(codes) + ARRAY_SIZE(unavailable); i++) {
+		bool is_refusal = i < ARRAY_SIZE(codes);
+
+		(void)snprintf(text, sizeof(text),
+			       "auth required pam_debug.so auth=%s\naccount required "
+			       "pam_permit.so\n",
+			       is_refusal ? codes[i] : unavailable[i - ARRAY_SIZE(codes)]);
+		service_write(world, "odd", text);
+		(void)ask(world, "odd", "anna", "right");
+		assert_int_equal(world->last.code, is_refusal ? 0 : ERR_NOT_READY);
+		assert_false(world->last.is_right);
+		assert_true(world->last.why[0]);
+	}
+	service_write(world, "odd", "auth required pam_debug.so auth=buf_err\n");
+	(void)ask(world, "odd", "anna", "right");
+	assert_int_equal(world->last.code, -ENOMEM);
+}
+
 /* That is for the local users, where the configuration says so; a refusal is not. */
 static void who_cannot_answer_has_not_refused(void **state)
 {
@@ -422,6 +452,7 @@ int main(void)
 		WORLD(a_user_has_one_name),
 		WORLD(a_module_that_wants_more_is_not_answered),
 		WORLD(a_service_is_a_file_of_its_own),
+		WORLD(what_is_not_known_for_unavailable_is_a_refusal),
 		WORLD(who_cannot_answer_has_not_refused),
 		WORLD(who_waits_is_served_beside_those_that_hang),
 		WORLD(more_than_the_queue_holds_is_told_so),
