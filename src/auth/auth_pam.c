@@ -13,12 +13,22 @@
 #include "base/err.h"
 #include "src/ipc/ipc.pb-c.h"
 
-/* As an ASA: LOCAL is for where nobody answers, not for whom he refuses. */
+/*
+ * As an ASA: LOCAL is for where nobody answers, not for whom he refuses. Nor for where there is too
+ * much to do, which clients can bring about: no place in a queue, no memory, no process.
+ */
+static bool is_unavailable(int code)
+{
+	return code == ERR_CLOSED || code == ERR_NOT_FOUND || code == ERR_TIMEOUT ||
+	       code == ERR_NOT_READY;
+}
+
+/* PAM could not be asked. */
 static void unavailable(struct auth *auth, struct job *job, const struct trust_group *group,
-			const char *why, struct answer *answer)
+			int code, const char *why, struct answer *answer)
 {
 	auth_pam_report(auth, job, why);
-	if (group->is_local_too) {
+	if (group->is_local_too && is_unavailable(code)) {
 		job->is_by_pam = false;
 		auth_local_check(auth, job, group, answer);
 		return;
@@ -57,9 +67,10 @@ static void decide(struct auth *auth, struct job *job, int code,
 	if (auth_is_locked(auth, job, answer))
 		return;
 	if (code < 0 || !reply->status)
-		unavailable(auth, job, &group, "asafo-pam went away (see the log)", answer);
+		unavailable(auth, job, &group, ERR_CLOSED, "asafo-pam went away (see the log)",
+			    answer);
 	else if (reply->status->code < 0)
-		unavailable(auth, job, &group, reply->status->why, answer);
+		unavailable(auth, job, &group, reply->status->code, reply->status->why, answer);
 	else if (reply->is_right)
 		right(auth, job, &group, answer);
 	else
@@ -118,7 +129,7 @@ void auth_pam_ask(struct auth *auth, struct job *job, const struct trust_group *
 	job->round = answer->round;
 	r = ask(auth, job);
 	if (r < 0) {
-		unavailable(auth, job, group,
+		unavailable(auth, job, group, r,
 			    r == ERR_CLOSED ? "asafo-pam does not run" : err_text(r), answer);
 		return;
 	}

@@ -364,7 +364,7 @@ static void questions_serve(struct room *room)
 		if (place)
 			r = place_begin(place, question);
 		else
-			refuse(room, question->id, ERR_BUSY,
+			refuse(room, question->id, ERR_TIMEOUT,
 			       "modules of PAM that cannot be ended hold all its places");
 		if (r < 0)
 			refuse(room, question->id, r, err_text(r));

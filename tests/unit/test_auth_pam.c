@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include <crypt.h>
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -324,6 +325,22 @@ static void local_is_for_where_nobody_answers(void **state)
 	assert_true(has_note(world, "asafo-pam does not run"));
 }
 
+/* Else who asks often enough would choose which password is his. */
+static void too_much_to_do_is_not_nobody_there(void **state)
+{
+	static const int codes[] = {ERR_BUSY, ERR_MALFORMED, -ENOMEM, -EAGAIN, -EMFILE};
+	struct world *world = *state;
+	char expected[32];
+
+	(void)snprintf(expected, sizeof(expected), "%d/0; ", ERR_NOT_READY);
+	for (size_t i = 0; i < ARRAY_SIZE(codes); i++)
+		assert_string_equal(login(world, "Both", "anna", "here", codes[i], false),
+				    expected);
+	assert_string_equal(login(world, "Both", "anna", "here", ERR_NOT_FOUND, false), "0/1; ");
+	assert_string_equal(login(world, "Both", "anna", "here", ERR_NOT_READY, false), "0/1; ");
+	assert_string_equal(login(world, "Both", "anna", "here", ERR_CLOSED, false), "0/1; ");
+}
+
 /* Side by side: what comes back when the name is locked says nothing, be it right. */
 static void who_guesses_by_pam_is_locked_out(void **state)
 {
@@ -403,6 +420,7 @@ int main(void)
 						world_start_without_users, world_stop),
 		WORLD(a_line_of_his_own_holds_for_whom_pam_lets_in),
 		WORLD(local_is_for_where_nobody_answers),
+		WORLD(too_much_to_do_is_not_nobody_there),
 		WORLD(who_guesses_by_pam_is_locked_out),
 		WORLD(a_guess_is_one_though_its_front_went_away),
 		WORLD(what_a_group_wants_is_what_it_wants_when_pam_has_answered),

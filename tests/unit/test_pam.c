@@ -282,10 +282,10 @@ static void a_service_is_a_file_of_its_own(void **state)
 /* Whatever a module calls it: only so are guesses counted. */
 static void what_is_not_known_for_unavailable_is_a_refusal(void **state)
 {
-	static const char *const codes[] = {"cred_err", "cred_unavail", "authtok_err", "conv_err",
-					    "try_again", "bad_item", "user_unknown"};
+	static const char *const codes[] = {"cred_err",	 "cred_unavail", "authtok_err", "conv_err",
+					    "try_again", "bad_item",	 "user_unknown"};
 	static const char *const unavailable[] = {"authinfo_unavail", "system_err", "service_err",
-						  "open_err", "symbol_err", "abort",
+						  "open_err",	      "symbol_err", "abort",
 						  "module_unknown"};
 	struct world *world = *state;
 	char text[PATH_MAX];
@@ -423,6 +423,7 @@ static void modules_that_cannot_be_ended_hold_their_places_and_no_more(void **st
 	assert_int_equal(world->last.code, ERR_TIMEOUT);
 	assert_string_equal(ask(world, "plain", "anna", "right"),
 			    "!modules of PAM that cannot be ended hold all its places");
+	assert_int_equal(world->last.code, ERR_TIMEOUT);
 	assert_int_equal(kill(holder, SIGKILL), 0);
 	assert_int_equal(waitpid(holder, NULL, 0), holder);
 	WAIT_ON(world->event, strcmp(ask(world, "plain", "anna", "right"), "right") == 0);
