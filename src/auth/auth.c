@@ -41,8 +41,9 @@ void auth_job_free(struct job *job)
 	free(job);
 }
 
-static void job_append(struct auth *auth, struct job *job)
+void auth_job_append(struct auth *auth, struct job *job)
 {
+	job->next = NULL;
 	*auth->end = job;
 	auth->end = &job->next;
 	auth->n_jobs++;
@@ -245,7 +246,7 @@ static int check_admit(struct auth *auth, const Asafo__Ipc__AuthCheck *check,
 	job->auth = auth;
 	job->front = front;
 	job->id = id;
-	job_append(auth, job);
+	auth_job_append(auth, job);
 	return 0;
 }
 

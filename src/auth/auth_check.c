@@ -455,7 +455,9 @@ bool auth_job_do(struct auth *auth, struct job *job)
 {
 	struct answer answer = {.verdict = AUTH_VERDICT_NO};
 
-	if (job->state[0])
+	if (job->is_local_now)
+		auth_pam_local(auth, job, &answer);
+	else if (job->state[0])
 		job_go_on(auth, job, &answer);
 	else
 		job_begin(auth, job, &answer);

@@ -23,18 +23,17 @@ static bool is_unavailable(int code)
 	       code == ERR_NOT_READY;
 }
 
-/* PAM could not be asked. */
-static void unavailable(struct auth *auth, struct job *job, const struct trust_group *group,
-			int code, const char *why, struct answer *answer)
+/* PAM could not be asked. True: the users here are to be, which takes time. */
+static bool unavailable(const struct auth *auth, const struct job *job,
+			const struct trust_group *group, int code, const char *why,
+			struct answer *answer)
 {
 	auth_pam_report(auth, job, why);
-	if (group->is_local_too && is_unavailable(code)) {
-		job->is_by_pam = false;
-		auth_local_check(auth, job, group, answer);
-		return;
-	}
+	if (group->is_local_too && is_unavailable(code))
+		return true;
 	answer->code = ERR_NOT_READY;
 	answer->why = "PAM could not be asked (see the lines of auth and pam)";
+	return false;
 }
 
 static void right(struct auth *auth, struct job *job, const struct trust_group *group,
@@ -48,33 +47,44 @@ static void right(struct auth *auth, struct job *job, const struct trust_group *
 	auth_password_right(auth, job, user ? user : &other, group, answer);
 }
 
-static void decide(struct auth *auth, struct job *job, int code,
+/* Whether JOB's answer is still wanted. False: the answer says why not. */
+static bool is_as_begun(const struct auth *auth, const struct job *job,
+			struct trust_group *ret_group, struct answer *answer)
+{
+	if (!auth_group_find(auth, job->group, ret_group, answer))
+		return false;
+	if (!ret_group->is_by_pam || ret_group->is_without_password ||
+	    strcmp(ret_group->service, job->service) != 0 ||
+	    (ret_group->is_by_certificate && !job->round.has_certificate) ||
+	    (job->is_local_now && !ret_group->is_local_too)) {
+		answer->code = ERR_NOT_READY;
+		answer->why = "what the group wants was changed meanwhile";
+		return false;
+	}
+	/* Side by side with others; and what is right now is told to nobody who has to wait. */
+	return !auth_is_locked(auth, job, answer);
+}
+
+/* True: the users here are to be asked. */
+static bool decide(struct auth *auth, struct job *job, int code,
 		   const Asafo__Ipc__PamCheckReply *reply, struct answer *answer)
 {
 	bool is_named = users_find(auth->users, job->user) || (reply && reply->is_known);
 	struct trust_group group;
 
-	if (!auth_group_find(auth, job->group, &group, answer))
-		return;
-	if (!group.is_by_pam || group.is_without_password ||
-	    strcmp(group.service, job->service) != 0 ||
-	    (group.is_by_certificate && !job->round.has_certificate)) {
-		answer->code = ERR_NOT_READY;
-		answer->why = "what the group wants was changed meanwhile";
-		return;
-	}
-	/* Side by side with others; and what is right now is told to nobody who has to wait. */
-	if (auth_is_locked(auth, job, answer))
-		return;
+	if (!is_as_begun(auth, job, &group, answer))
+		return false;
 	if (code < 0 || !reply->status)
-		unavailable(auth, job, &group, ERR_CLOSED, "asafo-pam went away (see the log)",
-			    answer);
-	else if (reply->status->code < 0)
-		unavailable(auth, job, &group, reply->status->code, reply->status->why, answer);
-	else if (reply->is_right)
+		return unavailable(auth, job, &group, ERR_CLOSED,
+				   "asafo-pam went away (see the log)", answer);
+	if (reply->status->code < 0)
+		return unavailable(auth, job, &group, reply->status->code, reply->status->why,
+				   answer);
+	if (reply->is_right)
 		right(auth, job, &group, answer);
 	else
 		auth_failure_count(auth, job, is_named, reply->status->why);
+	return false;
 }
 
 static void asked_remove(struct auth *auth, struct job *job)
@@ -95,9 +105,31 @@ static void on_reply(int code, const ProtobufCMessage *body, bool has_more, void
 
 	(void)has_more;
 	asked_remove(auth, job);
-	decide(auth, job, code, (const Asafo__Ipc__PamCheckReply *)body, &answer);
-	auth_reply(job->front, job->id, &answer);
-	auth_job_free(job);
+	/* What was not decided, and nobody waits for, is forgotten: also when everything ends. */
+	if (code < 0 && !job->front) {
+		auth_job_free(job);
+	} else if (!decide(auth, job, code, (const Asafo__Ipc__PamCheckReply *)body, &answer)) {
+		auth_reply(job->front, job->id, &answer);
+		auth_job_free(job);
+	} else if (!job->front) {
+		auth_job_free(job);
+	} else {
+		/* Not here: all that was asked may come back at once, when asafo-pam dies. */
+		job->is_asked = false;
+		job->is_local_now = true;
+		auth_job_append(auth, job);
+	}
+}
+
+void auth_pam_local(struct auth *auth, struct job *job, struct answer *answer)
+{
+	struct trust_group group;
+
+	answer->round = job->round;
+	if (!is_as_begun(auth, job, &group, answer))
+		return;
+	job->is_by_pam = false;
+	auth_local_check(auth, job, &group, answer);
 }
 
 static int ask(struct auth *auth, struct job *job)
@@ -129,8 +161,11 @@ void auth_pam_ask(struct auth *auth, struct job *job, const struct trust_group *
 	job->round = answer->round;
 	r = ask(auth, job);
 	if (r < 0) {
-		unavailable(auth, job, group, r,
-			    r == ERR_CLOSED ? "asafo-pam does not run" : err_text(r), answer);
+		if (unavailable(auth, job, group, r,
+				r == ERR_CLOSED ? "asafo-pam does not run" : err_text(r), answer)) {
+			job->is_by_pam = false;
+			auth_local_check(auth, job, group, answer);
+		}
 		return;
 	}
 	job->is_asked = true;

@@ -35,6 +35,7 @@ struct job {
 	bool is_by_pam; /* so its messages are about PAM */
 	bool is_asked;	/* of PAM: */
 	char service[VPN_NAME_MAX];
+	bool is_local_now;	   /* PAM could not be asked: it is for the users here */
 	struct factor_round round; /* as far as it was known then */
 };
 
@@ -101,11 +102,16 @@ void auth_failure_count(struct auth *auth, const struct job *job, bool is_named,
 void auth_pam_report(const struct auth *auth, const struct job *job, const char *why);
 
 /* ---- auth.c ---- */
+/* Takes JOB over: it is done when it is its turn. */
+void auth_job_append(struct auth *auth, struct job *job);
 void auth_job_free(struct job *job);
 
 /* ---- auth_pam.c ---- */
 /* Asks PAM for JOB's password. JOB is waited for (job.is_asked), or the answer is there. */
 void auth_pam_ask(struct auth *auth, struct job *job, const struct trust_group *group,
 		  struct answer *answer);
+/* Compares the password of JOB, of which PAM could not be asked (job.is_local_now), with the
+ * configuration's, if that is still wanted. */
+void auth_pam_local(struct auth *auth, struct job *job, struct answer *answer);
 /* What FRONT asked is answered no more; NULL: of all. A guess is one all the same. */
 void auth_pam_front_gone(struct auth *auth, const struct ipc_channel *front);

@@ -325,6 +325,45 @@ static void local_is_for_where_nobody_answers(void **state)
 	assert_true(has_note(world, "asafo-pam does not run"));
 }
 
+/* A password costs time: those of a helper that died are looked at one after the other, and what
+ * nobody waits for is not. */
+static void who_was_asked_for_when_pam_died_waits_for_his_turn(void **state)
+{
+	struct world *world = *state;
+
+	for (unsigned i = 0; i < 3; i++)
+		log_in(world, "Both", "anna", "here");
+	wait_asked(world, 3);
+	ipc_channel_free(TAKE_PTR(world->pam));
+	WAIT_ON(world->event, has_note(world, "asafo-pam went away"));
+	assert_false(has_note(world, "113012 "));
+	WAIT_ON(world->event, world->n_answers == 3);
+	assert_string_equal(world->answers, "0/1; 0/1; 0/1; ");
+	world->pam = attach(world, IPC_PEER_PAM);
+	world->n_asked = 0;
+	world->notes[0] = '\0';
+	log_in(world, "Both", "anna", "here");
+	wait_asked(world, 1);
+	ipc_channel_free(world->front);
+	world->front = attach(world, IPC_PEER_FRONT);
+	WAIT_ON(world->event, sd_event_run(world->event, 0) == 0);
+	say(world, 0, ERR_TIMEOUT, false, "hung");
+	WAIT_ON(world->event, has_note(world, "hung"));
+	WAIT_ON(world->event, sd_event_run(world->event, 0) == 0);
+	assert_false(has_note(world, "113012 "));
+	assert_int_equal(world->n_answers, 3);
+}
+
+static void nothing_is_looked_at_when_the_helper_ends(void **state)
+{
+	struct world *world = *state;
+
+	log_in(world, "Both", "anna", "here");
+	wait_asked(world, 1);
+	auth_free(TAKE_PTR(world->auth));
+	assert_string_equal(world->notes, "3 users\n");
+}
+
 /* Else who asks often enough would choose which password is his. */
 static void too_much_to_do_is_not_nobody_there(void **state)
 {
@@ -421,6 +460,8 @@ int main(void)
 		WORLD(a_line_of_his_own_holds_for_whom_pam_lets_in),
 		WORLD(local_is_for_where_nobody_answers),
 		WORLD(too_much_to_do_is_not_nobody_there),
+		WORLD(who_was_asked_for_when_pam_died_waits_for_his_turn),
+		WORLD(nothing_is_looked_at_when_the_helper_ends),
 		WORLD(who_guesses_by_pam_is_locked_out),
 		WORLD(a_guess_is_one_though_its_front_went_away),
 		WORLD(what_a_group_wants_is_what_it_wants_when_pam_has_answered),
