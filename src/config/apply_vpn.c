@@ -268,6 +268,16 @@ static int open_user(struct apply *apply, const struct grammar_match *match)
 	return 0;
 }
 
+/* There is only `no`: `username NAME password PASSWORD` sets one, `username NAME` keeps it. */
+static int set_user_password(struct apply *apply, const struct grammar_match *match)
+{
+	char *hash = apply->config->vpn.users[apply->index].hash;
+
+	(void)match;
+	explicit_bzero(hash, CONFIG_HASH_MAX);
+	return 0;
+}
+
 static int set_user_policy(struct apply *apply, const struct grammar_match *match)
 {
 	take_name(match, "policy", apply->config->vpn.users[apply->index].policy);
@@ -319,6 +329,7 @@ apply_fn apply_vpn_handler(enum command_id id)
 		[COMMAND_GROUP_NAME_FROM] = set_group_name_from,
 		[COMMAND_USER] = set_user,
 		[COMMAND_USER_ATTRIBUTES] = open_user,
+		[COMMAND_USER_PASSWORD] = set_user_password,
 		[COMMAND_USER_POLICY] = set_user_policy,
 		[COMMAND_USER_LOCK] = set_user_lock,
 		[COMMAND_USER_TOTP] = set_user_totp,

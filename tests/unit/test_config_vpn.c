@@ -156,6 +156,7 @@ static void a_service_of_pam_is_a_plain_name_in_lower_case(void **state)
 static void a_user_may_have_no_password_here(void **state)
 {
 	struct config *config = make(text);
+	struct buf shown = {0};
 	char why[WHY_TEXT_MAX];
 
 	(void)state;
@@ -163,6 +164,14 @@ static void a_user_may_have_no_password_here(void **state)
 	/* The line alone takes none away. */
 	assert_int_equal(apply(config, "username bob\n", why, sizeof(why)), 0);
 	assert_string_equal(config_user_find(&config->vpn, "bob")->hash, HASH);
+	/* This does, and nothing else of the user's. */
+	assert_int_equal(apply(config, "username ada attributes\n no password\n", why, sizeof(why)),
+			 0);
+	assert_string_equal(config_user_find(&config->vpn, "ada")->hash, "");
+	assert_true(config_user_find(&config->vpn, "ada")->policy[0]);
+	assert_int_equal(config_render(config, CONFIG_PART_DEFAULTS, &shown), 0);
+	assert_non_null(strstr(buf_text(&shown), "username ada\nusername ada attributes\n"));
+	buf_done(&shown);
 	assert_int_equal(apply(config, "username eve password " HASH "\n", why, sizeof(why)), 0);
 	assert_string_equal(config_user_find(&config->vpn, "eve")->hash, HASH);
 	config_free(config);
