@@ -350,6 +350,44 @@ bool auth_is_locked(const struct auth *auth, const struct job *job, struct answe
 	return answer->wait_ms > 0;
 }
 
+/* What says who JOB's user is, at this group. */
+static void way_sum(const struct job *job, const struct trust_group *group,
+		    uint8_t ret_sum[static 8])
+{
+	const char *how = "local";
+
+	if (group->is_without_password)
+		how = "certificate";
+	else if (group->is_by_pam)
+		how = job->is_by_pam ? "pam" : "pam local";
+	factor_way_sum(how, group->is_by_pam && !group->is_without_password ? group->service : "",
+		       ret_sum);
+}
+
+/* Whether GROUP would still take the first half of a login as ROUND says that it was taken. Then
+ * JOB is known for one of PAM's, or not. */
+static bool is_way_open(struct job *job, const struct trust_group *group,
+			const struct factor_round *round)
+{
+	uint8_t way[sizeof(round->way)];
+
+	job->is_by_pam = group->is_by_pam && !group->is_without_password;
+	way_sum(job, group, way);
+	if (memcmp(way, round->way, sizeof(way)) == 0)
+		return true;
+	if (!job->is_by_pam || !group->is_local_too)
+		return false;
+	job->is_by_pam = false;
+	way_sum(job, group, way);
+	return memcmp(way, round->way, sizeof(way)) == 0;
+}
+
+static void answer_late(struct answer *answer)
+{
+	answer->round = (struct factor_round){.at = 0};
+	answer->is_late = true;
+}
+
 /* A login goes on: all that is known of it came with the client. */
 static void job_go_on(struct auth *auth, struct job *job, struct answer *answer)
 {
@@ -368,15 +406,18 @@ static void job_go_on(struct auth *auth, struct job *job, struct answer *answer)
 		factor_password_sum(user, password);
 	if (!user || !user->totp[0] ||
 	    memcmp(password, answer->round.password, sizeof(password)) != 0) {
-		answer->round = (struct factor_round){.at = 0};
-		answer->is_late = true;
+		answer_late(answer);
 		return;
 	}
 	memcpy(job->user, user->name, sizeof(job->user));
-	if (!auth_group_find(auth, answer->round.group, &group, answer) ||
-	    (group.is_by_certificate && !certificate_go_on(auth, job, &group, answer)))
+	if (!auth_group_find(auth, answer->round.group, &group, answer))
 		return;
-	job->is_by_pam = group.is_by_pam && !group.is_without_password;
+	if (!is_way_open(job, &group, &answer->round)) {
+		answer_late(answer);
+		return;
+	}
+	if (group.is_by_certificate && !certificate_go_on(auth, job, &group, answer))
+		return;
 	if (auth_is_locked(auth, job, answer))
 		return;
 	if (is_locked_to_another(user, &group))
@@ -387,13 +428,14 @@ static void job_go_on(struct auth *auth, struct job *job, struct answer *answer)
 
 /* What is asked for first was right. */
 static void first_done(struct auth *auth, const struct job *job, const struct user *user,
-		       struct answer *answer)
+		       const struct trust_group *group, struct answer *answer)
 {
 	memcpy(answer->round.user, user->name, sizeof(answer->round.user));
 	memcpy(answer->round.group, job->group, sizeof(answer->round.group));
 	if (user->totp[0]) {
 		/* The account is not clean yet: who has its password would guess codes for ever. */
 		factor_password_sum(user, answer->round.password);
+		way_sum(job, group, answer->round.way);
 		answer->round.at = time(NULL);
 		answer_more(auth, answer);
 	} else {
@@ -410,7 +452,7 @@ void auth_password_right(struct auth *auth, struct job *job, const struct user *
 	}
 	if (!user->totp[0])
 		lockout_succeeded(auth->lockout, user->name);
-	first_done(auth, job, user, answer);
+	first_done(auth, job, user, group, answer);
 }
 
 void auth_local_check(struct auth *auth, struct job *job, const struct trust_group *group,
@@ -439,7 +481,7 @@ static void job_begin(struct auth *auth, struct job *job, struct answer *answer)
 		if (user && is_locked_to_another(user, &group))
 			lock_refuse(auth, job, user, &group);
 		else if (user)
-			first_done(auth, job, user, answer);
+			first_done(auth, job, user, &group, answer);
 		return;
 	}
 	/* Several tries may have waited side by side. */

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <gnutls/crypto.h>
 #include <gnutls/gnutls.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -54,12 +55,25 @@ int factor_key_set(struct factor *factor, const uint8_t *key, size_t size)
 	return 0;
 }
 
-void factor_password_sum(const struct user *user, uint8_t ret_sum[static 8])
+static void sum(const char *text, uint8_t ret_sum[static 8])
 {
 	uint8_t digest[32] = {0};
 
-	(void)gnutls_hash_fast(GNUTLS_DIG_SHA256, user->hash, strlen(user->hash), digest);
+	(void)gnutls_hash_fast(GNUTLS_DIG_SHA256, text, strlen(text), digest);
 	memcpy(ret_sum, digest, 8);
+}
+
+void factor_password_sum(const struct user *user, uint8_t ret_sum[static 8])
+{
+	sum(user->hash, ret_sum);
+}
+
+void factor_way_sum(const char *how, const char *service, uint8_t ret_sum[static 8])
+{
+	char text[128];
+
+	(void)snprintf(text, sizeof(text), "%s %s", how, service);
+	sum(text, ret_sum);
 }
 
 int factor_seal(const struct factor *factor, const struct factor_round *round,
@@ -73,6 +87,7 @@ int factor_seal(const struct factor *factor, const struct factor_round *round,
 	message.group = (char *)(uintptr_t)round->group;
 	message.password = (ProtobufCBinaryData){sizeof(round->password),
 						 (uint8_t *)(uintptr_t)round->password};
+	message.way = (ProtobufCBinaryData){sizeof(round->way), (uint8_t *)(uintptr_t)round->way};
 	message.at = round->at;
 	message.tries = round->tries;
 	if (round->has_certificate)
@@ -91,11 +106,15 @@ static int round_take(const Asafo__Ipc__AuthRound *message, struct factor_round 
 	if (strlen(message->user) >= sizeof(round.user) ||
 	    strlen(message->group) >= sizeof(round.group) ||
 	    message->password.len != sizeof(round.password) ||
+	    (message->way.len > 0 && message->way.len != sizeof(round.way)) ||
 	    (message->certificate.len > 0 && message->certificate.len != sizeof(round.certificate)))
 		return ERR_MALFORMED;
 	memcpy(round.user, message->user, strlen(message->user) + 1);
 	memcpy(round.group, message->group, strlen(message->group) + 1);
 	memcpy(round.password, message->password.data, sizeof(round.password));
+	/* An older unit's has none, which is that of no login here. */
+	if (message->way.len > 0)
+		memcpy(round.way, message->way.data, sizeof(round.way));
 	round.has_certificate = message->certificate.len > 0;
 	if (round.has_certificate)
 		memcpy(round.certificate, message->certificate.data, sizeof(round.certificate));

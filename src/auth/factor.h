@@ -10,7 +10,8 @@
 /*
  * The second factor of a login, and the login between its two requests. That is nowhere but with
  * the client, as a text that only the pair can make and read, so that either unit goes on with it:
- * bound to user, group, password, the time, and how often a code was wrong.
+ * bound to user, group, password, the way on which that was found right, the time, and how often a
+ * code was wrong.
  */
 #define FACTOR_STATE_MAX 600
 #define FACTOR_LIFE_S 180
@@ -31,12 +32,15 @@ struct factor_round {
 	char user[USERS_NAME_MAX];
 	char group[FACTOR_GROUP_MAX];
 	uint8_t password[8]; /* of factor_password_sum */
+	uint8_t way[8];	     /* of factor_way_sum */
 	int64_t at;	     /* seconds since 1970 */
 	uint32_t tries;
 	uint8_t certificate[8]; /* begin of its fingerprint, */
 	bool has_certificate;	/* where the group wants one */
 };
 void factor_password_sum(const struct user *user, uint8_t ret_sum[static 8]);
+/* Of what took the first half of a login: HOW, and whom it asked (SERVICE). */
+void factor_way_sum(const char *how, const char *service, uint8_t ret_sum[static 8]);
 /* Errors: ERR_NOT_READY (there is no key yet), ERR_CRYPTO, -ENOMEM. */
 int factor_seal(const struct factor *factor, const struct factor_round *round,
 		char ret_state[static FACTOR_STATE_MAX]);

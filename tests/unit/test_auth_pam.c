@@ -37,6 +37,8 @@ struct world {
 	unsigned n_asked;
 	char question[160]; /* the latest: service/user/password */
 	bool is_closed;
+	char state[1024]; /* of the latest answer */
+	bool is_late;
 };
 
 static void on_note(int priority, const char *text, void *userdata)
@@ -68,6 +70,8 @@ static void on_answer(int code, const ProtobufCMessage *body, bool has_more, voi
 		return;
 	(void)snprintf(world->answers + used, sizeof(world->answers) - used, "%d/%u; ",
 		       reply->status->code, reply->verdict);
+	(void)snprintf(world->state, sizeof(world->state), "%s", reply->state);
+	world->is_late = reply->is_late;
 	world->n_answers++;
 }
 
@@ -297,6 +301,47 @@ static void a_line_of_his_own_holds_for_whom_pam_lets_in(void **state)
 	assert_string_equal(login(world, "Staff", "tom", "wrong", 0, false), "0/0; ");
 }
 
+/* Sends a code for the login of STATE. True: it is too late for that. */
+static bool is_late(struct world *world, const char *state)
+{
+	Asafo__Ipc__AuthCheck body = ASAFO__IPC__AUTH_CHECK__INIT;
+	unsigned before = world->n_answers;
+	uint8_t code[] = "123456";
+
+	/* Whatever was told before is taken by then. */
+	WAIT_ON(world->event, sd_event_run(world->event, 0) == 0);
+	body.state = (char *)(uintptr_t)state;
+	body.method = local;
+	body.password = (ProtobufCBinaryData){6, code};
+	assert_int_equal(ipc_channel_call(world->front, IPC_AUTH_CHECK, &body.base, NULL, 0,
+					  on_answer, world),
+			 0);
+	WAIT_ON(world->event, world->n_answers > before);
+	return world->is_late;
+}
+
+/* What he is asked for first may be another thing by then, of which he has shown nothing. */
+static void a_login_under_way_ends_with_what_it_began_by(void **state)
+{
+	struct world *world = *state;
+	Asafo__Ipc__LoginKey key = ASAFO__IPC__LOGIN_KEY__INIT;
+	uint8_t bytes[LOGINBOX_KEY_SIZE] = {7};
+	char begun[sizeof(world->state)];
+
+	world->keeper = attach(world, IPC_PEER_KEEPER);
+	key.key = (ProtobufCBinaryData){sizeof(bytes), bytes};
+	assert_int_equal(ipc_channel_send(world->keeper, IPC_LOGIN_KEY, &key.base, NULL, 0), 0);
+	assert_string_equal(login(world, "Staff", "tom", "right", 0, true), "0/3; ");
+	memcpy(begun, world->state, sizeof(begun));
+	assert_false(is_late(world, begun));
+	trust_send(world, true, "stricter");
+	assert_true(is_late(world, begun));
+	trust_send(world, false, "asafo");
+	assert_true(is_late(world, begun));
+	trust_send(world, true, "asafo");
+	assert_false(is_late(world, begun));
+}
+
 static void local_is_for_where_nobody_answers(void **state)
 {
 	struct world *world = *state;
@@ -458,6 +503,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(nobody_is_asked_for_before_the_users_are_known,
 						world_start_without_users, world_stop),
 		WORLD(a_line_of_his_own_holds_for_whom_pam_lets_in),
+		WORLD(a_login_under_way_ends_with_what_it_began_by),
 		WORLD(local_is_for_where_nobody_answers),
 		WORLD(too_much_to_do_is_not_nobody_there),
 		WORLD(who_was_asked_for_when_pam_died_waits_for_his_turn),

@@ -177,6 +177,7 @@ static void a_login_under_way_is_good_for_some_minutes(void **state)
 	memset(round.user, 'u', sizeof(round.user) - 1);
 	memset(round.group, 'g', sizeof(round.group) - 1);
 	memcpy(round.password, "12345678", 8);
+	factor_way_sum("pam", "asafo", round.way);
 	assert_int_equal(factor_new(&factor), 0);
 	assert_int_equal(factor_seal(factor, &round, sealed), ERR_NOT_READY);
 	assert_int_equal(factor_key_set(factor, key_bytes, 31), ERR_MALFORMED);
