@@ -127,6 +127,20 @@ static void place_clear(struct place *place)
 	place->pid = 0;
 }
 
+#define WHY_MAX 128
+
+/* WHY comes from a process that modules may have taken over, and goes to the log. */
+static void why_tame(char *why)
+{
+	size_t n = strnlen(why, WHY_MAX);
+
+	/* An empty one is protobuf-c's own, and cannot be written to. */
+	if (n == WHY_MAX)
+		why[n] = '\0';
+	for (size_t i = 0; i < n; i++)
+		why[i] = why[i] >= ' ' && why[i] <= '~' ? why[i] : '?';
+}
+
 /* False: there is no answer to read. */
 static bool place_read(struct place *place)
 {
@@ -137,11 +151,13 @@ static bool place_read(struct place *place)
 	if (n <= 0)
 		return false;
 	reply = asafo__ipc__pam_check_reply__unpack(NULL, (size_t)n, bytes);
-	if (reply && reply->status)
+	if (reply && reply->status) {
+		why_tame(reply->status->why);
 		answer(place->room, place->id, reply);
-	else
+	} else {
 		refuse(place->room, place->id, ERR_MALFORMED,
 		       "what a module wrote is no answer of PAM's");
+	}
 	if (reply)
 		asafo__ipc__pam_check_reply__free_unpacked(reply, NULL);
 	place->is_answered = true;
@@ -307,11 +323,14 @@ static int place_begin(struct place *place, const struct question *question)
 		return r;
 	}
 	r = place_watch(place, fds[0]);
-	/* What is not watched would stay for ever. */
+	/* It keeps its place until it is gone, which nobody tells: places_reap looks. */
 	if (r < 0) {
+		pid_t pid = place->pid;
+
 		place_kill(place);
-		(void)waitpid(place->pid, NULL, WNOHANG);
 		place_clear(place);
+		place->pid = pid;
+		place->is_answered = true;
 	}
 	return r;
 }
@@ -346,11 +365,24 @@ static void wait_arm(struct room *room)
 		(void)sd_event_source_set_enabled(room->waited, SD_EVENT_ONESHOT);
 }
 
+/* Of the children that are not watched, before there is a question that wants a place. */
+static void places_reap(struct room *room)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(room->places); i++) {
+		struct place *place = &room->places[i];
+
+		if (place->pid != 0 && !place->exit &&
+		    waitpid(place->pid, NULL, WNOHANG) == place->pid)
+			place_clear(place);
+	}
+}
+
 /* In their order, but for those whose client has its places. */
 static void questions_serve(struct room *room)
 {
 	struct question **at = &room->first;
 
+	places_reap(room);
 	while (*at) {
 		struct place *place = place_find(room, &(*at)->source);
 		struct question *question;

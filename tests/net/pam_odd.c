@@ -24,12 +24,27 @@ static int prompt(pam_handle_t *pam, int style)
 	return r;
 }
 
+/* Writes where asafo-pam's child answers: a refusal whose reason is long, and two lines. */
+static void forge(void)
+{
+	/* PamCheckReply.status, 203 bytes; in it Status.why, 200 bytes */
+	unsigned char message[206] = {0x0a, 0xcb, 1, 0x12, 0xc8, 1};
+
+	memset(message + 6, 'a', sizeof(message) - 6);
+	message[8] = '\n';
+	message[9] = 0x1b;
+	(void)!write(3, message, sizeof(message));
+	_exit(0);
+}
+
 static int act(pam_handle_t *pam, const char *what, const char *password)
 {
 	if (strcmp(what, "crash") == 0)
 		(void)raise(SIGSEGV);
 	while (strcmp(what, "hang") == 0)
 		(void)pause();
+	if (strcmp(what, "forge") == 0)
+		forge();
 	if (strcmp(what, "hide") == 0)
 		return prompt(pam, PAM_PROMPT_ECHO_OFF);
 	if (strcmp(what, "show") == 0)

@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ptrace.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -329,6 +330,70 @@ static void who_cannot_answer_has_not_refused(void **state)
 	assert_string_equal(ask(world, "plain", "anna", "right"), "right");
 }
 
+static void what_a_module_writes_is_no_line_of_the_log(void **state)
+{
+	struct world *world = *state;
+	const char *why = ask_odd(world, "forge", "success");
+
+	assert_int_equal(strncmp(why, "aa??aa", 6), 0);
+	assert_int_equal(strlen(why), 128);
+	assert_false(world->last.is_right);
+}
+
+/* Returns how many there are. */
+static int children_read(int ret_pids[static ROOM_PLACES])
+{
+	char path[64];
+	FILE *file;
+	int n = 0;
+
+	(void)snprintf(path, sizeof(path), "/proc/self/task/%d/children", (int)getpid());
+	file = fopen(path, "re");
+	assert_non_null(file);
+	while (n < ROOM_PLACES && fscanf(file, "%d", &ret_pids[n]) == 1)
+		n++;
+	(void)fclose(file);
+	return n;
+}
+
+static bool has_children(void)
+{
+	int pids[ROOM_PLACES];
+
+	return children_read(pids) > 0;
+}
+
+static int open_files_limit(rlim_t limit)
+{
+	struct rlimit files;
+
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &files), 0);
+	files.rlim_cur = limit ? limit : files.rlim_max;
+	return setrlimit(RLIMIT_NOFILE, &files);
+}
+
+/* There are files for the pipes of a child, and none to wait for it with. */
+static void a_child_that_cannot_be_watched_is_ended_and_gives_its_place_back(void **state)
+{
+	struct world *world = *state;
+	int fds[4], highest = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(fds); i++) {
+		fds[i] = dup(0);
+		assert_true(fds[i] >= 0);
+		highest = fds[i] > highest ? fds[i] : highest;
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
+		(void)close(fds[i]);
+	odd_write(world, "slow", "hang", "success");
+	assert_int_equal(open_files_limit((rlim_t)highest + 1), 0);
+	(void)ask(world, "slow", "anna", "right");
+	assert_int_equal(open_files_limit(0), 0);
+	assert_int_equal(world->last.code, -EMFILE);
+	WAIT_ON(world->event,
+		strcmp(ask(world, "plain", "anna", "right"), "right") == 0 && !has_children());
+}
+
 /* Modules that hang hold some places, and one client's no more than its own. */
 static void who_waits_is_served_beside_those_that_hang(void **state)
 {
@@ -355,29 +420,6 @@ static void more_than_the_queue_holds_is_told_so(void **state)
 		ask_from(world, 1, "slow", "anna", "right");
 	WAIT_ON(world->event, world->n_answers > 0);
 	assert_int_equal(world->n_busy, 1);
-}
-
-/* Returns how many there are. */
-static int children_read(int ret_pids[static ROOM_PLACES])
-{
-	char path[64];
-	FILE *file;
-	int n = 0;
-
-	(void)snprintf(path, sizeof(path), "/proc/self/task/%d/children", (int)getpid());
-	file = fopen(path, "re");
-	assert_non_null(file);
-	while (n < ROOM_PLACES && fscanf(file, "%d", &ret_pids[n]) == 1)
-		n++;
-	(void)fclose(file);
-	return n;
-}
-
-static bool has_children(void)
-{
-	int pids[ROOM_PLACES];
-
-	return children_read(pids) > 0;
 }
 
 /* Holds whatever this process has for children, so that nothing ends them: as a disk does that is
@@ -455,6 +497,8 @@ int main(void)
 		WORLD(a_service_is_a_file_of_its_own),
 		WORLD(what_is_not_known_for_unavailable_is_a_refusal),
 		WORLD(who_cannot_answer_has_not_refused),
+		WORLD(what_a_module_writes_is_no_line_of_the_log),
+		WORLD(a_child_that_cannot_be_watched_is_ended_and_gives_its_place_back),
 		WORLD(who_waits_is_served_beside_those_that_hang),
 		WORLD(more_than_the_queue_holds_is_told_so),
 		WORLD(modules_that_cannot_be_ended_hold_their_places_and_no_more),
