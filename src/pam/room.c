@@ -365,15 +365,23 @@ static void wait_arm(struct room *room)
 		(void)sd_event_source_set_enabled(room->waited, SD_EVENT_ONESHOT);
 }
 
-/* Of the children that are not watched, before there is a question that wants a place. */
+/*
+ * Before there is a question that wants a place: of the children that are not watched, and of those
+ * that were to end. A source that was told of the end of a child which somebody traced found nobody
+ * to wait for, and is told nothing when the tracer lets it go: it looks again.
+ */
 static void places_reap(struct room *room)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(room->places); i++) {
 		struct place *place = &room->places[i];
 
-		if (place->pid != 0 && !place->exit &&
-		    waitpid(place->pid, NULL, WNOHANG) == place->pid)
+		if (place->pid == 0)
+			continue;
+		if (!place->exit && waitpid(place->pid, NULL, WNOHANG) == place->pid)
 			place_clear(place);
+		else if (place->exit && place->fd < 0 &&
+			 sd_event_source_set_enabled(place->exit, SD_EVENT_OFF) >= 0)
+			(void)sd_event_source_set_enabled(place->exit, SD_EVENT_ONESHOT);
 	}
 }
 
