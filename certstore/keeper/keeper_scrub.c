@@ -76,6 +76,20 @@ static int look_new(struct keeper *keeper, struct keeper_disk_look **ret_look)
 	return r;
 }
 
+/* Not every file system can do that, and that is no fault. What else there is may be another thing
+ * in the next turn. */
+static void fail(struct keeper_scrub *scrub, int code)
+{
+	if (code == -EINVAL || code == -EOPNOTSUPP || code == -EACCES || code == -EPERM)
+		hide_disk(scrub, code);
+	else if (!scrub->is_failure_said)
+		log_line(LOG_WARNING,
+			 "the disk below the certificate store was not looked at: %s; it is tried "
+			 "again",
+			 err_text(code));
+	scrub->is_failure_said = true;
+}
+
 static void begin_look(struct keeper *keeper)
 {
 	struct keeper_scrub *scrub = &keeper->scrub;
@@ -89,9 +103,8 @@ static void begin_look(struct keeper *keeper)
 		r = -pthread_create(&look->thread, NULL, run_look, look);
 		look->is_under_way = r == 0;
 	}
-	/* What is short now may be there at the next turn. */
-	if (r < 0 && r != -ENOMEM && r != -EAGAIN && r != -EMFILE && r != -ENFILE)
-		hide_disk(scrub, r);
+	if (r < 0)
+		fail(scrub, r);
 }
 
 static bool is_said(struct keeper_disk_look *look)
@@ -152,7 +165,7 @@ static void end_look(struct keeper *keeper)
 	(void)pthread_join(look->thread, NULL);
 	look->is_under_way = false;
 	if (look->result < 0)
-		hide_disk(scrub, look->result);
+		fail(scrub, look->result);
 	else if (look->disk->state == STORE_DISK_LOST)
 		say_lost(look);
 	else if (look->disk->state != STORE_DISK_WELL)
@@ -209,12 +222,22 @@ static int on_time(sd_event_source *source, uint64_t usec, void *userdata)
 	return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
 }
 
+bool keeper_scrub_is_looking(const struct keeper *keeper)
+{
+	const struct keeper_disk_look *look = keeper->scrub.look;
+
+	return look && look->is_under_way && !look->is_done;
+}
+
 int keeper_scrub_begin(struct keeper *keeper)
 {
 	int r = sd_event_add_time(keeper->event, &keeper->scrub.source, CLOCK_MONOTONIC,
 				  monotime_turn(monotime_now(), EVERY_MS).ns / 1000, 0, on_time,
 				  keeper);
 
+	/* Its files are open from the beginning: what comes later looks like a leak. */
+	if (r >= 0 && keeper->store && look_new(keeper, &keeper->scrub.look) < 0)
+		log_line(LOG_DEBUG, "the disk below the certificate store is opened later");
 	return r < 0 ? r
 		     : sd_event_source_set_priority(keeper->scrub.source, SD_EVENT_PRIORITY_IDLE);
 }

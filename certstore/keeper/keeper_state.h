@@ -64,6 +64,7 @@ struct keeper_scrub {
 	bool is_unit;
 	unsigned n_turns;
 	bool is_disk_hidden;	       /* it cannot be read past the system's memory */
+	bool is_failure_said;	       /* of a look at it */
 	struct keeper_disk_look *look; /* NULL: none was begun yet */
 };
 
@@ -274,6 +275,8 @@ void keeper_trim_drop(struct keeper *keeper);
 /* keeper_scrub.c: the store is looked through in the background, over and over. */
 int keeper_scrub_begin(struct keeper *keeper);
 void keeper_scrub_drop(struct keeper *keeper);
+/* The disk is being read: who writes to the same file may have to wait for that. */
+bool keeper_scrub_is_looking(const struct keeper *keeper);
 
 /* keeper_sweep.c: the active's records were committed; compares what was put aside with them. */
 void keeper_sweep_begin(struct keeper *keeper);

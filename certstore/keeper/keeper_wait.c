@@ -24,6 +24,9 @@
 /* A disk that takes less than this is no slow one but one that hangs: who waits for it says no more
  * that he lives, and the supervisor ends him. */
 #define PATIENCE_MS 30000u
+#define CHECK_PATIENCE_MS                                                                          \
+	300000u /* of all of the store, and of a bad block that is written anew                    \
+		 */
 #define BYTES_PER_MS_MIN 64u
 #define PEERS_MAX 128
 #define BREATHS 32u
@@ -205,6 +208,17 @@ static void be_late(struct keeper *keeper, struct waiting *waiting)
 	(void)tell_engine(keeper, waiting->what, waiting->ms);
 }
 
+/* A file system lets nobody write to a file while a direct read of it is under way, which takes as
+ * long as the drive tries: not this process's fault, nor would another one fare better. */
+static bool is_over(const struct keeper *keeper, const struct waiting *waiting,
+		    uint64_t patience_ms)
+{
+	if (waiting->is_given_up || keeper_scrub_is_looking(keeper))
+		return false;
+	return waiting->ms >=
+	       (waiting->kind == KEEPER_WAIT_CHECK ? CHECK_PATIENCE_MS : patience_ms);
+}
+
 static void give_up(struct waiting *waiting)
 {
 	waiting->is_given_up = true;
@@ -233,8 +247,7 @@ static void wait_for_it(struct keeper *keeper, struct waiting *waiting)
 		waiting->ms = monotime_since(now, begun) / MONOTIME_NS_PER_MS;
 		if (waiting->ms >= late_ms && !waiting->is_late)
 			be_late(keeper, waiting);
-		if (waiting->ms >= patience_ms && !waiting->is_given_up &&
-		    waiting->kind != KEEPER_WAIT_CHECK)
+		if (is_over(keeper, waiting, patience_ms))
 			give_up(waiting);
 		if (!waiting->is_given_up &&
 		    monotime_reached(now, monotime_add_ms(beat, TICK_MS))) {

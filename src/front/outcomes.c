@@ -23,13 +23,30 @@ static bool is_of(const struct outcome *outcome, const char *interface, const ch
 	       strcmp(outcome->trustpoint, trustpoint) == 0;
 }
 
+/* Of what is not served any more. NULL: there is none. */
+static struct outcome *reuse(struct outcomes *outcomes)
+{
+	struct outcome *oldest = NULL;
+
+	for (size_t i = 0; i < outcomes->n; i++) {
+		struct outcome *outcome = &outcomes->list[i];
+
+		if (outcome->target == OUTCOME_NONE &&
+		    (!oldest || outcome->count.tick < oldest->count.tick))
+			oldest = outcome;
+	}
+	if (oldest)
+		*oldest = (struct outcome){.target = OUTCOME_NONE};
+	return oldest;
+}
+
 static struct outcome *append(struct outcomes *outcomes)
 {
 	size_t n = outcomes->n_allocated ? 2 * outcomes->n_allocated : 8;
 	struct outcome *more;
 
 	if (outcomes->n == REPORT_SERVED_MAX)
-		return NULL;
+		return reuse(outcomes);
 	if (outcomes->n == outcomes->n_allocated) {
 		more = reallocarray(outcomes->list, n, sizeof(*more));
 		if (!more)

@@ -404,7 +404,7 @@ static void questions_serve(struct room *room)
 		if (place)
 			r = place_begin(place, question);
 		else
-			refuse(room, question->id, ERR_TIMEOUT,
+			refuse(room, question->id, ERR_BUSY,
 			       "modules of PAM that cannot be ended hold all its places");
 		if (r < 0)
 			refuse(room, question->id, r, err_text(r));
@@ -420,6 +420,8 @@ static int on_waited(sd_event_source *source, uint64_t usec, void *userdata)
 
 	(void)source;
 	(void)usec;
+	/* There may be a place whose child's end nobody told. */
+	questions_serve(room);
 	while (room->first && monotime_reached(now, monotime_add_ms(room->first->came_at,
 								    room->options.wait_ms))) {
 		struct question *question = question_take(room, &room->first);

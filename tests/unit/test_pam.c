@@ -465,7 +465,7 @@ static void modules_that_cannot_be_ended_hold_their_places_and_no_more(void **st
 	assert_int_equal(world->last.code, ERR_TIMEOUT);
 	assert_string_equal(ask(world, "plain", "anna", "right"),
 			    "!modules of PAM that cannot be ended hold all its places");
-	assert_int_equal(world->last.code, ERR_TIMEOUT);
+	assert_int_equal(world->last.code, ERR_BUSY);
 	assert_int_equal(kill(holder, SIGKILL), 0);
 	assert_int_equal(waitpid(holder, NULL, 0), holder);
 	WAIT_ON(world->event, strcmp(ask(world, "plain", "anna", "right"), "right") == 0);
