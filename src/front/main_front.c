@@ -3,24 +3,14 @@
  * asafo-front: accepts clients and speaks TLS and HTTP with them. It has no key, no file and no
  * address of its own; it lives behind SANDBOX_FRONT from before the first byte that a client sends.
  */
-#include <signal.h>
-#include <stdlib.h>
 #include <sys/resource.h>
 #include <syslog.h>
 #include <time.h>
 
-#include "base/cleanup.h"
 #include "base/err.h"
 #include "base/log.h"
 #include "front/front.h"
-#include "ipc/child.h"
-#include "walls.h"
-
-struct program {
-	sd_event *event;
-	struct front *front;
-	struct child *child;
-};
+#include "program.h"
 
 static void on_note(int priority, const char *text, void *userdata)
 {
@@ -30,8 +20,8 @@ static void on_note(int priority, const char *text, void *userdata)
 
 static void on_peer(enum ipc_peer peer, unsigned instance, int fd, void *userdata)
 {
-	struct program *program = userdata;
-	int r = front_peer_set(program->front, peer, fd);
+	const struct program *program = userdata;
+	int r = front_peer_set(program->room, peer, fd);
 
 	(void)instance;
 	if (r < 0)
@@ -49,17 +39,17 @@ static void on_keep(const char *endpoint, int fd, void *userdata)
 
 static void on_credential(const char *name, int fd, void *userdata)
 {
-	struct program *program = userdata;
+	const struct program *program = userdata;
 
-	front_inherit(program->front, name, fd);
+	front_inherit(program->room, name, fd);
 }
 
 static void on_shutdown(void *userdata)
 {
-	struct program *program = userdata;
+	const struct program *program = userdata;
 
-	front_stop(program->front);
-	(void)sd_event_exit(program->event, 0);
+	front_stop(program->room);
+	program_on_shutdown(userdata);
 }
 
 /* Each connection is a descriptor, and a tunnel has up to two more for its datagrams: the soft
@@ -79,45 +69,38 @@ static void descriptors_raise(void)
 			 (unsigned long long)limit.rlim_cur, front_limits_default.connections);
 }
 
-static int program_start(struct program *program, const struct child_options *options)
+static int room_new(struct program *program)
 {
-	static const struct front_ops front_ops = {on_note, on_keep};
-	static const struct child_ops child_ops = {on_peer, on_credential, on_shutdown};
-	static const struct sandbox_paths paths = {{NULL}, {NULL}, {NULL}};
-	int r = sd_event_default(&program->event);
+	static const struct front_ops ops = {on_note, on_keep};
+	struct front *front = NULL;
+	int r;
 
-	if (r >= 0)
-		r = front_new(program->event, &front_limits_default, &front_ops, program,
-			      &program->front);
-	if (r >= 0)
-		r = child_new(program->event, options, &child_ops, program, &program->child);
-	if (r < 0) {
-		log_line(LOG_ERR, "cannot start: %s", err_text(r));
-		return r;
-	}
-	return walls_enter(SANDBOX_FRONT, &paths, options->is_unsandboxed);
-}
-
-int main(int argc, char **argv)
-{
-	struct child_options options;
-	struct program program = {0};
-	int r = 1;
-
-	if (child_options_parse(argc, argv, &options) < 0)
-		return 2;
-	log_open("front", options.is_verbose ? LOG_DEBUG : LOG_INFO);
-	(void)signal(SIGPIPE, SIG_IGN);
 	/* gmtime_r reads the time zone on its first call; behind the sandbox there is no file to
 	 * read. */
 	tzset();
 	descriptors_raise();
-	if (program_start(&program, &options) == 0) {
-		child_ready(program.child, "waiting for its configuration");
-		r = sd_event_loop(program.event) < 0 ? 1 : 0;
-	}
-	front_free(program.front);
-	child_free(program.child);
-	(void)sd_event_unref(program.event);
+	r = front_new(program->event, &front_limits_default, &ops, program, &front);
+	program->room = front;
 	return r;
+}
+
+static void room_free(struct program *program)
+{
+	front_free(program->room);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct sandbox_paths paths = {{NULL}, {NULL}, {NULL}};
+	static const struct program_ops ops = {
+		.name = "front",
+		.waiting = "waiting for its configuration",
+		.profile = SANDBOX_FRONT,
+		.paths = &paths,
+		.room_new = room_new,
+		.room_free = room_free,
+		.child = {on_peer, on_credential, on_shutdown},
+	};
+
+	return program_run(argc, argv, &ops);
 }
