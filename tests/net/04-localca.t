@@ -3,17 +3,14 @@
 # What the local CA issued stays home. Every byte that crosses the failover link during boot, bulk and import-time replication,
 # rollback, rekey, failover and the end of a split is recorded and decrypted (the walls are down for that: --no-sandbox and a key
 # log), and searched for the certificates and keys.
-LAB_FLAGS="--no-sandbox"
-files=$(mktemp -d "${TMPDIR:-/tmp}/asafo-keys.XXXXXX")
-chmod 777 "$files"
-SSLKEYLOGFILE=$files/keys.log
-: >"$SSLKEYLOGFILE" && chmod 666 "$SSLKEYLOGFILE"
-export LAB_FLAGS SSLKEYLOGFILE
-keys=$files
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
-mkdir -p "$keys/cap"
-chmod 777 "$keys/cap"
+LAB_FLAGS="--no-sandbox"
+keys=$files/keys
+chmod 711 "$files" && mkdir "$keys" "$keys/cap" && chmod 777 "$keys" "$keys/cap"
+SSLKEYLOGFILE=$keys/keys.log
+: >"$SSLKEYLOGFILE" && chmod 666 "$SSLKEYLOGFILE"
+export LAB_FLAGS SSLKEYLOGFILE
 
 pair_up
 # On the wire, not in a unit: a recorder in a unit without power would miss its return. Immediately: else libpcap
@@ -135,5 +132,4 @@ for unit in a b; do
 	expect "no byte of what unit $unit's local CA issued crossed the link" crossed_not "$files/user-$unit.pem"
 	expect "nor of that CA's certificate" crossed_not "$files/ca-$unit.pem"
 done
-rm -rf "$keys"
 done_testing

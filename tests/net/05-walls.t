@@ -51,8 +51,8 @@ same "the private key lies in clear in no file of either unit" "$found" ""
 
 # Not ready before it has a configuration that it can work with: systemd must not believe a broken start.
 mapfile -t programs <"/run/asafo-lab-$LAB/programs-a"
-place=$(mktemp -d /run/asafo-net.XXXXXX) && chmod 755 "$place" && mkdir "$place/run" "$place/state"
-trap 'rm -rf "$place"; cleanup' EXIT
+place=$(mktemp -d /run/asafo-net.XXXXXX) && also_remove+=("$place")
+chmod 755 "$place" && mkdir "$place/run" "$place/state"
 started() { # started CONFIG: asafod alone, in the inside host's namespace
 	printf '%s\n' "$1" >"$place/config"
 	lab exec inside timeout 30 "${programs[0]}" --config "$place/config" --state-dir "$place/state" \

@@ -26,6 +26,7 @@ expect "on both units" asafo a write-standby
 pids=$(for process in "${processes[@]}"; do pid_of a "$process"; done)
 until_true 5 serves 198.51.100.10 corp "$(fingerprint_of "$files/vpn.pem")"
 
+also_remove+=("/tmp/asafo-$LAB")
 install -m 0755 "$ASAFO_BUILD/asafo" /tmp/asafo-"$LAB"
 as_nobody() { ASAFO_CONTROL=$control setpriv --reuid 65534 --regid 65534 --clear-groups /tmp/asafo-"$LAB" "$@"; }
 refused "nobody may not look" 1 'group|root' as_nobody show failover

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # Junk hellos at full speed on the outside LAN: nobody takes over, the other paths stay as they are, the engine stays cheap.
+# alone: it takes all of the machine that it gets, and holdtimes are 50 ms
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
 flood=$ASAFO_BUILD/tests/net/flood

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # The operator's hand on the pair: planned switchovers and their gap, exec on the other unit, maintenance, a reload.
+# alone: it compares gaps in milliseconds
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
 
@@ -135,8 +136,8 @@ expect "the name is as it was" asafo a configure "hostname gw"
 expect "force in the role that it has asks for nothing" says_already a
 user=$(id -u nobody)
 # The build folder may be nobody's to enter.
-place=$(mktemp -d /run/asafo-net.XXXXXX) && chmod 755 "$place" && install -m 755 "$ASAFO_BUILD/asafo" "$place/asafo"
-trap 'rm -rf "$place"; cleanup' EXIT
+place=$(mktemp -d /run/asafo-net.XXXXXX) && also_remove+=("$place")
+chmod 755 "$place" && install -m 755 "$ASAFO_BUILD/asafo" "$place/asafo"
 refused "who may not look may not exec" 1 'may be called by' \
 	setpriv --reuid "$user" --regid "$user" --clear-groups env ASAFO_CONTROL="/run/asafo-lab-$LAB/a/run/control" \
 	"$place/asafo" failover exec mate show state

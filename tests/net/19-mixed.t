@@ -3,6 +3,7 @@
 # A pair of two versions, as while it is upgraded: either may be the active one, nothing is lost, and what the older one
 # cannot know is said. ASAFO_BUILD_OLD names the build folder of an older release; without one a mate of the older version
 # is played by tests/unit/test_engine_older only.
+# alone: what is answered at once is told from what waits by its milliseconds
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
 old=${ASAFO_BUILD_OLD:-}

@@ -14,7 +14,6 @@ end_of_test() {
 	cleanup
 }
 trap end_of_test EXIT
-trap 'end_of_test; exit 1' INT TERM HUP
 
 # ---- disks that can be read as a thief reads them ----
 lab up >"$files/up.log" 2>&1 || sed 's/^/# /' "$files/up.log"
@@ -116,7 +115,7 @@ with open(sys.argv[2], "wb") as file:
 PYTHON
 same "the search finds a piece of a prime that was planted" "$(search '' "$files/planted")" "more-prime2 in planted"
 cat "$files/planted" >"$state/b/state/planted"
-sync
+sync -f "$state/b/state"
 rm "$state/b/state/planted"
 
 security=$(asafo a --json show security)
@@ -177,7 +176,7 @@ done
 same "nor in a log" "$(search '' "$files"/log.*)" ""
 same "nor in the arguments and environments" "$(search '' "$files"/proc.*)" ""
 for unit in a b; do lab power $unit off; done
-sync
+sync -f "$state/a/state" "$state/b/state"
 kill "$capture" && wait "$capture" 2>/dev/null
 capture=
 expect "the link was recorded" test "$(stat -c %s "$files/link.pcap")" -gt 20000

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # A thousand handshakes that begin and do not go on, from twenty addresses, in several states: a tunnel that is up does not notice
 # them, somebody else gets in beside them, and after their time they are gone.
+# alone: it measures the longest answer of a ping
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
 vip=198.51.100.10 inside=192.0.2.20

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # A hostile client of the failover IP, without a login and with one: what it sends ends its own connection at once, with the
 # alert or the status that says why, and is nobody else's business.
+# alone: it compares round trips in milliseconds
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
 vip=198.51.100.10 host=vpn.example.net

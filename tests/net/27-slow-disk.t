@@ -15,7 +15,6 @@ cleanup_disk() {
 	cleanup
 }
 trap cleanup_disk EXIT
-trap 'cleanup_disk; exit 1' INT TERM HUP
 
 [ -w /dev/fuse ] || {
 	echo "ok - a slow disk # SKIP no /dev/fuse on this machine"

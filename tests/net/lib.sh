@@ -7,8 +7,18 @@ ASAFO_BUILD=${ASAFO_BUILD:?the folder of a build: ASAFO_BUILD=build tests/net/ru
 export ASAFO_BUILD
 slow=${ASAFO_SLOW:-1} # a sanitizer build is that much slower
 LAB=${LAB:-t$$}
-files=$(mktemp -d "${TMPDIR:-/tmp}/asafo-net.XXXXXX")
 n_ok=0 n_bad=0
+max_bad=${ASAFO_MAX_BAD:-5} # so many failures say what is wrong; those behind them wait for what will not come
+also_remove=()              # what a test makes elsewhere than in $files
+end_signalled() { # end_signalled STATUS: once, and in whole
+	trap '' INT TERM HUP
+	exit "$1"
+}
+trap 'end_signalled 130' INT
+trap 'end_signalled 143' TERM
+trap 'end_signalled 129' HUP
+trap cleanup EXIT
+files=$(mktemp -d "${TMPDIR:-/tmp}/asafo-net.XXXXXX") || exit 1
 
 # A sanitizer's report on any program of a test goes to a file of its own, also where nobody looks at its output or its
 # status. The units' own go to their logs: behind their walls they make no file.
@@ -72,10 +82,8 @@ cleanup() {
 	done
 	[ "$n_bad" -eq 0 ] || [ -z "${ASAFO_KEEP-}" ] || keep_files
 	lab down >/dev/null 2>&1
-	rm -rf "$files" "$sanitizer_reports"
+	rm -rf "$files" "${sanitizer_reports-}" "${also_remove[@]}"
 }
-trap 'cleanup; exit 1' INT TERM HUP
-trap cleanup EXIT
 
 ok() {
 	n_ok=$((n_ok + 1))
@@ -85,6 +93,14 @@ not_ok() {
 	n_bad=$((n_bad + 1))
 	echo "not ok - $*"
 }
+# Where more than enough has failed the rest says nothing new, slowly.
+enough() {
+	[ "$n_bad" -lt "$max_bad" ] || {
+		echo "# $n_bad have failed: the rest of $(basename "$0") is not tried (ASAFO_MAX_BAD=1000 tries it)"
+		done_testing
+		exit 1
+	}
+}
 # expect SENTENCE COMMAND...: the command succeeds.
 expect() {
 	local sentence=$1 out
@@ -92,6 +108,7 @@ expect() {
 	if out=$("$@" 2>&1); then ok "$sentence"; else
 		not_ok "$sentence"
 		printf '%s\n' "$out" | sed 's/^/#   /'
+		enough
 	fi
 }
 # refused SENTENCE STATUS PATTERN COMMAND...: it ends with STATUS and says PATTERN (extended, any case).
@@ -103,6 +120,7 @@ refused() {
 		not_ok "$sentence"
 		printf '#   status %s (wanted %s), wanted /%s/\n' "$status" "$want" "$pattern"
 		printf '%s\n' "$out" | sed 's/^/#   /'
+		enough
 	fi
 }
 exits() { # exits STATUS COMMAND...
@@ -115,6 +133,7 @@ same() { # same SENTENCE A B
 	if [ "$2" = "$3" ]; then ok "$1"; else
 		not_ok "$1"
 		printf '#   have %s\n#   want %s\n' "$2" "$3"
+		enough
 	fi
 }
 # until_true SECONDS COMMAND...: polls until it succeeds; the seconds are a bound, not a wait. Says what the last try said.
@@ -129,6 +148,16 @@ until_true() {
 		pause_short
 	done
 }
+# stays SECONDS COMMAND...: it succeeds time and again for so long, which no build and no machine makes longer.
+stays() {
+	local end=$((SECONDS + $1))
+	shift
+	while "$@"; do
+		[ "$SECONDS" -lt "$end" ] || return 0
+		pause_short
+	done
+	return 1
+}
 exec 9<><(:)
 pause_short() { read -rt 0.05 -u 9 _ || :; }
 
@@ -139,6 +168,7 @@ wait_state() { # wait_state UNIT STATE [SECONDS]
 		not_ok "unit $1 is $2 (it is $(field "$1" .state 2>&1))"
 		asafo "$1" show failover 2>&1 | sed 's/^/#   /'
 		asafo "$1" show failover history 2>&1 | sed 's/^/#   /'
+		enough
 	fi
 }
 # A unit that could not sign for a while may have given the role away, rightly: it has it again, wherever it was.
@@ -154,6 +184,11 @@ pair_up() { # a active, b standby ready
 	}
 	wait_state a Active
 	wait_state b "Standby Ready"
+	[ "$n_bad" -eq 0 ] || {
+		echo "# without a pair the rest of $(basename "$0") is not tried"
+		done_testing
+		exit 1
+	}
 }
 
 # ---- certificates, by someone else's tool ----
