@@ -73,11 +73,16 @@ static const char *server_of(const struct job *job)
 	return job->is_by_pam ? "server = PAM" : "local database";
 }
 
-void auth_pam_report(const struct auth *auth, const struct job *job, const char *why)
+/* It is no guess, so nothing keeps a client from bringing it about again at once. */
+void auth_pam_report(struct auth *auth, const struct job *job, const char *why)
 {
+	char more[PACE_TEXT_MAX];
+
+	if (!pace_take(&auth->unavailable, monotime_now(), more))
+		return;
 	report(auth, LOG_INFO, 113014,
-	       "AAA authentication server not accessible : server = PAM : user = %s : %s",
-	       name_of(job, users_find(auth->users, job->user) != NULL), why);
+	       "AAA authentication server not accessible : server = PAM : user = %s : %s%s",
+	       name_of(job, users_find(auth->users, job->user) != NULL), why, more);
 }
 
 static void rejection_report(const struct auth *auth, const struct job *job, bool is_named,

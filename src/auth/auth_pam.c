@@ -24,9 +24,8 @@ static bool is_unavailable(int code)
 }
 
 /* PAM could not be asked. True: the users here are to be, which takes time. */
-static bool unavailable(const struct auth *auth, const struct job *job,
-			const struct trust_group *group, int code, const char *why,
-			struct answer *answer)
+static bool unavailable(struct auth *auth, const struct job *job, const struct trust_group *group,
+			int code, const char *why, struct answer *answer)
 {
 	auth_pam_report(auth, job, why);
 	if (group->is_local_too && is_unavailable(code))

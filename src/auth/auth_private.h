@@ -8,6 +8,7 @@
 #include "auth/steps.h"
 #include "auth/trust.h"
 #include "auth/users.h"
+#include "base/pace.h"
 #include "base/secret.h"
 #include "ipc/channel.h"
 #include "ipc/loginproof.h"
@@ -61,7 +62,8 @@ struct auth {
 	bool is_tell_due;  /* something was not told, or is asked for */
 	size_t n_locked;   /* as the active unit said */
 	bool is_staging_broken;
-	bool has_users; /* they were told once: who has attributes here is known */
+	struct pace unavailable; /* logins that PAM could not decide */
+	bool has_users;		 /* they were told once: who has attributes here is known */
 };
 
 struct answer {
@@ -99,7 +101,7 @@ void auth_password_right(struct auth *auth, struct job *job, const struct user *
 void auth_failure_count(struct auth *auth, const struct job *job, bool is_named,
 			const char *reason);
 /* JOB's password could not be checked by PAM. */
-void auth_pam_report(const struct auth *auth, const struct job *job, const char *why);
+void auth_pam_report(struct auth *auth, const struct job *job, const char *why);
 
 /* ---- auth.c ---- */
 /* Takes JOB over: it is done when it is its turn. */

@@ -23,6 +23,7 @@
 #include "base/err.h"
 #include "base/io.h"
 #include "base/monotime.h"
+#include "base/pace.h"
 #include "base/secret.h"
 #include "base/why.h"
 #include "ipc/channel.h"
@@ -65,23 +66,28 @@ struct room {
 	unsigned n_questions;
 	struct place places[ROOM_PLACES];
 	sd_event_source *waited;
+	struct pace noted;
 	int null_fd;
 };
 
 static void questions_serve(struct room *room);
 
-static void note(const struct room *room, int priority, const char *format, ...)
+static void note(struct room *room, int priority, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
-static void note(const struct room *room, int priority, const char *format, ...)
+/* Modules that fail do so for each client that asks, as often as it asks. */
+static void note(struct room *room, int priority, const char *format, ...)
 {
-	char text[300];
+	char text[300], line[sizeof(text) + PACE_TEXT_MAX], more[PACE_TEXT_MAX];
 	va_list args;
 
+	if (!pace_take(&room->noted, monotime_now(), more))
+		return;
 	va_start(args, format);
 	(void)vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
-	room->options.on_note(priority, text, room->options.userdata);
+	(void)snprintf(line, sizeof(line), "%s%s", text, more);
+	room->options.on_note(priority, line, room->options.userdata);
 }
 
 /* ---- answers ---- */

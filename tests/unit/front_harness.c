@@ -58,7 +58,14 @@ static void frame_answer(int fd, enum ipc_type type, uint32_t id, const Protobuf
 
 static void on_note(int priority, const char *text, void *userdata)
 {
+	const char *path = getenv("HARNESS_NOTES");
+	FILE *file = path ? fopen(path, "ae") : NULL;
+
 	(void)userdata;
+	if (file) {
+		(void)fprintf(file, "<%d> %s\n", priority, text);
+		(void)fclose(file);
+	}
 	if (getenv("HARNESS_VERBOSE"))
 		(void)fprintf(stderr, "front <%d> %s\n", priority, text);
 }

@@ -19,6 +19,7 @@
 #include "auth/lockout.h"
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "base/pace.h"
 #include "ipc/channel.h"
 #include "ipc/loginbox.h"
 #include "ipc/vpn.h"
@@ -247,6 +248,15 @@ static const char *login(struct world *world, const char *group, const char *use
 	return world->answers;
 }
 
+static unsigned count_notes(const struct world *world, const char *text)
+{
+	unsigned n = 0;
+
+	for (const char *at = strstr(world->notes, text); at; at = strstr(at + 1, text))
+		n++;
+	return n;
+}
+
 static bool has_note(const struct world *world, const char *text)
 {
 	return strstr(world->notes, text) != NULL;
@@ -368,6 +378,17 @@ static void local_is_for_where_nobody_answers(void **state)
 	WAIT_ON(world->event, strlen(world->answers) > 6);
 	assert_string_equal(world->answers, "0/1; 0/1; ");
 	assert_true(has_note(world, "asafo-pam does not run"));
+	/* It is no guess, so nobody is locked out for it; the log is not filled all the same. */
+	world->notes[0] = '\0';
+	for (unsigned i = 0; i < 3 * PACE_LINES; i++) {
+		unsigned before = world->n_answers;
+
+		world->answers[0] = '\0';
+		log_in(world, "Staff", "anna", "here");
+		WAIT_ON(world->event, world->n_answers > before);
+		assert_string_equal(world->answers, expected);
+	}
+	assert_in_range(count_notes(world, "113014 "), 1, 2 * PACE_LINES);
 }
 
 /* A password costs time: those of a helper that died are looked at one after the other, and what

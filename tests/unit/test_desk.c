@@ -7,17 +7,27 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <cmocka.h>
 
+#include "base/pace.h"
 #include "front_office.h"
 
 static struct harness harness;
 static struct office office;
 static char answer[65536];
+static char notes[64]; /* a file: the front is another process */
 
 static int start(void **state)
 {
+	int fd;
+
 	(void)state;
+	(void)snprintf(notes, sizeof(notes), "/tmp/asafo-test-desk-XXXXXX");
+	fd = mkstemp(notes);
+	assert_true(fd >= 0);
+	(void)close(fd);
+	assert_int_equal(setenv("HARNESS_NOTES", notes, 1), 0);
 	harness_start(&harness, NULL, &harness_patient);
 	harness_bind(&harness, "vpn");
 	harness_role(&harness, "active", 3);
@@ -30,6 +40,7 @@ static int stop(void **state)
 	(void)state;
 	office_stop(&office);
 	harness_stop(&harness);
+	(void)unlink(notes);
 	return 0;
 }
 
@@ -167,6 +178,9 @@ static void the_aggregate_exchange_leads_to_the_cookies(void **state)
 	assert_non_null(strstr(answer, "type=\"auth-request\""));
 	assert_non_null(
 		strstr(answer, "<option value=\"Guests &amp; friends\" selected=\"true\">"));
+	/* With a mark of its encoding it is XML all the same. */
+	assert_int_equal(post("/", CLIENT, "\xef\xbb\xbf" XML "\"init\"></config-auth>"), 200);
+	assert_non_null(strstr(answer, "type=\"auth-request\""));
 	assert_int_equal(post("/auth", CLIENT,
 			      XML "\"auth-reply\"><auth><username>anna</username><password>wrong"
 				  "</password></auth></config-auth>"),
@@ -432,6 +446,48 @@ static void who_hangs_up_leaves_nothing_behind_and_others_go_on(void **state)
 	assert_int_equal(post("/auth", FORM, "username=anna&password=right"), 303);
 }
 
+/* What the front said with TEXT in it, since the test began. */
+static unsigned noted(const char *text)
+{
+	FILE *file = fopen(notes, "re");
+	char line[512];
+	unsigned n = 0;
+
+	while (file && fgets(line, sizeof(line), file))
+		n += strstr(line, text) != NULL;
+	if (file)
+		(void)fclose(file);
+	return n;
+}
+
+static void strangers_neither_fill_the_log_nor_have_what_they_typed_in_it(void **state)
+{
+	unsigned before = noted("could not be checked");
+
+	(void)state;
+	for (int i = 0; i < 3 * (int)PACE_LINES; i++)
+		assert_int_equal(post("/auth", FORM, "username=My-Passw0rd&password=busy"), 503);
+	assert_in_range(noted("could not be checked") - before, 1, 2 * PACE_LINES);
+	assert_int_equal(noted("My-Passw0rd"), 0);
+}
+
+static void an_error_says_what_may_be_done_and_a_heads_has_no_page(void **state)
+{
+	struct client client;
+
+	(void)state;
+	client_open(&client, harness.port, NULL, NULL);
+	client_say(&client, "DELETE /auth HTTP/1.1\r\nHost: g\r\n\r\n");
+	assert_int_equal(client_hear(&client, false, answer, sizeof(answer)), 405);
+	assert_non_null(strstr(answer, "Allow: GET, HEAD, POST\r\n"));
+	client_say(&client, "HEAD /profiles/asafo.xml HTTP/1.1\r\nHost: a~b\r\n\r\n"
+			    "GET /healthz HTTP/1.1\r\nHost: g\r\n\r\n");
+	assert_int_equal(client_hear(&client, true, answer, sizeof(answer)), 400);
+	assert_int_equal(client_hear(&client, false, answer, sizeof(answer)), 200);
+	assert_non_null(strstr(answer, "\"role\":\"active\""));
+	client_close(&client);
+}
+
 static void the_clients_files_are_there(void **state)
 {
 	char first[8192];
@@ -520,6 +576,8 @@ int main(void)
 		cmocka_unit_test(bad_bodies_are_refused_and_big_ones_at_once),
 		cmocka_unit_test(a_body_may_come_in_chunks_or_after_a_hundred_continue),
 		cmocka_unit_test(who_hangs_up_leaves_nothing_behind_and_others_go_on),
+		cmocka_unit_test(strangers_neither_fill_the_log_nor_have_what_they_typed_in_it),
+		cmocka_unit_test(an_error_says_what_may_be_done_and_a_heads_has_no_page),
 		cmocka_unit_test(the_clients_files_are_there),
 		cmocka_unit_test(a_group_has_an_address_of_its_own),
 		cmocka_unit_test(a_unit_that_lacks_sessions_says_later_and_not_no),

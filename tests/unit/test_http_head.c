@@ -273,6 +273,9 @@ static void the_connection_closes_when_either_side_would(void **state)
 	assert_false(head.is_keep_alive);
 	assert_int_equal(parse(GET("Expect: 100-Continue\r\n")), 0);
 	assert_true(head.expects_continue);
+	/* RFC 9110 section 10.1.1: of such a client it is to be ignored. */
+	assert_int_equal(parse("POST / HTTP/1.0\r\nExpect: 100-continue\r\n\r\n"), 0);
+	assert_false(head.expects_continue);
 }
 
 static void there_are_at_most_64_headers_and_8_kibibytes(void **state)

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/pace.h"
 
 static void check_clean(const char *text, const char *want)
 {
@@ -115,6 +116,26 @@ static void a_long_message_is_cut_to_one_line(void **state)
 	assert_ptr_equal(strchr(text, '\n'), text + strlen(text) - 1);
 }
 
+static void what_strangers_bring_about_is_said_ten_times_and_then_counted(void **state)
+{
+	struct pace pace = {.n_said = 0};
+	struct monotime now = {MONOTIME_NS_PER_SEC};
+	char more[PACE_TEXT_MAX];
+
+	(void)state;
+	for (unsigned i = 0; i < PACE_LINES; i++) {
+		assert_true(pace_take(&pace, now, more));
+		assert_string_equal(more, "");
+	}
+	assert_false(pace_take(&pace, now, more));
+	assert_false(pace_take(&pace, monotime_add_ms(now, PACE_MS - 1), more));
+	now = monotime_add_ms(now, PACE_MS);
+	assert_true(pace_take(&pace, now, more));
+	assert_string_equal(more, " (and 2 more before it)");
+	assert_true(pace_take(&pace, now, more));
+	assert_string_equal(more, "");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -123,6 +144,7 @@ int main(void)
 		cmocka_unit_test(what_is_no_utf8_is_replaced_byte_by_byte),
 		cmocka_unit_test(a_message_has_its_number_and_severity),
 		cmocka_unit_test(a_long_message_is_cut_to_one_line),
+		cmocka_unit_test(what_strangers_bring_about_is_said_ten_times_and_then_counted),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

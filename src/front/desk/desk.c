@@ -122,6 +122,19 @@ static void visit_note(const struct visit *visit, int priority, const char *what
 	visit->desk->on_note(priority, text, visit->desk->userdata);
 }
 
+/* Nobody vouches for who asks: what he typed for his name may be a password, and he may ask as
+ * often as he likes. */
+static void undecided_note(const struct visit *visit, const char *what)
+{
+	struct desk *desk = visit->desk;
+	char text[256], more[PACE_TEXT_MAX];
+
+	if (!pace_take(&desk->undecided, monotime_now(), more))
+		return;
+	(void)snprintf(text, sizeof(text), "a login could not be checked: %.160s%s", what, more);
+	desk->on_note(LOG_WARNING, text, desk->userdata);
+}
+
 static void visit_succeed(struct visit *visit, const struct vpn_entry *entry)
 {
 	const struct vpn_policy *policy =
@@ -234,9 +247,9 @@ static void on_verdict(int code, const ProtobufCMessage *body, bool has_more, vo
 	if (code == 0 && reply && reply->status)
 		code = reply->status->code;
 	if (code < 0 || !reply) {
-		visit_note(visit, LOG_WARNING,
-			   reply && reply->status && reply->status->why[0] ? reply->status->why
-									   : err_text(code));
+		undecided_note(visit, reply && reply->status && reply->status->why[0]
+					      ? reply->status->why
+					      : err_text(code));
 		desk_visit_refuse(visit, WHY_LATER);
 	} else if (!visit_take_login(visit, reply)) {
 		desk_visit_refuse(visit, WHY_LATER);
@@ -419,20 +432,20 @@ static int said_answer(struct desk *desk, struct session *session,
 	return form_begin(desk, session, context, head, said, ret_bytes);
 }
 
+static bool takes_forms(const struct desk *desk, const struct http_head *head)
+{
+	return http_text_is(head->path, "/logout") ||
+	       desk_is_login_path(head->path, vpn_config(desk->vpn));
+}
+
 size_t desk_body_max(const struct desk *desk, const struct http_head *head)
 {
-	const struct vpn_config *config = vpn_config(desk->vpn);
-
-	if (!config->is_enabled)
+	if (!vpn_config(desk->vpn)->is_enabled)
 		return 0;
 	/* A client's, which has no body and is to be asked all the same. */
 	if (head->method == HTTP_METHOD_GET)
 		return http_text_is(head->path, "/logout") && desk_is_client(head) ? 1 : 0;
-	if (head->method != HTTP_METHOD_POST)
-		return 0;
-	return http_text_is(head->path, "/logout") || desk_is_login_path(head->path, config)
-		       ? DESK_BODY_MAX
-		       : 0;
+	return head->method == HTTP_METHOD_POST && takes_forms(desk, head) ? DESK_BODY_MAX : 0;
 }
 
 int desk_ask(struct desk *desk, struct session *session, const struct site_context *context,
@@ -485,9 +498,12 @@ int desk_get(struct desk *desk, const struct session *session, const struct site
 {
 	int r;
 
-	if (!vpn_config(desk->vpn)->is_enabled ||
-	    (head->method != HTTP_METHOD_GET && head->method != HTTP_METHOD_HEAD))
+	if (!vpn_config(desk->vpn)->is_enabled)
 		return ERR_NOT_FOUND;
+	if (head->method != HTTP_METHOD_GET && head->method != HTTP_METHOD_HEAD)
+		return takes_forms(desk, head)
+			       ? site_error(context, head, 405, "GET, HEAD, POST", ret_bytes)
+			       : ERR_NOT_FOUND;
 	r = desk_answer_file(context, head, ret_bytes);
 	if (r != ERR_NOT_FOUND || !context->unit->is_active)
 		return r;

@@ -284,7 +284,7 @@ int desk_answer_file(const struct site_context *context, const struct http_head 
 	};
 
 	if (r == ERR_MALFORMED)
-		return site_refuse(context, 400, ret_bytes);
+		return site_error(context, head, 400, NULL, ret_bytes);
 	if (r == 0)
 		r = http_response_append(&response, context->now, ret_bytes);
 	buf_done(&file.body);

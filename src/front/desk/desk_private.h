@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
+#include "base/pace.h"
 #include "front/http/cookie.h"
 #include "front/desk/desk.h"
 #include "front/desk/desk_answer.h"
@@ -38,6 +39,7 @@ struct desk {
 	struct ipc_channel *auth;
 	struct visit *visits;
 	unsigned n_visits;
+	struct pace undecided; /* logins that nobody could check */
 };
 
 /* NULL: no memory. */

@@ -177,10 +177,17 @@ static int form_read(const struct buf *body, struct desk_said *said)
 	return r;
 }
 
+/* XML may begin with a mark of its encoding (XML 1.0 section 4.3.3), which no form does. */
 static bool is_xml(const struct buf *body)
 {
+	static const char *const marks[] = {"\xef\xbb\xbf", "\xff\xfe", "\xfe\xff"};
 	size_t i = 0;
 
+	for (size_t m = 0; m < ARRAY_SIZE(marks); m++) {
+		if (body->size >= strlen(marks[m]) &&
+		    memcmp(body->data, marks[m], strlen(marks[m])) == 0)
+			return true;
+	}
 	while (i < body->size && isspace(body->data[i]))
 		i++;
 	return i < body->size && body->data[i] == '<';

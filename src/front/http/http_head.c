@@ -344,6 +344,8 @@ static int framing_parse(struct http_head *head)
 	/* A 1.0 client is served and let go: its keep-alive is an extension that proxies get wrong.
 	 */
 	head->is_keep_alive = !is_close && head->minor_version == 1;
+	/* RFC 9110 section 10.1.1: it would take "100 Continue" for the answer. */
+	head->expects_continue &= head->minor_version == 1;
 	return 0;
 }
 

@@ -114,6 +114,12 @@ int site_answer(const struct site_context *context, const struct http_head *head
 	return error_send(context, 404, is_head, NULL, ret_bytes);
 }
 
+int site_error(const struct site_context *context, const struct http_head *head, unsigned status,
+	       const char *allow, struct buf *ret_bytes)
+{
+	return error_send(context, status, head->method == HTTP_METHOD_HEAD, allow, ret_bytes);
+}
+
 int site_refuse(const struct site_context *context, unsigned status, struct buf *ret_bytes)
 {
 	return error_send(context, status, false, NULL, ret_bytes);

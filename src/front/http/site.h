@@ -21,5 +21,9 @@ struct site_context {
 /* Appends the answer to a request. Errors: -ENOMEM. */
 int site_answer(const struct site_context *context, const struct http_head *head,
 		struct buf *ret_bytes);
+/* Appends an error in place of the answer to a request; without its page where that is a HEAD, or
+ * the page would be taken for the next answer. ALLOW: of a 405, else NULL. Errors: -ENOMEM. */
+int site_error(const struct site_context *context, const struct http_head *head, unsigned status,
+	       const char *allow, struct buf *ret_bytes);
 /* Appends the answer to what was no request, or came too late. Errors: -ENOMEM. */
 int site_refuse(const struct site_context *context, unsigned status, struct buf *ret_bytes);
