@@ -8,9 +8,6 @@
 
 #include <errno.h>
 #include <libmnl/libmnl.h>
-#include <linux/if.h>
-#include <linux/if_addr.h>
-#include <linux/if_link.h>
 #include <linux/rtnetlink.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -19,13 +16,16 @@
 #include <sys/socket.h>
 
 #include "base/cleanup.h"
-#include "base/err.h"
+#include "failover/linkmon_parse.h"
 
 #define RECEIVE_SIZE 32768
 #define REQUEST_SIZE 64 /* a header and an ifinfomsg */
 #define RECEIVE_BUFFER (1024 * 1024)
 #define DATAGRAMS_PER_TURN 256
 #define DUMP_TRIES 3
+/* More than a buffer holds of the smallest ones. */
+#define QUEUED_MAX 16384
+#define AGAIN_MS 250u
 
 struct known_link {
 	struct linkmon_link link;
@@ -45,7 +45,7 @@ struct known_address {
 
 struct linkmon {
 	struct mnl_socket *sock;
-	sd_event_source *io;
+	sd_event_source *io, *again;
 	const struct linkmon_ops *ops;
 	void *userdata;
 	struct known_link *links;
@@ -140,53 +140,20 @@ static int link_store(struct linkmon *linkmon, const struct linkmon_link *link)
 	return 0;
 }
 
-static bool is_down(uint8_t operstate)
-{
-	return operstate == IF_OPER_DOWN || operstate == IF_OPER_LOWERLAYERDOWN ||
-	       operstate == IF_OPER_NOTPRESENT;
-}
-
-struct link_attributes {
-	struct linkmon_link *link;
-	uint8_t operstate;
-};
-
-static int on_link_attribute(const struct nlattr *attribute, void *userdata)
-{
-	struct link_attributes *found = userdata;
-	uint16_t type = mnl_attr_get_type(attribute);
-	size_t size = mnl_attr_get_payload_len(attribute);
-	const void *payload = mnl_attr_get_payload(attribute);
-
-	if (type == IFLA_IFNAME && size > 0 && size <= sizeof(found->link->device))
-		memcpy(found->link->device, payload, size - 1);
-	else if (type == IFLA_ADDRESS && size == sizeof(found->link->mac))
-		memcpy(found->link->mac, payload, size);
-	else if (type == IFLA_OPERSTATE && size == 1)
-		found->operstate = mnl_attr_get_u8(attribute);
-	return MNL_CB_OK;
-}
-
 static int take_link(struct linkmon *linkmon, const struct nlmsghdr *header)
 {
-	const struct ifinfomsg *head = mnl_nlmsg_get_payload(header);
-	struct linkmon_link link = {.is_present = true};
+	struct linkmon_link link;
 	struct known_link *known;
-	struct link_attributes found = {&link, IF_OPER_UNKNOWN};
 
-	if (mnl_nlmsg_get_payload_len(header) < sizeof(*head) || head->ifi_family != AF_UNSPEC)
-		return 0; /* a bridge's view of its port is another family's */
-	link.index = (unsigned)head->ifi_index;
+	if (!linkmon_parse_link(header, &link))
+		return 0;
 	known = link_find(linkmon, link.index);
 	if (header->nlmsg_type == RTM_DELLINK) {
 		if (known)
 			link_remove(linkmon, known);
 		return 0;
 	}
-	(void)mnl_attr_parse(header, sizeof(*head), on_link_attribute, &found);
-	link.is_admin_up = (head->ifi_flags & IFF_UP) != 0;
 	link.was_up = link.is_admin_up || (known && known->link.was_up);
-	link.has_carrier = (head->ifi_flags & IFF_LOWER_UP) != 0 && !is_down(found.operstate);
 	return link.device[0] ? link_store(linkmon, &link) : 0;
 }
 
@@ -300,62 +267,33 @@ static int address_store(struct linkmon *linkmon, const struct known_address *ad
 	return 0;
 }
 
-struct address_attributes {
-	size_t size; /* of an address of this family */
-	const uint8_t *local, *plain;
-	uint8_t protocol;
-	uint32_t lifetime_s;
-	uint32_t stamp;
-};
-
-static int on_address_attribute(const struct nlattr *attribute, void *userdata)
-{
-	struct address_attributes *found = userdata;
-	uint16_t type = mnl_attr_get_type(attribute);
-	size_t size = mnl_attr_get_payload_len(attribute);
-	struct ifa_cacheinfo lifetime;
-
-	if (type == IFA_LOCAL && size == found->size)
-		found->local = mnl_attr_get_payload(attribute);
-	else if (type == IFA_ADDRESS && size == found->size)
-		found->plain = mnl_attr_get_payload(attribute);
-	else if (type == IFA_PROTO && size == 1)
-		found->protocol = mnl_attr_get_u8(attribute);
-	if (type == IFA_CACHEINFO && size >= sizeof(lifetime)) {
-		memcpy(&lifetime, mnl_attr_get_payload(attribute), sizeof(lifetime));
-		found->lifetime_s = lifetime.ifa_valid;
-		found->stamp = lifetime.tstamp;
-	}
-	return MNL_CB_OK;
-}
-
 static int take_address(struct linkmon *linkmon, const struct nlmsghdr *header)
 {
-	const struct ifaddrmsg *head = mnl_nlmsg_get_payload(header);
-	struct address_attributes found = {.lifetime_s = UINT32_MAX};
-	struct known_address address = {0};
+	struct linkmon_address told;
+	struct known_address address;
 
-	if (mnl_nlmsg_get_payload_len(header) < sizeof(*head) ||
-	    (head->ifa_family != AF_INET && head->ifa_family != AF_INET6))
+	if (!linkmon_parse_address(header, &told))
 		return 0;
-	found.size = head->ifa_family == AF_INET6 ? 16 : 4;
-	(void)mnl_attr_parse(header, sizeof(*head), on_address_attribute, &found);
-	/* On a point-to-point interface IFA_ADDRESS is the other end's. */
-	if (!found.local)
-		found.local = found.plain;
-	if (!found.local)
-		return 0;
-	address.index = head->ifa_index;
-	address.family = head->ifa_family;
-	address.prefix_length = head->ifa_prefixlen;
-	address.protocol = found.protocol;
-	address.lifetime_s = found.lifetime_s;
-	address.stamp = found.stamp;
-	memcpy(address.bytes, found.local, found.size);
+	address = (struct known_address){.index = told.index,
+					 .family = told.family,
+					 .prefix_length = told.prefix_length,
+					 .protocol = told.protocol,
+					 .lifetime_s = told.lifetime_s,
+					 .stamp = told.stamp};
+	memcpy(address.bytes, told.bytes, sizeof(address.bytes));
 	return address_store(linkmon, &address, header->nlmsg_type == RTM_DELADDR);
 }
 
-/* 1: the end of the dump SEQ; -EINTR: it was overtaken by a change. */
+/* How a dump ended: 1, or why there was none. */
+static int end_of_dump(const struct nlmsghdr *header)
+{
+	int error = header->nlmsg_type == NLMSG_ERROR ? linkmon_parse_error(header) : 0;
+
+	return error < 0 ? error : 1;
+}
+
+/* 1: the end of the dump SEQ; -EINTR: it was overtaken by a change; other errors: it was refused.
+ */
 static int take_datagram(struct linkmon *linkmon, size_t size, uint32_t seq)
 {
 	const struct nlmsghdr *header = (const struct nlmsghdr *)(const void *)linkmon->buffer;
@@ -369,7 +307,7 @@ static int take_datagram(struct linkmon *linkmon, size_t size, uint32_t seq)
 		if (is_answer && (header->nlmsg_flags & NLM_F_DUMP_INTR) != 0)
 			return -EINTR;
 		if (header->nlmsg_type == NLMSG_DONE || header->nlmsg_type == NLMSG_ERROR)
-			r = is_answer ? 1 : 0;
+			r = is_answer ? end_of_dump(header) : 0;
 		else if (header->nlmsg_type == RTM_NEWLINK || header->nlmsg_type == RTM_DELLINK)
 			r = take_link(linkmon, header);
 		else if (header->nlmsg_type == RTM_NEWADDR || header->nlmsg_type == RTM_DELADDR)
@@ -425,11 +363,26 @@ static void sweep(struct linkmon *linkmon)
 			link_remove(linkmon, &linkmon->links[i]);
 }
 
+/*
+ * What waits is older than what a dump will say. While anything waits the kernel drops what comes
+ * on top of a full buffer, and says so once only: what changes during a dump would be lost without
+ * a word. And a dump that was not read to its end has the next one refused.
+ */
+static void forget_queued(struct linkmon *linkmon)
+{
+	ssize_t n = 0;
+
+	for (int i = 0; i < QUEUED_MAX && (n >= 0 || n == -ENOBUFS); i++)
+		n = receive(linkmon);
+}
+
+/* Overtaken, overrun, or refused: as much as was read is told, and nothing is taken for gone. */
 static int resync(struct linkmon *linkmon)
 {
 	int r = -EINTR;
 
-	for (int i = 0; i < DUMP_TRIES && (r == -EINTR || r == -ENOBUFS); i++) {
+	for (int i = 0; i < DUMP_TRIES && r < 0 && !linkmon->is_freed; i++) {
+		forget_queued(linkmon);
 		linkmon->dump++;
 		r = dump(linkmon, RTM_GETLINK);
 		if (r == 0 && !linkmon->is_freed)
@@ -437,8 +390,19 @@ static int resync(struct linkmon *linkmon)
 	}
 	if (r == 0 && !linkmon->is_freed)
 		sweep(linkmon);
-	/* Always overtaken: what was read is as good as events are, and more events follow. */
-	return r == -EINTR || r == -ENOBUFS ? 0 : r;
+	return r;
+}
+
+/* Where the tables never stand still for that long it is tried again: what was missed in between
+ * may be the last that is heard of a cable. */
+static void catch_up(struct linkmon *linkmon)
+{
+	int r = resync(linkmon);
+
+	if (linkmon->is_freed || r == 0)
+		return;
+	(void)sd_event_source_set_time_relative(linkmon->again, AGAIN_MS * 1000);
+	(void)sd_event_source_set_enabled(linkmon->again, SD_EVENT_ONESHOT);
 }
 
 static void linkmon_leave(struct linkmon *linkmon)
@@ -454,20 +418,34 @@ static void linkmon_leave(struct linkmon *linkmon)
 static int on_io(sd_event_source *source, int fd, uint32_t events, void *userdata)
 {
 	struct linkmon *linkmon = userdata;
+	bool is_whole = true;
 
 	(void)source;
 	(void)fd;
 	(void)events;
 	linkmon->depth++;
-	for (int i = 0; i < DATAGRAMS_PER_TURN && !linkmon->is_freed; i++) {
+	for (int i = 0; i < DATAGRAMS_PER_TURN && is_whole && !linkmon->is_freed; i++) {
 		ssize_t n = receive(linkmon);
 
 		if (n == -EAGAIN)
 			break;
 		/* Events are lost, or one could not be kept for want of memory: begin anew. */
-		if (n < 0 || take_datagram(linkmon, (size_t)n, 0) < 0)
-			(void)resync(linkmon);
+		is_whole = n >= 0 && take_datagram(linkmon, (size_t)n, 0) >= 0;
+		if (!is_whole)
+			catch_up(linkmon);
 	}
+	linkmon_leave(linkmon);
+	return 0;
+}
+
+static int on_again(sd_event_source *source, uint64_t usec, void *userdata)
+{
+	struct linkmon *linkmon = userdata;
+
+	(void)source;
+	(void)usec;
+	linkmon->depth++;
+	catch_up(linkmon);
 	linkmon_leave(linkmon);
 	return 0;
 }
@@ -489,6 +467,19 @@ static int open_socket(struct linkmon *linkmon)
 	return 0;
 }
 
+static int add_sources(struct linkmon *linkmon, sd_event *event)
+{
+	int r = sd_event_add_time_relative(event, &linkmon->again, CLOCK_MONOTONIC, 0, 0, on_again,
+					   linkmon);
+
+	if (r >= 0)
+		r = sd_event_source_set_enabled(linkmon->again, SD_EVENT_OFF);
+	if (r >= 0)
+		r = sd_event_add_io(event, &linkmon->io, mnl_socket_get_fd(linkmon->sock), EPOLLIN,
+				    on_io, linkmon);
+	return r < 0 ? r : 0;
+}
+
 int linkmon_new(sd_event *event, const struct linkmon_ops *ops, void *userdata,
 		struct linkmon **ret_linkmon)
 {
@@ -500,13 +491,12 @@ int linkmon_new(sd_event *event, const struct linkmon_ops *ops, void *userdata,
 	linkmon->ops = ops;
 	linkmon->userdata = userdata;
 	r = open_socket(linkmon);
+	if (r == 0)
+		r = add_sources(linkmon, event);
 	linkmon->is_quiet = true;
 	if (r == 0)
-		r = resync(linkmon);
+		catch_up(linkmon);
 	linkmon->is_quiet = false;
-	if (r == 0)
-		r = sd_event_add_io(event, &linkmon->io, mnl_socket_get_fd(linkmon->sock), EPOLLIN,
-				    on_io, linkmon);
 	if (r < 0) {
 		linkmon_free(linkmon);
 		return r;
@@ -522,6 +512,7 @@ void linkmon_free(struct linkmon *linkmon)
 	linkmon->is_freed = true;
 	linkmon->depth++;
 	linkmon->io = sd_event_source_disable_unref(linkmon->io);
+	linkmon->again = sd_event_source_disable_unref(linkmon->again);
 	if (linkmon->sock)
 		(void)mnl_socket_close(TAKE_PTR(linkmon->sock));
 	linkmon_leave(linkmon);

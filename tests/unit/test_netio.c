@@ -255,6 +255,121 @@ static void a_monitor_that_was_overrun_asks_again(void **state)
 	linkmon_free(linkmon);
 }
 
+/* More events than a monitor's buffer holds, before its loop turns. */
+static void overrun(const char *device)
+{
+	int fd = memfd_create("batch", 0);
+	FILE *file = fdopen(fd, "w");
+	char batch[64];
+
+	assert_non_null(file);
+	for (unsigned round = 0; round < 30; round++)
+		for (unsigned i = 1; i <= 250; i++)
+			(void)fprintf(file, "addr %s 10.9.0.%u/24 dev %s\n",
+				      round % 2 ? "del" : "add", round % 2 ? 251 - i : i, device);
+	(void)fflush(file);
+	(void)snprintf(batch, sizeof(batch), "ip -force -batch /proc/%d/fd/%d", (int)getpid(), fd);
+	assert_int_equal(netns_run(batch), 0);
+	(void)fclose(file);
+}
+
+/* What somebody does while the monitor reads: on the way to WAIT more events. */
+struct meddler {
+	unsigned wait;
+	const char *command;
+	unsigned gone; /* devices that are said to be */
+};
+
+static void meddle(struct meddler *meddler)
+{
+	if (meddler->wait > 0 && --meddler->wait == 0)
+		assert_int_equal(netns_run(meddler->command), 0);
+}
+
+static void on_link_meddle(const struct linkmon_link *link, void *userdata)
+{
+	struct meddler *meddler = userdata;
+
+	meddler->gone += !link->is_present && strncmp(link->device, "extra", 5) != 0;
+	meddle(meddler);
+}
+
+static void on_address_meddle(const struct linkmon_address *address, void *userdata)
+{
+	(void)address;
+	meddle(userdata);
+}
+
+static void on_address_ignore(const struct linkmon_address *address, void *userdata)
+{
+	(void)address;
+	(void)userdata;
+}
+
+static const struct linkmon_ops meddled_ops = {on_link_meddle, on_address_meddle};
+static const struct linkmon_ops meddled_links_ops = {on_link_meddle, on_address_ignore};
+
+/* The buffer is full, and so the kernel drops more without another word: whatever is done at which
+ * of the events that are read from it, is known in the end. */
+static void what_happens_while_an_overrun_is_made_good_is_not_lost(void **state)
+{
+	(void)state;
+	for (unsigned wait = 100; wait <= 1900; wait += 600) {
+		struct meddler meddler = {.wait = wait, .command = "ip link set va down"};
+		struct linkmon *linkmon = NULL;
+		struct linkmon_link link;
+
+		assert_int_equal(netns_run("ip link set va up"), 0);
+		assert_int_equal(linkmon_new(event, &meddled_ops, &meddler, &linkmon), 0);
+		overrun("lo");
+		WAIT_FOR((linkmon_get(linkmon, "va", &link), true) && sd_event_run(event, 0) == 0);
+		if (meddler.wait > 0) /* there were not as many to be read */
+			assert_int_equal(netns_run("ip link set va down"), 0);
+		WAIT_FOR((linkmon_get(linkmon, "va", &link), link.is_present && !link.is_admin_up));
+		linkmon_free(linkmon);
+	}
+}
+
+#define CROWD 40u /* and as many peers */
+
+static void make_crowd(const char *word)
+{
+	int fd = memfd_create("batch", 0);
+	FILE *file = fdopen(fd, "w");
+	char batch[64];
+
+	assert_non_null(file);
+	for (unsigned i = 0; i < CROWD; i++)
+		(void)fprintf(file, "link %s crowd%u type veth\n", word, i);
+	(void)fflush(file);
+	(void)snprintf(batch, sizeof(batch), "ip -force -batch /proc/%d/fd/%d", (int)getpid(), fd);
+	assert_int_equal(netns_run(batch), 0);
+	(void)fclose(file);
+}
+
+/* Its answer has several parts; a device that comes between two of them ends it, and the next one
+ * is refused as long as that was not read to its end. */
+static void a_dump_that_is_overtaken_takes_no_device_for_gone(void **state)
+{
+	struct meddler meddler = {.wait = 3,
+				  .command = "ip link add extra0 type veth peer name extra1"};
+	struct linkmon *linkmon = NULL;
+	struct linkmon_link link;
+
+	(void)state;
+	assert_int_equal(linkmon_new(event, &meddled_links_ops, &meddler, &linkmon), 0);
+	overrun("lo");
+	make_crowd("add"); /* all of them are news to the dump, the meddler strikes at the third */
+	WAIT_FOR((linkmon_get(linkmon, "extra0", &link), link.is_present));
+	assert_int_equal(meddler.gone, 0);
+	linkmon_get(linkmon, "va", &link);
+	assert_true(link.is_present);
+	WAIT_FOR((linkmon_get(linkmon, "crowd39", &link), link.is_present));
+	linkmon_free(linkmon);
+	assert_int_equal(netns_run("ip link del extra0"), 0);
+	make_crowd("del");
+}
+
 struct tie {
 	struct link *link;
 	unsigned ups, downs;
@@ -356,6 +471,8 @@ int main(void)
 		TEST(five_hundred_addresses_are_announced_before_it_returns),
 		TEST(links_and_addresses_are_told),
 		TEST(a_monitor_that_was_overrun_asks_again),
+		TEST(what_happens_while_an_overrun_is_made_good_is_not_lost),
+		TEST(a_dump_that_is_overtaken_takes_no_device_for_gone),
 		TEST(a_mate_without_power_is_noticed_and_the_device_may_come_anew),
 	};
 
