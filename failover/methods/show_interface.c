@@ -167,6 +167,7 @@ void method_show_failover_interface(struct control_call *call, struct json_objec
 
 	(void)parameters;
 	(void)json_object_object_add(result, "links", json_links(userdata));
+	(void)json_object_object_add(result, "paths", json_paths(userdata));
 	(void)json_object_object_add(result, "clock", json_clock(userdata));
 	control_call_reply(call, result);
 }

@@ -369,7 +369,7 @@ static const struct command_row table[] = {
 	EXEC(LOOK, SHOW_HISTORY, "show history [<details:{details}>] [--json]", "asafo.ShowHistory",
 	     "Show the last changes of state and their reasons; with details, of both units"),
 	EXEC(LOOK, SHOW_FAILOVER_INTERFACE, "show failover interface [--json]",
-	     "asafo.ShowFailoverInterface", "Show the failover links and their addresses"),
+	     "asafo.ShowFailoverInterface", "Show the failover links, and each path's loss and latency"),
 	EXEC(LOOK, SHOW_STATISTICS, "show failover statistics [--json]",
 	     "asafo.ShowFailoverStatistics", "Show what crossed between the units"),
 	EXEC(LOOK, SHOW_DIFF, "show failover diff [--json]", "asafo.Prove",

@@ -111,6 +111,12 @@ static void the_failover_links_are_shown_with_both_addresses(void **state)
 		"        interface bare eth4\n"
 		"                no address is configured\n");
 	contains(shown(render_failover_interface, "{\"links\":[]}"), "no failover link");
+	contains(
+		shown(render_failover_interface,
+		      "{\"links\":[],\"paths\":[{\"name\":\"folink\",\"family\":\"ipv4\",\"state\":"
+		      "\"up\",\"sent\":9,\"received\":8,\"lost\":1,\"loss_permille\":111,"
+		      "\"rtt_median_us\":250,\"last_heard_ms\":40}]}"),
+		"11.1 %  250 us  40 ms");
 }
 
 static void a_history_has_a_line_for_the_time_and_one_for_the_states(void **state)

@@ -83,6 +83,14 @@ static void clocks_that_agree_are_no_trouble(void **state)
 	contains(asked("ShowFailover", "{}"), "\"class\":\"same\"");
 }
 
+static void the_links_are_shown_with_the_loss_and_latency_of_each_path(void **state)
+{
+	(void)state;
+	world_be_active("");
+	contains(asked("ShowFailoverInterface", "{}"), "\"paths\":[{\"name\":\"fover\"");
+	contains(asked("ShowFailoverInterface", "{}"), "\"loss_permille\":0,\"rtt_median_us\":");
+}
+
 static void each_show_has_the_difference_of_the_clocks(void **state)
 {
 	static const char *const methods[] = {
@@ -442,6 +450,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, world_setup, world_teardown)
 		TEST(clocks_that_agree_are_no_trouble),
+		TEST(the_links_are_shown_with_the_loss_and_latency_of_each_path),
 		TEST(each_show_has_the_difference_of_the_clocks),
 		TEST(a_certificate_that_the_mates_clock_rejects_is_named_until_the_clock_is_set),
 		TEST(an_expired_one_is_told_from_one_that_is_not_valid_yet),

@@ -160,7 +160,7 @@ int render_failover_interface(const struct screen *screen, struct json_object *r
 			     view_text(link, "mate_address"));
 	}
 	unit_print_clock(screen, "        ", view_object(result, "clock"));
-	return 0;
+	return traffic_print_paths(screen, result);
 }
 
 int verb_show_failover_interface(struct cli *cli, const struct grammar_match *match)
