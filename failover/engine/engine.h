@@ -117,6 +117,9 @@ struct engine_switchover {
 	bool is_measuring;
 	uint64_t term; /* of the activation that the gap came before */
 	uint32_t gap_us;
+	sd_event_source *repeat;
+	uint32_t repeat_ms; /* until the word is said again */
+	unsigned word;	    /* that this unit says, and its mate has not heard yet */
 };
 
 /* What the keeper said last. */

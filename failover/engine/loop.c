@@ -19,6 +19,7 @@
 #include "failover/engine/pairing.h"
 #include "failover/engine/report.h"
 #include "failover/engine/schedule.h"
+#include "failover/engine/switchover.h"
 #include "failover/replication/replication.h"
 #include "failover/vpn/hub.h"
 
@@ -26,8 +27,8 @@
  */
 #define TIMER_PRIORITY (SD_EVENT_PRIORITY_IMPORTANT - 10)
 
-/* A word that the mate's link loses, and another path brings, waits for this unit's poll where the
- * link wakes the loop up alone: so long at most. Above it little is saved by that. */
+/* What the mate's link loses, and another path brings, waits for this unit's poll where the link
+ * wakes the loop up alone: so long at most. Above it little is saved by that. */
 #define GATHER_MAX_MS 250u
 
 static void step(struct engine *engine, const struct fo_event *event)
@@ -93,6 +94,7 @@ static void run_queue(struct engine *engine)
 		engine_settle(engine);
 	} while (queue->n > 0);
 	queue->is_running = false;
+	switchover_look(engine);
 	arm_timer(engine);
 }
 
@@ -166,6 +168,8 @@ int engine_new(sd_event *event, const struct child_options *options,
 	if (r >= 0)
 		r = engine_release_timer(engine);
 	if (r >= 0)
+		r = switchover_start(engine);
+	if (r >= 0)
 		r = sd_event_source_set_priority(engine->timer, TIMER_PRIORITY);
 	if (r < 0) {
 		engine_free(engine);
@@ -205,6 +209,7 @@ void engine_free(struct engine *engine)
 	engine->addresses.released_late =
 		sd_event_source_disable_unref(engine->addresses.released_late);
 	engine->addresses.lower = sd_event_source_disable_unref(engine->addresses.lower);
+	switchover_stop(engine);
 	collision_stop(engine);
 	vip_free(engine->addresses.vip);
 	announcer_free(engine->addresses.announcer);

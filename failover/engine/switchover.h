@@ -20,3 +20,14 @@ void switchover_claim(struct engine *engine);
 void switchover_hello(struct engine *engine, const struct hello *hello);
 /* The gap of the activation in TERM, in microseconds; 0: not known (yet). */
 uint32_t switchover_gap_us(const struct engine *engine, uint64_t term);
+
+/*
+ * The words by which a role changes hands (a wish, a release) are said when they become true, and
+ * then with each poll. One that the network loses would cost a polltime, in which nobody serves: so
+ * it is said again after some milliseconds, and ever more seldom up to a polltime, until the mate's
+ * hellos show that it was heard.
+ */
+int switchover_start(struct engine *engine);
+void switchover_stop(struct engine *engine);
+/* The machine made its steps. */
+void switchover_look(struct engine *engine);
