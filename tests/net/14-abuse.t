@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # What nobody should do to the sockets: garbage, huge requests, idle and vanishing clients, crowds, and who may not call at
 # all. Thousands of operations later no process holds a descriptor more.
+# long: thousands of requests
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
 control=/run/asafo-lab-$LAB/a/run/control

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # Hooks: what runs when the role changes, what it gets, what is refused, and that nothing waits for it.
+# long: a hook has 30 s
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # asafo rekey: another failover key while the pair serves and replicates; killed at each step, either unit goes on.
+# long: the pair settles again 18 times
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
 vip=198.51.100.10

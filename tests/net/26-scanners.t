@@ -3,6 +3,7 @@
 # Other people's scanners at the failover IP, all at once: they find nothing above info, and nothing older than TLS 1.2. While
 # they and the slow clients are at it, each handshake of somebody else's succeeds.
 # ASAFO_SCAN_ALL=1: everything that testssl.sh knows (a minute more).
+# long: a scanner of a minute and a half
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
 vip=198.51.100.10 host=vpn.example.net other=198.51.100.21

@@ -3,6 +3,7 @@
 # A disk that needs longer for a change than the supervisor waits for a sign of life (5 s), be it a standby's bulk commit or an
 # active unit's import: the keeper lives, clients are served meanwhile, and what is acknowledged is on the disk. A disk that
 # hangs is found.
+# long: what is slow there, and a disk that hangs
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
 disk=/run/asafo-lab-$LAB/b/state

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # OCSP staples that the active unit fetches: from a responder, then from ones that are slow, wrong or hostile; the other
 # unit fetches on after a failover; what is revoked stays so, whatever an older answer says.
+# long: a staple of a minute is fetched anew at half of its time
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
 vip=198.51.100.10

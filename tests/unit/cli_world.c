@@ -13,6 +13,7 @@
 #include "base/err.h"
 #include "base/io.h"
 #include "control/peer.h"
+#include "tests/unit/folder.h"
 
 static int root_peer(int fd, struct control_peer *ret_peer)
 {
@@ -244,14 +245,7 @@ int cli_world_teardown(void **state)
 	(void)waitpid(w->pid, NULL, 0);
 	free(w->out);
 	free(w->err);
-	for (size_t i = 0; i < 3; i++) {
-		static const char *const names[] = {"control", "file", "other"};
-		char path[128];
-
-		(void)snprintf(path, sizeof(path), "%s/%s", w->directory, names[i]);
-		(void)unlink(path);
-	}
-	(void)rmdir(w->directory);
+	folder_remove(w->directory);
 	free(w);
 	return 0;
 }
