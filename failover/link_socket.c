@@ -20,6 +20,12 @@
 #define KEEPALIVE_INTERVAL_S 1
 #define KEEPALIVE_COUNT 2
 #define BACKLOG 16
+/*
+ * What fits into every path that carries IPv6 (RFC 8200 section 5), so that a switch between two
+ * units with larger frames, or one unit's MTU, cannot swallow a bulk replication whose hellos and
+ * handshakes come through. Path MTU discovery needs a router that says so, and here is none.
+ */
+#define SEGMENT_MAX (1280 - 40 - 20)
 
 static socklen_t address_size(const struct sockaddr_storage *address)
 {
@@ -32,11 +38,12 @@ static int set_int(int fd, int level, int name, int value)
 	return setsockopt(fd, level, name, &value, sizeof(value)) < 0 ? -errno : 0;
 }
 
-/* What makes a dead mate known. Options that a kernel lacks cost only time, so errors are not
- * fatal. */
-static void set_liveness(int fd)
+/* What makes a dead mate known, and a live one reachable. Options that a kernel lacks cost only
+ * time, so errors are not fatal. */
+static void set_options(int fd)
 {
 	(void)set_int(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+	(void)set_int(fd, IPPROTO_TCP, TCP_MAXSEG, SEGMENT_MAX);
 	(void)set_int(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, USER_TIMEOUT_MS);
 	(void)set_int(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
 	(void)set_int(fd, IPPROTO_TCP, TCP_KEEPIDLE, KEEPALIVE_IDLE_S);
@@ -83,7 +90,7 @@ static int open_socket(const struct link_way *way, int family, int *ret_fd, stru
 					 (socklen_t)strnlen(way->device, 16)) < 0)
 		return fail_device(way, errno, ret_why);
 	(void)set_int(fd, SOL_SOCKET, SO_REUSEADDR, 1);
-	set_liveness(fd);
+	set_options(fd);
 	*ret_fd = TAKE_FD(fd);
 	return 0;
 }
@@ -164,7 +171,7 @@ int link_socket_accept(const struct link_way *way, int fd, int *ret_fd)
 		return -errno;
 	if (way->remote.ss_family != AF_UNSPEC && !is_same_host(&from, &way->remote))
 		return ERR_DENIED;
-	set_liveness(conn);
+	set_options(conn);
 	*ret_fd = TAKE_FD(conn);
 	return 0;
 }

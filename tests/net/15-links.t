@@ -71,6 +71,15 @@ expect "... until that dies" until_true 5 over_is b fover
 expect "(says the other end, too)" until_true 5 over_is a fover
 same "nobody took over" "$(field a .state)/$(field b .state)" "Active/Standby Ready"
 lab heal
+# A switch in between that carries no frame of the units' own size: hellos and handshakes come through, and so must a bulk.
+for unit in a b; do lab exec $unit ip link set eth2 gso_max_segs 1; done
+ip netns exec "asafo-$LAB-lan" nft add rule bridge lab loss_fover meta length '>' 1300 drop
+expect "an import that is larger than a frame" import a larger vpn
+expect "a switch that swallows large frames does not keep it from the standby" timeout $((20 * slow)) \
+	"$top/tools/lab" --name "$LAB" asafo a write-standby
+expect "(it is there)" has b larger
+same "(over that link)" "$(field a .link.over) $(field b .link.over)" "fover fover"
+lab heal
 # Hellos that go one way only on the failover link, whichever it is: each unit has its own words for it.
 troubled() { asafo "$1" --json show failover | jq -e --arg t "$2" '.troubles | any(test($t))' >/dev/null; }
 untroubled() { ! troubled "$1" 'failover link fover'; }
