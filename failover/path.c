@@ -23,6 +23,8 @@
 #define BATCHES_PER_TURN 4
 #define BATCHES_PER_DRAIN 32 /* with BATCH about what a receive buffer holds */
 #define UNMUTE_LEVEL (PATH_BURST / 4)
+/* So often it is tried again. */
+#define REJOIN_MS 2000u
 
 /* ---- state ---- */
 
@@ -31,6 +33,8 @@ static void set_state(struct path *path, enum path_state state)
 	enum path_state before = path->state;
 
 	path->state = state;
+	if (before != state && state == PATH_STATE_LOST)
+		path->joined_at = monotime_now();
 	if (before != state && path->set->on_state)
 		path->set->on_state(path->index, before, path->set->userdata);
 }
@@ -478,6 +482,21 @@ void path_set_heard(struct path_set *set, size_t index, const struct hello *hell
 	set_state(path, PATH_STATE_UP);
 }
 
+/* The kernel forgets memberships without a word where a device had no IPv6 for a while (its MTU was
+ * less than 1280), and so may a switch; and there is none to be had before the device has IPv6. An
+ * IPv4 membership outlives all that the device does. */
+static void join_again(struct path *path, struct monotime now)
+{
+	bool is_open = path->sock.fd >= 0;
+
+	if (path->config.family != AF_INET6 || path->state == PATH_STATE_UP ||
+	    (is_open && path->state != PATH_STATE_LOST) ||
+	    monotime_since(now, path->joined_at) < REJOIN_MS * MONOTIME_NS_PER_MS)
+		return;
+	path->joined_at = now;
+	path_open(path);
+}
+
 void path_set_check(struct path_set *set, uint32_t hold_ms)
 {
 	struct monotime now = monotime_now();
@@ -486,6 +505,8 @@ void path_set_check(struct path_set *set, uint32_t hold_ms)
 	for (size_t i = 0; i < set->n_paths; i++)
 		if (set->paths[i].state == PATH_STATE_UP && !is_heard(&set->paths[i], now))
 			set_state(&set->paths[i], PATH_STATE_LOST);
+		else
+			join_again(&set->paths[i], now);
 }
 
 bool path_set_may_derive(struct path_set *set, size_t index)

@@ -33,6 +33,7 @@ struct path {
 	enum path_state state;
 	struct path_stats stats;
 	struct path_bucket reads, strangers;
+	struct monotime joined_at; /* lost, and its group joined again, last */
 	uint64_t sent, send_errors, datagrams;
 	uint64_t uncounted; /* received before the statistics were cleared */
 	int last_error;

@@ -371,6 +371,61 @@ static void what_came_with_the_links_hello_wakes_nobody_by_itself(void **state)
 	path_set_free(hearer.set);
 }
 
+static bool gets_through(struct path_set *from, struct path_set *to, const struct inbox *inbox)
+{
+	unsigned before = inbox->count[0];
+
+	(void)send_text(from, "hello");
+	path_set_drain(to);
+	path_set_check(to, PATH_HOLD_MIN_MS);
+	return inbox->count[0] > before;
+}
+
+/* A device whose MTU is too small for IPv6 loses all that it was a member of, and keeps its
+ * link. */
+static void a_path_whose_device_had_no_ipv6_for_a_while_hears_again(void **state)
+{
+	struct path_config a = interface_path("va"), b = interface_path("vb");
+	struct inbox inbox_a = {0}, inbox_b = {0};
+	struct path_set *set_a = NULL, *set_b = NULL;
+	struct path_statistics statistics;
+
+	(void)state;
+	a.family = b.family = AF_INET6;
+	assert_int_equal(path_set_new(event, &a, 1, on_datagram, &inbox_a, &set_a), 0);
+	go(there);
+	assert_int_equal(path_set_new(event, &b, 1, on_datagram, &inbox_b, &set_b), 0);
+	WAIT_FOR(gets_through(set_a, set_b, &inbox_b));
+	hear(set_b, 0, &b);
+	assert_int_equal(netns_run("ip link set vb mtu 1200"), 0);
+	assert_int_equal(netns_run("ip link set vb mtu 1500"), 0);
+	WAIT_FOR((path_set_check(set_b, PATH_HOLD_MIN_MS),
+		  path_set_statistics(set_b, 0, &statistics), statistics.state == PATH_STATE_LOST));
+	WAIT_FOR(gets_through(set_a, set_b, &inbox_b));
+	go(here);
+	path_set_free(set_a);
+	path_set_free(set_b);
+}
+
+static void a_path_whose_device_has_no_ipv6_yet_is_opened_when_it_has(void **state)
+{
+	struct path_config a = interface_path("va");
+	struct inbox inbox = {0};
+	struct path_set *set = NULL;
+	struct path_statistics statistics;
+
+	(void)state;
+	a.family = AF_INET6;
+	assert_int_equal(netns_run("ip link set va mtu 1200"), 0);
+	assert_int_equal(path_set_new(event, &a, 1, on_datagram, &inbox, &set), 0);
+	path_set_statistics(set, 0, &statistics);
+	assert_false(statistics.is_open);
+	assert_int_equal(netns_run("ip link set va mtu 1500"), 0);
+	WAIT_FOR((path_set_check(set, PATH_HOLD_MIN_MS), path_set_statistics(set, 0, &statistics),
+		  statistics.is_open));
+	path_set_free(set);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, net_pair_setup, net_pair_teardown)
@@ -379,6 +434,8 @@ int main(void)
 		TEST(hellos_cross_the_failover_link_when_it_has_its_addresses),
 		TEST(a_path_whose_device_is_made_anew_is_opened_again),
 		TEST(draining_and_freeing_inside_the_callback_are_safe),
+		TEST(a_path_whose_device_had_no_ipv6_for_a_while_hears_again),
+		TEST(a_path_whose_device_has_no_ipv6_yet_is_opened_when_it_has),
 		TEST(paths_without_an_address_share_a_packet_socket_that_a_change_does_not_close),
 		TEST(a_link_that_the_mate_tells_nothing_of_has_other_addresses_there),
 		TEST(what_came_with_the_links_hello_wakes_nobody_by_itself),
