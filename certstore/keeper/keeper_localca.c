@@ -52,13 +52,16 @@ static int store_ca(struct keeper *keeper, const char *name, struct identity *ca
 static int create(struct keeper *keeper, const Asafo__Ipc__LocalCaCreate *request, struct why *why)
 {
 	_cleanup_(identity_done) struct identity ca = {0};
-	_cleanup_(buf_done) struct buf there = {0};
+	_cleanup_(keeper_item_done) struct keeper_item there = {0};
 	const char *name = *request->name ? request->name : "localca";
-	int r = store_unit_get(keeper->store, CA_KEY, &there);
+	int r = keeper_item_get(keeper, true, CA_KEY, &there);
 
-	if (r == 0)
-		return why_set(why, ERR_EXISTS, "this unit has a local CA already");
-	if (r != ERR_NOT_FOUND)
+	/* Nothing that an expired one issued is valid any more. */
+	if (r == 0 && there.public_part->not_after > (int64_t)time(NULL))
+		return why_set(why, ERR_EXISTS,
+			       "this unit has a local CA already: asafo localca list shows it (one "
+			       "that has expired is replaced)");
+	if (r < 0 && r != ERR_NOT_FOUND)
 		return why_set(why, r, "the certificate store cannot be read: %s", err_text(r));
 	if (!identity_name_is_valid(name))
 		return why_set(why, ERR_MALFORMED,
@@ -89,7 +92,9 @@ static int issue_identity(struct keeper *keeper, const Asafo__Ipc__LocalCaIssue 
 	int r = keeper_item_get(keeper, true, CA_KEY, &ca);
 
 	if (r == ERR_NOT_FOUND)
-		return why_set(why, r, "this unit has no local CA: create it first");
+		return why_set(why, r,
+			       "this unit has no local CA: create it first (asafo localca "
+			       "create)");
 	if (r == 0)
 		r = keyring_open(keeper->ring, ca.record, &ca_key);
 	if (r < 0)

@@ -16,6 +16,7 @@
 #include "base/err.h"
 
 #define DER_SEQUENCE 0x30
+#define DER_OBJECT_IDENTIFIER 0x06
 #define DER_INDEFINITE 0x80
 
 /* Java's own formats; others begin differently, and are told apart by nobody. */
@@ -42,10 +43,21 @@ static int not_pkcs12(struct why *why)
 		       "-in CERT -inkey KEY -certfile CHAIN -out FILE.p12");
 }
 
+/* What a PFX begins with within its SEQUENCE is a number; a certificate, or PKCS#7, is not. */
+static int certificate_alone(struct why *why)
+{
+	return why_set(
+		why, ERR_MALFORMED,
+		"this is a certificate, or several (DER), not a PKCS#12 file: give it as PEM "
+		"with its key (openssl x509 -in FILE -out CERT.pem, of PKCS#7 openssl pkcs7 "
+		"-inform DER -in FILE -print_certs -out CERT.pem; asafo import NAME CERT.pem "
+		"--key KEY.pem)");
+}
+
 /* Checks the outermost length against the file's (X.690, 8.1.3). */
 static int check_frame(const uint8_t *der, size_t size, struct why *why)
 {
-	size_t n_length, length = 0, total;
+	size_t n_length, length = 0, start = 2, total;
 
 	if (size < 2 || der[0] != DER_SEQUENCE)
 		return not_pkcs12(why);
@@ -59,8 +71,11 @@ static int check_frame(const uint8_t *der, size_t size, struct why *why)
 			return not_pkcs12(why);
 		for (size_t i = 0; i < n_length && 2 + i < size; i++)
 			length = length << 8 | der[2 + i];
-		total = 2 + n_length + length;
+		start = 2 + n_length;
+		total = start + length;
 	}
+	if (size > start && (der[start] == DER_SEQUENCE || der[start] == DER_OBJECT_IDENTIFIER))
+		return certificate_alone(why);
 	if (size < total)
 		return why_set(why, ERR_MALFORMED,
 			       "the PKCS#12 file is cut off: it holds %zu of its %zu bytes: copy "

@@ -38,15 +38,23 @@ static void sig_free(X509_SIG *sig)
 }
 CLEANUP_DEFINE(X509_SIG *, sig_free)
 
+CLEANUP_DEFINE(PKCS7 *, PKCS7_free)
+
 static bool is_label(const struct block *block, const char *label)
 {
 	return strcmp(block->label, label) == 0;
 }
 
+static bool is_prefix(const uint8_t *data, size_t size, const char *prefix)
+{
+	return size >= strlen(prefix) && memcmp(data, prefix, strlen(prefix)) == 0;
+}
+
 /* A whole BEGIN line whose label is not that of PKCS#12 ("PKCS12", "PKCS #12"). */
 bool p12_is_pem(const uint8_t *data, size_t size)
 {
-	static const char begin[] = "-----BEGIN ", container[] = "PKCS", end[] = "-----";
+	static const char begin[] = "-----BEGIN ", container[] = "PKCS12-----",
+			  spaced[] = "PKCS #12-----", end[] = "-----";
 	const uint8_t *found, *line_end;
 	size_t left;
 
@@ -61,8 +69,8 @@ bool p12_is_pem(const uint8_t *data, size_t size)
 	line_end = memchr(found, '\n', left);
 	if (line_end)
 		left = (size_t)(line_end - found);
-	return memmem(found, left, end, sizeof(end) - 1) &&
-	       memcmp(found, container, sizeof(container) - 1) != 0;
+	return memmem(found, left, end, sizeof(end) - 1) && !is_prefix(found, left, container) &&
+	       !is_prefix(found, left, spaced);
 }
 
 static int damaged_block(struct p12_job *job, const char *what)
@@ -189,12 +197,52 @@ static int add_plain_pkcs8(struct p12_job *job, const struct block *block)
 	return add_pkcs8(job, info);
 }
 
+static int add_x509(struct p12_job *job, const X509 *certificate)
+{
+	_cleanup_(buf_done) struct buf der = {0};
+	int r = x509_to_der(certificate, &der);
+
+	return r < 0 ? r : p12_job_add_certificate(job, der.data, der.size, NULL);
+}
+
+/* A certificate, and behind it what OpenSSL thinks of it. */
+static int add_trusted(struct p12_job *job, const struct block *block)
+{
+	const unsigned char *at = block->data;
+	_cleanup_(X509_free_p) X509 *certificate = d2i_X509_AUX(NULL, &at, block->size);
+
+	return certificate ? add_x509(job, certificate) : damaged_block(job, block->label);
+}
+
+/* The certificates that a CA of Windows' hands out: a signed message without a message (RFC 2315
+ * section 9.1). */
+static int add_pkcs7(struct p12_job *job, const struct block *block)
+{
+	const unsigned char *at = block->data;
+	_cleanup_(PKCS7_free_p) PKCS7 *pkcs7 = d2i_PKCS7(NULL, &at, block->size);
+	STACK_OF(X509) * certificates;
+	int r = 0;
+
+	if (!pkcs7)
+		return damaged_block(job, block->label);
+	certificates = PKCS7_type_is_signed(pkcs7) && pkcs7->d.sign ? pkcs7->d.sign->cert : NULL;
+	if (!certificates)
+		job->contents->n_ignored++;
+	for (int i = 0; r == 0 && certificates && i < sk_X509_num(certificates); i++)
+		r = add_x509(job, sk_X509_value(certificates, i));
+	return r;
+}
+
 static int add_block(struct p12_job *job, const struct block *block)
 {
 	size_t length = strlen(block->label), suffix = strlen(" PRIVATE KEY");
 
 	if (is_label(block, "CERTIFICATE") || is_label(block, "X509 CERTIFICATE"))
 		return p12_job_add_certificate(job, block->data, (size_t)block->size, NULL);
+	if (is_label(block, "TRUSTED CERTIFICATE"))
+		return add_trusted(job, block);
+	if (is_label(block, "PKCS7") || is_label(block, "PKCS #7 SIGNED DATA"))
+		return add_pkcs7(job, block);
 	if (is_label(block, "PRIVATE KEY"))
 		return add_plain_pkcs8(job, block);
 	if (is_label(block, "ENCRYPTED PRIVATE KEY"))

@@ -21,6 +21,15 @@
 #define EXPIRY_NOTICE (30 * INT64_C(86400))
 #define CLOCKS_TEXT_MAX 128
 
+static void stack_free(STACK_OF(X509) * stack)
+{
+	sk_X509_free(stack);
+}
+
+CLEANUP_DEFINE(X509_STORE *, X509_STORE_free)
+CLEANUP_DEFINE(X509_STORE_CTX *, X509_STORE_CTX_free)
+CLEANUP_DEFINE(STACK_OF(X509) *, stack_free)
+
 static void warn(struct identity *identity, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
@@ -199,6 +208,58 @@ static void warn_of_issuers(struct identity *identity, const struct chain *chain
 		     "the file does not hold the issuer's certificate: most clients need it");
 }
 
+/* What is not said elsewhere: those of the chain's length, names and extensions. */
+static bool is_of_path(int error)
+{
+	static const int errors[] = {
+		X509_V_ERR_UNHANDLED_CRITICAL_EXTENSION, X509_V_ERR_PATH_LENGTH_EXCEEDED,
+		X509_V_ERR_PERMITTED_VIOLATION,		 X509_V_ERR_EXCLUDED_VIOLATION,
+		X509_V_ERR_KEYUSAGE_NO_CERTSIGN,	 X509_V_ERR_INVALID_EXTENSION,
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(errors); i++) {
+		if (errors[i] == error)
+			return true;
+	}
+	return false;
+}
+
+/* What a client finds that trusts the chain's end; signatures and dates are judged before. */
+static int verify(const struct chain *chain, X509_STORE *store, X509_STORE_CTX *context,
+		  STACK_OF(X509) * between)
+{
+	X509 *end = chain->links[chain->n_links - 1];
+
+	for (size_t i = 1; i + 1 < chain->n_links; i++) {
+		if (sk_X509_push(between, chain->links[i]) <= 0)
+			return X509_V_OK;
+	}
+	if (X509_STORE_add_cert(store, end) != 1 ||
+	    X509_STORE_CTX_init(context, store, chain->links[0], between) != 1)
+		return X509_V_OK;
+	X509_STORE_CTX_set_flags(context, X509_V_FLAG_PARTIAL_CHAIN | X509_V_FLAG_NO_CHECK_TIME);
+	X509_VERIFY_PARAM_set_auth_level(X509_STORE_CTX_get0_param(context), 0);
+	return X509_verify_cert(context) == 1 ? X509_V_OK : X509_STORE_CTX_get_error(context);
+}
+
+static void warn_of_path(struct identity *identity, const struct chain *chain,
+			 OSSL_LIB_CTX *library)
+{
+	_cleanup_(X509_STORE_free_p) X509_STORE *store = X509_STORE_new();
+	_cleanup_(X509_STORE_CTX_free_p) X509_STORE_CTX *context =
+		X509_STORE_CTX_new_ex(library, NULL);
+	_cleanup_(stack_free_p) STACK_OF(X509) *between = sk_X509_new_null();
+	char name[X509_TEXT_MAX];
+	int error =
+		store && context && between ? verify(chain, store, context, between) : X509_V_OK;
+
+	if (is_of_path(error) && X509_STORE_CTX_get_current_cert(context))
+		warn(identity, "clients will refuse the chain: %s (%.60s)",
+		     X509_verify_cert_error_string(error),
+		     subject_text(X509_STORE_CTX_get_current_cert(context), name));
+	ERR_clear_error();
+}
+
 static void warn_of_strangers(struct identity *identity, const struct chain *chain)
 {
 	char name[X509_TEXT_MAX];
@@ -221,6 +282,12 @@ static void warn_of_leaf(struct identity *identity)
 	if (identity->public_part->n_names == 0)
 		warn(identity, "the certificate names no host (no subjectAltName): clients will "
 			       "refuse it by name");
+	if (identity->public_part->names_left_out > 0)
+		warn(identity,
+		     "the certificate has %zu names, and %zu of them are listed: whether it lacks "
+		     "one that clients use is not checked",
+		     identity->public_part->n_names + identity->public_part->names_left_out,
+		     identity->public_part->n_names);
 	if (faults & IDENTITY_NO_DIGITAL_SIGNATURE)
 		warn(identity, "the certificate's key usage leaves out digitalSignature: clients "
 			       "will refuse it");
@@ -241,8 +308,8 @@ static void warn_of_choice(struct identity *identity, const struct p12_choice *c
 		     "valid longest",
 		     choice->n_other_leaves + 1);
 	if (n_ignored > 0)
-		warn(identity, "left out %zu entries that are neither certificate nor key",
-		     n_ignored);
+		warn(identity, "left out %zu %s neither certificate nor key", n_ignored,
+		     n_ignored == 1 ? "entry that is" : "entries that are");
 }
 
 static int describe(const struct chain *chain, struct identity *identity, struct why *why)
@@ -361,6 +428,7 @@ static int import_contents(const struct p12_contents *contents,
 		return r;
 	warn_of_leaf(identity);
 	warn_of_issuers(identity, &chain, policy->now);
+	warn_of_path(identity, &chain, policy->library);
 	warn_of_strangers(identity, &chain);
 	warn_of_choice(identity, &choice, contents->n_ignored);
 	return 0;

@@ -235,7 +235,7 @@ static int describe_alt_names(const gnutls_datum_t *extension,
 	public->names = calloc(NAMES_MAX, sizeof(*public->names));
 	if (!public->names)
 		return -ENOMEM;
-	for (unsigned i = 0; public->n_names < NAMES_MAX && r == 0; i++) {
+	for (unsigned i = 0; r == 0; i++) {
 		char text[DNS_NAME_MAX + 1];
 		gnutls_datum_t name;
 		unsigned type;
@@ -244,6 +244,10 @@ static int describe_alt_names(const gnutls_datum_t *extension,
 			break;
 		if (!name_text(type, &name, text))
 			continue;
+		if (public->n_names == NAMES_MAX) {
+			public->names_left_out++;
+			continue;
+		}
 		r = copy_text(&public->names[public->n_names], text, strlen(text));
 		public->n_names += r == 0;
 	}

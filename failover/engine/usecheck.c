@@ -21,7 +21,8 @@ bool usecheck_covers(const Asafo__Record__TrustpointPublic *part, const char *na
 		    strcasecmp(pattern + 1, rest) == 0)
 			return true;
 	}
-	return false;
+	/* It may be among those that are not listed: nobody is accused. */
+	return part->names_left_out > 0;
 }
 
 static bool domain_fits(const char *domain, const char *name)

@@ -24,7 +24,8 @@ struct usecheck_findings {
  * front's own rule finds, which may have several, for keys of several kinds. */
 bool usecheck_serves(const struct config *config, const char *interface, const char *name,
 		     const char *trustpoint);
-/* Does one of the certificate's names cover NAME (RFC 6125: a wildcard is one whole label)? */
+/* Does one of the certificate's names cover NAME (RFC 6125: a wildcard is one whole label)? Of one
+ * with more names than are listed: it may, so true. */
 bool usecheck_covers(const Asafo__Record__TrustpointPublic *part, const char *name);
 bool usecheck_is_bound(const struct config *config, const char *trustpoint);
 /* Where the next sentence goes; NULL (why_set takes it): there is no room. */

@@ -107,6 +107,8 @@ struct json_object *json_trustpoint(const struct engine *engine,
 				     engine->config->alert_begin_days,
 				     engine->config->alert_repeat_days) >= 0);
 	add_names(object, trustpoint->names, trustpoint->n_names);
+	if (trustpoint->names_left_out > 0)
+		json_add_number(object, "names_left_out", trustpoint->names_left_out);
 	json_add_flag(object, "chain_complete", trustpoint->chain_complete);
 	json_add_number(object, "chain_length", (int64_t)trustpoint->n_chain);
 	json_add_flag(object, "exportable", trustpoint->exportable);

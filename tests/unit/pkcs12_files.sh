@@ -130,6 +130,20 @@ openssl pkcs8 -topk8 -in rsa.key -scrypt -passout "pass:$pass" -outform DER | xx
 openssl pkcs8 -topk8 -in rsa.key -scrypt -passout "pass:$pass" -out pem_scrypt.key
 openssl pkcs8 -topk8 -in rsa.key -v2 aes-256-cbc -passout "pass:$pass" -outform DER | xxd -p -c 100000 |
 	sed 's/60864801650304012a/60864801650304012e/' | armoured_key >pem_gcm.key
+openssl crl2pkcs7 -nocrl -certfile p256.crt -certfile chain.pem -out pem_chain.p7b
+openssl crl2pkcs7 -nocrl -certfile p256.crt -certfile chain.pem -outform DER -out p7.p12
+openssl x509 -in p256.crt -trustout -addtrust serverAuth -out pem_trusted.crt
+cat certificate.p12 certificate.p12 >certificates.p12
+key critical EC -pkeyopt ec_paramgen_curve:P-256
+issue critical inter "$leaf
+1.3.6.1.4.1.99999.1=critical,DER:0500"
+pack critical critical
+key limited EC -pkeyopt ec_paramgen_curve:P-256
+issue limited root "$ca
+nameConstraints=critical,permitted;DNS:other.example"
+key constrained EC -pkeyopt ec_paramgen_curve:P-256
+issue constrained limited "$leaf"
+openssl pkcs12 -export -inkey constrained.key -in constrained.crt -certfile limited.crt -passout "pass:$pass" -out constrained.p12
 openssl base64 -in p256.p12 -out base64.p12
 openssl base64 -A -in p256.p12 -out oneline.p12
 { echo '-----BEGIN PKCS12-----'; openssl base64 -in p256.p12; echo '-----END PKCS12-----'; } >armoured.p12

@@ -370,6 +370,8 @@ static void help_behind_a_command_says_what_it_takes(void **state)
 	assert_int_equal(RUN(w, "show", "failover", "state", "--help"), CLI_OK);
 	contains(w->out, "  show failover state [--json]\n");
 	assert_null(strstr(w->out, "show failover interface"));
+	assert_int_equal(RUN(w, "import", "-h"), CLI_OK);
+	contains(w->out, "import <name> [<file>]");
 	assert_int_equal(RUN(w, "import", "vpn", "--help"), CLI_OK);
 	contains(w->out, "  import <name> [<file>] ");
 	assert_int_equal(RUN(w, "failover", "active", "--force", "--help"), CLI_OK);

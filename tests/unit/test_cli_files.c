@@ -153,6 +153,26 @@ static void what_does_not_begin_as_a_backup_is_not_read_to_its_end(void **state)
 	assert_null(strstr(w->err, "nothing came from it"));
 }
 
+/* Nobody is asked for anything: what a local CA has issued stays issued. */
+static void a_result_that_cannot_be_stored_is_found_out_before_the_work(void **state)
+{
+	struct cli_world *w = *state;
+	char path[128];
+
+	path_of(w, "nowhere/file", path);
+	assert_int_equal(
+		RUN_WITH(w, "x\n", "--control", "/nonexistent", "localca", "issue", "joe", path),
+		CLI_FAILED);
+	contains(w->err, "nowhere/file: No such file or directory");
+	assert_int_equal(RUN_WITH(w, "x\n", "--control", "/nonexistent", "export", "vpn",
+				  "--output", w->directory),
+			 CLI_FAILED);
+	contains(w->err, "Is a directory");
+	/* What is no file is written to. */
+	assert_int_equal(RUN_WITH(w, "x\n", "--control", "/nonexistent", "backup", "/dev/null"),
+			 CLI_UNREACHABLE);
+}
+
 #define IN_WORLD(test) cmocka_unit_test_setup_teardown(test, setup, cli_world_teardown)
 
 int main(void)
@@ -162,6 +182,7 @@ int main(void)
 		IN_WORLD(a_pipe_that_nobody_writes_to_ends_the_command),
 		IN_WORLD(a_pipe_that_is_fed_byte_by_byte_is_read_to_its_end),
 		IN_WORLD(what_does_not_begin_as_a_backup_is_not_read_to_its_end),
+		IN_WORLD(a_result_that_cannot_be_stored_is_found_out_before_the_work),
 		IN_WORLD(a_passphrase_file_may_end_as_editors_end_it),
 	};
 

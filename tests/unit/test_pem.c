@@ -51,6 +51,21 @@ static void key_certificate_and_chain_are_read_in_any_order(void **state)
 	}
 }
 
+/* As a CA of Windows' gives them, and as openssl x509 -trustout does. */
+static void certificates_in_other_wrappings_are_read(void **state)
+{
+	struct world *world = *state;
+
+	assert_is(import_parts(world, NULL, PARTS("pem_chain.p7b", "p256.key")), "CN=p256,O=Test",
+		  2);
+	assert_is(import_parts(world, NULL, PARTS("p256.key", "pem_chain.p7b")), "CN=p256,O=Test",
+		  2);
+	assert_is(import_parts(world, NULL, PARTS("p256.key", "pem_trusted.crt", "chain.pem")),
+		  "CN=p256,O=Test", 2);
+	assert_refused(import_parts(world, NULL, PARTS("pem_chain.p7b")), ERR_NO_KEY,
+		       "holds 3 certificate(s) but no private key");
+}
+
 static void keys_of_older_forms_are_read_with_their_passphrase(void **state)
 {
 	static const char *const keys[] = {"pem_pkcs8.key", "pem_rsa_aes.key", "pem_rsa_des3.key"};
@@ -202,6 +217,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(key_certificate_and_chain_are_read_in_any_order),
+		cmocka_unit_test(certificates_in_other_wrappings_are_read),
 		cmocka_unit_test(keys_of_older_forms_are_read_with_their_passphrase),
 		cmocka_unit_test(a_text_is_read_whatever_editor_or_terminal_it_went_through),
 		cmocka_unit_test(a_key_whose_protection_is_not_supported_is_no_wrong_passphrase),

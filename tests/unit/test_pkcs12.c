@@ -318,6 +318,23 @@ static void an_incomplete_chain_is_taken_and_said(void **state)
 	result_done(&result);
 }
 
+static void what_clients_refuse_of_a_chain_is_said(void **state)
+{
+	static const char *const files[] = {"critical", "constrained", "p256"},
+				 *const words[] = {"unhandled critical extension",
+						   "permitted subtree violation", "clients"};
+	struct world *world = *state;
+
+	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
+		struct result result =
+			import_name(world, files[i], WORLD_PASSPHRASE, &world->policy);
+
+		assert_int_equal(result.code, 0);
+		assert_int_equal(warns(&result.identity, words[i]), i < 2);
+		result_done(&result);
+	}
+}
+
 static void weak_keys_and_signatures_are_refused(void **state)
 {
 	struct world *world = *state;
@@ -454,6 +471,7 @@ int main(void)
 		cmocka_unit_test(of_several_keys_the_joined_one_is_taken_or_none),
 		cmocka_unit_test(the_chain_is_ordered_and_strangers_are_left_out),
 		cmocka_unit_test(an_incomplete_chain_is_taken_and_said),
+		cmocka_unit_test(what_clients_refuse_of_a_chain_is_said),
 		cmocka_unit_test(weak_keys_and_signatures_are_refused),
 		cmocka_unit_test(weak_keys_and_signatures_are_warnings_where_they_are_permitted),
 		cmocka_unit_test(dates_are_checked_against_the_clock),

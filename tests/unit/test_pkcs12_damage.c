@@ -41,6 +41,10 @@ static void other_kinds_of_files_are_named(void **state)
 
 	assert_refused(import_name(world, "certificate", WORLD_PASSPHRASE, &world->policy),
 		       ERR_MALFORMED, "not a PKCS#12 file");
+	assert_refused(import_name(world, "certificates", WORLD_PASSPHRASE, &world->policy),
+		       ERR_MALFORMED, "this is a certificate, or several (DER)");
+	assert_refused(import_name(world, "p7", WORLD_PASSPHRASE, &world->policy), ERR_MALFORMED,
+		       "openssl pkcs7 -inform DER");
 	assert_refused(import_bytes(&file, "x", &world->policy), ERR_MALFORMED,
 		       "not a PKCS#12 file");
 	file.size = 0;

@@ -57,6 +57,20 @@ static void assert_says(const char *config_text, const Asafo__Record__Trustpoint
 		fail_msg("%zu sentences, the first is: %s", findings.n, findings.sentences[0].text);
 }
 
+/* A certificate of very many names is not said to lack one that nobody looked for. */
+static void names_that_are_not_listed_are_not_missed(void **state)
+{
+	char first[] = "fw1a.example.net";
+	char *names[] = {first};
+	Asafo__Record__TrustpointPublic part = part_of(names, 1);
+
+	(void)state;
+	assert_says("ssl trust-point vpn outside\n", &part, 1, "lacks fw1b.example.net");
+	part.names_left_out = 1;
+	assert_says("ssl trust-point vpn outside\n", &part, 0, NULL);
+	assert_says("ssl trust-point vpn domain x.example.net\n", &part, 0, NULL);
+}
+
 static void two_host_names_and_a_certificate_with_one_of_them(void **state)
 {
 	char first[] = "fw1a.example.net", second[] = "FW1B.example.net", all[] = "*.example.net",
@@ -158,6 +172,7 @@ static void what_clients_refuse_is_said_of_what_is_bound(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(names_that_are_not_listed_are_not_missed),
 		cmocka_unit_test(two_host_names_and_a_certificate_with_one_of_them),
 		cmocka_unit_test(a_name_is_the_matter_of_the_certificate_that_is_served_for_it),
 		cmocka_unit_test(the_rank_of_bindings_is_the_fronts),

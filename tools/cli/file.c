@@ -121,14 +121,32 @@ static int refuse_terminal(const struct cli *cli)
 			"a private key is not written to a terminal: name a file with --output");
 }
 
-/* Before the work: can it be written there? */
+/* Whether io_replace_file can make a file beside PATH. */
+static int folder_check(const char *path)
+{
+	_cleanup_free_ char *folder = strdup(path);
+	char *slash = folder ? strrchr(folder, '/') : NULL;
+	struct stat status;
+
+	if (!folder)
+		return -ENOMEM;
+	if (stat(path, &status) == 0 && !S_ISREG(status.st_mode))
+		return S_ISDIR(status.st_mode) ? -EISDIR : 0;
+	if (slash)
+		slash[slash == folder] = '\0';
+	return access(slash ? folder : ".", W_OK | X_OK) < 0 ? -errno : 0;
+}
+
+/* Before the work: can it be written there? What a local CA has issued stays issued. */
 static int output_file_check(struct cli *cli, const char *path)
 {
-	int fd = fileno(cli->screen.out);
+	int fd = fileno(cli->screen.out), error;
 
-	if (is_stdio(path) && fd >= 0 && isatty(fd))
-		return refuse_terminal(cli);
-	return CLI_OK;
+	if (is_stdio(path))
+		return fd >= 0 && isatty(fd) ? refuse_terminal(cli) : CLI_OK;
+	error = folder_check(path);
+	return error ? cli_fail(cli, CLI_FAILED, "cannot write %s: %s", path, err_text(error))
+		     : CLI_OK;
 }
 
 /* What is there and no regular file (a pipe, /dev/stdout) is written to, not replaced. */

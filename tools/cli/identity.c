@@ -112,11 +112,14 @@ static void field(const struct screen *screen, enum screen_style style, const ch
 static void print_texts(const struct screen *screen, struct json_object *trustpoint)
 {
 	_cleanup_(buf_done) struct buf names = {0}, fingerprint = {0}, chain = {0}, bound = {0};
+	int64_t left_out = view_number(trustpoint, "names_left_out", 0);
 	const char *text;
 
 	field(screen, SCREEN_PLAIN, "Subject:", view_text(trustpoint, "subject"));
 	field(screen, SCREEN_PLAIN, "Issuer:", view_text(trustpoint, "issuer"));
-	if (identity_join(trustpoint, "names", ", ", &names) == 0 && (text = buf_text(&names)))
+	if (identity_join(trustpoint, "names", ", ", &names) == 0 && left_out > 0)
+		(void)buf_append_format(&names, " and %" PRId64 " others", left_out);
+	if ((text = buf_text(&names)))
 		field(screen, SCREEN_PLAIN, "Names:", text);
 	field(screen, SCREEN_PLAIN, "Serial:", view_text(trustpoint, "serial"));
 	if (identity_fingerprint(view_text(trustpoint, "fingerprint"), &fingerprint) == 0 &&

@@ -103,7 +103,8 @@ static bool contains(const struct buf *content, const char *words)
 /* PEM says so where a key is encrypted; anything else is. */
 static bool is_encrypted(const struct buf *content)
 {
-	bool is_pem = contains(content, "-----BEGIN ") && !contains(content, "-----BEGIN PKCS");
+	bool is_pem = contains(content, "-----BEGIN ") && !contains(content, "-----BEGIN PKCS12") &&
+		      !contains(content, "-----BEGIN PKCS #12");
 
 	return !is_pem || contains(content, "ENCRYPTED");
 }

@@ -183,8 +183,8 @@ static int take_json(struct cli *cli, int n, char **words)
 	return kept;
 }
 
-/* `--help` behind a command asks for its help, whatever else stands there; -1: nobody asks. The
- * words of a configuration's line are its own. */
+/* `--help` or `-h` behind a command asks for its help, whatever else stands there; -1: nobody asks.
+ * The words of a configuration's line are its own. */
 static int asked_help(struct cli *cli, int n, char **words)
 {
 	int named = 0;
@@ -192,7 +192,7 @@ static int asked_help(struct cli *cli, int n, char **words)
 	if (strncmp(words[0], "configure", 10) == 0 && n > 2)
 		return -1;
 	for (int i = 0; i < n && strcmp(words[i], "--") != 0; i++) {
-		if (strcmp(words[i], "--help") == 0)
+		if (strcmp(words[i], "--help") == 0 || strcmp(words[i], "-h") == 0)
 			return verb_help_of(cli, named, words);
 		if (named == i && words[i][0] != '-')
 			named++;
