@@ -336,6 +336,20 @@ static int describe(const struct chain *chain, struct identity *identity, struct
 	return r;
 }
 
+static int check_certificate_sizes(const Asafo__Record__TrustpointPublic *public, struct why *why)
+{
+	size_t largest = public->leaf.len;
+
+	for (size_t i = 0; i < public->n_chain; i++)
+		largest = public->chain[i].len > largest ? public->chain[i].len : largest;
+	if (largest <= IDENTITY_CERTIFICATE_MAX)
+		return 0;
+	return why_set(why, ERR_TOO_LARGE,
+		       "a certificate of %zu bytes cannot be served to clients (%u at most): have "
+		       "it issued with fewer names",
+		       largest, IDENTITY_CERTIFICATE_MAX);
+}
+
 static int check_size(const struct identity *identity, struct why *why)
 {
 	size_t size = asafo__record__trustpoint_public__get_packed_size(identity->public_part) +
@@ -392,6 +406,8 @@ static int fill(const struct p12_choice *choice, const struct chain *chain,
 	r = describe(chain, identity, why);
 	if (r == 0)
 		r = x509_key_to_pkcs8(choice->key, &identity->key);
+	if (r == 0)
+		r = check_certificate_sizes(identity->public_part, why);
 	if (r == 0)
 		r = check_size(identity, why);
 	if (r < 0)

@@ -15,6 +15,8 @@
 /* Public part and key together: what a record of the store holds, less room for what the keeper
  * adds. */
 #define IDENTITY_RECORD_MAX (126u * 1024)
+/* One certificate: what is larger no front serves, and few clients take. */
+#define IDENTITY_CERTIFICATE_MAX (64u * 1024)
 #define IDENTITY_WARNINGS_MAX 8
 #define IDENTITY_KEY_ID_SIZE 32
 #define TRUSTPOINT_NAME_MAX 63

@@ -130,6 +130,9 @@ openssl pkcs8 -topk8 -in rsa.key -scrypt -passout "pass:$pass" -outform DER | xx
 openssl pkcs8 -topk8 -in rsa.key -scrypt -passout "pass:$pass" -out pem_scrypt.key
 openssl pkcs8 -topk8 -in rsa.key -v2 aes-256-cbc -passout "pass:$pass" -outform DER | xxd -p -c 100000 |
 	sed 's/60864801650304012a/60864801650304012e/' | armoured_key >pem_gcm.key
+key wide_names EC -pkeyopt ec_paramgen_curve:P-256
+issue wide_names inter "subjectAltName=$(seq -f 'DNS:a-host-of-many-%04.0f.example.net' -s , 2200)"
+pack wide_names wide_names
 openssl crl2pkcs7 -nocrl -certfile p256.crt -certfile chain.pem -out pem_chain.p7b
 openssl crl2pkcs7 -nocrl -certfile p256.crt -certfile chain.pem -outform DER -out p7.p12
 openssl x509 -in p256.crt -trustout -addtrust serverAuth -out pem_trusted.crt

@@ -114,6 +114,8 @@ static void what_clients_or_libraries_cannot_take_is_named(void **state)
 	assert_refused(import_name(world, "gcm", WORLD_PASSPHRASE, &policy), ERR_UNSUPPORTED,
 		       "aes-256-gcm");
 	assert_refused(import_bytes(&file, "x", &policy), ERR_MALFORMED, "keytool -importkeystore");
+	assert_refused(import_name(world, "wide_names", WORLD_PASSPHRASE, &policy), ERR_TOO_LARGE,
+		       "cannot be served to clients (65536 at most)");
 }
 
 static void names_of_any_characters_do_no_harm(void **state)

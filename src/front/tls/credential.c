@@ -12,6 +12,7 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "certstore/x509/identity.h"
 #include "certstore/x509/staple.h"
 
 struct credential {
@@ -155,7 +156,8 @@ static int chain_add(struct credential *credential, const ProtobufCBinaryData *d
 	gnutls_datum_t datum = {der->data, (unsigned)der->len};
 	int r;
 
-	if (credential->n_chain == CREDENTIAL_CHAIN_MAX || der->len == 0 || der->len > 65536)
+	if (credential->n_chain == CREDENTIAL_CHAIN_MAX || der->len == 0 ||
+	    der->len > IDENTITY_CERTIFICATE_MAX)
 		return ERR_MALFORMED;
 	r = gnutls_pcert_import_x509_raw(&credential->chain[credential->n_chain], &datum,
 					 GNUTLS_X509_FMT_DER, 0);
