@@ -4,22 +4,25 @@
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
 
-# The engine of unit b, which stamps the hellos and judges by its clock, has one that the test sets.
+# The engine of unit b, which stamps the hellos and judges by its clock, has one that the test sets; so has its keeper.
 programs=$files/programs
 mkdir "$programs" && chmod 0711 "$files"
 for program in asafo asafod asafo-engine asafo-keeper asafo-front asafo-runner asafo-auth asafo-fetch asafo-pam; do
 	cp "$ASAFO_BUILD/$program" "$programs/$program"
 done
 mkdir "$programs/real" "$programs/tools" "$programs/src"
-mv "$programs/asafo-engine" "$programs/real/asafo-engine"
 cp "$ASAFO_BUILD/tests/net/clockshift.so" "$programs/clockshift.so"
-set_clock() { # set_clock SECONDS: ahead of the machine's
-	perl -e 'print pack("q", $ARGV[0])' -- "$1" | dd of="$programs/shift" conv=notrunc status=none
+set_clock() { # set_clock SECONDS [PROGRAM]: ahead of the machine's
+	perl -e 'print pack("q", $ARGV[0])' -- "$1" | dd of="$programs/shift-${2-asafo-engine}" conv=notrunc status=none
 }
-set_clock 0
-printf '#!/bin/sh\nCLOCKSHIFT=%s LD_PRELOAD=%s exec %s "$@"\n' \
-	"$programs/shift" "$programs/clockshift.so" "$programs/real/asafo-engine" >"$programs/asafo-engine"
-chmod -R a+rX "$programs" && chmod 0755 "$programs/asafo-engine"
+for program in asafo-engine asafo-keeper; do
+	mv "$programs/$program" "$programs/real/$program"
+	set_clock 0 $program
+	printf '#!/bin/sh\nCLOCKSHIFT=%s LD_PRELOAD=%s exec %s "$@"\n' \
+		"$programs/shift-$program" "$programs/clockshift.so" "$programs/real/$program" >"$programs/$program"
+	chmod 0755 "$programs/$program"
+done
+chmod -R a+rX "$programs"
 
 logged() { lab log "$1" | grep -aqE -- "$2"; }
 troubled() { asafo "$1" --json show failover | jq -e --arg t "$2" '.troubles | any(test($t))' >/dev/null; }
@@ -58,4 +61,12 @@ expect "on both" until_true 20 untroubled b
 expect "and the import is taken" import a early vpn --wait-standby
 expect "which is said" until_true 10 logged a 'the clocks of the units agree again'
 expect "a check is well again" until_true 10 exits 0 asafo a check
+
+expect "unit b makes its local CA" asafo b localca create
+refused "a second one is refused" 1 'has a local CA already' asafo b localca create
+set_clock $((1200 * 86400)) asafo-keeper
+refused "years later it has expired" 1 'has expired: create the local CA again' \
+	asafo b localca issue joe "$files/joe.p12" --passphrase-file "$files/vpn.pass"
+expect "then another one takes its place" asafo b localca create
+expect "and issues" asafo b localca issue joe "$files/joe.p12" --passphrase-file "$files/vpn.pass"
 done_testing
