@@ -18,6 +18,8 @@
 
 /* Several of the largest frames, so that bulk replication is not a frame at a time. */
 #define SOCKET_BUFFER (4 * (int)(IPC_HEADER_SIZE + IPC_BODY_MAX))
+#define RESTART_FIRST_MS 100
+#define RESTART_MAX_MS 5000
 
 static int program_name(const struct slot *slot, const struct supervisor_options *options,
 			char ret_name[static PATH_MAX])
@@ -51,8 +53,8 @@ int slot_init(struct slot *slot, const struct table_row *row, unsigned instance,
 	return table_user(row, options->uid_base, &slot->user, ret_why);
 }
 
-int slot_launch(struct slot *slot, const struct supervisor_options *options, int channel_fd,
-		int lifeline_fd)
+int slot_launch(struct slot *slot, const struct supervisor_options *options, bool is_without_pam,
+		int channel_fd, int lifeline_fd)
 {
 	const struct folders *folders = &options->folders;
 	char program[PATH_MAX], state_dir[PATH_MAX], instance[16];
@@ -89,6 +91,8 @@ int slot_launch(struct slot *slot, const struct supervisor_options *options, int
 		argv[n++] = "--track-dir";
 		argv[n++] = folders->track_dir;
 	}
+	if (is_without_pam && slot->row->kind == IPC_PEER_ENGINE)
+		argv[n++] = "--without-pam";
 	if (options->watchdog_ms > 0 && options->watchdog_ms < 3 * CHILD_BEAT_MS)
 		argv[n++] = "--short-beat";
 	if (options->is_verbose)
@@ -98,6 +102,25 @@ int slot_launch(struct slot *slot, const struct supervisor_options *options, int
 	argv[n] = NULL;
 	launch.argv = argv;
 	return launch_child(&launch, &slot->pid);
+}
+
+void slot_kill(const struct slot *slot)
+{
+	if (slot->pid <= 0)
+		return;
+	(void)kill(-slot->pid, SIGKILL);
+	(void)kill(slot->pid, SIGKILL);
+}
+
+uint64_t slot_restart_ms(const struct slot *slot)
+{
+	uint64_t delay = RESTART_FIRST_MS;
+
+	if (slot->deaths <= 1)
+		return 0;
+	for (unsigned i = 2; i < slot->deaths && delay < RESTART_MAX_MS; i++)
+		delay *= 2;
+	return delay < RESTART_MAX_MS ? delay : RESTART_MAX_MS;
 }
 
 void slot_look(const struct slot *slot)

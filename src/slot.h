@@ -33,9 +33,15 @@ struct slot {
 /* Finds the user and the program. SLOT is zeroed but for its supervisor. Errors with a sentence. */
 int slot_init(struct slot *slot, const struct table_row *row, unsigned instance,
 	      const struct supervisor_options *options, struct why *ret_why);
-/* Starts the program; CHANNEL_FD and LIFELINE_FD (-1: none) stay the caller's. Errors: -errno. */
-int slot_launch(struct slot *slot, const struct supervisor_options *options, int channel_fd,
-		int lifeline_fd);
+/* Starts the program; IS_WITHOUT_PAM is for the engine to tell, CHANNEL_FD and LIFELINE_FD (-1:
+ * none) stay the caller's. Errors: -errno. */
+int slot_launch(struct slot *slot, const struct supervisor_options *options, bool is_without_pam,
+		int channel_fd, int lifeline_fd);
+/* The whole group: the keeper has a parser below it. Nothing where it does not run. */
+void slot_kill(const struct slot *slot);
+/* How long it waits after its latest death. At once the first time; then ever slower, so that a
+ * child that cannot live does not eat the machine. */
+uint64_t slot_restart_ms(const struct slot *slot);
 /*
  * Looks whether it has ended. The loop looks once, when it is told; of one that a debugger held
  * when it ended it is told before the debugger lets go, and then there is nothing to see yet.

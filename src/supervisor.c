@@ -28,8 +28,6 @@
 #define TICK_MS 500
 /* The clock jumped by more than this between two ticks: it was this process that did not run. */
 #define TICK_LATE_MS 1500
-#define RESTART_FIRST_MS 100
-#define RESTART_MAX_MS 5000
 #define STABLE_MS 10000
 #define KEPT_MS 500	   /* clients wait for a front that is started again so late, and ... */
 #define KEPT_READY_MS 2000 /* ... is ready so long after that */
@@ -53,6 +51,7 @@ struct supervisor {
 	int exit_code;
 	int lock_fd, control_fd;
 	bool was_ready;
+	bool is_without_pam;
 };
 
 static void slot_start(struct slot *slot);
@@ -66,15 +65,6 @@ static bool slot_is(const struct slot *slot, enum ipc_peer kind)
 static bool slot_runs(const struct slot *slot)
 {
 	return slot->pid > 0;
-}
-
-/* The whole group: the keeper has a parser below it. */
-static void slot_kill(const struct slot *slot)
-{
-	if (!slot_runs(slot))
-		return;
-	(void)kill(-slot->pid, SIGKILL);
-	(void)kill(slot->pid, SIGKILL);
 }
 
 /* ---- what children say ---- */
@@ -248,19 +238,6 @@ static int on_restart(sd_event_source *source, uint64_t usec, void *userdata)
 	return 0;
 }
 
-/* At once the first time; then ever slower, so that a child that cannot live does not eat the
- * machine. */
-static uint64_t restart_delay_ms(unsigned deaths)
-{
-	uint64_t delay = RESTART_FIRST_MS;
-
-	if (deaths <= 1)
-		return 0;
-	for (unsigned i = 2; i < deaths && delay < RESTART_MAX_MS; i++)
-		delay *= 2;
-	return delay < RESTART_MAX_MS ? delay : RESTART_MAX_MS;
-}
-
 static void restart_schedule(struct slot *slot)
 {
 	uint64_t delay_ms;
@@ -269,7 +246,7 @@ static void restart_schedule(struct slot *slot)
 	if (monotime_reached(monotime_now(), monotime_add_ms(slot->started, STABLE_MS)))
 		slot->deaths = 0;
 	slot->deaths++;
-	delay_ms = restart_delay_ms(slot->deaths);
+	delay_ms = slot_restart_ms(slot);
 	if (delay_ms > KEPT_MS)
 		kept_drop(&slot->kept);
 	slot->restart = sd_event_source_disable_unref(slot->restart);
@@ -340,7 +317,8 @@ static int slot_spawn(struct slot *slot)
 		r = lifeline_new(slot->supervisor->event, &slot->lifeline, &lifeline);
 	if (r < 0)
 		return r;
-	r = slot_launch(slot, slot->supervisor->options, theirs, lifeline);
+	r = slot_launch(slot, slot->supervisor->options, slot->supervisor->is_without_pam, theirs,
+			lifeline);
 	if (r < 0)
 		return r;
 	slot->started = slot->last_beat = monotime_now();
@@ -505,6 +483,16 @@ void supervisor_stop(struct supervisor *supervisor)
 
 /* ---- making ---- */
 
+/* A place that stays empty: whose user is not there, as after a package that was unpacked by hand.
+ * Not a reason to serve nobody. */
+static void slot_leave_out(struct supervisor *supervisor, const struct table_row *row,
+			   const char *why)
+{
+	supervisor->n_slots--;
+	supervisor->is_without_pam |= row->kind == IPC_PEER_PAM;
+	log_line(LOG_ERR, "%s: %s. Restart asafo afterwards", row->lack, why);
+}
+
 static int slots_make(struct supervisor *supervisor, struct why *ret_why)
 {
 	size_t n_rows;
@@ -522,6 +510,11 @@ static int slots_make(struct supervisor *supervisor, struct why *ret_why)
 
 			slot->supervisor = supervisor;
 			r = slot_init(slot, &rows[i], instance, supervisor->options, ret_why);
+			if (r == ERR_NOT_FOUND && rows[i].lack) {
+				slot_leave_out(supervisor, &rows[i], ret_why->text);
+				r = 0;
+				continue;
+			}
 			if (slot_is(slot, IPC_PEER_KEEPER))
 				supervisor->keeper = slot->user;
 		}

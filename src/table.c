@@ -33,17 +33,18 @@ static const int runner_capabilities[] = {
 };
 
 static const struct table_row rows[] = {
-	{IPC_PEER_KEEPER, "asafo-keeper", "asafo-keeper", NULL, 0, NULL},
+	{IPC_PEER_KEEPER, "asafo-keeper", "asafo-keeper", NULL, 0, NULL, NULL},
 	{IPC_PEER_ENGINE, "asafo-engine", "asafo-engine", engine_capabilities,
-	 ARRAY_SIZE(engine_capabilities), NULL},
+	 ARRAY_SIZE(engine_capabilities), NULL, NULL},
 	{IPC_PEER_FRONT, "asafo-front", "asafo-front", front_capabilities,
-	 ARRAY_SIZE(front_capabilities), NULL},
+	 ARRAY_SIZE(front_capabilities), NULL, NULL},
 	{IPC_PEER_RUNNER, "asafo-runner", NULL, runner_capabilities,
-	 ARRAY_SIZE(runner_capabilities), NULL},
-	{IPC_PEER_AUTH, "asafo-auth", "asafo-auth", NULL, 0, NULL},
-	{IPC_PEER_FETCH, "asafo-fetch", "asafo-fetch", NULL, 0, NULL},
+	 ARRAY_SIZE(runner_capabilities), NULL, NULL},
+	{IPC_PEER_AUTH, "asafo-auth", "asafo-auth", NULL, 0, NULL, NULL},
+	{IPC_PEER_FETCH, "asafo-fetch", "asafo-fetch", NULL, 0, NULL, NULL},
 	/* pam_unix asks its helper, which reads /etc/shadow as this group. */
-	{IPC_PEER_PAM, "asafo-pam", "asafo-pam", NULL, 0, "shadow"},
+	{IPC_PEER_PAM, "asafo-pam", "asafo-pam", NULL, 0, "shadow",
+	 "no login by PAM is possible on this unit"},
 };
 
 static const int supervisor_capabilities[] = {

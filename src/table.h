@@ -20,6 +20,8 @@ struct table_row {
 	/* Instead of its user's own; NULL, or not there: that. A group has no other meaning here
 	 * than what its files are. */
 	const char *group;
+	/* What this unit lacks where USER is not there; NULL: it cannot do without. */
+	const char *lack;
 };
 
 struct table_user {

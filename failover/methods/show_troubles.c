@@ -250,6 +250,25 @@ static void add_disk(const struct engine *engine, struct json_object *array)
 	add_sentence(array, why.text);
 }
 
+/* Of interest to nobody where no group asks PAM. */
+static void add_without_pam(const struct engine *engine, struct json_object *array)
+{
+	const struct config_vpn *vpn = &engine->config->vpn;
+	struct why why;
+
+	for (size_t i = 0; engine->options.is_without_pam && i < vpn->n_groups; i++) {
+		if (!vpn->groups[i].is_by_pam)
+			continue;
+		(void)why_set(&why, 0,
+			      "there is no user asafo-pam on this unit: nobody can log in by PAM "
+			      "here, as tunnel-group %s wants; systemd-sysusers, then systemctl "
+			      "restart asafo",
+			      vpn->groups[i].name);
+		add_sentence(array, why.text);
+		return;
+	}
+}
+
 struct json_object *json_troubles(const struct engine *engine)
 {
 	struct json_object *array = json_object_new_array();
@@ -271,6 +290,7 @@ struct json_object *json_troubles(const struct engine *engine)
 				    "survive a failover; upgrade it");
 	if (vpnhub_trust_trouble(engine->vpnhub, &why))
 		add_sentence(array, why.text);
+	add_without_pam(engine, array);
 	if (engine_rekey_trouble(engine, &why))
 		add_sentence(array, why.text);
 	add_links(engine, array);

@@ -43,6 +43,7 @@ int child_options_parse(int argc, char **argv, struct child_options *ret_options
 		{"config", required_argument, NULL, 'c'},
 		{"hooks-dir", required_argument, NULL, 'h'},
 		{"track-dir", required_argument, NULL, 't'},
+		{"without-pam", no_argument, NULL, 'p'},
 		{"short-beat", no_argument, NULL, 'b'},
 		{"verbose", no_argument, NULL, 'v'},
 		{"no-sandbox", no_argument, NULL, 'n'},
@@ -68,6 +69,8 @@ int child_options_parse(int argc, char **argv, struct child_options *ret_options
 			options.hooks_dir = optarg;
 		else if (c == 't')
 			options.track_dir = optarg;
+		else if (c == 'p')
+			options.is_without_pam = true;
 		else if (c == 'b')
 			options.beat_ms = CHILD_BEAT_SHORT_MS;
 		else if (c == 'v')

@@ -12,7 +12,7 @@
 #define CHILD_BEAT_SHORT_MS 500u
 
 /* Command line of a child, the same for all: asafo-NAME --instance N --state-dir D --run-dir R
- * --config F [--hooks-dir D --track-dir D] [--short-beat] [--verbose]. */
+ * --config F [--hooks-dir D --track-dir D] [--without-pam] [--short-beat] [--verbose]. */
 struct child_options {
 	unsigned instance;
 	const char *state_dir; /* for the keeper: its own folder under the unit's state directory */
@@ -22,6 +22,7 @@ struct child_options {
 	/* The runner's: where the administrator's scripts are. */
 	const char *hooks_dir, *track_dir;
 	unsigned beat_ms;
+	bool is_without_pam; /* the engine's: there is no process that asks PAM */
 	bool is_verbose;
 	bool is_unsandboxed; /* --no-sandbox: debuggers only; logged loudly */
 };

@@ -170,6 +170,8 @@ int main(int argc, char **argv)
 	fake.instance = options.instance;
 	(void)signal(SIGUSR1, on_usr1);
 	self_say(&fake);
+	if (options.is_without_pam)
+		say(&fake, "without pam");
 	if (sd_event_new(&fake.event) < 0 ||
 	    child_new(fake.event, &options, &ops, &fake, &fake.child) < 0)
 		return EXIT_FAILURE;

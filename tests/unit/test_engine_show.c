@@ -469,6 +469,30 @@ static void eight_times_the_places_do_not_take_the_engine_sixty_times_as_long(vo
 			 many / 1000, few / 1000);
 }
 
+static void a_unit_without_pam_says_so_where_a_group_asks_it(void **state)
+{
+	(void)state;
+	world_be_active("tunnel-group Cards type remote-access\n"
+			"tunnel-group Staff type remote-access\n"
+			"tunnel-group Staff general-attributes\n"
+			" authentication-server-group PAM\n");
+	WAIT_FOR(clock_class() == FO_CLOCK_SAME);
+	contains(asked("ShowFailover", "{}"), "\"troubles\":[]");
+	world.engine->options.is_without_pam = true;
+	contains(asked("ShowFailover", "{}"),
+		 "there is no user asafo-pam on this unit: nobody can log in by PAM here, as "
+		 "tunnel-group Staff wants; systemd-sysusers, then systemctl restart asafo");
+}
+
+static void a_unit_without_pam_says_nothing_where_nobody_asks_it(void **state)
+{
+	(void)state;
+	world_be_active("tunnel-group Cards type remote-access\n");
+	WAIT_FOR(clock_class() == FO_CLOCK_SAME);
+	world.engine->options.is_without_pam = true;
+	contains(asked("ShowFailover", "{}"), "\"troubles\":[]");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -491,6 +515,8 @@ int main(void)
 		TEST(both_units_serve_only_where_the_twin_says_that_it_does),
 		TEST(a_twin_that_serves_with_another_clock_is_named_with_it),
 		TEST(a_mate_that_keeps_the_holdtime_it_was_told_has_not_failed),
+		TEST(a_unit_without_pam_says_so_where_a_group_asks_it),
+		TEST(a_unit_without_pam_says_nothing_where_nobody_asks_it),
 		TEST(eight_times_the_places_do_not_take_the_engine_sixty_times_as_long),
 	};
 

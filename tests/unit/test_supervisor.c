@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * Runs the real asafod on a folder of fake children (fake_child.c) and reads what they say. Every
- * wait is for a line, with a limit that only a failure reaches.
- */
+/* The supervisor, by what its children see of it. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -24,220 +21,17 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "base/buf.h"
 #include "base/cleanup.h"
-#include "base/monotime.h"
-#include "tests/unit/folder.h"
-
-#define PATIENCE_MS 20000
-#define UID_BASE 61200
-#define LOG_MAX 65536
-
-struct daemon {
-	char folder[64];
-	pid_t pid;
-	int out;
-	int notify;
-	char log[LOG_MAX]; /* all lines so far */
-	size_t size;
-	size_t seen; /* what the waits have used up */
-};
-
-static const char *asafod;
-static const char *fake_child;
-
-static void path_in(const struct daemon *daemon, const char *name, char ret_path[static PATH_MAX])
-{
-	(void)snprintf(ret_path, PATH_MAX, "%s/%s", daemon->folder, name);
-}
-
-static void file_write(const struct daemon *daemon, const char *name, const char *content)
-{
-	char path[PATH_MAX];
-	FILE *file;
-
-	path_in(daemon, name, path);
-	file = fopen(path, "we");
-	assert_non_null(file);
-	assert_true(fputs(content, file) >= 0);
-	assert_int_equal(fclose(file), 0);
-}
-
-static void program_copy(const struct daemon *daemon, const char *name)
-{
-	char path[PATH_MAX], chunk[65536];
-	_cleanup_close_ int in = open(fake_child, O_RDONLY | O_CLOEXEC);
-	_cleanup_close_ int out = -1;
-	ssize_t n;
-
-	path_in(daemon, name, path);
-	out = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0755);
-	assert_true(in >= 0 && out >= 0);
-	while ((n = read(in, chunk, sizeof(chunk))) > 0)
-		assert_int_equal(write(out, chunk, (size_t)n), n);
-	assert_int_equal(n, 0);
-}
-
-static int notify_open(const struct daemon *daemon)
-{
-	struct sockaddr_un at = {.sun_family = AF_UNIX};
-	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-
-	(void)snprintf(at.sun_path, sizeof(at.sun_path), "%s/notify", daemon->folder);
-	assert_true(fd >= 0);
-	assert_int_equal(bind(fd, (const struct sockaddr *)&at, sizeof(at)), 0);
-	return fd;
-}
-
-static int daemon_make(void **state)
-{
-	static const char *const programs[] = {"asafo-keeper", "asafo-engine", "asafo-front",
-					       "asafo-runner", "asafo-auth",   "asafo-fetch",
-					       "asafo-pam"};
-	struct daemon *daemon = test_calloc(1, sizeof(*daemon));
-
-	daemon->out = -1;
-	(void)snprintf(daemon->folder, sizeof(daemon->folder), "/tmp/asafo-test-super-XXXXXX");
-	if (!mkdtemp(daemon->folder) || chmod(daemon->folder, 0755) < 0)
-		return -1;
-	for (size_t i = 0; i < ARRAY_SIZE(programs); i++)
-		program_copy(daemon, programs[i]);
-	file_write(daemon, "config", "hostname gw\n");
-	daemon->notify = notify_open(daemon);
-	*state = daemon;
-	return 0;
-}
-
-static void daemon_exec(const struct daemon *daemon, int out, char *const *extra)
-{
-	char config[PATH_MAX], state[PATH_MAX], run[PATH_MAX], notify[PATH_MAX], base[16];
-	char *argv[32] = {(char *)(uintptr_t)asafod,
-			  (char *)"--config",
-			  config,
-			  (char *)"--state-dir",
-			  state,
-			  (char *)"--run-dir",
-			  run,
-			  (char *)"--libexec-dir",
-			  (char *)(uintptr_t)daemon->folder,
-			  (char *)"--uid-base",
-			  base,
-			  (char *)"--fronts",
-			  (char *)"2"};
-	size_t n = 13;
-
-	path_in(daemon, "config", config);
-	path_in(daemon, "state", state);
-	path_in(daemon, "run", run);
-	path_in(daemon, "notify", notify);
-	(void)snprintf(base, sizeof(base), "%d", UID_BASE);
-	for (; extra && *extra; extra++)
-		argv[n++] = *extra;
-	(void)setenv("NOTIFY_SOCKET", notify, 1);
-	(void)dup2(out, STDOUT_FILENO);
-	(void)dup2(out, STDERR_FILENO);
-	(void)execv(asafod, argv);
-	_exit(126);
-}
-
-static void daemon_start(struct daemon *daemon, char *const *extra)
-{
-	int fds[2];
-
-	assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
-	daemon->pid = fork();
-	if (daemon->pid == 0)
-		daemon_exec(daemon, fds[1], extra);
-	(void)close(fds[1]);
-	assert_true(daemon->pid > 0);
-	daemon->out = fds[0];
-}
-
-/* False at the end of the output or of patience. */
-static bool daemon_read(struct daemon *daemon, struct monotime until)
-{
-	struct pollfd poll_fd = {.fd = daemon->out, .events = POLLIN};
-	struct monotime now = monotime_now();
-	ssize_t n;
-
-	if (monotime_reached(now, until) ||
-	    poll(&poll_fd, 1, (int)(monotime_since(until, now) / MONOTIME_NS_PER_MS) + 1) <= 0)
-		return false;
-	n = read(daemon->out, daemon->log + daemon->size, LOG_MAX - 1 - daemon->size);
-	if (n <= 0)
-		return false;
-	daemon->size += (size_t)n;
-	daemon->log[daemon->size] = '\0';
-	return true;
-}
-
-/* Waits until TEXT is said after what was waited for before; returns what follows it. */
-static const char *expect(struct daemon *daemon, const char *text)
-{
-	struct monotime until = monotime_add_ms(monotime_now(), PATIENCE_MS);
-	const char *found;
-
-	do {
-		found = strstr(daemon->log + daemon->seen, text);
-		/* The whole line, so that what follows can be read. */
-		if (found && strchr(found, '\n')) {
-			daemon->seen = (size_t)(found - daemon->log) + strlen(text);
-			return daemon->log + daemon->seen;
-		}
-	} while (daemon_read(daemon, until));
-	fail_msg("\"%s\" did not come; after it should have:\n%s", text,
-		 daemon->log + daemon->seen);
-	return NULL;
-}
-
-/* Waits for TEXT anywhere in the log, leaving the position. */
-static const char *expect_anywhere(struct daemon *daemon, const char *text)
-{
-	size_t seen = daemon->seen;
-	const char *at;
-
-	daemon->seen = 0;
-	at = expect(daemon, text);
-	daemon->seen = seen;
-	return at;
-}
+#include "daemon.h"
 
 static pid_t pid_of(const char *text)
 {
 	return (pid_t)strtol(text, NULL, 10);
 }
 
-static int daemon_wait(struct daemon *daemon)
-{
-	struct monotime until = monotime_add_ms(monotime_now(), PATIENCE_MS);
-	int status;
-
-	while (daemon_read(daemon, until)) {
-	}
-	assert_int_equal(waitpid(daemon->pid, &status, 0), daemon->pid);
-	daemon->pid = 0;
-	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-}
-
-static int daemon_remove(void **state)
-{
-	struct daemon *daemon = *state;
-
-	if (daemon->pid > 0) {
-		(void)kill(daemon->pid, SIGKILL);
-		(void)waitpid(daemon->pid, NULL, 0);
-	}
-	if (daemon->out >= 0)
-		(void)close(daemon->out);
-	(void)close(daemon->notify);
-	folder_remove(daemon->folder);
-	test_free(daemon);
-	return 0;
-}
-
 static void all_ready(struct daemon *daemon)
 {
-	(void)expect(daemon, "all 8 processes are ready");
+	(void)daemon_expect(daemon, "all 8 processes are ready");
 }
 
 static void test_equipment(void **state)
@@ -247,12 +41,12 @@ static void test_equipment(void **state)
 
 	daemon_start(daemon, NULL);
 	all_ready(daemon);
-	(void)expect_anywhere(daemon, "front 1 peer keeper 0");
-	(void)expect_anywhere(daemon, "front 1 peer engine 0");
-	(void)expect_anywhere(daemon, "keeper 0 peer front 1");
-	(void)expect_anywhere(daemon, "engine 0 peer front 1");
-	(void)expect_anywhere(daemon, "keeper 0 peer engine 0");
-	log = expect_anywhere(daemon, "engine 0 credential control []");
+	(void)daemon_expect_anywhere(daemon, "front 1 peer keeper 0");
+	(void)daemon_expect_anywhere(daemon, "front 1 peer engine 0");
+	(void)daemon_expect_anywhere(daemon, "keeper 0 peer front 1");
+	(void)daemon_expect_anywhere(daemon, "engine 0 peer front 1");
+	(void)daemon_expect_anywhere(daemon, "keeper 0 peer engine 0");
+	log = daemon_expect_anywhere(daemon, "engine 0 credential control []");
 	log = strstr(log, "engine 0 credential startup-config [hostname gw]");
 	assert_non_null(log);
 	assert_non_null(strstr(log, "engine 0 peer keeper 0"));
@@ -260,12 +54,12 @@ static void test_equipment(void **state)
 	assert_non_null(strstr(daemon->log, "clean"));
 	assert_null(strstr(daemon->log, "environment 1"));
 	assert_null(strstr(daemon->log, "front 0 peer front"));
-	(void)expect_anywhere(daemon, "runner 0 peer engine 0");
-	(void)expect_anywhere(daemon, "engine 0 peer runner 0");
-	(void)expect_anywhere(daemon, "auth 0 peer engine 0");
-	(void)expect_anywhere(daemon, "front 0 peer auth 0");
-	(void)expect_anywhere(daemon, "auth 0 peer keeper 0");
-	(void)expect_anywhere(daemon, "fetch 0 peer engine 0");
+	(void)daemon_expect_anywhere(daemon, "runner 0 peer engine 0");
+	(void)daemon_expect_anywhere(daemon, "engine 0 peer runner 0");
+	(void)daemon_expect_anywhere(daemon, "auth 0 peer engine 0");
+	(void)daemon_expect_anywhere(daemon, "front 0 peer auth 0");
+	(void)daemon_expect_anywhere(daemon, "auth 0 peer keeper 0");
+	(void)daemon_expect_anywhere(daemon, "fetch 0 peer engine 0");
 	assert_null(strstr(daemon->log, "auth 0 peer runner"));
 	assert_null(strstr(daemon->log, "runner 0 peer keeper"));
 	assert_null(strstr(daemon->log, "front 0 peer runner"));
@@ -281,23 +75,23 @@ static void test_users(void **state)
 		skip();
 	daemon_start(daemon, NULL);
 	all_ready(daemon);
-	assert_non_null(strstr(expect_anywhere(daemon, "keeper 0 start "),
+	assert_non_null(strstr(daemon_expect_anywhere(daemon, "keeper 0 start "),
 			       " uid 61200 gid 61200 caps 0000000000000000"));
 	/* NET_BIND_SERVICE, NET_ADMIN, NET_RAW, IPC_LOCK; SYS_NICE */
-	assert_non_null(strstr(expect_anywhere(daemon, "engine 0 start "),
+	assert_non_null(strstr(daemon_expect_anywhere(daemon, "engine 0 start "),
 			       " uid 61201 gid 61201 caps 0000000000807400"));
-	assert_non_null(strstr(expect_anywhere(daemon, "front 1 start "),
+	assert_non_null(strstr(daemon_expect_anywhere(daemon, "front 1 start "),
 			       " uid 61202 gid 61202 caps 0000000000000400"));
 	/* Root; NET_ADMIN, NET_RAW, KILL */
-	assert_non_null(strstr(expect_anywhere(daemon, "runner 0 start "),
+	assert_non_null(strstr(daemon_expect_anywhere(daemon, "runner 0 start "),
 			       " uid 0 gid 0 caps 0000000000003020"));
-	assert_non_null(strstr(expect_anywhere(daemon, "auth 0 start "),
+	assert_non_null(strstr(daemon_expect_anywhere(daemon, "auth 0 start "),
 			       " uid 61204 gid 61204 caps 0000000000000000"));
-	path_in(daemon, "state/keeper", path);
+	daemon_path(daemon, "state/keeper", path);
 	assert_int_equal(stat(path, &st), 0);
 	assert_int_equal(st.st_uid, UID_BASE);
 	assert_int_equal(st.st_mode & 07777, 0700);
-	path_in(daemon, "run/control", path);
+	daemon_path(daemon, "run/control", path);
 	assert_int_equal(stat(path, &st), 0);
 	assert_true(S_ISSOCK(st.st_mode));
 	assert_int_equal(st.st_mode & 0777, 0666);
@@ -309,15 +103,15 @@ static void test_restart(void **state)
 	pid_t first, second;
 
 	daemon_start(daemon, NULL);
-	first = pid_of(expect_anywhere(daemon, "engine 0 start "));
+	first = pid_of(daemon_expect_anywhere(daemon, "engine 0 start "));
 	all_ready(daemon);
 	assert_int_equal(kill(first, SIGKILL), 0);
-	(void)expect(daemon, "was killed by signal 9 (Killed)");
-	second = pid_of(expect(daemon, "engine 0 start "));
+	(void)daemon_expect(daemon, "was killed by signal 9 (Killed)");
+	second = pid_of(daemon_expect(daemon, "engine 0 start "));
 	assert_int_not_equal(first, second);
-	(void)expect(daemon, "engine 0 credential startup-config [hostname gw]");
-	(void)expect_anywhere(daemon, "keeper 0 peer gone");
-	(void)expect(daemon, "engine is ready");
+	(void)daemon_expect(daemon, "engine 0 credential startup-config [hostname gw]");
+	(void)daemon_expect_anywhere(daemon, "keeper 0 peer gone");
+	(void)daemon_expect(daemon, "engine is ready");
 	assert_int_equal(kill(second, 0), 0);
 }
 
@@ -327,16 +121,16 @@ static void test_new_peers(void **state)
 	pid_t keeper;
 
 	daemon_start(daemon, NULL);
-	keeper = pid_of(expect_anywhere(daemon, "keeper 0 start "));
-	(void)expect_anywhere(daemon, "keeper 0 got 196544");
+	keeper = pid_of(daemon_expect_anywhere(daemon, "keeper 0 start "));
+	(void)daemon_expect_anywhere(daemon, "keeper 0 got 196544");
 	all_ready(daemon);
-	(void)expect_anywhere(daemon, "front 1 peer keeper 0");
+	(void)daemon_expect_anywhere(daemon, "front 1 peer keeper 0");
 	daemon->seen = daemon->size;
 	assert_int_equal(kill(keeper, SIGKILL), 0);
-	(void)expect(daemon, "keeper 0 start ");
+	(void)daemon_expect(daemon, "keeper 0 start ");
 	/* The engine sends the largest frame to each keeper that it meets. */
-	(void)expect(daemon, "keeper 0 got 196544");
-	assert_null(strstr(expect_anywhere(daemon, "engine 0 start"), "engine 0 start"));
+	(void)daemon_expect(daemon, "keeper 0 got 196544");
+	assert_null(strstr(daemon_expect_anywhere(daemon, "engine 0 start"), "engine 0 start"));
 }
 
 static void test_backoff(void **state)
@@ -346,12 +140,12 @@ static void test_backoff(void **state)
 	daemon_start(daemon, NULL);
 	all_ready(daemon);
 	daemon->seen = 0;
-	assert_int_equal(kill(pid_of(expect(daemon, "front 1 start ")), SIGKILL), 0);
-	assert_int_equal(kill(pid_of(expect(daemon, "front 1 start ")), SIGKILL), 0);
-	(void)expect(daemon, "front 1 is started again in 100 ms");
-	assert_int_equal(kill(pid_of(expect(daemon, "front 1 start ")), SIGKILL), 0);
-	(void)expect(daemon, "front 1 is started again in 200 ms");
-	(void)expect(daemon, "front 1 start ");
+	assert_int_equal(kill(pid_of(daemon_expect(daemon, "front 1 start ")), SIGKILL), 0);
+	assert_int_equal(kill(pid_of(daemon_expect(daemon, "front 1 start ")), SIGKILL), 0);
+	(void)daemon_expect(daemon, "front 1 is started again in 100 ms");
+	assert_int_equal(kill(pid_of(daemon_expect(daemon, "front 1 start ")), SIGKILL), 0);
+	(void)daemon_expect(daemon, "front 1 is started again in 200 ms");
+	(void)daemon_expect(daemon, "front 1 start ");
 }
 
 static void test_watchdog(void **state)
@@ -361,18 +155,18 @@ static void test_watchdog(void **state)
 	pid_t front;
 
 	daemon_start(daemon, extra);
-	front = pid_of(expect_anywhere(daemon, "front 0 start "));
+	front = pid_of(daemon_expect_anywhere(daemon, "front 0 start "));
 	all_ready(daemon);
 	assert_int_equal(kill(front, SIGSTOP), 0);
-	(void)expect(daemon, "front 0 gave no sign of life for ");
-	front = pid_of(expect(daemon, "front 0 start "));
+	(void)daemon_expect(daemon, "front 0 gave no sign of life for ");
+	front = pid_of(daemon_expect(daemon, "front 0 start "));
 	/* One that ends in a debugger's hands is ours when that lets go. */
 	if (ptrace(PTRACE_SEIZE, front, NULL, NULL) < 0)
 		return;
 	assert_int_equal(kill(front, SIGKILL), 0);
-	(void)expect(daemon, "front 0 gave no sign of life for ");
+	(void)daemon_expect(daemon, "front 0 gave no sign of life for ");
 	assert_int_equal(waitpid(front, NULL, __WALL), front);
-	(void)expect(daemon, "front 0 start ");
+	(void)daemon_expect(daemon, "front 0 start ");
 }
 
 static void test_shutdown(void **state)
@@ -383,14 +177,14 @@ static void test_shutdown(void **state)
 	daemon_start(daemon, NULL);
 	all_ready(daemon);
 	assert_int_equal(kill(daemon->pid, SIGTERM), 0);
-	(void)expect(daemon, "engine 0 shutdown");
-	(void)expect(daemon, "engine ended");
-	(void)expect(daemon, "keeper 0 shutdown");
+	(void)daemon_expect(daemon, "engine 0 shutdown");
+	(void)daemon_expect(daemon, "engine ended");
+	(void)daemon_expect(daemon, "keeper 0 shutdown");
 	/* In the order of the log: what is read of it at once may hold more than one step. */
 	assert_true(strstr(daemon->log, "engine ended") < strstr(daemon->log, "keeper 0 shutdown"));
 	assert_int_equal(daemon_wait(daemon), 0);
 	assert_non_null(strstr(daemon->log, "front 1 shutdown"));
-	path_in(daemon, "run/control", path);
+	daemon_path(daemon, "run/control", path);
 	assert_int_equal(access(path, F_OK), -1);
 }
 
@@ -400,9 +194,10 @@ static void test_no_stop(void **state)
 
 	daemon_start(daemon, NULL);
 	all_ready(daemon);
-	assert_int_equal(kill(pid_of(expect_anywhere(daemon, "front 0 start ")), SIGUSR1), 0);
-	(void)expect(daemon, "front 0 broke the rules of its channel");
-	(void)expect(daemon, "front 0 start ");
+	assert_int_equal(kill(pid_of(daemon_expect_anywhere(daemon, "front 0 start ")), SIGUSR1),
+			 0);
+	(void)daemon_expect(daemon, "front 0 broke the rules of its channel");
+	(void)daemon_expect(daemon, "front 0 start ");
 	assert_null(strstr(daemon->log, "engine 0 shutdown"));
 	assert_null(strstr(daemon->log, "keeper 0 shutdown"));
 }
@@ -413,12 +208,12 @@ static void test_deaf_child(void **state)
 	pid_t engine;
 
 	daemon_start(daemon, NULL);
-	engine = pid_of(expect_anywhere(daemon, "engine 0 start "));
+	engine = pid_of(daemon_expect_anywhere(daemon, "engine 0 start "));
 	all_ready(daemon);
 	assert_int_equal(kill(engine, SIGSTOP), 0);
 	assert_int_equal(kill(daemon->pid, SIGTERM), 0);
-	(void)expect(daemon, "engine did not end in 3000 ms");
-	(void)expect(daemon, "keeper 0 shutdown");
+	(void)daemon_expect(daemon, "engine did not end in 3000 ms");
+	(void)daemon_expect(daemon, "keeper 0 shutdown");
 	assert_int_equal(daemon_wait(daemon), 0);
 }
 
@@ -487,12 +282,12 @@ static void test_descriptors(void **state)
 	daemon_start(daemon, NULL);
 	all_ready(daemon);
 	before = descriptors_of(daemon->pid);
-	engine = pid_of(expect_anywhere(daemon, "engine 0 start "));
+	engine = pid_of(daemon_expect_anywhere(daemon, "engine 0 start "));
 	for (int i = 0; i < 5; i++) {
 		assert_int_equal(kill(engine, SIGKILL), 0);
-		(void)expect(daemon, "was killed by signal 9");
-		engine = pid_of(expect(daemon, "engine 0 start "));
-		(void)expect(daemon, "engine is ready");
+		(void)daemon_expect(daemon, "was killed by signal 9");
+		engine = pid_of(daemon_expect(daemon, "engine 0 start "));
+		(void)daemon_expect(daemon, "engine is ready");
 		assert_int_equal(descriptors_of(daemon->pid), before);
 	}
 }
@@ -507,31 +302,66 @@ static void test_refusals(void **state)
 	daemon_start(daemon, NULL);
 	all_ready(daemon);
 	daemon_start(&second, NULL);
-	(void)expect(&second, "another asafod is running on");
+	(void)daemon_expect(&second, "another asafod is running on");
 	assert_int_equal(daemon_wait(&second), 1);
 	second = (struct daemon){.out = -1};
 	memcpy(second.folder, daemon->folder, sizeof(second.folder));
 	daemon_start(&second, again);
-	(void)expect(&second, "\"0\" is not a number from 1 to 64");
+	(void)daemon_expect(&second, "\"0\" is not a number from 1 to 64");
 	assert_int_equal(daemon_wait(&second), 2);
 	assert_int_equal(kill(daemon->pid, SIGTERM), 0);
 	assert_int_equal(daemon_wait(daemon), 0);
-	path_in(daemon, "asafo-front", path);
+	daemon_path(daemon, "asafo-front", path);
 	(void)unlink(path);
 	second = (struct daemon){.out = -1};
 	memcpy(second.folder, daemon->folder, sizeof(second.folder));
 	daemon_start(&second, NULL);
-	(void)expect(&second, "asafo-front\": No such file or directory; --libexec-dir says where");
+	(void)daemon_expect(&second,
+			    "asafo-front\": No such file or directory; --libexec-dir says where");
 	assert_int_equal(daemon_wait(&second), 1);
+}
+
+static void test_without_pam(void **state)
+{
+	struct daemon *daemon = *state;
+
+	if (geteuid() != 0)
+		skip();
+	daemon->is_by_name = true;
+	daemon_write(daemon, "passwd",
+		     "root:x:0:0::/:/bin/sh\nasafo-keeper:x:61200:61200::/:\n"
+		     "asafo-engine:x:61201:61201::/:\nasafo-front:x:61202:61202::/:\n"
+		     "asafo-auth:x:61204:61204::/:\nasafo-fetch:x:61205:61205::/:\n");
+	daemon_start(daemon, NULL);
+	(void)daemon_expect(daemon, "no login by PAM is possible on this unit: there is no user "
+				    "asafo-pam: run systemd-sysusers");
+	(void)daemon_expect(daemon, "all 7 processes are ready");
+	(void)daemon_expect_anywhere(daemon, "engine 0 without pam");
+	assert_null(strstr(daemon->log, "pam 0 start"));
+	assert_non_null(strstr(daemon->log, "auth 0 peer engine 0"));
+}
+
+/* Nor does a unit serve without what it cannot do without. */
+static void test_without_keeper(void **state)
+{
+	struct daemon *daemon = *state;
+
+	if (geteuid() != 0)
+		skip();
+	daemon->is_by_name = true;
+	daemon_write(daemon, "passwd", "root:x:0:0::/:/bin/sh\nasafo-pam:x:61206:61206::/:\n");
+	daemon_start(daemon, NULL);
+	(void)daemon_expect(daemon, "there is no user asafo-keeper");
+	assert_int_equal(daemon_wait(daemon), 1);
 }
 
 static void test_bad_config(void **state)
 {
 	struct daemon *daemon = *state;
 
-	file_write(daemon, "config", "exit 78\n");
+	daemon_write(daemon, "config", "exit 78\n");
 	daemon_start(daemon, NULL);
-	(void)expect(daemon, "engine cannot work with this configuration");
+	(void)daemon_expect(daemon, "engine cannot work with this configuration");
 	assert_int_equal(daemon_wait(daemon), 78);
 }
 
@@ -540,12 +370,12 @@ static void test_symlinked_config(void **state)
 	struct daemon *daemon = *state;
 	char path[PATH_MAX];
 
-	path_in(daemon, "config", path);
+	daemon_path(daemon, "config", path);
 	assert_int_equal(unlink(path), 0);
 	assert_int_equal(symlink("/etc/shadow", path), 0);
 	daemon_start(daemon, NULL);
-	(void)expect(daemon, "engine 0 credential control []");
-	(void)expect_anywhere(daemon, "cannot open ");
+	(void)daemon_expect(daemon, "engine 0 credential control []");
+	(void)daemon_expect_anywhere(daemon, "cannot open ");
 	assert_null(strstr(daemon->log, "root:"));
 	assert_null(strstr(daemon->log, "credential startup-config"));
 	assert_int_equal(daemon_wait(daemon), 78);
@@ -556,11 +386,11 @@ static void test_no_config(void **state)
 	struct daemon *daemon = *state;
 	char path[PATH_MAX];
 
-	path_in(daemon, "config", path);
+	daemon_path(daemon, "config", path);
 	assert_int_equal(unlink(path), 0);
 	daemon_start(daemon, NULL);
-	(void)expect_anywhere(daemon, "starting with an empty configuration");
-	(void)expect_anywhere(daemon, "engine 0 credential startup-config []");
+	(void)daemon_expect_anywhere(daemon, "starting with an empty configuration");
+	(void)daemon_expect_anywhere(daemon, "engine 0 credential startup-config []");
 }
 
 #define TEST(name, function)                                                                       \
@@ -584,12 +414,12 @@ int main(void)
 		TEST("systemd is told, and a child cannot forge what it is told", test_notify),
 		TEST("restarts leak no descriptor", test_descriptors),
 		TEST("a second asafod, a bad option, a missing program are refused", test_refusals),
+		TEST("a unit without the user asafo-pam serves, and says it", test_without_pam),
+		TEST("one without the keeper's does not start", test_without_keeper),
 		TEST("an engine whose configuration is no good ends the service", test_bad_config),
 		TEST("a startup-config that is a link is not followed", test_symlinked_config),
 		TEST("without a startup-config the engine gets an empty one", test_no_config),
 	};
 
-	asafod = getenv("ASAFOD") ? getenv("ASAFOD") : "./asafod";
-	fake_child = getenv("FAKE_CHILD") ? getenv("FAKE_CHILD") : "tests/unit/fake_child";
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
