@@ -178,6 +178,8 @@ static void the_aggregate_exchange_leads_to_the_cookies(void **state)
 	assert_non_null(strstr(answer, "type=\"auth-request\""));
 	assert_non_null(
 		strstr(answer, "<option value=\"Guests &amp; friends\" selected=\"true\">"));
+	/* Who came by a group's address is not asked which one. */
+	assert_null(strstr(strstr(answer, "<option") + 1, "<option"));
 	/* With a mark of its encoding it is XML all the same. */
 	assert_int_equal(post("/", CLIENT, "\xef\xbb\xbf" XML "\"init\"></config-auth>"), 200);
 	assert_non_null(strstr(answer, "type=\"auth-request\""));

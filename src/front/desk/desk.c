@@ -82,7 +82,7 @@ void desk_visit_refuse(struct visit *visit, const char *why)
 /* STATE: for the second factor's code; NULL: for the password. */
 static void visit_prompt_for(struct visit *visit, const char *error, const char *state)
 {
-	struct desk_prompt prompt = {visit->picked, visit->user, error, state};
+	struct desk_prompt prompt = {visit->picked, visit->user, error, state, false};
 	struct buf bytes = {0};
 	int r;
 
@@ -345,7 +345,7 @@ static bool certificate_refuse(const struct desk_certificate *certificate,
 			       const struct site_context *context, const struct desk *desk,
 			       const struct desk_said *said, struct buf *ret_bytes, int *ret_code)
 {
-	struct desk_prompt prompt = {said->group, said->user, NULL, NULL};
+	struct desk_prompt prompt = {said->group, said->user, NULL, NULL, said->is_by_url};
 	char text[WHY_TEXT_MAX + 64];
 
 	if (certificate->code == 0)
@@ -368,7 +368,7 @@ static int login_begin(struct desk *desk, struct session *session,
 		       const struct desk_said *said, struct buf *ret_bytes)
 {
 	const struct vpn_config *config = vpn_config(desk->vpn);
-	struct desk_prompt prompt = {said->group, said->user, NULL, NULL};
+	struct desk_prompt prompt = {said->group, said->user, NULL, NULL, said->is_by_url};
 	const struct vpn_group *group = desk_group_of(config, said->group);
 	struct desk_certificate certificate;
 	int r = 0;
@@ -391,7 +391,7 @@ static int form_begin(struct desk *desk, struct session *session,
 {
 	const struct vpn_config *config = vpn_config(desk->vpn);
 	const struct vpn_group *group = desk_group_of(config, said->group);
-	struct desk_prompt prompt = {said->group, "", NULL, NULL};
+	struct desk_prompt prompt = {said->group, "", NULL, NULL, said->is_by_url};
 	bool is_settled = said->group[0] || config->n_groups == 1;
 	struct desk_certificate certificate = {.n = 0};
 	int r = 0;
@@ -472,7 +472,7 @@ static int login_page(struct desk *desk, const struct session *session,
 {
 	const struct vpn_config *config = vpn_config(desk->vpn);
 	const struct vpn_group *group = desk_group_of_path(head->path, config);
-	struct desk_prompt prompt = {group ? group->name : "", "", NULL, NULL};
+	struct desk_prompt prompt = {group ? group->name : "", "", NULL, NULL, group != NULL};
 	bool is_head = head->method == HTTP_METHOD_HEAD, has_cookie = false;
 	const struct vpn_group *wanted = desk_group_of(config, prompt.group);
 	struct desk_certificate certificate = {.n = 0};

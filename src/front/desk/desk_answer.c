@@ -108,6 +108,11 @@ int desk_answer_prompt(const struct site_context *context, enum speaker speaker,
 	if (prompt->group[0] && group && group->n_aliases == 0)
 		(void)snprintf(action, sizeof(action), "/%s", group->name);
 	login.action = action;
+	/* As an ASA: OpenConnect asks about a list of several, and one that may not ask fails. */
+	if (prompt->is_by_url && speaker != SPEAKER_PERSON) {
+		names[0] = login.group;
+		login.n_groups = login.group[0] ? 1 : 0;
+	}
 	login.is_without_password = group && group->is_without_password;
 	answer.content_type = speaker == SPEAKER_PERSON ? HTML : XML;
 	if (speaker == SPEAKER_PERSON)

@@ -10,6 +10,7 @@ struct desk_prompt {
 	const char *user;
 	const char *error; /* NULL: none */
 	const char *state; /* NULL: the password is asked for, not the code */
+	bool is_by_url;	   /* the group: a program has no other to pick */
 };
 int desk_answer_prompt(const struct site_context *context, enum speaker speaker,
 		       const struct vpn_config *config, const struct desk_prompt *prompt,

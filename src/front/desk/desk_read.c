@@ -111,6 +111,7 @@ static void group_take(struct desk_said *said, const char *url, struct http_text
 		return;
 	if (!group)
 		group = desk_group_of_path(path, config);
+	said->is_by_url = group != NULL;
 	if (group)
 		(void)snprintf(said->group, sizeof(said->group), "%s", group->name);
 }

@@ -30,6 +30,7 @@ struct desk_said {
 	char token[LOGIN_TOKEN_MAX]; /* a cookie that came in the body */
 	char proof[COOKIE_TEXT_MAX]; /* cookie_proof(), of a form */
 	char code[LOGIN_CODE_MAX], state[LOGIN_STATE_MAX];
+	bool is_by_url;		 /* the group */
 	bool is_reply;		 /* a form was filled in, be it one without a password */
 	bool has_no_certificate; /* asked for a certificate, the client had none to show */
 };
