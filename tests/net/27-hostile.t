@@ -157,6 +157,16 @@ elif sys.argv[2] == "alerts":
         check(False, "TLS 1.1 was taken")
     except ssl.SSLError as error:
         check("ALERT_PROTOCOL_VERSION" in str(error), error)
+    # Who names other protocols only does not speak HTTP/1.
+    for names, wanted in ((["http/1.0"], "http/1.0"), (["h2", "http/1.1"], "http/1.1"), (["h2", "acme-tls/1"], None)):
+        other = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        other.check_hostname, other.verify_mode = False, ssl.CERT_NONE
+        other.set_alpn_protocols(names)
+        try:
+            with other.wrap_socket(tcp(), server_hostname=HOST) as s:
+                check(wanted is not None and s.selected_alpn_protocol() == wanted, names, s.selected_alpn_protocol())
+        except ssl.SSLError as error:
+            check(wanted is None and "no application protocol" in str(error).lower().replace("_", " "), names, error)
 elif sys.argv[2] == "waiting":
     # The round trip of a connection that lives, alone and beside a thousand handshakes that do not go on.
     def median_ms(s):

@@ -185,7 +185,8 @@ static bool ask(struct tls *tls)
 
 int tls_peer_init(struct tls_peer *peer, struct tls *tls, bool is_tls13_only, int fd)
 {
-	static const gnutls_datum_t http = {(unsigned char *)(uintptr_t) "http/1.1", 8};
+	static const gnutls_datum_t http[] = {{(unsigned char *)(uintptr_t) "http/1.1", 8},
+					      {(unsigned char *)(uintptr_t) "http/1.0", 8}};
 	bool is_asked = ask(tls);
 	int r = gnutls_init(&peer->session,
 			    GNUTLS_SERVER | GNUTLS_NONBLOCK | GNUTLS_NO_SIGNAL | GNUTLS_NO_TICKETS);
@@ -203,8 +204,11 @@ int tls_peer_init(struct tls_peer *peer, struct tls *tls, bool is_tls13_only, in
 	if (r == 0)
 		r = gnutls_credentials_set(peer->session, GNUTLS_CRD_CERTIFICATE, tls->credentials);
 	if (r == 0)
-		r = gnutls_alpn_set_protocols(peer->session, &http, 1,
-					      GNUTLS_ALPN_SERVER_PRECEDENCE);
+		/* Of who names only other protocols the bytes are none of HTTP's (RFC 7301
+		 * section 3.2); who names none is a client of before. */
+		r = gnutls_alpn_set_protocols(peer->session, http, ARRAY_SIZE(http),
+					      GNUTLS_ALPN_MANDATORY |
+						      GNUTLS_ALPN_SERVER_PRECEDENCE);
 	gnutls_certificate_server_set_request(peer->session,
 					      is_asked ? GNUTLS_CERT_REQUEST : GNUTLS_CERT_IGNORE);
 	/* The owner has deadlines of its own. */
