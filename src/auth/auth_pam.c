@@ -44,6 +44,9 @@ static void right(struct auth *auth, struct job *job, const struct trust_group *
 	/* Nothing is bound to who has no line here. */
 	memcpy(other.name, job->user, sizeof(other.name));
 	auth_password_right(auth, job, user ? user : &other, group, answer);
+	/* A borrowed view, which OTHER does not outlive. */
+	if (!user)
+		answer->policy = NULL;
 }
 
 /* Whether JOB's answer is still wanted. False: the answer says why not. */
