@@ -243,14 +243,32 @@ static struct port *port_new(struct engine_health *health, const struct config_i
 
 /* ---- events ---- */
 
+static bool is_link_counted(struct port *port, const struct linkmon_link *link)
+{
+	const struct report_about about = {.interface = port->name};
+	bool was_flapping = port->flap.is_flapping;
+	bool is_counted =
+		flap_step(&port->flap, link->is_present && link->is_admin_up && link->has_carrier,
+			  monotime_now());
+
+	if (port->flap.is_flapping && !was_flapping)
+		log_line(LOG_WARNING,
+			 "the link of interface %s goes and comes again and again: it counts as "
+			 "down until it has stayed up for %u s; look at its cable and its switch",
+			 port->name, FLAP_CALM_MS / 1000);
+	if (was_flapping && !port->flap.is_flapping)
+		report(port->health->engine, LOG_ALERT, 105006, &about,
+		       "Link status 'Up' on interface %s", port->name);
+	return is_counted;
+}
+
 static void check_link(struct port *port)
 {
 	struct linkmon_link link = {0};
 
 	linkmon_get(port->health->engine->addresses.linkmon, port->device, &link);
 	step(port, (struct health_event){.type = HEALTH_EVENT_LINK,
-					 .has_link = link.is_present && link.is_admin_up &&
-						     link.has_carrier,
+					 .has_link = is_link_counted(port, &link),
 					 .is_admin_up = !link.is_present || link.is_admin_up});
 }
 
@@ -265,10 +283,11 @@ static void check_links(struct engine_health *health)
 	health->is_stepping = false;
 }
 
-void engine_health_check_links(struct engine_health *health)
+bool engine_health_is_flapping(const struct engine_health *health, const char *interface)
 {
-	check_links(health);
-	settle(health);
+	const struct port *port = health_port_find(health, interface);
+
+	return port && port->flap.is_flapping;
 }
 
 void engine_health_path_heard(struct engine_health *health, size_t path)
@@ -367,13 +386,26 @@ static void arm(struct engine_health *health)
 	if (health->lines.is_open)
 		due = monotime_min(due, monotime_add_ms(health->lines.from, HEALTH_LINES_MAX_MS));
 	for (size_t i = 0; i < health->n_ports; i++)
-		due = monotime_min(due, health->ports[i]->state.deadline);
+		due = monotime_min(due, monotime_min(health->ports[i]->state.deadline,
+						     flap_deadline(&health->ports[i]->flap)));
 	health->due = due;
 	(void)sd_event_source_set_time(health->timer, due.ns / 1000 + 1);
 	/* A mere look has time until the unit polls, a deadline has none. */
 	(void)sd_event_source_set_time_accuracy(health->timer,
 						due.ns == polled.ns ? look_accuracy_us(health) : 1);
 	(void)sd_event_source_set_enabled(health->timer, SD_EVENT_ONESHOT);
+}
+
+void engine_health_check_links(struct engine_health *health)
+{
+	struct monotime first = MONOTIME_NEVER;
+
+	check_links(health);
+	settle(health);
+	for (size_t i = 0; i < health->n_ports; i++)
+		first = monotime_min(first, flap_deadline(&health->ports[i]->flap));
+	if (first.ns < health->due.ns)
+		arm(health);
 }
 
 static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
@@ -393,6 +425,8 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
 
 		if (is_late)
 			step(port, (struct health_event){.type = HEALTH_EVENT_LATE});
+		if (port->flap.is_flapping)
+			check_link(port);
 		if (!engine_hears_mate(health->engine) && port->state.is_mate_up)
 			tell_mate(port, NULL);
 		step(port, (struct health_event){.type = HEALTH_EVENT_TICK});

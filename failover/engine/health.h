@@ -39,6 +39,8 @@ void engine_health_show_interface(const struct engine_health *health,
 				  struct engine_health_shown *ret_shown);
 /* Monitored interfaces of this unit, and what failed of them and of the rest. */
 void engine_health_show_sum(const struct engine_health *health, struct health_sum *ret_sum);
+/* Its link goes and comes again and again, which was said once (flap.h). */
+bool engine_health_is_flapping(const struct engine_health *health, const char *interface);
 const struct tracks *engine_health_tracks(const struct engine_health *health);
 /* Why this unit could not serve a client; NULL: it could. Borrowed. */
 const char *engine_health_trouble(const struct engine_health *health);

@@ -2,6 +2,7 @@
 #pragma once
 
 /* Shared by health.c (what happens) and health_show.c (what is told of it). */
+#include "failover/engine/flap.h"
 #include "failover/engine/health.h"
 #include "failover/ifprobe.h"
 
@@ -10,6 +11,7 @@ struct port {
 	char name[CONFIG_NAME_MAX];
 	char device[16];
 	struct health_interface state;
+	struct flap flap; /* of its link */
 	struct ifprobe *probe;
 	bool has_path; /* hellos travel there: there is something to miss */
 	bool is_kept;  /* in the new configuration */

@@ -83,7 +83,8 @@ static void report_link(const struct engine *engine, const struct linkmon_link *
 	for (size_t i = 0; i < engine->config->n_interfaces; i++) {
 		const struct config_interface *interface = &engine->config->interfaces[i];
 
-		if (strcmp(interface->device, link->device) == 0 && interface->name[0])
+		if (strcmp(interface->device, link->device) == 0 && interface->name[0] &&
+		    !engine_health_is_flapping(engine->health, interface->name))
 			report(engine, LOG_ALERT, link->has_carrier ? 105006 : 105007,
 			       &(struct report_about){.interface = interface->name},
 			       "Link status '%s' on interface %s",

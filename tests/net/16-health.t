@@ -23,6 +23,24 @@ expect "both units hear each other on both interfaces" until_true 5 status_is a 
 all_monitored() { [ "$(asafo a show monitor-interface | grep -c 'Normal (Monitored)')" -eq 4 ]; }
 expect "(Monitored, on both hosts, as an ASA says it)" until_true 5 all_monitored
 
+# A bad cable: each time that it comes back would be a replication, and a dozen lines in two logs.
+flaps() { # flaps UNIT TIMES
+	local n
+	for ((n = 0; n < $2; n++)); do
+		ip -n "asafo-$LAB-lan" link set "$1-outside" down
+		ip -n "asafo-$LAB-lan" link set "$1-outside" up
+	done
+}
+lines() { lab log "$1" | wc -l; }
+before=$(($(lines a) + $(lines b)))
+flaps b 40
+expect "a link that goes and comes again and again is said to" logged b 'the link of interface outside goes and comes again and again'
+expect "(and counts as down)" state_is b Failed
+expect "until it has stayed up" until_true 5 status_is b outside Normal
+wait_state b "Standby Ready"
+expect "(neither log was flooded)" test $(($(lines a) + $(lines b) - before)) -lt 200
+expect "(nobody took over)" state_is a Active
+
 lab cut a outside
 wait_state b Active
 expect "the active's outside was deaf while the standby's heard others: a failover" until_true 5 reason_is a "Interface check"
