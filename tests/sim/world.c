@@ -231,17 +231,29 @@ void sim_push(struct sim_world *world, const struct sim_item *item, uint64_t del
 
 /* ---- the run ---- */
 
+/* What was said to a unit that worked, and lost power before it heard it, nobody hears. */
+static void take_op(struct sim_world *world, struct sim_item *item)
+{
+	const struct sim_node *node = &world->nodes[item->op.unit];
+	bool has_waited = item->epoch != 0;
+
+	if (has_waited && (!node->is_up || item->epoch != node->epoch))
+		return;
+	if (sim_op_waits(world, &item->op)) {
+		item->epoch = node->epoch;
+		item->at = node->frozen_until;
+		insert(world, item);
+		return;
+	}
+	sim_op_do(world, &item->op);
+}
+
 static void take(struct sim_world *world, struct sim_item *item)
 {
 	struct sim_node *node = &world->nodes[item->unit];
 
-	if (item->type == SIM_ITEM_OP && sim_op_waits(world, &item->op)) {
-		item->at = world->nodes[item->op.unit].frozen_until;
-		insert(world, item);
-		return;
-	}
 	if (item->type == SIM_ITEM_OP) {
-		sim_op_do(world, &item->op);
+		take_op(world, item);
 		return;
 	}
 	if (!node->is_up || (item->type != SIM_ITEM_DATAGRAM && item->epoch != node->epoch))
