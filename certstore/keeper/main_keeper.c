@@ -182,7 +182,6 @@ int main(int argc, char **argv)
 	log_open("keeper", program.options.is_verbose ? LOG_DEBUG : LOG_INFO);
 	(void)signal(SIGPIPE, SIG_IGN);
 	(void)umask(077);
-	child_keep_heap();
 	r = start_parser(&program);
 	if (r == 0) {
 		probe_store(&program);

@@ -156,7 +156,6 @@ int main(int argc, char **argv)
 	if (r < 0)
 		return EXIT_FAILURE;
 	log_open("engine", options.is_verbose ? LOG_DEBUG : LOG_INFO);
-	child_keep_heap();
 	become_prompt();
 	methods_resolve_groups();
 	r = sd_event_default(&event);

@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <getopt.h>
-#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -141,19 +140,6 @@ static int on_watchdog(sd_event_source *source, uint64_t usec, void *userdata)
 	(void)ipc_channel_send(child->supervisor, IPC_WATCHDOG, NULL, NULL, 0);
 	(void)sd_event_source_set_time(source, usec + child->beat_ms * 1000u);
 	return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
-}
-
-/*
- * Who hands records on asks for a buffer of their size and frees it, over and over. What is given
- * back to the system each time is cleared by it each time, and is all mapped at once where memory
- * is locked. A thread's own heap grows by a system call for each page, so there is one for all.
- */
-void child_keep_heap(void)
-{
-	(void)mallopt(M_ARENA_MAX, 1);
-	(void)mallopt(M_MMAP_THRESHOLD, 1024 * 1024);
-	(void)mallopt(M_TRIM_THRESHOLD, 4 * 1024 * 1024);
-	(void)mallopt(M_TOP_PAD, 1024 * 1024);
 }
 
 int child_new(sd_event *event, const struct child_options *options, const struct child_ops *ops,

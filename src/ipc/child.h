@@ -42,8 +42,6 @@ struct child;
 
 /* Parses argv. Errors: ERR_SYNTAX after a message on stderr. The strings are borrowed from ARGV. */
 int child_options_parse(int argc, char **argv, struct child_options *ret_options);
-/* Before there is a thread: freed memory is kept for the next, a few mebibytes of it. */
-void child_keep_heap(void);
 /* Takes over descriptor 3. A timer tells the supervisor every BEAT_MS of OPTIONS that the loop
  * turns. */
 int child_new(sd_event *event, const struct child_options *options, const struct child_ops *ops,
