@@ -146,8 +146,10 @@ int keeper_add_peer(struct keeper *keeper, enum ipc_peer kind, unsigned instance
 	keeper->peers = peer;
 	if (kind == IPC_PEER_FRONT)
 		keeper_resumption_tell(keeper, peer);
-	if (kind == IPC_PEER_AUTH)
+	if (kind == IPC_PEER_AUTH) {
 		keeper_login_tell(keeper);
+		keeper_crl_tell(keeper);
+	}
 	return 0;
 }
 
@@ -293,6 +295,7 @@ void keeper_free(struct keeper *keeper)
 		return;
 	keeper_imports_drop(keeper);
 	keeper_staples_drop(keeper);
+	keeper_crls_drop(keeper);
 	keeper_listings_drop(keeper);
 	keeper_orphans_drop(keeper);
 	keeper_backup_drop(keeper);

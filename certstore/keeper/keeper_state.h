@@ -92,6 +92,14 @@ struct keeper_counts {
 	bool has_fallback;
 };
 
+struct keeper_crl_job;
+struct keeper_crl_stage;
+
+struct keeper_crls {
+	struct keeper_crl_job *jobs;	/* files that are parsed */
+	struct keeper_crl_stage *stage; /* one of the mate's, on its way; NULL: none */
+};
+
 struct keeper_import;
 struct keeper_staple_job;
 struct keeper_orphans;
@@ -116,6 +124,7 @@ struct keeper {
 	uint64_t next_serial;
 	struct keeper_import *imports;
 	struct keeper_staple_job *staple_jobs;
+	struct keeper_crls crls;
 	struct keeper_listing *listings;
 	struct keeper_replication replication;
 	struct keeper_counts counts;
@@ -218,22 +227,6 @@ struct keeper_cas {
 int keeper_cas_get(struct keeper *keeper, struct keeper_cas *ret_cas);
 void keeper_cas_done(struct keeper_cas *cas);
 
-/* keeper_issued.c: the keys of what local CAs issued (x509_key_id), each behind the other. */
-#define KEEPER_ISSUED_BATCH 256
-enum keeper_issuer { KEEPER_ISSUER_NONE, KEEPER_ISSUER_OWN, KEEPER_ISSUER_MATE };
-struct keeper_issued {
-	struct buf own, mates;
-};
-int keeper_issued_get(struct keeper *keeper, struct keeper_issued *ret_issued);
-void keeper_issued_done(struct keeper_issued *issued);
-/* Whose local CA issued a certificate for the key. */
-enum keeper_issuer keeper_issued_by(const struct keeper_issued *issued,
-				    const uint8_t id[static IDENTITY_KEY_ID_SIZE]);
-/* Keeps what the mate says of its own, at most KEEPER_ISSUED_BATCH. Errors: ERR_MALFORMED,
- * ERR_TOO_LARGE, those of the store. */
-int keeper_issued_keep(struct keeper *keeper, const ProtobufCBinaryData *ids, size_t n,
-		       struct why *ret_why);
-
 /* keeper_file.c: descriptors that came along. Pipes get a second, files what their disk needs; both
  * wait as keeper_wait does. */
 int keeper_read_passphrase(struct keeper *keeper, int fd, struct secret *ret_passphrase,
@@ -304,6 +297,9 @@ void keeper_backup_drop(struct keeper *keeper);
 void keeper_restore_drop(struct keeper *keeper);
 void keeper_imports_drop(struct keeper *keeper);
 void keeper_staples_drop(struct keeper *keeper);
+void keeper_crls_drop(struct keeper *keeper);
+/* keeper_crl_sync.c */
+void keeper_crl_stage_drop(struct keeper *keeper);
 void keeper_listings_drop(struct keeper *keeper);
 void keeper_replication_drop(struct keeper *keeper);
 
@@ -312,6 +308,8 @@ void keeper_master_path(const struct keeper *keeper, char ret_path[static PATH_M
 
 /* keeper_login.c: tells the auth helper its key. */
 void keeper_login_tell(struct keeper *keeper);
+/* keeper_crl.c: tells the auth helper which certificates are revoked. */
+void keeper_crl_tell(struct keeper *keeper);
 /* keeper_staple.c: what is there for a leaf, be it still good or not; NULL: nothing. The caller's.
  */
 Asafo__Record__Staple *keeper_staple_find(struct keeper *keeper, bool is_home,

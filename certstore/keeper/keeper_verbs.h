@@ -29,6 +29,12 @@ enum keeper_verb_flags {
 	ROW(SECURITY, keeper_on_security, KEEPER_ENGINE)                                           \
 	ROW(MASTER_KEY, keeper_on_master_key, KEEPER_ENGINE)                                       \
 	ROW(RESUMPTION, keeper_on_resumption, KEEPER_ENGINE)                                       \
+	ROW(CRL_IMPORT, keeper_on_crl_import, KEEPER_ENGINE)                                       \
+	ROW(CRL_DROP, keeper_on_crl_drop, KEEPER_ENGINE)                                           \
+	ROW(CRL_LIST, keeper_on_crl_list, KEEPER_ENGINE)                                           \
+	ROW(CRL_GET, keeper_on_crl_get, KEEPER_ENGINE)                                             \
+	ROW(CRL_COMPARE, keeper_on_crl_compare, KEEPER_ENGINE)                                     \
+	ROW(CRL_TAKE, keeper_on_crl_take, KEEPER_ENGINE)                                           \
 	ROW(STAPLE_IMPORT, keeper_on_staple_import, KEEPER_ENGINE)                                 \
 	ROW(STAPLE_DROP, keeper_on_staple_drop, KEEPER_ENGINE)                                     \
 	ROW(STAPLE_LIST, keeper_on_staple_list, KEEPER_ENGINE)                                     \

@@ -2,8 +2,7 @@
 /*
  * The keeper's end. Each import has a pipe of its own that ends with the job's last breath: an
  * answer before the end is the answer, an end without one is a death, of the job or of the zygote.
- * There is no other protocol. So many are parsed at a time; who comes then waits for his turn, with
- * his request packed and his descriptors held.
+ * There is no other protocol.
  */
 #include "certstore/pkcs12/parser.h"
 
@@ -24,11 +23,10 @@
 #include "certstore/pkcs12/parser_zygote.h"
 
 #define IMPORTS_MAX 16
-#define WAITING_MAX 256
-#define FILES_MAX (PARSER_FDS_MAX - 1)
 #define LOCAL_CAS_SIZE_MAX (64u * 1024)
 #define LOCAL_CAS_MAX 16
 #define ANSWER_MAX (512u * 1024)
+#define CRL_ANSWER_MAX (CRL_ENTRIES_MAX * CRLMARK_SIZE + 64u * 1024)
 #define START_TIMEOUT_MS 10000
 #define GRACE_SECONDS 2 /* beyond the job's own alarm, should it be stopped */
 
@@ -37,31 +35,20 @@ struct import {
 	struct import *next;
 	parser_done_fn on_done;
 	parser_staple_fn on_staple; /* instead: the file is an OCSP response */
+	parser_crl_fn on_crl;	    /* instead: the file is a CRL */
 	void *userdata;
-	int fd; /* -1: its turn has not come */
+	int fd;
 	sd_event_source *readable, *timeout;
-	struct buf request, answer;
-	int files[FILES_MAX];
-	size_t n_files;
+	struct buf answer;
 };
 
 struct parser {
 	pid_t pid;
 	int socket;
 	sd_event *event;
-	struct import *imports; /* under way */
+	struct import *imports;
 	size_t n_imports;
-	struct import *waiting, **waiting_end;
-	size_t n_waiting;
-	bool is_ending;
 };
-
-static void close_files(struct import *import)
-{
-	for (size_t i = 0; i < import->n_files; i++)
-		(void)close(import->files[i]);
-	import->n_files = 0;
-}
 
 static void import_free(struct import *import)
 {
@@ -69,8 +56,6 @@ static void import_free(struct import *import)
 	sd_event_source_disable_unref(import->timeout);
 	if (import->fd >= 0)
 		(void)close(import->fd);
-	close_files(import);
-	buf_done(&import->request);
 	buf_wipe(&import->answer);
 	free(import);
 }
@@ -87,45 +72,6 @@ static void unlink_import(struct import *import)
 	import->parser->n_imports--;
 }
 
-static struct import *take_waiting(struct parser *parser)
-{
-	struct import *import = parser->waiting;
-
-	parser->waiting = import->next;
-	if (!parser->waiting)
-		parser->waiting_end = &parser->waiting;
-	parser->n_waiting--;
-	return import;
-}
-
-static void tell(const struct import *import, int code, struct identity *identity,
-		 const struct why *why)
-{
-	if (import->on_staple)
-		import->on_staple(code, NULL, why, import->userdata);
-	else
-		import->on_done(code, identity, why, import->userdata);
-}
-
-static int start(struct import *import);
-
-/* There is a place. */
-static void start_next(struct parser *parser)
-{
-	if (parser->waiting && !parser->is_ending && parser->n_imports < IMPORTS_MAX) {
-		_cleanup_(import_free_p) struct import *import = take_waiting(parser);
-		struct why why;
-		int r = start(import);
-
-		if (r == 0) {
-			(void)TAKE_PTR(import);
-			return;
-		}
-		(void)why_set(&why, r, "the file cannot be parsed now: %s", err_text(r));
-		tell(import, r, NULL, &why);
-	}
-}
-
 /* Once; the parser may be freed by the callback. */
 static void finish(struct import *import, int code, struct identity *identity,
 		   const struct why *why)
@@ -133,8 +79,12 @@ static void finish(struct import *import, int code, struct identity *identity,
 	_cleanup_(import_free_p) struct import *mine = import;
 
 	unlink_import(mine);
-	start_next(mine->parser);
-	tell(mine, code, identity, why);
+	if (mine->on_staple)
+		mine->on_staple(code, NULL, why, mine->userdata);
+	else if (mine->on_crl)
+		mine->on_crl(code, NULL, why, mine->userdata);
+	else
+		mine->on_done(code, identity, why, mine->userdata);
 }
 
 static void finish_staple(struct import *import, int code, const Asafo__Record__Staple *staple,
@@ -143,8 +93,16 @@ static void finish_staple(struct import *import, int code, const Asafo__Record__
 	_cleanup_(import_free_p) struct import *mine = import;
 
 	unlink_import(mine);
-	start_next(mine->parser);
 	mine->on_staple(code, staple, why, mine->userdata);
+}
+
+static void finish_crl(struct import *import, const Asafo__Record__Crl *crl)
+{
+	_cleanup_(import_free_p) struct import *mine = import;
+	const struct why none = {0};
+
+	unlink_import(mine);
+	mine->on_crl(0, crl, &none, mine->userdata);
 }
 
 static void message_free(Asafo__Record__ParsedIdentity *message)
@@ -165,14 +123,8 @@ static int take_identity(Asafo__Record__ParsedIdentity *message, struct identity
 
 	if (!public || public->leaf.len == 0 || public->fingerprint.len != 32 ||
 	    public->key_id.len != 32 || public->n_chain > IDENTITY_CHAIN_MAX ||
-	    message->n_key_ids != 1 + public->n_chain || (message->key.len == 0) != public->is_ca)
+	    (message->key.len == 0) != public->is_ca)
 		return ERR_MALFORMED;
-	for (size_t i = 0; i < message->n_key_ids; i++) {
-		if (message->key_ids[i].len != IDENTITY_KEY_ID_SIZE)
-			return ERR_MALFORMED;
-		memcpy(ret_identity->key_ids[i], message->key_ids[i].data, IDENTITY_KEY_ID_SIZE);
-	}
-	ret_identity->n_key_ids = message->n_key_ids;
 	r = secret_init_copy(&ret_identity->key, message->key.data, message->key.len);
 	if (r < 0)
 		return r;
@@ -196,6 +148,16 @@ static int check_staple(const Asafo__Record__Staple *staple, bool is_revoked)
 			!staple->is_revoked == !is_revoked &&
 			(is_revoked ? staple->next_update == staple->this_update
 				    : staple->this_update < staple->next_update);
+
+	return is_whole ? 0 : ERR_MALFORMED;
+}
+
+static int check_crl(const Asafo__Record__Crl *crl)
+{
+	bool is_whole = crl && crl->this_update < crl->next_update && crl->digest.len == 32 &&
+			crl->revoked <= CRL_ENTRIES_MAX &&
+			crl->marks.len == crl->revoked * CRLMARK_SIZE &&
+			crl_are_marks(crl->marks.data, crl->marks.len);
 
 	return is_whole ? 0 : ERR_MALFORMED;
 }
@@ -238,11 +200,17 @@ static void answered(struct import *import)
 			    *message->why ? message->why : err_text(message->code));
 	else if (import->on_staple)
 		r = check_staple(message->staple, false);
+	else if (import->on_crl)
+		r = check_crl(message->crl);
 	else
 		r = take_identity(message, &identity);
 	if (import->on_staple &&
 	    (r == 0 || (r == ERR_REVOKED && check_staple(message->staple, true) == 0))) {
 		finish_staple(import, r, message->staple, &why);
+		return;
+	}
+	if (import->on_crl && r == 0) {
+		finish_crl(import, message->crl);
 		return;
 	}
 	if (r < 0 && !*why.text)
@@ -253,6 +221,7 @@ static void answered(struct import *import)
 static int on_readable(sd_event_source *source, int fd, uint32_t events, void *userdata)
 {
 	struct import *import = userdata;
+	size_t limit = import->on_crl ? CRL_ANSWER_MAX : ANSWER_MAX;
 	uint8_t chunk[16384];
 	ssize_t n = read(fd, chunk, sizeof(chunk));
 	int r = 0;
@@ -262,7 +231,7 @@ static int on_readable(sd_event_source *source, int fd, uint32_t events, void *u
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return 0;
 	if (n > 0) {
-		r = import->answer.size + (size_t)n > ANSWER_MAX
+		r = import->answer.size + (size_t)n > limit
 			    ? ERR_TOO_LARGE
 			    : buf_append(&import->answer, chunk, (size_t)n);
 		explicit_bzero(chunk, (size_t)n);
@@ -334,7 +303,6 @@ int parser_spawn(bool is_sandboxed, struct parser **ret_parser, struct why *ret_
 		free(parser);
 		return why_set(ret_why, r, "no socket pair for the parser: %s", err_text(r));
 	}
-	parser->waiting_end = &parser->waiting;
 	parser->socket = sockets[0];
 	parser->pid = fork();
 	if (parser->pid == 0)
@@ -366,14 +334,8 @@ void parser_free(struct parser *parser)
 	if (!parser)
 		return;
 	(void)why_set(&why, 0, "the keeper stops: nothing was imported; try again");
-	parser->is_ending = true;
 	while (parser->imports)
 		finish(parser->imports, ERR_CLOSED, NULL, &why);
-	while (parser->waiting) {
-		_cleanup_(import_free_p) struct import *import = take_waiting(parser);
-
-		tell(import, ERR_CLOSED, NULL, &why);
-	}
 	if (parser->pid > 0) {
 		(void)kill(parser->pid, SIGKILL);
 		while (waitpid(parser->pid, NULL, 0) < 0 && errno == EINTR)
@@ -404,21 +366,12 @@ static int pack_mark(const struct identity_ca_mark *mark, struct packed_mark *re
 	return 0;
 }
 
-static int pack(const Asafo__Record__ParseRequest *request, struct buf *ret_packed)
-{
-	size_t size = asafo__record__parse_request__get_packed_size(request);
-	int r = size > PARSER_REQUEST_MAX ? ERR_TOO_LARGE : buf_reserve(ret_packed, size);
-
-	if (r == 0)
-		ret_packed->size = asafo__record__parse_request__pack(request, ret_packed->data);
-	return r;
-}
-
-static int pack_request(const struct identity_policy *policy, bool has_passphrase,
-			struct buf *ret_packed)
+static int send_request(struct parser *parser, int answer_fd, int file_fd, int passphrase_fd,
+			const struct identity_policy *policy)
 {
 	Asafo__Record__ParseRequest request = ASAFO__RECORD__PARSE_REQUEST__INIT;
 	ProtobufCBinaryData local_cas[LOCAL_CAS_MAX];
+	int fds[PARSER_FDS_MAX] = {answer_fd, file_fd, passphrase_fd};
 	ProtobufCBinaryData mate_cas[LOCAL_CAS_MAX];
 	struct packed_mark marks[LOCAL_CAS_MAX];
 	size_t size = 0;
@@ -443,7 +396,7 @@ static int pack_request(const struct identity_policy *policy, bool has_passphras
 	request.allow_no_mac = policy->allow_no_mac;
 	request.allow_expired = policy->allow_expired;
 	request.allow_weak = policy->allow_weak;
-	request.has_passphrase = has_passphrase;
+	request.has_passphrase = passphrase_fd >= 0;
 	request.local_cas = local_cas;
 	request.n_local_cas = policy->n_local_cas;
 	request.mate_cas = mate_cas;
@@ -452,105 +405,106 @@ static int pack_request(const struct identity_policy *policy, bool has_passphras
 		(char *)(uintptr_t)(policy->friendly_name ? policy->friendly_name : "");
 	request.mate_now = policy->mate_now;
 	request.wants_ca = policy->wants_ca;
-	return pack(&request, ret_packed);
+	return parser_request_send(parser->socket, &request, fds, passphrase_fd >= 0 ? 3 : 2);
 }
 
-static int pack_staple_request(const struct staple_question *question, struct buf *ret_packed)
+static int send_staple_request(struct parser *parser, int answer_fd, int file_fd,
+			       const struct staple_question *question)
 {
 	Asafo__Record__ParseRequest request = ASAFO__RECORD__PARSE_REQUEST__INIT;
+	int fds[] = {answer_fd, file_fd};
 
 	request.now = question->now;
 	request.staple_leaf =
 		(ProtobufCBinaryData){question->leaf_size, (uint8_t *)(uintptr_t)question->leaf};
 	request.staple_issuer = (ProtobufCBinaryData){question->issuer_size,
 						      (uint8_t *)(uintptr_t)question->issuer};
-	return pack(&request, ret_packed);
+	if (asafo__record__parse_request__get_packed_size(&request) > PARSER_REQUEST_MAX)
+		return ERR_TOO_LARGE;
+	return parser_request_send(parser->socket, &request, fds, ARRAY_SIZE(fds));
 }
 
-/* Waits for the answer that comes through FD, from now on. */
-static int await(struct import *import, int fd)
+static int send_crl_request(struct parser *parser, int answer_fd, int file_fd,
+			    const struct crl_question *question)
 {
+	Asafo__Record__ParseRequest request = ASAFO__RECORD__PARSE_REQUEST__INIT;
+	int fds[] = {answer_fd, file_fd};
+
+	request.now = question->now;
+	request.crl_issuer = (ProtobufCBinaryData){question->issuer_size,
+						   (uint8_t *)(uintptr_t)question->issuer};
+	if (asafo__record__parse_request__get_packed_size(&request) > PARSER_REQUEST_MAX)
+		return ERR_TOO_LARGE;
+	return parser_request_send(parser->socket, &request, fds, ARRAY_SIZE(fds));
+}
+
+static int import_new(struct parser *parser, const struct import *pattern, int fd,
+		      struct import **ret_import)
+{
+	_cleanup_(import_free_p) struct import *import = calloc(1, sizeof(*import));
 	uint64_t usec = (PARSER_WALL_SECONDS + GRACE_SECONDS) * UINT64_C(1000000);
-	sd_event *event = import->parser->event;
-	int r = io_set_nonblocking(fd);
+	int r;
 
+	if (!import) {
+		(void)close(fd);
+		return -ENOMEM;
+	}
+	*import = *pattern;
+	import->parser = parser;
 	import->fd = fd;
+	r = io_set_nonblocking(fd);
 	if (r == 0)
-		r = sd_event_add_io(event, &import->readable, fd, EPOLLIN, on_readable, import);
+		r = sd_event_add_io(parser->event, &import->readable, fd, EPOLLIN, on_readable,
+				    import);
 	if (r >= 0)
-		r = sd_event_add_time_relative(event, &import->timeout, CLOCK_MONOTONIC, usec, 0,
-					       on_timeout, import);
-	return r < 0 ? r : 0;
+		r = sd_event_add_time_relative(parser->event, &import->timeout, CLOCK_MONOTONIC,
+					       usec, 0, on_timeout, import);
+	if (r < 0)
+		return r;
+	*ret_import = TAKE_PTR(import);
+	return 0;
 }
 
-/* It is the list's when this returns 0, the caller's otherwise. */
-static int start(struct import *import)
-{
-	struct parser *parser = import->parser;
-	int fds[PARSER_FDS_MAX], ends[2], r;
+/* What the file is held against: one of them. */
+struct question {
+	const struct identity_policy *policy;
+	const struct staple_question *staple;
+	const struct crl_question *crl;
+};
 
+static int send_question(struct parser *parser, int answer_fd, const int *files,
+			 const struct question *question)
+{
+	if (question->policy)
+		return send_request(parser, answer_fd, files[0], files[1], question->policy);
+	return question->staple ? send_staple_request(parser, answer_fd, files[0], question->staple)
+				: send_crl_request(parser, answer_fd, files[0], question->crl);
+}
+
+static int ask(struct parser *parser, const struct import *pattern, const int *files,
+	       const struct question *question)
+{
+	_cleanup_(import_free_p) struct import *import = NULL;
+	_cleanup_close_ int answer_fd = -1;
+	int ends[2], r;
+
+	if (parser->n_imports >= IMPORTS_MAX)
+		return ERR_BUSY;
 	if (pipe2(ends, O_CLOEXEC) < 0)
 		return -errno;
-	r = await(import, ends[0]);
-	fds[0] = ends[1];
-	memcpy(fds + 1, import->files, import->n_files * sizeof(int));
-	if (r == 0)
-		r = parser_request_send(parser->socket, &import->request, fds, 1 + import->n_files);
-	(void)close(ends[1]);
+	answer_fd = ends[1];
+	r = import_new(parser, pattern, ends[0], &import);
+	if (r < 0)
+		return r;
+	r = send_question(parser, answer_fd, files, question);
 	if (r == -EAGAIN)
 		return ERR_BUSY;
 	/* A dead zygote: the pipe ends at once, and the loop tells. */
 	if (r < 0 && r != -EPIPE && r != -ECONNRESET)
 		return r;
-	close_files(import);
 	import->next = parser->imports;
 	parser->imports = import;
 	parser->n_imports++;
-	return 0;
-}
-
-static int hold(struct import *import, const int *files, size_t n)
-{
-	for (size_t i = 0; i < n; i++) {
-		import->files[i] = fcntl(files[i], F_DUPFD_CLOEXEC, 0);
-		if (import->files[i] < 0)
-			return -errno;
-		import->n_files++;
-	}
-	return 0;
-}
-
-/* What is asked with PATTERN: POLICY of a file of certificates, or else QUESTION. */
-static int ask(struct parser *parser, const struct import *pattern, const int *files,
-	       const struct identity_policy *policy, const struct staple_question *question)
-{
-	_cleanup_(import_free_p) struct import *import = NULL;
-	size_t n_files = policy && files[1] >= 0 ? 2 : 1;
-	int r;
-
-	if (parser->n_waiting >= WAITING_MAX)
-		return ERR_BUSY;
-	import = malloc(sizeof(*import));
-	if (!import)
-		return -ENOMEM;
-	*import = *pattern;
-	import->parser = parser;
-	import->fd = -1;
-	r = policy ? pack_request(policy, n_files > 1, &import->request)
-		   : pack_staple_request(question, &import->request);
-	if (r == 0)
-		r = hold(import, files, n_files);
-	if (r < 0)
-		return r;
-	if (parser->n_imports < IMPORTS_MAX) {
-		r = start(import);
-		if (r < 0)
-			return r;
-	} else {
-		*parser->waiting_end = import;
-		parser->waiting_end = &import->next;
-		parser->n_waiting++;
-	}
 	(void)TAKE_PTR(import);
 	return 0;
 }
@@ -561,7 +515,7 @@ int parser_import(struct parser *parser, int file_fd, int passphrase_fd,
 	const struct import pattern = {.on_done = on_done, .userdata = userdata};
 	const int files[] = {file_fd, passphrase_fd};
 
-	return ask(parser, &pattern, files, policy, NULL);
+	return ask(parser, &pattern, files, &(struct question){.policy = policy});
 }
 
 int parser_staple(struct parser *parser, int file_fd, const struct staple_question *question,
@@ -569,5 +523,13 @@ int parser_staple(struct parser *parser, int file_fd, const struct staple_questi
 {
 	const struct import pattern = {.on_staple = on_done, .userdata = userdata};
 
-	return ask(parser, &pattern, &file_fd, NULL, question);
+	return ask(parser, &pattern, &file_fd, &(struct question){.staple = question});
+}
+
+int parser_crl(struct parser *parser, int file_fd, const struct crl_question *question,
+	       parser_crl_fn on_done, void *userdata)
+{
+	const struct import pattern = {.on_crl = on_done, .userdata = userdata};
+
+	return ask(parser, &pattern, &file_fd, &(struct question){.crl = question});
 }

@@ -3,6 +3,7 @@
 
 #include <systemd/sd-event.h>
 
+#include "certstore/x509/crl.h"
 #include "certstore/x509/identity.h"
 #include "certstore/x509/staple.h"
 
@@ -31,6 +32,9 @@ int parser_attach(struct parser *parser, sd_event *event);
  * ERR_REVOKED, too (staple.h). */
 typedef void (*parser_staple_fn)(int code, const Asafo__Record__Staple *staple,
 				 const struct why *why, void *userdata);
+/* The same of parser_crl: CODE 0 and CRL, borrowed, with its marks. */
+typedef void (*parser_crl_fn)(int code, const Asafo__Record__Crl *crl, const struct why *why,
+			      void *userdata);
 /* Kills the zygote and its children and reaps it; imports under way get ERR_CLOSED first. Takes
  * NULL. */
 void parser_free(struct parser *parser);
@@ -40,9 +44,8 @@ bool parser_is_gone(const struct parser *parser);
  * FILE_FD is read from its start up to IDENTITY_FILE_MAX; PASSPHRASE_FD (or -1) up to 1 KiB, one
  * trailing newline is cut. Both stay the caller's and may be closed on return. POLICY is copied.
  * ON_DONE is called from the loop, also when the zygote is dead (ERR_CLOSED and a sentence: restart
- * the keeper); it is not called when this returns an error: ERR_BUSY (16 are
- * under way, and 256 wait for their turn), ERR_TOO_LARGE (local CA certificates beyond 64 KiB),
- * -ENOMEM, -errno.
+ * the keeper); it is not called when this returns an error: ERR_BUSY (16 are under way),
+ * ERR_TOO_LARGE (local CA certificates beyond 64 KiB), -ENOMEM, -errno.
  */
 int parser_import(struct parser *parser, int file_fd, int passphrase_fd,
 		  const struct identity_policy *policy, parser_done_fn on_done, void *userdata);
@@ -50,3 +53,7 @@ int parser_import(struct parser *parser, int file_fd, int passphrase_fd,
  * against (staple.h). As parser_import. */
 int parser_staple(struct parser *parser, int file_fd, const struct staple_question *question,
 		  parser_staple_fn on_done, void *userdata);
+/* FILE_FD is a CRL of at most CRL_FILE_MAX bytes, QUESTION what it is held against (crl.h). As
+ * parser_import. */
+int parser_crl(struct parser *parser, int file_fd, const struct crl_question *question,
+	       parser_crl_fn on_done, void *userdata);

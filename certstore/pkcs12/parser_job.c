@@ -158,6 +158,22 @@ static int parse_staple(const struct parser_job *job, Asafo__Record__Staple **re
 	return staple_read(file.data, file.size, job->staple, ret_staple, why);
 }
 
+static int parse_crl(const struct parser_job *job, Asafo__Record__Crl **ret_crl, struct why *why)
+{
+	_cleanup_(buf_done) struct buf file = {0};
+	int r = job->is_sandboxed ? sandbox_enter(SANDBOX_PARSER_JOB, NULL, why) : 0;
+
+	if (r < 0)
+		return r;
+	r = read_file(job->file_fd, CRL_FILE_MAX, reading_end(), &file);
+	if (r == ERR_TOO_LARGE)
+		return why_set(why, r, "the file is larger than %u bytes: no larger CRL is taken",
+			       CRL_FILE_MAX);
+	if (r < 0)
+		return cannot_read("file", r, why);
+	return crl_read(file.data, file.size, job->crl, ret_crl, why);
+}
+
 static int parse(const struct parser_job *job, struct identity *ret_identity, struct why *why)
 {
 	_cleanup_(buf_wipe) struct buf file = {0};
@@ -201,24 +217,22 @@ void parser_job_run(const struct parser_job *job)
 	Asafo__Record__ParsedIdentity message = ASAFO__RECORD__PARSED_IDENTITY__INIT;
 	_cleanup_(identity_done) struct identity identity = {0};
 	Asafo__Record__Staple *staple = NULL;
-	ProtobufCBinaryData key_ids[1 + IDENTITY_CHAIN_MAX];
+	Asafo__Record__Crl *crl = NULL;
 	char *warnings[IDENTITY_WARNINGS_MAX];
 	struct why why = {0};
 	int r = enter_limits();
 
 	if (r == 0)
-		r = job->staple ? parse_staple(job, &staple, &why) : parse(job, &identity, &why);
+		r = job->staple ? parse_staple(job, &staple, &why)
+		    : job->crl	? parse_crl(job, &crl, &why)
+				: parse(job, &identity, &why);
 	message.code = r;
 	message.why = why.text;
 	message.staple = staple;
-	if (r == 0 && !staple) {
+	message.crl = crl;
+	if (r == 0 && !staple && !crl) {
 		for (size_t i = 0; i < identity.n_warnings; i++)
 			warnings[i] = identity.warnings[i];
-		for (size_t i = 0; i < identity.n_key_ids; i++)
-			key_ids[i] =
-				(ProtobufCBinaryData){IDENTITY_KEY_ID_SIZE, identity.key_ids[i]};
-		message.key_ids = key_ids;
-		message.n_key_ids = identity.n_key_ids;
 		message.public_part = identity.public_part;
 		message.key = (ProtobufCBinaryData){identity.key.size, identity.key.data};
 		message.warnings = warnings;
@@ -229,5 +243,6 @@ void parser_job_run(const struct parser_job *job)
 	r = answer(job->answer_fd, &message);
 	identity_done(&identity);
 	asafo__record__staple__free_unpacked(staple, NULL);
+	asafo__record__crl__free_unpacked(crl, NULL);
 	_exit(r == 0 ? 0 : 1);
 }

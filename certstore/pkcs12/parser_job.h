@@ -3,6 +3,7 @@
 
 #include <stdbool.h>
 
+#include "certstore/x509/crl.h"
 #include "certstore/x509/identity.h"
 #include "certstore/x509/staple.h"
 
@@ -17,7 +18,8 @@ struct parser_job {
 	int passphrase_fd; /* -1: none */
 	struct identity_policy policy;
 	const struct staple_question
-		*staple; /* not NULL: the file is an OCSP response about this */
+		*staple;		/* not NULL: the file is an OCSP response about this */
+	const struct crl_question *crl; /* not NULL: the file is a CRL of this */
 	bool is_sandboxed;
 };
 

@@ -35,12 +35,19 @@ struct request {
 	size_t n_fds;
 };
 
-int parser_request_send(int socket, const struct buf *request, const int *fds, size_t n_fds)
+int parser_request_send(int socket, const Asafo__Record__ParseRequest *request, const int *fds,
+			size_t n_fds)
 {
+	_cleanup_(buf_done) struct buf packed = {0};
 	union control control = {0};
-	struct iovec vector = {request->data, request->size};
+	struct iovec vector;
 	struct msghdr message = {.msg_iov = &vector, .msg_iovlen = 1};
+	int r = buf_reserve(&packed, asafo__record__parse_request__get_packed_size(request));
 
+	if (r < 0)
+		return r;
+	packed.size = asafo__record__parse_request__pack(request, packed.data);
+	vector = (struct iovec){packed.data, packed.size};
 	message.msg_control = control.space;
 	message.msg_controllen = CMSG_SPACE(sizeof(int) * n_fds);
 	control.header.cmsg_level = SOL_SOCKET;
@@ -114,6 +121,7 @@ static void run_job(const struct request *request, OSSL_LIB_CTX *library, bool i
 	struct buf local_cas[16];
 	struct identity_ca_mark mate_cas[16];
 	struct staple_question staple;
+	struct crl_question crl;
 	struct parser_job job;
 
 	if (!message || message->n_local_cas > ARRAY_SIZE(local_cas) ||
@@ -132,7 +140,13 @@ static void run_job(const struct request *request, OSSL_LIB_CTX *library, bool i
 		.issuer_size = message->staple_issuer.len,
 		.now = message->now,
 	};
+	crl = (struct crl_question){
+		.issuer = message->crl_issuer.data,
+		.issuer_size = message->crl_issuer.len,
+		.now = message->now,
+	};
 	job = (struct parser_job){
+		.crl = crl.issuer_size > 0 ? &crl : NULL,
 		.staple = staple.leaf_size > 0 ? &staple : NULL,
 		.answer_fd = request->fds[0],
 		.file_fd = request->fds[1],

@@ -105,13 +105,7 @@ static int find_single(OCSP_BASICRESP *basic, const struct subject *subject,
 
 static bool is_weak(const OCSP_BASICRESP *basic)
 {
-	const X509_ALGOR *algorithm = OCSP_resp_get0_tbs_sigalg(basic);
-	int digest = NID_undef, key = NID_undef;
-
-	if (!OBJ_find_sigid_algs(OBJ_obj2nid(algorithm->algorithm), &digest, &key))
-		return false; /* what libcrypto does not know it does not verify */
-	return digest == NID_sha1 || digest == NID_md5 || digest == NID_md4 || digest == NID_md2 ||
-	       digest == NID_mdc2 || digest == NID_ripemd160;
+	return x509_is_weak_signature(OBJ_obj2nid(OCSP_resp_get0_tbs_sigalg(basic)->algorithm));
 }
 
 /* A client refuses the response from then on. INT64_MIN: it is not known. */

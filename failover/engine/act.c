@@ -150,6 +150,7 @@ void engine_settle(struct engine *engine)
 	engine_fronts_role(engine);
 	engine_resumption_kick(engine);
 	engine_staples_role(engine);
+	engine_crls_role(engine);
 	child_notify(engine->rooms.child, fo_state_text(engine->fsm.state));
 }
 

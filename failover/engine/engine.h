@@ -19,6 +19,7 @@
 #include "failover/engine/history.h"
 #include "failover/engine/rekey.h"
 #include "failover/engine/resumption.h"
+#include "failover/engine/crls.h"
 #include "failover/engine/staples.h"
 #include "failover/engine/traffic.h"
 #include "failover/engine/usecheck.h"
@@ -230,6 +231,7 @@ struct engine {
 	struct engine_rekey rekey;
 	struct engine_resumption resumption;
 	struct engine_staples staples;
+	struct engine_crls crls;
 	struct engine_fetch fetch;
 	struct clockwatch clockwatch;
 	struct certwatch certwatch;

@@ -298,6 +298,7 @@ static void on_keeper_notice(struct ipc_channel *channel, struct ipc_frame *fram
 		return;
 	engine_store_moved(engine, ((const Asafo__Ipc__Changed *)body)->position);
 	engine_staples_kick(engine);
+	engine_crls_kick(engine);
 	if (engine_is_active(engine))
 		replication_changed(engine->replication);
 }
@@ -334,6 +335,7 @@ void engine_keeper_attach(struct engine *engine, int fd)
 	engine_keys_settle(engine);
 	engine_resumption_kick(engine);
 	engine_staples_kick(engine);
+	engine_crls_kick(engine);
 	usewatch_kick(engine);
 	vpnhub_store_moved(engine->vpnhub);
 }

@@ -103,6 +103,7 @@ static void on_link_up(struct link *link, void *userdata)
 	ca_marks_tell(engine);
 	engine_resumption_link_up(engine);
 	engine_staples_link_up(engine);
+	engine_crls_link_up(engine);
 }
 
 /* Lost is what was there: a unit that waits for its mate, or for its key, has lost nothing. */
@@ -148,14 +149,14 @@ static void on_link_message(struct link *link, const Asafo__Wire__Link *message,
 	bool is_taken;
 
 	(void)link;
-	is_taken = pairing_message(engine->pairing, message) ||
-		   replication_message(engine->replication, message) ||
-		   ca_marks_message(engine, message) ||
-		   vpnhub_link_message(engine->vpnhub, message) ||
-		   engine_rekey_message(engine, message) ||
-		   engine_resumption_message(engine, message) ||
-		   engine_staples_message(engine, message) ||
-		   engine->upper->on_message(engine, message);
+	is_taken =
+		pairing_message(engine->pairing, message) ||
+		replication_message(engine->replication, message) ||
+		ca_marks_message(engine, message) || vpnhub_link_message(engine->vpnhub, message) ||
+		engine_rekey_message(engine, message) ||
+		engine_resumption_message(engine, message) ||
+		engine_staples_message(engine, message) || engine_crls_message(engine, message) ||
+		engine->upper->on_message(engine, message);
 	traffic_received(&engine->traffic, (int)message->body_case, is_taken);
 }
 

@@ -9,6 +9,7 @@ static struct traffic_count *count_of(struct traffic *traffic, int kind)
 	case ASAFO__WIRE__LINK__BODY_SYNC_MANIFEST:
 	case ASAFO__WIRE__LINK__BODY_SYNC_ITEMS:
 	case ASAFO__WIRE__LINK__BODY_STAPLE:
+	case ASAFO__WIRE__LINK__BODY_CRL_PART:
 		return &traffic->counts[TRAFFIC_TRUSTPOINT];
 	case ASAFO__WIRE__LINK__BODY_SYNC_CONFIG:
 	case ASAFO__WIRE__LINK__BODY_COMMAND:

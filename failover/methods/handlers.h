@@ -54,6 +54,9 @@
 	ROW("asafo.MasterKey", CHANGE, method_master_key)                                          \
 	ROW("asafo.Totp", CHANGE, method_totp)                                                     \
 	ROW("asafo.SessionTicketsRotate", CHANGE, method_session_tickets_rotate)                   \
+	ROW("asafo.CrlImport", CHANGE, method_crl_import)                                          \
+	ROW("asafo.CrlRemove", CHANGE, method_crl_remove)                                          \
+	ROW("asafo.ShowCrls", LOOK, method_show_crls)                                              \
 	ROW("asafo.OcspImport", CHANGE, method_ocsp_import)                                        \
 	ROW("asafo.OcspRemove", CHANGE, method_ocsp_remove)                                        \
 	ROW("asafo.Rekey", CHANGE, method_rekey)                                                   \

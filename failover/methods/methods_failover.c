@@ -253,6 +253,10 @@ void method_failover_check(struct control_call *call, struct json_object *parame
 		(void)json_object_array_add(
 			losses, json_object_new_string("the standby lacks OCSP staples that this "
 						       "unit sends: its clients get none"));
+	if (engine_crls_are_apart(engine))
+		(void)json_object_array_add(
+			losses, json_object_new_string("the standby lacks CRLs that this unit "
+						       "goes by: it lets in whom they revoke"));
 	if (engine_hears_mate(engine) && !engine_shares_lines(engine))
 		(void)json_object_array_add(
 			losses, json_object_new_string(

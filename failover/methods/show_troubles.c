@@ -272,6 +272,7 @@ static void add_without_pam(const struct engine *engine, struct json_object *arr
 struct json_object *json_troubles(const struct engine *engine)
 {
 	struct json_object *array = json_object_new_array();
+	struct usecheck_findings crls = {.n = 0};
 	struct why why;
 
 	add_sentence(array, engine_trouble(engine));
@@ -299,6 +300,11 @@ struct json_object *json_troubles(const struct engine *engine)
 	add_tracks(engine, array);
 	if (engine_staples_trouble(engine, &why))
 		add_sentence(array, why.text);
+	if (engine_crls_trouble(engine, &why))
+		add_sentence(array, why.text);
+	engine_crls_judge(engine, &crls);
+	for (size_t i = 0; i < crls.n; i++)
+		add_sentence(array, crls.sentences[i].text);
 	add_sentence(array, engine->addresses.macs_why);
 	for (size_t i = 0; hooks_trouble(engine->hooks, i, &why); i++)
 		add_sentence(array, why.text);

@@ -186,7 +186,8 @@ int hub_users_send(struct ipc_channel *auth, const struct config *config)
 }
 
 int hub_trust_send(struct ipc_channel *channel, const struct config *config,
-		   const ProtobufCBinaryData *cas, size_t n, bool is_known)
+		   const uint32_t *revocation, const ProtobufCBinaryData *cas, size_t n,
+		   bool is_known)
 {
 	Asafo__Ipc__VpnTrust message = ASAFO__IPC__VPN_TRUST__INIT;
 	Asafo__Ipc__VpnGroup *pointers[CONFIG_GROUPS_MAX];
@@ -197,6 +198,8 @@ int hub_trust_send(struct ipc_channel *channel, const struct config *config,
 	message.is_known = is_known;
 	message.cas = (ProtobufCBinaryData *)(uintptr_t)cas;
 	message.n_cas = n;
+	message.revocation = (uint32_t *)(uintptr_t)revocation;
+	message.n_revocation = revocation ? n : 0;
 	message.groups = pointers;
 	message.n_groups = config ? fill_groups(&config->vpn, all, pointers) : 0;
 	return ipc_channel_send(channel, IPC_VPN_TRUST, &message.base, NULL, 0);

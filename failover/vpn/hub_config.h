@@ -20,6 +20,8 @@ int hub_config_send(struct ipc_channel *front, const struct config *config, uint
 		    const struct hub_cookie_keys *cookie_keys);
 /* Sends the users, in as many messages as it takes. Errors: those of ipc_channel_send. */
 int hub_users_send(struct ipc_channel *auth, const struct config *config);
-/* CAS: DER. With the groups, where there is a CONFIG: to the auth helper. */
+/* CAS: DER, REVOCATION of each of them (enum vpn_revocation; NULL: to a front). With the groups,
+ * where there is a CONFIG: to the auth helper. */
 int hub_trust_send(struct ipc_channel *channel, const struct config *config,
-		   const ProtobufCBinaryData *cas, size_t n, bool is_known);
+		   const uint32_t *revocation, const ProtobufCBinaryData *cas, size_t n,
+		   bool is_known);

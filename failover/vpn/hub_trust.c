@@ -51,16 +51,32 @@ static bool cas_are_equal(const struct cas *a, const struct cas *b)
 		return false;
 	for (size_t i = 0; i < a->n; i++) {
 		if (a->der[i].len != b->der[i].len ||
-		    memcmp(a->der[i].data, b->der[i].data, a->der[i].len) != 0)
+		    memcmp(a->der[i].data, b->der[i].data, a->der[i].len) != 0 ||
+		    strcmp(a->names[i], b->names[i]) != 0)
 			return false;
 	}
 	return true;
 }
 
+_Static_assert((int)CONFIG_REVOCATION_NONE == (int)VPN_REVOCATION_NONE &&
+		       (int)CONFIG_REVOCATION_CRL_NONE == (int)VPN_REVOCATION_CRL_NONE &&
+		       (int)CONFIG_REVOCATION_CRL == (int)VPN_REVOCATION_CRL,
+	       "what the configuration says is told as it is");
+
 static int send_to(const struct hub_trust *trust, struct ipc_channel *channel, bool is_auth)
 {
-	int r = hub_trust_send(channel, is_auth ? trust->hub->engine->config : NULL,
-			       trust->known.der, trust->known.n, trust->is_known);
+	const struct config *config = trust->hub->engine->config;
+	uint32_t revocation[CLIENTCERT_CAS_MAX];
+	int r;
+
+	for (size_t i = 0; i < trust->known.n; i++) {
+		const struct config_trustpoint *lines =
+			config_trustpoint_find(config, trust->known.names[i]);
+
+		revocation[i] = lines ? (uint32_t)lines->revocation : VPN_REVOCATION_CRL;
+	}
+	r = hub_trust_send(channel, is_auth ? config : NULL, is_auth ? revocation : NULL,
+			   trust->known.der, trust->known.n, trust->is_known);
 
 	if (r < 0 && r != ERR_CLOSED)
 		log_line(LOG_ERR, "the CAs of clients were not sent to %s: %s",

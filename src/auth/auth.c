@@ -325,6 +325,19 @@ static void on_trust(struct auth *auth, const Asafo__Ipc__VpnTrust *message)
 		auth_note(auth, LOG_WARNING, "%zu of the CAs of clients are not usable", n_ignored);
 }
 
+static void on_crls(struct auth *auth, const Asafo__Ipc__CrlTell *message)
+{
+	int r = crls_take(auth->crls, message);
+
+	if (r < 0)
+		auth_note(auth, LOG_ERR,
+			  "which certificates are revoked was not taken, what was known before "
+			  "holds: %s",
+			  err_text(r));
+	else if (message->is_last)
+		auth_note(auth, LOG_DEBUG, "%zu CRLs", crls_count(auth->crls));
+}
+
 static void on_guesses(struct auth *auth, const Asafo__Ipc__AuthGuesses *guesses)
 {
 	size_t n_locked = 0;
@@ -379,6 +392,8 @@ static void on_request(struct ipc_channel *channel, struct ipc_frame *frame,
 		on_trust(userdata, (const Asafo__Ipc__VpnTrust *)body);
 	else if (frame->type == IPC_AUTH_GUESSES)
 		on_guesses(userdata, (const Asafo__Ipc__AuthGuesses *)body);
+	else if (frame->type == IPC_CRL_TELL)
+		on_crls(userdata, (const Asafo__Ipc__CrlTell *)body);
 	else if (frame->type == IPC_LOGIN_KEY)
 		on_key(userdata, (const Asafo__Ipc__LoginKey *)body);
 	else if (frame->type == IPC_LOGIN_PROOF_KEY)
@@ -427,7 +442,8 @@ int auth_peer_set(struct auth *auth, enum ipc_peer peer, unsigned instance, int 
 						      [IPC_VPN_TRUST] = true,
 						      [IPC_LOGIN_PROOF_KEY] = true};
 	static const bool of_front[IPC_TYPE__MAX] = {[IPC_AUTH_CHECK] = true};
-	static const bool of_keeper[IPC_TYPE__MAX] = {[IPC_LOGIN_KEY] = true};
+	static const bool of_keeper[IPC_TYPE__MAX] = {
+		[IPC_LOGIN_KEY] = true, [IPC_CRL_TELL] = true};
 	static const bool of_pam[IPC_TYPE__MAX] = {false};
 	static const struct ipc_channel_ops ops[IPC_PEER__MAX] = {
 		[IPC_PEER_ENGINE] = {of_engine, on_request, on_closed},
@@ -471,6 +487,8 @@ int auth_new(sd_event *event, const struct auth_ops *ops, void *userdata, struct
 	if (r == 0)
 		r = trust_new(&auth->trust);
 	if (r == 0)
+		r = crls_new(&auth->crls);
+	if (r == 0)
 		r = sd_event_add_defer(event, &auth->work, on_work, auth);
 	if (r >= 0)
 		r = sd_event_source_set_priority(auth->work, SD_EVENT_PRIORITY_IDLE);
@@ -506,6 +524,7 @@ void auth_free(struct auth *auth)
 	factor_free(auth->factor);
 	steps_free(auth->steps);
 	trust_free(auth->trust);
+	crls_free(auth->crls);
 	secret_done(&auth->proof_key);
 	free(auth);
 }

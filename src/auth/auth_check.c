@@ -117,6 +117,36 @@ void auth_failure_count(struct auth *auth, const struct job *job, bool is_named,
 /* ---- the certificate ----------------------------------------------------------------------------
  */
 
+/* One that is valid, but for what its CA said of it since. False: the answer says why. */
+static bool revocation_check(const struct auth *auth, const struct job *job,
+			     const struct clientcert *certificate, struct answer *answer)
+{
+	struct why warning = {0};
+	char client[INET6_ADDRSTRLEN];
+	int r = trust_check_revocation(auth->trust, auth->crls, job->certificates,
+				       job->n_certificates, (int64_t)time(NULL), &warning,
+				       &answer->certificate_why);
+
+	client_text(job, client, sizeof(client));
+	if (r == 0 && warning.text[0])
+		report(auth, LOG_WARNING, 717028,
+		       "Certificate chain was successfully validated with warning, revocation "
+		       "status was not checked. subject name: %s, from %s: the certificate %s",
+		       certificate->subject, client, warning.text);
+	if (r == 0)
+		return true;
+	answer->verdict = AUTH_VERDICT_CERTIFICATE;
+	/* Nobody is let in before it is known; who comes again may be. */
+	if (r == -ENOMEM || r == ERR_CRYPTO || r == ERR_NOT_READY)
+		answer->code = r;
+	report(auth, LOG_ERR, 717027,
+	       "Certificate chain failed validation. Reason: the certificate %s, subject name: %s, "
+	       "from %s, group %s",
+	       answer->certificate_why.text[0] ? answer->certificate_why.text : err_text(r),
+	       certificate->subject, client, answer->round.group);
+	return false;
+}
+
 static void certificate_refuse(const struct auth *auth, const struct job *job,
 			       struct answer *answer)
 {
@@ -148,6 +178,8 @@ static bool certificate_take(const struct auth *auth, const struct job *job,
 		certificate_refuse(auth, job, answer);
 		return false;
 	}
+	if (!revocation_check(auth, job, ret_certificate, answer))
+		return false;
 	report(auth, LOG_INFO, 717022,
 	       "Certificate was successfully validated. subject name: %s, user: %s",
 	       ret_certificate->subject, *ret_user);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "auth/auth.h"
+#include "auth/crls.h"
 #include "auth/factor.h"
 #include "auth/guesses.h"
 #include "auth/lockout.h"
@@ -51,6 +52,7 @@ struct auth {
 	struct factor *factor;
 	struct steps *steps;
 	struct trust *trust;
+	struct crls *crls;
 	struct secret proof_key; /* of the engine that is there; none: there is none */
 	uint64_t n_proofs;	 /* with it */
 	struct job *first, **end;

@@ -58,7 +58,8 @@ int trust_take(struct trust *trust, const Asafo__Ipc__VpnTrust *message, size_t 
 	for (size_t i = 0; i < message->n_groups && r == 0; i++)
 		r = group_take(message->groups[i], &groups[i]);
 	if (r == 0 && message->is_known)
-		r = clientcert_cas_new(message->cas, message->n_cas, &cas, ret_n_ignored);
+		r = clientcert_cas_new(message->cas, message->n_cas, message->revocation,
+				       message->n_revocation, &cas, ret_n_ignored);
 	if (r < 0)
 		return r;
 	if (message->is_known) {
@@ -95,4 +96,43 @@ int trust_verify(const struct trust *trust, const struct trust_group *group,
 	return (*ret_user)[0]
 		       ? 0
 		       : why_set(ret_why, ERR_DENIED, "names no user where this group looks");
+}
+
+/* Revoked goes before everything that is only not known. */
+static int check_links(const struct clientcert_links *links, const struct crls *crls, int64_t now,
+		       struct why *ret_why)
+{
+	int worst = 0;
+
+	for (size_t i = 0; i < links->n && worst != ERR_REVOKED; i++) {
+		struct why why = {0};
+		int r = crls_check(crls, links->links[i].key_id, links->links[i].mark, now, &why);
+
+		if (r == ERR_REVOKED || (r < 0 && worst == 0)) {
+			worst = r;
+			*ret_why = why;
+		}
+	}
+	return worst;
+}
+
+int trust_check_revocation(const struct trust *trust, const struct crls *crls,
+			   const ProtobufCBinaryData *chain, size_t n, int64_t now,
+			   struct why *ret_warning, struct why *ret_why)
+{
+	struct clientcert_links links = {.n = 0};
+	struct why why = {0};
+	int r = clientcert_links(trust->cas, chain, n, &links, &why);
+
+	*ret_warning = (struct why){.text = ""};
+	if (r == 0 && links.revocation != VPN_REVOCATION_NONE)
+		r = check_links(&links, crls, now, &why);
+	if (links.revocation == VPN_REVOCATION_CRL_NONE &&
+	    (r == ERR_NOT_FOUND || r == ERR_EXPIRED || r == ERR_NOT_READY)) {
+		*ret_warning = why;
+		return 0;
+	}
+	if (r < 0)
+		*ret_why = why;
+	return r;
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/why.h"
+#include "auth/crls.h"
 #include "ipc/clientcert.h"
 #include "src/ipc/ipc.pb-c.h"
 
@@ -31,3 +32,12 @@ int trust_group_find(const struct trust *trust, const char *name, struct trust_g
 int trust_verify(const struct trust *trust, const struct trust_group *group,
 		 const ProtobufCBinaryData *chain, size_t n, struct clientcert *ret_certificate,
 		 const char **ret_user, struct why *ret_why);
+/*
+ * Whether one of a CHAIN that was verified is revoked, as the CA's trustpoint wants it known. 0
+ * with an empty RET_WARNING: none is, or nobody asked; with a text, the end of a sentence that
+ * begins with "the certificate": it is not known, and need not be. Errors: those of crls_check and
+ * of clientcert_links.
+ */
+int trust_check_revocation(const struct trust *trust, const struct crls *crls,
+			   const ProtobufCBinaryData *chain, size_t n, int64_t now,
+			   struct why *ret_warning, struct why *ret_why);

@@ -75,6 +75,22 @@ static int set_validation_usage(struct apply *apply, const struct grammar_match 
 	return 0;
 }
 
+static int set_revocation_check(struct apply *apply, const struct grammar_match *match)
+{
+	struct config_trustpoint *trustpoint = &apply->config->trustpoints[apply->index];
+	bool is_crl = !match->is_negated && strcmp(apply_text(match, "method"), "crl") == 0;
+	bool has_fallback = grammar_match_value(match, "fallback") != NULL;
+
+	if (has_fallback && !is_crl && !match->is_negated)
+		return apply_refuse(apply, ERR_SYNTAX, grammar_match_value(match, "fallback"),
+				    "revocation-check none has nothing behind it: it looks at no "
+				    "CRL already");
+	trustpoint->revocation = !is_crl	? CONFIG_REVOCATION_NONE
+				 : has_fallback ? CONFIG_REVOCATION_CRL_NONE
+						: CONFIG_REVOCATION_CRL;
+	return 0;
+}
+
 static int set_ocsp_fetch(struct apply *apply, const struct grammar_match *match)
 {
 	apply->config->trustpoints[apply->index].is_fetched = !match->is_negated;
@@ -269,6 +285,7 @@ apply_fn apply_service_handler(enum command_id id)
 		[COMMAND_EXPIRATION_ALERTS] = set_alerts,
 		[COMMAND_SCOPE] = set_scope,
 		[COMMAND_VALIDATION_USAGE] = set_validation_usage,
+		[COMMAND_REVOCATION_CHECK] = set_revocation_check,
 		[COMMAND_OCSP_FETCH] = set_ocsp_fetch,
 		[COMMAND_OCSP_URL] = set_ocsp_url,
 		[COMMAND_WEAK_CRYPTO] = set_weak_crypto,

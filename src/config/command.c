@@ -220,6 +220,13 @@ static const struct command_row table[] = {
 	       "VPN client is; no other CA is trusted for that"),
 	CONFIG(TRUSTPOINT, REPLICATED, VALIDATION_USAGE,
 	       "no validation-usage [<usage:{ssl-client}>]", "Trust it for that no more"),
+	CONFIG(TRUSTPOINT, REPLICATED, REVOCATION_CHECK,
+	       "revocation-check <method:{none|crl}> [<fallback:{none}>]",
+	       "Refuse certificates that the CA has revoked, by its CRL (asafo crl import); with "
+	       "crl nobody gets in without one in its time, with crl none they do, and the log "
+	       "says so; none, the default, looks at no CRL"),
+	CONFIG(TRUSTPOINT, REPLICATED, REVOCATION_CHECK,
+	       "no revocation-check [<method:{none|crl}> [<fallback:{none}>]]", "Return to none"),
 	CONFIG(TRUSTPOINT, REPLICATED, OCSP_FETCH, "[no] ocsp fetch",
 	       "Let the active unit ask the OCSP responder of the certificate's issuer, and send "
 	       "what it says to clients (a staple); asked again when half of its time is over"),
@@ -345,6 +352,11 @@ static const struct command_row table[] = {
 	     "asafo.SessionTicketsRotate",
 	     "Make another key for the session tickets of TLS clients, on both units; with "
 	     "--forget, no ticket that a client has resumes any more"),
+	EXEC(CHANGE, CRL_IMPORT, "crl import <name> <file> [--dry-run]", "asafo.CrlImport",
+	     "Keep this list of what the CA of a trustpoint has revoked (DER or PEM), on both "
+	     "units, for its revocation-check"),
+	EXEC(CHANGE, CRL_REMOVE, "crl remove <name>", "asafo.CrlRemove",
+	     "Forget the list of what the CA of a trustpoint has revoked"),
 	EXEC(CHANGE, OCSP_IMPORT, "ocsp import <name> <file> [--dry-run]", "asafo.OcspImport",
 	     "Send this OCSP response (DER, as openssl ocsp -respout writes it) with a "
 	     "trustpoint's "
@@ -389,6 +401,8 @@ static const struct command_row table[] = {
 	     "asafo.ShowMonitorInterface", "Show the interfaces of both units and how they are"),
 	EXEC(LOOK, SHOW_TRACK, "show track [<number:number(1,500)>] [--json]", "asafo.ShowTrack",
 	     "Show the track objects of this unit and what they found"),
+	EXEC(LOOK, SHOW_CRLS, "show crls [<name>] [--json]", "asafo.ShowCrls",
+	     "Show the CRLs that are here, whose they are and until when they hold"),
 	EXEC(LOOK, SHOW_TRUSTPOINTS, "show trustpoints [<name>] [--json]", "asafo.ShowTrustpoints",
 	     "Show trustpoints: what each holds, whether the mate has it, where it is bound"),
 	EXEC(LOOK, SHOW_CERTIFICATES, "show certificates [<name>] [--json]",
@@ -460,6 +474,10 @@ static const struct command_row table[] = {
 	      "Show the state of both units"),
 	ALIAS(LOOK, SHOW_HISTORY, "show failover history [<details:{details}>] [--json]",
 	      "asafo.ShowHistory", "Show the last changes of state"),
+	ALIAS(CHANGE, CRL_IMPORT, "crypto ca crl import <name> <file> [--dry-run]",
+	      "asafo.CrlImport", "Keep a CA's list of revoked certificates"),
+	ALIAS(LOOK, SHOW_CRLS, "show crypto ca crls [<name>] [--json]", "asafo.ShowCrls",
+	      "Show CRLs"),
 	ALIAS(LOOK, SHOW_TRUSTPOINTS, "show crypto ca trustpoints [<name>] [--json]",
 	      "asafo.ShowTrustpoints", "Show trustpoints"),
 	ALIAS(LOOK, SHOW_CERTIFICATES, "show crypto ca certificates [<name>] [--json]",
@@ -512,6 +530,7 @@ static const struct {
 	{"localca", "The local CA of this unit"},
 	{"master-key", "What this unit's keys are sealed under"},
 	{"no", "Undo a line or return to its default"},
+	{"crl", "What a CA has revoked"},
 	{"ocsp", "What is stapled to certificates: that they are not revoked"},
 	{"pair", "Give both units the same failover key"},
 	{"replication", "What is replicated, and when"},

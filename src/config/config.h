@@ -131,13 +131,21 @@ struct config_track {
 	uint32_t decrement; /* `failover track N decrement D`, default 10; 0: it does not count */
 };
 
+/* `revocation-check`: as enum vpn_revocation of ipc/vpn.h. */
+enum config_revocation {
+	CONFIG_REVOCATION_NONE,
+	CONFIG_REVOCATION_CRL_NONE,
+	CONFIG_REVOCATION_CRL,
+};
+
 struct config_trustpoint {
 	char name[CONFIG_NAME_MAX];
 	bool is_home;	     /* `redundancy no`: what is imported under it stays on the unit */
 	bool is_of_unit;     /* `scope unit`: each unit may have its own under it */
 	bool is_for_clients; /* `validation-usage ssl-client` */
-	bool is_fetched;     /* `ocsp fetch`: its staple */
-	char ocsp_url[CONFIG_URL_MAX]; /* empty: as its certificate says */
+	enum config_revocation revocation; /* default NONE */
+	bool is_fetched;		   /* `ocsp fetch`: its staple */
+	char ocsp_url[CONFIG_URL_MAX];	   /* empty: as its certificate says */
 };
 
 struct config_binding {

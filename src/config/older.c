@@ -80,6 +80,7 @@ static void take_trustpoints(struct config *config, const struct config *from)
 		trustpoint->is_home = other && other->is_home;
 		trustpoint->is_of_unit = other && other->is_of_unit;
 		trustpoint->is_for_clients = other && other->is_for_clients;
+		trustpoint->revocation = other ? other->revocation : CONFIG_REVOCATION_NONE;
 		trustpoint->is_fetched = other && other->is_fetched;
 		memset(trustpoint->ocsp_url, 0, sizeof(trustpoint->ocsp_url));
 		if (other)

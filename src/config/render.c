@@ -310,6 +310,12 @@ static void put_trustpoint(struct renderer *renderer, const struct config_trustp
 		PUT(renderer, " redundancy %s\n", trustpoint->is_home ? "no" : "yes");
 	if (trustpoint->is_for_clients)
 		PUT(renderer, " validation-usage ssl-client\n");
+	if (trustpoint->revocation == CONFIG_REVOCATION_CRL)
+		PUT(renderer, " revocation-check crl\n");
+	else if (trustpoint->revocation == CONFIG_REVOCATION_CRL_NONE)
+		PUT(renderer, " revocation-check crl none\n");
+	else if (renderer->is_all)
+		PUT(renderer, " revocation-check none\n");
 	if (trustpoint->ocsp_url[0])
 		PUT(renderer, " ocsp url %s\n", trustpoint->ocsp_url);
 	if (trustpoint->is_fetched || renderer->is_all)

@@ -21,6 +21,8 @@
 
 struct clientcert_cas {
 	gnutls_x509_trust_list_t list;
+	gnutls_x509_crt_t certificates[CLIENTCERT_CAS_MAX]; /* the list's */
+	enum vpn_revocation revocation[CLIENTCERT_CAS_MAX];
 	size_t n;
 };
 
@@ -33,7 +35,7 @@ static int code_of(int code)
 
 /* ---- the CAs ---- */
 
-static int ca_add(struct clientcert_cas *cas, const ProtobufCBinaryData *from)
+static int ca_add(struct clientcert_cas *cas, const ProtobufCBinaryData *from, uint32_t revocation)
 {
 	gnutls_datum_t datum = {from->data, (unsigned)from->len};
 	gnutls_x509_crt_t certificate;
@@ -51,14 +53,17 @@ static int ca_add(struct clientcert_cas *cas, const ProtobufCBinaryData *from)
 		gnutls_x509_crt_deinit(certificate);
 		return -ENOMEM;
 	}
-	cas->n++;
+	cas->certificates[cas->n] = certificate;
+	cas->revocation[cas->n++] = revocation < VPN_REVOCATION__MAX
+					    ? (enum vpn_revocation)revocation
+					    : VPN_REVOCATION_CRL;
 	return 0;
 }
 
 CLEANUP_DEFINE(struct clientcert_cas *, clientcert_cas_free)
 
-int clientcert_cas_new(const ProtobufCBinaryData *cas, size_t n, struct clientcert_cas **ret_cas,
-		       size_t *ret_n_ignored)
+int clientcert_cas_new(const ProtobufCBinaryData *cas, size_t n, const uint32_t *revocation,
+		       size_t n_revocation, struct clientcert_cas **ret_cas, size_t *ret_n_ignored)
 {
 	_cleanup_(clientcert_cas_free_p) struct clientcert_cas *made = calloc(1, sizeof(*made));
 	size_t n_ignored = 0;
@@ -72,7 +77,10 @@ int clientcert_cas_new(const ProtobufCBinaryData *cas, size_t n, struct clientce
 	if (r < 0)
 		return code_of(r);
 	for (size_t i = 0; i < n; i++) {
-		r = cas[i].len > CLIENTCERT_SIZE_MAX ? ERR_MALFORMED : ca_add(made, &cas[i]);
+		r = cas[i].len > CLIENTCERT_SIZE_MAX
+			    ? ERR_MALFORMED
+			    : ca_add(made, &cas[i],
+				     i < n_revocation ? revocation[i] : VPN_REVOCATION_NONE);
 		if (r == ERR_MALFORMED)
 			n_ignored++;
 		else if (r < 0)
@@ -329,6 +337,89 @@ int clientcert_verify(const struct clientcert_cas *cas, const ProtobufCBinaryDat
 	subject_take(chain.certificates[0], certificate.subject);
 	*ret_certificate = certificate;
 	return 0;
+}
+
+/* ---- where it could be revoked ---- */
+
+/* By name and by signature. What else makes an issuer, and all times, were judged with the chain.
+ */
+static bool is_issuer(gnutls_x509_crt_t certificate, gnutls_x509_crt_t issuer)
+{
+	unsigned status = 0;
+
+	return gnutls_x509_crt_check_issuer(certificate, issuer) &&
+	       gnutls_x509_crt_verify(certificate, &issuer, 1,
+				      GNUTLS_VERIFY_DISABLE_TIME_CHECKS |
+					      GNUTLS_VERIFY_DISABLE_CA_SIGN |
+					      GNUTLS_VERIFY_ALLOW_BROKEN,
+				      &status) == 0 &&
+	       (status & (GNUTLS_CERT_SIGNATURE_FAILURE | GNUTLS_CERT_SIGNER_NOT_FOUND)) == 0;
+}
+
+static int link_add(gnutls_x509_crt_t certificate, gnutls_x509_crt_t issuer,
+		    struct clientcert_links *links, struct why *ret_why)
+{
+	uint8_t serial[128];
+	size_t size = sizeof(serial), key_size = sizeof(links->links[0].key_id);
+
+	if (links->n == CLIENTCERT_LINKS_MAX)
+		return why_set(ret_why, ERR_TOO_LARGE, "comes with too many CAs of one name");
+	if (gnutls_x509_crt_get_serial(certificate, serial, &size) < 0)
+		return why_set(ret_why, ERR_MALFORMED, "has a serial number that is none");
+	if (gnutls_x509_crt_get_key_id(issuer, GNUTLS_KEYID_USE_SHA256,
+				       links->links[links->n].key_id, &key_size) < 0)
+		return ERR_CRYPTO;
+	return crlmark_of(serial, size, links->links[links->n++].mark);
+}
+
+static bool is_trusted(const struct clientcert_cas *cas, gnutls_x509_crt_t certificate)
+{
+	for (size_t i = 0; i < cas->n; i++) {
+		if (gnutls_x509_crt_equals(cas->certificates[i], certificate))
+			return true;
+	}
+	return false;
+}
+
+/* Whoever signed it: any of them may be the one by which the chain was judged. */
+static int links_add(const struct clientcert_cas *cas, const struct chain *chain, unsigned index,
+		     struct clientcert_links *links, struct why *ret_why)
+{
+	gnutls_x509_crt_t certificate = chain->certificates[index];
+	int r = 0;
+
+	for (size_t i = 0; i < cas->n && r == 0; i++) {
+		if (!is_issuer(certificate, cas->certificates[i]))
+			continue;
+		if (cas->revocation[i] > links->revocation)
+			links->revocation = cas->revocation[i];
+		r = link_add(certificate, cas->certificates[i], links, ret_why);
+	}
+	for (unsigned i = 0; i < chain->n && r == 0; i++) {
+		if (i != index && !is_trusted(cas, chain->certificates[i]) &&
+		    is_issuer(certificate, chain->certificates[i]))
+			r = link_add(certificate, chain->certificates[i], links, ret_why);
+	}
+	return r;
+}
+
+int clientcert_links(const struct clientcert_cas *cas, const ProtobufCBinaryData *from, size_t n,
+		     struct clientcert_links *ret_links, struct why *ret_why)
+{
+	_cleanup_(chain_done) struct chain chain = {.n = 0};
+	struct clientcert_links links = {.n = 0};
+	int r = chain_read(from, n, &chain, ret_why);
+
+	for (unsigned i = 0; i < chain.n && r == 0; i++) {
+		if (!is_trusted(cas, chain.certificates[i]))
+			r = links_add(cas, &chain, i, &links, ret_why);
+	}
+	/* It was judged by a chain that is not seen here. */
+	if (r == 0 && links.n == 0)
+		r = why_set(ret_why, ERR_DENIED, "is a CA's own");
+	if (r == 0)
+		*ret_links = links;
+	return r;
 }
 
 const char *clientcert_user(const struct clientcert *certificate,

@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "base/why.h"
+#include "ipc/crlmark.h"
 #include "ipc/vpn.h"
 
 /*
@@ -19,10 +20,13 @@
 
 struct clientcert_cas;
 
-/* CAS: DER. What is none of a CA is left out, and counted. Errors: -ENOMEM, ERR_TOO_LARGE,
- * ERR_CRYPTO. */
-int clientcert_cas_new(const ProtobufCBinaryData *cas, size_t n, struct clientcert_cas **ret_cas,
-		       size_t *ret_n_ignored);
+/*
+ * CAS: DER. REVOCATION: of each of them (enum vpn_revocation; an unknown number is the strictest);
+ * N_REVOCATION may be less, what is not said is none. What is none of a CA is left out, and
+ * counted. Errors: -ENOMEM, ERR_TOO_LARGE, ERR_CRYPTO.
+ */
+int clientcert_cas_new(const ProtobufCBinaryData *cas, size_t n, const uint32_t *revocation,
+		       size_t n_revocation, struct clientcert_cas **ret_cas, size_t *ret_n_ignored);
 void clientcert_cas_free(struct clientcert_cas *cas);
 /* NULL has none. */
 size_t clientcert_cas_count(const struct clientcert_cas *cas);
@@ -37,9 +41,28 @@ struct clientcert {
 };
 
 /*
+ * Of each certificate that the client sent, but the trusted CAs' own, which key signed it, and its
+ * serial number's mark: what is to be looked up to know whether one of the chain is revoked.
+ */
+#define CLIENTCERT_LINKS_MAX 32
+struct clientcert_links {
+	struct {
+		uint8_t key_id[32]; /* SHA-256 of the signer's SubjectPublicKeyInfo */
+		uint8_t mark[CRLMARK_SIZE];
+	} links[CLIENTCERT_LINKS_MAX];
+	size_t n;
+	enum vpn_revocation revocation; /* of the CAs that signed one: the strictest */
+};
+/* Of a CHAIN that clientcert_verify took. Errors: ERR_TOO_LARGE, ERR_MALFORMED, ERR_DENIED with the
+ * end of a sentence; -ENOMEM, ERR_CRYPTO. */
+int clientcert_links(const struct clientcert_cas *cas, const ProtobufCBinaryData *chain, size_t n,
+		     struct clientcert_links *ret_links, struct why *ret_why);
+
+/*
  * CHAIN: DER, the leaf first; NULL or 0 certificates: the client has none. Signatures, validity by
  * this machine's clock, what the CAs permit, keys of 112 bits of security and more (RSA from 2048),
- * key usage and extended key usage (clientAuth, or none said). Revocation is not looked at.
+ * key usage and extended key usage (clientAuth, or none said). Revocation is not looked at:
+ * clientcert_links says where to.
  * Errors: ERR_NO_CERTIFICATE, ERR_DENIED, ERR_EXPIRED, ERR_NOT_YET_VALID, ERR_WEAK, ERR_MALFORMED,
  * ERR_TOO_LARGE with the end of a sentence that begins with "the certificate"; -ENOMEM,
  * ERR_CRYPTO.

@@ -119,6 +119,15 @@ enum ipc_type {
 	IPC_STAPLE_FETCH,
 	/* keeper -> engine */
 	IPC_DISK,
+	/* engine -> keeper */
+	IPC_CRL_IMPORT,
+	IPC_CRL_DROP,
+	IPC_CRL_LIST,
+	IPC_CRL_GET,
+	IPC_CRL_COMPARE,
+	IPC_CRL_TAKE,
+	/* keeper -> auth */
+	IPC_CRL_TELL,
 	IPC_TYPE__MAX,
 };
 

@@ -103,6 +103,14 @@ enum vpn_name_from {
 };
 #define VPN_NAMES_FROM 2 /* the first that there is counts */
 
+/* What a CA says of revocation is wanted to be known of its clients' certificates. */
+enum vpn_revocation {
+	VPN_REVOCATION_NONE,
+	VPN_REVOCATION_CRL_NONE, /* a list is looked at where there is one in its time */
+	VPN_REVOCATION_CRL,	 /* without one nobody is let in */
+	VPN_REVOCATION__MAX,
+};
+
 /* The auth helper's answer. */
 enum auth_verdict {
 	AUTH_VERDICT_NO, /* wrong user or password, which of them is not said */

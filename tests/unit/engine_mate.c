@@ -124,8 +124,14 @@ void world_mate_takes(const Asafo__Wire__Link *message)
 		mate->staple_id = message->staple_state->id;
 		return;
 	}
-	/* An older one, which knows nothing of staples, and says nothing. */
-	if (message->body_case == ASAFO__WIRE__LINK__BODY_STAPLE_SET)
+	if (message->body_case == ASAFO__WIRE__LINK__BODY_CRL_STATE) {
+		mate->crl_states++;
+		mate->crl_id = message->crl_state->id;
+		return;
+	}
+	/* An older one, which knows nothing of staples and CRLs, and says nothing. */
+	if (message->body_case == ASAFO__WIRE__LINK__BODY_STAPLE_SET ||
+	    message->body_case == ASAFO__WIRE__LINK__BODY_CRL_SET)
 		return;
 	assert_true((size_t)message->body_case < ARRAY_SIZE(mate->n_messages));
 	mate->n_messages[message->body_case]++;

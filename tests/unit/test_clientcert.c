@@ -140,7 +140,7 @@ static void setup(struct place *place)
 
 	place->ca = make(&ca_recipe, NULL);
 	der = der_of(&place->ca);
-	assert_int_equal(clientcert_cas_new(&der, 1, &place->cas, &n_ignored), 0);
+	assert_int_equal(clientcert_cas_new(&der, 1, NULL, 0, &place->cas, &n_ignored), 0);
 	assert_int_equal(n_ignored, 0);
 	assert_int_equal(clientcert_cas_count(place->cas), 1);
 }
@@ -238,7 +238,7 @@ static void nobody_else_says_who_a_client_is(void **state)
 	assert_int_equal(clientcert_verify(place.cas, &none, 1, &certificate, NULL), ERR_MALFORMED);
 	/* A client's certificate is no CA, and without one nobody is taken. */
 	none = der_of(&other);
-	assert_int_equal(clientcert_cas_new(&none, 1, &no_cas, &n_ignored), 0);
+	assert_int_equal(clientcert_cas_new(&none, 1, NULL, 0, &no_cas, &n_ignored), 0);
 	assert_int_equal(n_ignored, 1);
 	assert_int_equal(clientcert_verify(no_cas, &none, 1, &certificate, NULL), ERR_DENIED);
 	clientcert_cas_free(no_cas);

@@ -83,7 +83,8 @@ static const struct command_row version1[] = {
 	"failover polltime interface msec 100 holdtime msec 500\n"                                 \
 	"failover interface-policy 50%\n"                                                          \
 	"crypto ca trustpoint VPN\n redundancy no\n scope unit\n validation-usage "                \
-	"ssl-client\n ocsp url http://192.0.2.9/ocsp\n ocsp fetch\ncrypto ca alerts expiration "   \
+	"ssl-client\n ocsp url http://192.0.2.9/ocsp\n ocsp fetch\n revocation-check crl\ncrypto " \
+	"ca alerts expiration "                                                                    \
 	"begin 30 repeat 2\ncrypto ca permit-weak-crypto\n"                                        \
 	"failover preempt delay 30\n"                                                              \
 	"no failover standby config-lock\n"                                                        \
@@ -288,6 +289,7 @@ static void what_is_kept_back_is_named_line_by_line(void **state)
 			    "crypto ca trustpoint VPN: scope unit\n"
 			    "crypto ca trustpoint VPN: redundancy no\n"
 			    "crypto ca trustpoint VPN: validation-usage ssl-client\n"
+			    "crypto ca trustpoint VPN: revocation-check crl\n"
 			    "crypto ca trustpoint VPN: ocsp url http://192.0.2.9/ocsp\n"
 			    "crypto ca trustpoint VPN: ocsp fetch\n"
 			    "crypto ca alerts expiration begin 30 repeat 2\n"

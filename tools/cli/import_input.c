@@ -19,10 +19,12 @@
 #include "tools/cli/passphrase.h"
 #include "tools/cli/terminal.h"
 
-static int too_large(const struct cli *cli, const char *name)
+static const struct input_kind identity_kind = {"PKCS#12 or PEM file", INPUT_FILE_MAX, NULL};
+
+static int too_large(const struct cli *cli, const char *name, const struct input_kind *kind)
 {
-	return cli_fail(cli, CLI_FAILED, "%s is larger than 1 MiB: this is no PKCS#12 or PEM file",
-			name);
+	return cli_fail(cli, CLI_FAILED, "%s is larger than %zu MiB: this is no %s", name,
+			kind->limit >> 20, kind->noun);
 }
 
 /* What follows a line with `quit` stays unread: it may be the passphrase. */
@@ -54,7 +56,7 @@ static int read_paste(struct cli *cli, struct buf *text, bool *ret_is_whole)
 			error = text->size == INPUT_FILE_MAX ? ERR_TOO_LARGE
 							     : buf_append(text, &byte, 1);
 		if (error == ERR_TOO_LARGE)
-			return too_large(cli, "stdin");
+			return too_large(cli, "stdin", &identity_kind);
 		if (error)
 			return cli_fail(cli, CLI_FAILED, "cannot read stdin: %s", err_text(error));
 		if (n == 1 && byte != '\n')
@@ -70,13 +72,13 @@ static int read_paste(struct cli *cli, struct buf *text, bool *ret_is_whole)
 	}
 }
 
-static int read_path(struct cli *cli, const char *path, struct buf *content)
+static int read_path(struct cli *cli, const char *path, const struct input_kind *kind,
+		     struct buf *content)
 {
-	static const struct input_kind kind = {"PKCS#12 or PEM file", INPUT_FILE_MAX, NULL};
 	_cleanup_(buf_wipe) struct buf text = {0};
 	bool is_stdin = strcmp(path, "-") == 0;
-	int code = is_stdin ? CLI_OK : input_file_read(cli, path, &kind, content);
-	int error = is_stdin ? io_read_all(cli->input, INPUT_FILE_MAX, content) : 0;
+	int code = is_stdin ? CLI_OK : input_file_read(cli, path, kind, content);
+	int error = is_stdin ? io_read_all(cli->input, kind->limit, content) : 0;
 
 	if (code)
 		return code;
@@ -88,7 +90,7 @@ static int read_path(struct cli *cli, const char *path, struct buf *content)
 		text = (struct buf){0};
 	}
 	if (error == ERR_TOO_LARGE)
-		return too_large(cli, is_stdin ? "stdin" : path);
+		return too_large(cli, is_stdin ? "stdin" : path, kind);
 	if (error)
 		return cli_fail(cli, CLI_FAILED, "cannot read %s: %s", is_stdin ? "stdin" : path,
 				err_text(error));
@@ -112,7 +114,7 @@ static bool is_encrypted(const struct buf *content)
 static int add_key(struct cli *cli, const char *path, struct buf *content)
 {
 	_cleanup_(buf_wipe) struct buf key = {0};
-	int code = read_path(cli, path, &key);
+	int code = read_path(cli, path, &identity_kind, &key);
 
 	if (code)
 		return code;
@@ -139,7 +141,8 @@ int import_input_open(struct cli *cli, const struct import_source *source,
 			     source->what);
 		(void)fflush(cli->screen.out);
 	}
-	code = source->file ? read_path(cli, source->file, &content)
+	code = source->file ? read_path(cli, source->file,
+					source->kind ? source->kind : &identity_kind, &content)
 			    : read_paste(cli, &content, &is_whole);
 	if (code)
 		return code;

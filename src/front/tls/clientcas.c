@@ -56,7 +56,7 @@ static int copy(const Asafo__Ipc__VpnTrust *message, struct clientcas *to)
 		to->der[i].len = message->cas[i].len;
 		to->n++;
 	}
-	return clientcert_cas_new(to->der, to->n, &to->trusted, &n_ignored);
+	return clientcert_cas_new(to->der, to->n, NULL, 0, &to->trusted, &n_ignored);
 }
 
 int clientcas_take(struct clientcas *cas, const Asafo__Ipc__VpnTrust *message)

@@ -1,0 +1,337 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Lists of revoked certificates, by the key of the CA that they are of, so that a CA whose
+ * certificate was renewed has the same. As OCSP staples they cross under every mode of replication.
+ * A new one is parsed in another process; what is revoked the auth helper is told, which looks at
+ * each login.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/log.h"
+#include "certstore/keeper/keeper_crl.h"
+#include "certstore/keeper/keeper_verbs.h"
+#include "certstore/pkcs12/parser.h"
+
+struct keeper_crl_job {
+	struct keeper_crl_job *next;
+	struct keeper *keeper; /* NULL: it was freed */
+	struct keeper_ticket ticket;
+	char name[TRUSTPOINT_NAME_MAX + 1];
+	uint8_t key_id[KEEPER_CRL_KEY_ID_SIZE];
+	uint64_t term;
+	bool is_dry_run, is_home, is_active;
+};
+
+/* ---- what the auth helper is told ---- */
+
+struct telling {
+	struct keeper *keeper;
+	bool is_home, is_begun;
+};
+
+static void tell(struct keeper *keeper, const Asafo__Ipc__CrlTell *message)
+{
+	for (const struct keeper_peer *to = keeper->peers; to; to = to->next) {
+		if (to->kind == IPC_PEER_AUTH)
+			(void)ipc_channel_send(to->channel, IPC_CRL_TELL, &message->base, NULL, 0);
+	}
+}
+
+static int tell_one(const Asafo__Record__Crl *crl, void *userdata)
+{
+	struct telling *telling = userdata;
+
+	for (uint32_t i = 0; i < keeper_crl_parts(crl->revoked); i++) {
+		Asafo__Ipc__CrlTell message = ASAFO__IPC__CRL_TELL__INIT;
+		Asafo__Record__CrlPart part = ASAFO__RECORD__CRL_PART__INIT;
+		_cleanup_(buf_done) struct buf marks = {0};
+		int r = crl->revoked == 0 ? 0
+					  : keeper_crl_part_get(telling->keeper, telling->is_home,
+								&crl->key_id, i, &marks);
+
+		if (r < 0)
+			return r;
+		part.crl = (Asafo__Record__Crl *)(uintptr_t)crl;
+		part.part = i;
+		part.marks = (ProtobufCBinaryData){marks.size, marks.data};
+		message.is_reset = !telling->is_begun;
+		message.part = &part;
+		telling->is_begun = true;
+		tell(telling->keeper, &message);
+	}
+	return 0;
+}
+
+static bool has_listener(const struct keeper *keeper)
+{
+	for (const struct keeper_peer *peer = keeper->peers; peer; peer = peer->next) {
+		if (peer->kind == IPC_PEER_AUTH)
+			return true;
+	}
+	return false;
+}
+
+/* Where a list cannot be read those that were told before hold. */
+void keeper_crl_tell(struct keeper *keeper)
+{
+	Asafo__Ipc__CrlTell end = ASAFO__IPC__CRL_TELL__INIT;
+	struct telling telling = {.keeper = keeper};
+	int r;
+
+	if (keeper->failure < 0 || !keeper->store || !has_listener(keeper))
+		return;
+	r = keeper_crl_each(keeper, false, tell_one, &telling);
+	telling.is_home = true;
+	if (r == 0)
+		r = keeper_crl_each(keeper, true, tell_one, &telling);
+	if (r < 0) {
+		log_line(LOG_ERR,
+			 "a CRL cannot be read, what was known of revoked certificates holds: %s; "
+			 "import it again (asafo show crls)",
+			 err_text(r));
+		return;
+	}
+	end.is_reset = !telling.is_begun;
+	end.is_last = true;
+	tell(keeper, &end);
+}
+
+void keeper_crl_changed(struct keeper *keeper)
+{
+	keeper_crl_tell(keeper);
+	keeper_tell_changed(keeper);
+}
+
+/* ---- import ---- */
+
+static void reply(const struct keeper_crl_job *job, const Asafo__Record__Crl *crl,
+		  bool is_unchanged)
+{
+	Asafo__Ipc__CrlReply message = ASAFO__IPC__CRL_REPLY__INIT;
+	Asafo__Ipc__Status status = ASAFO__IPC__STATUS__INIT;
+	Asafo__Record__Crl shown = *crl;
+
+	shown.marks = (ProtobufCBinaryData){0, NULL};
+	shown.is_home = job->is_home;
+	message.status = &status;
+	message.crl = &shown;
+	message.unchanged = is_unchanged;
+	keeper_reply(job->keeper, &job->ticket, &message.base, false);
+}
+
+/* Whatever the configuration says of the trustpoint: a standby that changed what it shares would
+ * let in whom the active unit refuses. */
+static int check_role(const struct keeper_item *item, const char *name, bool is_active,
+		      struct why *why)
+{
+	if (item->is_unit || is_active)
+		return 0;
+	return why_set(why, ERR_NOT_ACTIVE,
+		       "trustpoint %s is shared by both units: its CRL is changed on the active "
+		       "unit",
+		       name);
+}
+
+static void job_unlink(struct keeper_crl_job *job)
+{
+	struct keeper_crl_job **at = &job->keeper->crls.jobs;
+
+	while (*at != job)
+		at = &(*at)->next;
+	*at = job->next;
+}
+
+/* The parser still answers each; it finds nobody. */
+void keeper_crls_drop(struct keeper *keeper)
+{
+	while (keeper->crls.jobs) {
+		struct keeper_crl_job *job = keeper->crls.jobs;
+
+		keeper->crls.jobs = job->next;
+		job->keeper = NULL;
+	}
+	keeper_crl_stage_drop(keeper);
+}
+
+/* The file was parsed in its own time: is it still that CA, and this unit's to change? */
+static int check_still(const struct keeper_crl_job *job, struct why *why)
+{
+	_cleanup_(keeper_item_done) struct keeper_item item = {0};
+	int r = keeper_trustpoint_get(job->keeper, job->name, &item);
+
+	if (r < 0)
+		return why_set(why, r, "trustpoint %s: %s", job->name, err_text(r));
+	if (item.public_part->key_id.len != KEEPER_CRL_KEY_ID_SIZE ||
+	    memcmp(item.public_part->key_id.data, job->key_id, KEEPER_CRL_KEY_ID_SIZE) != 0 ||
+	    item.is_unit != job->is_home)
+		return why_set(why, ERR_BUSY,
+			       "trustpoint %s got another certificate meanwhile: try again",
+			       job->name);
+	r = check_role(&item, job->name, job->is_active, why);
+	return r < 0 || job->is_home ? r : keeper_check_term(job->keeper, job->term, why);
+}
+
+static int check_older(const Asafo__Record__Crl *present, const Asafo__Record__Crl *crl,
+		       struct why *why)
+{
+	if (!present || present->this_update <= crl->this_update)
+		return 0;
+	return why_set(why, ERR_EXISTS,
+		       "the CRL that is there is newer than this one: nothing was changed");
+}
+
+static void store_crl(struct keeper_crl_job *job, const Asafo__Record__Crl *parsed)
+{
+	char source[] = "file";
+	Asafo__Record__Crl crl = *parsed;
+	_cleanup_(keeper_crl_free_p) Asafo__Record__Crl *present = NULL;
+	struct why why = {0};
+	int r = check_still(job, &why);
+
+	crl.key_id = (ProtobufCBinaryData){KEEPER_CRL_KEY_ID_SIZE, job->key_id};
+	crl.source = source;
+	crl.taken_at = (int64_t)time(NULL);
+	crl.trustpoint = job->name;
+	present = keeper_crl_find(job->keeper, job->is_home, &crl.key_id);
+	if (r == 0 && present && memcmp(present->digest.data, crl.digest.data, 32) == 0) {
+		reply(job, present, true);
+		return;
+	}
+	if (r == 0)
+		r = check_older(present, &crl, &why);
+	if (r == 0)
+		r = keeper_crl_check_room(job->keeper, job->is_home, &crl, &why);
+	if (r == 0 && !job->is_dry_run)
+		r = keeper_crl_keep(job->keeper, job->is_home, &crl, crl.marks.data, crl.marks.len,
+				    &why);
+	if (r < 0) {
+		keeper_reply_status(job->keeper, &job->ticket, r, &why);
+		return;
+	}
+	/* Who waits for the answer may go by it at once. */
+	if (!job->is_dry_run)
+		keeper_crl_changed(job->keeper);
+	reply(job, &crl, false);
+}
+
+static void on_parsed(int code, const Asafo__Record__Crl *crl, const struct why *why,
+		      void *userdata)
+{
+	_cleanup_free_ struct keeper_crl_job *job = userdata;
+
+	if (!job->keeper)
+		return;
+	job_unlink(job);
+	if (!keeper_ticket_channel(job->keeper, &job->ticket))
+		log_line(LOG_WARNING, "the CRL of %s is dropped: who asked for it is gone",
+			 job->name);
+	else if (code < 0)
+		keeper_reply_status(job->keeper, &job->ticket, code, why);
+	else
+		store_crl(job, crl);
+}
+
+static int check_request(struct keeper *keeper, const char *name, int file_fd,
+			 struct keeper_item *ret_item, struct why *why)
+{
+	int r;
+
+	if (file_fd < 0)
+		return why_set(why, ERR_MALFORMED, "no file came with the request");
+	if (!keeper->parser)
+		return why_set(why, ERR_NOT_READY, "the parser could not be started (see the log)");
+	r = keeper_trustpoint_get(keeper, name, ret_item);
+	if (r < 0)
+		return why_set(why, r, "trustpoint %s: %s", name, err_text(r));
+	if (!ret_item->public_part->is_ca ||
+	    ret_item->public_part->key_id.len != KEEPER_CRL_KEY_ID_SIZE)
+		return why_set(why, ERR_UNSUPPORTED,
+			       "trustpoint %s does not hold a CA's certificate alone: a CRL is of "
+			       "the CA that signed it (asafo authenticate NAME FILE keeps that)",
+			       name);
+	return 0;
+}
+
+static int start(struct keeper *keeper, const struct keeper_ticket *ticket,
+		 const Asafo__Ipc__CrlImport *request, int file_fd, struct why *why)
+{
+	_cleanup_(keeper_item_done) struct keeper_item item = {0};
+	struct crl_question question = {.now = (int64_t)time(NULL)};
+	struct keeper_crl_job *job;
+	int r = check_request(keeper, request->name, file_fd, &item, why);
+
+	if (r == 0)
+		r = check_role(&item, request->name, request->is_active, why);
+	if (r < 0)
+		return r;
+	question.issuer = item.public_part->leaf.data;
+	question.issuer_size = item.public_part->leaf.len;
+	job = calloc(1, sizeof(*job));
+	if (!job)
+		return -ENOMEM;
+	*job = (struct keeper_crl_job){
+		.keeper = keeper,
+		.ticket = *ticket,
+		.term = request->term,
+		.is_dry_run = request->dry_run,
+		.is_home = item.is_unit,
+		.is_active = request->is_active,
+	};
+	memcpy(job->name, request->name, strlen(request->name) + 1);
+	memcpy(job->key_id, item.public_part->key_id.data, KEEPER_CRL_KEY_ID_SIZE);
+	r = parser_crl(keeper->parser, file_fd, &question, on_parsed, job);
+	if (r < 0) {
+		free(job);
+		return why_set(why, r, "the file cannot be parsed now: %s", err_text(r));
+	}
+	job->next = keeper->crls.jobs;
+	keeper->crls.jobs = job;
+	return 0;
+}
+
+void keeper_on_crl_import(struct keeper *keeper, const struct keeper_ticket *ticket,
+			  struct ipc_frame *frame, const ProtobufCMessage *body)
+{
+	_cleanup_close_ int file_fd = ipc_frame_take_fd(frame, 0);
+	struct why why = {0};
+	int r = start(keeper, ticket, (const Asafo__Ipc__CrlImport *)body, file_fd, &why);
+
+	if (r < 0)
+		keeper_reply_status(keeper, ticket, r, &why);
+}
+
+/* ---- removal ---- */
+
+static int drop(struct keeper *keeper, const Asafo__Ipc__CrlDrop *request, struct why *why)
+{
+	_cleanup_(keeper_item_done) struct keeper_item item = {0};
+	_cleanup_(keeper_crl_free_p) Asafo__Record__Crl *present = NULL;
+	int r = keeper_trustpoint_get(keeper, request->name, &item);
+
+	if (r < 0)
+		return why_set(why, r, "trustpoint %s: %s", request->name, err_text(r));
+	r = check_role(&item, request->name, request->is_active, why);
+	if (r < 0)
+		return r;
+	present = keeper_crl_find(keeper, item.is_unit, &item.public_part->key_id);
+	if (!present)
+		return why_set(why, ERR_NOT_FOUND, "trustpoint %s has no CRL", request->name);
+	r = item.is_unit ? 0 : keeper_check_term(keeper, request->term, why);
+	return r < 0 ? r : keeper_crl_delete(keeper, item.is_unit, present, why);
+}
+
+void keeper_on_crl_drop(struct keeper *keeper, const struct keeper_ticket *ticket,
+			struct ipc_frame *frame, const ProtobufCMessage *body)
+{
+	struct why why = {0};
+	int r = drop(keeper, (const Asafo__Ipc__CrlDrop *)body, &why);
+
+	(void)frame;
+	if (r == 0)
+		keeper_crl_changed(keeper);
+	keeper_reply_status(keeper, ticket, r, &why);
+}

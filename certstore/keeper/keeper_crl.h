@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "certstore/keeper/keeper_state.h"
+#include "certstore/x509/crl.h"
+
+/*
+ * CRLs in the store: what keeper_crl.c (verbs), keeper_crl_store.c and keeper_crl_sync.c (unit to
+ * unit) share. A list is its head, and parts of its marks; both change in one transaction.
+ */
+#define KEEPER_CRL_KEY_ID_SIZE 32
+#define KEEPER_CRLS_MAX 16u
+#define KEEPER_CRL_ENTRIES_MAX 1000000u /* of all lists */
+#define KEEPER_CRL_KEY_SIZE 96
+
+void keeper_crl_free(Asafo__Record__Crl *crl);
+CLEANUP_DEFINE(Asafo__Record__Crl *, keeper_crl_free)
+
+/* How many parts a list of so many certificates has: one at least. */
+uint32_t keeper_crl_parts(uint64_t revoked);
+/* The list of the CA with this key; NULL: there is none that can be read. */
+Asafo__Record__Crl *keeper_crl_find(struct keeper *keeper, bool is_home,
+				    const ProtobufCBinaryData *key_id);
+/* Appends a part. Errors: ERR_NOT_FOUND, ERR_STORE, -ENOMEM. */
+int keeper_crl_part_get(struct keeper *keeper, bool is_home, const ProtobufCBinaryData *key_id,
+			uint32_t part, struct buf *ret_marks);
+/* With each of the lists, until FN fails. */
+int keeper_crl_each(struct keeper *keeper, bool is_home,
+		    int (*fn)(const Asafo__Record__Crl *crl, void *userdata), void *userdata);
+/* Is there room for CRL instead of what is there of that CA? Errors: ERR_TOO_LARGE. */
+int keeper_crl_check_room(struct keeper *keeper, bool is_home, const Asafo__Record__Crl *crl,
+			  struct why *why);
+/* CRL without its marks, and MARKS, instead of what is there. Durable on return. */
+int keeper_crl_keep(struct keeper *keeper, bool is_home, const Asafo__Record__Crl *crl,
+		    const uint8_t *marks, size_t size, struct why *why);
+/* CRL is borrowed. */
+int keeper_crl_delete(struct keeper *keeper, bool is_home, const Asafo__Record__Crl *crl,
+		      struct why *why);
+/* What is there has changed: tells the auth helper, then every peer. */
+void keeper_crl_changed(struct keeper *keeper);

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <systemd/sd-event.h>
+
+#include "base/monotime.h"
+#include "base/why.h"
+#include "certstore/store/record.pb-c.h"
+#include "config/config.h"
+#include "failover/core/wire.pb-c.h"
+#include "failover/engine/usecheck.h"
+
+/*
+ * CRLs as the keeper has them, and that the mate has them, too: the active unit tells which ones
+ * there are, the standby what it lacks, and gets it part by part. A mate of an older version does
+ * not answer, and looks at none.
+ */
+#define CRLS_KEY_ID_SIZE 32
+
+struct engine;
+
+struct engine_crl {
+	uint8_t key_id[CRLS_KEY_ID_SIZE]; /* of the CA */
+	uint8_t digest[32];
+	int64_t this_update, next_update, taken_at; /* seconds since 1970 */
+	uint64_t revoked;
+	char source[32], number[64], issuer[128];
+	char trustpoint[CONFIG_NAME_MAX]; /* that has this CA; empty: none has it any more */
+	bool is_home;
+	bool is_end_said;
+};
+
+struct engine_crls {
+	sd_event_source *timer;
+	struct engine_crl *list;
+	size_t n;
+	uint64_t id;	  /* of the list, but for what stays home; 0: it is not known yet */
+	uint64_t mate_id; /* of what the mate has, as it said; 0: not known */
+	bool is_asked, is_asked_again;
+	bool is_told; /* the mate, of this set */
+	uint8_t (*lacking)[CRLS_KEY_ID_SIZE];
+	size_t n_lacking, i_lacking;
+	uint32_t part; /* of that one, which is sent next */
+	bool is_sending, is_comparing;
+	bool is_apart;
+	struct monotime apart_since;
+};
+
+/* ---- crls.c ---- */
+int engine_crls_start(struct engine *engine);
+void engine_crls_stop(struct engine *engine);
+/* The keeper may have others now. */
+void engine_crls_kick(struct engine *engine);
+/* This unit has another role. */
+void engine_crls_role(struct engine *engine);
+
+/* ---- crls_judge.c ---- */
+/* Adds what keeps `revocation-check` from doing its work, or soon will. */
+void engine_crls_judge(const struct engine *engine, struct usecheck_findings *findings);
+/* In the log, once, that one has ended. */
+void engine_crls_say(struct engine *engine);
+/* The standby lacks some of what it is to have. */
+bool engine_crls_are_apart(const struct engine *engine);
+/* Remembers since when. */
+void engine_crls_look_apart(struct engine *engine);
+/* It has been so for too long. */
+bool engine_crls_trouble(const struct engine *engine, struct why *ret_why);
+
+/* ---- crls_link.c ---- */
+void engine_crls_link_up(struct engine *engine);
+/* Tells the mate which ones there are, if it does not know. */
+void engine_crls_tell(struct engine *engine);
+/* Tells the active unit which ones this standby has. */
+void engine_crls_report(struct engine *engine);
+/* True: MESSAGE was of these. */
+bool engine_crls_message(struct engine *engine, const Asafo__Wire__Link *message);

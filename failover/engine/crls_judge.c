@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What is wrong with the CRLs: where `revocation-check` wants them, or between the units. */
+#include <string.h>
+#include <time.h>
+
+#include "base/log.h"
+#include "base/utc.h"
+#include "certstore/x509/crl.h"
+#include "failover/engine/engine.h"
+
+#define APART_MS 90000 /* one that is on its way to the mate is no difference yet */
+
+static bool is_wanted(const struct config_trustpoint *trustpoint)
+{
+	return trustpoint->is_for_clients && trustpoint->revocation != CONFIG_REVOCATION_NONE;
+}
+
+static bool is_any_wanted(const struct config *config)
+{
+	for (size_t i = 0; i < config->n_trustpoints; i++) {
+		if (is_wanted(&config->trustpoints[i]))
+			return true;
+	}
+	return false;
+}
+
+static bool has_crl(const struct engine_crls *crls, const char *name)
+{
+	for (size_t i = 0; i < crls->n; i++) {
+		if (strcmp(crls->list[i].trustpoint, name) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* What comes of it to whom this CA, or one below it, gave a certificate. */
+static const char *effect(const struct engine *engine, const char *name)
+{
+	const struct config_trustpoint *lines = config_trustpoint_find(engine->config, name);
+
+	if (lines && lines->revocation == CONFIG_REVOCATION_CRL_NONE)
+		return "who has its certificates is let in unchecked";
+	return "who has its certificates is not let in (revocation-check crl)";
+}
+
+static void judge(const struct engine *engine, const struct engine_crl *crl, int64_t now,
+		  struct usecheck_findings *findings)
+{
+	int64_t left = crl->next_update - now, whole = crl->next_update - crl->this_update;
+	char at[UTC_TEXT_MAX];
+
+	if (now >= crl->next_update + CRL_SKEW_S)
+		(void)why_set(usecheck_next(findings), 0,
+			      "the CRL of trustpoint %s ended at %s: %s; import its CA's new one "
+			      "(asafo crl import %s FILE)",
+			      crl->trustpoint, utc_text(crl->next_update, at),
+			      effect(engine, crl->trustpoint), crl->trustpoint);
+	else if (!crl_is_good(crl->this_update, crl->next_update, now))
+		(void)why_set(usecheck_next(findings), 0,
+			      "the CRL of trustpoint %s begins at %s only, by this unit's clock: "
+			      "%s; set the clock",
+			      crl->trustpoint, utc_text(crl->this_update, at),
+			      effect(engine, crl->trustpoint));
+	else if (left < whole / 4)
+		(void)why_set(usecheck_next(findings), 0,
+			      "the CRL of trustpoint %s ends at %s: import its CA's new one (asafo "
+			      "crl import %s FILE)",
+			      crl->trustpoint, utc_text(crl->next_update, at), crl->trustpoint);
+}
+
+void engine_crls_judge(const struct engine *engine, struct usecheck_findings *findings)
+{
+	const struct config *config = engine->config;
+	const struct engine_crls *crls = &engine->crls;
+	int64_t now = (int64_t)time(NULL);
+
+	if (crls->id == 0 || !is_any_wanted(config))
+		return;
+	for (size_t i = 0; i < config->n_trustpoints; i++) {
+		const struct config_trustpoint *trustpoint = &config->trustpoints[i];
+
+		if (is_wanted(trustpoint) && !has_crl(crls, trustpoint->name))
+			(void)why_set(usecheck_next(findings), 0,
+				      "trustpoint %s has revocation-check, and its CA no CRL: %s; "
+				      "import one (asafo crl import %s FILE)",
+				      trustpoint->name, effect(engine, trustpoint->name),
+				      trustpoint->name);
+	}
+	for (size_t i = 0; i < crls->n; i++) {
+		if (crls->list[i].trustpoint[0])
+			judge(engine, &crls->list[i], now, findings);
+	}
+}
+
+void engine_crls_say(struct engine *engine)
+{
+	struct engine_crls *crls = &engine->crls;
+	int64_t now = (int64_t)time(NULL);
+	char at[UTC_TEXT_MAX];
+
+	for (size_t i = 0; i < crls->n && is_any_wanted(engine->config); i++) {
+		struct engine_crl *crl = &crls->list[i];
+
+		if (crl->is_end_said || !crl->trustpoint[0] || now < crl->next_update + CRL_SKEW_S)
+			continue;
+		crl->is_end_said = true;
+		log_line(LOG_WARNING,
+			 "the CRL of trustpoint %s ended at %s: %s; import its CA's new one (asafo "
+			 "crl import %s FILE)",
+			 crl->trustpoint, utc_text(crl->next_update, at),
+			 effect(engine, crl->trustpoint), crl->trustpoint);
+	}
+}
+
+/* ---- the mate ---- */
+
+static size_t count_shared(const struct engine_crls *crls)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < crls->n; i++)
+		n += !crls->list[i].is_home;
+	return n;
+}
+
+/* Not of a mate that is not there: that it lacks everything is said elsewhere. */
+bool engine_crls_are_apart(const struct engine *engine)
+{
+	const struct engine_crls *crls = &engine->crls;
+
+	return engine_is_active(engine) && engine_hears_mate(engine) && engine->pair.link &&
+	       link_is_up(engine->pair.link) && crls->id != 0 && crls->mate_id != crls->id &&
+	       count_shared(crls) > 0;
+}
+
+void engine_crls_look_apart(struct engine *engine)
+{
+	struct engine_crls *crls = &engine->crls;
+	bool are_apart = engine_crls_are_apart(engine);
+
+	if (are_apart && !crls->is_apart)
+		crls->apart_since = monotime_now();
+	crls->is_apart = are_apart;
+}
+
+bool engine_crls_trouble(const struct engine *engine, struct why *ret_why)
+{
+	const struct engine_crls *crls = &engine->crls;
+
+	if (!crls->is_apart || !engine_crls_are_apart(engine) ||
+	    !monotime_reached(monotime_now(), monotime_add_ms(crls->apart_since, APART_MS)))
+		return false;
+	(void)why_set(ret_why, 0,
+		      "the standby has other CRLs than this unit, or none: after a failover it "
+		      "knows of other revoked certificates; its log says why (a store without "
+		      "room, a release that knows no CRLs)");
+	return true;
+}

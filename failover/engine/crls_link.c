@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The set first, without what is revoked: it is small, and says whether anything is to be done at
+ * all. The standby says which set its keeper lists, whatever it was told; until that is the active
+ * unit's, this one tells its own each minute, so that nothing of it has to be remembered.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "certstore/x509/crl.h"
+#include "failover/engine/crls.h"
+#include "failover/engine/engine.h"
+#include "failover/replication/replication.h"
+
+#define LACKING_MAX 100u
+
+/* ---- the active unit ---- */
+
+static void fill(Asafo__Record__Crl *message, const struct engine_crl *crl)
+{
+	asafo__record__crl__init(message);
+	message->key_id =
+		(ProtobufCBinaryData){sizeof(crl->key_id), (uint8_t *)(uintptr_t)crl->key_id};
+	message->digest =
+		(ProtobufCBinaryData){sizeof(crl->digest), (uint8_t *)(uintptr_t)crl->digest};
+}
+
+static int post_set(struct engine *engine)
+{
+	const struct engine_crls *crls = &engine->crls;
+	Asafo__Wire__CrlSet message = ASAFO__WIRE__CRL_SET__INIT;
+	_cleanup_free_ Asafo__Record__Crl *entries = calloc(crls->n + 1, sizeof(*entries));
+	_cleanup_free_ Asafo__Record__Crl **pointers =
+		calloc(crls->n + 1, sizeof(Asafo__Record__Crl *));
+
+	if (!entries || !pointers)
+		return -ENOMEM;
+	for (size_t i = 0; i < crls->n; i++) {
+		if (crls->list[i].is_home)
+			continue;
+		fill(&entries[message.n_crls], &crls->list[i]);
+		pointers[message.n_crls] = &entries[message.n_crls];
+		message.n_crls++;
+	}
+	message.crls = pointers;
+	message.id = crls->id;
+	return replication_post(engine->replication, ASAFO__WIRE__LINK__BODY_CRL_SET, &message);
+}
+
+void engine_crls_tell(struct engine *engine)
+{
+	struct engine_crls *crls = &engine->crls;
+
+	if (!engine_is_active(engine) || !engine->pair.link || !link_is_up(engine->pair.link))
+		return;
+	if (crls->id == 0 || crls->id == crls->mate_id || crls->is_told || crls->is_sending)
+		return;
+	crls->is_told = post_set(engine) == 0;
+}
+
+void engine_crls_link_up(struct engine *engine)
+{
+	struct engine_crls *crls = &engine->crls;
+
+	crls->mate_id = 0;
+	crls->is_told = false;
+	crls->n_lacking = crls->i_lacking = crls->part = 0;
+	engine_crls_kick(engine);
+}
+
+static void send_next(struct engine *engine);
+
+/* Which one, and which part of it, goes next. */
+static void sent(struct engine_crls *crls, const Asafo__Record__CrlPart *part)
+{
+	size_t n_sent = part->part * (size_t)CRL_PART_SIZE + part->marks.len;
+
+	if (part->marks.len == CRL_PART_SIZE && n_sent < part->crl->revoked * CRLMARK_SIZE) {
+		crls->part++;
+		return;
+	}
+	crls->part = 0;
+	crls->i_lacking++;
+}
+
+static void on_got(int code, const ProtobufCMessage *body, bool has_more, void *userdata)
+{
+	const Asafo__Ipc__CrlGetReply *reply = (const Asafo__Ipc__CrlGetReply *)body;
+	Asafo__Wire__CrlPart message = ASAFO__WIRE__CRL_PART__INIT;
+	struct engine *engine = userdata;
+	struct engine_crls *crls = &engine->crls;
+
+	(void)has_more;
+	if (engine->is_exiting)
+		return;
+	crls->is_sending = false;
+	if (code < 0)
+		return;
+	message.part = reply->part;
+	/* One that is gone meanwhile is in no set any more. */
+	if (!message.part || !message.part->crl) {
+		crls->part = 0;
+		crls->i_lacking++;
+	} else if (!engine->pair.link || !link_is_up(engine->pair.link) ||
+		   replication_post(engine->replication, ASAFO__WIRE__LINK__BODY_CRL_PART,
+				    &message) < 0) {
+		/* What is not there is asked for again. */
+		crls->n_lacking = crls->i_lacking = crls->part = 0;
+		return;
+	} else {
+		sent(crls, message.part);
+	}
+	send_next(engine);
+}
+
+static void send_next(struct engine *engine)
+{
+	struct engine_crls *crls = &engine->crls;
+	Asafo__Ipc__CrlGet request = ASAFO__IPC__CRL_GET__INIT;
+
+	if (crls->is_sending)
+		return;
+	if (crls->i_lacking >= crls->n_lacking) {
+		/* The set may have changed while they were sent. */
+		engine_crls_tell(engine);
+		return;
+	}
+	request.key_id = (ProtobufCBinaryData){CRLS_KEY_ID_SIZE, crls->lacking[crls->i_lacking]};
+	request.part = crls->part;
+	crls->is_sending = engine_keeper_call(engine, IPC_CRL_GET, &request.base, NULL, 0, on_got,
+					      engine) == 0;
+}
+
+static void state_came(struct engine *engine, const Asafo__Wire__CrlState *state)
+{
+	struct engine_crls *crls = &engine->crls;
+
+	crls->mate_id = state->id;
+	engine_crls_look_apart(engine);
+	if (!engine_is_active(engine) || state->n_lacking == 0 || state->n_lacking > LACKING_MAX ||
+	    crls->is_sending)
+		return;
+	free(TAKE_PTR(crls->lacking));
+	crls->n_lacking = crls->i_lacking = crls->part = 0;
+	crls->lacking = calloc(state->n_lacking, sizeof(*crls->lacking));
+	for (size_t i = 0; crls->lacking && i < state->n_lacking; i++) {
+		if (state->lacking[i].len == CRLS_KEY_ID_SIZE)
+			memcpy(crls->lacking[crls->n_lacking++], state->lacking[i].data,
+			       CRLS_KEY_ID_SIZE);
+	}
+	send_next(engine);
+}
+
+/* ---- the standby unit ---- */
+
+static void post_state(struct engine *engine, uint64_t id, const ProtobufCBinaryData *lacking,
+		       size_t n_lacking)
+{
+	Asafo__Wire__CrlState message = ASAFO__WIRE__CRL_STATE__INIT;
+
+	if (!engine->pair.link || !link_is_up(engine->pair.link))
+		return;
+	message.id = id;
+	message.lacking = (ProtobufCBinaryData *)(uintptr_t)lacking;
+	message.n_lacking = n_lacking;
+	(void)replication_post(engine->replication, ASAFO__WIRE__LINK__BODY_CRL_STATE, &message);
+}
+
+void engine_crls_report(struct engine *engine)
+{
+	if (!engine_is_active(engine))
+		post_state(engine, engine->crls.id, NULL, 0);
+}
+
+static void on_compared(int code, const ProtobufCMessage *body, bool has_more, void *userdata)
+{
+	const Asafo__Ipc__CrlCompareReply *reply = (const Asafo__Ipc__CrlCompareReply *)body;
+	struct engine *engine = userdata;
+	struct engine_crls *crls = &engine->crls;
+
+	(void)has_more;
+	if (engine->is_exiting)
+		return;
+	crls->is_comparing = false;
+	if (code < 0 || (reply->status && reply->status->code < 0)) {
+		post_state(engine, 0, NULL, 0);
+		return;
+	}
+	if (reply->dropped > 0)
+		log_line(LOG_INFO,
+			 "%u CRLs that only this unit had are dropped: the active unit's "
+			 "are used",
+			 reply->dropped);
+	/* What was dropped is still in the list that is known; the next one is told, too. */
+	post_state(engine, crls->id, reply->lacking, reply->n_lacking);
+}
+
+static void set_came(struct engine *engine, const Asafo__Wire__CrlSet *set)
+{
+	struct engine_crls *crls = &engine->crls;
+	Asafo__Ipc__CrlCompare request = ASAFO__IPC__CRL_COMPARE__INIT;
+
+	request.crls = set->crls;
+	request.n_crls = set->n_crls;
+	/* Of two that were active apart one gives way, and takes it then. */
+	if (!engine_is_active(engine) && !crls->is_comparing)
+		crls->is_comparing = engine_keeper_call(engine, IPC_CRL_COMPARE, &request.base,
+							NULL, 0, on_compared, engine) == 0;
+	if (engine_is_active(engine) || !crls->is_comparing)
+		post_state(engine, 0, NULL, 0);
+}
+
+static void on_taken(int code, const ProtobufCMessage *body, bool has_more, void *userdata)
+{
+	const Asafo__Ipc__StatusReply *reply = (const Asafo__Ipc__StatusReply *)body;
+	struct engine *engine = userdata;
+
+	(void)has_more;
+	if (engine->is_exiting || code < 0)
+		return;
+	if (reply->status && reply->status->code < 0)
+		log_line(LOG_WARNING, "a CRL of the active unit was not taken: %s",
+			 reply->status->why[0] ? reply->status->why
+					       : err_text(reply->status->code));
+}
+
+static void part_came(struct engine *engine, const Asafo__Wire__CrlPart *message)
+{
+	Asafo__Ipc__CrlTake request = ASAFO__IPC__CRL_TAKE__INIT;
+
+	if (engine_is_active(engine) || !message->part)
+		return;
+	request.part = message->part;
+	(void)engine_keeper_call(engine, IPC_CRL_TAKE, &request.base, NULL, 0, on_taken, engine);
+}
+
+bool engine_crls_message(struct engine *engine, const Asafo__Wire__Link *message)
+{
+	if (message->body_case == ASAFO__WIRE__LINK__BODY_CRL_SET)
+		set_came(engine, message->crl_set);
+	else if (message->body_case == ASAFO__WIRE__LINK__BODY_CRL_STATE)
+		state_came(engine, message->crl_state);
+	else if (message->body_case == ASAFO__WIRE__LINK__BODY_CRL_PART)
+		part_came(engine, message->crl_part);
+	else
+		return false;
+	return true;
+}
