@@ -5,7 +5,6 @@
  * certificate or key crosses the link for it. They are kept, so that they are known while the mate
  * is away, and never forgotten: what a CA issued outlives it.
  */
-#include <openssl/sha.h>
 #include <openssl/x509v3.h>
 #include <stdio.h>
 #include <string.h>
@@ -28,7 +27,7 @@ void keeper_cas_done(struct keeper_cas *cas)
 
 static bool is_mark(const Asafo__Record__LocalCaMark *mark)
 {
-	return mark && mark->key_id.len == SHA256_DIGEST_LENGTH &&
+	return mark && mark->key_id.len == X509_KEY_ID_SIZE &&
 	       mark->subject_key_id.len <= SUBJECT_KEY_ID_MAX;
 }
 
@@ -83,19 +82,15 @@ static int own_mark(const struct buf *certificate, struct buf *ret_packed)
 	_cleanup_(X509_free_p) X509 *ca = x509_from_der(NULL, certificate->data, certificate->size);
 	const ASN1_OCTET_STRING *id = ca ? X509_get0_subject_key_id(ca) : NULL;
 	Asafo__Record__LocalCaMark mark = ASAFO__RECORD__LOCAL_CA_MARK__INIT;
-	_cleanup_(buf_done) struct buf key = {0};
-	uint8_t digest[SHA256_DIGEST_LENGTH], *at;
-	int size = ca ? i2d_X509_PUBKEY(X509_get_X509_PUBKEY(ca), NULL) : -1;
+	uint8_t key_id[X509_KEY_ID_SIZE];
+	int r;
 
-	if (size <= 0 || !id || ASN1_STRING_length(id) > SUBJECT_KEY_ID_MAX)
+	if (!id || ASN1_STRING_length(id) > SUBJECT_KEY_ID_MAX)
 		return ERR_STORE;
-	if (buf_reserve(&key, (size_t)size) < 0)
-		return -ENOMEM;
-	at = key.data;
-	size = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(ca), &at);
-	if (size <= 0 || !SHA256(key.data, (size_t)size, digest))
-		return ERR_CRYPTO;
-	mark.key_id = (ProtobufCBinaryData){sizeof(digest), digest};
+	r = x509_key_id(ca, key_id);
+	if (r < 0)
+		return r;
+	mark.key_id = (ProtobufCBinaryData){sizeof(key_id), key_id};
 	mark.subject_key_id = (ProtobufCBinaryData){
 		(size_t)ASN1_STRING_length(id), (uint8_t *)(uintptr_t)ASN1_STRING_get0_data(id)};
 	if (buf_reserve(ret_packed, asafo__record__local_ca_mark__get_packed_size(&mark)) < 0)
@@ -109,7 +104,7 @@ static int keep_mark(struct keeper *keeper, const ProtobufCBinaryData *packed, s
 {
 	Asafo__Record__LocalCaMark *mark =
 		asafo__record__local_ca_mark__unpack(NULL, packed->len, packed->data);
-	char key[KEEPER_NAME_KEY_SIZE], hex[2 * SHA256_DIGEST_LENGTH + 1];
+	char key[KEEPER_NAME_KEY_SIZE], hex[2 * X509_KEY_ID_SIZE + 1];
 	struct store_change change = {key, packed->data, packed->len};
 	_cleanup_(buf_done) struct buf there = {0};
 	bool is_good = is_mark(mark);
@@ -134,14 +129,44 @@ static int keep_mark(struct keeper *keeper, const ProtobufCBinaryData *packed, s
 	return r < 0 ? r : store_unit_change(keeper->store, &change, 1, why);
 }
 
+/* All that is known of this unit's, for the mate; what was issued in several replies. */
+static int tell(struct keeper *keeper, const struct keeper_ticket *ticket)
+{
+	Asafo__Ipc__LocalCaMarksReply message = ASAFO__IPC__LOCAL_CA_MARKS_REPLY__INIT;
+	Asafo__Ipc__Status status = ASAFO__IPC__STATUS__INIT;
+	_cleanup_(buf_done) struct buf certificate = {0}, packed = {0};
+	_cleanup_(keeper_issued_done) struct keeper_issued issued = {0};
+	ProtobufCBinaryData own, ids[KEEPER_ISSUED_BATCH];
+	int r = get_own(keeper, &certificate);
+
+	if (r == 0 && certificate.size > 0)
+		r = own_mark(&certificate, &packed);
+	if (r == 0)
+		r = keeper_issued_get(keeper, &issued);
+	if (r < 0)
+		return r;
+	own = (ProtobufCBinaryData){packed.size, packed.data};
+	message.status = &status;
+	message.own = &own;
+	message.n_own = packed.size > 0;
+	message.issued = ids;
+	for (size_t at = 0;; message.n_own = 0) {
+		for (message.n_issued = 0;
+		     at < issued.own.size && message.n_issued < KEEPER_ISSUED_BATCH;
+		     at += X509_KEY_ID_SIZE)
+			ids[message.n_issued++] =
+				(ProtobufCBinaryData){X509_KEY_ID_SIZE, issued.own.data + at};
+		keeper_reply(keeper, ticket, &message.base, at < issued.own.size);
+		if (at >= issued.own.size)
+			return 0;
+	}
+}
+
 void keeper_on_localca_marks(struct keeper *keeper, const struct keeper_ticket *ticket,
 			     struct ipc_frame *frame, const ProtobufCMessage *body)
 {
 	const Asafo__Ipc__LocalCaMarks *request = (const Asafo__Ipc__LocalCaMarks *)body;
-	Asafo__Ipc__LocalCaMarksReply message = ASAFO__IPC__LOCAL_CA_MARKS_REPLY__INIT;
-	Asafo__Ipc__Status status = ASAFO__IPC__STATUS__INIT;
-	_cleanup_(buf_done) struct buf certificate = {0}, packed = {0};
-	ProtobufCBinaryData own;
+	bool is_question = request->n_mates == 0 && request->n_issued == 0;
 	struct why why = {0};
 	int r = 0;
 
@@ -149,16 +174,9 @@ void keeper_on_localca_marks(struct keeper *keeper, const struct keeper_ticket *
 	for (size_t i = 0; i < request->n_mates && r == 0; i++)
 		r = keep_mark(keeper, &request->mates[i], &why);
 	if (r == 0)
-		r = get_own(keeper, &certificate);
-	if (r == 0 && certificate.size > 0)
-		r = own_mark(&certificate, &packed);
-	if (r < 0) {
+		r = is_question
+			    ? tell(keeper, ticket)
+			    : keeper_issued_keep(keeper, request->issued, request->n_issued, &why);
+	if (r < 0 || !is_question)
 		keeper_reply_status(keeper, ticket, r, &why);
-		return;
-	}
-	own = (ProtobufCBinaryData){packed.size, packed.data};
-	message.status = &status;
-	message.own = &own;
-	message.n_own = packed.size > 0;
-	keeper_reply(keeper, ticket, &message.base, false);
 }

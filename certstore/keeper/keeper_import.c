@@ -64,26 +64,57 @@ static bool is_same(const Asafo__Record__TrustpointPublic *a,
 	return true;
 }
 
-static int fill_public(const struct keeper_import *import, const struct identity *identity,
+/* Whose local CA issued a certificate for one of the keys: what is known by its signature is known
+ * already. */
+static int find_issuer(struct keeper *keeper, const struct identity *identity,
+		       enum keeper_issuer *ret_issuer)
+{
+	_cleanup_(keeper_issued_done) struct keeper_issued issued = {0};
+	int r = 0;
+
+	*ret_issuer = KEEPER_ISSUER_NONE;
+	if (!identity->is_local_ca)
+		r = keeper_issued_get(keeper, &issued);
+	for (size_t i = 0; r == 0 && i < identity->n_key_ids && *ret_issuer == KEEPER_ISSUER_NONE;
+	     i++)
+		*ret_issuer = keeper_issued_by(&issued, identity->key_ids[i]);
+	return r;
+}
+
+static const char *reason_to_stay(const struct keeper_import *import,
+				  const struct identity *identity, enum keeper_issuer issuer)
+{
+	if (issuer == KEEPER_ISSUER_OWN)
+		return "its key is in a certificate that this unit's local CA issued: it stays on "
+		       "this unit and is never replicated";
+	if (issuer == KEEPER_ISSUER_MATE)
+		return "its key is in a certificate that the mate's local CA issued: it stays on "
+		       "this unit and is never replicated";
+	if (identity->is_mate_ca)
+		return "issued by the mate's local CA: it stays on this unit and is never "
+		       "replicated";
+	return identity->is_local_ca ? "issued by this unit's local CA: it stays on this unit and "
+				       "is never replicated"
+				     : import->keep_home;
+}
+
+static int fill_public(const struct keeper_import *import, struct identity *identity,
 		       const struct keeper_item *old)
 {
 	Asafo__Record__TrustpointPublic *part = identity->public_part;
-	int r = keeper_set_text(&part->name, import->name);
+	enum keeper_issuer issuer;
+	int r = find_issuer(import->keeper, identity, &issuer);
 
+	if (r == 0)
+		r = keeper_set_text(&part->name, import->name);
+	if (r == 0)
+		r = keeper_set_text(&part->kept_home, reason_to_stay(import, identity, issuer));
+	identity->is_local_ca = identity->is_local_ca || issuer != KEEPER_ISSUER_NONE;
 	part->generation = old->public_part ? old->public_part->generation + 1 : 1;
 	part->imported_at = (int64_t)time(NULL);
 	part->exportable = !import->non_exportable;
 	part->origin = identity->is_local_ca ? ASAFO__RECORD__ORIGIN__ORIGIN_LOCAL_CA
 					     : ASAFO__RECORD__ORIGIN__ORIGIN_IMPORTED;
-	if (r == 0)
-		r = keeper_set_text(&part->kept_home,
-				    identity->is_mate_ca
-					    ? "issued by the mate's local CA: it stays "
-					      "on this unit and is never replicated"
-				    : identity->is_local_ca
-					    ? "issued by this unit's local CA: it stays on this "
-					      "unit and is never replicated"
-					    : import->keep_home);
 	return r;
 }
 

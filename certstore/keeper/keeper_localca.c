@@ -187,6 +187,7 @@ void keeper_on_localca_issue(struct keeper *keeper, const struct keeper_ticket *
 	message.status = &status;
 	message.fingerprint = identity.public_part->fingerprint;
 	message.serial = identity.public_part->serial;
+	message.key_id = identity.public_part->key_id;
 	keeper_reply(keeper, ticket, &message.base, false);
 }
 

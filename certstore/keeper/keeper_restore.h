@@ -43,6 +43,7 @@ struct restore_plan {
 	bool is_unit;			       /* what is this unit's own; else what is shared */
 	uint8_t key_id[SEAL_ID_SIZE];	       /* of the backup's key */
 	struct keeper_cas cas;
+	struct keeper_issued issued_keys;
 	struct replica_stage *stage;
 	struct restore_unit unit;
 	struct restore_held held;

@@ -7,7 +7,6 @@
 
 #include <openssl/core_names.h>
 #include <openssl/err.h>
-#include <openssl/sha.h>
 #include <openssl/x509v3.h>
 #include <string.h>
 
@@ -160,23 +159,15 @@ int chain_is_local(const struct chain *chain, OSSL_LIB_CTX *library, const struc
 static bool is_marked(X509 *certificate, const struct identity_ca_mark *mark)
 {
 	const ASN1_OCTET_STRING *authority = X509_get0_authority_key_id(certificate);
-	_cleanup_(buf_done) struct buf key = {0};
-	uint8_t digest[SHA256_DIGEST_LENGTH];
-	int size = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(certificate), NULL);
-	uint8_t *at;
+	uint8_t id[X509_KEY_ID_SIZE];
 
 	if (authority && mark->subject_key_id_size > 0 &&
 	    (size_t)ASN1_STRING_length(authority) == mark->subject_key_id_size &&
 	    memcmp(ASN1_STRING_get0_data(authority), mark->subject_key_id,
 		   mark->subject_key_id_size) == 0)
 		return true;
-	if (size <= 0 || buf_reserve(&key, (size_t)size) < 0)
-		return false;
-	at = key.data;
-	size = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(certificate), &at);
-	return size > 0 && SHA256(key.data, (size_t)size, digest) &&
-	       mark->key_id_size == sizeof(digest) &&
-	       memcmp(mark->key_id, digest, sizeof(digest)) == 0;
+	return mark->key_id_size == sizeof(id) && x509_key_id(certificate, id) == 0 &&
+	       memcmp(mark->key_id, id, sizeof(id)) == 0;
 }
 
 bool chain_is_marked(const struct chain *chain, const struct identity_ca_mark *marks,

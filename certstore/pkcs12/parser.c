@@ -123,8 +123,14 @@ static int take_identity(Asafo__Record__ParsedIdentity *message, struct identity
 
 	if (!public || public->leaf.len == 0 || public->fingerprint.len != 32 ||
 	    public->key_id.len != 32 || public->n_chain > IDENTITY_CHAIN_MAX ||
-	    (message->key.len == 0) != public->is_ca)
+	    message->n_key_ids != 1 + public->n_chain || (message->key.len == 0) != public->is_ca)
 		return ERR_MALFORMED;
+	for (size_t i = 0; i < message->n_key_ids; i++) {
+		if (message->key_ids[i].len != IDENTITY_KEY_ID_SIZE)
+			return ERR_MALFORMED;
+		memcpy(ret_identity->key_ids[i], message->key_ids[i].data, IDENTITY_KEY_ID_SIZE);
+	}
+	ret_identity->n_key_ids = message->n_key_ids;
 	r = secret_init_copy(&ret_identity->key, message->key.data, message->key.len);
 	if (r < 0)
 		return r;

@@ -218,6 +218,7 @@ void parser_job_run(const struct parser_job *job)
 	_cleanup_(identity_done) struct identity identity = {0};
 	Asafo__Record__Staple *staple = NULL;
 	Asafo__Record__Crl *crl = NULL;
+	ProtobufCBinaryData key_ids[1 + IDENTITY_CHAIN_MAX];
 	char *warnings[IDENTITY_WARNINGS_MAX];
 	struct why why = {0};
 	int r = enter_limits();
@@ -233,6 +234,11 @@ void parser_job_run(const struct parser_job *job)
 	if (r == 0 && !staple && !crl) {
 		for (size_t i = 0; i < identity.n_warnings; i++)
 			warnings[i] = identity.warnings[i];
+		for (size_t i = 0; i < identity.n_key_ids; i++)
+			key_ids[i] =
+				(ProtobufCBinaryData){IDENTITY_KEY_ID_SIZE, identity.key_ids[i]};
+		message.key_ids = key_ids;
+		message.n_key_ids = identity.n_key_ids;
 		message.public_part = identity.public_part;
 		message.key = (ProtobufCBinaryData){identity.key.size, identity.key.data};
 		message.warnings = warnings;

@@ -317,8 +317,12 @@ static int describe(const struct chain *chain, struct identity *identity, struct
 	struct buf certificates[1 + IDENTITY_CHAIN_MAX] = {0};
 	int r = 0;
 
-	for (size_t i = 0; i < chain->n_links && r == 0; i++)
-		r = x509_to_der(chain->links[i], &certificates[i]);
+	for (size_t i = 0; i < chain->n_links && r == 0; i++) {
+		r = x509_key_id(chain->links[i], identity->key_ids[i]);
+		if (r == 0)
+			r = x509_to_der(chain->links[i], &certificates[i]);
+	}
+	identity->n_key_ids = chain->n_links;
 	if (r == 0)
 		r = identity_describe(certificates, chain->n_links, &identity->public_part);
 	for (size_t i = 0; i < chain->n_links; i++)

@@ -18,6 +18,7 @@
 /* One certificate: what is larger no front serves, and few clients take. */
 #define IDENTITY_CERTIFICATE_MAX (64u * 1024)
 #define IDENTITY_WARNINGS_MAX 8
+#define IDENTITY_KEY_ID_SIZE 32
 #define TRUSTPOINT_NAME_MAX 63
 /* TrustpointPublic's usage_faults: what clients refuse of a server. */
 #define IDENTITY_NO_SERVER_AUTH 1u
@@ -34,6 +35,9 @@ struct identity {
 	bool is_local_ca; /* issued, directly or through its chain, by one of the policy's local CAs
 			   */
 	bool is_mate_ca;  /* ... and that is the mate's */
+	/* By what the key of each certificate is known, the leaf's first (x509_key_id). */
+	uint8_t key_ids[1 + IDENTITY_CHAIN_MAX][IDENTITY_KEY_ID_SIZE];
+	size_t n_key_ids;
 };
 
 void identity_done(struct identity *identity);

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <openssl/err.h>
 #include <openssl/objects.h>
+#include <openssl/sha.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -113,6 +114,17 @@ bool x509_is_self_signed(X509 *certificate)
 	return X509_NAME_cmp(X509_get_subject_name(certificate),
 			     X509_get_issuer_name(certificate)) == 0 &&
 	       x509_is_signed_by(certificate, X509_get0_pubkey(certificate));
+}
+
+int x509_key_id(const X509 *certificate, uint8_t ret_id[static X509_KEY_ID_SIZE])
+{
+	uint8_t *der = NULL;
+	int size = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(certificate), &der);
+	bool is_done = size > 0 && SHA256(der, (size_t)size, ret_id);
+
+	OPENSSL_free(der);
+	ERR_clear_error();
+	return is_done ? 0 : size < 0 ? -ENOMEM : ERR_CRYPTO;
 }
 
 int x509_secret_text(const struct secret *secret, struct secret *ret_text)

@@ -44,5 +44,9 @@ bool x509_is_signed_by(X509 *certificate, EVP_PKEY *key);
 bool x509_is_weak_signature(int nid);
 /* Issuer equals subject, and its own key verifies it. */
 bool x509_is_self_signed(X509 *certificate);
+/* SHA-256 of the SubjectPublicKeyInfo: by what a key is known, whatever certificate it is in.
+ * Errors: ERR_CRYPTO, -ENOMEM. */
+#define X509_KEY_ID_SIZE 32
+int x509_key_id(const X509 *certificate, uint8_t ret_id[static X509_KEY_ID_SIZE]);
 /* A NUL-terminated copy, for functions that want a C string. Errors: -ENOMEM. */
 int x509_secret_text(const struct secret *secret, struct secret *ret_text);

@@ -360,6 +360,7 @@ static void on_issue(int code, const ProtobufCMessage *body, bool has_more, void
 		return;
 	json_add_hex(waiting->result, "fingerprint", reply->fingerprint.data,
 		     reply->fingerprint.len);
+	ca_marks_tell_issued(waiting->engine, &reply->key_id);
 	json_add_hex(waiting->result, "serial", reply->serial.data, reply->serial.len);
 	waiting_reply(waiting);
 }

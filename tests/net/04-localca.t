@@ -55,6 +55,19 @@ openssl pkcs12 -in "$files/user-a.p12" -passin pass:local -nodes -out "$files/ag
 openssl pkcs12 -export -in "$files/again.txt" -passout pass:local -name renamed -out "$files/again.p12"
 cp "$files/local.pass" "$files/again.pass"
 expect "re-exported by OpenSSL and imported under another name" import a disguised again
+# Its key in other people's certificates: one that it signs itself, on the unit whose CA issued it and on the mate's.
+rekeyed_as() { # rekeyed_as FILE NAME
+	openssl pkcs12 -in "$files/$1.p12" -passin pass:local -nodes -nocerts -out "$files/$2.key" 2>/dev/null
+	openssl req -x509 -new -key "$files/$2.key" -subj "/CN=$2" -days 99 -out "$files/$2.pem" 2>/dev/null
+	openssl pkcs12 -export -inkey "$files/$2.key" -in "$files/$2.pem" -passout pass:local -out "$files/$2.p12"
+	cp "$files/local.pass" "$files/$2.pass"
+}
+rekeyed_as user-a own-key && rekeyed_as user-b mates-key
+expect "a certificate of one's own with a key that this unit's local CA certified" import a own-key own-key
+expect "the same with a key that the mate's certified" import a mates-key mates-key
+expect "show trustpoints says why both stay" sh -c "'$top/tools/lab' --name '$LAB' asafo a --json show trustpoints |
+	jq -e '[.trustpoints[] | select(.name | endswith(\"-key\")) | select(.replicated | not) | .kept_home] |
+		(.[0] | test(\"certificate that the mate\")) and (.[1] | test(\"certificate that this unit\"))'"
 for name in home disguised; do
 	expect "show trustpoints says why $name stays home" sh -c \
 		"'$top/tools/lab' --name '$LAB' asafo a --json show trustpoints |
@@ -65,6 +78,8 @@ expect "the standby has the ordinary one" has b vpn
 expect "the standby has no local-CA one" has_not b home
 expect "(nor the disguised one)" has_not b disguised
 expect "(nor what its own CA issued, by this way)" has_not b mates
+expect "(nor the keys of either in other certificates)" has_not b own-key
+expect "(and the other one)" has_not b mates-key
 expect "digests agree all the same" same_digest
 
 expect "from now on the standby has each import at once" asafo a configure "failover replication trustpoint sync"

@@ -245,6 +245,67 @@ static void what_the_mates_local_ca_issued_is_known_by_its_marks(void **state)
 	assert_string_equal(text, "bare 1 u issued 1 u one 1 r ");
 }
 
+/* Its key alone: in a certificate that it signs itself, and as a CA's that issues another one. */
+static void reuse_key(const struct unit *unit)
+{
+	assert_true(
+		run("cd %s && openssl pkcs12 -in issued.p12 -passin pass:secret -nodes -nocerts "
+		    "-out issued.key && openssl req -x509 -new -key issued.key -subj /CN=anew "
+		    "-addext basicConstraints=critical,CA:TRUE -days 99 -out self.pem && "
+		    "openssl pkcs12 -export -inkey issued.key -in self.pem -passout pass:secret "
+		    "-out self.p12",
+		    unit->directory));
+	assert_true(run("cd %s && openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 "
+			"-nodes -subj /CN=below -keyout below.key -out below.csr && "
+			"openssl x509 -req -in below.csr -CA self.pem -CAkey issued.key -days 9 "
+			"-set_serial 7 -out below.pem && openssl pkcs12 -export -inkey below.key "
+			"-in below.pem -certfile self.pem -passout pass:secret -out below.p12",
+			unit->directory));
+}
+
+static void assert_stays(struct unit *unit, const char *file, const char *why)
+{
+	Asafo__Record__TrustpointPublic *part;
+	char text[256], wanted[80];
+
+	assert_int_equal(keeper_import(unit, (struct import){.name = file, .file = file}, NULL), 0);
+	part = keeper_certificate(unit->front, file);
+	assert_non_null(strstr(part->kept_home, why));
+	keeper_part_free(part);
+	keeper_list(unit, false, text, sizeof(text));
+	(void)snprintf(wanted, sizeof(wanted), "%s 1 u ", file);
+	assert_string_equal(text, wanted);
+	assert_int_equal(keeper_remove_trustpoint(unit, file), 0);
+}
+
+static void a_key_that_a_local_ca_certified_stays_home_in_any_certificate(void **state)
+{
+	struct unit *owner = *state;
+	struct unit *unit = owner + 1;
+	Asafo__Ipc__LocalCaMarks request = ASAFO__IPC__LOCAL_CA_MARKS__INIT;
+	Asafo__Ipc__LocalCaMarksReply *own;
+
+	issue(owner, "issued");
+	reuse_key(unit);
+	assert_true(run("cp %s/self.p12 %s/below.p12 %s", unit->directory, unit->directory,
+			owner->directory));
+	assert_stays(owner, "self", "certificate that this unit's local CA issued");
+	assert_stays(owner, "below", "certificate that this unit's local CA issued");
+	own = marks(owner, NULL, 0);
+	assert_int_equal(own->n_issued, 1);
+	request.issued = own->issued;
+	request.n_issued = 1;
+	for (int i = 0; i < 2; i++) /* told twice, kept once */
+		assert_int_equal(unit_call_status(unit->engine, IPC_LOCALCA_MARKS, &request.base,
+						  NULL, 0, NULL),
+				 0);
+	asafo__ipc__local_ca_marks_reply__free_unpacked(own, NULL);
+	unit_kill(unit);
+	unit_start(unit);
+	assert_stays(unit, "self", "certificate that the mate's local CA issued");
+	assert_stays(unit, "below", "certificate that the mate's local CA issued");
+}
+
 static void marks_that_are_none_are_refused(void **state)
 {
 	struct unit *unit = *state;
@@ -254,6 +315,12 @@ static void marks_that_are_none_are_refused(void **state)
 
 	request.mates = &mark;
 	request.n_mates = 1;
+	assert_int_equal(
+		unit_call_status(unit->engine, IPC_LOCALCA_MARKS, &request.base, NULL, 0, NULL),
+		ERR_MALFORMED);
+	request.n_mates = 0;
+	request.issued = &mark;
+	request.n_issued = 1;
 	assert_int_equal(
 		unit_call_status(unit->engine, IPC_LOCALCA_MARKS, &request.base, NULL, 0, NULL),
 		ERR_MALFORMED);
@@ -269,6 +336,7 @@ int main(void)
 		IN_PAIR(a_standby_changes_no_staple_of_what_both_units_share),
 		IN_PAIR(a_ca_certificate_is_kept_without_a_key_and_replicated),
 		IN_PAIR(what_the_mates_local_ca_issued_is_known_by_its_marks),
+		IN_PAIR(a_key_that_a_local_ca_certified_stays_home_in_any_certificate),
 		IN_PAIR(marks_that_are_none_are_refused),
 	};
 
