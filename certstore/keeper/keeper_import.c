@@ -269,7 +269,9 @@ static int check_request(struct keeper *keeper, const Asafo__Ipc__Import *reques
 		return why_set(why, ERR_MALFORMED, "no file came with the request");
 	for (struct keeper_import *import = keeper->imports; import; import = import->next) {
 		if (strcmp(import->name, request->name) == 0)
-			return why_set(why, ERR_BUSY, "an import of %s is under way already",
+			return why_set(why, ERR_BUSY,
+				       "an import of %s is under way already: try again when it is "
+				       "done",
 				       request->name);
 	}
 	if (!keeper->parser)
@@ -314,7 +316,11 @@ static int start(struct keeper *keeper, const struct keeper_ticket *ticket,
 	r = parser_import(keeper->parser, file_fd, passphrase_fd, &policy, on_parsed, import);
 	if (r < 0) {
 		free(import);
-		return why_set(why, r, "the file cannot be parsed now: %s", err_text(r));
+		return r == ERR_BUSY
+			       ? why_set(why, r,
+					 "too many imports are under way: try again when "
+					 "some of them are done")
+			       : why_set(why, r, "the file cannot be parsed now: %s", err_text(r));
 	}
 	import->next = keeper->imports;
 	keeper->imports = import;

@@ -2,7 +2,8 @@
 /*
  * The keeper's end. Each import has a pipe of its own that ends with the job's last breath: an
  * answer before the end is the answer, an end without one is a death, of the job or of the zygote.
- * There is no other protocol.
+ * There is no other protocol. So many are parsed at a time; who comes then waits for his turn, with
+ * his request packed and his descriptors held.
  */
 #include "certstore/pkcs12/parser.h"
 
@@ -23,6 +24,8 @@
 #include "certstore/pkcs12/parser_zygote.h"
 
 #define IMPORTS_MAX 16
+#define WAITING_MAX 256
+#define FILES_MAX (PARSER_FDS_MAX - 1)
 #define LOCAL_CAS_SIZE_MAX (64u * 1024)
 #define LOCAL_CAS_MAX 16
 #define ANSWER_MAX (512u * 1024)
@@ -37,18 +40,30 @@ struct import {
 	parser_staple_fn on_staple; /* instead: the file is an OCSP response */
 	parser_crl_fn on_crl;	    /* instead: the file is a CRL */
 	void *userdata;
-	int fd;
+	int fd; /* -1: its turn has not come */
 	sd_event_source *readable, *timeout;
-	struct buf answer;
+	struct buf request, answer;
+	int files[FILES_MAX];
+	size_t n_files;
 };
 
 struct parser {
 	pid_t pid;
 	int socket;
 	sd_event *event;
-	struct import *imports;
+	struct import *imports; /* under way */
 	size_t n_imports;
+	struct import *waiting, **waiting_end;
+	size_t n_waiting;
+	bool is_ending;
 };
+
+static void close_files(struct import *import)
+{
+	for (size_t i = 0; i < import->n_files; i++)
+		(void)close(import->files[i]);
+	import->n_files = 0;
+}
 
 static void import_free(struct import *import)
 {
@@ -56,6 +71,8 @@ static void import_free(struct import *import)
 	sd_event_source_disable_unref(import->timeout);
 	if (import->fd >= 0)
 		(void)close(import->fd);
+	close_files(import);
+	buf_done(&import->request);
 	buf_wipe(&import->answer);
 	free(import);
 }
@@ -72,6 +89,47 @@ static void unlink_import(struct import *import)
 	import->parser->n_imports--;
 }
 
+static struct import *take_waiting(struct parser *parser)
+{
+	struct import *import = parser->waiting;
+
+	parser->waiting = import->next;
+	if (!parser->waiting)
+		parser->waiting_end = &parser->waiting;
+	parser->n_waiting--;
+	return import;
+}
+
+static void tell(const struct import *import, int code, struct identity *identity,
+		 const struct why *why)
+{
+	if (import->on_staple)
+		import->on_staple(code, NULL, why, import->userdata);
+	else if (import->on_crl)
+		import->on_crl(code, NULL, why, import->userdata);
+	else
+		import->on_done(code, identity, why, import->userdata);
+}
+
+static int start(struct import *import);
+
+/* There is a place. */
+static void start_next(struct parser *parser)
+{
+	if (parser->waiting && !parser->is_ending && parser->n_imports < IMPORTS_MAX) {
+		_cleanup_(import_free_p) struct import *import = take_waiting(parser);
+		struct why why;
+		int r = start(import);
+
+		if (r == 0) {
+			(void)TAKE_PTR(import);
+			return;
+		}
+		(void)why_set(&why, r, "the file cannot be parsed now: %s", err_text(r));
+		tell(import, r, NULL, &why);
+	}
+}
+
 /* Once; the parser may be freed by the callback. */
 static void finish(struct import *import, int code, struct identity *identity,
 		   const struct why *why)
@@ -79,12 +137,8 @@ static void finish(struct import *import, int code, struct identity *identity,
 	_cleanup_(import_free_p) struct import *mine = import;
 
 	unlink_import(mine);
-	if (mine->on_staple)
-		mine->on_staple(code, NULL, why, mine->userdata);
-	else if (mine->on_crl)
-		mine->on_crl(code, NULL, why, mine->userdata);
-	else
-		mine->on_done(code, identity, why, mine->userdata);
+	start_next(mine->parser);
+	tell(mine, code, identity, why);
 }
 
 static void finish_staple(struct import *import, int code, const Asafo__Record__Staple *staple,
@@ -93,6 +147,7 @@ static void finish_staple(struct import *import, int code, const Asafo__Record__
 	_cleanup_(import_free_p) struct import *mine = import;
 
 	unlink_import(mine);
+	start_next(mine->parser);
 	mine->on_staple(code, staple, why, mine->userdata);
 }
 
@@ -102,6 +157,7 @@ static void finish_crl(struct import *import, const Asafo__Record__Crl *crl)
 	const struct why none = {0};
 
 	unlink_import(mine);
+	start_next(mine->parser);
 	mine->on_crl(0, crl, &none, mine->userdata);
 }
 
@@ -309,6 +365,7 @@ int parser_spawn(bool is_sandboxed, struct parser **ret_parser, struct why *ret_
 		free(parser);
 		return why_set(ret_why, r, "no socket pair for the parser: %s", err_text(r));
 	}
+	parser->waiting_end = &parser->waiting;
 	parser->socket = sockets[0];
 	parser->pid = fork();
 	if (parser->pid == 0)
@@ -340,8 +397,14 @@ void parser_free(struct parser *parser)
 	if (!parser)
 		return;
 	(void)why_set(&why, 0, "the keeper stops: nothing was imported; try again");
+	parser->is_ending = true;
 	while (parser->imports)
 		finish(parser->imports, ERR_CLOSED, NULL, &why);
+	while (parser->waiting) {
+		_cleanup_(import_free_p) struct import *import = take_waiting(parser);
+
+		tell(import, ERR_CLOSED, NULL, &why);
+	}
 	if (parser->pid > 0) {
 		(void)kill(parser->pid, SIGKILL);
 		while (waitpid(parser->pid, NULL, 0) < 0 && errno == EINTR)
@@ -372,12 +435,21 @@ static int pack_mark(const struct identity_ca_mark *mark, struct packed_mark *re
 	return 0;
 }
 
-static int send_request(struct parser *parser, int answer_fd, int file_fd, int passphrase_fd,
-			const struct identity_policy *policy)
+static int pack(const Asafo__Record__ParseRequest *request, struct buf *ret_packed)
+{
+	size_t size = asafo__record__parse_request__get_packed_size(request);
+	int r = size > PARSER_REQUEST_MAX ? ERR_TOO_LARGE : buf_reserve(ret_packed, size);
+
+	if (r == 0)
+		ret_packed->size = asafo__record__parse_request__pack(request, ret_packed->data);
+	return r;
+}
+
+static int pack_request(const struct identity_policy *policy, bool has_passphrase,
+			struct buf *ret_packed)
 {
 	Asafo__Record__ParseRequest request = ASAFO__RECORD__PARSE_REQUEST__INIT;
 	ProtobufCBinaryData local_cas[LOCAL_CAS_MAX];
-	int fds[PARSER_FDS_MAX] = {answer_fd, file_fd, passphrase_fd};
 	ProtobufCBinaryData mate_cas[LOCAL_CAS_MAX];
 	struct packed_mark marks[LOCAL_CAS_MAX];
 	size_t size = 0;
@@ -402,7 +474,7 @@ static int send_request(struct parser *parser, int answer_fd, int file_fd, int p
 	request.allow_no_mac = policy->allow_no_mac;
 	request.allow_expired = policy->allow_expired;
 	request.allow_weak = policy->allow_weak;
-	request.has_passphrase = passphrase_fd >= 0;
+	request.has_passphrase = has_passphrase;
 	request.local_cas = local_cas;
 	request.n_local_cas = policy->n_local_cas;
 	request.mate_cas = mate_cas;
@@ -411,63 +483,81 @@ static int send_request(struct parser *parser, int answer_fd, int file_fd, int p
 		(char *)(uintptr_t)(policy->friendly_name ? policy->friendly_name : "");
 	request.mate_now = policy->mate_now;
 	request.wants_ca = policy->wants_ca;
-	return parser_request_send(parser->socket, &request, fds, passphrase_fd >= 0 ? 3 : 2);
+	return pack(&request, ret_packed);
 }
 
-static int send_staple_request(struct parser *parser, int answer_fd, int file_fd,
-			       const struct staple_question *question)
+static int pack_staple_request(const struct staple_question *question, struct buf *ret_packed)
 {
 	Asafo__Record__ParseRequest request = ASAFO__RECORD__PARSE_REQUEST__INIT;
-	int fds[] = {answer_fd, file_fd};
 
 	request.now = question->now;
 	request.staple_leaf =
 		(ProtobufCBinaryData){question->leaf_size, (uint8_t *)(uintptr_t)question->leaf};
 	request.staple_issuer = (ProtobufCBinaryData){question->issuer_size,
 						      (uint8_t *)(uintptr_t)question->issuer};
-	if (asafo__record__parse_request__get_packed_size(&request) > PARSER_REQUEST_MAX)
-		return ERR_TOO_LARGE;
-	return parser_request_send(parser->socket, &request, fds, ARRAY_SIZE(fds));
+	return pack(&request, ret_packed);
 }
 
-static int send_crl_request(struct parser *parser, int answer_fd, int file_fd,
-			    const struct crl_question *question)
+static int pack_crl_request(const struct crl_question *question, struct buf *ret_packed)
 {
 	Asafo__Record__ParseRequest request = ASAFO__RECORD__PARSE_REQUEST__INIT;
-	int fds[] = {answer_fd, file_fd};
 
 	request.now = question->now;
 	request.crl_issuer = (ProtobufCBinaryData){question->issuer_size,
 						   (uint8_t *)(uintptr_t)question->issuer};
-	if (asafo__record__parse_request__get_packed_size(&request) > PARSER_REQUEST_MAX)
-		return ERR_TOO_LARGE;
-	return parser_request_send(parser->socket, &request, fds, ARRAY_SIZE(fds));
+	return pack(&request, ret_packed);
 }
 
-static int import_new(struct parser *parser, const struct import *pattern, int fd,
-		      struct import **ret_import)
+/* Waits for the answer that comes through FD, from now on. */
+static int await(struct import *import, int fd)
 {
-	_cleanup_(import_free_p) struct import *import = calloc(1, sizeof(*import));
 	uint64_t usec = (PARSER_WALL_SECONDS + GRACE_SECONDS) * UINT64_C(1000000);
-	int r;
+	sd_event *event = import->parser->event;
+	int r = io_set_nonblocking(fd);
 
-	if (!import) {
-		(void)close(fd);
-		return -ENOMEM;
-	}
-	*import = *pattern;
-	import->parser = parser;
 	import->fd = fd;
-	r = io_set_nonblocking(fd);
 	if (r == 0)
-		r = sd_event_add_io(parser->event, &import->readable, fd, EPOLLIN, on_readable,
-				    import);
+		r = sd_event_add_io(event, &import->readable, fd, EPOLLIN, on_readable, import);
 	if (r >= 0)
-		r = sd_event_add_time_relative(parser->event, &import->timeout, CLOCK_MONOTONIC,
-					       usec, 0, on_timeout, import);
-	if (r < 0)
+		r = sd_event_add_time_relative(event, &import->timeout, CLOCK_MONOTONIC, usec, 0,
+					       on_timeout, import);
+	return r < 0 ? r : 0;
+}
+
+/* It is the list's when this returns 0, the caller's otherwise. */
+static int start(struct import *import)
+{
+	struct parser *parser = import->parser;
+	int fds[PARSER_FDS_MAX], ends[2], r;
+
+	if (pipe2(ends, O_CLOEXEC) < 0)
+		return -errno;
+	r = await(import, ends[0]);
+	fds[0] = ends[1];
+	memcpy(fds + 1, import->files, import->n_files * sizeof(int));
+	if (r == 0)
+		r = parser_request_send(parser->socket, &import->request, fds, 1 + import->n_files);
+	(void)close(ends[1]);
+	if (r == -EAGAIN)
+		return ERR_BUSY;
+	/* A dead zygote: the pipe ends at once, and the loop tells. */
+	if (r < 0 && r != -EPIPE && r != -ECONNRESET)
 		return r;
-	*ret_import = TAKE_PTR(import);
+	close_files(import);
+	import->next = parser->imports;
+	parser->imports = import;
+	parser->n_imports++;
+	return 0;
+}
+
+static int hold(struct import *import, const int *files, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		import->files[i] = fcntl(files[i], F_DUPFD_CLOEXEC, 0);
+		if (import->files[i] < 0)
+			return -errno;
+		import->n_files++;
+	}
 	return 0;
 }
 
@@ -478,39 +568,44 @@ struct question {
 	const struct crl_question *crl;
 };
 
-static int send_question(struct parser *parser, int answer_fd, const int *files,
-			 const struct question *question)
+static int pack_question(const struct question *question, bool has_passphrase,
+			 struct buf *ret_packed)
 {
 	if (question->policy)
-		return send_request(parser, answer_fd, files[0], files[1], question->policy);
-	return question->staple ? send_staple_request(parser, answer_fd, files[0], question->staple)
-				: send_crl_request(parser, answer_fd, files[0], question->crl);
+		return pack_request(question->policy, has_passphrase, ret_packed);
+	return question->staple ? pack_staple_request(question->staple, ret_packed)
+				: pack_crl_request(question->crl, ret_packed);
 }
 
 static int ask(struct parser *parser, const struct import *pattern, const int *files,
 	       const struct question *question)
 {
 	_cleanup_(import_free_p) struct import *import = NULL;
-	_cleanup_close_ int answer_fd = -1;
-	int ends[2], r;
+	size_t n_files = question->policy && files[1] >= 0 ? 2 : 1;
+	int r;
 
-	if (parser->n_imports >= IMPORTS_MAX)
+	if (parser->n_waiting >= WAITING_MAX)
 		return ERR_BUSY;
-	if (pipe2(ends, O_CLOEXEC) < 0)
-		return -errno;
-	answer_fd = ends[1];
-	r = import_new(parser, pattern, ends[0], &import);
+	import = malloc(sizeof(*import));
+	if (!import)
+		return -ENOMEM;
+	*import = *pattern;
+	import->parser = parser;
+	import->fd = -1;
+	r = pack_question(question, n_files > 1, &import->request);
+	if (r == 0)
+		r = hold(import, files, n_files);
 	if (r < 0)
 		return r;
-	r = send_question(parser, answer_fd, files, question);
-	if (r == -EAGAIN)
-		return ERR_BUSY;
-	/* A dead zygote: the pipe ends at once, and the loop tells. */
-	if (r < 0 && r != -EPIPE && r != -ECONNRESET)
-		return r;
-	import->next = parser->imports;
-	parser->imports = import;
-	parser->n_imports++;
+	if (parser->n_imports < IMPORTS_MAX) {
+		r = start(import);
+		if (r < 0)
+			return r;
+	} else {
+		*parser->waiting_end = import;
+		parser->waiting_end = &import->next;
+		parser->n_waiting++;
+	}
 	(void)TAKE_PTR(import);
 	return 0;
 }

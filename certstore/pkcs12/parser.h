@@ -44,8 +44,9 @@ bool parser_is_gone(const struct parser *parser);
  * FILE_FD is read from its start up to IDENTITY_FILE_MAX; PASSPHRASE_FD (or -1) up to 1 KiB, one
  * trailing newline is cut. Both stay the caller's and may be closed on return. POLICY is copied.
  * ON_DONE is called from the loop, also when the zygote is dead (ERR_CLOSED and a sentence: restart
- * the keeper); it is not called when this returns an error: ERR_BUSY (16 are under way),
- * ERR_TOO_LARGE (local CA certificates beyond 64 KiB), -ENOMEM, -errno.
+ * the keeper); it is not called when this returns an error: ERR_BUSY (16 are
+ * under way, and 256 wait for their turn), ERR_TOO_LARGE (local CA certificates beyond 64 KiB),
+ * -ENOMEM, -errno.
  */
 int parser_import(struct parser *parser, int file_fd, int passphrase_fd,
 		  const struct identity_policy *policy, parser_done_fn on_done, void *userdata);

@@ -35,19 +35,12 @@ struct request {
 	size_t n_fds;
 };
 
-int parser_request_send(int socket, const Asafo__Record__ParseRequest *request, const int *fds,
-			size_t n_fds)
+int parser_request_send(int socket, const struct buf *request, const int *fds, size_t n_fds)
 {
-	_cleanup_(buf_done) struct buf packed = {0};
 	union control control = {0};
-	struct iovec vector;
+	struct iovec vector = {request->data, request->size};
 	struct msghdr message = {.msg_iov = &vector, .msg_iovlen = 1};
-	int r = buf_reserve(&packed, asafo__record__parse_request__get_packed_size(request));
 
-	if (r < 0)
-		return r;
-	packed.size = asafo__record__parse_request__pack(request, packed.data);
-	vector = (struct iovec){packed.data, packed.size};
 	message.msg_control = control.space;
 	message.msg_controllen = CMSG_SPACE(sizeof(int) * n_fds);
 	control.header.cmsg_level = SOL_SOCKET;

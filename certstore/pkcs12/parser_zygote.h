@@ -3,6 +3,7 @@
 
 #include <stdbool.h>
 
+#include "base/buf.h"
 #include "base/why.h"
 #include "certstore/store/record.pb-c.h"
 
@@ -16,6 +17,5 @@
  * ends. Every other descriptor but stderr is closed.
  */
 void parser_zygote_run(int socket, bool is_sandboxed) __attribute__((noreturn));
-/* Sends a request; does not block. Errors: -EAGAIN, -errno, -ENOMEM. */
-int parser_request_send(int socket, const Asafo__Record__ParseRequest *request, const int *fds,
-			size_t n_fds);
+/* Sends a ParseRequest, packed; does not block. Errors: -EAGAIN, -errno. */
+int parser_request_send(int socket, const struct buf *request, const int *fds, size_t n_fds);

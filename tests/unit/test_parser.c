@@ -270,27 +270,49 @@ static void the_death_of_the_zygote_is_an_answer(void **state)
 	parser_stop(parser, event);
 }
 
-static void sixteen_are_parsed_at_once_and_the_next_is_busy(void **state)
+/* So many shells of one script are nothing unusual. What is beyond all places is refused at once.
+ */
+static void who_comes_when_all_places_are_taken_has_a_turn(void **state)
 {
 	struct world *world = *state;
-	struct outcome outcome = {.n_wanted = 16};
+	struct outcome outcome = {.n_wanted = 40};
 	sd_event *event;
 	struct parser *parser = parser_start(&event);
-	int fd = open_file(world, "p256.p12"), passphrase = text_fd("swordfish", 9);
 
 	outcome.event = event;
-	for (unsigned i = 0; i < 16; i++)
+	for (unsigned i = 0; i < 40; i++) {
+		int fd = open_file(world, "p256.p12"), passphrase = text_fd("swordfish", 9);
+
 		assert_int_equal(
 			parser_import(parser, fd, passphrase, &world->policy, on_done, &outcome),
 			0);
-	assert_int_equal(parser_import(parser, fd, passphrase, &world->policy, on_done, &outcome),
-			 ERR_BUSY);
+		(void)close(fd);
+		(void)close(passphrase);
+	}
 	assert_true(sd_event_loop(event) >= 0);
-	assert_int_equal(outcome.n_calls, 16);
+	assert_int_equal(outcome.n_calls, 40);
 	assert_int_equal(outcome.code, 0);
-	(void)close(fd);
-	(void)close(passphrase);
 	parser_stop(parser, event);
+}
+
+static void those_that_wait_have_an_end_and_are_answered_when_it_comes(void **state)
+{
+	struct world *world = *state;
+	struct outcome outcome = {.n_wanted = 999};
+	sd_event *event;
+	struct parser *parser = parser_start(&event);
+	int fd = open_file(world, "p256.p12"), n = 0;
+
+	outcome.event = event;
+	while (parser_import(parser, fd, -1, &world->policy, on_done, &outcome) == 0)
+		n++;
+	assert_int_equal(n, 16 + 256);
+	assert_int_equal(parser_import(parser, fd, -1, &world->policy, on_done, &outcome),
+			 ERR_BUSY);
+	(void)close(fd);
+	parser_stop(parser, event);
+	assert_int_equal(outcome.n_calls, 16 + 256);
+	assert_int_equal(outcome.code, ERR_CLOSED);
 }
 
 static void freeing_the_parser_answers_what_is_under_way(void **state)
@@ -340,7 +362,8 @@ int main(void)
 		cmocka_unit_test(a_pipe_that_nobody_writes_to_is_said_to_be_one),
 		cmocka_unit_test(the_death_of_a_job_is_one_sentence_and_the_next_works),
 		cmocka_unit_test(the_death_of_the_zygote_is_an_answer),
-		cmocka_unit_test(sixteen_are_parsed_at_once_and_the_next_is_busy),
+		cmocka_unit_test(who_comes_when_all_places_are_taken_has_a_turn),
+		cmocka_unit_test(those_that_wait_have_an_end_and_are_answered_when_it_comes),
 		cmocka_unit_test(freeing_the_parser_answers_what_is_under_way),
 		cmocka_unit_test(the_local_ca_is_recognised_in_the_child_too),
 	};
