@@ -21,13 +21,12 @@
 #include "base/err.h"
 #include "base/io.h"
 #include "certstore/pkcs12/parser_job.h"
+#include "certstore/pkcs12/parser_request.h"
 #include "certstore/pkcs12/parser_zygote.h"
 
 #define IMPORTS_MAX 16
 #define WAITING_MAX 256
 #define FILES_MAX (PARSER_FDS_MAX - 1)
-#define LOCAL_CAS_SIZE_MAX (64u * 1024)
-#define LOCAL_CAS_MAX 16
 #define ANSWER_MAX (512u * 1024)
 #define CRL_ANSWER_MAX (CRL_ENTRIES_MAX * CRLMARK_SIZE + 64u * 1024)
 #define START_TIMEOUT_MS 10000
@@ -414,99 +413,6 @@ void parser_free(struct parser *parser)
 	free(parser);
 }
 
-#define MARK_MAX 128
-
-struct packed_mark {
-	uint8_t bytes[MARK_MAX];
-	size_t size;
-};
-
-static int pack_mark(const struct identity_ca_mark *mark, struct packed_mark *ret_packed)
-{
-	Asafo__Record__LocalCaMark message = ASAFO__RECORD__LOCAL_CA_MARK__INIT;
-
-	message.key_id.data = (uint8_t *)(uintptr_t)mark->key_id;
-	message.key_id.len = mark->key_id_size;
-	message.subject_key_id.data = (uint8_t *)(uintptr_t)mark->subject_key_id;
-	message.subject_key_id.len = mark->subject_key_id_size;
-	if (asafo__record__local_ca_mark__get_packed_size(&message) > MARK_MAX)
-		return ERR_TOO_LARGE;
-	ret_packed->size = asafo__record__local_ca_mark__pack(&message, ret_packed->bytes);
-	return 0;
-}
-
-static int pack(const Asafo__Record__ParseRequest *request, struct buf *ret_packed)
-{
-	size_t size = asafo__record__parse_request__get_packed_size(request);
-	int r = size > PARSER_REQUEST_MAX ? ERR_TOO_LARGE : buf_reserve(ret_packed, size);
-
-	if (r == 0)
-		ret_packed->size = asafo__record__parse_request__pack(request, ret_packed->data);
-	return r;
-}
-
-static int pack_request(const struct identity_policy *policy, bool has_passphrase,
-			struct buf *ret_packed)
-{
-	Asafo__Record__ParseRequest request = ASAFO__RECORD__PARSE_REQUEST__INIT;
-	ProtobufCBinaryData local_cas[LOCAL_CAS_MAX];
-	ProtobufCBinaryData mate_cas[LOCAL_CAS_MAX];
-	struct packed_mark marks[LOCAL_CAS_MAX];
-	size_t size = 0;
-	int r;
-
-	if (policy->n_local_cas > LOCAL_CAS_MAX || policy->n_mate_cas > LOCAL_CAS_MAX)
-		return ERR_TOO_LARGE;
-	for (size_t i = 0; i < policy->n_mate_cas; i++) {
-		r = pack_mark(&policy->mate_cas[i], &marks[i]);
-		if (r < 0)
-			return r;
-		mate_cas[i] = (ProtobufCBinaryData){marks[i].size, marks[i].bytes};
-	}
-	for (size_t i = 0; i < policy->n_local_cas; i++) {
-		local_cas[i] =
-			(ProtobufCBinaryData){policy->local_cas[i].size, policy->local_cas[i].data};
-		size += policy->local_cas[i].size;
-	}
-	if (size > LOCAL_CAS_SIZE_MAX)
-		return ERR_TOO_LARGE;
-	request.now = policy->now;
-	request.allow_no_mac = policy->allow_no_mac;
-	request.allow_expired = policy->allow_expired;
-	request.allow_weak = policy->allow_weak;
-	request.has_passphrase = has_passphrase;
-	request.local_cas = local_cas;
-	request.n_local_cas = policy->n_local_cas;
-	request.mate_cas = mate_cas;
-	request.n_mate_cas = policy->n_mate_cas;
-	request.friendly_name =
-		(char *)(uintptr_t)(policy->friendly_name ? policy->friendly_name : "");
-	request.mate_now = policy->mate_now;
-	request.wants_ca = policy->wants_ca;
-	return pack(&request, ret_packed);
-}
-
-static int pack_staple_request(const struct staple_question *question, struct buf *ret_packed)
-{
-	Asafo__Record__ParseRequest request = ASAFO__RECORD__PARSE_REQUEST__INIT;
-
-	request.now = question->now;
-	request.staple_leaf =
-		(ProtobufCBinaryData){question->leaf_size, (uint8_t *)(uintptr_t)question->leaf};
-	request.staple_issuer = (ProtobufCBinaryData){question->issuer_size,
-						      (uint8_t *)(uintptr_t)question->issuer};
-	return pack(&request, ret_packed);
-}
-
-static int pack_crl_request(const struct crl_question *question, struct buf *ret_packed)
-{
-	Asafo__Record__ParseRequest request = ASAFO__RECORD__PARSE_REQUEST__INIT;
-
-	request.now = question->now;
-	request.crl_issuer = (ProtobufCBinaryData){question->issuer_size,
-						   (uint8_t *)(uintptr_t)question->issuer};
-	return pack(&request, ret_packed);
-}
 
 /* Waits for the answer that comes through FD, from now on. */
 static int await(struct import *import, int fd)
@@ -561,24 +467,8 @@ static int hold(struct import *import, const int *files, size_t n)
 	return 0;
 }
 
-/* What the file is held against: one of them. */
-struct question {
-	const struct identity_policy *policy;
-	const struct staple_question *staple;
-	const struct crl_question *crl;
-};
-
-static int pack_question(const struct question *question, bool has_passphrase,
-			 struct buf *ret_packed)
-{
-	if (question->policy)
-		return pack_request(question->policy, has_passphrase, ret_packed);
-	return question->staple ? pack_staple_request(question->staple, ret_packed)
-				: pack_crl_request(question->crl, ret_packed);
-}
-
 static int ask(struct parser *parser, const struct import *pattern, const int *files,
-	       const struct question *question)
+	       const struct parser_question *question)
 {
 	_cleanup_(import_free_p) struct import *import = NULL;
 	size_t n_files = question->policy && files[1] >= 0 ? 2 : 1;
@@ -592,7 +482,7 @@ static int ask(struct parser *parser, const struct import *pattern, const int *f
 	*import = *pattern;
 	import->parser = parser;
 	import->fd = -1;
-	r = pack_question(question, n_files > 1, &import->request);
+	r = parser_request_pack(question, n_files > 1, &import->request);
 	if (r == 0)
 		r = hold(import, files, n_files);
 	if (r < 0)
@@ -616,7 +506,7 @@ int parser_import(struct parser *parser, int file_fd, int passphrase_fd,
 	const struct import pattern = {.on_done = on_done, .userdata = userdata};
 	const int files[] = {file_fd, passphrase_fd};
 
-	return ask(parser, &pattern, files, &(struct question){.policy = policy});
+	return ask(parser, &pattern, files, &(struct parser_question){.policy = policy});
 }
 
 int parser_staple(struct parser *parser, int file_fd, const struct staple_question *question,
@@ -624,7 +514,7 @@ int parser_staple(struct parser *parser, int file_fd, const struct staple_questi
 {
 	const struct import pattern = {.on_staple = on_done, .userdata = userdata};
 
-	return ask(parser, &pattern, &file_fd, &(struct question){.staple = question});
+	return ask(parser, &pattern, &file_fd, &(struct parser_question){.staple = question});
 }
 
 int parser_crl(struct parser *parser, int file_fd, const struct crl_question *question,
@@ -632,5 +522,5 @@ int parser_crl(struct parser *parser, int file_fd, const struct crl_question *qu
 {
 	const struct import pattern = {.on_crl = on_done, .userdata = userdata};
 
-	return ask(parser, &pattern, &file_fd, &(struct question){.crl = question});
+	return ask(parser, &pattern, &file_fd, &(struct parser_question){.crl = question});
 }
