@@ -9,7 +9,7 @@
 #include "base/buf.h"
 #include "base/utc.h"
 
-#define ENTRIES_MAX 1000000u /* as many as the keeper has at most */
+#define ENTRIES_MAX 2000000u /* as many as the keeper has at most */
 #define SKEW_S 300	     /* so far may a CA's clock be from this unit's */
 
 struct list {
@@ -129,19 +129,36 @@ static int compare_marks(const void *a, const void *b)
 	return memcmp(a, b, CRLMARK_SIZE);
 }
 
-static const struct list *find(const struct set *set, const uint8_t *key_id)
+static bool names(const struct list *list, const uint8_t *mark)
 {
+	return list->revoked > 0 &&
+	       bsearch(mark, list->marks.data, list->revoked, CRLMARK_SIZE, compare_marks);
+}
+
+/* A CA may have two: of a trustpoint that both units share, and of one that stays home. */
+static const struct list *find_latest(const struct set *set, const uint8_t *key_id,
+				      const uint8_t *mark, bool *ret_is_named)
+{
+	const struct list *latest = NULL;
+
+	*ret_is_named = false;
 	for (size_t i = 0; i < set->n; i++) {
-		if (memcmp(set->lists[i].key_id, key_id, CRLS_KEY_ID_SIZE) == 0)
-			return &set->lists[i];
+		const struct list *list = &set->lists[i];
+
+		if (memcmp(list->key_id, key_id, CRLS_KEY_ID_SIZE) != 0)
+			continue;
+		*ret_is_named |= names(list, mark);
+		if (!latest || list->this_update > latest->this_update)
+			latest = list;
 	}
-	return NULL;
+	return latest;
 }
 
 int crls_check(const struct crls *crls, const uint8_t key_id[static CRLS_KEY_ID_SIZE],
 	       const uint8_t mark[static CRLMARK_SIZE], int64_t now, struct why *ret_why)
 {
-	const struct list *list = find(&crls->now, key_id);
+	bool is_named;
+	const struct list *list = find_latest(&crls->now, key_id, mark, &is_named);
 	char at[UTC_TEXT_MAX];
 
 	if (!crls->is_known)
@@ -150,8 +167,7 @@ int crls_check(const struct crls *crls, const uint8_t key_id[static CRLS_KEY_ID_
 	if (!list)
 		return why_set(ret_why, ERR_NOT_FOUND,
 			       "cannot be checked: there is no CRL of its CA, or of one above it");
-	if (list->revoked > 0 &&
-	    bsearch(mark, list->marks.data, list->revoked, CRLMARK_SIZE, compare_marks))
+	if (is_named)
 		return why_set(ret_why, ERR_REVOKED, "is revoked, or its CA's is");
 	if (now >= list->next_update + SKEW_S)
 		return why_set(ret_why, ERR_EXPIRED,

@@ -9,11 +9,11 @@
 #include "src/ipc/ipc.pb-c.h"
 
 /*
- * Which certificates are revoked, as the keeper told last: a list for each CA, by its key. It was
- * checked where it was imported; here it is searched.
+ * Which certificates are revoked, as the keeper told last: lists of CAs, by their keys. They were
+ * checked where they were imported; here they are searched.
  */
 #define CRLS_KEY_ID_SIZE 32
-#define CRLS_MAX 16u
+#define CRLS_MAX 32u /* as many as the keeper has: of the pair, and of this unit alone */
 
 struct crls;
 
@@ -27,7 +27,8 @@ size_t crls_count(const struct crls *crls);
 /*
  * Is the certificate with this mark (ipc/crlmark.h), of the CA with this key, revoked at NOW
  * (seconds since 1970)? 0: it is not. Errors, with the end of a sentence that begins with "the
- * certificate": ERR_REVOKED, also by a list that has ended; ERR_EXPIRED (the list has ended, or
+ * certificate": ERR_REVOKED, by any list of that CA, also by one that has ended; of the latest of
+ * its lists: ERR_EXPIRED (the list has ended, or
  * begins later), ERR_NOT_FOUND (there is no list of that CA), ERR_NOT_READY (nothing was told yet).
  */
 int crls_check(const struct crls *crls, const uint8_t key_id[static CRLS_KEY_ID_SIZE],

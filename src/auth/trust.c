@@ -127,8 +127,9 @@ int trust_check_revocation(const struct trust *trust, const struct crls *crls,
 	*ret_warning = (struct why){.text = ""};
 	if (r == 0 && links.revocation != VPN_REVOCATION_NONE)
 		r = check_links(&links, crls, now, &why);
+	/* What the keeper has not told yet may name him: he comes again. */
 	if (links.revocation == VPN_REVOCATION_CRL_NONE &&
-	    (r == ERR_NOT_FOUND || r == ERR_EXPIRED || r == ERR_NOT_READY)) {
+	    (r == ERR_NOT_FOUND || r == ERR_EXPIRED)) {
 		*ret_warning = why;
 		return 0;
 	}

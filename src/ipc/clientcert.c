@@ -381,24 +381,53 @@ static bool is_trusted(const struct clientcert_cas *cas, gnutls_x509_crt_t certi
 	return false;
 }
 
-/* Whoever signed it: any of them may be the one by which the chain was judged. */
-static int links_add(const struct clientcert_cas *cas, const struct chain *chain, unsigned index,
-		     struct clientcert_links *links, struct why *ret_why)
+/* Of the trusted CAs. *RET_IS_FOUND: one of them signed it. */
+static int links_add_trusted(const struct clientcert_cas *cas, gnutls_x509_crt_t certificate,
+			     struct clientcert_links *links, bool *ret_is_found,
+			     struct why *ret_why)
 {
-	gnutls_x509_crt_t certificate = chain->certificates[index];
 	int r = 0;
 
 	for (size_t i = 0; i < cas->n && r == 0; i++) {
 		if (!is_issuer(certificate, cas->certificates[i]))
 			continue;
+		*ret_is_found = true;
 		if (cas->revocation[i] > links->revocation)
 			links->revocation = cas->revocation[i];
 		r = link_add(certificate, cas->certificates[i], links, ret_why);
 	}
-	for (unsigned i = 0; i < chain->n && r == 0; i++) {
-		if (i != index && !is_trusted(cas, chain->certificates[i]) &&
-		    is_issuer(certificate, chain->certificates[i]))
-			r = link_add(certificate, chain->certificates[i], links, ret_why);
+	return r;
+}
+
+/* Those of the chain that are to be looked up: the leaf, and what is above it. */
+struct ascent {
+	unsigned order[CLIENTCERT_CHAIN_MAX];
+	unsigned n;
+	bool is_in[CLIENTCERT_CHAIN_MAX];
+};
+
+static void ascent_add(struct ascent *ascent, unsigned index)
+{
+	if (ascent->is_in[index])
+		return;
+	ascent->is_in[index] = true;
+	ascent->order[ascent->n++] = index;
+}
+
+/* Whoever signed it: any of them may be the one by which the chain was judged. Above a trusted CA
+ * nothing was looked at. */
+static int links_add(const struct clientcert_cas *cas, const struct chain *chain, unsigned index,
+		     struct ascent *ascent, struct clientcert_links *links, struct why *ret_why)
+{
+	gnutls_x509_crt_t certificate = chain->certificates[index];
+	bool is_found = false;
+	int r = links_add_trusted(cas, certificate, links, &is_found, ret_why);
+
+	for (unsigned i = 0; i < chain->n && r == 0 && !is_found; i++) {
+		if (i == index || !is_issuer(certificate, chain->certificates[i]))
+			continue;
+		ascent_add(ascent, i);
+		r = link_add(certificate, chain->certificates[i], links, ret_why);
 	}
 	return r;
 }
@@ -408,12 +437,13 @@ int clientcert_links(const struct clientcert_cas *cas, const ProtobufCBinaryData
 {
 	_cleanup_(chain_done) struct chain chain = {.n = 0};
 	struct clientcert_links links = {.n = 0};
+	struct ascent ascent = {.n = 0};
 	int r = chain_read(from, n, &chain, ret_why);
 
-	for (unsigned i = 0; i < chain.n && r == 0; i++) {
-		if (!is_trusted(cas, chain.certificates[i]))
-			r = links_add(cas, &chain, i, &links, ret_why);
-	}
+	if (r == 0 && chain.n > 0 && !is_trusted(cas, chain.certificates[0]))
+		ascent_add(&ascent, 0);
+	for (unsigned i = 0; i < ascent.n && r == 0; i++)
+		r = links_add(cas, &chain, ascent.order[i], &ascent, &links, ret_why);
 	/* It was judged by a chain that is not seen here. */
 	if (r == 0 && links.n == 0)
 		r = why_set(ret_why, ERR_DENIED, "is a CA's own");

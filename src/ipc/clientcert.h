@@ -41,8 +41,9 @@ struct clientcert {
 };
 
 /*
- * Of each certificate that the client sent, but the trusted CAs' own, which key signed it, and its
- * serial number's mark: what is to be looked up to know whether one of the chain is revoked.
+ * Of the leaf, and of each certificate above it up to a trusted CA, which key signed it, and its
+ * serial number's mark: what is to be looked up to know whether one of the chain is revoked. What
+ * else the client sent is no part of it.
  */
 #define CLIENTCERT_LINKS_MAX 32
 struct clientcert_links {

@@ -25,18 +25,22 @@ struct party {
 	uint8_t mark[CRLMARK_SIZE];
 };
 
-static void make(struct party *party, const char *name, uint8_t serial, const struct party *issuer,
-		 bool is_ca)
+/* With the key of KEY; NULL: with one of its own. */
+static void make_with(struct party *party, const char *name, uint8_t serial,
+		      const struct party *issuer, bool is_ca, const struct party *key)
 {
 	const struct party *by = issuer ? issuer : party;
 	size_t size = sizeof(party->key_id);
 	time_t now = time(NULL);
 
 	assert_int_equal(gnutls_x509_privkey_init(&party->key), 0);
-	assert_int_equal(
-		gnutls_x509_privkey_generate(party->key, GNUTLS_PK_ECDSA,
-					     GNUTLS_CURVE_TO_BITS(GNUTLS_ECC_CURVE_SECP256R1), 0),
-		0);
+	if (key)
+		assert_int_equal(gnutls_x509_privkey_cpy(party->key, key->key), 0);
+	else
+		assert_int_equal(gnutls_x509_privkey_generate(
+					 party->key, GNUTLS_PK_ECDSA,
+					 GNUTLS_CURVE_TO_BITS(GNUTLS_ECC_CURVE_SECP256R1), 0),
+				 0);
 	assert_int_equal(gnutls_x509_crt_init(&party->certificate), 0);
 	assert_int_equal(gnutls_x509_crt_set_version(party->certificate, 3), 0);
 	assert_int_equal(gnutls_x509_crt_set_serial(party->certificate, &serial, 1), 0);
@@ -57,6 +61,12 @@ static void make(struct party *party, const char *name, uint8_t serial, const st
 						    party->key_id, &size),
 			 0);
 	assert_int_equal(crlmark_of(&serial, 1, party->mark), 0);
+}
+
+static void make(struct party *party, const char *name, uint8_t serial, const struct party *issuer,
+		 bool is_ca)
+{
+	make_with(party, name, serial, issuer, is_ca, NULL);
 }
 
 static void done(struct party *party)
@@ -130,9 +140,10 @@ static int teardown(void **state)
 
 enum { FIRST = 1, LAST = 2 };
 
-/* CA (NULL: none) has revoked N certificates, with MARKS, of which SIZE bytes come now. */
-static int tell_part(struct place *place, int which, const struct party *ca, uint32_t number,
-		     uint64_t n, const uint8_t *marks, size_t size)
+/* CA (NULL: none) has revoked N certificates, with MARKS, of which SIZE bytes come now. The list is
+ * of AGE_S before now, and holds for two days. */
+static int tell_aged(struct place *place, int which, const struct party *ca, int64_t age_s,
+		     uint32_t number, uint64_t n, const uint8_t *marks, size_t size)
 {
 	Asafo__Ipc__CrlTell message = ASAFO__IPC__CRL_TELL__INIT;
 	Asafo__Record__CrlPart part = ASAFO__RECORD__CRL_PART__INIT;
@@ -141,8 +152,8 @@ static int tell_part(struct place *place, int which, const struct party *ca, uin
 	if (ca) {
 		crl.key_id =
 			(ProtobufCBinaryData){CRLS_KEY_ID_SIZE, (uint8_t *)(uintptr_t)ca->key_id};
-		crl.this_update = place->now - DAY;
-		crl.next_update = place->now + DAY;
+		crl.this_update = place->now - age_s;
+		crl.next_update = place->now - age_s + 2 * DAY;
 		crl.revoked = n;
 		part.crl = &crl;
 		part.part = number;
@@ -152,6 +163,12 @@ static int tell_part(struct place *place, int which, const struct party *ca, uin
 	message.is_reset = (which & FIRST) != 0;
 	message.is_last = (which & LAST) != 0;
 	return crls_take(place->crls, &message);
+}
+
+static int tell_part(struct place *place, int which, const struct party *ca, uint32_t number,
+		     uint64_t n, const uint8_t *marks, size_t size)
+{
+	return tell_aged(place, which, ca, DAY, number, n, marks, size);
 }
 
 static void tell(struct place *place, int which, const struct party *ca, const struct party *whom)
@@ -178,6 +195,75 @@ static int check(struct place *place, const struct party *leaf, const struct par
 }
 
 /* ---- tests ---- */
+
+/* The auth helper is new, or the store is damaged: what it does not know may name him. */
+static void before_anything_was_told_nobody_is_let_in_by_crl_none_either(void **state)
+{
+	struct place *place = *state;
+
+	trust(place, VPN_REVOCATION_CRL_NONE);
+	assert_int_equal(check(place, &place->client, NULL), ERR_NOT_READY);
+	assert_string_equal(place->warning.text, "");
+	tell(place, FIRST | LAST, NULL, NULL);
+	assert_int_equal(check(place, &place->client, NULL), 0);
+}
+
+/* One that both units share, and one that stays home. */
+static void of_two_lists_of_one_ca_each_is_searched_and_the_later_one_holds(void **state)
+{
+	struct place *place = *state;
+	const struct party *root = &place->root;
+	const uint8_t *mark = place->client.mark;
+
+	for (int i = 0; i < 2; i++) {
+		/* In either order. */
+		int64_t first = i == 0 ? 60 : DAY, second = i == 0 ? DAY : 60;
+
+		assert_int_equal(tell_aged(place, FIRST, root, first, 0, 0, NULL, 0), 0);
+		assert_int_equal(tell_aged(place, LAST, root, second, 0, 1, mark, CRLMARK_SIZE), 0);
+		assert_int_equal(crls_count(place->crls), 2);
+		assert_int_equal(check(place, &place->client, NULL), ERR_REVOKED);
+		assert_int_equal(tell_aged(place, FIRST, root, first, 0, 1, mark, CRLMARK_SIZE), 0);
+		assert_int_equal(tell_aged(place, LAST, root, second, 0, 0, NULL, 0), 0);
+		assert_int_equal(check(place, &place->client, NULL), ERR_REVOKED);
+		/* That one of them has ended is no matter. */
+		assert_int_equal(
+			tell_aged(place, FIRST, root, i == 0 ? 60 : 5 * DAY, 0, 0, NULL, 0), 0);
+		assert_int_equal(tell_aged(place, LAST, root, i == 0 ? 5 * DAY : 60, 0, 0, NULL, 0),
+				 0);
+		assert_int_equal(check(place, &place->client, NULL), 0);
+	}
+}
+
+static int check_three(struct place *place, const struct party *second, const struct party *third)
+{
+	const struct party *parties[] = {&place->client, second, third};
+
+	for (size_t i = 0; i < 3; i++)
+		place->chain[i] = (ProtobufCBinaryData){parties[i]->der.size, parties[i]->der.data};
+	return trust_check_revocation(place->trust, place->crls, place->chain, 3, place->now,
+				      &place->warning, &place->why);
+}
+
+/* Whoever sends more than his chain is not refused for it: nor for what is above a CA that is
+ * trusted itself. */
+static void what_is_above_a_trusted_ca_or_beside_the_chain_is_not_looked_up(void **state)
+{
+	struct place *place = *state;
+	struct party above, crossed;
+
+	make(&above, "Above", 3, NULL, true);
+	make_with(&crossed, "Root", 4, &above, true, &place->root);
+	/* There is no list of Middle's, nor of Above's. */
+	tell(place, FIRST | LAST, &place->root, NULL);
+	assert_int_equal(check_three(place, &place->far, &place->middle), 0);
+	assert_int_equal(check_three(place, &crossed, &above), 0);
+	tell(place, FIRST | LAST, &place->root, &place->middle);
+	assert_int_equal(check_three(place, &place->far, &place->middle), 0);
+	assert_int_equal(check(place, &place->far, &place->middle), ERR_REVOKED);
+	done(&above);
+	done(&crossed);
+}
 
 static void who_is_on_the_list_of_the_ca_is_revoked(void **state)
 {
@@ -324,6 +410,9 @@ static void half_a_list_is_none_and_those_before_hold(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		TEST(before_anything_was_told_nobody_is_let_in_by_crl_none_either),
+		TEST(of_two_lists_of_one_ca_each_is_searched_and_the_later_one_holds),
+		TEST(what_is_above_a_trusted_ca_or_beside_the_chain_is_not_looked_up),
 		TEST(who_is_on_the_list_of_the_ca_is_revoked),
 		TEST(without_revocation_check_nobody_is_looked_up),
 		TEST(a_number_that_is_not_known_is_the_strictest),
