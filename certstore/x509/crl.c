@@ -29,14 +29,24 @@ CLEANUP_DEFINE(ASN1_INTEGER *, ASN1_INTEGER_free)
 
 /* ---- the file ---- */
 
+/* An encrypted block: libcrypto would ask the terminal. */
+static int no_password(char *text, int size, int is_writing, void *userdata)
+{
+	(void)text;
+	(void)size;
+	(void)is_writing;
+	(void)userdata;
+	return -1;
+}
+
 /* The only one in it. */
 static X509_CRL *from_pem(const uint8_t *file, size_t size)
 {
 	_cleanup_(BIO_free_all_p) BIO *bio = BIO_new_mem_buf(file, (int)size);
 	_cleanup_(X509_CRL_free_p) X509_CRL *crl =
-		bio ? PEM_read_bio_X509_CRL(bio, NULL, NULL, NULL) : NULL;
+		bio ? PEM_read_bio_X509_CRL(bio, NULL, no_password, NULL) : NULL;
 	_cleanup_(X509_CRL_free_p) X509_CRL *second =
-		crl ? PEM_read_bio_X509_CRL(bio, NULL, NULL, NULL) : NULL;
+		crl ? PEM_read_bio_X509_CRL(bio, NULL, no_password, NULL) : NULL;
 
 	return second ? NULL : TAKE_PTR(crl);
 }
@@ -65,13 +75,15 @@ static int open_file(const uint8_t *file, size_t size, X509_CRL **ret_crl, struc
 
 static int check_issuer(X509_CRL *crl, X509 *issuer, struct why *why)
 {
+	const X509_ALGOR *algorithm = NULL;
 	char name[X509_TEXT_MAX];
 
+	X509_CRL_get0_signature(crl, NULL, &algorithm);
 	if (X509_NAME_cmp(X509_CRL_get_issuer(crl), X509_get_subject_name(issuer)) != 0)
 		return why_set(why, ERR_DIFFERS,
 			       "the CRL is of another CA (%s), not of the trustpoint's",
 			       x509_name_text(X509_CRL_get_issuer(crl), name));
-	if (x509_is_weak_signature(X509_CRL_get_signature_nid(crl)))
+	if (x509_is_weak_signature(algorithm))
 		return why_set(why, ERR_WEAK,
 			       "the CRL is signed with a digest that can be forged (SHA-1 or "
 			       "older): have the CA sign its lists with SHA-256");
@@ -267,7 +279,8 @@ int crl_digest(const Asafo__Record__Crl *crl, const uint8_t *marks, size_t size,
 	       uint8_t ret_digest[static 32])
 {
 	uint64_t times[] = {htobe64((uint64_t)crl->this_update),
-			    htobe64((uint64_t)crl->next_update)};
+			    htobe64((uint64_t)crl->next_update),
+			    htobe64((uint64_t)crl->removed_at)};
 	gnutls_hash_hd_t hash;
 
 	if (gnutls_hash_init(&hash, GNUTLS_DIG_SHA256) < 0)
@@ -279,6 +292,39 @@ int crl_digest(const Asafo__Record__Crl *crl, const uint8_t *marks, size_t size,
 	}
 	gnutls_hash_deinit(hash, ret_digest);
 	return 0;
+}
+
+/* Hex digits, of which the zeros in front are none. */
+static int compare_numbers(const char *a, const char *b)
+{
+	size_t a_size, b_size;
+
+	/* One without a number says nothing of the order. */
+	if (!*a || !*b)
+		return 0;
+	a += strspn(a, "0");
+	b += strspn(b, "0");
+	a_size = strlen(a);
+	b_size = strlen(b);
+	if (a_size != b_size)
+		return a_size < b_size ? -1 : 1;
+	return strcmp(a, b);
+}
+
+static int compare_times(int64_t a, int64_t b)
+{
+	return a < b ? -1 : a > b;
+}
+
+int crl_compare(const Asafo__Record__Crl *a, const Asafo__Record__Crl *b)
+{
+	int order;
+
+	if (a->removed_at || b->removed_at)
+		return compare_times(a->removed_at ? a->removed_at : a->taken_at,
+				     b->removed_at ? b->removed_at : b->taken_at);
+	order = compare_times(a->this_update, b->this_update);
+	return order ? order : compare_numbers(a->number, b->number);
 }
 
 /* ---- all of it ---- */

@@ -43,6 +43,12 @@ struct crl_question {
  */
 int crl_read(const uint8_t *file, size_t size, const struct crl_question *question,
 	     Asafo__Record__Crl **ret_crl, struct why *ret_why);
+/*
+ * Which of two lists of a CA's key is the later one: by thisUpdate, then by the CRL numbers. That
+ * one was removed (removed_at) goes before what was taken earlier. Negative, 0 (not known),
+ * positive.
+ */
+int crl_compare(const Asafo__Record__Crl *a, const Asafo__Record__Crl *b);
 /* SHA-256 of the times of CRL and of its MARKS: a list that says the same for longer is another.
  * Errors: ERR_CRYPTO. */
 int crl_digest(const Asafo__Record__Crl *crl, const uint8_t *marks, size_t size,

@@ -105,7 +105,7 @@ static int find_single(OCSP_BASICRESP *basic, const struct subject *subject,
 
 static bool is_weak(const OCSP_BASICRESP *basic)
 {
-	return x509_is_weak_signature(OBJ_obj2nid(OCSP_resp_get0_tbs_sigalg(basic)->algorithm));
+	return x509_is_weak_signature(OCSP_resp_get0_tbs_sigalg(basic));
 }
 
 /* A client refuses the response from then on. INT64_MIN: it is not known. */

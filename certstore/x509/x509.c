@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <openssl/err.h>
 #include <openssl/objects.h>
+#include <openssl/rsa.h>
 #include <openssl/sha.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -99,11 +100,26 @@ bool x509_is_signed_by(X509 *certificate, EVP_PKEY *key)
 	return is_signed;
 }
 
-bool x509_is_weak_signature(int nid)
-{
-	int digest = NID_undef, key = NID_undef;
+CLEANUP_DEFINE(RSA_PSS_PARAMS *, RSA_PSS_PARAMS_free)
 
-	if (!OBJ_find_sigid_algs(nid, &digest, &key))
+/* RFC 4055 section 3.1: SHA-1 where the parameters name none. */
+static int pss_digest(const X509_ALGOR *algorithm)
+{
+	_cleanup_(RSA_PSS_PARAMS_free_p) RSA_PSS_PARAMS *parameters =
+		ASN1_TYPE_unpack_sequence(ASN1_ITEM_rptr(RSA_PSS_PARAMS), algorithm->parameter);
+
+	return parameters && parameters->hashAlgorithm
+		       ? OBJ_obj2nid(parameters->hashAlgorithm->algorithm)
+		       : NID_sha1;
+}
+
+bool x509_is_weak_signature(const X509_ALGOR *algorithm)
+{
+	int nid = OBJ_obj2nid(algorithm->algorithm), digest = NID_undef, key = NID_undef;
+
+	if (nid == NID_rsassaPss)
+		digest = pss_digest(algorithm);
+	else if (!OBJ_find_sigid_algs(nid, &digest, &key))
 		return false;
 	return digest == NID_sha1 || digest == NID_md5 || digest == NID_md4 || digest == NID_md2 ||
 	       digest == NID_mdc2 || digest == NID_ripemd160;

@@ -39,9 +39,9 @@ const char *x509_name_text(const X509_NAME *name, char ret_text[static X509_TEXT
 int64_t x509_time(const ASN1_TIME *time);
 /* Does KEY verify CERTIFICATE's signature? Names are not looked at. */
 bool x509_is_signed_by(X509 *certificate, EVP_PKEY *key);
-/* Is NID of a signature with a digest that can be forged (SHA-1 or older)? What libcrypto does not
- * know it does not verify. */
-bool x509_is_weak_signature(int nid);
+/* Is it a signature with a digest that can be forged (SHA-1 or older)? What libcrypto does not know
+ * it does not verify. */
+bool x509_is_weak_signature(const X509_ALGOR *algorithm);
 /* Issuer equals subject, and its own key verifies it. */
 bool x509_is_self_signed(X509 *certificate);
 /* SHA-256 of the SubjectPublicKeyInfo: by what a key is known, whatever certificate it is in.

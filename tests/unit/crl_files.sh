@@ -5,8 +5,9 @@ set -eu
 cd "$1"
 
 ca() { # NAME SUBJECT [EXTENSION]
-	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 3650 -subj "/CN=$2" \
-		-addext basicConstraints=critical,CA:TRUE -addext "${3:-keyUsage=critical,keyCertSign,cRLSign}" -keyout "$1.key" \
+	[ -e "$1.key" ] || openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out "$1.key" 2>/dev/null
+	openssl req -x509 -key "$1.key" -nodes -days 3650 -subj "/CN=$2" \
+		-addext basicConstraints=critical,CA:TRUE -addext "${3:-keyUsage=critical,keyCertSign,cRLSign}" \
 		-out "$1.pem" 2>/dev/null
 	openssl x509 -in "$1.pem" -outform DER -out "$1.crt"
 	: >"$1.index"
@@ -44,4 +45,8 @@ for kind in delta part place indirect odd harmless; do list $kind ca -crlexts $k
 list weak ca -md sha1
 list ended ca -crl_lastupdate 20250101000000Z -crl_nextupdate 20250201000000Z
 list later ca -crl_lastupdate 20440101000000Z -crl_nextupdate 20440201000000Z
+openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048 -out pss.key 2>/dev/null
+ca pss 'pss CA'
+for digest in sha1 sha256; do list pss-$digest pss -md $digest -sigopt rsa_padding_mode:pss; done
 cat good.crl empty.crl >two.crl
+sed '1a Proc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,00112233445566778899AABBCCDDEEFF\n' good.crl >locked.crl

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+#include <openssl/ui.h>
 
 #include "base/buf.h"
 #include "base/cleanup.h"
@@ -176,6 +177,8 @@ static void a_list_is_of_the_ca_and_of_nobody_else(void **state)
 	is_refused("forged.der", "ca", ERR_INTEGRITY, "not signed by the key");
 	is_refused("mute.der", "mute", ERR_UNSUPPORTED, "cRLSign");
 	is_refused("weak.der", "ca", ERR_WEAK, "can be forged");
+	is_refused("pss-sha1.der", "pss", ERR_WEAK, "can be forged");
+	asafo__record__crl__free_unpacked(check("pss-sha256.der", "pss", 0, 0, ""), NULL);
 }
 
 static void a_list_is_about_all_certificates_of_the_ca(void **state)
@@ -199,6 +202,77 @@ static void a_list_holds_in_its_time(void **state)
 	/* As far as clocks may be apart. */
 	asafo__record__crl__free_unpacked(check("good.der", "ca", 7 * DAY + 60, 0, ""), NULL);
 	asafo__record__crl__free_unpacked(check("good.der", "ca", -CRL_SKEW_S / 2, 0, ""), NULL);
+}
+
+static void list_of(Asafo__Record__Crl *crl, int64_t this_update, const char *number)
+{
+	asafo__record__crl__init(crl);
+	crl->this_update = this_update;
+	crl->number = (char *)(uintptr_t)number;
+}
+
+static void assert_later(const Asafo__Record__Crl *a, const Asafo__Record__Crl *b)
+{
+	assert_true(crl_compare(a, b) > 0);
+	assert_true(crl_compare(b, a) < 0);
+}
+
+static void of_two_lists_the_later_one_is_known(void **state)
+{
+	Asafo__Record__Crl a, b;
+
+	(void)state;
+	list_of(&a, 1001, "01");
+	list_of(&b, 1000, "ff");
+	assert_later(&a, &b);
+	/* In the same second the number says it. */
+	list_of(&a, 1000, "0100");
+	assert_later(&a, &b);
+	list_of(&a, 1000, "0a");
+	list_of(&b, 1000, "09");
+	assert_later(&a, &b);
+	list_of(&b, 1000, "000a");
+	assert_int_equal(crl_compare(&a, &b), 0);
+	list_of(&b, 1000, "");
+	assert_int_equal(crl_compare(&a, &b), 0);
+}
+
+static void that_a_list_was_removed_is_later_than_what_was_taken_before(void **state)
+{
+	Asafo__Record__Crl gone, list;
+
+	(void)state;
+	list_of(&gone, 1000, "01");
+	list_of(&list, 5000, "02");
+	gone.removed_at = 9000;
+	list.taken_at = 8999;
+	assert_later(&gone, &list);
+	list.taken_at = 9001;
+	assert_later(&list, &gone);
+}
+
+static bool is_asked;
+
+static int answer_nothing(UI *ui)
+{
+	(void)ui;
+	is_asked = true;
+	return 0;
+}
+
+/* Whoever parses has nobody to ask. */
+static void an_encrypted_list_is_none_and_nobody_is_asked_for_a_password(void **state)
+{
+	UI_METHOD *method = UI_create_method("nobody");
+
+	(void)state;
+	assert_non_null(method);
+	assert_int_equal(UI_method_set_opener(method, answer_nothing), 0);
+	UI_set_default_method(method);
+	is_refused("locked.crl", "ca", ERR_MALFORMED, "no CRL");
+	assert_false(is_asked);
+	UI_set_default_method(UI_OpenSSL());
+	UI_destroy_method(method);
 }
 
 static void a_file_is_one_list_and_nothing_else(void **state)
@@ -248,6 +322,9 @@ int main(void)
 		cmocka_unit_test(a_list_is_of_the_ca_and_of_nobody_else),
 		cmocka_unit_test(a_list_is_about_all_certificates_of_the_ca),
 		cmocka_unit_test(a_list_holds_in_its_time),
+		cmocka_unit_test(of_two_lists_the_later_one_is_known),
+		cmocka_unit_test(that_a_list_was_removed_is_later_than_what_was_taken_before),
+		cmocka_unit_test(an_encrypted_list_is_none_and_nobody_is_asked_for_a_password),
 		cmocka_unit_test(a_file_is_one_list_and_nothing_else),
 		cmocka_unit_test(no_bit_of_a_list_can_be_changed),
 	};
