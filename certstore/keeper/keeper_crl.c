@@ -11,6 +11,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/hex.h"
 #include "base/log.h"
 #include "certstore/keeper/keeper_crl.h"
 #include "certstore/keeper/keeper_verbs.h"
@@ -44,20 +45,26 @@ static void tell(struct keeper *keeper, const Asafo__Ipc__CrlTell *message)
 static int tell_one(const Asafo__Record__Crl *crl, void *userdata)
 {
 	struct telling *telling = userdata;
+	_cleanup_(buf_done) struct buf marks = {0};
+	int r = keeper_crl_marks(telling->keeper, telling->is_home, crl, &marks);
 
+	if (r == ERR_STORE)
+		log_line(LOG_ERR,
+			 "the CRL of %s is damaged in the store: import it again (asafo crl "
+			 "import NAME FILE)",
+			 crl->issuer);
+	if (r < 0)
+		return r;
 	for (uint32_t i = 0; i < keeper_crl_parts(crl->revoked); i++) {
 		Asafo__Ipc__CrlTell message = ASAFO__IPC__CRL_TELL__INIT;
 		Asafo__Record__CrlPart part = ASAFO__RECORD__CRL_PART__INIT;
-		_cleanup_(buf_done) struct buf marks = {0};
-		int r = crl->revoked == 0 ? 0
-					  : keeper_crl_part_get(telling->keeper, telling->is_home,
-								&crl->key_id, i, &marks);
+		size_t at = (size_t)i * CRL_PART_SIZE, left = marks.size - at;
 
-		if (r < 0)
-			return r;
 		part.crl = (Asafo__Record__Crl *)(uintptr_t)crl;
 		part.part = i;
-		part.marks = (ProtobufCBinaryData){marks.size, marks.data};
+		if (left > 0)
+			part.marks = (ProtobufCBinaryData){
+				left < CRL_PART_SIZE ? left : CRL_PART_SIZE, marks.data + at};
 		message.is_reset = !telling->is_begun;
 		message.part = &part;
 		telling->is_begun = true;
@@ -90,8 +97,8 @@ void keeper_crl_tell(struct keeper *keeper)
 		r = keeper_crl_each(keeper, true, tell_one, &telling);
 	if (r < 0) {
 		log_line(LOG_ERR,
-			 "a CRL cannot be read, what was known of revoked certificates holds: %s; "
-			 "import it again (asafo show crls)",
+			 "not all CRLs can be read, what was known of revoked certificates holds: "
+			 "%s",
 			 err_text(r));
 		return;
 	}
@@ -175,13 +182,63 @@ static int check_still(const struct keeper_crl_job *job, struct why *why)
 	return r < 0 || job->is_home ? r : keeper_check_term(job->keeper, job->term, why);
 }
 
-static int check_older(const Asafo__Record__Crl *present, const Asafo__Record__Crl *crl,
-		       struct why *why)
+/* With what is there of the CA's key, be it shared or at home: both are looked at. */
+static int check_against(const Asafo__Record__Crl *present, const Asafo__Record__Crl *crl,
+			 struct why *why)
 {
-	if (!present || present->this_update <= crl->this_update)
+	char hex[2 * KEEPER_CRL_KEY_ID_SIZE + 1];
+
+	if (!present)
+		return 0;
+	hex_encode(present->key_id.data, KEEPER_CRL_KEY_ID_SIZE, hex);
+	/* Two CAs with one key: whom the other one revoked would be forgotten. */
+	if (strcmp(present->issuer, crl->issuer) != 0)
+		return why_set(why, ERR_DIFFERS,
+			       "the CRL that is there for this key is of %s, this one of %s: "
+			       "remove that one first (asafo crl remove %s)",
+			       present->issuer, crl->issuer, hex);
+	if (crl_compare(present, crl) <= 0)
 		return 0;
 	return why_set(why, ERR_EXISTS,
-		       "the CRL that is there is newer than this one: nothing was changed");
+		       present->this_update > crl->this_update
+			       ? "the CRL that is there is newer than this one: nothing was changed"
+			       : "the CRL that is there is of the same time and has a higher "
+				 "number: nothing was changed");
+}
+
+/* Has that list already, whole. */
+static bool is_there(struct keeper *keeper, bool is_home, const Asafo__Record__Crl *present,
+		     const Asafo__Record__Crl *crl)
+{
+	return present && memcmp(present->digest.data, crl->digest.data, 32) == 0 &&
+	       strcmp(present->issuer, crl->issuer) == 0 &&
+	       keeper_crl_is_whole(keeper, is_home, present);
+}
+
+/* Later than that it was removed, by whatever clock. */
+static int64_t taking_time(struct keeper *keeper, const ProtobufCBinaryData *key_id)
+{
+	_cleanup_(keeper_crl_free_p) Asafo__Record__Crl *gone =
+		keeper_crl_find_gone(keeper, key_id);
+	int64_t now = (int64_t)time(NULL);
+
+	return gone && gone->removed_at >= now ? gone->removed_at + 1 : now;
+}
+
+static int keep(struct keeper_crl_job *job, const Asafo__Record__Crl *crl,
+		const Asafo__Record__Crl *present, struct why *why)
+{
+	_cleanup_(keeper_crl_free_p) Asafo__Record__Crl *other =
+		keeper_crl_find(job->keeper, !job->is_home, &crl->key_id);
+	int r = check_against(present, crl, why);
+
+	if (r == 0)
+		r = check_against(other, crl, why);
+	if (r == 0)
+		r = keeper_crl_check_room(job->keeper, job->is_home, crl, why);
+	return r < 0 || job->is_dry_run ? r
+					: keeper_crl_keep(job->keeper, job->is_home, crl,
+							  crl->marks.data, crl->marks.len, why);
 }
 
 static void store_crl(struct keeper_crl_job *job, const Asafo__Record__Crl *parsed)
@@ -194,20 +251,15 @@ static void store_crl(struct keeper_crl_job *job, const Asafo__Record__Crl *pars
 
 	crl.key_id = (ProtobufCBinaryData){KEEPER_CRL_KEY_ID_SIZE, job->key_id};
 	crl.source = source;
-	crl.taken_at = (int64_t)time(NULL);
+	crl.taken_at = taking_time(job->keeper, &crl.key_id);
 	crl.trustpoint = job->name;
 	present = keeper_crl_find(job->keeper, job->is_home, &crl.key_id);
-	if (r == 0 && present && memcmp(present->digest.data, crl.digest.data, 32) == 0) {
+	if (r == 0 && is_there(job->keeper, job->is_home, present, &crl)) {
 		reply(job, present, true);
 		return;
 	}
 	if (r == 0)
-		r = check_older(present, &crl, &why);
-	if (r == 0)
-		r = keeper_crl_check_room(job->keeper, job->is_home, &crl, &why);
-	if (r == 0 && !job->is_dry_run)
-		r = keeper_crl_keep(job->keeper, job->is_home, &crl, crl.marks.data, crl.marks.len,
-				    &why);
+		r = keep(job, &crl, present, &why);
 	if (r < 0) {
 		keeper_reply_status(job->keeper, &job->ticket, r, &why);
 		return;
@@ -306,10 +358,32 @@ void keeper_on_crl_import(struct keeper *keeper, const struct keeper_ticket *tic
 
 /* ---- removal ---- */
 
-static int drop(struct keeper *keeper, const Asafo__Ipc__CrlDrop *request, struct why *why)
+struct target {
+	uint8_t key_id[KEEPER_CRL_KEY_ID_SIZE];
+	bool is_home;
+};
+
+/* By the CA's key, whether a trustpoint has it still or not. Of two lists the pair's goes first. */
+static int target_by_key(struct keeper *keeper, const Asafo__Ipc__CrlDrop *request,
+			 struct target *target, struct why *why)
+{
+	bool is_shared = keeper_crl_exists(keeper, false, target->key_id);
+
+	if (!is_shared && !keeper_crl_exists(keeper, true, target->key_id))
+		return why_set(why, ERR_NOT_FOUND,
+			       "there is no CRL of a CA with key %s (asafo show crls)",
+			       request->name);
+	if (is_shared && !request->is_active)
+		return why_set(why, ERR_NOT_ACTIVE,
+			       "both units share this CRL: it is changed on the active unit");
+	target->is_home = !is_shared;
+	return 0;
+}
+
+static int target_by_name(struct keeper *keeper, const Asafo__Ipc__CrlDrop *request,
+			  struct target *target, struct why *why)
 {
 	_cleanup_(keeper_item_done) struct keeper_item item = {0};
-	_cleanup_(keeper_crl_free_p) Asafo__Record__Crl *present = NULL;
 	int r = keeper_trustpoint_get(keeper, request->name, &item);
 
 	if (r < 0)
@@ -317,11 +391,46 @@ static int drop(struct keeper *keeper, const Asafo__Ipc__CrlDrop *request, struc
 	r = check_role(&item, request->name, request->is_active, why);
 	if (r < 0)
 		return r;
-	present = keeper_crl_find(keeper, item.is_unit, &item.public_part->key_id);
-	if (!present)
+	target->is_home = item.is_unit;
+	if (item.public_part->key_id.len != KEEPER_CRL_KEY_ID_SIZE ||
+	    !keeper_crl_exists(keeper, item.is_unit, item.public_part->key_id.data))
 		return why_set(why, ERR_NOT_FOUND, "trustpoint %s has no CRL", request->name);
-	r = item.is_unit ? 0 : keeper_check_term(keeper, request->term, why);
-	return r < 0 ? r : keeper_crl_delete(keeper, item.is_unit, present, why);
+	memcpy(target->key_id, item.public_part->key_id.data, KEEPER_CRL_KEY_ID_SIZE);
+	return 0;
+}
+
+/* What is known of the list from then on. */
+static int delete_target(struct keeper *keeper, struct target *target, struct why *why)
+{
+	Asafo__Record__Crl gone = ASAFO__RECORD__CRL__INIT;
+	uint8_t digest[32];
+	_cleanup_(keeper_crl_free_p) Asafo__Record__Crl *present = NULL;
+	int r;
+
+	gone.key_id = (ProtobufCBinaryData){KEEPER_CRL_KEY_ID_SIZE, target->key_id};
+	gone.digest = (ProtobufCBinaryData){sizeof(digest), digest};
+	gone.removed_at = (int64_t)time(NULL);
+	present = keeper_crl_find(keeper, target->is_home, &gone.key_id);
+	if (present) {
+		gone.issuer = present->issuer;
+		if (present->taken_at >= gone.removed_at)
+			gone.removed_at = present->taken_at + 1;
+	}
+	r = crl_digest(&gone, NULL, 0, digest);
+	return r < 0 ? r : keeper_crl_delete(keeper, target->is_home, &gone, why);
+}
+
+static int drop(struct keeper *keeper, const Asafo__Ipc__CrlDrop *request, struct why *why)
+{
+	struct target target = {.is_home = false};
+	/* No trustpoint has so long a name. */
+	bool is_key = hex_decode(request->name, sizeof(target.key_id), target.key_id) == 0;
+	int r = is_key ? target_by_key(keeper, request, &target, why)
+		       : target_by_name(keeper, request, &target, why);
+
+	if (r == 0 && !target.is_home)
+		r = keeper_check_term(keeper, request->term, why);
+	return r < 0 ? r : delete_target(keeper, &target, why);
 }
 
 void keeper_on_crl_drop(struct keeper *keeper, const struct keeper_ticket *ticket,

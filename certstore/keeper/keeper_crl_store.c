@@ -1,19 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * CRLs as items of the unit's own. A list is larger than a value may be, so that its marks lie in
- * parts beside its head; a transaction changes all of it.
+ * parts beside its head; a transaction changes all of it. Where the pair's list of a CA was removed
+ * stays known: by that the other unit drops its own, and a list that one of them never had is
+ * told from one that was removed.
  */
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/hex.h"
+#include "base/log.h"
 #include "certstore/keeper/keeper_crl.h"
 
 #define HEADS_SHARED "crl/"
 #define HEADS_HOME "home-crl/" /* those of trustpoints that stay on this unit */
 #define PARTS_SHARED "crl-part/"
 #define PARTS_HOME "home-crl-part/"
+#define GONE "crl-gone/"
 
 void keeper_crl_free(Asafo__Record__Crl *crl)
 {
@@ -27,24 +32,29 @@ uint32_t keeper_crl_parts(uint64_t revoked)
 	return size == 0 ? 1 : (uint32_t)((size + CRL_PART_SIZE - 1) / CRL_PART_SIZE);
 }
 
-static void head_key(bool is_home, const uint8_t key_id[static KEEPER_CRL_KEY_ID_SIZE],
+static void make_key(const char *prefix, const uint8_t key_id[static KEEPER_CRL_KEY_ID_SIZE],
 		     char ret_key[static KEEPER_CRL_KEY_SIZE])
 {
 	char hex[2 * KEEPER_CRL_KEY_ID_SIZE + 1];
 
 	hex_encode(key_id, KEEPER_CRL_KEY_ID_SIZE, hex);
-	(void)snprintf(ret_key, KEEPER_CRL_KEY_SIZE, "%s%s", is_home ? HEADS_HOME : HEADS_SHARED,
-		       hex);
+	(void)snprintf(ret_key, KEEPER_CRL_KEY_SIZE, "%s%s", prefix, hex);
+}
+
+static void head_key(bool is_home, const uint8_t key_id[static KEEPER_CRL_KEY_ID_SIZE],
+		     char ret_key[static KEEPER_CRL_KEY_SIZE])
+{
+	make_key(is_home ? HEADS_HOME : HEADS_SHARED, key_id, ret_key);
 }
 
 static void part_key(bool is_home, const uint8_t key_id[static KEEPER_CRL_KEY_ID_SIZE],
 		     uint32_t part, char ret_key[static KEEPER_CRL_KEY_SIZE])
 {
-	char hex[2 * KEEPER_CRL_KEY_ID_SIZE + 1];
+	size_t length;
 
-	hex_encode(key_id, KEEPER_CRL_KEY_ID_SIZE, hex);
-	(void)snprintf(ret_key, KEEPER_CRL_KEY_SIZE, "%s%s/%05u",
-		       is_home ? PARTS_HOME : PARTS_SHARED, hex, (unsigned)part);
+	make_key(is_home ? PARTS_HOME : PARTS_SHARED, key_id, ret_key);
+	length = strlen(ret_key);
+	(void)snprintf(ret_key + length, KEEPER_CRL_KEY_SIZE - length, "/%05" PRIu32, part);
 }
 
 static Asafo__Record__Crl *unpack(const uint8_t *value, size_t size)
@@ -59,17 +69,38 @@ static Asafo__Record__Crl *unpack(const uint8_t *value, size_t size)
 	return crl;
 }
 
-Asafo__Record__Crl *keeper_crl_find(struct keeper *keeper, bool is_home,
-				    const ProtobufCBinaryData *key_id)
+static Asafo__Record__Crl *find(struct keeper *keeper, const char *prefix,
+				const ProtobufCBinaryData *key_id)
 {
 	_cleanup_(buf_done) struct buf value = {0};
 	char key[KEEPER_CRL_KEY_SIZE];
 
 	if (key_id->len != KEEPER_CRL_KEY_ID_SIZE)
 		return NULL;
-	head_key(is_home, key_id->data, key);
+	make_key(prefix, key_id->data, key);
 	return store_unit_get(keeper->store, key, &value) == 0 ? unpack(value.data, value.size)
 							       : NULL;
+}
+
+Asafo__Record__Crl *keeper_crl_find(struct keeper *keeper, bool is_home,
+				    const ProtobufCBinaryData *key_id)
+{
+	return find(keeper, is_home ? HEADS_HOME : HEADS_SHARED, key_id);
+}
+
+Asafo__Record__Crl *keeper_crl_find_gone(struct keeper *keeper, const ProtobufCBinaryData *key_id)
+{
+	return find(keeper, GONE, key_id);
+}
+
+bool keeper_crl_exists(struct keeper *keeper, bool is_home,
+		       const uint8_t key_id[static KEEPER_CRL_KEY_ID_SIZE])
+{
+	_cleanup_(buf_done) struct buf value = {0};
+	char key[KEEPER_CRL_KEY_SIZE];
+
+	head_key(is_home, key_id, key);
+	return store_unit_get(keeper->store, key, &value) == 0;
 }
 
 int keeper_crl_part_get(struct keeper *keeper, bool is_home, const ProtobufCBinaryData *key_id,
@@ -83,9 +114,35 @@ int keeper_crl_part_get(struct keeper *keeper, bool is_home, const ProtobufCBina
 	return store_unit_get(keeper->store, key, ret_marks);
 }
 
+int keeper_crl_marks(struct keeper *keeper, bool is_home, const Asafo__Record__Crl *crl,
+		     struct buf *ret_marks)
+{
+	uint8_t digest[32];
+	int r = 0;
+
+	for (uint32_t i = 0; i < keeper_crl_parts(crl->revoked) && crl->revoked > 0 && r == 0; i++)
+		r = keeper_crl_part_get(keeper, is_home, &crl->key_id, i, ret_marks);
+	if (r == -ENOMEM)
+		return r;
+	if (r == 0)
+		r = crl_digest(crl, ret_marks->data, ret_marks->size, digest);
+	return r == 0 && ret_marks->size == crl->revoked * CRLMARK_SIZE &&
+			       memcmp(digest, crl->digest.data, sizeof(digest)) == 0
+		       ? 0
+		       : ERR_STORE;
+}
+
+bool keeper_crl_is_whole(struct keeper *keeper, bool is_home, const Asafo__Record__Crl *crl)
+{
+	_cleanup_(buf_done) struct buf marks = {0};
+
+	return keeper_crl_marks(keeper, is_home, crl, &marks) == 0;
+}
+
 struct each {
 	int (*fn)(const Asafo__Record__Crl *crl, void *userdata);
 	void *userdata;
+	bool skips_damaged;
 };
 
 static int each_one(const char *key, const uint8_t *value, size_t size, void *userdata)
@@ -93,16 +150,41 @@ static int each_one(const char *key, const uint8_t *value, size_t size, void *us
 	const struct each *each = userdata;
 	_cleanup_(keeper_crl_free_p) Asafo__Record__Crl *crl = unpack(value, size);
 
-	(void)key;
-	return crl ? each->fn(crl, each->userdata) : 0;
+	if (crl)
+		return each->fn(crl, each->userdata);
+	if (each->skips_damaged)
+		return 0;
+	/* Whose it is stood in it. */
+	log_line(LOG_ERR,
+		 "the CRL of the CA with key %s is damaged in the store: import it again, or "
+		 "remove it (asafo crl remove %s)",
+		 strchr(key, '/') + 1, strchr(key, '/') + 1);
+	return ERR_STORE;
 }
 
 int keeper_crl_each(struct keeper *keeper, bool is_home,
 		    int (*fn)(const Asafo__Record__Crl *crl, void *userdata), void *userdata)
 {
-	struct each each = {fn, userdata};
+	struct each each = {fn, userdata, false};
 
 	return store_unit_each(keeper->store, is_home ? HEADS_HOME : HEADS_SHARED, each_one, &each);
+}
+
+int keeper_crl_each_readable(struct keeper *keeper, bool is_home,
+			     int (*fn)(const Asafo__Record__Crl *crl, void *userdata),
+			     void *userdata)
+{
+	struct each each = {fn, userdata, true};
+
+	return store_unit_each(keeper->store, is_home ? HEADS_HOME : HEADS_SHARED, each_one, &each);
+}
+
+int keeper_crl_each_gone(struct keeper *keeper,
+			 int (*fn)(const Asafo__Record__Crl *crl, void *userdata), void *userdata)
+{
+	struct each each = {fn, userdata, true};
+
+	return store_unit_each(keeper->store, GONE, each_one, &each);
 }
 
 struct sum {
@@ -125,10 +207,9 @@ int keeper_crl_check_room(struct keeper *keeper, bool is_home, const Asafo__Reco
 	_cleanup_(keeper_crl_free_p) Asafo__Record__Crl *present =
 		keeper_crl_find(keeper, is_home, &crl->key_id);
 	struct sum sum = {0};
-	int r = keeper_crl_each(keeper, false, add, &sum);
+	/* One that cannot be read is no reason to refuse what may be instead of it. */
+	int r = keeper_crl_each_readable(keeper, is_home, add, &sum);
 
-	if (r == 0)
-		r = keeper_crl_each(keeper, true, add, &sum);
 	if (r < 0)
 		return r;
 	if (!present && sum.n >= KEEPER_CRLS_MAX)
@@ -145,7 +226,10 @@ int keeper_crl_check_room(struct keeper *keeper, bool is_home, const Asafo__Reco
 
 /* ---- changes ---- */
 
-/* A head, and the parts of it or of the one before, whichever has more. */
+/* A head, what is known of one that was removed (twice: another one of them is forgotten), and all
+ * parts that there are or are to be. */
+enum { CHANGE_HEAD, CHANGE_GONE, CHANGE_FORGET, CHANGE_PARTS };
+
 struct change {
 	struct store_change *changes;
 	char (*keys)[KEEPER_CRL_KEY_SIZE];
@@ -158,58 +242,145 @@ static void change_done(struct change *change)
 	free(change->keys);
 }
 
-static int change_init(struct change *change, bool is_home, const ProtobufCBinaryData *key_id,
-		       uint32_t n_parts)
+/* Of a list whose head cannot be read nobody knows how many parts it had. */
+static int count_parts(struct keeper *keeper, bool is_home, const ProtobufCBinaryData *key_id,
+		       uint32_t *ret_n)
 {
-	change->n = n_parts + 1u;
+	_cleanup_(keeper_crl_free_p) Asafo__Record__Crl *present =
+		keeper_crl_find(keeper, is_home, key_id);
+	char prefix[KEEPER_CRL_KEY_SIZE];
+	uint64_t count = 0;
+	int r;
+
+	make_key(is_home ? PARTS_HOME : PARTS_SHARED, key_id->data, prefix);
+	r = store_unit_count(keeper->store, prefix, &count);
+	*ret_n = present ? keeper_crl_parts(present->revoked) : 0;
+	if (count > *ret_n)
+		*ret_n = (uint32_t)count;
+	return r;
+}
+
+/* Everything of that key goes, as long as nobody gives it a value. */
+static int change_init(struct keeper *keeper, struct change *change, bool is_home,
+		       const ProtobufCBinaryData *key_id, uint32_t n_parts)
+{
+	uint32_t n_before;
+	int r = count_parts(keeper, is_home, key_id, &n_before);
+
+	if (r < 0)
+		return r;
+	change->n = CHANGE_PARTS + (n_parts > n_before ? n_parts : n_before);
 	change->changes = calloc(change->n, sizeof(*change->changes));
 	change->keys = calloc(change->n, sizeof(*change->keys));
 	if (!change->changes || !change->keys)
 		return -ENOMEM;
-	head_key(is_home, key_id->data, change->keys[0]);
-	for (uint32_t i = 0; i < n_parts; i++)
-		part_key(is_home, key_id->data, i, change->keys[i + 1]);
+	head_key(is_home, key_id->data, change->keys[CHANGE_HEAD]);
+	make_key(GONE, key_id->data, change->keys[CHANGE_GONE]);
+	make_key(GONE, key_id->data, change->keys[CHANGE_FORGET]);
+	for (uint32_t i = 0; i < change->n - CHANGE_PARTS; i++)
+		part_key(is_home, key_id->data, i, change->keys[CHANGE_PARTS + i]);
 	for (size_t i = 0; i < change->n; i++)
 		change->changes[i].key = change->keys[i];
 	return 0;
 }
 
-int keeper_crl_keep(struct keeper *keeper, bool is_home, const Asafo__Record__Crl *crl,
-		    const uint8_t *marks, size_t size, struct why *why)
+static int pack(const Asafo__Record__Crl *crl, struct buf *ret_packed)
 {
-	_cleanup_(keeper_crl_free_p) Asafo__Record__Crl *present =
-		keeper_crl_find(keeper, is_home, &crl->key_id);
-	uint32_t n_parts = keeper_crl_parts(crl->revoked);
-	uint32_t n_before = present ? keeper_crl_parts(present->revoked) : 0;
-	_cleanup_(change_done) struct change change = {0};
-	_cleanup_(buf_done) struct buf packed = {0};
 	Asafo__Record__Crl head = *crl;
 	int r;
 
 	head.marks = (ProtobufCBinaryData){0, NULL};
+	head.n_trustpoints = 0;
 	head.is_home = false;
-	r = buf_reserve(&packed, asafo__record__crl__get_packed_size(&head));
+	r = buf_reserve(ret_packed, asafo__record__crl__get_packed_size(&head));
 	if (r == 0)
-		r = change_init(&change, is_home, &crl->key_id,
-				n_parts > n_before ? n_parts : n_before);
+		ret_packed->size = asafo__record__crl__pack(&head, ret_packed->data);
+	return r;
+}
+
+static int commit(struct keeper *keeper, struct change *change, bool is_home, struct why *why)
+{
+	/* That one was removed is not known of what stays home. */
+	if (is_home) {
+		change->changes[CHANGE_GONE] = change->changes[CHANGE_HEAD];
+		change->changes[CHANGE_FORGET] = change->changes[CHANGE_HEAD];
+	}
+	return store_unit_change(keeper->store, change->changes, change->n, why);
+}
+
+int keeper_crl_keep(struct keeper *keeper, bool is_home, const Asafo__Record__Crl *crl,
+		    const uint8_t *marks, size_t size, struct why *why)
+{
+	_cleanup_(change_done) struct change change = {0};
+	_cleanup_(buf_done) struct buf packed = {0};
+	int r = pack(crl, &packed);
+
+	if (r == 0)
+		r = change_init(keeper, &change, is_home, &crl->key_id,
+				keeper_crl_parts(crl->revoked));
 	if (r < 0)
 		return r;
-	packed.size = asafo__record__crl__pack(&head, packed.data);
-	change.changes[0].value = packed.data;
-	change.changes[0].value_size = packed.size;
-	for (size_t at = 0, i = 1; at < size; at += CRL_PART_SIZE, i++) {
+	change.changes[CHANGE_HEAD].value = packed.data;
+	change.changes[CHANGE_HEAD].value_size = packed.size;
+	for (size_t at = 0, i = CHANGE_PARTS; at < size; at += CRL_PART_SIZE, i++) {
 		change.changes[i].value = marks + at;
 		change.changes[i].value_size =
 			size - at < CRL_PART_SIZE ? size - at : CRL_PART_SIZE;
 	}
-	return store_unit_change(keeper->store, change.changes, change.n, why);
+	return commit(keeper, &change, is_home, why);
 }
 
-int keeper_crl_delete(struct keeper *keeper, bool is_home, const Asafo__Record__Crl *crl,
+/* ---- what was removed ---- */
+
+struct eldest {
+	const ProtobufCBinaryData *key_id; /* that is there in any case */
+	size_t n;
+	int64_t removed_at;
+	uint8_t eldest[KEEPER_CRL_KEY_ID_SIZE];
+};
+
+static int look_eldest(const Asafo__Record__Crl *gone, void *userdata)
+{
+	struct eldest *eldest = userdata;
+
+	if (memcmp(gone->key_id.data, eldest->key_id->data, KEEPER_CRL_KEY_ID_SIZE) == 0)
+		return 0;
+	if (eldest->n++ == 0 || gone->removed_at < eldest->removed_at) {
+		eldest->removed_at = gone->removed_at;
+		memcpy(eldest->eldest, gone->key_id.data, KEEPER_CRL_KEY_ID_SIZE);
+	}
+	return 0;
+}
+
+int keeper_crl_delete(struct keeper *keeper, bool is_home, const Asafo__Record__Crl *gone,
 		      struct why *why)
 {
 	_cleanup_(change_done) struct change change = {0};
-	int r = change_init(&change, is_home, &crl->key_id, keeper_crl_parts(crl->revoked));
+	_cleanup_(buf_done) struct buf packed = {0};
+	struct eldest eldest = {.key_id = &gone->key_id};
+	int r = change_init(keeper, &change, is_home, &gone->key_id, 0);
 
-	return r < 0 ? r : store_unit_change(keeper->store, change.changes, change.n, why);
+	if (r == 0)
+		r = pack(gone, &packed);
+	if (r == 0)
+		r = keeper_crl_each_gone(keeper, look_eldest, &eldest);
+	if (r < 0)
+		return r;
+	if (eldest.n >= KEEPER_CRLS_MAX)
+		make_key(GONE, eldest.eldest, change.keys[CHANGE_FORGET]);
+	else
+		change.changes[CHANGE_FORGET] = change.changes[CHANGE_HEAD];
+	change.changes[CHANGE_GONE].value = packed.data;
+	change.changes[CHANGE_GONE].value_size = packed.size;
+	return commit(keeper, &change, is_home, why);
+}
+
+int keeper_crl_forget(struct keeper *keeper, const ProtobufCBinaryData *key_id, struct why *why)
+{
+	struct store_change change = {0};
+	char key[KEEPER_CRL_KEY_SIZE];
+
+	make_key(GONE, key_id->data, key);
+	change.key = key;
+	return store_unit_change(keeper->store, &change, 1, why);
 }

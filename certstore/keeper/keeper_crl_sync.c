@@ -2,110 +2,17 @@
 /*
  * CRLs from unit to unit, as OCSP staples: the active unit tells which ones there are, the standby
  * what it lacks of them. A list comes in parts, and counts when the last one is there and all of
- * them are what was announced. What belongs to a trustpoint that stays home is no part of it.
+ * them are what was announced. An older list never takes the place of a newer one: what the standby
+ * has that is newer, or that the active unit has not, goes the other way. Only that one was removed
+ * takes one away. What belongs to a trustpoint that stays home is no part of it.
  */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "certstore/keeper/keeper_crl.h"
 #include "certstore/keeper/keeper_verbs.h"
-
-/* ---- the list ---- */
-
-struct listing {
-	struct keeper *keeper;
-	Asafo__Record__Crl *crls[KEEPER_CRLS_MAX];
-	size_t n;
-	bool is_home;
-};
-
-static void listing_done(struct listing *listing)
-{
-	while (listing->n > 0)
-		keeper_crl_free(listing->crls[--listing->n]);
-}
-
-/* Under that name may be another CA by now, or nothing. */
-static bool is_of_trustpoint(struct keeper *keeper, const Asafo__Record__Crl *crl, bool is_home)
-{
-	_cleanup_(keeper_item_done) struct keeper_item item = {0};
-
-	return keeper_trustpoint_get(keeper, crl->trustpoint, &item) == 0 &&
-	       item.is_unit == is_home && item.public_part->key_id.len == crl->key_id.len &&
-	       memcmp(item.public_part->key_id.data, crl->key_id.data, crl->key_id.len) == 0;
-}
-
-static int list_one(const Asafo__Record__Crl *crl, void *userdata)
-{
-	struct listing *listing = userdata;
-	Asafo__Record__Crl *copy;
-	int r;
-
-	if (listing->n == KEEPER_CRLS_MAX)
-		return 0;
-	copy = keeper_crl_find(listing->keeper, listing->is_home, &crl->key_id);
-	if (!copy)
-		return ERR_STORE;
-	listing->crls[listing->n++] = copy;
-	copy->is_home = listing->is_home;
-	r = is_of_trustpoint(listing->keeper, copy, listing->is_home)
-		    ? 0
-		    : keeper_set_text(&copy->trustpoint, "");
-	return r;
-}
-
-void keeper_on_crl_list(struct keeper *keeper, const struct keeper_ticket *ticket,
-			struct ipc_frame *frame, const ProtobufCMessage *body)
-{
-	_cleanup_(listing_done) struct listing listing = {.keeper = keeper};
-	Asafo__Ipc__CrlListReply message = ASAFO__IPC__CRL_LIST_REPLY__INIT;
-	Asafo__Ipc__Status status = ASAFO__IPC__STATUS__INIT;
-	int r = keeper_crl_each(keeper, false, list_one, &listing);
-
-	(void)frame;
-	(void)body;
-	listing.is_home = true;
-	if (r == 0)
-		r = keeper_crl_each(keeper, true, list_one, &listing);
-	if (r < 0) {
-		keeper_refuse(keeper, ticket, r, "the CRLs cannot be read: %s", err_text(r));
-		return;
-	}
-	message.status = &status;
-	message.crls = listing.crls;
-	message.n_crls = listing.n;
-	keeper_reply(keeper, ticket, &message.base, false);
-}
-
-/* ---- a part of one ---- */
-
-void keeper_on_crl_get(struct keeper *keeper, const struct keeper_ticket *ticket,
-		       struct ipc_frame *frame, const ProtobufCMessage *body)
-{
-	const Asafo__Ipc__CrlGet *request = (const Asafo__Ipc__CrlGet *)body;
-	_cleanup_(keeper_crl_free_p) Asafo__Record__Crl *crl =
-		keeper_crl_find(keeper, false, &request->key_id);
-	Asafo__Ipc__CrlGetReply message = ASAFO__IPC__CRL_GET_REPLY__INIT;
-	Asafo__Ipc__Status status = ASAFO__IPC__STATUS__INIT;
-	Asafo__Record__CrlPart part = ASAFO__RECORD__CRL_PART__INIT;
-	_cleanup_(buf_done) struct buf marks = {0};
-	int r = crl ? 0 : ERR_NOT_FOUND;
-
-	(void)frame;
-	if (r == 0 && crl->revoked > 0)
-		r = keeper_crl_part_get(keeper, false, &request->key_id, request->part, &marks);
-	if (r < 0) {
-		keeper_refuse(keeper, ticket, r, "there is no such part of a CRL");
-		return;
-	}
-	part.crl = crl;
-	part.part = request->part;
-	part.marks = (ProtobufCBinaryData){marks.size, marks.data};
-	message.status = &status;
-	message.part = &part;
-	keeper_reply(keeper, ticket, &message.base, false);
-}
 
 /* ---- the mate's ---- */
 
@@ -131,6 +38,7 @@ static bool is_whole(const Asafo__Record__Crl *crl)
 {
 	return crl && crl->key_id.len == KEEPER_CRL_KEY_ID_SIZE && crl->digest.len == 32 &&
 	       crl->revoked <= CRL_ENTRIES_MAX && crl->marks.len == 0 && !crl->is_home &&
+	       crl->n_trustpoints == 0 && (crl->removed_at == 0 || crl->revoked == 0) &&
 	       strlen(crl->trustpoint) <= TRUSTPOINT_NAME_MAX && strlen(crl->source) <= 127 &&
 	       strlen(crl->issuer) <= 127 && strlen(crl->number) <= 127;
 }
@@ -162,20 +70,49 @@ static bool is_next(const struct keeper_crl_stage *stage, const Asafo__Record__C
 	       part->marks.len <= stage->crl->revoked * CRLMARK_SIZE - stage->marks.size;
 }
 
-static int stage_commit(struct keeper *keeper, const struct keeper_crl_stage *stage,
-			struct why *why)
+/* The pair's list, or that there was one: never both. NULL: nothing is known. */
+static Asafo__Record__Crl *find_ours(struct keeper *keeper, const ProtobufCBinaryData *key_id)
 {
+	Asafo__Record__Crl *crl = keeper_crl_find(keeper, false, key_id);
+
+	if (crl && keeper_crl_is_whole(keeper, false, crl))
+		return crl;
+	keeper_crl_free(crl);
+	return keeper_crl_find_gone(keeper, key_id);
+}
+
+static int stage_check(struct keeper *keeper, const struct keeper_crl_stage *stage, struct why *why)
+{
+	_cleanup_(keeper_crl_free_p) Asafo__Record__Crl *ours =
+		find_ours(keeper, &stage->crl->key_id);
 	uint8_t digest[32];
 	int r = crl_digest(stage->crl, stage->marks.data, stage->marks.size, digest);
 
-	if (r == 0 && (!crl_are_marks(stage->marks.data, stage->marks.size) ||
-		       memcmp(digest, stage->crl->digest.data, sizeof(digest)) != 0))
-		r = why_set(why, ERR_DIFFERS, "the mate's CRL is not what it was announced as");
-	if (r == 0)
-		r = keeper_crl_check_room(keeper, false, stage->crl, why);
-	return r < 0 ? r
-		     : keeper_crl_keep(keeper, false, stage->crl, stage->marks.data,
-				       stage->marks.size, why);
+	if (r < 0)
+		return r;
+	if (!crl_are_marks(stage->marks.data, stage->marks.size) ||
+	    memcmp(digest, stage->crl->digest.data, sizeof(digest)) != 0)
+		return why_set(why, ERR_DIFFERS,
+			       "the mate's CRL of %s is not what it was announced as",
+			       stage->crl->issuer);
+	/* It may have changed since it was asked for. */
+	if (ours && crl_compare(ours, stage->crl) > 0)
+		return why_set(why, ERR_EXISTS,
+			       "the mate's CRL of %s is older than this unit's, which stays",
+			       stage->crl->issuer);
+	return stage->crl->removed_at ? 0 : keeper_crl_check_room(keeper, false, stage->crl, why);
+}
+
+static int stage_commit(struct keeper *keeper, const struct keeper_crl_stage *stage,
+			struct why *why)
+{
+	int r = stage_check(keeper, stage, why);
+
+	if (r < 0)
+		return r;
+	return stage->crl->removed_at ? keeper_crl_delete(keeper, false, stage->crl, why)
+				      : keeper_crl_keep(keeper, false, stage->crl,
+							stage->marks.data, stage->marks.size, why);
 }
 
 /* *RET_IS_KEPT: it was the last part. */
@@ -222,6 +159,21 @@ void keeper_on_crl_take(struct keeper *keeper, const struct keeper_ticket *ticke
 
 /* ---- two sets ---- */
 
+#define SET_MAX (2 * KEEPER_CRLS_MAX) /* lists, and those that were removed */
+
+struct comparison {
+	struct keeper *keeper;
+	const Asafo__Ipc__CrlCompare *theirs;
+	ProtobufCBinaryData lacking[SET_MAX], newer[SET_MAX];
+	uint8_t newer_ids[SET_MAX][KEEPER_CRL_KEY_ID_SIZE];
+	size_t n_lacking, n_newer, n_theirs_gone;
+	ProtobufCBinaryData forget[KEEPER_CRLS_MAX];
+	uint8_t forget_ids[KEEPER_CRLS_MAX][KEEPER_CRL_KEY_ID_SIZE];
+	size_t n_forget;
+	uint32_t n_dropped;
+	uint64_t said; /* of those that are newer here */
+};
+
 static const Asafo__Record__Crl *find_in(const Asafo__Ipc__CrlCompare *theirs,
 					 const ProtobufCBinaryData *key_id)
 {
@@ -234,57 +186,146 @@ static const Asafo__Record__Crl *find_in(const Asafo__Ipc__CrlCompare *theirs,
 	return NULL;
 }
 
-static bool is_lacking(struct keeper *keeper, const Asafo__Record__Crl *theirs)
+/* The mate is to have ours. */
+static void add_newer(struct comparison *comparison, const Asafo__Record__Crl *ours)
 {
-	_cleanup_(keeper_crl_free_p) Asafo__Record__Crl *ours =
-		keeper_crl_find(keeper, false, &theirs->key_id);
+	size_t i = comparison->n_newer;
+	uint64_t part;
 
-	if (theirs->key_id.len != KEEPER_CRL_KEY_ID_SIZE)
-		return false;
-	return !ours || theirs->digest.len != ours->digest.len ||
-	       memcmp(theirs->digest.data, ours->digest.data, ours->digest.len) != 0;
+	if (i == SET_MAX)
+		return;
+	memcpy(comparison->newer_ids[i], ours->key_id.data, KEEPER_CRL_KEY_ID_SIZE);
+	comparison->newer[i] =
+		(ProtobufCBinaryData){KEEPER_CRL_KEY_ID_SIZE, comparison->newer_ids[i]};
+	comparison->n_newer++;
+	memcpy(&part, ours->digest.data, sizeof(part));
+	comparison->said += part;
 }
 
-/* Deletes what THEIRS has not. */
-static int drop_extra(struct keeper *keeper, const Asafo__Ipc__CrlCompare *theirs,
-		      uint32_t *ret_n_dropped, struct why *why)
+static void say_newer(const Asafo__Record__Crl *ours, const char *what)
 {
-	_cleanup_(listing_done) struct listing ours = {.keeper = keeper};
-	int r = keeper_crl_each(keeper, false, list_one, &ours);
+	log_line(LOG_WARNING, "the %s of %s stays, and the active unit is told to take it: %s",
+		 ours->removed_at ? "removal of the CRL" : "CRL", ours->issuer, what);
+}
 
-	for (size_t i = 0; i < ours.n && r == 0; i++) {
-		if (find_in(theirs, &ours.crls[i]->key_id))
-			continue;
-		r = keeper_crl_delete(keeper, false, ours.crls[i], why);
-		*ret_n_dropped += r == 0;
+/* That it was removed there needs no other step. */
+static int drop_ours(struct comparison *comparison, const Asafo__Record__Crl *gone,
+		     const Asafo__Record__Crl *ours, struct why *why)
+{
+	int r = keeper_crl_delete(comparison->keeper, false, gone, why);
+
+	if (r < 0)
+		return r;
+	if (ours && !ours->removed_at)
+		log_line(LOG_WARNING, "the CRL of %s is dropped: it was removed on the active unit",
+			 ours->issuer);
+	comparison->n_dropped++;
+	return 0;
+}
+
+static int compare_one(struct comparison *comparison, const Asafo__Record__Crl *theirs,
+		       bool is_said, struct why *why)
+{
+	_cleanup_(keeper_crl_free_p) Asafo__Record__Crl *ours = NULL;
+
+	if (!is_whole(theirs))
+		return why_set(why, ERR_MALFORMED, "the mate's set of CRLs is malformed");
+	ours = find_ours(comparison->keeper, &theirs->key_id);
+	comparison->n_theirs_gone += theirs->removed_at != 0;
+	if (ours && memcmp(theirs->digest.data, ours->digest.data, 32) == 0)
+		return 0;
+	if (ours && crl_compare(ours, theirs) > 0) {
+		if (!is_said)
+			say_newer(ours, "its own is older");
+		add_newer(comparison, ours);
+		return 0;
 	}
+	if (theirs->removed_at)
+		return drop_ours(comparison, theirs, ours, why);
+	comparison->lacking[comparison->n_lacking++] = theirs->key_id;
+	return 0;
+}
+
+/* One that the mate knows nothing of: it never had it, or has lost it. */
+static int look_extra(const Asafo__Record__Crl *ours, void *userdata)
+{
+	struct comparison *comparison = userdata;
+
+	if (find_in(comparison->theirs, &ours->key_id))
+		return 0;
+	if (!ours->removed_at && !keeper_crl_is_whole(comparison->keeper, false, ours))
+		return 0;
+	/* The eldest of too many. */
+	if (ours->removed_at && comparison->n_theirs_gone >= KEEPER_CRLS_MAX) {
+		size_t i = comparison->n_forget;
+
+		if (i == KEEPER_CRLS_MAX)
+			return 0;
+		memcpy(comparison->forget_ids[i], ours->key_id.data, KEEPER_CRL_KEY_ID_SIZE);
+		comparison->forget[i] =
+			(ProtobufCBinaryData){KEEPER_CRL_KEY_ID_SIZE, comparison->forget_ids[i]};
+		comparison->n_forget++;
+		return 0;
+	}
+	add_newer(comparison, ours);
+	return 0;
+}
+
+static int say_extra(const Asafo__Record__Crl *ours, void *userdata)
+{
+	const struct comparison *comparison = userdata;
+
+	if (!find_in(comparison->theirs, &ours->key_id))
+		say_newer(ours, "it has none");
+	return 0;
+}
+
+static int compare(struct comparison *comparison, struct why *why)
+{
+	struct keeper *keeper = comparison->keeper;
+	const Asafo__Ipc__CrlCompare *theirs = comparison->theirs;
+	/* A difference that stays is told again and again, and said once. */
+	uint64_t said = keeper->crls.newer_said;
+	int r = theirs->n_crls <= SET_MAX ? 0 : ERR_TOO_LARGE;
+
+	for (size_t i = 0; i < theirs->n_crls && r == 0; i++)
+		r = compare_one(comparison, theirs->crls[i], said != 0, why);
+	if (r == 0)
+		r = keeper_crl_each_readable(keeper, false, look_extra, comparison);
+	if (r == 0)
+		r = keeper_crl_each_gone(keeper, look_extra, comparison);
+	for (size_t i = 0; i < comparison->n_forget && r == 0; i++) {
+		r = keeper_crl_forget(keeper, &comparison->forget[i], why);
+		comparison->n_dropped += r == 0;
+	}
+	if (r == 0 && comparison->said != said)
+		r = keeper_crl_each_readable(keeper, false, say_extra, comparison);
+	keeper->crls.newer_said = comparison->said;
 	return r;
 }
 
 void keeper_on_crl_compare(struct keeper *keeper, const struct keeper_ticket *ticket,
 			   struct ipc_frame *frame, const ProtobufCMessage *body)
 {
-	const Asafo__Ipc__CrlCompare *theirs = (const Asafo__Ipc__CrlCompare *)body;
+	struct comparison comparison = {.keeper = keeper,
+					.theirs = (const Asafo__Ipc__CrlCompare *)body};
 	Asafo__Ipc__CrlCompareReply message = ASAFO__IPC__CRL_COMPARE_REPLY__INIT;
 	Asafo__Ipc__Status status = ASAFO__IPC__STATUS__INIT;
-	ProtobufCBinaryData lacking[KEEPER_CRLS_MAX];
 	struct why why = {0};
-	int r = theirs->n_crls <= KEEPER_CRLS_MAX ? 0 : ERR_TOO_LARGE;
+	int r = compare(&comparison, &why);
 
 	(void)frame;
-	if (r == 0)
-		r = drop_extra(keeper, theirs, &message.dropped, &why);
-	if (message.dropped > 0)
+	if (comparison.n_dropped > 0)
 		keeper_crl_changed(keeper);
 	if (r < 0) {
 		keeper_reply_status(keeper, ticket, r, &why);
 		return;
 	}
-	for (size_t i = 0; i < theirs->n_crls; i++) {
-		if (is_lacking(keeper, theirs->crls[i]))
-			lacking[message.n_lacking++] = theirs->crls[i]->key_id;
-	}
 	message.status = &status;
-	message.lacking = lacking;
+	message.dropped = comparison.n_dropped;
+	message.lacking = comparison.lacking;
+	message.n_lacking = comparison.n_lacking;
+	message.newer = comparison.newer;
+	message.n_newer = comparison.n_newer;
 	keeper_reply(keeper, ticket, &message.base, false);
 }

@@ -95,6 +95,8 @@ static int on_idle(sd_event_source *source, void *userdata)
 	/* Whoever looks for a key tries the rest again. */
 	if (r < 0)
 		log_line(LOG_ERR, "the index of keys is not complete: %s", err_text(r));
+	else
+		keeper_crls_indexed(keeper);
 	return sd_event_source_set_enabled(source, SD_EVENT_OFF);
 }
 

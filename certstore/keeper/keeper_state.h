@@ -98,6 +98,7 @@ struct keeper_crl_stage;
 struct keeper_crls {
 	struct keeper_crl_job *jobs;	/* files that are parsed */
 	struct keeper_crl_stage *stage; /* one of the mate's, on its way; NULL: none */
+	uint64_t newer_said;		/* which lists the active unit has not, or older */
 };
 
 struct keeper_import;
@@ -314,6 +315,8 @@ void keeper_restore_drop(struct keeper *keeper);
 void keeper_imports_drop(struct keeper *keeper);
 void keeper_staples_drop(struct keeper *keeper);
 void keeper_crls_drop(struct keeper *keeper);
+/* keeper_crl_list.c: all trustpoints are known by their keys from now on. */
+void keeper_crls_indexed(struct keeper *keeper);
 /* keeper_crl_sync.c */
 void keeper_crl_stage_drop(struct keeper *keeper);
 void keeper_listings_drop(struct keeper *keeper);

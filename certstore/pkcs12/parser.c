@@ -413,7 +413,6 @@ void parser_free(struct parser *parser)
 	free(parser);
 }
 
-
 /* Waits for the answer that comes through FD, from now on. */
 static int await(struct import *import, int fd)
 {

@@ -278,14 +278,16 @@ bool crl_are_marks(const uint8_t *marks, size_t size)
 int crl_digest(const Asafo__Record__Crl *crl, const uint8_t *marks, size_t size,
 	       uint8_t ret_digest[static 32])
 {
+	size_t number_size = strlen(crl->number);
 	uint64_t times[] = {htobe64((uint64_t)crl->this_update),
-			    htobe64((uint64_t)crl->next_update),
-			    htobe64((uint64_t)crl->removed_at)};
+			    htobe64((uint64_t)crl->next_update), htobe64((uint64_t)crl->removed_at),
+			    htobe64(number_size)};
 	gnutls_hash_hd_t hash;
 
 	if (gnutls_hash_init(&hash, GNUTLS_DIG_SHA256) < 0)
 		return ERR_CRYPTO;
 	if (gnutls_hash(hash, times, sizeof(times)) < 0 ||
+	    gnutls_hash(hash, crl->number, number_size) < 0 ||
 	    (size > 0 && gnutls_hash(hash, marks, size) < 0)) {
 		gnutls_hash_deinit(hash, NULL);
 		return ERR_CRYPTO;

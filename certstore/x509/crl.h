@@ -49,8 +49,8 @@ int crl_read(const uint8_t *file, size_t size, const struct crl_question *questi
  * positive.
  */
 int crl_compare(const Asafo__Record__Crl *a, const Asafo__Record__Crl *b);
-/* SHA-256 of the times of CRL and of its MARKS: a list that says the same for longer is another.
- * Errors: ERR_CRYPTO. */
+/* SHA-256 of the times and the number of CRL and of its MARKS: a list that says the same for longer
+ * is another. Errors: ERR_CRYPTO. */
 int crl_digest(const Asafo__Record__Crl *crl, const uint8_t *marks, size_t size,
 	       uint8_t ret_digest[static 32]);
 /* Whether MARKS are whole ones, ascending. */
