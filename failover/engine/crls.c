@@ -30,10 +30,32 @@ static bool fill(struct engine_crl *crl, const Asafo__Record__Crl *from)
 	(void)snprintf(crl->source, sizeof(crl->source), "%s", from->source);
 	(void)snprintf(crl->number, sizeof(crl->number), "%s", from->number);
 	(void)snprintf(crl->issuer, sizeof(crl->issuer), "%s", from->issuer);
-	(void)snprintf(crl->trustpoint, sizeof(crl->trustpoint), "%s", from->trustpoint);
+	for (size_t i = 0; i < from->n_trustpoints && crl->n_names < CRLS_NAMES_MAX; i++)
+		(void)snprintf(crl->names[crl->n_names++], sizeof(crl->names[0]), "%s",
+			       from->trustpoints[i]);
+	crl->removed_at = from->removed_at;
 	crl->revoked = from->revoked;
 	crl->is_home = from->is_home;
 	return true;
+}
+
+bool engine_crl_is_of(const struct engine_crl *crl, const char *name)
+{
+	for (size_t i = 0; i < crl->n_names; i++) {
+		if (strcmp(crl->names[i], name) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Two CAs may say the same, and two that changed places are another set. */
+static uint64_t id_of(const struct engine_crl *crl)
+{
+	uint64_t key, digest;
+
+	memcpy(&key, crl->key_id, sizeof(key));
+	memcpy(&digest, crl->digest, sizeof(digest));
+	return (key ^ digest >> 32 ^ digest << 32) * UINT64_C(0x9e3779b97f4a7c15);
 }
 
 /* Does not depend on their order. */
@@ -41,19 +63,18 @@ static uint64_t set_id(const struct engine_crls *crls)
 {
 	uint64_t id = UINT64_C(0x9e3779b97f4a7c15);
 
-	for (size_t i = 0; i < crls->n; i++) {
-		uint64_t part;
-
-		memcpy(&part, crls->list[i].digest, sizeof(part));
-		id += crls->list[i].is_home ? 0 : part;
-	}
+	for (size_t i = 0; i < crls->n; i++)
+		id += crls->list[i].is_home ? 0 : id_of(&crls->list[i]);
+	for (size_t i = 0; i < crls->n_gone; i++)
+		id += id_of(&crls->gone[i]);
 	return id ? id : 1;
 }
 
 static bool was_said(const struct engine_crls *crls, const struct engine_crl *crl)
 {
 	for (size_t i = 0; i < crls->n; i++) {
-		if (memcmp(crls->list[i].digest, crl->digest, sizeof(crl->digest)) == 0)
+		if (memcmp(crls->list[i].digest, crl->digest, sizeof(crl->digest)) == 0 &&
+		    memcmp(crls->list[i].key_id, crl->key_id, sizeof(crl->key_id)) == 0)
 			return crls->list[i].is_end_said;
 	}
 	return false;
@@ -62,24 +83,32 @@ static bool was_said(const struct engine_crls *crls, const struct engine_crl *cr
 /* Errors: -ENOMEM. */
 static int take_list(struct engine_crls *crls, const Asafo__Ipc__CrlListReply *reply)
 {
-	struct engine_crl *list = calloc(reply->n_crls + 1, sizeof(*list));
-	size_t n = 0;
+	_cleanup_free_ struct engine_crl *list = calloc(reply->n_crls + 1, sizeof(*list));
+	struct engine_crl *gone = calloc(reply->n_gone + 1, sizeof(*gone));
+	size_t n = 0, n_gone = 0;
 
-	if (!list)
+	if (!list || !gone) {
+		free(gone);
 		return -ENOMEM;
+	}
 	for (size_t i = 0; i < reply->n_crls; i++) {
 		if (!fill(&list[n], reply->crls[i]))
 			continue;
 		list[n].is_end_said = was_said(crls, &list[n]);
 		n++;
 	}
+	for (size_t i = 0; i < reply->n_gone; i++)
+		n_gone += fill(&gone[n_gone], reply->gone[i]);
 	free(crls->list);
-	crls->list = list;
+	crls->list = TAKE_PTR(list);
 	crls->n = n;
+	free(crls->gone);
+	crls->gone = gone;
+	crls->n_gone = n_gone;
 	return 0;
 }
 
-static void listed(struct engine *engine, const Asafo__Ipc__CrlListReply *reply)
+void engine_crls_listed(struct engine *engine, const Asafo__Ipc__CrlListReply *reply)
 {
 	struct engine_crls *crls = &engine->crls;
 	uint64_t id;
@@ -108,7 +137,9 @@ static void on_list(int code, const ProtobufCMessage *body, bool has_more, void 
 		return;
 	crls->is_asked = crls->is_asked_again = false;
 	if (code == 0 && (!reply->status || reply->status->code == 0))
-		listed(engine, reply);
+		engine_crls_listed(engine, reply);
+	else if (code == 0)
+		log_line(LOG_ERR, "which CRLs there are is not known: %s", reply->status->why);
 	if (is_again)
 		engine_crls_kick(engine);
 }
@@ -135,6 +166,8 @@ void engine_crls_role(struct engine *engine)
 	crls->mate_id = 0;
 	crls->is_told = false;
 	crls->n_lacking = crls->i_lacking = crls->part = 0;
+	crls->n_newer = 0;
+	crls->is_wanting = false;
 	engine_crls_kick(engine);
 }
 
@@ -168,6 +201,7 @@ void engine_crls_stop(struct engine *engine)
 
 	crls->timer = sd_event_source_disable_unref(crls->timer);
 	free(TAKE_PTR(crls->list));
+	free(TAKE_PTR(crls->gone));
 	free(TAKE_PTR(crls->lacking));
-	crls->n = crls->n_lacking = 0;
+	crls->n = crls->n_gone = crls->n_lacking = 0;
 }

@@ -12,13 +12,15 @@
 #include "config/config.h"
 #include "failover/core/wire.pb-c.h"
 #include "failover/engine/usecheck.h"
+#include "src/ipc/ipc.pb-c.h"
 
 /*
  * CRLs as the keeper has them, and that the mate has them, too: the active unit tells which ones
- * there are, the standby what it lacks, and gets it part by part. A mate of an older version does
- * not answer, and looks at none.
+ * there are, the standby what it lacks, and gets it part by part; what the standby has newer the
+ * active unit asks for. A mate of an older version does not answer, and looks at none.
  */
 #define CRLS_KEY_ID_SIZE 32
+#define CRLS_NAMES_MAX 8
 
 struct engine;
 
@@ -28,15 +30,17 @@ struct engine_crl {
 	int64_t this_update, next_update, taken_at; /* seconds since 1970 */
 	uint64_t revoked;
 	char source[32], number[64], issuer[128];
-	char trustpoint[CONFIG_NAME_MAX]; /* that has this CA; empty: none has it any more */
+	char names[CRLS_NAMES_MAX][CONFIG_NAME_MAX]; /* of trustpoints that have this CA */
+	size_t n_names;				     /* 0: none has it any more */
+	int64_t removed_at;			     /* not 0: it is none, but was removed */
 	bool is_home;
 	bool is_end_said;
 };
 
 struct engine_crls {
 	sd_event_source *timer;
-	struct engine_crl *list;
-	size_t n;
+	struct engine_crl *list, *gone; /* and those that were removed */
+	size_t n, n_gone;
 	uint64_t id;	  /* of the list, but for what stays home; 0: it is not known yet */
 	uint64_t mate_id; /* of what the mate has, as it said; 0: not known */
 	bool is_asked, is_asked_again;
@@ -45,6 +49,8 @@ struct engine_crls {
 	size_t n_lacking, i_lacking;
 	uint32_t part; /* of that one, which is sent next */
 	bool is_sending, is_comparing;
+	size_t n_newer;	 /* that the standby has, and this active unit older or not at all */
+	bool is_wanting; /* they were asked for */
 	bool is_apart;
 	struct monotime apart_since;
 };
@@ -56,6 +62,11 @@ void engine_crls_stop(struct engine *engine);
 void engine_crls_kick(struct engine *engine);
 /* This unit has another role. */
 void engine_crls_role(struct engine *engine);
+
+/* The keeper has these. */
+void engine_crls_listed(struct engine *engine, const Asafo__Ipc__CrlListReply *reply);
+/* Does a trustpoint of this NAME have its CA? */
+bool engine_crl_is_of(const struct engine_crl *crl, const char *name);
 
 /* ---- crls_judge.c ---- */
 /* Adds what keeps `revocation-check` from doing its work, or soon will. */

@@ -27,7 +27,33 @@ static bool is_any_wanted(const struct config *config)
 static bool has_crl(const struct engine_crls *crls, const char *name)
 {
 	for (size_t i = 0; i < crls->n; i++) {
-		if (strcmp(crls->list[i].trustpoint, name) == 0)
+		if (engine_crl_is_of(&crls->list[i], name))
+			return true;
+	}
+	return false;
+}
+
+/* By which name people know it: of a trustpoint where it is wanted, if there is one. */
+static const char *name_of(const struct engine *engine, const struct engine_crl *crl)
+{
+	for (size_t i = 0; i < crl->n_names; i++) {
+		const struct config_trustpoint *lines =
+			config_trustpoint_find(engine->config, crl->names[i]);
+
+		if (lines && is_wanted(lines))
+			return crl->names[i];
+	}
+	return crl->names[0];
+}
+
+/* Of a CA that has two, one of them at home, the later one holds. */
+static bool is_outdone(const struct engine_crls *crls, const struct engine_crl *crl)
+{
+	for (size_t i = 0; i < crls->n; i++) {
+		const struct engine_crl *other = &crls->list[i];
+
+		if (memcmp(other->key_id, crl->key_id, sizeof(crl->key_id)) == 0 &&
+		    other->this_update > crl->this_update)
 			return true;
 	}
 	return false;
@@ -47,25 +73,24 @@ static void judge(const struct engine *engine, const struct engine_crl *crl, int
 		  struct usecheck_findings *findings)
 {
 	int64_t left = crl->next_update - now, whole = crl->next_update - crl->this_update;
+	const char *name = name_of(engine, crl);
 	char at[UTC_TEXT_MAX];
 
 	if (now >= crl->next_update + CRL_SKEW_S)
 		(void)why_set(usecheck_next(findings), 0,
 			      "the CRL of trustpoint %s ended at %s: %s; import its CA's new one "
 			      "(asafo crl import %s FILE)",
-			      crl->trustpoint, utc_text(crl->next_update, at),
-			      effect(engine, crl->trustpoint), crl->trustpoint);
+			      name, utc_text(crl->next_update, at), effect(engine, name), name);
 	else if (!crl_is_good(crl->this_update, crl->next_update, now))
 		(void)why_set(usecheck_next(findings), 0,
 			      "the CRL of trustpoint %s begins at %s only, by this unit's clock: "
 			      "%s; set the clock",
-			      crl->trustpoint, utc_text(crl->this_update, at),
-			      effect(engine, crl->trustpoint));
+			      name, utc_text(crl->this_update, at), effect(engine, name));
 	else if (left < whole / 4)
 		(void)why_set(usecheck_next(findings), 0,
 			      "the CRL of trustpoint %s ends at %s: import its CA's new one (asafo "
 			      "crl import %s FILE)",
-			      crl->trustpoint, utc_text(crl->next_update, at), crl->trustpoint);
+			      name, utc_text(crl->next_update, at), name);
 }
 
 void engine_crls_judge(const struct engine *engine, struct usecheck_findings *findings)
@@ -87,7 +112,7 @@ void engine_crls_judge(const struct engine *engine, struct usecheck_findings *fi
 				      trustpoint->name);
 	}
 	for (size_t i = 0; i < crls->n; i++) {
-		if (crls->list[i].trustpoint[0])
+		if (crls->list[i].n_names > 0 && !is_outdone(crls, &crls->list[i]))
 			judge(engine, &crls->list[i], now, findings);
 	}
 }
@@ -101,14 +126,15 @@ void engine_crls_say(struct engine *engine)
 	for (size_t i = 0; i < crls->n && is_any_wanted(engine->config); i++) {
 		struct engine_crl *crl = &crls->list[i];
 
-		if (crl->is_end_said || !crl->trustpoint[0] || now < crl->next_update + CRL_SKEW_S)
+		if (crl->is_end_said || crl->n_names == 0 || is_outdone(crls, crl) ||
+		    now < crl->next_update + CRL_SKEW_S)
 			continue;
 		crl->is_end_said = true;
 		log_line(LOG_WARNING,
 			 "the CRL of trustpoint %s ended at %s: %s; import its CA's new one (asafo "
 			 "crl import %s FILE)",
-			 crl->trustpoint, utc_text(crl->next_update, at),
-			 effect(engine, crl->trustpoint), crl->trustpoint);
+			 name_of(engine, crl), utc_text(crl->next_update, at),
+			 effect(engine, name_of(engine, crl)), name_of(engine, crl));
 	}
 }
 
@@ -130,7 +156,7 @@ bool engine_crls_are_apart(const struct engine *engine)
 
 	return engine_is_active(engine) && engine_hears_mate(engine) && engine->pair.link &&
 	       link_is_up(engine->pair.link) && crls->id != 0 && crls->mate_id != crls->id &&
-	       count_shared(crls) > 0;
+	       (count_shared(crls) > 0 || crls->n_newer > 0);
 }
 
 void engine_crls_look_apart(struct engine *engine)
@@ -147,6 +173,13 @@ bool engine_crls_trouble(const struct engine *engine, struct why *ret_why)
 {
 	const struct engine_crls *crls = &engine->crls;
 
+	if (engine_is_active(engine) && crls->n_newer > 0) {
+		(void)why_set(ret_why, 0,
+			      "the standby has %zu CRLs that this unit has not, or older ones of: "
+			      "they are taken from it; if this stays, the logs of both say why",
+			      crls->n_newer);
+		return true;
+	}
 	if (!crls->is_apart || !engine_crls_are_apart(engine) ||
 	    !monotime_reached(monotime_now(), monotime_add_ms(crls->apart_since, APART_MS)))
 		return false;

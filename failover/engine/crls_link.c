@@ -2,7 +2,8 @@
 /*
  * The set first, without what is revoked: it is small, and says whether anything is to be done at
  * all. The standby says which set its keeper lists, whatever it was told; until that is the active
- * unit's, this one tells its own each minute, so that nothing of it has to be remembered.
+ * unit's, this one tells its own each minute, so that nothing of it has to be remembered. What the
+ * standby has newer, or alone, the active unit takes from it, part by part in the other direction.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -26,28 +27,47 @@ static void fill(Asafo__Record__Crl *message, const struct engine_crl *crl)
 		(ProtobufCBinaryData){sizeof(crl->key_id), (uint8_t *)(uintptr_t)crl->key_id};
 	message->digest =
 		(ProtobufCBinaryData){sizeof(crl->digest), (uint8_t *)(uintptr_t)crl->digest};
+	message->this_update = crl->this_update;
+	message->next_update = crl->next_update;
+	message->taken_at = crl->taken_at;
+	message->removed_at = crl->removed_at;
+	message->number = (char *)(uintptr_t)crl->number;
+	message->issuer = (char *)(uintptr_t)crl->issuer;
+}
+
+struct post {
+	Asafo__Wire__CrlSet message;
+	Asafo__Record__Crl *entries;
+};
+
+static void post_add(struct post *post, const struct engine_crl *crl)
+{
+	size_t n = post->message.n_crls++;
+
+	fill(&post->entries[n], crl);
+	post->message.crls[n] = &post->entries[n];
 }
 
 static int post_set(struct engine *engine)
 {
 	const struct engine_crls *crls = &engine->crls;
-	Asafo__Wire__CrlSet message = ASAFO__WIRE__CRL_SET__INIT;
-	_cleanup_free_ Asafo__Record__Crl *entries = calloc(crls->n + 1, sizeof(*entries));
-	_cleanup_free_ Asafo__Record__Crl **pointers =
-		calloc(crls->n + 1, sizeof(Asafo__Record__Crl *));
+	size_t n = crls->n + crls->n_gone + 1;
+	_cleanup_free_ Asafo__Record__Crl *entries = calloc(n, sizeof(*entries));
+	_cleanup_free_ Asafo__Record__Crl **pointers = calloc(n, sizeof(Asafo__Record__Crl *));
+	struct post post = {ASAFO__WIRE__CRL_SET__INIT, entries};
 
 	if (!entries || !pointers)
 		return -ENOMEM;
+	post.message.crls = pointers;
+	post.message.id = crls->id;
 	for (size_t i = 0; i < crls->n; i++) {
-		if (crls->list[i].is_home)
-			continue;
-		fill(&entries[message.n_crls], &crls->list[i]);
-		pointers[message.n_crls] = &entries[message.n_crls];
-		message.n_crls++;
+		if (!crls->list[i].is_home)
+			post_add(&post, &crls->list[i]);
 	}
-	message.crls = pointers;
-	message.id = crls->id;
-	return replication_post(engine->replication, ASAFO__WIRE__LINK__BODY_CRL_SET, &message);
+	for (size_t i = 0; i < crls->n_gone; i++)
+		post_add(&post, &crls->gone[i]);
+	return replication_post(engine->replication, ASAFO__WIRE__LINK__BODY_CRL_SET,
+				&post.message);
 }
 
 void engine_crls_tell(struct engine *engine)
@@ -68,6 +88,8 @@ void engine_crls_link_up(struct engine *engine)
 	crls->mate_id = 0;
 	crls->is_told = false;
 	crls->n_lacking = crls->i_lacking = crls->part = 0;
+	crls->n_newer = 0;
+	crls->is_wanting = false;
 	engine_crls_kick(engine);
 }
 
@@ -134,45 +156,82 @@ static void send_next(struct engine *engine)
 					      engine) == 0;
 }
 
+/* Sends these, from the first part of the first one on. */
+static void send_all(struct engine *engine, const ProtobufCBinaryData *key_ids, size_t n)
+{
+	struct engine_crls *crls = &engine->crls;
+
+	if (n == 0 || n > LACKING_MAX || crls->is_sending)
+		return;
+	free(TAKE_PTR(crls->lacking));
+	crls->n_lacking = crls->i_lacking = crls->part = 0;
+	crls->lacking = calloc(n, sizeof(*crls->lacking));
+	for (size_t i = 0; crls->lacking && i < n; i++) {
+		if (key_ids[i].len == CRLS_KEY_ID_SIZE)
+			memcpy(crls->lacking[crls->n_lacking++], key_ids[i].data, CRLS_KEY_ID_SIZE);
+	}
+	send_next(engine);
+}
+
+/* Which lists these are the standby's log says, and this one's, as they come. */
+static void ask(struct engine *engine, const Asafo__Wire__CrlState *state)
+{
+	struct engine_crls *crls = &engine->crls;
+	Asafo__Wire__CrlAsk message = ASAFO__WIRE__CRL_ASK__INIT;
+
+	if (state->n_newer > 0 && crls->n_newer != state->n_newer)
+		log_line(LOG_WARNING,
+			 "the standby has %zu CRLs that this unit has not, or older ones of: they "
+			 "are taken from it",
+			 state->n_newer);
+	crls->n_newer = state->n_newer;
+	if (state->n_newer == 0 || state->n_newer > LACKING_MAX)
+		return;
+	message.wanted = state->newer;
+	message.n_wanted = state->n_newer;
+	crls->is_wanting = replication_post(engine->replication, ASAFO__WIRE__LINK__BODY_CRL_ASK,
+					    &message) == 0;
+}
+
 static void state_came(struct engine *engine, const Asafo__Wire__CrlState *state)
 {
 	struct engine_crls *crls = &engine->crls;
 
 	crls->mate_id = state->id;
 	engine_crls_look_apart(engine);
-	if (!engine_is_active(engine) || state->n_lacking == 0 || state->n_lacking > LACKING_MAX ||
-	    crls->is_sending)
+	if (!engine_is_active(engine))
 		return;
-	free(TAKE_PTR(crls->lacking));
-	crls->n_lacking = crls->i_lacking = crls->part = 0;
-	crls->lacking = calloc(state->n_lacking, sizeof(*crls->lacking));
-	for (size_t i = 0; crls->lacking && i < state->n_lacking; i++) {
-		if (state->lacking[i].len == CRLS_KEY_ID_SIZE)
-			memcpy(crls->lacking[crls->n_lacking++], state->lacking[i].data,
-			       CRLS_KEY_ID_SIZE);
-	}
-	send_next(engine);
+	if (state->id == crls->id)
+		crls->n_newer = 0;
+	if (state->n_newer > 0)
+		ask(engine, state);
+	send_all(engine, state->lacking, state->n_lacking);
 }
 
 /* ---- the standby unit ---- */
 
-static void post_state(struct engine *engine, uint64_t id, const ProtobufCBinaryData *lacking,
-		       size_t n_lacking)
+/* COMPARED: with a set of the active unit's; NULL: unasked. */
+static void post_state(struct engine *engine, uint64_t id,
+		       const Asafo__Ipc__CrlCompareReply *compared)
 {
 	Asafo__Wire__CrlState message = ASAFO__WIRE__CRL_STATE__INIT;
 
 	if (!engine->pair.link || !link_is_up(engine->pair.link))
 		return;
 	message.id = id;
-	message.lacking = (ProtobufCBinaryData *)(uintptr_t)lacking;
-	message.n_lacking = n_lacking;
+	if (compared) {
+		message.lacking = compared->lacking;
+		message.n_lacking = compared->n_lacking;
+		message.newer = compared->newer;
+		message.n_newer = compared->n_newer;
+	}
 	(void)replication_post(engine->replication, ASAFO__WIRE__LINK__BODY_CRL_STATE, &message);
 }
 
 void engine_crls_report(struct engine *engine)
 {
 	if (!engine_is_active(engine))
-		post_state(engine, engine->crls.id, NULL, 0);
+		post_state(engine, engine->crls.id, NULL);
 }
 
 static void on_compared(int code, const ProtobufCMessage *body, bool has_more, void *userdata)
@@ -186,16 +245,13 @@ static void on_compared(int code, const ProtobufCMessage *body, bool has_more, v
 		return;
 	crls->is_comparing = false;
 	if (code < 0 || (reply->status && reply->status->code < 0)) {
-		post_state(engine, 0, NULL, 0);
+		post_state(engine, 0, NULL);
 		return;
 	}
 	if (reply->dropped > 0)
-		log_line(LOG_INFO,
-			 "%u CRLs that only this unit had are dropped: the active unit's "
-			 "are used",
-			 reply->dropped);
+		log_line(LOG_INFO, "%u CRLs were removed, as on the active unit", reply->dropped);
 	/* What was dropped is still in the list that is known; the next one is told, too. */
-	post_state(engine, crls->id, reply->lacking, reply->n_lacking);
+	post_state(engine, crls->id, reply);
 }
 
 static void set_came(struct engine *engine, const Asafo__Wire__CrlSet *set)
@@ -210,7 +266,7 @@ static void set_came(struct engine *engine, const Asafo__Wire__CrlSet *set)
 		crls->is_comparing = engine_keeper_call(engine, IPC_CRL_COMPARE, &request.base,
 							NULL, 0, on_compared, engine) == 0;
 	if (engine_is_active(engine) || !crls->is_comparing)
-		post_state(engine, 0, NULL, 0);
+		post_state(engine, 0, NULL);
 }
 
 static void on_taken(int code, const ProtobufCMessage *body, bool has_more, void *userdata)
@@ -222,7 +278,7 @@ static void on_taken(int code, const ProtobufCMessage *body, bool has_more, void
 	if (engine->is_exiting || code < 0)
 		return;
 	if (reply->status && reply->status->code < 0)
-		log_line(LOG_WARNING, "a CRL of the active unit was not taken: %s",
+		log_line(LOG_WARNING, "a CRL of the other unit was not taken: %s",
 			 reply->status->why[0] ? reply->status->why
 					       : err_text(reply->status->code));
 }
@@ -231,10 +287,17 @@ static void part_came(struct engine *engine, const Asafo__Wire__CrlPart *message
 {
 	Asafo__Ipc__CrlTake request = ASAFO__IPC__CRL_TAKE__INIT;
 
-	if (engine_is_active(engine) || !message->part)
+	/* The active unit takes what it asked for. */
+	if (!message->part || (engine_is_active(engine) && !engine->crls.is_wanting))
 		return;
 	request.part = message->part;
 	(void)engine_keeper_call(engine, IPC_CRL_TAKE, &request.base, NULL, 0, on_taken, engine);
+}
+
+static void ask_came(struct engine *engine, const Asafo__Wire__CrlAsk *message)
+{
+	if (!engine_is_active(engine))
+		send_all(engine, message->wanted, message->n_wanted);
 }
 
 bool engine_crls_message(struct engine *engine, const Asafo__Wire__Link *message)
@@ -245,6 +308,8 @@ bool engine_crls_message(struct engine *engine, const Asafo__Wire__Link *message
 		state_came(engine, message->crl_state);
 	else if (message->body_case == ASAFO__WIRE__LINK__BODY_CRL_PART)
 		part_came(engine, message->crl_part);
+	else if (message->body_case == ASAFO__WIRE__LINK__BODY_CRL_ASK)
+		ask_came(engine, message->crl_ask);
 	else
 		return false;
 	return true;

@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "base/err.h"
+#include "base/hex.h"
 #include "base/log.h"
 #include "certstore/x509/crl.h"
 #include "failover/methods/handlers.h"
@@ -13,11 +14,13 @@
 
 static struct json_object *json_crl(const struct engine *engine, const struct engine_crl *crl)
 {
-	struct json_object *object = json_object_new_object();
+	struct json_object *object = json_object_new_object(), *names = json_object_new_array();
 	int64_t now = (int64_t)time(NULL);
 
 	json_add_text(object, "issuer", crl->issuer);
-	json_add_text(object, "trustpoint", crl->trustpoint);
+	for (size_t i = 0; i < crl->n_names; i++)
+		(void)json_object_array_add(names, json_object_new_string(crl->names[i]));
+	(void)json_object_object_add(object, "trustpoints", names);
 	json_add_hex(object, "key_id", crl->key_id, sizeof(crl->key_id));
 	json_add_text(object, "number", crl->number);
 	json_add_number(object, "revoked", (int64_t)crl->revoked);
@@ -71,7 +74,7 @@ void method_show_crls(struct control_call *call, struct json_object *parameters,
 	struct json_object *result = json_object_new_object(), *array = json_object_new_array();
 
 	for (size_t i = 0; i < crls->n; i++) {
-		if (!*name || strcmp(crls->list[i].trustpoint, name) == 0)
+		if (!*name || engine_crl_is_of(&crls->list[i], name))
 			(void)json_object_array_add(array, json_crl(engine, &crls->list[i]));
 	}
 	(void)json_object_object_add(result, "crls", array);
@@ -136,17 +139,38 @@ static void on_import(int code, const ProtobufCMessage *body, bool has_more, voi
 	waiting_reply(waiting);
 }
 
-/* What each unit has of its own is imported on each of them; whether it is of its own the keeper
- * knows better than a line of the configuration. NULL: answered. */
-static struct waiting *begin(struct engine *engine, struct control_call *call, const char *name)
+/* NULL: answered. */
+static struct waiting *begin(struct engine *engine, struct control_call *call, const char *name,
+			     bool is_home)
 {
 	struct waiting *waiting = NULL;
 
-	if (trustpoint_is_of_unit(engine, name) || require_active(engine, call))
+	if (is_home || require_active(engine, call))
 		waiting = waiting_new(engine, call);
 	if (waiting)
 		(void)snprintf(waiting->name, sizeof(waiting->name), "%s", name);
 	return waiting;
+}
+
+/* What each unit has of its own is imported and removed on each of them; whether it is of its own
+ * the keeper knows better than a line of the configuration. By the hex digits of a key: only where
+ * the pair has none of it. */
+static bool is_removed_here(const struct engine *engine, const char *name)
+{
+	const struct engine_crls *crls = &engine->crls;
+	uint8_t key_id[CRLS_KEY_ID_SIZE];
+	bool is_home = false;
+
+	if (hex_decode(name, sizeof(key_id), key_id) < 0)
+		return trustpoint_is_of_unit(engine, name);
+	for (size_t i = 0; i < crls->n; i++) {
+		if (memcmp(crls->list[i].key_id, key_id, sizeof(key_id)) != 0)
+			continue;
+		if (!crls->list[i].is_home)
+			return false;
+		is_home = true;
+	}
+	return is_home;
 }
 
 void method_crl_import(struct control_call *call, struct json_object *parameters, void *userdata)
@@ -156,7 +180,7 @@ void method_crl_import(struct control_call *call, struct json_object *parameters
 	struct waiting *waiting;
 
 	message.name = (char *)(uintptr_t)parameter_text(parameters, "name");
-	waiting = begin(engine, call, message.name);
+	waiting = begin(engine, call, message.name, trustpoint_is_of_unit(engine, message.name));
 	if (!waiting)
 		return;
 	message.dry_run = parameter_flag(parameters, "dry_run");
@@ -174,7 +198,7 @@ static void on_removed(int code, const ProtobufCMessage *body, bool has_more, vo
 	(void)has_more;
 	if (!waiting_goes_on(waiting, code, reply ? reply->status : NULL))
 		return;
-	log_line(LOG_INFO, "the CRL of trustpoint %s was removed by %s", waiting->name,
+	log_line(LOG_INFO, "the CRL of %s was removed by %s", waiting->name,
 		 control_call_peer(waiting->call));
 	waiting_reply(waiting);
 }
@@ -186,7 +210,7 @@ void method_crl_remove(struct control_call *call, struct json_object *parameters
 	struct waiting *waiting;
 
 	message.name = (char *)(uintptr_t)parameter_text(parameters, "name");
-	waiting = begin(engine, call, message.name);
+	waiting = begin(engine, call, message.name, is_removed_here(engine, message.name));
 	if (!waiting)
 		return;
 	message.is_active = engine_is_active(engine);

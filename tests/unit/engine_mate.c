@@ -129,6 +129,18 @@ void world_mate_takes(const Asafo__Wire__Link *message)
 		mate->crl_id = message->crl_state->id;
 		return;
 	}
+	if (message->body_case == ASAFO__WIRE__LINK__BODY_CRL_SET && message->crl_set->n_crls > 0) {
+		mate->crl_sets++;
+		mate->crl_this_update = message->crl_set->crls[0]->this_update;
+		(void)snprintf(mate->crl_number, sizeof(mate->crl_number), "%s",
+			       message->crl_set->crls[0]->number);
+	}
+	if (message->body_case == ASAFO__WIRE__LINK__BODY_CRL_ASK &&
+	    message->crl_ask->n_wanted == 1) {
+		mate->crl_asks++;
+		mate->crl_wanted = message->crl_ask->wanted[0].data[0];
+		return;
+	}
 	/* An older one, which knows nothing of staples and CRLs, and says nothing. */
 	if (message->body_case == ASAFO__WIRE__LINK__BODY_STAPLE_SET ||
 	    message->body_case == ASAFO__WIRE__LINK__BODY_CRL_SET)

@@ -64,9 +64,13 @@ struct world_mate {
 	bool holds_sessions;
 	bool refuses_sessions; /* acknowledged, but said not to be taken */
 	unsigned session_updates, session_acks, session_wholes;
-	unsigned staple_states; /* of the engine's OCSP staples */
-	uint64_t staple_id;	/* the latest of them */
-	unsigned crl_states;	/* of its CRLs */
+	unsigned staple_states;	     /* of the engine's OCSP staples */
+	uint64_t staple_id;	     /* the latest of them */
+	unsigned crl_states;	     /* of its CRLs */
+	unsigned crl_sets, crl_asks; /* that have a list in them; for one */
+	int64_t crl_this_update;
+	char crl_number[64];
+	uint8_t crl_wanted;
 	uint64_t crl_id;
 	size_t sessions_refused;		/* by the engine */
 	uint64_t session_seq;			/* of the latest update */

@@ -16,6 +16,7 @@
 #define ID_OF_NONE UINT64_C(0x9e3779b97f4a7c15)
 #define ANOTHER_ID 7u
 #define DAY 86400
+#define HOUR 3600
 #define STRICT "crypto ca trustpoint people\n validation-usage ssl-client\n revocation-check crl\n"
 
 static void mate_tells_its_set(void)
@@ -58,6 +59,121 @@ static void what_was_known_of_the_mate_is_forgotten_with_the_role(void **state)
 	WAIT_FOR(world.engine->crls.is_told);
 }
 
+/* ---- what the keeper has ---- */
+
+struct listed {
+	Asafo__Record__Crl crls[2];
+	uint8_t keys[2][32], digests[2][32];
+	char *names[2];
+};
+
+/* Two lists, of CAs whose keys are 1 and 2. */
+static void be_listed(struct listed *listed, int64_t first, int64_t second)
+{
+	static char people[] = "people", number[] = "0a";
+	int64_t times[] = {first, second};
+
+	for (uint8_t i = 0; i < 2; i++) {
+		Asafo__Record__Crl *crl = &listed->crls[i];
+
+		asafo__record__crl__init(crl);
+		memset(listed->keys[i], i + 1, 32);
+		memset(listed->digests[i], 0x70 + i, 32);
+		crl->key_id = (ProtobufCBinaryData){32, listed->keys[i]};
+		crl->digest = (ProtobufCBinaryData){32, listed->digests[i]};
+		crl->this_update = times[i];
+		crl->next_update = times[i] + 10 * DAY;
+		crl->number = number;
+		listed->names[i] = people;
+	}
+}
+
+static void tell_listed(struct listed *listed, size_t n)
+{
+	Asafo__Ipc__CrlListReply reply = ASAFO__IPC__CRL_LIST_REPLY__INIT;
+	Asafo__Record__Crl *crls[] = {&listed->crls[0], &listed->crls[1]};
+
+	reply.crls = crls;
+	reply.n_crls = n;
+	engine_crls_listed(world.engine, &reply);
+}
+
+static void two_cas_whose_lists_changed_places_are_another_set(void **state)
+{
+	struct listed listed;
+	uint64_t id;
+
+	(void)state;
+	world_be_active("");
+	WAIT_FOR(world.engine->crls.id == ID_OF_NONE);
+	be_listed(&listed, 100, 200);
+	tell_listed(&listed, 2);
+	id = world.engine->crls.id;
+	assert_int_not_equal(id, ID_OF_NONE);
+	memset(listed.digests[0], 0x71, 32);
+	memset(listed.digests[1], 0x70, 32);
+	tell_listed(&listed, 2);
+	assert_int_not_equal(world.engine->crls.id, id);
+}
+
+static void that_a_list_was_removed_is_another_set_than_none(void **state)
+{
+	Asafo__Ipc__CrlListReply reply = ASAFO__IPC__CRL_LIST_REPLY__INIT;
+	struct listed listed;
+	Asafo__Record__Crl *gone[] = {&listed.crls[0]};
+
+	(void)state;
+	world_be_active("");
+	WAIT_FOR(world.engine->crls.id == ID_OF_NONE);
+	be_listed(&listed, 100, 200);
+	listed.crls[0].removed_at = 300;
+	reply.gone = gone;
+	reply.n_gone = 1;
+	engine_crls_listed(world.engine, &reply);
+	assert_int_not_equal(world.engine->crls.id, ID_OF_NONE);
+	assert_int_equal(world.engine->crls.n, 0);
+}
+
+static void the_mate_is_told_how_old_a_list_is(void **state)
+{
+	struct listed listed;
+
+	(void)state;
+	world_be_active("");
+	WAIT_FOR(world.engine->crls.id == ID_OF_NONE && world.engine->crls.is_told);
+	be_listed(&listed, 12345, 0);
+	tell_listed(&listed, 1);
+	WAIT_FOR(world.mate.crl_sets > 0);
+	assert_int_equal(world.mate.crl_this_update, 12345);
+	assert_string_equal(world.mate.crl_number, "0a");
+}
+
+static void what_the_standby_has_newer_is_asked_for_and_said(void **state)
+{
+	Asafo__Wire__CrlState message = ASAFO__WIRE__CRL_STATE__INIT;
+	uint8_t key[32] = {0xab};
+	ProtobufCBinaryData newer[] = {{sizeof(key), key}};
+	struct why why;
+
+	(void)state;
+	world_be_active("");
+	WAIT_FOR(world.engine->crls.id == ID_OF_NONE);
+	message.id = ANOTHER_ID;
+	message.newer = newer;
+	message.n_newer = 1;
+	world_mate_send(ASAFO__WIRE__LINK__BODY_CRL_STATE, &message);
+	WAIT_FOR(world.mate.crl_asks > 0);
+	assert_int_equal(world.mate.crl_wanted, 0xab);
+	assert_true(world.engine->crls.is_wanting);
+	assert_true(engine_crls_trouble(world.engine, &why));
+	assert_non_null(strstr(why.text, "this unit has not, or older ones"));
+	message.id = ID_OF_NONE;
+	message.n_newer = 0;
+	world_mate_send(ASAFO__WIRE__LINK__BODY_CRL_STATE, &message);
+	WAIT_FOR(world.engine->crls.n_newer == 0);
+	assert_false(engine_crls_trouble(world.engine, &why));
+}
+
 /* ---- what is judged ---- */
 
 static void world_has_crl(const char *trustpoint, int64_t this_update, int64_t next_update)
@@ -66,7 +182,8 @@ static void world_has_crl(const char *trustpoint, int64_t this_update, int64_t n
 	struct engine_crl *list = calloc(1, sizeof(*list));
 
 	assert_non_null(list);
-	(void)snprintf(list->trustpoint, sizeof(list->trustpoint), "%s", trustpoint);
+	(void)snprintf(list->names[0], sizeof(list->names[0]), "%s", trustpoint);
+	list->n_names = *trustpoint ? 1 : 0;
 	list->this_update = this_update;
 	list->next_update = next_update;
 	free(crls->list);
@@ -124,6 +241,39 @@ static void one_that_ends_or_has_not_begun_is_said(void **state)
 	assert_false(world.engine->crls.list[0].is_end_said);
 }
 
+static void a_list_is_found_under_each_name_that_has_its_ca(void **state)
+{
+	int64_t now = (int64_t)time(NULL);
+	struct listed listed;
+	char other[] = "other", *names[] = {other, NULL};
+
+	(void)state;
+	world_be_active(STRICT);
+	WAIT_FOR(world.engine->crls.id == ID_OF_NONE);
+	be_listed(&listed, now - DAY, 0);
+	names[1] = listed.names[0];
+	listed.crls[0].trustpoints = names;
+	listed.crls[0].n_trustpoints = 2;
+	tell_listed(&listed, 1);
+	is_judged(NULL);
+	listed.crls[0].next_update = now - 2 * HOUR;
+	tell_listed(&listed, 1);
+	is_judged("the CRL of trustpoint people ended");
+	/* Of two of one CA the later one holds. */
+	memset(listed.keys[1], 1, 32);
+	listed.crls[1].this_update = now - HOUR;
+	listed.crls[1].next_update = now + 10 * DAY;
+	listed.crls[1].is_home = true;
+	listed.crls[1].trustpoints = names;
+	listed.crls[1].n_trustpoints = 2;
+	tell_listed(&listed, 2);
+	is_judged(NULL);
+	listed.crls[0].next_update = now + 9 * DAY;
+	listed.crls[0].n_trustpoints = 1;
+	tell_listed(&listed, 1);
+	is_judged("its CA no CRL");
+}
+
 static void without_revocation_check_nothing_is_wrong(void **state)
 {
 	int64_t now = (int64_t)time(NULL);
@@ -174,6 +324,11 @@ int main(void)
 		TEST(an_active_unit_says_that_it_did_not_take_a_set),
 		TEST(a_standby_says_which_set_its_keeper_has_and_not_which_it_was_told),
 		TEST(what_was_known_of_the_mate_is_forgotten_with_the_role),
+		TEST(two_cas_whose_lists_changed_places_are_another_set),
+		TEST(that_a_list_was_removed_is_another_set_than_none),
+		TEST(the_mate_is_told_how_old_a_list_is),
+		TEST(what_the_standby_has_newer_is_asked_for_and_said),
+		TEST(a_list_is_found_under_each_name_that_has_its_ca),
 		TEST(a_list_is_wanted_where_revocation_check_stands),
 		TEST(one_that_ends_or_has_not_begun_is_said),
 		TEST(without_revocation_check_nothing_is_wrong),

@@ -84,7 +84,7 @@ int verb_crl_remove(struct cli *cli, const struct grammar_match *match)
 /* As an ASA's show crypto ca crls has it. */
 static void print_crl(const struct screen *screen, struct json_object *crl)
 {
-	const char *trustpoint = view_text(crl, "trustpoint");
+	size_t n = view_count(crl, "trustpoints");
 	struct format_text last, next, taken;
 
 	screen_style(screen, SCREEN_BOLD, "CRL Issuer Name: %s\n", view_text(crl, "issuer"));
@@ -100,8 +100,11 @@ static void print_crl(const struct screen *screen, struct json_object *crl)
 		     view_number(crl, "revoked", 0));
 	screen_print(screen, "    Retrieved from: %s, %s\n", view_text(crl, "source"),
 		     format_time(view_number(crl, "taken_at", 0), &taken));
-	screen_print(screen, "    Associated Trustpoints: %s\n",
-		     *trustpoint ? trustpoint : "none any more");
+	screen_print(screen, "    Associated Trustpoints:%s", n == 0 ? " none any more" : "");
+	for (size_t i = 0; i < n; i++)
+		screen_print(screen, " %s",
+			     json_object_get_string(view_item(crl, "trustpoints", i)));
+	screen_print(screen, "\n    Key of the CA: %s\n", view_text(crl, "key_id"));
 	if (!view_flag(crl, "replicated"))
 		screen_print(screen, "    On the mate: no, it stays on this unit\n");
 	else if (view_has(crl, "on_mate"))
