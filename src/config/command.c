@@ -356,7 +356,8 @@ static const struct command_row table[] = {
 	     "Keep this list of what the CA of a trustpoint has revoked (DER or PEM), on both "
 	     "units, for its revocation-check"),
 	EXEC(CHANGE, CRL_REMOVE, "crl remove <name>", "asafo.CrlRemove",
-	     "Forget the list of what the CA of a trustpoint has revoked"),
+	     "Forget the list of what the CA of a trustpoint has revoked; of a CA that no "
+	     "trustpoint has any more by its key, as asafo show crls prints it"),
 	EXEC(CHANGE, OCSP_IMPORT, "ocsp import <name> <file> [--dry-run]", "asafo.OcspImport",
 	     "Send this OCSP response (DER, as openssl ocsp -respout writes it) with a "
 	     "trustpoint's "
