@@ -5,6 +5,7 @@
 #include <grp.h>
 #include <linux/capability.h>
 #include <pwd.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -82,6 +83,12 @@ static gid_t group_of(const struct table_row *row, gid_t otherwise)
 	return entry ? entry->gr_gid : otherwise;
 }
 
+/* What getpwnam leaves in errno where there is no such user, by what passwd(3) says of systems. */
+static bool is_no_user(int error)
+{
+	return error == 0 || error == ENOENT || error == ESRCH || error == EBADF || error == EPERM;
+}
+
 int table_user(const struct table_row *row, uid_t uid_base, struct table_user *ret_user,
 	       struct why *ret_why)
 {
@@ -97,7 +104,13 @@ int table_user(const struct table_row *row, uid_t uid_base, struct table_user *r
 		*ret_user = (struct table_user){uid, group_of(row, uid)};
 		return 0;
 	}
+	errno = 0;
 	entry = getpwnam(row->user);
+	if (!entry && !is_no_user(errno))
+		return why_set(ret_why, -errno,
+			       "the user %s could not be looked up: %s; the start is to be tried "
+			       "again",
+			       row->user, strerror(errno));
 	if (!entry)
 		return why_set(
 			ret_why, ERR_NOT_FOUND,

@@ -164,9 +164,12 @@ static void end_look(struct keeper *keeper)
 
 	(void)pthread_join(look->thread, NULL);
 	look->is_under_way = false;
-	if (look->result < 0)
+	if (look->result < 0) {
 		fail(scrub, look->result);
-	else if (look->disk->state == STORE_DISK_LOST)
+		return;
+	}
+	scrub->is_failure_said = false;
+	if (look->disk->state == STORE_DISK_LOST)
 		say_lost(look);
 	else if (look->disk->state != STORE_DISK_WELL)
 		mend(keeper);
@@ -222,11 +225,11 @@ static int on_time(sd_event_source *source, uint64_t usec, void *userdata)
 	return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
 }
 
-bool keeper_scrub_is_looking(const struct keeper *keeper)
+const struct monotime *keeper_scrub_look_begun(const struct keeper *keeper)
 {
 	const struct keeper_disk_look *look = keeper->scrub.look;
 
-	return look && look->is_under_way && !look->is_done;
+	return look && look->is_under_way && !look->is_done ? &look->begun : NULL;
 }
 
 int keeper_scrub_begin(struct keeper *keeper)

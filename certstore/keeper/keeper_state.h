@@ -18,7 +18,7 @@
 #include "src/ipc/ipc.pb-c.h"
 
 /* What the keeper_*.c share: one file a concern, one handler a verb (keeper_verbs.h). Nobody else
- * includes it. */
+ * includes it, but the test of what they do in the background. */
 
 #define KEEPER_FRAME_BYTES (120u * 1024) /* of payload in one frame of several */
 #define KEEPER_ORPHAN_PREFIX "orphan/"	 /* then the term, a slash, the key that it had */
@@ -64,7 +64,7 @@ struct keeper_scrub {
 	bool is_unit;
 	unsigned n_turns;
 	bool is_disk_hidden;	       /* it cannot be read past the system's memory */
-	bool is_failure_said;	       /* of a look at it */
+	bool is_failure_said;	       /* of a look at it, since one succeeded */
 	struct keeper_disk_look *look; /* NULL: none was begun yet */
 };
 
@@ -253,8 +253,11 @@ int keeper_write_output(struct keeper *keeper, int fd, const uint8_t *data, size
 
 /* What WORK waits for. */
 enum keeper_wait_kind {
-	KEEPER_WAIT_DISK,  /* this unit's own: a slow one is a trouble, one that hangs ends this */
-	KEEPER_WAIT_CHECK, /* the same for what nobody needs: nothing is ended for it */
+	KEEPER_WAIT_DISK, /* this unit's own: a slow one is a trouble, one that hangs ends this */
+	/* The same for a bad block that is written anew, however long the drive tries: nothing is
+	 * ended for it, for the next keeper would find the same block, and wait as this one does.
+	 */
+	KEEPER_WAIT_CHECK,
 	KEEPER_WAIT_OTHER, /* a key that is expensive on purpose, or a file of somebody else's */
 };
 
@@ -301,8 +304,9 @@ void keeper_trim_drop(struct keeper *keeper);
 /* keeper_scrub.c: the store is looked through in the background, over and over. */
 int keeper_scrub_begin(struct keeper *keeper);
 void keeper_scrub_drop(struct keeper *keeper);
-/* The disk is being read: who writes to the same file may have to wait for that. */
-bool keeper_scrub_is_looking(const struct keeper *keeper);
+/* When the disk began to be read: who writes to the same file may have to wait for that. NULL: it
+ * is not being read. */
+const struct monotime *keeper_scrub_look_begun(const struct keeper *keeper);
 
 /* keeper_sweep.c: the active's records were committed; compares what was put aside with them. */
 void keeper_sweep_begin(struct keeper *keeper);

@@ -16,18 +16,12 @@
 #include "base/log.h"
 #include "base/monotime.h"
 #include "certstore/keeper/keeper_state.h"
+#include "certstore/keeper/patience.h"
 
 #define TICK_MS 250
 /* A disk that has not written so many bytes by then is slow. */
 #define LATE_MS 2000u
 #define BYTES_PER_MS_EXPECTED 16384u
-/* A disk that takes less than this is no slow one but one that hangs: who waits for it says no more
- * that he lives, and the supervisor ends him. */
-#define PATIENCE_MS 30000u
-#define CHECK_PATIENCE_MS                                                                          \
-	300000u /* of all of the store, and of a bad block that is written anew                    \
-		 */
-#define BYTES_PER_MS_MIN 64u
 #define PEERS_MAX 128
 #define BREATHS 32u
 #define TRIES 100u /* to wake the other side */
@@ -191,7 +185,8 @@ void keeper_wait_settle(struct keeper *keeper)
 struct waiting {
 	enum keeper_wait_kind kind;
 	const char *what;
-	uint64_t bytes, ms; /* of it, so far */
+	uint64_t bytes; /* of it */
+	struct patience patience;
 	bool is_late, is_given_up;
 };
 
@@ -203,22 +198,12 @@ static void be_late(struct keeper *keeper, struct waiting *waiting)
 	log_line(LOG_WARNING,
 		 "the disk is slow: %s is waited for since %" PRIu64 " s; signatures go on, "
 		 "everything else waits for it",
-		 waiting->what, waiting->ms / 1000);
+		 waiting->what, waiting->patience.ms / 1000);
 	keeper->wait.is_told = true;
-	(void)tell_engine(keeper, waiting->what, waiting->ms);
+	(void)tell_engine(keeper, waiting->what, waiting->patience.ms);
 }
 
-/* A file system lets nobody write to a file while a direct read of it is under way, which takes as
- * long as the drive tries: not this process's fault, nor would another one fare better. */
-static bool is_over(const struct keeper *keeper, const struct waiting *waiting,
-		    uint64_t patience_ms)
-{
-	if (waiting->is_given_up || keeper_scrub_is_looking(keeper))
-		return false;
-	return waiting->ms >=
-	       (waiting->kind == KEEPER_WAIT_CHECK ? CHECK_PATIENCE_MS : patience_ms);
-}
-
+/* From here on it is not said that this process lives, and the supervisor ends it. */
 static void give_up(struct waiting *waiting)
 {
 	waiting->is_given_up = true;
@@ -226,28 +211,31 @@ static void give_up(struct waiting *waiting)
 		log_line(LOG_CRIT,
 			 "%s is waited for since %" PRIu64
 			 " s, and everything but signatures with it; this process is given up",
-			 waiting->what, waiting->ms / 1000);
+			 waiting->what, waiting->patience.ms / 1000);
 	else
 		log_line(LOG_CRIT,
 			 "the disk hangs: %s (%" PRIu64 " bytes) is not durable after "
 			 "%" PRIu64 " s; this process is given up: look at the disk, the "
 			 "kernel's log may tell more",
-			 waiting->what, waiting->bytes, waiting->ms / 1000);
+			 waiting->what, waiting->bytes, waiting->patience.ms / 1000);
 }
 
 static void wait_for_it(struct keeper *keeper, struct waiting *waiting)
 {
-	struct monotime now = monotime_now(), begun = now, beat = now;
-	uint64_t patience_ms = PATIENCE_MS + waiting->bytes / BYTES_PER_MS_MIN;
+	struct monotime now = monotime_now(), beat = now;
 	uint64_t late_ms = LATE_MS + waiting->bytes / BYTES_PER_MS_EXPECTED;
+	bool is_over;
 
+	patience_begin(&waiting->patience, now,
+		       waiting->kind == KEEPER_WAIT_CHECK ? PATIENCE_ENDLESS
+							  : patience_for(waiting->bytes));
 	while (!wait_a_tick(keeper)) {
 		serve_fronts(keeper);
 		now = monotime_now();
-		waiting->ms = monotime_since(now, begun) / MONOTIME_NS_PER_MS;
-		if (waiting->ms >= late_ms && !waiting->is_late)
+		is_over = patience_turn(&waiting->patience, now, keeper_scrub_look_begun(keeper));
+		if (waiting->patience.ms >= late_ms && !waiting->is_late)
 			be_late(keeper, waiting);
-		if (is_over(keeper, waiting, patience_ms))
+		if (is_over && !waiting->is_given_up)
 			give_up(waiting);
 		if (!waiting->is_given_up &&
 		    monotime_reached(now, monotime_add_ms(beat, TICK_MS))) {
@@ -257,7 +245,7 @@ static void wait_for_it(struct keeper *keeper, struct waiting *waiting)
 	}
 	if (waiting->is_late && waiting->kind == KEEPER_WAIT_DISK)
 		log_line(LOG_NOTICE, "%s is durable, after %" PRIu64 " s", waiting->what,
-			 waiting->ms / 1000);
+			 waiting->patience.ms / 1000);
 }
 
 int keeper_wait(struct keeper *keeper, enum keeper_wait_kind kind, const char *what, uint64_t bytes,

@@ -112,24 +112,24 @@ static void tell(const struct import *import, int code, struct identity *identit
 
 static int start(struct import *import);
 
-/* There is a place. */
+/* There is a place: for whom the next one cannot be begun leaves it. */
 static void start_next(struct parser *parser)
 {
-	if (parser->waiting && !parser->is_ending && parser->n_imports < IMPORTS_MAX) {
+	while (parser->waiting && !parser->is_ending && parser->n_imports < IMPORTS_MAX) {
 		_cleanup_(import_free_p) struct import *import = take_waiting(parser);
 		struct why why;
 		int r = start(import);
 
 		if (r == 0) {
 			(void)TAKE_PTR(import);
-			return;
+			continue;
 		}
 		(void)why_set(&why, r, "the file cannot be parsed now: %s", err_text(r));
 		tell(import, r, NULL, &why);
 	}
 }
 
-/* Once; the parser may be freed by the callback. */
+/* Once. */
 static void finish(struct import *import, int code, struct identity *identity,
 		   const struct why *why)
 {
@@ -470,10 +470,11 @@ static int ask(struct parser *parser, const struct import *pattern, const int *f
 	       const struct parser_question *question)
 {
 	_cleanup_(import_free_p) struct import *import = NULL;
+	bool must_wait = parser->n_imports >= IMPORTS_MAX;
 	size_t n_files = question->policy && files[1] >= 0 ? 2 : 1;
 	int r;
 
-	if (parser->n_waiting >= WAITING_MAX)
+	if (must_wait && parser->n_waiting >= WAITING_MAX)
 		return ERR_BUSY;
 	import = malloc(sizeof(*import));
 	if (!import)
@@ -486,7 +487,7 @@ static int ask(struct parser *parser, const struct import *pattern, const int *f
 		r = hold(import, files, n_files);
 	if (r < 0)
 		return r;
-	if (parser->n_imports < IMPORTS_MAX) {
+	if (!must_wait) {
 		r = start(import);
 		if (r < 0)
 			return r;

@@ -20,7 +20,7 @@ bool flap_step(struct flap *flap, bool is_up, struct monotime now)
 		flap->up_since = now;
 	flap->is_up = is_up;
 	if (flap->is_flapping && monotime_reached(now, flap_deadline(flap)))
-		*flap = (struct flap){.is_up = true, .up_since = flap->up_since};
+		flap->is_flapping = false;
 	return is_up && !flap->is_flapping;
 }
 

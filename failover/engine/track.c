@@ -13,6 +13,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "failover/engine/health.h"
 #include "failover/engine/hooks.h"
 #include "failover/reach.h"
 
@@ -173,6 +174,7 @@ static void ask_address(struct track *track)
 
 /* ---- an interface ---- */
 
+/* A monitored one that flaps is down until it has stayed up, for a track as for the score. */
 static bool has_link(const struct track *track)
 {
 	const struct engine *engine = track->tracks->engine;
@@ -182,7 +184,8 @@ static bool has_link(const struct track *track)
 
 	if (interface && engine->addresses.linkmon)
 		linkmon_get(engine->addresses.linkmon, interface->device, &link);
-	return link.is_present && link.is_admin_up && link.has_carrier;
+	return link.is_present && link.is_admin_up && link.has_carrier &&
+	       !(engine->health && engine_health_is_flapping(engine->health, interface->name));
 }
 
 static void ask_link(struct track *track)

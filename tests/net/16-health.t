@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # Interfaces that go deaf while their carrier stays, on one unit and on both; track objects; what counts and what not.
+# alone: targets have 90 ms to answer, scripts 250
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
 status() { field "$1" ".interfaces[] | select(.name == \"$2\") | .status"; }

@@ -241,12 +241,15 @@ static void *office_run(void *userdata)
 static void config_send(struct office *office)
 {
 	static char name_staff[] = "Staff", name_guests[] = "Visitors", alias[] = "staff members";
+	static char name_hidden[] = "Hidden";
 	static char alias_guests[] = "Guests & friends", policy_name[] = "DfltGrpPolicy";
 	static char local[] = "LOCAL", banner[] = "Be good <to> us";
 	char *aliases[] = {alias}, *guest_aliases[] = {alias_guests};
 	Asafo__Ipc__VpnConfig config = ASAFO__IPC__VPN_CONFIG__INIT;
 	Asafo__Ipc__VpnGroup staff = ASAFO__IPC__VPN_GROUP__INIT;
-	Asafo__Ipc__VpnGroup guests = ASAFO__IPC__VPN_GROUP__INIT, *groups[] = {&staff, &guests};
+	Asafo__Ipc__VpnGroup guests = ASAFO__IPC__VPN_GROUP__INIT;
+	Asafo__Ipc__VpnGroup hidden = ASAFO__IPC__VPN_GROUP__INIT;
+	Asafo__Ipc__VpnGroup *groups[] = {&staff, &guests, &hidden};
 	Asafo__Ipc__VpnPolicy policy = ASAFO__IPC__VPN_POLICY__INIT, *policies[] = {&policy};
 
 	staff.name = name_staff;
@@ -254,14 +257,15 @@ static void config_send(struct office *office)
 	guests.name = name_guests;
 	guests.aliases = guest_aliases;
 	staff.n_aliases = guests.n_aliases = 1;
-	staff.policy = guests.policy = policy_name;
-	staff.authentication = guests.authentication = local;
+	hidden.name = name_hidden;
+	staff.policy = guests.policy = hidden.policy = policy_name;
+	staff.authentication = guests.authentication = hidden.authentication = local;
 	policy.name = policy_name;
 	policy.banner = banner;
 	policy.simultaneous_logins = 3;
 	config.is_enabled = true;
 	config.groups = groups;
-	config.n_groups = 2;
+	config.n_groups = ARRAY_SIZE(groups);
 	config.policies = policies;
 	config.n_policies = 1;
 	say(office->harness->engine, IPC_VPN_CONFIG, false, 0, &config.base);

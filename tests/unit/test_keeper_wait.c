@@ -20,8 +20,10 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/monotime.h"
-#include "tests/unit/backup_verbs.h"
+#include "certstore/keeper/keeper_state.h"
+#include "certstore/keeper/patience.h"
 #include "certstore/store/store.h"
+#include "tests/unit/backup_verbs.h"
 #include "tests/unit/keeper_verbs.h"
 #include "tests/unit/store_fixture.h"
 
@@ -387,10 +389,126 @@ static void what_is_held_is_read_as_it_was_until_it_is_released(void **state)
 	fixture_remove(directory);
 }
 
+static struct monotime at(uint64_t s)
+{
+	return (struct monotime){(1000 + s) * MONOTIME_NS_PER_SEC};
+}
+
+/* The turns of a wait from FROM to TO, in seconds: when it was over; 0: not by then. */
+static uint64_t turns(struct patience *patience, uint64_t from, uint64_t to,
+		      const struct monotime *look_begun)
+{
+	for (uint64_t s = from; s <= to; s++) {
+		if (patience_turn(patience, at(s), look_begun))
+			return s;
+	}
+	return 0;
+}
+
+static void a_disk_that_hangs_is_waited_for_as_long_as_its_bytes_may_take(void **state)
+{
+	struct patience patience;
+
+	(void)state;
+	patience_begin(&patience, at(0), patience_for(0));
+	assert_int_equal(turns(&patience, 1, 1000, NULL), 30);
+	patience_begin(&patience, at(0), patience_for(640000));
+	assert_int_equal(turns(&patience, 1, 1000, NULL), 40);
+	assert_int_equal(patience.ms, 40000);
+	patience_begin(&patience, at(0), PATIENCE_ENDLESS);
+	assert_int_equal(turns(&patience, 1, 100000, NULL), 0);
+}
+
+/* What waits behind a look has not begun to write. */
+static void what_waited_behind_a_look_has_all_of_its_time_yet(void **state)
+{
+	const struct monotime look_begun = at(0);
+	struct patience patience;
+
+	(void)state;
+	patience_begin(&patience, at(5), patience_for(0));
+	assert_int_equal(turns(&patience, 6, 100, &look_begun), 0);
+	assert_int_equal(patience.ms, 95000);
+	assert_int_equal(turns(&patience, 101, 1000, NULL), 130);
+}
+
+static void a_look_that_never_ends_holds_up_what_waits_no_longer_than_five_minutes(void **state)
+{
+	const struct monotime look_begun = at(0);
+	struct patience patience;
+
+	(void)state;
+	patience_begin(&patience, at(100), patience_for(0));
+	assert_int_equal(turns(&patience, 101, 1000, &look_begun), 329);
+	/* It hung before: that it is looked at is no excuse. */
+	patience_begin(&patience, at(400), patience_for(0));
+	assert_int_equal(turns(&patience, 401, 1000, &look_begun), 430);
+}
+
+/* The descriptor by which a look reads the disk itself; -1: this file system cannot do that. */
+static int find_direct_fd(void)
+{
+	for (int fd = 0; fd < 1024; fd++) {
+		int flags = fcntl(fd, F_GETFL);
+
+		if (flags >= 0 && (flags & O_DIRECT))
+			return fd;
+	}
+	return -1;
+}
+
+/* The next turn begins a look, and one of the next ends it. */
+static void look_once(struct keeper *keeper)
+{
+	const bool was_said = keeper->scrub.is_failure_said;
+
+	keeper->scrub.n_turns = 9;
+	while (keeper->scrub.n_turns < 13 && keeper->scrub.is_failure_said == was_said)
+		assert_true(sd_event_run(keeper->event, UINT64_MAX) >= 0);
+}
+
+static void that_the_disk_cannot_be_looked_at_is_said_again_after_it_could(void **state)
+{
+	char *directory = fixture_directory(), path[700];
+	struct keeper keeper = {0};
+	int direct, good, bad;
+
+	(void)state;
+	(void)snprintf(path, sizeof(path), "%s/store", directory);
+	assert_int_equal(store_open(path, &keeper.store, NULL), 0);
+	assert_true(sd_event_new(&keeper.event) >= 0);
+	assert_true(keeper_scrub_begin(&keeper) >= 0);
+	direct = find_direct_fd();
+	if (direct >= 0) {
+		good = dup(direct);
+		bad = open("/", O_RDONLY | O_CLOEXEC);
+		assert_true(good >= 0 && bad >= 0);
+		assert_int_equal(dup2(bad, direct), direct);
+		look_once(&keeper);
+		assert_true(keeper.scrub.is_failure_said);
+		assert_int_equal(dup2(good, direct), direct);
+		look_once(&keeper);
+		assert_false(keeper.scrub.is_failure_said);
+		(void)close(good);
+		(void)close(bad);
+	}
+	keeper_scrub_drop(&keeper);
+	(void)sd_event_unref(keeper.event);
+	store_close(keeper.store);
+	fixture_remove(directory);
+	if (direct < 0)
+		skip();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_is_held_is_read_as_it_was_until_it_is_released),
+		cmocka_unit_test(a_disk_that_hangs_is_waited_for_as_long_as_its_bytes_may_take),
+		cmocka_unit_test(what_waited_behind_a_look_has_all_of_its_time_yet),
+		cmocka_unit_test(
+			a_look_that_never_ends_holds_up_what_waits_no_longer_than_five_minutes),
+		cmocka_unit_test(that_the_disk_cannot_be_looked_at_is_said_again_after_it_could),
 		cmocka_unit_test_setup_teardown(handshakes_go_on_while_a_term_waits_for_the_disk,
 						keepers_setup, keepers_teardown),
 		cmocka_unit_test_setup_teardown(handshakes_go_on_while_an_import_waits_for_the_disk,

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -295,6 +296,30 @@ static void who_comes_when_all_places_are_taken_has_a_turn(void **state)
 	parser_stop(parser, event);
 }
 
+/* Their pipes cannot be made. */
+static void those_whose_turn_cannot_begin_are_answered_one_and_all(void **state)
+{
+	struct world *world = *state;
+	struct outcome outcome = {.n_wanted = 60};
+	sd_event *event;
+	struct parser *parser = parser_start(&event);
+	int fd = open_file(world, "p256.p12");
+	struct rlimit limit, none;
+
+	outcome.event = event;
+	for (unsigned i = 0; i < outcome.n_wanted; i++)
+		assert_int_equal(parser_import(parser, fd, -1, &world->policy, on_done, &outcome),
+				 0);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	none = (struct rlimit){.rlim_cur = 0, .rlim_max = limit.rlim_max};
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	assert_true(sd_event_loop(event) >= 0);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	assert_int_equal(outcome.n_calls, outcome.n_wanted);
+	(void)close(fd);
+	parser_stop(parser, event);
+}
+
 static void those_that_wait_have_an_end_and_are_answered_when_it_comes(void **state)
 {
 	struct world *world = *state;
@@ -363,6 +388,7 @@ int main(void)
 		cmocka_unit_test(the_death_of_a_job_is_one_sentence_and_the_next_works),
 		cmocka_unit_test(the_death_of_the_zygote_is_an_answer),
 		cmocka_unit_test(who_comes_when_all_places_are_taken_has_a_turn),
+		cmocka_unit_test(those_whose_turn_cannot_begin_are_answered_one_and_all),
 		cmocka_unit_test(those_that_wait_have_an_end_and_are_answered_when_it_comes),
 		cmocka_unit_test(freeing_the_parser_answers_what_is_under_way),
 		cmocka_unit_test(the_local_ca_is_recognised_in_the_child_too),

@@ -82,7 +82,7 @@ void desk_visit_refuse(struct visit *visit, const char *why)
 /* STATE: for the second factor's code; NULL: for the password. */
 static void visit_prompt_for(struct visit *visit, const char *error, const char *state)
 {
-	struct desk_prompt prompt = {visit->picked, visit->user, error, state, false};
+	struct desk_prompt prompt = {visit->picked, visit->user, error, state, visit->is_by_url};
 	struct buf bytes = {0};
 	int r;
 
@@ -321,6 +321,7 @@ static int login_ask(struct desk *desk, struct session *session, const struct si
 	visit->is_going_on = !group;
 	visit->is_by_certificate = group && group->is_without_password;
 	memcpy(visit->picked, said->group, sizeof(visit->picked));
+	visit->is_by_url = said->is_by_url;
 	desk_certificate_read(session, desk->vpn, group, &certificate);
 	if (group) {
 		if (!group->is_without_password)
@@ -501,7 +502,8 @@ int desk_get(struct desk *desk, const struct session *session, const struct site
 	if (!vpn_config(desk->vpn)->is_enabled)
 		return ERR_NOT_FOUND;
 	if (head->method != HTTP_METHOD_GET && head->method != HTTP_METHOD_HEAD)
-		return takes_forms(desk, head)
+		/* A standby's answer would tell which groups there are, as its GET does not. */
+		return context->unit->is_active && takes_forms(desk, head)
 			       ? site_error(context, head, 405, "GET, HEAD, POST", ret_bytes)
 			       : ERR_NOT_FOUND;
 	r = desk_answer_file(context, head, ret_bytes);

@@ -27,6 +27,7 @@ struct visit {
 	char policy[VPN_NAME_MAX];
 	bool is_going_on; /* the second factor's request: user and group come with the answer */
 	bool is_by_certificate; /* so does the user */
+	bool is_by_url;		/* what was picked */
 	char cookie[COOKIE_TEXT_MAX];
 	char certificate_sha1[DESK_SHA1_MAX], profile_sha1[DESK_SHA1_MAX];
 };

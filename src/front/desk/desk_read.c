@@ -107,12 +107,13 @@ static void group_take(struct desk_said *said, const char *url, struct http_text
 {
 	const struct vpn_group *group = desk_group_of_path(path_of_url(url), config);
 
-	if (said->group[0])
-		return;
 	if (!group)
 		group = desk_group_of_path(path, config);
-	said->is_by_url = group != NULL;
-	if (group)
+	if (!group)
+		return;
+	/* A client sends back the one group that it was offered. */
+	said->is_by_url = !said->group[0] || vpn_group_find(config, said->group) == group;
+	if (!said->group[0])
 		(void)snprintf(said->group, sizeof(said->group), "%s", group->name);
 }
 
