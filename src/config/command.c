@@ -355,7 +355,7 @@ static const struct command_row table[] = {
 	EXEC(CHANGE, CRL_IMPORT, "crl import <name> <file> [--dry-run]", "asafo.CrlImport",
 	     "Keep this list of what the CA of a trustpoint has revoked (DER or PEM), on both "
 	     "units, for its revocation-check"),
-	EXEC(CHANGE, CRL_REMOVE, "crl remove <name>", "asafo.CrlRemove",
+	EXEC(CHANGE, CRL_REMOVE, "crl remove <name:owner>", "asafo.CrlRemove",
 	     "Forget the list of what the CA of a trustpoint has revoked; of a CA that no "
 	     "trustpoint has any more by its key, as asafo show crls prints it"),
 	EXEC(CHANGE, OCSP_IMPORT, "ocsp import <name> <file> [--dry-run]", "asafo.OcspImport",

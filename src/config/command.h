@@ -15,8 +15,8 @@
  *   [--word] [--word <name:type>]  an option: anywhere behind the first word; with `...` any number
  * of times A pattern that may begin with `no` ("[no] failover", "no nameif") undoes: the match says
  * is_negated. Types: name, host, device, ipv4, mask, routemask, mac, ipv6, ipv6prefix, routeprefix,
- * fqdn, number(min,max), percent, secret, hexkey, text, file, range, address, network, password,
- * rest (all that follows on the line).
+ * fqdn, number(min,max), percent, secret, hexkey, owner, text, file, range, address, network,
+ * password, rest (all that follows on the line).
  */
 enum command_mode {
 	COMMAND_MODE_EXEC,	/* asafo VERB, the shell's prompt */

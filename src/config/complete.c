@@ -44,6 +44,7 @@ static void argument_add(const struct completer *completer, const char *label, e
 {
 	static const char *const help[VALUE__MAX] = {
 		[VALUE_NAME] = "A name",
+		[VALUE_OWNER] = "The name of a trustpoint, or the key of a CA",
 		[VALUE_HOST] = "A host name",
 		[VALUE_DEVICE] = "A network device",
 		[VALUE_IPV4] = "An IPv4 address",

@@ -213,6 +213,8 @@ bool value_accept(enum value_type type, uint64_t min, uint64_t max, const char *
 	switch (type) {
 	case VALUE_NAME:
 		return accept_name(text);
+	case VALUE_OWNER:
+		return accept_name(text) || (strlen(text) == 64 && all(text, is_hex));
 	case VALUE_HOST:
 		return accept_host(text);
 	case VALUE_DEVICE:
@@ -276,6 +278,8 @@ static const struct {
 } types[VALUE__MAX] = {
 	[VALUE_KEYWORD] = {"keyword", "a keyword"},
 	[VALUE_NAME] = {"name", "a name (letters, digits, '.', '_', '-'; at most 63)"},
+	[VALUE_OWNER] = {"owner", "a name (at most 63 characters), or the 64 hexadecimal digits of "
+				  "a CA's key"},
 	[VALUE_HOST] = {"host", "a host name such as fw.example.org (at most 63 characters)"},
 	[VALUE_DEVICE] = {"device", "a network device such as eth0"},
 	[VALUE_IPV4] = {"ipv4", "an IPv4 address such as 192.0.2.1"},

@@ -11,6 +11,7 @@
 enum value_type {
 	VALUE_KEYWORD, /* a keyword with a label: <unit:{primary|secondary}> */
 	VALUE_NAME,    /* trustpoint, interface: letters, digits, '.', '_', '-'; at most 63 */
+	VALUE_OWNER,   /* trustpoint, or the key of a CA: 64 hexadecimal digits */
 	VALUE_HOST,    /* host name: labels of letters, digits, '-'; at most 63 in all */
 	VALUE_DEVICE,  /* a network device of the kernel */
 	VALUE_IPV4,

@@ -175,4 +175,22 @@ refused "the standby removes none" 3 'active' asafo a crl remove "$key"
 expect "a removal, by the key of the CA" asafo b crl remove "$key"
 expect "leaves nobody in" until_true 10 stays_out anna
 expect "on the mate, too" until_true 10 crls a '.crls | length == 1'
+
+# ---- an active unit with an older list ----
+expect "the list again" asafo b crl import people "$files/large.crl"
+expect "on the mate, too" until_true 20 crls a '[.crls[] | select(.trustpoints | index("people"))][0].revoked == 100002'
+lab power a off
+revoke people 5002 && list people apart
+expect "a later one, while the mate is off" asafo b crl import people "$files/apart.crl"
+lab power b off
+lab power a on
+wait_state a Active
+expect "which knows the older one only" until_true 20 crls a '[.crls[] | select(.trustpoints | index("people"))][0].revoked == 100002'
+lab power b on
+wait_state b "Standby Ready"
+expect "and takes the later one from the standby" until_true 20 crls a \
+	'[.crls[] | select(.trustpoints | index("people"))][0].revoked == 100003'
+expect "(its log says so)" logged a 'the standby has 1 CRLs that this unit has not, or older ones of'
+expect "both have it then" until_true 20 crls a '.crls | length == 2 and all(.on_mate)'
+expect "nothing is wrong" until_true 10 untroubled a
 done_testing

@@ -100,11 +100,11 @@ static void print_crl(const struct screen *screen, struct json_object *crl)
 		     view_number(crl, "revoked", 0));
 	screen_print(screen, "    Retrieved from: %s, %s\n", view_text(crl, "source"),
 		     format_time(view_number(crl, "taken_at", 0), &taken));
+	screen_print(screen, "    Key of the CA: %s\n", view_text(crl, "key_id"));
 	screen_print(screen, "    Associated Trustpoints:%s", n == 0 ? " none any more" : "");
 	for (size_t i = 0; i < n; i++)
-		screen_print(screen, " %s",
-			     json_object_get_string(view_item(crl, "trustpoints", i)));
-	screen_print(screen, "\n    Key of the CA: %s\n", view_text(crl, "key_id"));
+		screen_print(screen, " %s", view_item_text(crl, "trustpoints", i));
+	screen_print(screen, "\n");
 	if (!view_flag(crl, "replicated"))
 		screen_print(screen, "    On the mate: no, it stays on this unit\n");
 	else if (view_has(crl, "on_mate"))
