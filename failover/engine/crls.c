@@ -162,6 +162,12 @@ void engine_crls_role(struct engine *engine)
 {
 	struct engine_crls *crls = &engine->crls;
 
+	/* A standby that becomes ready goes on with what it sends. */
+	if (crls->was_active == engine_is_active(engine)) {
+		engine_crls_kick(engine);
+		return;
+	}
+	crls->was_active = !crls->was_active;
 	/* What is known of the mate is from before. */
 	crls->mate_id = 0;
 	crls->is_told = false;

@@ -53,7 +53,14 @@ static void what_was_known_of_the_mate_is_forgotten_with_the_role(void **state)
 	world_be_active("");
 	WAIT_FOR(world.engine->crls.id == ID_OF_NONE && world.engine->crls.is_told);
 	world.engine->crls.mate_id = ID_OF_NONE;
+	/* Further in the same role: what is sent goes on. */
+	world.engine->crls.is_wanting = true;
 	engine_crls_role(world.engine);
+	assert_int_equal(world.engine->crls.mate_id, ID_OF_NONE);
+	assert_true(world.engine->crls.is_wanting);
+	world.engine->crls.was_active = false;
+	engine_crls_role(world.engine);
+	assert_false(world.engine->crls.is_wanting);
 	assert_int_equal(world.engine->crls.mate_id, 0);
 	assert_false(world.engine->crls.is_told);
 	WAIT_FOR(world.engine->crls.is_told);
