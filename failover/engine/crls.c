@@ -121,6 +121,9 @@ void engine_crls_listed(struct engine *engine, const Asafo__Ipc__CrlListReply *r
 		crls->is_told = false;
 		engine_crls_report(engine);
 	}
+	/* The mate may have said before that it has the same. */
+	if (id == crls->mate_id)
+		crls->n_newer = 0;
 	engine_crls_tell(engine);
 	engine_crls_say(engine);
 }

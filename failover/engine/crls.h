@@ -43,7 +43,7 @@ struct engine_crls {
 	size_t n, n_gone;
 	uint64_t id;	  /* of the list, but for what stays home; 0: it is not known yet */
 	uint64_t mate_id; /* of what the mate has, as it said; 0: not known */
-	bool was_active; /* when the role was said last */
+	bool was_active;  /* when the role was said last */
 	bool is_asked, is_asked_again;
 	bool is_told; /* the mate, of this set */
 	uint8_t (*lacking)[CRLS_KEY_ID_SIZE];

@@ -173,7 +173,7 @@ bool engine_crls_trouble(const struct engine *engine, struct why *ret_why)
 {
 	const struct engine_crls *crls = &engine->crls;
 
-	if (engine_is_active(engine) && crls->n_newer > 0) {
+	if (crls->n_newer > 0 && engine_crls_are_apart(engine)) {
 		(void)why_set(ret_why, 0,
 			      "the standby has %zu CRLs that this unit has not, or older ones of: "
 			      "they are taken from it; if this stays, the logs of both say why",

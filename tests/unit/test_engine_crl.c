@@ -174,6 +174,12 @@ static void what_the_standby_has_newer_is_asked_for_and_said(void **state)
 	assert_true(world.engine->crls.is_wanting);
 	assert_true(engine_crls_trouble(world.engine, &why));
 	assert_non_null(strstr(why.text, "this unit has not, or older ones"));
+	/* It has them all, and the keeper says so last. */
+	world.engine->crls.mate_id = ID_OF_NONE;
+	assert_false(engine_crls_trouble(world.engine, &why));
+	engine_crls_kick(world.engine);
+	WAIT_FOR(world.engine->crls.n_newer == 0);
+	world.engine->crls.n_newer = 1;
 	message.id = ID_OF_NONE;
 	message.n_newer = 0;
 	world_mate_send(ASAFO__WIRE__LINK__BODY_CRL_STATE, &message);
