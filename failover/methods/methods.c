@@ -33,9 +33,10 @@ static gid_t group_resolve(const char *name)
 
 	if (r < 0 && r != ERR_NOT_FOUND)
 		log_line(LOG_WARNING,
-			"the group %s could not be looked up (%s): until the next start its members "
-			"are refused",
-			name, err_text(r));
+			 "the group %s could not be looked up (%s): until the next start its "
+			 "members "
+			 "are refused",
+			 name, err_text(r));
 	return r < 0 ? (gid_t)-1 : gid;
 }
 

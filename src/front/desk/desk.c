@@ -441,14 +441,15 @@ static bool takes_forms(const struct desk *desk, const struct http_head *head, b
 	       (!is_active && desk_may_be_group(head->path));
 }
 
-size_t desk_body_max(const struct desk *desk, const struct http_head *head, bool is_active)
+size_t desk_body_max(const struct desk *desk, const struct http_head *head,
+		     const struct unit_status *unit)
 {
 	if (!vpn_config(desk->vpn)->is_enabled)
 		return 0;
 	/* A client's, which has no body and is to be asked all the same. */
 	if (head->method == HTTP_METHOD_GET)
 		return http_text_is(head->path, "/logout") && desk_is_client(head) ? 1 : 0;
-	return head->method == HTTP_METHOD_POST && takes_forms(desk, head, is_active)
+	return head->method == HTTP_METHOD_POST && takes_forms(desk, head, unit->is_active)
 		       ? DESK_BODY_MAX
 		       : 0;
 }

@@ -27,8 +27,9 @@ void desk_free(struct desk *desk);
 /* The channel to the auth helper: takes over FD, and lets go of an older one. */
 int desk_auth_set(struct desk *desk, int fd);
 
-/* As session_ops.body_max. IS_ACTIVE: this unit. */
-size_t desk_body_max(const struct desk *desk, const struct http_head *head, bool is_active);
+/* As session_ops.body_max. */
+size_t desk_body_max(const struct desk *desk, const struct http_head *head,
+		     const struct unit_status *unit);
 /* As session_ops.ask. CONTEXT's pointers are borrowed for the session's life. */
 int desk_ask(struct desk *desk, struct session *session, const struct site_context *context,
 	     const struct http_head *head, const struct buf *body, struct buf *ret_bytes);
