@@ -33,13 +33,7 @@ struct known_link {
 };
 
 struct known_address {
-	unsigned index;
-	uint8_t family;
-	uint8_t prefix_length;
-	uint8_t protocol;
-	uint32_t lifetime_s;
-	uint32_t stamp;
-	uint8_t bytes[16];
+	struct linkmon_address address; /* without a device's name, which may change */
 	uint64_t seen;
 };
 
@@ -157,7 +151,7 @@ static int take_link(struct linkmon *linkmon, const struct nlmsghdr *header)
 	return link.device[0] ? link_store(linkmon, &link) : 0;
 }
 
-static int address_compare(const struct known_address *a, const struct known_address *b)
+static int address_compare(const struct linkmon_address *a, const struct linkmon_address *b)
 {
 	if (a->index != b->index)
 		return a->index < b->index ? -1 : 1;
@@ -169,14 +163,14 @@ static int address_compare(const struct known_address *a, const struct known_add
 }
 
 /* Where ADDRESS is or would be. */
-static size_t address_position(const struct linkmon *linkmon, const struct known_address *address)
+static size_t address_position(const struct linkmon *linkmon, const struct linkmon_address *address)
 {
 	size_t low = 0, high = linkmon->n_addresses;
 
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
 
-		if (address_compare(&linkmon->addresses[middle], address) < 0)
+		if (address_compare(&linkmon->addresses[middle].address, address) < 0)
 			low = middle + 1;
 		else
 			high = middle;
@@ -187,25 +181,19 @@ static size_t address_position(const struct linkmon *linkmon, const struct known
 enum address_event { ADDRESS_NEW, ADDRESS_CHANGED, ADDRESS_GONE };
 
 /* False: its device is not known (yet). */
-static bool describe_address(const struct linkmon *linkmon, const struct known_address *address,
+static bool describe_address(const struct linkmon *linkmon, const struct linkmon_address *address,
 			     struct linkmon_address *ret_address)
 {
 	const struct known_link *known = link_find(linkmon, address->index);
 
 	if (!known)
 		return false;
-	*ret_address = (struct linkmon_address){.index = address->index,
-						.family = address->family,
-						.prefix_length = address->prefix_length,
-						.protocol = address->protocol,
-						.lifetime_s = address->lifetime_s,
-						.stamp = address->stamp};
+	*ret_address = *address;
 	memcpy(ret_address->device, known->link.device, sizeof(ret_address->device));
-	memcpy(ret_address->bytes, address->bytes, sizeof(ret_address->bytes));
 	return true;
 }
 
-static void tell_address(struct linkmon *linkmon, const struct known_address *address,
+static void tell_address(struct linkmon *linkmon, const struct linkmon_address *address,
 			 enum address_event event)
 {
 	struct linkmon_address told;
@@ -219,7 +207,7 @@ static void tell_address(struct linkmon *linkmon, const struct known_address *ad
 
 static void address_remove(struct linkmon *linkmon, size_t at)
 {
-	struct known_address old = linkmon->addresses[at];
+	struct linkmon_address old = linkmon->addresses[at].address;
 
 	linkmon->n_addresses--;
 	memmove(&linkmon->addresses[at], &linkmon->addresses[at + 1],
@@ -228,24 +216,23 @@ static void address_remove(struct linkmon *linkmon, size_t at)
 }
 
 static void address_update(struct linkmon *linkmon, struct known_address *known,
-			   const struct known_address *address)
+			   const struct linkmon_address *address)
 {
-	bool is_news =
-		address->protocol != known->protocol || address->lifetime_s > known->lifetime_s;
+	bool is_news = address->protocol != known->address.protocol ||
+		       address->lifetime_s > known->address.lifetime_s;
 
-	known->protocol = address->protocol;
-	known->lifetime_s = address->lifetime_s;
-	known->stamp = address->stamp;
+	known->address = *address;
 	known->seen = linkmon->dump;
 	if (is_news)
 		tell_address(linkmon, address, ADDRESS_CHANGED);
 }
 
-static int address_store(struct linkmon *linkmon, const struct known_address *address, bool is_gone)
+static int address_store(struct linkmon *linkmon, const struct linkmon_address *address,
+			 bool is_gone)
 {
 	size_t at = address_position(linkmon, address);
-	bool is_known =
-		at < linkmon->n_addresses && address_compare(&linkmon->addresses[at], address) == 0;
+	bool is_known = at < linkmon->n_addresses &&
+			address_compare(&linkmon->addresses[at].address, address) == 0;
 	int r;
 
 	if (is_known && is_gone)
@@ -260,8 +247,7 @@ static int address_store(struct linkmon *linkmon, const struct known_address *ad
 		return r;
 	memmove(&linkmon->addresses[at + 1], &linkmon->addresses[at],
 		(linkmon->n_addresses - at) * sizeof(*linkmon->addresses));
-	linkmon->addresses[at] = *address;
-	linkmon->addresses[at].seen = linkmon->dump;
+	linkmon->addresses[at] = (struct known_address){*address, linkmon->dump};
 	linkmon->n_addresses++;
 	tell_address(linkmon, address, ADDRESS_NEW);
 	return 0;
@@ -269,18 +255,10 @@ static int address_store(struct linkmon *linkmon, const struct known_address *ad
 
 static int take_address(struct linkmon *linkmon, const struct nlmsghdr *header)
 {
-	struct linkmon_address told;
-	struct known_address address;
+	struct linkmon_address address;
 
-	if (!linkmon_parse_address(header, &told))
+	if (!linkmon_parse_address(header, &address))
 		return 0;
-	address = (struct known_address){.index = told.index,
-					 .family = told.family,
-					 .prefix_length = told.prefix_length,
-					 .protocol = told.protocol,
-					 .lifetime_s = told.lifetime_s,
-					 .stamp = told.stamp};
-	memcpy(address.bytes, told.bytes, sizeof(address.bytes));
 	return address_store(linkmon, &address, header->nlmsg_type == RTM_DELADDR);
 }
 
@@ -539,7 +517,8 @@ bool linkmon_next_address(const struct linkmon *linkmon, size_t *position,
 			  struct linkmon_address *ret_address)
 {
 	while (*position < linkmon->n_addresses)
-		if (describe_address(linkmon, &linkmon->addresses[(*position)++], ret_address))
+		if (describe_address(linkmon, &linkmon->addresses[(*position)++].address,
+				     ret_address))
 			return true;
 	return false;
 }

@@ -22,6 +22,12 @@ struct linkmon_link {
 	unsigned char mac[6];
 };
 
+/* Frames come and go there, as far as this end knows. */
+static inline bool linkmon_is_running(const struct linkmon_link *link)
+{
+	return link->is_present && link->is_admin_up && link->has_carrier;
+}
+
 struct linkmon_address {
 	char device[16];
 	unsigned index; /* of the interface */

@@ -7,6 +7,12 @@
 #include "base/err.h"
 #include "base/log.h"
 
+void program_on_note(int priority, const char *text, void *userdata)
+{
+	(void)userdata;
+	log_line(priority, "%s", text);
+}
+
 void program_on_shutdown(void *userdata)
 {
 	struct program *program = userdata;

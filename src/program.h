@@ -33,5 +33,7 @@ struct program_ops {
 /* The life of a process, from main's arguments to its exit status: 2 for a wrong command line. */
 int program_run(int argc, char **argv, const struct program_ops *ops);
 
+/* For a room's on_note: what it says goes to the log. */
+void program_on_note(int priority, const char *text, void *program);
 /* For child_ops.on_shutdown, of a room that has nothing to end first. */
 void program_on_shutdown(void *program);

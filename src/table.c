@@ -2,12 +2,12 @@
 #include "table.h"
 
 #include <errno.h>
-#include <grp.h>
 #include <linux/capability.h>
 #include <pwd.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/account.h"
 #include "base/cleanup.h"
 #include "base/err.h"
 
@@ -76,17 +76,20 @@ const int *table_supervisor_capabilities(size_t *ret_n)
 	return supervisor_capabilities;
 }
 
-static gid_t group_of(const struct table_row *row, gid_t otherwise)
+/* As ROW has it, with the group UID's own, OTHERWISE, where that says nothing else. */
+static int user_make(const struct table_row *row, uid_t uid, gid_t otherwise,
+		     struct table_user *ret_user, struct why *ret_why)
 {
-	const struct group *entry = row->group ? getgrnam(row->group) : NULL;
+	gid_t gid = otherwise;
+	int r = row->group ? account_group(row->group, &gid) : 0;
 
-	return entry ? entry->gr_gid : otherwise;
-}
-
-/* What getpwnam leaves in errno where there is no such user, by what passwd(3) says of systems. */
-static bool is_no_user(int error)
-{
-	return error == 0 || error == ENOENT || error == ESRCH || error == EBADF || error == EPERM;
+	if (r < 0 && r != ERR_NOT_FOUND)
+		return why_set(ret_why, r,
+			       "the group %s could not be looked up: %s; the start is to be tried "
+			       "again",
+			       row->group, err_text(r));
+	*ret_user = (struct table_user){uid, gid};
+	return 0;
 }
 
 int table_user(const struct table_row *row, uid_t uid_base, struct table_user *ret_user,
@@ -101,12 +104,11 @@ int table_user(const struct table_row *row, uid_t uid_base, struct table_user *r
 	if (uid_base != 0) {
 		uid_t uid = uid_base + (uid_t)(row - rows);
 
-		*ret_user = (struct table_user){uid, group_of(row, uid)};
-		return 0;
+		return user_make(row, uid, uid, ret_user, ret_why);
 	}
 	errno = 0;
 	entry = getpwnam(row->user);
-	if (!entry && !is_no_user(errno))
+	if (!entry && !account_is_absent(errno))
 		return why_set(ret_why, -errno,
 			       "the user %s could not be looked up: %s; the start is to be tried "
 			       "again",
@@ -120,6 +122,5 @@ int table_user(const struct table_row *row, uid_t uid_base, struct table_user *r
 	if (entry->pw_uid == 0)
 		return why_set(ret_why, ERR_DENIED, "the user %s is root: it must not be",
 			       row->user);
-	*ret_user = (struct table_user){entry->pw_uid, group_of(row, entry->pw_gid)};
-	return 0;
+	return user_make(row, entry->pw_uid, entry->pw_gid, ret_user, ret_why);
 }

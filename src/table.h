@@ -33,8 +33,8 @@ struct table_user {
 const struct table_row *table_rows(size_t *ret_n);
 /*
  * Whose hands ROW has: by name, or UID_BASE plus the row's number where UID_BASE is not 0; this
- * process's own where it is not root. Errors: ERR_NOT_FOUND with a sentence. Asks the user
- * database, so it may block: for the start only.
+ * process's own where it is not root. Errors, with a sentence: ERR_NOT_FOUND (no such user);
+ * another where the user database could not say. Asks that, so it may block: for the start only.
  */
 int table_user(const struct table_row *row, uid_t uid_base, struct table_user *ret_user,
 	       struct why *ret_why);

@@ -27,7 +27,7 @@ void keeper_cas_done(struct keeper_cas *cas)
 
 static bool is_mark(const Asafo__Record__LocalCaMark *mark)
 {
-	return mark && mark->key_id.len == X509_KEY_ID_SIZE &&
+	return mark && mark->key_id.len == IDENTITY_KEY_ID_SIZE &&
 	       mark->subject_key_id.len <= SUBJECT_KEY_ID_MAX;
 }
 
@@ -82,7 +82,7 @@ static int own_mark(const struct buf *certificate, struct buf *ret_packed)
 	_cleanup_(X509_free_p) X509 *ca = x509_from_der(NULL, certificate->data, certificate->size);
 	const ASN1_OCTET_STRING *id = ca ? X509_get0_subject_key_id(ca) : NULL;
 	Asafo__Record__LocalCaMark mark = ASAFO__RECORD__LOCAL_CA_MARK__INIT;
-	uint8_t key_id[X509_KEY_ID_SIZE];
+	uint8_t key_id[IDENTITY_KEY_ID_SIZE];
 	int r;
 
 	if (!id || ASN1_STRING_length(id) > SUBJECT_KEY_ID_MAX)
@@ -104,7 +104,7 @@ static int keep_mark(struct keeper *keeper, const ProtobufCBinaryData *packed, s
 {
 	Asafo__Record__LocalCaMark *mark =
 		asafo__record__local_ca_mark__unpack(NULL, packed->len, packed->data);
-	char key[KEEPER_NAME_KEY_SIZE], hex[2 * X509_KEY_ID_SIZE + 1];
+	char key[KEEPER_NAME_KEY_SIZE], hex[2 * IDENTITY_KEY_ID_SIZE + 1];
 	struct store_change change = {key, packed->data, packed->len};
 	_cleanup_(buf_done) struct buf there = {0};
 	bool is_good = is_mark(mark);
@@ -153,9 +153,9 @@ static int tell(struct keeper *keeper, const struct keeper_ticket *ticket)
 	for (size_t at = 0;; message.n_own = 0) {
 		for (message.n_issued = 0;
 		     at < issued.own.size && message.n_issued < KEEPER_ISSUED_BATCH;
-		     at += X509_KEY_ID_SIZE)
+		     at += IDENTITY_KEY_ID_SIZE)
 			ids[message.n_issued++] =
-				(ProtobufCBinaryData){X509_KEY_ID_SIZE, issued.own.data + at};
+				(ProtobufCBinaryData){IDENTITY_KEY_ID_SIZE, issued.own.data + at};
 		keeper_reply(keeper, ticket, &message.base, at < issued.own.size);
 		if (at >= issued.own.size)
 			return 0;

@@ -2,11 +2,12 @@
 /*
  * The keys of what local CAs issued. A certificate that a local CA issued is known by its
  * signature; its key, put into another certificate (self-signed, or another CA's), by nothing but
- * itself. This unit's are those of the CA's list, the mate's are kept as the mate tells them:
- * digests, from which no byte of a key comes back. They are never forgotten, as the CAs' marks are
- * not.
+ * itself. This unit's are those of the CA's list, the mate's are kept as the mate tells them, each
+ * under its own name: digests, from which no byte of a key comes back. They are never forgotten, as
+ * the CAs' marks are not.
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/hex.h"
@@ -19,7 +20,6 @@
 void keeper_issued_done(struct keeper_issued *issued)
 {
 	buf_done(&issued->own);
-	buf_done(&issued->mates);
 }
 
 static int add_own(const char *key, const uint8_t *value, size_t size, void *userdata)
@@ -37,43 +37,58 @@ static int add_own(const char *key, const uint8_t *value, size_t size, void *use
 	return r;
 }
 
-static int add_mates(const char *key, const uint8_t *value, size_t size, void *userdata)
+static int compare(const void *a, const void *b)
 {
-	struct keeper_issued *issued = userdata;
-
-	(void)key;
-	return size == IDENTITY_KEY_ID_SIZE ? buf_append(&issued->mates, value, size) : ERR_STORE;
+	return memcmp(a, b, IDENTITY_KEY_ID_SIZE);
 }
 
 int keeper_issued_get(struct keeper *keeper, struct keeper_issued *ret_issued)
 {
-	_cleanup_(keeper_issued_done) struct keeper_issued issued = {0};
+	_cleanup_(keeper_issued_done) struct keeper_issued issued = {.keeper = keeper};
 	int r = store_unit_each(keeper->store, OWN_PREFIX, add_own, &issued);
 
-	if (r == 0)
-		r = store_unit_each(keeper->store, MATE_PREFIX, add_mates, &issued);
 	if (r < 0)
 		return r;
+	if (issued.own.size > 0)
+		qsort(issued.own.data, issued.own.size / IDENTITY_KEY_ID_SIZE, IDENTITY_KEY_ID_SIZE,
+		      compare);
 	*ret_issued = issued;
 	issued = (struct keeper_issued){0};
 	return 0;
 }
 
-static bool has(const struct buf *ids, const uint8_t *id)
+int keeper_issued_count(const struct keeper_issued *issued, uint64_t *ret_count)
 {
-	for (size_t at = 0; at < ids->size; at += IDENTITY_KEY_ID_SIZE) {
-		if (memcmp(ids->data + at, id, IDENTITY_KEY_ID_SIZE) == 0)
-			return true;
-	}
-	return false;
+	int r = store_unit_count(issued->keeper->store, MATE_PREFIX, ret_count);
+
+	*ret_count += issued->own.size / IDENTITY_KEY_ID_SIZE;
+	return r;
 }
 
-enum keeper_issuer keeper_issued_by(const struct keeper_issued *issued,
-				    const uint8_t id[static IDENTITY_KEY_ID_SIZE])
+static void mate_key(const uint8_t *id, char ret_key[static KEEPER_NAME_KEY_SIZE])
 {
-	return has(&issued->own, id)	 ? KEEPER_ISSUER_OWN
-	       : has(&issued->mates, id) ? KEEPER_ISSUER_MATE
-					 : KEEPER_ISSUER_NONE;
+	char hex[2 * IDENTITY_KEY_ID_SIZE + 1];
+
+	hex_encode(id, IDENTITY_KEY_ID_SIZE, hex);
+	(void)snprintf(ret_key, KEEPER_NAME_KEY_SIZE, MATE_PREFIX "%s", hex);
+}
+
+int keeper_issued_by(const struct keeper_issued *issued,
+		     const uint8_t id[static IDENTITY_KEY_ID_SIZE], enum keeper_issuer *ret_issuer)
+{
+	_cleanup_(buf_done) struct buf there = {0};
+	char key[KEEPER_NAME_KEY_SIZE];
+	int r;
+
+	*ret_issuer = KEEPER_ISSUER_OWN;
+	if (issued->own.size > 0 &&
+	    bsearch(id, issued->own.data, issued->own.size / IDENTITY_KEY_ID_SIZE,
+		    IDENTITY_KEY_ID_SIZE, compare))
+		return 0;
+	mate_key(id, key);
+	r = store_unit_get(issued->keeper->store, key, &there);
+	*ret_issuer = r == 0 ? KEEPER_ISSUER_MATE : KEEPER_ISSUER_NONE;
+	return r == ERR_NOT_FOUND ? 0 : r;
 }
 
 /* Into CHANGES and KEYS; those that are there already are not written again. */
@@ -82,14 +97,12 @@ static int collect(struct keeper *keeper, const ProtobufCBinaryData *ids, size_t
 {
 	*ret_n = 0;
 	for (size_t i = 0; i < n; i++) {
-		char hex[2 * IDENTITY_KEY_ID_SIZE + 1];
 		_cleanup_(buf_done) struct buf there = {0};
 		int r;
 
 		if (ids[i].len != IDENTITY_KEY_ID_SIZE)
 			return ERR_MALFORMED;
-		hex_encode(ids[i].data, ids[i].len, hex);
-		(void)snprintf(keys[*ret_n], KEEPER_NAME_KEY_SIZE, MATE_PREFIX "%s", hex);
+		mate_key(ids[i].data, keys[*ret_n]);
 		r = store_unit_get(keeper->store, keys[*ret_n], &there);
 		if (r < 0 && r != ERR_NOT_FOUND)
 			return r;

@@ -365,6 +365,8 @@ int restore_plan_init(struct restore_plan *plan, struct keeper *keeper, bool is_
 
 	if (r == 0)
 		r = keeper_issued_get(keeper, &plan->issued_keys);
+	if (r == 0)
+		r = keeper_issued_count(&plan->issued_keys, &plan->n_issued);
 	if (r == 0 && !is_unit)
 		r = replica_stage_new(store_replica(keeper->store), &plan->stage);
 	plan->keeper = keeper;

@@ -70,8 +70,7 @@ int restore_is_local(const struct restore_plan *plan, const Asafo__Record__Trust
 	int r = 0;
 
 	*ret_is_local = false;
-	if (cas->own.size == 0 && cas->n_mates == 0 && plan->issued_keys.own.size == 0 &&
-	    plan->issued_keys.mates.size == 0)
+	if (cas->own.size == 0 && cas->n_mates == 0 && plan->n_issued == 0)
 		return 0;
 	r = add_link(&chain, &part->leaf);
 	for (size_t i = 0; r == 0 && i < part->n_chain; i++)
@@ -81,12 +80,14 @@ int restore_is_local(const struct restore_plan *plan, const Asafo__Record__Trust
 	if (r == 0)
 		*ret_is_local = is_local || chain_is_marked(&chain, cas->mates, cas->n_mates);
 	for (size_t i = 0; i < chain.n_links; i++) {
-		uint8_t id[X509_KEY_ID_SIZE];
+		enum keeper_issuer issuer = KEEPER_ISSUER_NONE;
+		uint8_t id[IDENTITY_KEY_ID_SIZE];
 
-		if (r == 0)
+		if (r == 0 && plan->n_issued > 0)
 			r = x509_key_id(chain.links[i], id);
-		if (r == 0 && keeper_issued_by(&plan->issued_keys, id) != KEEPER_ISSUER_NONE)
-			*ret_is_local = true;
+		if (r == 0 && plan->n_issued > 0)
+			r = keeper_issued_by(&plan->issued_keys, id, &issuer);
+		*ret_is_local = *ret_is_local || issuer != KEEPER_ISSUER_NONE;
 		X509_free(chain.links[i]);
 	}
 	return r;

@@ -228,17 +228,21 @@ struct keeper_cas {
 int keeper_cas_get(struct keeper *keeper, struct keeper_cas *ret_cas);
 void keeper_cas_done(struct keeper_cas *cas);
 
-/* keeper_issued.c: the keys of what local CAs issued (x509_key_id), each behind the other. */
+/* keeper_issued.c: the keys of what local CAs issued (x509_key_id). This unit's are read once, each
+ * behind the other, and the mate's looked up. */
 #define KEEPER_ISSUED_BATCH 256
 enum keeper_issuer { KEEPER_ISSUER_NONE, KEEPER_ISSUER_OWN, KEEPER_ISSUER_MATE };
 struct keeper_issued {
-	struct buf own, mates;
+	struct keeper *keeper;
+	struct buf own; /* sorted */
 };
 int keeper_issued_get(struct keeper *keeper, struct keeper_issued *ret_issued);
 void keeper_issued_done(struct keeper_issued *issued);
-/* Whose local CA issued a certificate for the key. */
-enum keeper_issuer keeper_issued_by(const struct keeper_issued *issued,
-				    const uint8_t id[static IDENTITY_KEY_ID_SIZE]);
+/* All of them. Goes through the mate's. Errors: those of the store. */
+int keeper_issued_count(const struct keeper_issued *issued, uint64_t *ret_count);
+/* Whose local CA issued a certificate for the key. Errors: those of the store. */
+int keeper_issued_by(const struct keeper_issued *issued,
+		     const uint8_t id[static IDENTITY_KEY_ID_SIZE], enum keeper_issuer *ret_issuer);
 /* Keeps what the mate says of its own, at most KEEPER_ISSUED_BATCH. Errors: ERR_MALFORMED,
  * ERR_TOO_LARGE, those of the store. */
 int keeper_issued_keep(struct keeper *keeper, const ProtobufCBinaryData *ids, size_t n,

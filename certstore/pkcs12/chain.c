@@ -159,7 +159,7 @@ int chain_is_local(const struct chain *chain, OSSL_LIB_CTX *library, const struc
 static bool is_marked(X509 *certificate, const struct identity_ca_mark *mark)
 {
 	const ASN1_OCTET_STRING *authority = X509_get0_authority_key_id(certificate);
-	uint8_t id[X509_KEY_ID_SIZE];
+	uint8_t id[IDENTITY_KEY_ID_SIZE];
 
 	if (authority && mark->subject_key_id_size > 0 &&
 	    (size_t)ASN1_STRING_length(authority) == mark->subject_key_id_size &&

@@ -132,7 +132,7 @@ bool x509_is_self_signed(X509 *certificate)
 	       x509_is_signed_by(certificate, X509_get0_pubkey(certificate));
 }
 
-int x509_key_id(const X509 *certificate, uint8_t ret_id[static X509_KEY_ID_SIZE])
+int x509_key_id(const X509 *certificate, uint8_t ret_id[static IDENTITY_KEY_ID_SIZE])
 {
 	uint8_t *der = NULL;
 	int size = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(certificate), &der);

@@ -10,6 +10,7 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/secret.h"
+#include "certstore/x509/identity.h"
 
 /* Small bridges between libcrypto's objects and asafo's bytes. LIBRARY NULL is libcrypto's default
  * context. */
@@ -46,7 +47,6 @@ bool x509_is_weak_signature(const X509_ALGOR *algorithm);
 bool x509_is_self_signed(X509 *certificate);
 /* SHA-256 of the SubjectPublicKeyInfo: by what a key is known, whatever certificate it is in.
  * Errors: ERR_CRYPTO, -ENOMEM. */
-#define X509_KEY_ID_SIZE 32
-int x509_key_id(const X509 *certificate, uint8_t ret_id[static X509_KEY_ID_SIZE]);
+int x509_key_id(const X509 *certificate, uint8_t ret_id[static IDENTITY_KEY_ID_SIZE]);
 /* A NUL-terminated copy, for functions that want a C string. Errors: -ENOMEM. */
 int x509_secret_text(const struct secret *secret, struct secret *ret_text);

@@ -247,9 +247,7 @@ static bool is_link_counted(struct port *port, const struct linkmon_link *link)
 {
 	const struct report_about about = {.interface = port->name};
 	bool was_flapping = port->flap.is_flapping;
-	bool is_counted =
-		flap_step(&port->flap, link->is_present && link->is_admin_up && link->has_carrier,
-			  monotime_now());
+	bool is_counted = flap_step(&port->flap, linkmon_is_running(link), monotime_now());
 
 	if (port->flap.is_flapping && !was_flapping)
 		log_line(LOG_WARNING,

@@ -184,7 +184,7 @@ static bool has_link(const struct track *track)
 
 	if (interface && engine->addresses.linkmon)
 		linkmon_get(engine->addresses.linkmon, interface->device, &link);
-	return link.is_present && link.is_admin_up && link.has_carrier &&
+	return linkmon_is_running(&link) &&
 	       !(engine->health && engine_health_is_flapping(engine->health, interface->name));
 }
 

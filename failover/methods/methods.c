@@ -2,9 +2,12 @@
 /* The table of control methods, and what the engine tells those that stand on it. */
 #include "failover/methods/methods.h"
 
-#include <grp.h>
+#include <syslog.h>
 
+#include "base/account.h"
 #include "base/cleanup.h"
+#include "base/err.h"
+#include "base/log.h"
 #include "failover/methods/exec.h"
 #include "failover/methods/handlers.h"
 #include "failover/methods/history_wait.h"
@@ -21,13 +24,26 @@ static const struct control_method methods_table[] = {
 
 static gid_t look_gid = (gid_t)-1, change_gid = (gid_t)-1;
 
+/* Where it cannot be told who is in a group nobody is, which the engine need not end for: root can
+ * still ask. */
+static gid_t group_resolve(const char *name)
+{
+	gid_t gid = (gid_t)-1;
+	int r = account_group(name, &gid);
+
+	if (r < 0 && r != ERR_NOT_FOUND)
+		log_line(LOG_WARNING,
+			 "the group %s could not be looked up (%s): until the next start its "
+			 "members "
+			 "are refused",
+			 name, err_text(r));
+	return r < 0 ? (gid_t)-1 : gid;
+}
+
 void methods_resolve_groups(void)
 {
-	const struct group *group = getgrnam("asafo");
-
-	look_gid = group ? group->gr_gid : (gid_t)-1;
-	group = getgrnam("asafo-admin");
-	change_gid = group ? group->gr_gid : (gid_t)-1;
+	look_gid = group_resolve("asafo");
+	change_gid = group_resolve("asafo-admin");
 }
 
 int methods_serve(struct engine *engine, int listen_fd)

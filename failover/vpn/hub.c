@@ -181,7 +181,7 @@ static void end_what_is_over(struct vpnhub *hub, struct monotime now)
 	hub_flush(hub);
 }
 
-/* Where there is none for now the one that is there does for longer. */
+/* Where none can be made the one that is there does for another turn. */
 static void change_cookie_key(struct vpnhub *hub)
 {
 	if (hub_cookie_keys_next(&hub->cookie_keys) < 0)

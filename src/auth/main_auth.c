@@ -10,12 +10,6 @@
 #include "base/log.h"
 #include "program.h"
 
-static void on_note(int priority, const char *text, void *userdata)
-{
-	(void)userdata;
-	log_line(priority, "%s", text);
-}
-
 static void on_event(int severity, unsigned number, const char *text, void *userdata)
 {
 	(void)userdata;
@@ -33,7 +27,7 @@ static void on_peer(enum ipc_peer peer, unsigned instance, int fd, void *userdat
 
 static int room_new(struct program *program)
 {
-	static const struct auth_ops ops = {on_note, on_event};
+	static const struct auth_ops ops = {program_on_note, on_event};
 	struct auth *auth = NULL;
 	int r = auth_new(program->event, &ops, program, &auth);
 

@@ -241,7 +241,7 @@ static size_t on_body_max(const struct session *session, const struct http_head 
 
 	(void)session;
 	/* A CONNECT has no body; what is wanted is to be asked. */
-	return connect_is_request(head) ? 1 : desk_body_max(front->desk, head);
+	return connect_is_request(head) ? 1 : desk_body_max(front->desk, head, &front->unit);
 }
 
 static int on_ask(struct session *session, const struct http_head *head, const struct buf *body,

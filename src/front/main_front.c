@@ -12,12 +12,6 @@
 #include "front/front.h"
 #include "program.h"
 
-static void on_note(int priority, const char *text, void *userdata)
-{
-	(void)userdata;
-	log_line(priority, "%s", text);
-}
-
 static void on_peer(enum ipc_peer peer, unsigned instance, int fd, void *userdata)
 {
 	const struct program *program = userdata;
@@ -71,7 +65,7 @@ static void descriptors_raise(void)
 
 static int room_new(struct program *program)
 {
-	static const struct front_ops ops = {on_note, on_keep};
+	static const struct front_ops ops = {program_on_note, on_keep};
 	struct front *front = NULL;
 	int r;
 

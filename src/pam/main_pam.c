@@ -13,12 +13,6 @@
 #include "pam/room.h"
 #include "program.h"
 
-static void on_note(int priority, const char *text, void *userdata)
-{
-	(void)userdata;
-	log_line(priority, "%s", text);
-}
-
 static void on_peer(enum ipc_peer peer, unsigned instance, int fd, void *userdata)
 {
 	const struct program *program = userdata;
@@ -37,7 +31,7 @@ static void on_peer(enum ipc_peer peer, unsigned instance, int fd, void *userdat
 static int questions_new(struct program *program)
 {
 	const struct room_options options = {
-		.time_ms = ROOM_TIME_MS, .wait_ms = ROOM_WAIT_MS, .on_note = on_note};
+		.time_ms = ROOM_TIME_MS, .wait_ms = ROOM_WAIT_MS, .on_note = program_on_note};
 	struct room *room = NULL;
 	sigset_t children;
 	int r;

@@ -15,6 +15,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/account.h"
 #include "base/cleanup.h"
 #include "base/err.h"
 
@@ -68,12 +69,6 @@ static int service_check(const struct verify *verify, struct verify_result *resu
 	return say(result, ERR_NOT_FOUND, "there is no readable /etc/pam.d file of this service");
 }
 
-/* Whether CODE of getpwnam_r(3) says that there is nobody of that name: else nobody knows. */
-static bool is_not_found(int code)
-{
-	return code == 0 || code == ENOENT || code == ESRCH || code == EBADF || code == EPERM;
-}
-
 /* True: the name is one that has no other spelling. False: the reason is said. */
 static bool name_check(const char *name, struct verify_result *result, int *ret_code)
 {
@@ -91,7 +86,7 @@ static bool name_check(const char *name, struct verify_result *result, int *ret_
 		return false;
 	}
 	r = getpwnam_r(name, &entry, bytes, ENTRY_MAX, &found);
-	if (!found && !is_not_found(r)) {
+	if (!found && !account_is_absent(r)) {
 		*ret_code = say(result, ERR_NOT_READY, "the user database cannot be asked");
 		/* Of how many log in at a time that is; it will pass. */
 		if (r == ENOMEM || r == EMFILE || r == ENFILE)

@@ -21,12 +21,6 @@ struct hooks {
 	sd_event_source *deadline;
 };
 
-static void on_note(int priority, const char *text, void *userdata)
-{
-	(void)userdata;
-	log_line(priority, "%s", text);
-}
-
 static void on_peer(enum ipc_peer peer, unsigned instance, int fd, void *userdata)
 {
 	const struct program *program = userdata;
@@ -68,7 +62,7 @@ static void on_shutdown(void *userdata)
 
 static int room_new(struct program *program)
 {
-	static const struct runner_ops ops = {on_note, program_on_shutdown};
+	static const struct runner_ops ops = {program_on_note, program_on_shutdown};
 	static struct hooks hooks;
 	const struct runner_folders folders = {program->options.hooks_dir,
 					       program->options.track_dir};

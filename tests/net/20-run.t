@@ -4,6 +4,8 @@
 # nothing behind, whoever was killed. And tests/run, with a step that only says what it is to.
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
+# What the runner above was told is not for those that are tried here.
+unset ASAFO_TEST_DIR
 mkdir -p "$files/tests/net" "$files/tmp" && cp "$top/tests/net/run" "$files/tests/net/" && cp "$top/tests/run" "$files/tests/"
 ln -s "$top/tools" "$files/tools"
 program() { # program PATH [LINE]: below tests/, its body from stdin

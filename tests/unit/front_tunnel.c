@@ -266,6 +266,7 @@ void tunnel_ask(struct client *client, struct harness *harness, unsigned number,
 int tunnel_answer(struct client *client, char ret_text[static TUNNEL_TEXT_MAX])
 {
 	size_t size = 0;
+	int status;
 
 	ret_text[0] = '\0';
 	while (!strstr(ret_text, "\r\n\r\n")) {
@@ -281,7 +282,10 @@ int tunnel_answer(struct client *client, char ret_text[static TUNNEL_TEXT_MAX])
 		ret_text[size] = '\0';
 	}
 	assert_memory_equal(ret_text, "HTTP/1.1 ", 9);
-	return (int)strtol(ret_text + 9, NULL, 10);
+	status = (int)strtol(ret_text + 9, NULL, 10);
+	/* RFC 9110 section 6.6.1 */
+	assert_true(status == 200 || strstr(ret_text, "\r\nDate: "));
+	return status;
 }
 
 void tunnel_open(struct client *client, struct harness *harness, unsigned number)

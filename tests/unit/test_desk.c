@@ -20,13 +20,9 @@ static char notes[64]; /* a file: the front is another process */
 
 static int start(void **state)
 {
-	int fd;
-
 	(void)state;
 	(void)snprintf(notes, sizeof(notes), "/tmp/asafo-test-desk-XXXXXX");
-	fd = mkstemp(notes);
-	assert_true(fd >= 0);
-	(void)close(fd);
+	assert_int_equal(close(mkstemp(notes)), 0);
 	assert_int_equal(setenv("HARNESS_NOTES", notes, 1), 0);
 	harness_start(&harness, NULL, &harness_patient);
 	harness_bind(&harness, "vpn");
@@ -548,6 +544,9 @@ static void a_standby_takes_no_login(void **state)
 	assert_int_equal(post("/auth", FORM, "username=anna&password=right"), 503);
 	assert_non_null(strstr(answer, "X-Reason: This unit is not the active one"));
 	assert_int_equal(post("/", CLIENT, XML "\"init\"></config-auth>"), 503);
+	/* A group's name and nobody's: it does not tell them apart. */
+	assert_int_equal(post("/hidden", CLIENT, XML "\"init\"></config-auth>"), 503);
+	assert_int_equal(post("/nobodys", CLIENT, XML "\"init\"></config-auth>"), 503);
 	assert_int_equal(get("/", ""), 200);
 	assert_null(strstr(answer, "<form"));
 	assert_int_equal(ask("DELETE /visitors HTTP/1.1\r\nHost: gate\r\n\r\n"), 405);

@@ -433,20 +433,25 @@ static int said_answer(struct desk *desk, struct session *session,
 	return form_begin(desk, session, context, head, said, ret_bytes);
 }
 
-static bool takes_forms(const struct desk *desk, const struct http_head *head)
+/* Which groups there are is not a standby's to tell: there whatever may be one's name is. */
+static bool takes_forms(const struct desk *desk, const struct http_head *head, bool is_active)
 {
 	return http_text_is(head->path, "/logout") ||
-	       desk_is_login_path(head->path, vpn_config(desk->vpn));
+	       desk_is_login_path(head->path, vpn_config(desk->vpn)) ||
+	       (!is_active && desk_may_be_group(head->path));
 }
 
-size_t desk_body_max(const struct desk *desk, const struct http_head *head)
+size_t desk_body_max(const struct desk *desk, const struct http_head *head,
+		     const struct unit_status *unit)
 {
 	if (!vpn_config(desk->vpn)->is_enabled)
 		return 0;
 	/* A client's, which has no body and is to be asked all the same. */
 	if (head->method == HTTP_METHOD_GET)
 		return http_text_is(head->path, "/logout") && desk_is_client(head) ? 1 : 0;
-	return head->method == HTTP_METHOD_POST && takes_forms(desk, head) ? DESK_BODY_MAX : 0;
+	return head->method == HTTP_METHOD_POST && takes_forms(desk, head, unit->is_active)
+		       ? DESK_BODY_MAX
+		       : 0;
 }
 
 int desk_ask(struct desk *desk, struct session *session, const struct site_context *context,
@@ -502,8 +507,7 @@ int desk_get(struct desk *desk, const struct session *session, const struct site
 	if (!vpn_config(desk->vpn)->is_enabled)
 		return ERR_NOT_FOUND;
 	if (head->method != HTTP_METHOD_GET && head->method != HTTP_METHOD_HEAD)
-		/* A standby's answer would tell which groups there are, as its GET does not. */
-		return context->unit->is_active && takes_forms(desk, head)
+		return context->unit->is_active && takes_forms(desk, head, true)
 			       ? site_error(context, head, 405, "GET, HEAD, POST", ret_bytes)
 			       : ERR_NOT_FOUND;
 	r = desk_answer_file(context, head, ret_bytes);

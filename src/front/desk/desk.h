@@ -28,7 +28,8 @@ void desk_free(struct desk *desk);
 int desk_auth_set(struct desk *desk, int fd);
 
 /* As session_ops.body_max. */
-size_t desk_body_max(const struct desk *desk, const struct http_head *head);
+size_t desk_body_max(const struct desk *desk, const struct http_head *head,
+		     const struct unit_status *unit);
 /* As session_ops.ask. CONTEXT's pointers are borrowed for the session's life. */
 int desk_ask(struct desk *desk, struct session *session, const struct site_context *context,
 	     const struct http_head *head, const struct buf *body, struct buf *ret_bytes);

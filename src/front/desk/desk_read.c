@@ -35,11 +35,16 @@ bool desk_is_client(const struct http_head *head)
 			  contains_nocase(agent->value, "OpenConnect")));
 }
 
+bool desk_may_be_group(struct http_text path)
+{
+	return path.size >= 2 && path.size - 1 < LOGIN_GROUP_MAX && path.data[0] == '/';
+}
+
 const struct vpn_group *desk_group_of_path(struct http_text path, const struct vpn_config *config)
 {
 	char name[LOGIN_GROUP_MAX];
 
-	if (path.size < 2 || path.size - 1 >= sizeof(name) || path.data[0] != '/')
+	if (!desk_may_be_group(path))
 		return NULL;
 	memcpy(name, path.data + 1, path.size - 1);
 	name[path.size - 1] = '\0';

@@ -44,6 +44,8 @@ void desk_said_wipe(struct desk_said *said);
 bool desk_is_client(const struct http_head *head);
 /* Whether PATH is one that a login is sent to: fixed ones, or "/" and the name of a group. */
 bool desk_is_login_path(struct http_text path, const struct vpn_config *config);
+/* Whether some group could have the name that PATH is. */
+bool desk_may_be_group(struct http_text path);
 /* The group that the path names, as it stands there; NULL: none. */
 const struct vpn_group *desk_group_of_path(struct http_text path, const struct vpn_config *config);
 /*

@@ -37,7 +37,7 @@ const char *http_status_text(unsigned status)
 }
 
 /* IMF-fixdate (RFC 9110 section 5.6.7); strftime's names would follow the locale. */
-static int date_append(time_t now, struct buf *bytes)
+int http_date_append(time_t now, struct buf *ret_bytes)
 {
 	static const char days[7][4] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
 	static const char months[12][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
@@ -46,7 +46,7 @@ static int date_append(time_t now, struct buf *bytes)
 
 	if (!gmtime_r(&now, &tm) || tm.tm_year < 70)
 		return 0;
-	return buf_append_format(bytes, "Date: %s, %02d %s %04d %02d:%02d:%02d GMT\r\n",
+	return buf_append_format(ret_bytes, "Date: %s, %02d %s %04d %02d:%02d:%02d GMT\r\n",
 				 days[tm.tm_wday], tm.tm_mday, months[tm.tm_mon], tm.tm_year + 1900,
 				 tm.tm_hour, tm.tm_min, tm.tm_sec);
 }
@@ -67,7 +67,7 @@ int http_response_append(const struct http_response *response, time_t now, struc
 				  response->content_type, response->body_size, response->policy);
 
 	if (r == 0)
-		r = date_append(now, ret_bytes);
+		r = http_date_append(now, ret_bytes);
 	if (r == 0 && response->allow)
 		r = buf_append_format(ret_bytes, "Allow: %s\r\n", response->allow);
 	if (r == 0 && response->extra)

@@ -22,5 +22,7 @@ struct http_response {
 /* Appends the whole response, with the headers that every answer of a gateway carries. Errors:
  * -ENOMEM. */
 int http_response_append(const struct http_response *response, time_t now, struct buf *ret_bytes);
+/* Appends the line that says when. Errors: -ENOMEM. */
+int http_date_append(time_t now, struct buf *ret_bytes);
 /* "Not Found"; never NULL. */
 const char *http_status_text(unsigned status);

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 
 #include "base/cleanup.h"
 #include "base/err.h"
@@ -117,7 +118,7 @@ static int refusal_append(const struct connect *connect, unsigned status, const 
 			  struct buf *bytes)
 {
 	session_finish(connect->session);
-	return cstp_refusal_append(status, why, bytes);
+	return cstp_refusal_append(status, why, time(NULL), bytes);
 }
 
 CLEANUP_DEFINE(struct dtls_side *, dtls_side_free)

@@ -295,15 +295,19 @@ int cstp_offer_append(const struct cstp_offer *offer, struct buf *ret_bytes)
 	return r;
 }
 
-int cstp_refusal_append(unsigned status, const char *why, struct buf *ret_bytes)
+int cstp_refusal_append(unsigned status, const char *why, time_t now, struct buf *ret_bytes)
 {
-	return buf_append_format(ret_bytes,
-				 "HTTP/1.1 %u %s\r\n"
-				 "X-Reason: %s\r\n"
-				 "%s"
-				 "Content-Length: 0\r\n"
-				 "Cache-Control: no-store\r\n"
-				 "Connection: close\r\n\r\n",
-				 status, http_status_text(status), why,
-				 status == 503 ? "Retry-After: 2\r\n" : "");
+	int r = buf_append_format(ret_bytes, "HTTP/1.1 %u %s\r\n", status,
+				  http_status_text(status));
+
+	if (r == 0)
+		r = http_date_append(now, ret_bytes);
+	return r < 0 ? r
+		     : buf_append_format(ret_bytes,
+					 "X-Reason: %s\r\n"
+					 "%s"
+					 "Content-Length: 0\r\n"
+					 "Cache-Control: no-store\r\n"
+					 "Connection: close\r\n\r\n",
+					 why, status == 503 ? "Retry-After: 2\r\n" : "");
 }

@@ -3,6 +3,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <time.h>
 
 #include "base/buf.h"
 #include "front/http/http_head.h"
@@ -58,5 +59,5 @@ struct cstp_offer {
  */
 int cstp_offer_append(const struct cstp_offer *offer, struct buf *ret_bytes);
 /* Appends the whole answer that refuses it: STATUS 401 or 503 (X-Reason says why; a client tries
- * again after 503 only). Errors: -ENOMEM. */
-int cstp_refusal_append(unsigned status, const char *why, struct buf *ret_bytes);
+ * again after 503 only). NOW: its Date. Errors: -ENOMEM. */
+int cstp_refusal_append(unsigned status, const char *why, time_t now, struct buf *ret_bytes);
