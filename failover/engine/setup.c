@@ -91,6 +91,7 @@ static void on_link_up(struct link *link, void *userdata)
 	struct engine *engine = userdata;
 
 	engine->pair.link_why[0] = 0;
+	engine->pair.link_code = 0;
 	engine->pair.was_up = true;
 	(void)snprintf(engine->pair.link_over, sizeof(engine->pair.link_over), "%s",
 		       link_way_name(link));
@@ -135,6 +136,7 @@ static void on_link_down(struct link *link, int code, const char *why, void *use
 	if (strncmp(engine->pair.link_why, why, sizeof(engine->pair.link_why) - 1) != 0)
 		say_link_down(engine, code, why);
 	engine->pair.was_up = false;
+	engine->pair.link_code = code;
 	(void)snprintf(engine->pair.link_why, sizeof(engine->pair.link_why), "%s", why);
 	engine_rekey_link_down(engine);
 	engine->upper->on_link_down(engine, why);

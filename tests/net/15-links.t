@@ -107,6 +107,22 @@ expect "the same addresses again" other_lines 203.0.113.1 203.0.113.2
 expect "no trouble is left" until_true 15 eval 'untroubled a && untroubled b'
 same "nobody took over for that, either" "$(field a .state)/$(field b .state)" "Active/Standby Ready"
 
+# A firewall that lets hellos through, and no connection, on either link.
+checks() { asafo "$1" check 2>&1 | grep -q -- "$2"; }
+for unit in a b; do
+	printf 'table inet shut {\n chain in { type filter hook input priority 0; tcp dport 5105 drop; tcp sport 5105 drop; }\n}\n' |
+		lab exec $unit nft -f -
+done
+for unit in a b; do
+	expect "$unit says that replication has no connection, and where to look" until_true 30 \
+		troubled $unit 'replication has had no connection .* though hellos pass there.* drops TCP port 5105'
+	expect "asafo check on $unit finds it, too" checks $unit "drops TCP port 5105"
+	lab exec $unit nft delete table inet shut
+done
+expect "it is no trouble any more when the firewall is gone" until_true 15 eval \
+	'! troubled a "replication has had" && ! troubled b "replication has had"'
+same "nobody took over for that, either" "$(field a .state)/$(field b .state)" "Active/Standby Ready"
+
 # A device that somebody renames keeps what is on it, under a name that no line has.
 renamed() { lab exec a sh -c "ip link set $1 down && ip link set $1 name $2 && ip link set $2 up"; }
 expect "the device of the failover link gets another name" renamed eth2 stray2
