@@ -151,6 +151,7 @@ static const struct sandbox_rule engine[] = {
 
 /* Its listening sockets outlive it: nothing may be attached to one that chooses among clients. */
 static const struct sandbox_rule front[] = {
+	RULE_OPTION(SOL_SOCKET, SO_RCVTIMEO, "a signature is waited for by the read itself"),
 	RULE_OPTION(SOL_SOCKET, SO_REUSEADDR, "listener"),
 	RULE_OPTION(SOL_SOCKET, SO_REUSEPORT, "fronts share an address"),
 	RULE_OPTION(SOL_SOCKET, SO_BINDTODEVICE, "a link-local address is one of a device"),
