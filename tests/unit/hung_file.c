@@ -70,7 +70,8 @@ static void serve(int device)
 	struct fuse_init_out init = {.major = FUSE_KERNEL_VERSION,
 				     .minor = FUSE_KERNEL_MINOR_VERSION,
 				     .max_write = 4096};
-	struct fuse_open_out opened = {.fh = 1};
+	/* Otherwise a file of no length is read without asking. */
+	struct fuse_open_out opened = {.fh = 1, .open_flags = FOPEN_DIRECT_IO};
 	struct fuse_in_header head;
 
 	while (read(device, request, sizeof(request)) >= (ssize_t)sizeof(head)) {
