@@ -13,6 +13,7 @@
 #include "core/orphans.h"
 #include "failover/announce.h"
 #include "failover/engine/certwatch.h"
+#include "failover/engine/changes.h"
 #include "failover/engine/clockwatch.h"
 #include "failover/engine/collision.h"
 #include "failover/engine/fetch.h"
@@ -238,6 +239,7 @@ struct engine {
 	struct certwatch certwatch;
 	struct usewatch usewatch;
 	struct traffic traffic;
+	struct changes changes;
 	sd_event_source *timer;
 	struct monotime alive_at;		  /* the loop was seen turning */
 	struct monotime active_since, started_at; /* NEVER: does not serve */

@@ -169,57 +169,13 @@ static void on_datagram(size_t index, const uint8_t *data, size_t size, void *us
 
 /* ---- paths that come and go ---- */
 
-static const char *family_text(const struct path_statistics *path)
-{
-	return path->family == AF_INET6 ? "IPv6" : "IPv4";
-}
-
-/* Another family of the same interface still brings hellos. */
-static bool is_otherwise_up(const struct engine *engine, const struct path_statistics *path)
-{
-	struct path_statistics other;
-
-	for (size_t i = 0; i < path_set_count(engine->pair.paths); i++) {
-		path_set_statistics(engine->pair.paths, i, &other);
-		if (strcmp(other.name, path->name) == 0 && other.family != path->family &&
-		    other.state == PATH_STATE_UP)
-			return true;
-	}
-	return false;
-}
-
-/* An interface is lost when all of its families are; one of them alone is worth a line. */
-static void log_path(const struct engine *engine, const struct path_statistics *path,
-		     enum path_state before)
-{
-	const struct report_about about = {.interface = path->name, .reason = path->why};
-	bool is_up = path->state == PATH_STATE_UP;
-
-	if (path->is_failover_link && is_up)
-		report(engine, LOG_ALERT, 105042, &about, "Failover interface OK");
-	if (path->is_failover_link && !is_up)
-		report(engine, LOG_ALERT, 105043, &about, "Failover interface failed");
-	if (is_up && before == PATH_STATE_LOST && !path->is_failover_link)
-		log_line(LOG_NOTICE, "hellos of the mate come on interface %s (%s) again",
-			 path->name, family_text(path));
-	if (is_up)
-		return;
-	if (is_otherwise_up(engine, path))
-		log_line(LOG_WARNING,
-			 "no hello of the mate comes on interface %s by %s any more%s%s",
-			 path->name, family_text(path), path->why[0] ? ": " : "", path->why);
-	else
-		report(engine, LOG_ALERT, 105005, &about,
-		       "Lost Failover communications with mate on interface %s", path->name);
-}
-
 static void on_path_state(size_t index, enum path_state before, void *userdata)
 {
 	struct engine *engine = userdata;
 	struct path_statistics path;
 
 	path_set_statistics(engine->pair.paths, index, &path);
-	log_path(engine, &path, before);
+	report_path(engine, &path, before);
 }
 
 /* A link to the mate on which hellos pass, both ways. */
