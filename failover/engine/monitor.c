@@ -4,6 +4,7 @@
  * an active unit that lost a link hands over before anything else is done.
  */
 #include <string.h>
+#include <sys/socket.h>
 
 #include "base/err.h"
 #include "base/log.h"
@@ -116,12 +117,20 @@ static void on_link(const struct linkmon_link *link, void *userdata)
 	engine_check_ways(engine);
 }
 
+/* fe80::/10, RFC 4291 section 2.5.6. */
+static bool is_link_local6(const struct linkmon_address *address)
+{
+	return address->family == AF_INET6 && address->bytes[0] == 0xfe &&
+	       (address->bytes[1] & 0xc0) == 0x80;
+}
+
 static void on_address(const struct linkmon_address *address, void *userdata)
 {
 	struct engine *engine = userdata;
 
 	if (engine->pair.paths && (address->is_new || address->is_gone))
-		path_set_look(engine->pair.paths, address->device);
+		path_set_look(engine->pair.paths, address->device,
+			      address->is_new && is_link_local6(address));
 	engine_addresses_news(engine, address);
 }
 
