@@ -25,6 +25,8 @@
 #define UNMUTE_LEVEL (PATH_BURST / 4)
 /* So often it is tried again. */
 #define REJOIN_MS 2000u
+/* ... where nothing was heard yet: there may be no mate, and each time costs two reports (MLD). */
+#define WAITING_REJOIN_MS 16000u
 
 /* ---- state ---- */
 
@@ -341,13 +343,18 @@ void path_set_refresh(struct path_set *set)
 	path_wake_judge(set);
 }
 
-void path_set_look(struct path_set *set, const char *device)
+void path_set_look(struct path_set *set, const char *device, bool has_ipv6)
 {
 	for (size_t i = 0; i < set->n_paths; i++) {
 		struct path *path = &set->paths[i];
+		bool is_new = has_ipv6 && path->config.family == AF_INET6;
 
-		if (path->sock.fd >= 0 && strcmp(path->config.device, device) == 0)
-			path_socket_refresh(&path->sock, &path->config, false);
+		if (strcmp(path->config.device, device) != 0)
+			continue;
+		if (is_new && path->state != PATH_STATE_UP)
+			path_open(path);
+		else if (path->sock.fd >= 0)
+			path_socket_refresh(&path->sock, &path->config, is_new);
 	}
 }
 
@@ -487,11 +494,11 @@ void path_set_heard(struct path_set *set, size_t index, const struct hello *hell
  * IPv4 membership outlives all that the device does. */
 static void join_again(struct path *path, struct monotime now)
 {
-	bool is_open = path->sock.fd >= 0;
+	bool is_waiting = path->sock.fd >= 0 && path->state == PATH_STATE_WAITING;
+	uint64_t ms = is_waiting ? WAITING_REJOIN_MS : REJOIN_MS;
 
 	if (path->config.family != AF_INET6 || path->state == PATH_STATE_UP ||
-	    (is_open && path->state != PATH_STATE_LOST) ||
-	    monotime_since(now, path->joined_at) < REJOIN_MS * MONOTIME_NS_PER_MS)
+	    monotime_since(now, path->joined_at) < ms * MONOTIME_NS_PER_MS)
 		return;
 	path->joined_at = now;
 	path_open(path);

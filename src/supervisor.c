@@ -24,6 +24,7 @@
 #include "src/ipc/ipc.pb-c.h"
 #include "lifeline.h"
 #include "slot.h"
+#include "systemd.h"
 
 #define TICK_MS 500
 /* The clock jumped by more than this between two ticks: it was this process that did not run. */
@@ -34,7 +35,6 @@
 #define LAST_WORDS_MS 500  /* from the end of the channel to that of the process */
 /* Until its first sign of life a child may open a large store. */
 #define WATCHDOG_START_FACTOR 6
-#define STATUS_MAX 256
 
 enum phase { PHASE_RUNNING, PHASE_STOPPING_ENGINE, PHASE_STOPPING_REST };
 
@@ -52,9 +52,11 @@ struct supervisor {
 	int lock_fd, control_fd;
 	bool was_ready;
 	bool is_without_pam;
+	bool is_killing; /* who did not end when told in this phase */
 };
 
 static void slot_start(struct slot *slot);
+static void phase_enter(struct supervisor *supervisor, enum phase phase);
 static void phase_continue(struct supervisor *supervisor);
 
 static bool slot_is(const struct slot *slot, enum ipc_peer kind)
@@ -68,19 +70,6 @@ static bool slot_runs(const struct slot *slot)
 }
 
 /* ---- what children say ---- */
-
-static void status_tell(const char *text)
-{
-	char line[STATUS_MAX];
-
-	(void)snprintf(line, sizeof(line), "%s", text);
-	/* A line feed would start another assignment. */
-	for (char *at = line; *at; at++) {
-		if ((unsigned char)*at < 0x20)
-			*at = ' ';
-	}
-	(void)sd_notifyf(0, "STATUS=%s", line);
-}
 
 static void slot_became_ready(struct slot *slot)
 {
@@ -114,7 +103,7 @@ static void on_request(struct ipc_channel *channel, struct ipc_frame *frame,
 	} else if (frame->type == IPC_CREDENTIAL && slot_is(slot, IPC_PEER_FRONT)) {
 		kept_note(&slot->kept, ((const Asafo__Ipc__Credential *)body)->name, frame);
 	} else if (frame->type == IPC_NOTIFY && slot_is(slot, IPC_PEER_ENGINE)) {
-		status_tell(((const Asafo__Ipc__Notify *)body)->state);
+		systemd_tell_status(((const Asafo__Ipc__Notify *)body)->state);
 	} else if (frame->type == IPC_RELOAD && slot_is(slot, IPC_PEER_ENGINE) &&
 		   slot->supervisor->phase == PHASE_RUNNING) {
 		slot->supervisor->exit_code = SUPERVISOR_EXIT_RELOAD;
@@ -186,7 +175,7 @@ static void engine_equip(struct slot *slot)
 	if (r == 0) {
 		slot_give(slot, "startup-config", fd);
 	} else if (!supervisor->was_ready) {
-		status_tell(why.text);
+		systemd_tell_status(why.text);
 		config_refuse(slot);
 	}
 }
@@ -411,27 +400,45 @@ static bool phase_waits_for(const struct supervisor *supervisor, const struct sl
 	       (supervisor->phase == PHASE_STOPPING_REST || slot_is(slot, IPC_PEER_ENGINE));
 }
 
+/* Inside the kernel it waits for a disk, and outlives SIGKILL until that answers. */
+static void leave_behind(struct supervisor *supervisor, struct slot *slot)
+{
+	log_line(LOG_CRIT, "%s was killed and does not end: it is left; look at the disk",
+		 slot->name);
+	if (supervisor->phase == PHASE_STOPPING_REST)
+		(void)sd_event_exit(supervisor->event, supervisor->exit_code);
+}
+
 static int on_deadline(sd_event_source *source, uint64_t usec, void *userdata)
 {
 	struct supervisor *supervisor = userdata;
+	bool is_last = supervisor->is_killing;
 
-	(void)source;
 	(void)usec;
+	supervisor->is_killing = true;
 	for (size_t i = 0; i < supervisor->n_slots; i++) {
 		struct slot *slot = &supervisor->slots[i];
 
 		if (!phase_waits_for(supervisor, slot))
 			continue;
-		log_line(LOG_WARNING, "%s did not end in %d ms: it is killed", slot->name,
-			 SUPERVISOR_SHUTDOWN_MS);
+		if (!is_last)
+			log_line(LOG_WARNING, "%s did not end in %d ms: it is killed", slot->name,
+				 SUPERVISOR_SHUTDOWN_MS);
+		else
+			leave_behind(supervisor, slot);
 		slot_kill(slot);
 	}
-	return 0;
+	if (is_last && supervisor->phase == PHASE_STOPPING_ENGINE)
+		phase_enter(supervisor, PHASE_STOPPING_REST);
+	if (is_last || sd_event_source_set_time_relative(source, SUPERVISOR_KILLED_MS * 1000u) < 0)
+		return 0;
+	return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
 }
 
 static void phase_enter(struct supervisor *supervisor, enum phase phase)
 {
 	supervisor->phase = phase;
+	supervisor->is_killing = false;
 	for (size_t i = 0; i < supervisor->n_slots; i++) {
 		struct slot *slot = &supervisor->slots[i];
 

@@ -16,6 +16,7 @@
 #define SUPERVISOR_FRONTS_MAX 64
 #define SUPERVISOR_WATCHDOG_MS 5000
 #define SUPERVISOR_SHUTDOWN_MS 3000
+#define SUPERVISOR_KILLED_MS 1000 /* from SIGKILL to the end of who is not kept by the kernel */
 /* What the loop returns where the service is to begin anew. */
 #define SUPERVISOR_EXIT_RELOAD 75
 
@@ -41,7 +42,8 @@ void supervisor_free(struct supervisor *supervisor);
 int supervisor_start(struct supervisor *supervisor);
 /*
  * Stops: the engine first, so that it releases its addresses and says goodbye while the others
- * still serve it, then the rest; each has SUPERVISOR_SHUTDOWN_MS. The loop exits afterwards. A
- * second call kills at once.
+ * still serve it, then the rest; each has SUPERVISOR_SHUTDOWN_MS, and then SUPERVISOR_KILLED_MS,
+ * and is left behind where the kernel keeps it longer. The loop exits afterwards. A second call
+ * kills at once.
  */
 void supervisor_stop(struct supervisor *supervisor);

@@ -18,12 +18,14 @@
 #define SLICE_ITEMS 64
 #define DISK_TURNS 10 /* 6 MiB a minute of the disk itself */
 #define LATE_MS 30000u
+#define STOP_MS 500u /* for the block that is being read */
 #define SAID_MAX 64
 
 struct keeper_disk_look {
 	struct store_disk *disk;
 	pthread_t thread;
 	atomic_bool is_done, is_stopped;
+	atomic_bool is_parted; /* one side is done with it: the other frees it */
 	bool is_under_way, is_late;
 	struct monotime begun;
 	int result;
@@ -33,26 +35,48 @@ struct keeper_disk_look {
 
 /* ---- the thread's ---- */
 
+static void look_end(struct keeper_disk_look *look)
+{
+	store_disk_free(look->disk);
+	free(look);
+}
+
 static void *run_look(void *userdata)
 {
 	struct keeper_disk_look *look = userdata;
 
 	look->result = store_disk_look(look->disk, &look->is_stopped);
 	look->is_done = true;
+	if (atomic_exchange(&look->is_parted, true))
+		look_end(look);
 	return NULL;
 }
 
 /* ---- the keeper's ---- */
+
+/* False: the drive still tries, and may do so for ever. */
+static bool look_ends(const struct keeper_disk_look *look)
+{
+	struct monotime end = monotime_add_ms(monotime_now(), STOP_MS);
+	struct timespec until = {.tv_sec = (time_t)(end.ns / MONOTIME_NS_PER_SEC),
+				 .tv_nsec = (long)(end.ns % MONOTIME_NS_PER_SEC)};
+
+	return pthread_clockjoin_np(look->thread, NULL, CLOCK_MONOTONIC, &until) == 0;
+}
 
 static void look_free(struct keeper_disk_look *look)
 {
 	if (!look)
 		return;
 	look->is_stopped = true;
-	if (look->is_under_way)
-		(void)pthread_join(look->thread, NULL);
-	store_disk_free(look->disk);
-	free(look);
+	if (look->is_under_way && !look_ends(look)) {
+		log_line(LOG_WARNING, "the disk does not come to the end of what it reads: it is "
+				      "not waited for");
+		(void)pthread_detach(look->thread);
+		if (!atomic_exchange(&look->is_parted, true))
+			return;
+	}
+	look_end(look);
 }
 
 static void hide_disk(struct keeper_scrub *scrub, int code)
@@ -98,7 +122,7 @@ static void begin_look(struct keeper *keeper)
 
 	look = scrub->look;
 	if (r == 0) {
-		look->is_done = look->is_late = false;
+		look->is_done = look->is_late = look->is_parted = false;
 		look->begun = monotime_now();
 		r = -pthread_create(&look->thread, NULL, run_look, look);
 		look->is_under_way = r == 0;

@@ -13,6 +13,7 @@
 #include "core/orphans.h"
 #include "failover/announce.h"
 #include "failover/engine/certwatch.h"
+#include "failover/engine/changes.h"
 #include "failover/engine/clockwatch.h"
 #include "failover/engine/collision.h"
 #include "failover/engine/fetch.h"
@@ -86,6 +87,9 @@ struct engine_pair {
 	char link_why[200];		 /* why the link is down */
 	char link_over[CONFIG_NAME_MAX]; /* the way that it runs, or last ran, over */
 	bool was_up;			 /* it was, when it went down */
+	int link_code;			 /* ... of which kind that is: link.h */
+	struct monotime apart_since; /* hellos pass where replication does not; 0: so it is not */
+	bool is_apart_logged;
 	bool has_keys;
 	bool is_answered;    /* the keeper has said whether it has keys */
 	bool is_lack_logged; /* that it has none */
@@ -237,6 +241,7 @@ struct engine {
 	struct certwatch certwatch;
 	struct usewatch usewatch;
 	struct traffic traffic;
+	struct changes changes;
 	sd_event_source *timer;
 	struct monotime alive_at;		  /* the loop was seen turning */
 	struct monotime active_since, started_at; /* NEVER: does not serve */
@@ -358,6 +363,10 @@ void engine_link_config(const struct engine *engine, struct link_config *ret_con
 int engine_rebuild_paths(struct engine *engine);
 /* Tells the link on which of its ways anything works. Each polltime, and on news of a device. */
 void engine_check_ways(struct engine *engine);
+/* Replication has no connection, though hellos pass on a link to the mate, and have for so long
+ * that it is no start. */
+#define ENGINE_APART_MS 10000u
+bool engine_apart_trouble(const struct engine *engine, struct why *ret_why);
 bool engine_same_paths(const struct config *a, const struct config *b);
 /* This unit's address on LINK and the mate's, with PORT. */
 void engine_link_addresses(const struct config_failover *failover, const struct config_link *link,

@@ -7,6 +7,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -168,57 +169,73 @@ static void on_datagram(size_t index, const uint8_t *data, size_t size, void *us
 
 /* ---- paths that come and go ---- */
 
-static const char *family_text(const struct path_statistics *path)
-{
-	return path->family == AF_INET6 ? "IPv6" : "IPv4";
-}
-
-/* Another family of the same interface still brings hellos. */
-static bool is_otherwise_up(const struct engine *engine, const struct path_statistics *path)
-{
-	struct path_statistics other;
-
-	for (size_t i = 0; i < path_set_count(engine->pair.paths); i++) {
-		path_set_statistics(engine->pair.paths, i, &other);
-		if (strcmp(other.name, path->name) == 0 && other.family != path->family &&
-		    other.state == PATH_STATE_UP)
-			return true;
-	}
-	return false;
-}
-
-/* An interface is lost when all of its families are; one of them alone is worth a line. */
-static void log_path(const struct engine *engine, const struct path_statistics *path,
-		     enum path_state before)
-{
-	const struct report_about about = {.interface = path->name, .reason = path->why};
-	bool is_up = path->state == PATH_STATE_UP;
-
-	if (path->is_failover_link && is_up)
-		report(engine, LOG_ALERT, 105042, &about, "Failover interface OK");
-	if (path->is_failover_link && !is_up)
-		report(engine, LOG_ALERT, 105043, &about, "Failover interface failed");
-	if (is_up && before == PATH_STATE_LOST && !path->is_failover_link)
-		log_line(LOG_NOTICE, "hellos of the mate come on interface %s (%s) again",
-			 path->name, family_text(path));
-	if (is_up)
-		return;
-	if (is_otherwise_up(engine, path))
-		log_line(LOG_WARNING,
-			 "no hello of the mate comes on interface %s by %s any more%s%s",
-			 path->name, family_text(path), path->why[0] ? ": " : "", path->why);
-	else
-		report(engine, LOG_ALERT, 105005, &about,
-		       "Lost Failover communications with mate on interface %s", path->name);
-}
-
 static void on_path_state(size_t index, enum path_state before, void *userdata)
 {
 	struct engine *engine = userdata;
 	struct path_statistics path;
 
 	path_set_statistics(engine->pair.paths, index, &path);
-	log_path(engine, &path, before);
+	report_path(engine, &path, before);
+}
+
+/* A link to the mate on which hellos pass, both ways. */
+static bool find_open_link(const struct engine *engine, struct path_statistics *ret_path)
+{
+	size_t n = path_set_count(engine->pair.paths);
+
+	for (size_t i = 0; i < n && path_set_config(engine->pair.paths, i)->is_failover_link; i++) {
+		path_set_statistics(engine->pair.paths, i, ret_path);
+		if (ret_path->state == PATH_STATE_UP && !ret_path->is_mate_deaf)
+			return true;
+	}
+	return false;
+}
+
+bool engine_apart_trouble(const struct engine *engine, struct why *ret_why)
+{
+	const struct engine_pair *pair = &engine->pair;
+	bool is_refused = pair->link_code == ERR_INTEGRITY || pair->link_code == ERR_VERSION ||
+			  pair->link_code == ERR_EXISTS || pair->link_code == ERR_MALFORMED;
+	const char *colon = pair->link_why[0] ? ": " : "";
+	uint64_t ns = monotime_since(monotime_now(), pair->apart_since);
+	struct path_statistics path;
+	struct why said;
+
+	if (pair->apart_since.ns == 0 || ns < ENGINE_APART_MS * MONOTIME_NS_PER_MS ||
+	    !find_open_link(engine, &path))
+		return false;
+	(void)why_set(ret_why, 0,
+		      "replication has had no connection over the failover link %s (%s) for "
+		      "%" PRIu64 " s, though hellos pass there%s%s",
+		      path.name, path.device, ns / MONOTIME_NS_PER_SEC, colon, pair->link_why);
+	said = *ret_why;
+	if (!is_refused)
+		(void)why_set(ret_why, 0,
+			      "%s; look whether a firewall on a unit, or between them, drops TCP "
+			      "port %u",
+			      said.text, (unsigned)LINK_PORT);
+	return true;
+}
+
+/* What of this is a start, or a mate that is restarted, is over long before it is told. */
+static void note_apart(struct engine *engine)
+{
+	struct engine_pair *pair = &engine->pair;
+	struct path_statistics path;
+	struct why why;
+
+	if (link_is_up(pair->link) || !engine_hears_mate(engine) ||
+	    !find_open_link(engine, &path)) {
+		pair->apart_since = (struct monotime){0};
+		pair->is_apart_logged = false;
+		return;
+	}
+	if (pair->apart_since.ns == 0)
+		pair->apart_since = monotime_now();
+	if (pair->is_apart_logged || !engine_apart_trouble(engine, &why))
+		return;
+	pair->is_apart_logged = true;
+	log_line(LOG_WARNING, "%s", why.text);
 }
 
 /* The links to the mate are the first paths, in the order of the link's ways (fill_paths). */
@@ -233,11 +250,12 @@ void engine_check_ways(struct engine *engine)
 		const struct path_config *path = path_set_config(pair->paths, i);
 
 		if (!path->is_failover_link)
-			return;
+			break;
 		if (engine->addresses.linkmon)
 			linkmon_get(engine->addresses.linkmon, path->device, &link);
 		link_set_way(pair->link, i, link.has_carrier && path_set_is_usable(pair->paths, i));
 	}
+	note_apart(engine);
 }
 
 /* ---- which paths ---- */

@@ -118,6 +118,7 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
 					engine->fsm.params.poll_ms <= GATHER_MAX_MS);
 	}
 	engine_check_ways(engine);
+	report_ways_tick(engine);
 	engine_feed_type(engine, FO_EVENT_TICK);
 	certwatch_tick(engine);
 	return 0;

@@ -4,6 +4,7 @@
  * an active unit that lost a link hands over before anything else is done.
  */
 #include <string.h>
+#include <sys/socket.h>
 
 #include "base/err.h"
 #include "base/log.h"
@@ -52,23 +53,6 @@ void engine_raise_devices(const struct engine *engine)
 	}
 }
 
-/* The failover link's own carrier. */
-static void report_carrier(const struct engine *engine, const struct linkmon_link *link)
-{
-	const struct config_link *carried = config_link_on(&engine->config->failover, link->device);
-	struct report_about about = {0};
-
-	if (!carried)
-		return;
-	about.interface = carried->name;
-	if (link->has_carrier)
-		report(engine, LOG_ALERT, 105031, &about, "Failover LAN interface is up: %s",
-		       carried->name);
-	else
-		report(engine, LOG_ALERT, 105032, &about, "LAN Failover interface is down: %s",
-		       carried->name);
-}
-
 /* The device of an interface or of a link to the mate; a router may have many others. */
 static bool is_configured(const struct config *config, const char *device)
 {
@@ -76,21 +60,6 @@ static bool is_configured(const struct config *config, const char *device)
 		if (strcmp(config->interfaces[i].device, device) == 0)
 			return true;
 	return config_link_on(&config->failover, device) != NULL;
-}
-
-static void report_link(const struct engine *engine, const struct linkmon_link *link)
-{
-	for (size_t i = 0; i < engine->config->n_interfaces; i++) {
-		const struct config_interface *interface = &engine->config->interfaces[i];
-
-		if (strcmp(interface->device, link->device) == 0 && interface->name[0] &&
-		    !engine_health_is_flapping(engine->health, interface->name))
-			report(engine, LOG_ALERT, link->has_carrier ? 105006 : 105007,
-			       &(struct report_about){.interface = interface->name},
-			       "Link status '%s' on interface %s",
-			       link->has_carrier ? "Up" : "Down", interface->name);
-	}
-	report_carrier(engine, link);
 }
 
 /* Who was away for longer than a lease looks first whether he is to give way: what he finds out
@@ -137,7 +106,7 @@ static void on_link(const struct linkmon_link *link, void *userdata)
 
 	engine_addresses_link(engine, link);
 	if (is_ours)
-		report_link(engine, link);
+		report_carrier(engine, link);
 	engine_monitor_check(engine);
 	if (is_ours && link->is_present && !link->was_up)
 		engine_raise_devices(engine);
@@ -148,12 +117,20 @@ static void on_link(const struct linkmon_link *link, void *userdata)
 	engine_check_ways(engine);
 }
 
+/* fe80::/10, RFC 4291 section 2.5.6. */
+static bool is_link_local6(const struct linkmon_address *address)
+{
+	return address->family == AF_INET6 && address->bytes[0] == 0xfe &&
+	       (address->bytes[1] & 0xc0) == 0x80;
+}
+
 static void on_address(const struct linkmon_address *address, void *userdata)
 {
 	struct engine *engine = userdata;
 
 	if (engine->pair.paths && (address->is_new || address->is_gone))
-		path_set_look(engine->pair.paths, address->device);
+		path_set_look(engine->pair.paths, address->device,
+			      address->is_new && is_link_local6(address));
 	engine_addresses_news(engine, address);
 }
 

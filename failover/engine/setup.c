@@ -91,11 +91,11 @@ static void on_link_up(struct link *link, void *userdata)
 	struct engine *engine = userdata;
 
 	engine->pair.link_why[0] = 0;
+	engine->pair.link_code = 0;
 	engine->pair.was_up = true;
 	(void)snprintf(engine->pair.link_over, sizeof(engine->pair.link_over), "%s",
 		       link_way_name(link));
-	log_line(LOG_INFO, "failover link up over %s: mate runs %s", link_way_name(link),
-		 link_mate_software(link));
+	report_connection(engine, true, NULL);
 	engine_rekey_link_up(engine);
 	replication_link_up(engine->replication);
 	vpnhub_link_up(engine->vpnhub);
@@ -106,35 +106,14 @@ static void on_link_up(struct link *link, void *userdata)
 	engine_crls_link_up(engine);
 }
 
-/* Lost is what was there: a unit that waits for its mate, or for its key, has lost nothing. */
-static void say_link_down(const struct engine *engine, int code, const char *why)
-{
-	bool has_others = engine->config->failover.n_links > 1;
-	const char *name = engine->pair.link_over[0] ? engine->pair.link_over
-						     : engine->config->failover.links[0].name;
-	const struct report_about about = {.reason = why, .interface = name};
-	const char *software = engine->mate.software[0] ? engine->mate.software : "unknown";
-
-	if (code == ERR_VERSION)
-		report(engine, LOG_ALERT, 103006, &about,
-		       "Mate version %s is not compatible with ours %s: %s", software,
-		       PACKAGE_VERSION, why);
-	else if (engine->pair.was_up && has_others)
-		log_line(LOG_NOTICE, "failover link down over %s: %s", name, why);
-	else if (engine->pair.was_up)
-		report(engine, LOG_ALERT, 105005, &about,
-		       "Lost Failover communications with mate on interface %s: %s", name, why);
-	else
-		log_line(LOG_INFO, "failover link %s is not up: %s", name, why);
-}
-
 static void on_link_down(struct link *link, int code, const char *why, void *userdata)
 {
 	struct engine *engine = userdata;
 
 	(void)link;
+	engine->pair.link_code = code;
 	if (strncmp(engine->pair.link_why, why, sizeof(engine->pair.link_why) - 1) != 0)
-		say_link_down(engine, code, why);
+		report_connection(engine, false, why);
 	engine->pair.was_up = false;
 	(void)snprintf(engine->pair.link_why, sizeof(engine->pair.link_why), "%s", why);
 	engine_rekey_link_down(engine);

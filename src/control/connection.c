@@ -10,6 +10,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -338,6 +339,13 @@ static int on_stall(sd_event_source *source, uint64_t usec, void *userdata)
 	return 0;
 }
 
+/* A memory file or a pipe. Whatever is done with a file, asking what it is included, is done by its
+ * file system, which may hang, and who waits for it with it. */
+static bool is_harmless(int fd)
+{
+	return fcntl(fd, F_GET_SEALS) >= 0 || fcntl(fd, F_GETPIPE_SZ) >= 0;
+}
+
 /* The descriptors of MSG, into RET_FDS; those that the kernel had to cut off make it a violation.
  */
 static bool take_fds(struct msghdr *msg, struct connection_fds *ret_fds)
@@ -386,15 +394,40 @@ static bool hold_fds(struct connection *connection, size_t old_size, struct conn
 	return false;
 }
 
-static void read_input(struct connection *connection)
+/* Takes what came with the bytes from OLD_SIZE on. Returns what is wrong with it, NULL: nothing. */
+static const char *take_passed(struct connection *connection, struct msghdr *msg, size_t old_size)
 {
 	_cleanup_(fds_close) struct connection_fds fds = {0};
+
+	if (!msg->msg_control)
+		return msg->msg_flags & MSG_CTRUNC
+			       ? "descriptors are taken only from who may change: root and the "
+				 "group " CONTROL_CHANGE_GROUP
+			       : NULL;
+	if (!take_fds(msg, &fds))
+		return "descriptors must come with the first byte of a request, at most 4";
+	for (size_t i = 0; i < fds.n; i++) {
+		if (!is_harmless(fds.fds[i]))
+			return "a descriptor must be of a memory file or a pipe, since a file's "
+			       "own file system may hang: copy the file into one of memfd_create";
+	}
+	if (fds.n > 0 && !hold_fds(connection, old_size, &fds))
+		return "descriptors must come with the first byte of a request, at most 4";
+	return NULL;
+}
+
+static void read_input(struct connection *connection)
+{
+	/* To close a file waits for its file system: of who may not change none is opened here, the
+	 * kernel drops them. */
+	bool may_pass = connection->right >= CONTROL_RIGHT_CHANGE;
 	union fds_space space;
 	struct iovec iov = {.iov_len = READ_SIZE};
 	struct msghdr msg = {.msg_iov = &iov,
 			     .msg_iovlen = 1,
-			     .msg_control = &space,
-			     .msg_controllen = sizeof(space)};
+			     .msg_control = may_pass ? &space : NULL,
+			     .msg_controllen = may_pass ? sizeof(space) : 0};
+	const char *wrong;
 	size_t old_size = connection->in.size;
 	ssize_t n;
 
@@ -416,10 +449,9 @@ static void read_input(struct connection *connection)
 	connection->in.size += (size_t)n;
 	if (old_size == 0)
 		connection->input_since = monotime_now();
-	if (!take_fds(&msg, &fds) || (fds.n > 0 && !hold_fds(connection, old_size, &fds)))
-		refuse_and_close(
-			connection, ERR_MALFORMED,
-			"descriptors must come with the first byte of a request, at most 4");
+	wrong = take_passed(connection, &msg, old_size);
+	if (wrong)
+		refuse_and_close(connection, ERR_MALFORMED, wrong);
 	else if (connection->in.size > CONTROL_MESSAGE_MAX && !has_request(connection))
 		refuse_and_close(connection, ERR_TOO_LARGE, "the request is larger than 1 MiB");
 }

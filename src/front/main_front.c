@@ -10,6 +10,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "front/front.h"
+#include "front/tls/x25519.h"
 #include "program.h"
 
 static void on_peer(enum ipc_peer peer, unsigned instance, int fd, void *userdata)
@@ -73,6 +74,8 @@ static int room_new(struct program *program)
 	 * read. */
 	tzset();
 	descriptors_raise();
+	if (!x25519_init())
+		log_line(LOG_DEBUG, "key exchanges by nettle: no libsodium");
 	r = front_new(program->event, &front_limits_default, &ops, program, &front);
 	program->room = front;
 	return r;

@@ -138,6 +138,8 @@ static const struct sandbox_rule engine[] = {
 	RULE_EQ(ioctl, 1, SIOCGIFFLAGS, "carrier of a monitored interface"),
 	RULE_EQ(ioctl, 1, SIOCGIFMTU, "size of a hello"),
 	RULE_EQ(ioctl, 1, TUNSETIFF, "the devices of VPN sessions"),
+	RULE_EQ(fcntl, 1, F_GET_SEALS, "is what came on the control socket a memory file"),
+	RULE_EQ(fcntl, 1, F_GETPIPE_SZ, "... or a pipe"),
 	RULE(sched_setscheduler, "hellos in time on a busy machine"),
 	RULE(sched_getscheduler, "hellos in time on a busy machine"),
 	RULE(sched_setparam, "hellos in time on a busy machine"),
@@ -151,6 +153,7 @@ static const struct sandbox_rule engine[] = {
 
 /* Its listening sockets outlive it: nothing may be attached to one that chooses among clients. */
 static const struct sandbox_rule front[] = {
+	RULE_OPTION(SOL_SOCKET, SO_RCVTIMEO, "a signature is waited for by the read itself"),
 	RULE_OPTION(SOL_SOCKET, SO_REUSEADDR, "listener"),
 	RULE_OPTION(SOL_SOCKET, SO_REUSEPORT, "fronts share an address"),
 	RULE_OPTION(SOL_SOCKET, SO_BINDTODEVICE, "a link-local address is one of a device"),

@@ -107,6 +107,22 @@ expect "the same addresses again" other_lines 203.0.113.1 203.0.113.2
 expect "no trouble is left" until_true 15 eval 'untroubled a && untroubled b'
 same "nobody took over for that, either" "$(field a .state)/$(field b .state)" "Active/Standby Ready"
 
+# A firewall that lets hellos through, and no connection, on either link.
+checks() { asafo "$1" check 2>&1 | grep -q -- "$2"; }
+for unit in a b; do
+	printf 'table inet shut {\n chain in { type filter hook input priority 0; tcp dport 5105 drop; tcp sport 5105 drop; }\n}\n' |
+		lab exec $unit nft -f -
+done
+for unit in a b; do
+	expect "$unit says that replication has no connection, and where to look" until_true 30 \
+		troubled $unit 'replication has had no connection .* though hellos pass there.* drops TCP port 5105'
+	expect "asafo check on $unit finds it, too" checks $unit "drops TCP port 5105"
+	lab exec $unit nft delete table inet shut
+done
+expect "it is no trouble any more when the firewall is gone" until_true 15 eval \
+	'! troubled a "replication has had" && ! troubled b "replication has had"'
+same "nobody took over for that, either" "$(field a .state)/$(field b .state)" "Active/Standby Ready"
+
 # A device that somebody renames keeps what is on it, under a name that no line has.
 renamed() { lab exec a sh -c "ip link set $1 down && ip link set $1 name $2 && ip link set $2 up"; }
 expect "the device of the failover link gets another name" renamed eth2 stray2
@@ -114,6 +130,16 @@ stray_has_none() { ! lab exec a ip -o addr show dev stray2 | grep -q ' 203.0.113
 expect "no address of the link is left on it" until_true 5 stray_has_none
 expect "... and its own name again" renamed stray2 eth2
 expect "the link works again" until_true 15 path_is a fover up
+
+# Somebody plays with the cable: a hundred times in a second.
+lines() { grep -caE -- "$1" "/run/asafo-lab-$LAB/a/log"; }
+lines_before=$(lines '10503[12]')
+expect "a link that goes and comes a hundred times" lab exec a sh -c \
+	'for i in $(seq 100); do ip link set eth2 down; ip link set eth2 up; done'
+expect "in the end the log says how it is, and how often it was so" until_true 20 \
+	logged a '105031.*LAN interface is up: fover .and [0-9]+ more before it'
+expect "... and has no page of it" test $(($(lines '10503[12]') - lines_before)) -le 12
+expect "the link works" until_true 15 path_is a fover up
 
 lab exec a ip link set eth2 down
 expect "a carrier that goes moves it at once" until_true 5 over_is b state

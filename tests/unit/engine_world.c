@@ -382,10 +382,17 @@ static int on_hello_time(sd_event_source *source, uint64_t usec, void *userdata)
 	return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
 }
 
-static void open_mate(void)
+void world_mate_connect(void)
 {
 	static const struct link_ops ops = {on_mate_up, on_mate_down, on_mate_message,
 					    on_mate_writable};
+
+	assert_int_equal(link_new(world.event, &world.mate.config, &ops, NULL, &world.mate.link),
+			 0);
+}
+
+static void open_mate(void)
+{
 	struct path_config path = {
 		.name = "fover", .device = "lo", .family = AF_INET, .is_failover_link = true};
 	struct link_config config = {.unit = FO_UNIT_SECONDARY,
@@ -408,7 +415,7 @@ static void open_mate(void)
 	if (world.mate.version)
 		world_older_connect();
 	else
-		assert_int_equal(link_new(world.event, &config, &ops, NULL, &world.mate.link), 0);
+		world_mate_connect();
 }
 
 void world_mate_appears(enum fo_state state)

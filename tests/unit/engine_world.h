@@ -111,6 +111,8 @@ bool world_keeper_has(enum ipc_type type);
 void world_keeper_moves(uint64_t term, uint64_t seq);
 /* The mate begins to speak: as STATE, at the engine's position, its link up. */
 void world_mate_appears(enum fo_state state);
+/* Its link, after a test freed it. */
+void world_mate_connect(void);
 /* A message of the engine's that came to the mate. */
 void world_mate_takes(const Asafo__Wire__Link *message);
 /* A mate of world.mate.version at the link's other end (engine_older.c), and its end. */

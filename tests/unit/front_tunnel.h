@@ -60,6 +60,9 @@ ssize_t tunnel_device_read(int device, uint8_t ret_packet[static PACKET_MAX]);
 void tunnel_device_write(int device, const uint8_t *packet, size_t size);
 bool tunnel_device_is_quiet(int device);
 
+/* Until a touch says that packets go by PROTOCOL. */
+void tunnel_wait_protocol(struct harness *harness, const char *protocol);
+
 /* ---- a client by datagrams ---- */
 
 #define DATAGRAMS_ASKS                                                                             \
@@ -72,6 +75,14 @@ struct datagrams {
 };
 /* CONNECT by TLS for number 1, and what is needed for datagrams beside it. */
 void datagrams_ready(struct datagrams *datagrams, struct harness *harness, struct client *client);
+/* Beside CLIENT's connection once more, by what datagrams_ready learned. */
+void datagrams_begin(struct datagrams *datagrams, struct harness *harness,
+		     const struct client *client);
+/* The handshake, with the engine's part in it. */
+void datagrams_make(struct datagrams *datagrams, struct harness *harness);
+/* datagrams_ready, and the handshake. */
+void datagrams_establish(struct datagrams *datagrams, struct harness *harness,
+			 struct client *client);
 void datagrams_close(struct datagrams *datagrams);
 /* For a thread: USERDATA is the datagrams'; GnuTLS' code. */
 void *datagrams_handshake(void *userdata);

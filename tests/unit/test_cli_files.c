@@ -3,6 +3,7 @@
  * an end. */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "tests/unit/cli_world.h"
@@ -173,6 +175,51 @@ static void a_result_that_cannot_be_stored_is_found_out_before_the_work(void **s
 			 CLI_UNREACHABLE);
 }
 
+/* Opens PATH to read when the first byte comes from NOTICE, and keeps what it says. */
+static pid_t read_when_told(const char *path, int notice, const char *keep)
+{
+	pid_t pid = fork();
+
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		char text[1024], content[64];
+		struct pollfd told = {.fd = notice, .events = POLLIN};
+		ssize_t n = poll(&told, 1, 20000) > 0 ? read(notice, text, sizeof(text)) : 0;
+		_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+		if (n <= 0 || io_replace_file(keep, 0600, text, (size_t)n) < 0)
+			_exit(1);
+		while ((n = read(fd, content, sizeof(content))) > 0)
+			;
+		_exit(n < 0);
+	}
+	return pid;
+}
+
+static void what_an_output_that_hangs_is_waited_for_is_said(void **state)
+{
+	struct cli_world *w = *state;
+	_cleanup_(buf_done) struct buf said = {0};
+	int saved = dup(STDERR_FILENO), notice[2];
+	char path[128], keep[128];
+	pid_t pid;
+
+	make_pipe(w, "other", path);
+	path_of(w, "file", keep);
+	assert_int_equal(pipe(notice), 0);
+	pid = read_when_told(path, notice[0], keep);
+	assert_true(dup2(notice[1], STDERR_FILENO) >= 0);
+	assert_int_equal(RUN_WITH(w, "pass word\n", "export", "vpn", "--output", path), CLI_OK);
+	assert_true(dup2(saved, STDERR_FILENO) >= 0);
+	(void)close(saved);
+	(void)close(notice[0]);
+	(void)close(notice[1]);
+	ended_well(pid);
+	assert_int_equal(io_read_file(keep, 1024, &said), 0);
+	contains(buf_text(&said), path);
+	contains(buf_text(&said), "Only this command waits for it\n");
+}
+
 #define IN_WORLD(test) cmocka_unit_test_setup_teardown(test, setup, cli_world_teardown)
 
 int main(void)
@@ -183,6 +230,7 @@ int main(void)
 		IN_WORLD(a_pipe_that_is_fed_byte_by_byte_is_read_to_its_end),
 		IN_WORLD(what_does_not_begin_as_a_backup_is_not_read_to_its_end),
 		IN_WORLD(a_result_that_cannot_be_stored_is_found_out_before_the_work),
+		IN_WORLD(what_an_output_that_hangs_is_waited_for_is_said),
 		IN_WORLD(a_passphrase_file_may_end_as_editors_end_it),
 	};
 

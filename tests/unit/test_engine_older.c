@@ -140,7 +140,7 @@ static void what_an_older_mate_cannot_do_changes_nothing(void **state)
 /* A kind that only a later version has, as its bytes would come. */
 static void a_message_of_a_later_version_is_passed_over(void **state)
 {
-	ProtobufCMessageUnknownField field = {.tag = 99,
+	ProtobufCMessageUnknownField field = {.tag = 1000,
 					      .wire_type = PROTOBUF_C_WIRE_TYPE_LENGTH_PREFIXED,
 					      .len = 4,
 					      .data = (uint8_t[]){3, 'n', 'e', 'w'}};

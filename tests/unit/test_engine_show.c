@@ -469,6 +469,43 @@ static void a_unit_without_pam_says_nothing_where_nobody_asks_it(void **state)
 	contains(asked("ShowFailover", "{}"), "\"troubles\":[]");
 }
 
+/* Its sockets stay shut, as behind a firewall that lets only UDP through. */
+static void a_link_on_which_only_hellos_pass_is_a_trouble_after_a_while(void **state)
+{
+	struct engine_pair *pair = &world.engine->pair;
+
+	(void)state;
+	world_be_active("");
+	WAIT_FOR(clock_class() == FO_CLOCK_SAME);
+	link_free(TAKE_PTR(world.mate.link));
+	WAIT_FOR(pair->apart_since.ns != 0);
+	contains(asked("ShowFailover", "{}"), "\"troubles\":[]");
+	pair->apart_since.ns -= ENGINE_APART_MS * MONOTIME_NS_PER_MS;
+	contains(asked("ShowFailover", "{}"),
+		 "replication has had no connection over the failover link fover (lo) for 10 s, "
+		 "though hellos pass there: the mate closed the connection; look whether a "
+		 "firewall on a unit, or between them, drops TCP port 5105");
+	WAIT_FOR(pair->is_apart_logged);
+	/* A mate that is not heard has a trouble of its own. */
+	world.mate.is_silent = true;
+	WAIT_FOR(pair->apart_since.ns == 0);
+}
+
+static void a_link_that_comes_back_is_no_trouble(void **state)
+{
+	struct engine_pair *pair = &world.engine->pair;
+
+	(void)state;
+	world_be_active("");
+	WAIT_FOR(clock_class() == FO_CLOCK_SAME);
+	link_free(TAKE_PTR(world.mate.link));
+	WAIT_FOR(pair->apart_since.ns != 0);
+	pair->apart_since.ns -= ENGINE_APART_MS * MONOTIME_NS_PER_MS;
+	world_mate_connect();
+	WAIT_FOR(link_is_up(pair->link) && pair->apart_since.ns == 0);
+	contains(asked("ShowFailover", "{}"), "\"troubles\":[]");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -492,6 +529,8 @@ int main(void)
 		TEST(a_mate_that_keeps_the_holdtime_it_was_told_has_not_failed),
 		TEST(a_unit_without_pam_says_so_where_a_group_asks_it),
 		TEST(a_unit_without_pam_says_nothing_where_nobody_asks_it),
+		TEST(a_link_on_which_only_hellos_pass_is_a_trouble_after_a_while),
+		TEST(a_link_that_comes_back_is_no_trouble),
 		TEST(eight_times_the_places_do_not_take_the_engine_sixty_times_as_long),
 	};
 

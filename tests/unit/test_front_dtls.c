@@ -64,23 +64,6 @@ static int stop(void **state)
 
 /* ---- a client by datagrams ---- */
 
-static void established(struct client *client, struct datagrams *datagrams)
-{
-	Asafo__Ipc__VpnDatagram *message;
-	pthread_t thread;
-	void *result;
-	int fd;
-
-	datagrams_ready(datagrams, &harness, client);
-	assert_int_equal(pthread_create(&thread, NULL, datagrams_handshake, datagrams), 0);
-	message = datagrams_hear(&harness, &fd);
-	assert_int_equal(message->owner, 1);
-	datagrams_give_socket(&harness, message, fd);
-	asafo__ipc__vpn_datagram__free_unpacked(message, NULL);
-	assert_int_equal(pthread_join(thread, &result), 0);
-	assert_int_equal((int)(intptr_t)result, 0);
-}
-
 static void say(const struct datagrams *datagrams, enum cstp_type type, const uint8_t *data,
 		size_t size)
 {
@@ -103,24 +86,6 @@ static size_t hear(const struct datagrams *datagrams, uint8_t *ret_type)
 	assert_true(n > 0);
 	*ret_type = record[0];
 	return (size_t)n - 1;
-}
-
-/* Until a touch says that packets go by PROTOCOL. */
-static void wait_protocol(const char *protocol)
-{
-	bool is_found = false;
-
-	while (!is_found) {
-		Asafo__Ipc__VpnSessionTouch *message =
-			(Asafo__Ipc__VpnSessionTouch *)tunnel_hear_engine(&harness,
-									  IPC_VPN_SESSION_TOUCH);
-
-		assert_non_null(message);
-		for (size_t i = 0; i < message->n_touched; i++)
-			is_found |= strncmp(message->touched[i]->protocol, protocol,
-					    strlen(protocol)) == 0;
-		asafo__ipc__vpn_session_touch__free_unpacked(message, NULL);
-	}
 }
 
 /* ---- the offer ---- */
@@ -173,12 +138,12 @@ static void packets_go_by_datagrams_in_both_directions(void **state)
 	struct client client;
 
 	(void)state;
-	established(&client, &datagrams);
+	datagrams_establish(&datagrams, &harness, &client);
 	tunnel_packet_v4(packet, 1300, 1, true, 7);
 	say(&datagrams, CSTP_DATA, packet, 1300);
 	assert_int_equal(tunnel_device_read(device, inside), 1300);
 	assert_memory_equal(inside, packet, 1300);
-	wait_protocol("DTLSv1.2 ");
+	tunnel_wait_protocol(&harness, "DTLSv1.2 ");
 	tunnel_packet_v6(packet, 1280, 1, false, 9);
 	tunnel_device_write(device, packet, 1280);
 	assert_int_equal(hear(&datagrams, &type), 1280);
@@ -196,7 +161,7 @@ static void a_question_is_answered_with_what_it_came_with(void **state)
 	uint8_t type;
 
 	(void)state;
-	established(&client, &datagrams);
+	datagrams_establish(&datagrams, &harness, &client);
 	say(&datagrams, CSTP_DPD_REQUEST, question, sizeof(question));
 	assert_int_equal(hear(&datagrams, &type), sizeof(question));
 	assert_int_equal(type, CSTP_DPD_RESPONSE);
@@ -212,7 +177,7 @@ static void packets_of_other_addresses_are_dropped(void **state)
 	struct client client;
 
 	(void)state;
-	established(&client, &datagrams);
+	datagrams_establish(&datagrams, &harness, &client);
 	tunnel_packet_v4(packet, 100, 2, true, 1);
 	say(&datagrams, CSTP_DATA, packet, 100);
 	tunnel_packet_v4(packet, 120, 1, true, 2);
@@ -230,13 +195,13 @@ static void a_client_that_sends_by_tls_again_is_answered_so(void **state)
 	struct client client;
 
 	(void)state;
-	established(&client, &datagrams);
+	datagrams_establish(&datagrams, &harness, &client);
 	tunnel_packet_v4(packet, 100, 1, true, 1);
 	say(&datagrams, CSTP_DATA, packet, 100);
 	assert_int_equal(tunnel_device_read(device, inside), 100);
 	tunnel_say(&client, CSTP_DATA, packet, 100);
 	assert_int_equal(tunnel_device_read(device, inside), 100);
-	wait_protocol("TLS");
+	tunnel_wait_protocol(&harness, "TLS");
 	tunnel_packet_v4(packet, 200, 1, false, 2);
 	tunnel_device_write(device, packet, 200);
 	assert_int_equal(tunnel_hear(&client, &type, payload), 200);
@@ -251,7 +216,7 @@ static void before_a_client_used_datagrams_packets_go_by_tls(void **state)
 	uint8_t type;
 
 	(void)state;
-	established(&client, &datagrams);
+	datagrams_establish(&datagrams, &harness, &client);
 	tunnel_packet_v4(packet, 200, 1, false, 2);
 	tunnel_device_write(device, packet, 200);
 	assert_int_equal(tunnel_hear(&client, &type, payload), 200);
@@ -268,7 +233,7 @@ static void datagrams_end_with_the_connection(void **state)
 	uint8_t type;
 
 	(void)state;
-	established(&client, &datagrams);
+	datagrams_establish(&datagrams, &harness, &client);
 	say(&datagrams, CSTP_DPD_REQUEST, NULL, 0);
 	assert_int_equal(hear(&datagrams, &type), 0);
 	client_close(&client);
@@ -309,9 +274,9 @@ static void a_client_that_changes_its_way_with_each_packet_is_not_news(void **st
 	unsigned count = 0;
 
 	(void)state;
-	established(&client, &datagrams);
+	datagrams_establish(&datagrams, &harness, &client);
 	say(&datagrams, CSTP_DPD_REQUEST, NULL, 0);
-	wait_protocol("DTLSv1.2 ");
+	tunnel_wait_protocol(&harness, "DTLSv1.2 ");
 	for (unsigned i = 0; i < 100; i++) {
 		tunnel_packet_v4(packet, 100, 1, true, 1);
 		say(&datagrams, CSTP_DATA, packet, 100);
@@ -350,7 +315,7 @@ static void datagrams_whose_end_the_front_decides_end_with_a_word(void **state)
 	struct client client;
 
 	(void)state;
-	established(&client, &datagrams);
+	datagrams_establish(&datagrams, &harness, &client);
 	say(&datagrams, CSTP_COMPRESSED, (const uint8_t *)"x", 1);
 	assert_int_equal(hear_end(&datagrams), 0);
 	datagrams_close(&datagrams);
@@ -363,7 +328,7 @@ static void warnings_without_end_are_not_listened_to(void **state)
 	struct client client;
 
 	(void)state;
-	established(&client, &datagrams);
+	datagrams_establish(&datagrams, &harness, &client);
 	for (unsigned i = 0; i < 12; i++)
 		assert_int_equal(gnutls_alert_send(datagrams.session, GNUTLS_AL_WARNING,
 						   GNUTLS_A_NO_RENEGOTIATION),

@@ -24,6 +24,7 @@
 #include "certstore/keeper/patience.h"
 #include "certstore/store/store.h"
 #include "tests/unit/backup_verbs.h"
+#include "tests/unit/hung_file.h"
 #include "tests/unit/keeper_verbs.h"
 #include "tests/unit/store_fixture.h"
 
@@ -500,6 +501,39 @@ static void that_the_disk_cannot_be_looked_at_is_said_again_after_it_could(void 
 		skip();
 }
 
+static void a_look_that_never_ends_does_not_hold_up_the_keepers_end(void **state)
+{
+	char *directory = fixture_directory(), path[700];
+	struct keeper keeper = {0};
+	struct hung_file hung;
+	struct monotime begun;
+	int direct;
+
+	(void)state;
+	(void)snprintf(path, sizeof(path), "%s/store", directory);
+	assert_int_equal(store_open(path, &keeper.store, NULL), 0);
+	assert_true(sd_event_new(&keeper.event) >= 0);
+	assert_true(keeper_scrub_begin(&keeper) >= 0);
+	direct = find_direct_fd();
+	if (direct >= 0 && hung_file_open(&hung)) {
+		assert_int_equal(dup2(hung.fd, direct), direct);
+		look_once(&keeper);
+		assert_non_null(keeper_scrub_look_begun(&keeper));
+		begun = monotime_now();
+		keeper_scrub_drop(&keeper);
+		assert_true(monotime_since(monotime_now(), begun) < 5 * MONOTIME_NS_PER_SEC);
+		hung_file_close(&hung);
+	} else {
+		direct = -1;
+		keeper_scrub_drop(&keeper);
+	}
+	(void)sd_event_unref(keeper.event);
+	store_close(keeper.store);
+	fixture_remove(directory);
+	if (direct < 0)
+		skip();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -508,6 +542,7 @@ int main(void)
 		cmocka_unit_test(what_waited_behind_a_look_has_all_of_its_time_yet),
 		cmocka_unit_test(
 			a_look_that_never_ends_holds_up_what_waits_no_longer_than_five_minutes),
+		cmocka_unit_test(a_look_that_never_ends_does_not_hold_up_the_keepers_end),
 		cmocka_unit_test(that_the_disk_cannot_be_looked_at_is_said_again_after_it_could),
 		cmocka_unit_test_setup_teardown(handshakes_go_on_while_a_term_waits_for_the_disk,
 						keepers_setup, keepers_teardown),

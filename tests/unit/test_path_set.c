@@ -407,6 +407,36 @@ static void a_path_whose_device_had_no_ipv6_for_a_while_hears_again(void **state
 	path_set_free(set_b);
 }
 
+/* The same to one that had heard nothing until then. */
+static void a_path_that_lost_its_group_before_it_heard_anything_hears_all_the_same(void **state)
+{
+	struct path_config a = interface_path("va"), b = interface_path("vb");
+	struct inbox inbox_a = {0}, inbox_b = {0};
+	struct path_set *set_a = NULL, *set_b = NULL;
+
+	(void)state;
+	a.family = b.family = AF_INET6;
+	assert_int_equal(path_set_new(event, &a, 1, on_datagram, &inbox_a, &set_a), 0);
+	go(there);
+	assert_int_equal(path_set_new(event, &b, 1, on_datagram, &inbox_b, &set_b), 0);
+	assert_int_equal(netns_run("ip link set vb mtu 1200"), 0);
+	assert_int_equal(netns_run("ip link set vb mtu 1500"), 0);
+	WAIT_FOR(gets_through(set_a, set_b, &inbox_b));
+	/* From now on an address says sooner that there is IPv6 again. */
+	assert_int_equal(netns_run("ip link set vb mtu 1200"), 0);
+	assert_int_equal(netns_run("ip link set vb mtu 1500"), 0);
+	assert_false(gets_through(set_a, set_b, &inbox_b));
+	path_set_look(set_b, "va", true);
+	assert_false(gets_through(set_a, set_b, &inbox_b));
+	path_set_look(set_b, "vb", false);
+	assert_false(gets_through(set_a, set_b, &inbox_b));
+	path_set_look(set_b, "vb", true);
+	WAIT_FOR(gets_through(set_a, set_b, &inbox_b));
+	go(here);
+	path_set_free(set_a);
+	path_set_free(set_b);
+}
+
 static void a_path_whose_device_has_no_ipv6_yet_is_opened_when_it_has(void **state)
 {
 	struct path_config a = interface_path("va");
@@ -435,6 +465,7 @@ int main(void)
 		TEST(a_path_whose_device_is_made_anew_is_opened_again),
 		TEST(draining_and_freeing_inside_the_callback_are_safe),
 		TEST(a_path_whose_device_had_no_ipv6_for_a_while_hears_again),
+		TEST(a_path_that_lost_its_group_before_it_heard_anything_hears_all_the_same),
 		TEST(a_path_whose_device_has_no_ipv6_yet_is_opened_when_it_has),
 		TEST(paths_without_an_address_share_a_packet_socket_that_a_change_does_not_close),
 		TEST(a_link_that_the_mate_tells_nothing_of_has_other_addresses_there),

@@ -169,6 +169,27 @@ static void test_watchdog(void **state)
 	(void)daemon_expect(daemon, "front 0 start ");
 }
 
+/* A debugger keeps one that was killed from its end, as the kernel does for a disk. */
+static void test_shutdown_without_end(void **state)
+{
+	struct daemon *daemon = *state;
+	pid_t keeper;
+
+	daemon_start(daemon, NULL);
+	keeper = pid_of(daemon_expect_anywhere(daemon, "keeper 0 start "));
+	all_ready(daemon);
+	if (ptrace(PTRACE_SEIZE, keeper, NULL, NULL) < 0)
+		skip();
+	assert_int_equal(kill(keeper, SIGSTOP), 0);
+	assert_int_equal(kill(daemon->pid, SIGTERM), 0);
+	(void)daemon_expect(daemon, "keeper did not end in 3000 ms: it is killed");
+	(void)daemon_expect(daemon, "keeper was killed and does not end: it is left");
+	assert_int_equal(daemon_wait(daemon), 0);
+	assert_int_equal(kill(keeper, SIGKILL), 0);
+	while (waitpid(keeper, NULL, __WALL) < 0 && errno == EINTR)
+		;
+}
+
 static void test_shutdown(void **state)
 {
 	struct daemon *daemon = *state;
@@ -408,6 +429,7 @@ int main(void)
 		TEST("a child that keeps dying is started ever more slowly", test_backoff),
 		TEST("a child that is silent is killed and started again", test_watchdog),
 		TEST("on SIGTERM the engine ends before the others", test_shutdown),
+		TEST("a child that cannot end does not hold up a stop", test_shutdown_without_end),
 		TEST("a child that wants to stop the service is stopped itself", test_no_stop),
 		TEST("an engine that does not listen is killed after 3 s", test_deaf_child),
 		TEST("no child outlives the supervisor", test_orphans),

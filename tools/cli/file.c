@@ -12,6 +12,7 @@
 #include "base/io.h"
 #include "base/monotime.h"
 #include "tools/cli/passphrase.h"
+#include "tools/cli/waiting.h"
 
 #define OUTPUT_FILE_MAX (1024u * 1024 * 1024) /* a backup of a large store */
 
@@ -81,12 +82,22 @@ static int read_patiently(const struct cli *cli, int fd, const struct input_kind
 	}
 }
 
+static int read_path(const struct cli *cli, const char *path, const struct input_kind *kind,
+		     struct buf *content)
+{
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+
+	return fd < 0 ? -errno : read_patiently(cli, fd, kind, content);
+}
+
 int input_file_read(struct cli *cli, const char *path, const struct input_kind *kind,
 		    struct buf *content)
 {
-	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-	int error = fd < 0 ? -errno : read_patiently(cli, fd, kind, content);
+	int error;
 
+	waiting_begin(cli, path);
+	error = read_path(cli, path, kind, content);
+	waiting_end();
 	if (error == ERR_TIMEOUT)
 		return cli_fail(cli, CLI_FAILED, INPUT_SILENT, path, input_patience_ms(cli) / 1000,
 				INPUT_PATIENCE_ALL);
@@ -144,7 +155,9 @@ static int output_file_check(struct cli *cli, const char *path)
 
 	if (is_stdio(path))
 		return fd >= 0 && isatty(fd) ? refuse_terminal(cli) : CLI_OK;
+	waiting_begin(cli, path);
 	error = folder_check(path);
+	waiting_end();
 	return error ? cli_fail(cli, CLI_FAILED, "cannot write %s: %s", path, err_text(error))
 		     : CLI_OK;
 }
@@ -178,7 +191,9 @@ int output_file_store(struct cli *cli, int fd, const char *path)
 		    fflush(cli->screen.out) != 0)
 			error = errno ? -errno : -EIO;
 	} else if (!error) {
+		waiting_begin(cli, path);
 		error = store(path, &content);
+		waiting_end();
 	}
 	if (error == -ENOTSUP)
 		return refuse_terminal(cli);

@@ -12,6 +12,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "tools/cli/terminal.h"
+#include "tools/cli/waiting.h"
 
 /* Cuts at the line's end: an editor's newline is no part of a secret. */
 static size_t line_length(const uint8_t *data, size_t size)
@@ -79,19 +80,25 @@ static int read_text(struct cli *cli, int fd, bool is_file, struct secret *text,
 	return ERR_TOO_LARGE;
 }
 
+static int read_path(struct cli *cli, const char *path, struct secret *text, size_t *ret_size)
+{
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+
+	return fd < 0 ? -errno : read_text(cli, fd, true, text, ret_size);
+}
+
 static int from_file(struct cli *cli, const char *path, struct secret *text, size_t *ret_length)
 {
-	_cleanup_close_ int owned = -1;
-	int fd = cli->input, error;
 	size_t n = 0;
+	int error;
 
-	if (strcmp(path, "-") != 0) {
-		owned = fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-		if (fd < 0)
-			return cli_fail(cli, CLI_FAILED, "cannot read the passphrase from %s: %s",
-					path, err_text(-errno));
+	if (strcmp(path, "-") == 0) {
+		error = read_text(cli, cli->input, false, text, &n);
+	} else {
+		waiting_begin(cli, path);
+		error = read_path(cli, path, text, &n);
+		waiting_end();
 	}
-	error = read_text(cli, fd, owned >= 0, text, &n);
 	if (error == ERR_TIMEOUT)
 		return cli_fail(cli, CLI_FAILED, INPUT_SILENT, path, input_patience_ms(cli) / 1000,
 				INPUT_PATIENCE_ALL);

@@ -132,6 +132,7 @@ static struct dtls_side *side_make(const struct connect *connect, const struct v
 	struct dtls_terms dtls = {
 		.mtu = terms->mtu,
 		.dpd_ms = limit ? limit : terms->times.datagram_dpd_s * 1000,
+		.rekey_ms = tunnels_rekey_ms(tunnels),
 	};
 	struct dtls_side *side = NULL;
 

@@ -23,6 +23,7 @@
 #define PENDING_MS 12000      /* as long as clients try */
 #define PENDING_LEAST_MS 1000 /* before another address may take its place */
 #define RECORDS_PER_TURN 64
+#define WORN_MS 300000 /* at least, before a client is let go on with its keys */
 
 struct way {
 	struct dtls_side *side;
@@ -42,6 +43,7 @@ struct dtls_side {
 	void *userdata;
 	struct way *pending, *live;
 	bool is_proved, is_doubted; /* of LIVE */
+	struct monotime worn_at;    /* likewise: nothing is sent by it since; 0: it is */
 	struct monotime opened_at;  /* the latest handshake; 0: none yet */
 };
 
@@ -103,7 +105,7 @@ static int way_new(struct dtls_side *side, const struct dtls_opening *opening, i
 
 bool dtls_side_is_up(const struct dtls_side *side)
 {
-	return side->live && side->is_proved && !side->is_doubted;
+	return side->live && side->is_proved && !side->is_doubted && side->worn_at.ns == 0;
 }
 
 static void tell(const struct dtls_side *side, const char *what)
@@ -124,10 +126,18 @@ __attribute__((format(printf, 2, 3))) static void tell_format(const struct dtls_
 	tell(side, text);
 }
 
+/* WAY, or none, instead of the one before. */
+static void live_set(struct dtls_side *side, struct way *way)
+{
+	way_free(side->live);
+	side->live = way;
+	side->is_proved = side->is_doubted = false;
+	side->worn_at.ns = 0;
+}
+
 static void live_drop(struct dtls_side *side, const char *why)
 {
-	way_free(TAKE_PTR(side->live));
-	side->is_proved = side->is_doubted = false;
+	live_set(side, NULL);
 	tell_format(side, "DTLS is over: %s", why);
 }
 
@@ -161,9 +171,7 @@ static void pending_step(struct dtls_side *side)
 						      : dtls_error_text(&way->peer));
 		return;
 	}
-	way_free(side->live);
-	side->live = TAKE_PTR(side->pending);
-	side->is_proved = side->is_doubted = false;
+	live_set(side, TAKE_PTR(side->pending));
 	way->heard_at = monotime_now();
 	dtls_set_data_max(&way->peer, side->terms.mtu + 1);
 	timer_set(way, side->terms.dpd_ms / 2 + 1);
@@ -219,6 +227,8 @@ static const char *frame_take(struct dtls_side *side, uint8_t *frame, size_t siz
 			side->ops->on_packet(frame + 1, size - 1, side->userdata);
 		return NULL;
 	case CSTP_DPD_REQUEST:
+		if (side->worn_at.ns)
+			return NULL;
 		/* With what it came with: so clients measure how large a datagram may be. */
 		frame[0] = CSTP_DPD_RESPONSE;
 		(void)dtls_write(&side->live->peer, frame, size);
@@ -239,7 +249,7 @@ static void heard(struct dtls_side *side)
 	side->live->heard_at = monotime_now();
 	side->is_proved = true;
 	side->is_doubted = false;
-	if (was_up)
+	if (was_up || !dtls_side_is_up(side))
 		return;
 	dtls_protocol(&side->live->peer, protocol);
 	tell_format(side, "packets go by DTLS (%s)", protocol);
@@ -282,10 +292,35 @@ static void on_io(uint32_t events, void *userdata)
 		live_read(way->side);
 }
 
+/*
+ * Its keys are old, and only a new handshake makes others. A client begins one when it hears
+ * nothing by this way for twice as long as it waits before it asks. Until then all of it is still
+ * read, and what is for the client goes by TLS, so no packet is lost.
+ */
+static void live_wear(struct dtls_side *side)
+{
+	struct monotime now = monotime_now();
+	uint64_t patience = 10 * (uint64_t)side->terms.dpd_ms;
+
+	if (!side->worn_at.ns && side->is_proved &&
+	    age_ms(side->live->started_at) >= side->terms.rekey_ms) {
+		side->worn_at = now;
+		tell(side, "packets go by TLS until the client has made new keys for DTLS");
+	} else if (side->worn_at.ns &&
+		   age_ms(side->worn_at) >= (patience < WORN_MS ? WORN_MS : patience)) {
+		/* It does not look whether anybody is there. */
+		side->worn_at.ns = 0;
+		side->live->started_at = now;
+		tell(side, "packets go by DTLS again: the client makes no new keys");
+	}
+}
+
 static void live_tick(struct dtls_side *side)
 {
 	uint8_t request = CSTP_DPD_REQUEST;
 	uint64_t silent = age_ms(side->live->heard_at);
+
+	live_wear(side);
 
 	/* Asked after one interval, and not heard for two more. */
 	if (silent >= 3 * (uint64_t)side->terms.dpd_ms) {
@@ -293,7 +328,7 @@ static void live_tick(struct dtls_side *side)
 		live_drop(side, "the client no longer answers by it");
 		return;
 	}
-	if (silent >= side->terms.dpd_ms)
+	if (silent >= side->terms.dpd_ms && !side->worn_at.ns)
 		(void)dtls_write(&side->live->peer, &request, 1);
 	timer_set(side->live, side->terms.dpd_ms / 2 + 1);
 }

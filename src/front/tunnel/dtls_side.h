@@ -23,8 +23,9 @@ struct dtls_side_ops {
 
 struct dtls_terms {
 	uint8_t psk[DTLS_PSK_SIZE];
-	unsigned mtu;	 /* of the packets */
-	unsigned dpd_ms; /* after so long without a word the client is asked */
+	unsigned mtu;	   /* of the packets */
+	unsigned dpd_ms;   /* after so long without a word the client is asked */
+	uint64_t rekey_ms; /* after so long the client is brought to make new keys */
 };
 
 /* Makes its app id, which finds it in GATE. Errors: -ENOMEM, ERR_CRYPTO, -errno. */

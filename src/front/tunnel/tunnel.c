@@ -21,7 +21,6 @@
 
 #define OUT_MAX (64u * 1024)	/* encrypted and not with the kernel: more waits as packets */
 #define QUEUE_MAX (256u * 1024) /* of packets that wait */
-#define REKEY_MS (8u * 3600 * 1000)
 
 struct figures {
 	uint64_t received, sent, packets_received, packets_sent, dropped;
@@ -468,7 +467,7 @@ static void upkeep(struct tunnel *tunnel, struct monotime now)
 		cstp_header_encode(CSTP_DPD_REQUEST, 0, header);
 		frame_write(tunnel, header, sizeof(header));
 	}
-	if (ms_since(now, tunnel->life.keyed_at) >= REKEY_MS) {
+	if (ms_since(now, tunnel->life.keyed_at) >= tunnels_rekey_ms(tunnel->tunnels)) {
 		tunnel->life.keyed_at = now;
 		(void)tls_stream_rekey(&tunnel->stream);
 		tunnels_mark(tunnel->tunnels, tunnel);

@@ -15,6 +15,7 @@
 #include "front/net/poller.h"
 #include "front/tunnel/tunnel.h"
 
+#define REKEY_MS UINT64_C(28800000)
 #define BATCH 64 /* packets of the device in a turn of the loop: clients are to be heard, too */
 
 struct tunnels {
@@ -51,6 +52,11 @@ struct poller *tunnels_poller(const struct tunnels *tunnels)
 struct vpn *tunnels_vpn(const struct tunnels *tunnels)
 {
 	return tunnels->vpn;
+}
+
+uint64_t tunnels_rekey_ms(const struct tunnels *tunnels)
+{
+	return tunnels->limits->rekey_ms ? tunnels->limits->rekey_ms : REKEY_MS;
 }
 
 const struct tunnels_limits *tunnels_limits(const struct tunnels *tunnels)
