@@ -83,16 +83,14 @@ static bool is_same(const Asafo__Record__TrustpointPublic *a,
 static int find_issuer(struct keeper *keeper, const struct identity *identity,
 		       enum keeper_issuer *ret_issuer)
 {
-	_cleanup_(keeper_issued_done) struct keeper_issued issued = {0};
-	int r;
+	int r = 0;
 
 	*ret_issuer = KEEPER_ISSUER_NONE;
 	if (identity->is_local_ca)
 		return 0;
-	r = keeper_issued_get(keeper, &issued);
 	for (size_t i = 0; r == 0 && i < identity->n_key_ids && *ret_issuer == KEEPER_ISSUER_NONE;
 	     i++)
-		r = keeper_issued_by(&issued, identity->key_ids[i], ret_issuer);
+		r = keeper_issued_by(keeper, identity->key_ids[i], ret_issuer);
 	return r;
 }
 

@@ -341,6 +341,11 @@ static void a_key_that_a_local_ca_certified_stays_home_in_any_certificate(void *
 	Asafo__Ipc__LocalCaMarks request = ASAFO__IPC__LOCAL_CA_MARKS__INIT;
 	Asafo__Ipc__LocalCaMarksReply *own;
 
+	/* The list of what was issued is read for it, before there is anything on it. */
+	make_pkcs12(owner->directory, "one", "ec -pkeyopt ec_paramgen_curve:P-256");
+	assert_int_equal(keeper_import(owner, (struct import){.name = "one", .file = "one"}, NULL),
+			 0);
+	assert_int_equal(keeper_remove_trustpoint(owner, "one"), 0);
 	issue(owner, "issued");
 	reuse_key(unit);
 	assert_true(run("cp %s/self.p12 %s/below.p12 %s", unit->directory, unit->directory,
