@@ -26,6 +26,8 @@
 /* More than a buffer holds of the smallest ones. */
 #define QUEUED_MAX 16384
 #define AGAIN_MS 250u
+/* A table that never stands still for so long (a second) is no passing matter. */
+#define FAILURES_MAX 4u
 
 struct known_link {
 	struct linkmon_link link;
@@ -48,6 +50,8 @@ struct linkmon {
 	size_t n_addresses, addresses_capacity;
 	uint64_t dump; /* counts */
 	uint32_t seq;
+	unsigned n_failures; /* of dumps, in a row */
+	int failure;	     /* the latest of them */
 	bool is_quiet, is_freed;
 	unsigned depth; /* callbacks on the stack */
 	uint8_t buffer[RECEIVE_SIZE] __attribute__((aligned(8)));
@@ -106,49 +110,6 @@ static bool is_same_link(const struct linkmon_link *a, const struct linkmon_link
 	return a->is_admin_up == b->is_admin_up && a->has_carrier == b->has_carrier &&
 	       memcmp(a->mac, b->mac, sizeof(a->mac)) == 0 &&
 	       strncmp(a->device, b->device, sizeof(a->device)) == 0;
-}
-
-static int link_store(struct linkmon *linkmon, const struct linkmon_link *link)
-{
-	struct known_link *known = link_find(linkmon, link->index);
-	struct linkmon_link old;
-	int r;
-
-	if (!known) {
-		r = grow((void **)&linkmon->links, linkmon->n_links, &linkmon->links_capacity,
-			 sizeof(*linkmon->links));
-		if (r < 0)
-			return r;
-		linkmon->links[linkmon->n_links++] = (struct known_link){*link, linkmon->dump};
-		tell_link(linkmon, link);
-		return 0;
-	}
-	old = known->link;
-	known->link = *link;
-	known->seen = linkmon->dump;
-	if (is_same_link(&old, link))
-		return 0;
-	if (strncmp(old.device, link->device, sizeof(old.device)) != 0)
-		tell_gone(linkmon, &old);
-	tell_link(linkmon, link);
-	return 0;
-}
-
-static int take_link(struct linkmon *linkmon, const struct nlmsghdr *header)
-{
-	struct linkmon_link link;
-	struct known_link *known;
-
-	if (!linkmon_parse_link(header, &link))
-		return 0;
-	known = link_find(linkmon, link.index);
-	if (header->nlmsg_type == RTM_DELLINK) {
-		if (known)
-			link_remove(linkmon, known);
-		return 0;
-	}
-	link.was_up = link.is_admin_up || (known && known->link.was_up);
-	return link.device[0] ? link_store(linkmon, &link) : 0;
 }
 
 static int address_compare(const struct linkmon_address *a, const struct linkmon_address *b)
@@ -260,6 +221,78 @@ static int take_address(struct linkmon *linkmon, const struct nlmsghdr *header)
 	if (!linkmon_parse_address(header, &address))
 		return 0;
 	return address_store(linkmon, &address, header->nlmsg_type == RTM_DELADDR);
+}
+
+/* All of the device with INDEX. */
+static void addresses_drop(struct linkmon *linkmon, unsigned index)
+{
+	for (size_t i = linkmon->n_addresses; i-- > 0 && !linkmon->is_freed;)
+		if (linkmon->addresses[i].address.index == index)
+			address_remove(linkmon, i);
+}
+
+/* Who has LINK's name under another index is gone, or has another name by now; that it is will be
+ * heard later, or never. Told before the one that follows, as the kernel does it. */
+static void drop_namesake(struct linkmon *linkmon, const struct linkmon_link *link)
+{
+	for (size_t i = 0; i < linkmon->n_links && !linkmon->is_freed; i++) {
+		const struct linkmon_link *known = &linkmon->links[i].link;
+		unsigned index = known->index;
+
+		if (index == link->index ||
+		    strncmp(known->device, link->device, sizeof(known->device)) != 0)
+			continue;
+		addresses_drop(linkmon, index);
+		if (!linkmon->is_freed)
+			link_remove(linkmon, link_find(linkmon, index));
+		return;
+	}
+}
+
+static int link_store(struct linkmon *linkmon, const struct linkmon_link *link)
+{
+	struct known_link *known = link_find(linkmon, link->index);
+	struct linkmon_link old;
+	int r;
+
+	if (!known) {
+		r = grow((void **)&linkmon->links, linkmon->n_links, &linkmon->links_capacity,
+			 sizeof(*linkmon->links));
+		if (r < 0)
+			return r;
+		linkmon->links[linkmon->n_links++] = (struct known_link){*link, linkmon->dump};
+		tell_link(linkmon, link);
+		return 0;
+	}
+	old = known->link;
+	known->link = *link;
+	known->seen = linkmon->dump;
+	if (is_same_link(&old, link))
+		return 0;
+	if (strncmp(old.device, link->device, sizeof(old.device)) != 0)
+		tell_gone(linkmon, &old);
+	tell_link(linkmon, link);
+	return 0;
+}
+
+static int take_link(struct linkmon *linkmon, const struct nlmsghdr *header)
+{
+	struct linkmon_link link;
+	struct known_link *known;
+
+	if (!linkmon_parse_link(header, &link))
+		return 0;
+	known = link_find(linkmon, link.index);
+	if (header->nlmsg_type == RTM_DELLINK) {
+		if (known)
+			link_remove(linkmon, known);
+		return 0;
+	}
+	link.was_up = link.is_admin_up || (known && known->link.was_up);
+	if (!link.device[0])
+		return 0;
+	drop_namesake(linkmon, &link);
+	return linkmon->is_freed ? 0 : link_store(linkmon, &link);
 }
 
 /* How a dump ended: 1, or why there was none. */
@@ -377,6 +410,8 @@ static void catch_up(struct linkmon *linkmon)
 {
 	int r = resync(linkmon);
 
+	linkmon->failure = r;
+	linkmon->n_failures = r < 0 ? linkmon->n_failures + 1 : 0;
 	if (linkmon->is_freed || r == 0)
 		return;
 	(void)sd_event_source_set_time_relative(linkmon->again, AGAIN_MS * 1000);
@@ -503,6 +538,11 @@ void linkmon_get(const struct linkmon *linkmon, const char *device, struct linkm
 	for (size_t i = 0; i < linkmon->n_links; i++)
 		if (strncmp(linkmon->links[i].link.device, device, sizeof(ret_link->device)) == 0)
 			*ret_link = linkmon->links[i].link;
+}
+
+int linkmon_failure(const struct linkmon *linkmon)
+{
+	return linkmon->n_failures >= FAILURES_MAX ? linkmon->failure : 0;
 }
 
 bool linkmon_has_mac(const struct linkmon *linkmon, const unsigned char mac[6])

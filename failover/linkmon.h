@@ -8,7 +8,9 @@
 
 /*
  * Link state and address events of the kernel (rtnetlink groups LINK, IPV4_IFADDR, IPV6_IFADDR)
- * through libmnl. An overrun (ENOBUFS) makes it ask for everything again.
+ * through libmnl. An overrun (ENOBUFS) makes it ask for everything again. A name is one device's:
+ * one that is told under the name of another says that the other is gone, whichever is heard of
+ * first.
  */
 struct linkmon;
 
@@ -55,6 +57,11 @@ int linkmon_new(sd_event *event, const struct linkmon_ops *ops, void *userdata,
 void linkmon_free(struct linkmon *linkmon);
 /* The state as last heard; is_present false if there is no such device. */
 void linkmon_get(const struct linkmon *linkmon, const char *device, struct linkmon_link *ret_link);
+/*
+ * 0, or why the kernel's tables could not be read for a second or longer, -errno; -EINTR: they
+ * never stand still. What is known may be old then; it is tried again four times a second.
+ */
+int linkmon_failure(const struct linkmon *linkmon);
 /* Is it the MAC address of a device here? */
 bool linkmon_has_mac(const struct linkmon *linkmon, const unsigned char mac[6]);
 /* Goes through all addresses of this machine; POSITION begins at 0. False: there are no more. */

@@ -301,6 +301,7 @@ void keeper_free(struct keeper *keeper)
 	keeper_backup_drop(keeper);
 	keeper_restore_drop(keeper);
 	keeper_replication_drop(keeper);
+	keeper_issued_forget(keeper);
 	while (keeper->peers)
 		peer_drop(keeper->peers);
 	signer_free(keeper->signer);

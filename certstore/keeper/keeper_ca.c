@@ -135,14 +135,14 @@ static int tell(struct keeper *keeper, const struct keeper_ticket *ticket)
 	Asafo__Ipc__LocalCaMarksReply message = ASAFO__IPC__LOCAL_CA_MARKS_REPLY__INIT;
 	Asafo__Ipc__Status status = ASAFO__IPC__STATUS__INIT;
 	_cleanup_(buf_done) struct buf certificate = {0}, packed = {0};
-	_cleanup_(keeper_issued_done) struct keeper_issued issued = {0};
+	const struct buf *issued = NULL;
 	ProtobufCBinaryData own, ids[KEEPER_ISSUED_BATCH];
 	int r = get_own(keeper, &certificate);
 
 	if (r == 0 && certificate.size > 0)
 		r = own_mark(&certificate, &packed);
 	if (r == 0)
-		r = keeper_issued_get(keeper, &issued);
+		r = keeper_issued_own(keeper, &issued);
 	if (r < 0)
 		return r;
 	own = (ProtobufCBinaryData){packed.size, packed.data};
@@ -152,12 +152,12 @@ static int tell(struct keeper *keeper, const struct keeper_ticket *ticket)
 	message.issued = ids;
 	for (size_t at = 0;; message.n_own = 0) {
 		for (message.n_issued = 0;
-		     at < issued.own.size && message.n_issued < KEEPER_ISSUED_BATCH;
+		     at < issued->size && message.n_issued < KEEPER_ISSUED_BATCH;
 		     at += IDENTITY_KEY_ID_SIZE)
 			ids[message.n_issued++] =
-				(ProtobufCBinaryData){IDENTITY_KEY_ID_SIZE, issued.own.data + at};
-		keeper_reply(keeper, ticket, &message.base, at < issued.own.size);
-		if (at >= issued.own.size)
+				(ProtobufCBinaryData){IDENTITY_KEY_ID_SIZE, issued->data + at};
+		keeper_reply(keeper, ticket, &message.base, at < issued->size);
+		if (at >= issued->size)
 			return 0;
 	}
 }

@@ -18,7 +18,21 @@ struct keeper_import {
 	uint64_t term;
 	bool replace, dry_run, non_exportable;
 	char keep_home[160]; /* not empty: it stays on this unit, and why */
+	bool allow_no_mac, allow_weak, wants_ca;
+	char *friendly_name;
+	bool has_mate_clock;
+	int64_t mate_ahead; /* seconds */
+	struct keeper_cas cas;
 };
+
+static void import_free(struct keeper_import *import)
+{
+	keeper_cas_done(&import->cas);
+	free(import->friendly_name);
+	free(import);
+}
+
+CLEANUP_DEFINE(struct keeper_import *, import_free)
 
 /* Into which family it goes. */
 static bool stays_home(const struct keeper_import *import, const struct identity *identity)
@@ -69,16 +83,14 @@ static bool is_same(const Asafo__Record__TrustpointPublic *a,
 static int find_issuer(struct keeper *keeper, const struct identity *identity,
 		       enum keeper_issuer *ret_issuer)
 {
-	_cleanup_(keeper_issued_done) struct keeper_issued issued = {0};
-	int r;
+	int r = 0;
 
 	*ret_issuer = KEEPER_ISSUER_NONE;
 	if (identity->is_local_ca)
 		return 0;
-	r = keeper_issued_get(keeper, &issued);
 	for (size_t i = 0; r == 0 && i < identity->n_key_ids && *ret_issuer == KEEPER_ISSUER_NONE;
 	     i++)
-		r = keeper_issued_by(&issued, identity->key_ids[i], ret_issuer);
+		r = keeper_issued_by(keeper, identity->key_ids[i], ret_issuer);
 	return r;
 }
 
@@ -243,7 +255,7 @@ void keeper_import_identity(struct keeper *keeper, const struct keeper_ticket *t
 
 static void on_parsed(int code, struct identity *identity, const struct why *why, void *userdata)
 {
-	_cleanup_free_ struct keeper_import *import = userdata;
+	_cleanup_(import_free_p) struct keeper_import *import = userdata;
 
 	if (!import->keeper)
 		return;
@@ -280,30 +292,57 @@ static int check_request(struct keeper *keeper, const Asafo__Ipc__Import *reques
 	return 0;
 }
 
-static int start(struct keeper *keeper, const struct keeper_ticket *ticket,
-		 const Asafo__Ipc__Import *request, int file_fd, int passphrase_fd, struct why *why)
+/* As of now: clocks go on, and the mate may have told of its local CA since. */
+static int fill_policy(struct keeper_import *import, struct identity_policy *ret_policy,
+		       struct why *why)
 {
-	_cleanup_(keeper_cas_done) struct keeper_cas cas = {0};
-	struct identity_policy policy = {
-		.now = (int64_t)time(NULL),
-		.mate_now = request->keep_home[0] ? 0 : request->mate_now,
-		.allow_no_mac = request->allow_no_mac,
-		.allow_weak = request->allow_weak,
-		.friendly_name = request->friendly_name,
-		.wants_ca = request->is_ca,
-	};
-	struct keeper_import *import;
-	int r = keeper_cas_get(keeper, &cas);
+	int64_t now = (int64_t)time(NULL);
+	int r;
 
+	keeper_cas_done(&import->cas);
+	r = keeper_cas_get(import->keeper, &import->cas);
 	if (r < 0)
 		return why_set(why, r, "the local CA cannot be read: %s", err_text(r));
-	policy.local_cas = &cas.own;
-	policy.n_local_cas = cas.own.size > 0;
-	policy.mate_cas = cas.mates;
-	policy.n_mate_cas = cas.n_mates;
-	import = calloc(1, sizeof(*import));
-	if (!import)
-		return -ENOMEM;
+	*ret_policy = (struct identity_policy){
+		.now = now,
+		.mate_now = import->has_mate_clock ? now + import->mate_ahead : 0,
+		.allow_no_mac = import->allow_no_mac,
+		.allow_weak = import->allow_weak,
+		.friendly_name = import->friendly_name,
+		.wants_ca = import->wants_ca,
+		.local_cas = &import->cas.own,
+		.n_local_cas = import->cas.own.size > 0,
+		.mate_cas = import->cas.mates,
+		.n_mate_cas = import->cas.n_mates,
+	};
+	return 0;
+}
+
+/* Whoever waited for his turn. */
+static int on_turn(struct identity_policy *ret_policy, struct why *ret_why, void *userdata)
+{
+	struct keeper_import *import = userdata;
+	int r = 0;
+
+	if (!import->keeper || !keeper_ticket_channel(import->keeper, &import->ticket))
+		return ERR_CLOSED;
+	if (!import->keep_home[0])
+		r = keeper_check_term(import->keeper, import->term, ret_why);
+	return r < 0 ? r : fill_policy(import, ret_policy, ret_why);
+}
+
+static struct keeper_import *import_new(struct keeper *keeper, const struct keeper_ticket *ticket,
+					const Asafo__Ipc__Import *request)
+{
+	bool has_mate_clock = !request->keep_home[0] && request->mate_now != 0;
+	struct keeper_import *import = calloc(1, sizeof(*import));
+	char *friendly_name = strdup(request->friendly_name);
+
+	if (!import || !friendly_name) {
+		free(import);
+		free(friendly_name);
+		return NULL;
+	}
 	*import = (struct keeper_import){
 		.keeper = keeper,
 		.ticket = *ticket,
@@ -311,20 +350,37 @@ static int start(struct keeper *keeper, const struct keeper_ticket *ticket,
 		.replace = request->replace,
 		.dry_run = request->dry_run,
 		.non_exportable = request->non_exportable,
+		.allow_no_mac = request->allow_no_mac,
+		.allow_weak = request->allow_weak,
+		.wants_ca = request->is_ca,
+		.friendly_name = friendly_name,
+		.has_mate_clock = has_mate_clock,
+		.mate_ahead = has_mate_clock ? request->mate_now - (int64_t)time(NULL) : 0,
 	};
 	memcpy(import->name, request->name, strlen(request->name) + 1);
 	(void)snprintf(import->keep_home, sizeof(import->keep_home), "%s", request->keep_home);
+	return import;
+}
+
+static int start(struct keeper *keeper, const struct keeper_ticket *ticket,
+		 const Asafo__Ipc__Import *request, int file_fd, int passphrase_fd, struct why *why)
+{
+	_cleanup_(import_free_p) struct keeper_import *import = import_new(keeper, ticket, request);
+	struct identity_policy policy;
+	int r = import ? fill_policy(import, &policy, why) : -ENOMEM;
+
+	if (r < 0)
+		return r;
+	parser_set_on_turn(keeper->parser, on_turn);
 	r = parser_import(keeper->parser, file_fd, passphrase_fd, &policy, on_parsed, import);
-	if (r < 0) {
-		free(import);
+	if (r < 0)
 		return r == ERR_BUSY
 			       ? why_set(why, r,
 					 "too many imports are under way: try again when "
 					 "some of them are done")
 			       : why_set(why, r, "the file cannot be parsed now: %s", err_text(r));
-	}
 	import->next = keeper->imports;
-	keeper->imports = import;
+	keeper->imports = TAKE_PTR(import);
 	return 0;
 }
 

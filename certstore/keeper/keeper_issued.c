@@ -2,9 +2,9 @@
 /*
  * The keys of what local CAs issued. A certificate that a local CA issued is known by its
  * signature; its key, put into another certificate (self-signed, or another CA's), by nothing but
- * itself. This unit's are those of the CA's list, the mate's are kept as the mate tells them, each
- * under its own name: digests, from which no byte of a key comes back. They are never forgotten, as
- * the CAs' marks are not.
+ * itself. This unit's are those of the CA's list, which is read once, for it is long; the mate's
+ * are kept as the mate tells them, each under its own name: digests, from which no byte of a key
+ * comes back. They are never forgotten, as the CAs' marks are not.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,21 +17,22 @@
 #define MATE_PREFIX "mate-issued/"
 #define MATE_MAX 100000u /* 3 MB; what a mate may make this unit keep has an end */
 
-void keeper_issued_done(struct keeper_issued *issued)
+void keeper_issued_forget(struct keeper *keeper)
 {
-	buf_done(&issued->own);
+	buf_done(&keeper->issued.own);
+	keeper->issued = (struct keeper_issued){0};
 }
 
 static int add_own(const char *key, const uint8_t *value, size_t size, void *userdata)
 {
-	struct keeper_issued *issued = userdata;
+	struct buf *own = userdata;
 	Asafo__Record__TrustpointPublic *part =
 		asafo__record__trustpoint_public__unpack(NULL, size, value);
 	int r = ERR_STORE;
 
 	(void)key;
 	if (part && part->key_id.len == IDENTITY_KEY_ID_SIZE)
-		r = buf_append(&issued->own, part->key_id.data, part->key_id.len);
+		r = buf_append(own, part->key_id.data, part->key_id.len);
 	if (part)
 		asafo__record__trustpoint_public__free_unpacked(part, NULL);
 	return r;
@@ -42,26 +43,53 @@ static int compare(const void *a, const void *b)
 	return memcmp(a, b, IDENTITY_KEY_ID_SIZE);
 }
 
-int keeper_issued_get(struct keeper *keeper, struct keeper_issued *ret_issued)
+int keeper_issued_own(struct keeper *keeper, const struct buf **ret_ids)
 {
-	_cleanup_(keeper_issued_done) struct keeper_issued issued = {.keeper = keeper};
-	int r = store_unit_each(keeper->store, OWN_PREFIX, add_own, &issued);
+	struct keeper_issued *issued = &keeper->issued;
+	int r;
 
-	if (r < 0)
+	*ret_ids = &issued->own;
+	if (issued->is_read)
+		return 0;
+	r = store_unit_each(keeper->store, OWN_PREFIX, add_own, &issued->own);
+	if (r < 0) {
+		keeper_issued_forget(keeper);
 		return r;
-	if (issued.own.size > 0)
-		qsort(issued.own.data, issued.own.size / IDENTITY_KEY_ID_SIZE, IDENTITY_KEY_ID_SIZE,
-		      compare);
-	*ret_issued = issued;
-	issued = (struct keeper_issued){0};
+	}
+	if (issued->own.size > 0)
+		qsort(issued->own.data, issued->own.size / IDENTITY_KEY_ID_SIZE,
+		      IDENTITY_KEY_ID_SIZE, compare);
+	issued->is_read = true;
 	return 0;
 }
 
-int keeper_issued_count(const struct keeper_issued *issued, uint64_t *ret_count)
+void keeper_issued_add(struct keeper *keeper, const ProtobufCBinaryData *id)
 {
-	int r = store_unit_count(issued->keeper->store, MATE_PREFIX, ret_count);
+	struct buf *own = &keeper->issued.own;
+	size_t at = own->size;
 
-	*ret_count += issued->own.size / IDENTITY_KEY_ID_SIZE;
+	if (!keeper->issued.is_read)
+		return;
+	if (id->len != IDENTITY_KEY_ID_SIZE || buf_append(own, id->data, id->len) < 0) {
+		keeper_issued_forget(keeper);
+		return;
+	}
+	while (at > 0 && memcmp(own->data + at - IDENTITY_KEY_ID_SIZE, id->data, id->len) > 0)
+		at -= IDENTITY_KEY_ID_SIZE;
+	memmove(own->data + at + IDENTITY_KEY_ID_SIZE, own->data + at,
+		own->size - IDENTITY_KEY_ID_SIZE - at);
+	memcpy(own->data + at, id->data, id->len);
+}
+
+int keeper_issued_count(struct keeper *keeper, uint64_t *ret_count)
+{
+	const struct buf *own;
+	int r = keeper_issued_own(keeper, &own);
+
+	if (r == 0)
+		r = store_unit_count(keeper->store, MATE_PREFIX, ret_count);
+	if (r == 0)
+		*ret_count += own->size / IDENTITY_KEY_ID_SIZE;
 	return r;
 }
 
@@ -73,20 +101,20 @@ static void mate_key(const uint8_t *id, char ret_key[static KEEPER_NAME_KEY_SIZE
 	(void)snprintf(ret_key, KEEPER_NAME_KEY_SIZE, MATE_PREFIX "%s", hex);
 }
 
-int keeper_issued_by(const struct keeper_issued *issued,
-		     const uint8_t id[static IDENTITY_KEY_ID_SIZE], enum keeper_issuer *ret_issuer)
+int keeper_issued_by(struct keeper *keeper, const uint8_t id[static IDENTITY_KEY_ID_SIZE],
+		     enum keeper_issuer *ret_issuer)
 {
 	_cleanup_(buf_done) struct buf there = {0};
 	char key[KEEPER_NAME_KEY_SIZE];
-	int r;
+	const struct buf *own;
+	int r = keeper_issued_own(keeper, &own);
 
 	*ret_issuer = KEEPER_ISSUER_OWN;
-	if (issued->own.size > 0 &&
-	    bsearch(id, issued->own.data, issued->own.size / IDENTITY_KEY_ID_SIZE,
-		    IDENTITY_KEY_ID_SIZE, compare))
-		return 0;
+	if (r < 0 || (own->size > 0 && bsearch(id, own->data, own->size / IDENTITY_KEY_ID_SIZE,
+					       IDENTITY_KEY_ID_SIZE, compare)))
+		return r;
 	mate_key(id, key);
-	r = store_unit_get(issued->keeper->store, key, &there);
+	r = store_unit_get(keeper->store, key, &there);
 	*ret_issuer = r == 0 ? KEEPER_ISSUER_MATE : KEEPER_ISSUER_NONE;
 	return r == ERR_NOT_FOUND ? 0 : r;
 }

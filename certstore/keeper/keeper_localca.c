@@ -133,7 +133,14 @@ static int record_issued(struct keeper *keeper, Asafo__Record__TrustpointPublic 
 		change.value_size = asafo__record__trustpoint_public__pack(part, packed);
 		change.value = packed;
 	}
-	return store_unit_change(keeper->store, &change, 1, why);
+	r = store_unit_change(keeper->store, &change, 1, why);
+	if (r < 0)
+		return r;
+	if (is_issued)
+		keeper_issued_add(keeper, &part->key_id);
+	else
+		keeper_issued_forget(keeper);
+	return 0;
 }
 
 static int issue(struct keeper *keeper, const Asafo__Ipc__LocalCaIssue *request, int output_fd,

@@ -247,6 +247,7 @@ void keeper_on_restore_commit(struct keeper *keeper, const struct keeper_ticket 
 	r = check_commit(restore, &why);
 	if (r == 0 && is_changed)
 		r = restore_stage_commit(&restore->plan, &why);
+	keeper_issued_forget(keeper);
 	keeper_restore_drop(keeper);
 	if (r < 0) {
 		keeper_reply_status(keeper, ticket, r, &why);

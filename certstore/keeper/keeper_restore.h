@@ -43,7 +43,6 @@ struct restore_plan {
 	bool is_unit;			       /* what is this unit's own; else what is shared */
 	uint8_t key_id[SEAL_ID_SIZE];	       /* of the backup's key */
 	struct keeper_cas cas;
-	struct keeper_issued issued_keys;
 	uint64_t n_issued; /* 0: no certificate need be looked at for them */
 	struct replica_stage *stage;
 	struct restore_unit unit;

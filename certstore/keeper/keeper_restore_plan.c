@@ -364,9 +364,7 @@ int restore_plan_init(struct restore_plan *plan, struct keeper *keeper, bool is_
 	int r = keeper_cas_get(keeper, &plan->cas);
 
 	if (r == 0)
-		r = keeper_issued_get(keeper, &plan->issued_keys);
-	if (r == 0)
-		r = keeper_issued_count(&plan->issued_keys, &plan->n_issued);
+		r = keeper_issued_count(keeper, &plan->n_issued);
 	if (r == 0 && !is_unit)
 		r = replica_stage_new(store_replica(keeper->store), &plan->stage);
 	plan->keeper = keeper;
@@ -386,5 +384,4 @@ void restore_plan_done(struct restore_plan *plan)
 		buf_done(&plan->held.items[i].value);
 	replica_stage_free(plan->stage);
 	keeper_cas_done(&plan->cas);
-	keeper_issued_done(&plan->issued_keys);
 }

@@ -86,7 +86,7 @@ int restore_is_local(const struct restore_plan *plan, const Asafo__Record__Trust
 		if (r == 0 && plan->n_issued > 0)
 			r = x509_key_id(chain.links[i], id);
 		if (r == 0 && plan->n_issued > 0)
-			r = keeper_issued_by(&plan->issued_keys, id, &issuer);
+			r = keeper_issued_by(plan->keeper, id, &issuer);
 		*ret_is_local = *ret_is_local || issuer != KEEPER_ISSUER_NONE;
 		X509_free(chain.links[i]);
 	}

@@ -57,6 +57,12 @@ struct keeper_indexing {
 	char after[STORE_KEY_MAX + 1];
 };
 
+/* The keys of what this unit's local CA issued; read when they are first needed. */
+struct keeper_issued {
+	struct buf own; /* sorted */
+	bool is_read;
+};
+
 /* How far the store is looked through. */
 struct keeper_scrub {
 	sd_event_source *source;
@@ -135,6 +141,7 @@ struct keeper {
 	struct keeper_sweep sweep;
 	struct keeper_scrub scrub;
 	struct keeper_wait wait;
+	struct keeper_issued issued;
 	struct keeper_backup *backup;	/* on its way out */
 	struct keeper_restore *restore; /* on its way in */
 };
@@ -228,21 +235,21 @@ struct keeper_cas {
 int keeper_cas_get(struct keeper *keeper, struct keeper_cas *ret_cas);
 void keeper_cas_done(struct keeper_cas *cas);
 
-/* keeper_issued.c: the keys of what local CAs issued (x509_key_id). This unit's are read once, each
- * behind the other, and the mate's looked up. */
+/* keeper_issued.c: the keys of what local CAs issued (x509_key_id). */
 #define KEEPER_ISSUED_BATCH 256
 enum keeper_issuer { KEEPER_ISSUER_NONE, KEEPER_ISSUER_OWN, KEEPER_ISSUER_MATE };
-struct keeper_issued {
-	struct keeper *keeper;
-	struct buf own; /* sorted */
-};
-int keeper_issued_get(struct keeper *keeper, struct keeper_issued *ret_issued);
-void keeper_issued_done(struct keeper_issued *issued);
-/* All of them. Goes through the mate's. Errors: those of the store. */
-int keeper_issued_count(const struct keeper_issued *issued, uint64_t *ret_count);
-/* Whose local CA issued a certificate for the key. Errors: those of the store. */
-int keeper_issued_by(const struct keeper_issued *issued,
-		     const uint8_t id[static IDENTITY_KEY_ID_SIZE], enum keeper_issuer *ret_issuer);
+/* This unit's, each behind the other, sorted, and borrowed until the next one is issued. Errors:
+ * those of the store, -ENOMEM. */
+int keeper_issued_own(struct keeper *keeper, const struct buf **ret_ids);
+/* One was issued just now. */
+void keeper_issued_add(struct keeper *keeper, const ProtobufCBinaryData *id);
+/* More than that changed, or this keeper ends: they are read again when they are needed. */
+void keeper_issued_forget(struct keeper *keeper);
+/* All of them, of both units. Goes through the mate's. Errors: as above. */
+int keeper_issued_count(struct keeper *keeper, uint64_t *ret_count);
+/* Whose local CA issued a certificate for the key. Errors: as above. */
+int keeper_issued_by(struct keeper *keeper, const uint8_t id[static IDENTITY_KEY_ID_SIZE],
+		     enum keeper_issuer *ret_issuer);
 /* Keeps what the mate says of its own, at most KEEPER_ISSUED_BATCH. Errors: ERR_MALFORMED,
  * ERR_TOO_LARGE, those of the store. */
 int keeper_issued_keep(struct keeper *keeper, const ProtobufCBinaryData *ids, size_t n,

@@ -54,6 +54,7 @@ struct parser {
 	size_t n_imports;
 	struct import *waiting, **waiting_end;
 	size_t n_waiting;
+	parser_turn_fn on_turn; /* NULL: what was asked stays as it was */
 	bool is_ending;
 };
 
@@ -112,19 +113,38 @@ static void tell(const struct import *import, int code, struct identity *identit
 
 static int start(struct import *import);
 
+/* The times of a staple and of a CRL are looked at again wherever they are used. */
+static int ask_anew(struct import *import, struct why *why)
+{
+	struct identity_policy policy;
+	const struct parser_question question = {.policy = &policy};
+	int r;
+
+	if (!import->on_done || !import->parser->on_turn)
+		return 0;
+	r = import->parser->on_turn(&policy, why, import->userdata);
+	if (r < 0)
+		return r;
+	buf_clear(&import->request);
+	return parser_request_pack(&question, import->n_files > 1, &import->request);
+}
+
 /* There is a place: for whom the next one cannot be begun leaves it. */
 static void start_next(struct parser *parser)
 {
 	while (parser->waiting && !parser->is_ending && parser->n_imports < IMPORTS_MAX) {
 		_cleanup_(import_free_p) struct import *import = take_waiting(parser);
-		struct why why;
-		int r = start(import);
+		struct why why = {0};
+		int r = ask_anew(import, &why);
 
+		if (r == 0)
+			r = start(import);
 		if (r == 0) {
 			(void)TAKE_PTR(import);
 			continue;
 		}
-		(void)why_set(&why, r, "the file cannot be parsed now: %s", err_text(r));
+		if (!why.text[0])
+			(void)why_set(&why, r, "the file cannot be parsed now: %s", err_text(r));
 		tell(import, r, NULL, &why);
 	}
 }
@@ -221,6 +241,11 @@ static int check_crl(const Asafo__Record__Crl *crl)
 			crl_are_marks(crl->marks.data, crl->marks.len);
 
 	return is_whole ? 0 : ERR_MALFORMED;
+}
+
+void parser_set_on_turn(struct parser *parser, parser_turn_fn on_turn)
+{
+	parser->on_turn = on_turn;
 }
 
 bool parser_is_gone(const struct parser *parser)

@@ -41,6 +41,16 @@ void parser_free(struct parser *parser);
 /* True when the zygote ended: no import is possible any more. Only a new keeper has a new one. */
 bool parser_is_gone(const struct parser *parser);
 /*
+ * A file that waited has its turn: POLICY, as it would be asked for now, with the clock and what
+ * has become known of local CAs since. What it points at lives until this is called for the same
+ * USERDATA again or its on_done is. An error is told to its on_done with RET_WHY, and nothing is
+ * parsed.
+ */
+typedef int (*parser_turn_fn)(struct identity_policy *ret_policy, struct why *ret_why,
+			      void *userdata);
+/* USERDATA is each import's. NULL: the policy is the one that it was asked with. */
+void parser_set_on_turn(struct parser *parser, parser_turn_fn on_turn);
+/*
  * FILE_FD is read from its start up to IDENTITY_FILE_MAX; PASSPHRASE_FD (or -1) up to 1 KiB, one
  * trailing newline is cut. Both stay the caller's and may be closed on return. POLICY is copied.
  * ON_DONE is called from the loop, also when the zygote is dead (ERR_CLOSED and a sentence: restart

@@ -152,6 +152,7 @@ struct engine_addresses {
 	bool may_have_macs;		/* devices of virtual MAC addresses may be there */
 	char macs_why[WHY_TEXT_MAX];	/* a virtual MAC address could not be set; empty: all are */
 	bool is_follow_due;		/* routes and the rest, once the addresses have moved */
+	bool is_failure_logged;		/* linkmon_failure */
 };
 
 /* Names of trustpoints that changed here since the mate had everything. */
@@ -410,5 +411,8 @@ void engine_keys_settle(struct engine *engine);
 int engine_monitor_start(struct engine *engine);
 /* Steps the machines of the interfaces and feeds INTERFACES on a change. */
 void engine_monitor_check(struct engine *engine);
+/* Tells the log where what is known of interfaces is out of date, once; each polltime. */
+void engine_monitor_tick(struct engine *engine);
+bool engine_monitor_trouble(const struct engine *engine, struct why *ret_why);
 /* Sets up the devices of the configuration that nobody has set up yet. */
 void engine_raise_devices(const struct engine *engine);

@@ -119,6 +119,7 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
 	}
 	engine_check_ways(engine);
 	report_ways_tick(engine);
+	engine_monitor_tick(engine);
 	engine_feed_type(engine, FO_EVENT_TICK);
 	certwatch_tick(engine);
 	return 0;

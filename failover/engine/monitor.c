@@ -3,6 +3,7 @@
  * What the kernel tells of links and addresses, and who has to hear of it. The health comes first:
  * an active unit that lost a link hands over before anything else is done.
  */
+#include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -132,6 +133,36 @@ static void on_address(const struct linkmon_address *address, void *userdata)
 		path_set_look(engine->pair.paths, address->device,
 			      address->is_new && is_link_local6(address));
 	engine_addresses_news(engine, address);
+}
+
+bool engine_monitor_trouble(const struct engine *engine, struct why *ret_why)
+{
+	const struct linkmon *linkmon = engine->addresses.linkmon;
+	int r = linkmon ? linkmon_failure(linkmon) : 0;
+
+	if (r < 0)
+		(void)why_set(
+			ret_why, r,
+			"the kernel does not tell which links and addresses there are (%s): a "
+			"link that is lost since may count as up; it is asked again four times "
+			"a second; look what sets links or addresses without end, and at the "
+			"kernel's log",
+			r == -EINTR ? "they never stand still" : err_text(r));
+	return r < 0;
+}
+
+void engine_monitor_tick(struct engine *engine)
+{
+	struct why why;
+	bool is_failure = engine_monitor_trouble(engine, &why);
+
+	if (is_failure == engine->addresses.is_failure_logged)
+		return;
+	engine->addresses.is_failure_logged = is_failure;
+	if (is_failure)
+		log_line(LOG_ERR, "%s", why.text);
+	else
+		log_line(LOG_NOTICE, "the kernel tells of links and addresses again");
 }
 
 int engine_monitor_start(struct engine *engine)

@@ -294,6 +294,8 @@ struct json_object *json_troubles(const struct engine *engine)
 	add_without_pam(engine, array);
 	if (engine_rekey_trouble(engine, &why))
 		add_sentence(array, why.text);
+	if (engine_monitor_trouble(engine, &why))
+		add_sentence(array, why.text);
 	if (engine_apart_trouble(engine, &why))
 		add_sentence(array, why.text);
 	add_links(engine, array);

@@ -320,7 +320,8 @@ static void code_check(struct auth *auth, struct job *job, const struct user *us
 	if (r == 0)
 		r = code_use_up(auth, user, step);
 	if (r == 0) {
-		lockout_succeeded(auth->lockout, user->name);
+		lockout_succeeded(auth->lockout, user->name, job->client, job->client_size,
+				  monotime_now());
 		answer_yes(auth, job, user, answer);
 	} else if (r == ERR_DENIED) {
 		code_wrong(auth, job, answer);
@@ -488,7 +489,8 @@ void auth_password_right(struct auth *auth, struct job *job, const struct user *
 		return;
 	}
 	if (!user->totp[0])
-		lockout_succeeded(auth->lockout, user->name);
+		lockout_succeeded(auth->lockout, user->name, job->client, job->client_size,
+				  monotime_now());
 	first_done(auth, job, user, group, answer);
 }
 

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Two small tables that are searched from end to end: what follows a search is a password hash,
+/* Small tables that are searched from end to end: what follows a search is a password hash,
  * which takes a thousand times as long. */
 #include "auth/lockout.h"
 
 #include <errno.h>
+#include <gnutls/crypto.h>
+#include <gnutls/gnutls.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +13,7 @@
 #include "base/cleanup.h"
 
 #define KEY_SIZE LOCKOUT_KEY_SIZE
+#define PAIR_MARK 0xff /* begins no name in UTF-8 */
 
 struct entry {
 	uint8_t key[KEY_SIZE]; /* zero-padded */
@@ -25,7 +28,8 @@ struct table {
 };
 
 struct lockout {
-	struct table users, sources;
+	struct table pairs, users, sources;
+	struct table known; /* pairs; failed_at: when the login was */
 	uint64_t revision;
 };
 
@@ -35,6 +39,7 @@ int lockout_new(struct lockout **ret_lockout)
 
 	if (!lockout)
 		return -ENOMEM;
+	lockout->pairs.tries = LOCKOUT_TRIES;
 	lockout->users.tries = LOCKOUT_USER_TRIES;
 	lockout->sources.tries = LOCKOUT_SOURCE_TRIES;
 	*ret_lockout = lockout;
@@ -45,6 +50,8 @@ void lockout_free(struct lockout *lockout)
 {
 	if (!lockout)
 		return;
+	free(lockout->pairs.entries);
+	free(lockout->known.entries);
 	free(lockout->users.entries);
 	free(lockout->sources.entries);
 	free(lockout);
@@ -65,6 +72,19 @@ static void source_key(const uint8_t *client, size_t size, uint8_t ret_key[stati
 		memcpy(ret_key + 1, client, size == 16 ? 8 : size < 16 ? size : 16);
 }
 
+static void pair_key(const char *user, const uint8_t *client, size_t size,
+		     uint8_t ret_key[static KEY_SIZE])
+{
+	uint8_t both[2 * KEY_SIZE];
+
+	user_key(user, both);
+	source_key(client, size, both + KEY_SIZE);
+	memset(ret_key, 0, KEY_SIZE);
+	ret_key[0] = PAIR_MARK;
+	/* Of bytes in memory it does not fail; then all pairs would be one. */
+	(void)gnutls_hash_fast(GNUTLS_DIG_SHA256, both, sizeof(both), ret_key + 1);
+}
+
 static struct entry *find(const struct table *table, const uint8_t key[static KEY_SIZE])
 {
 	for (size_t i = 0; i < table->n; i++) {
@@ -78,6 +98,11 @@ static bool is_forgotten(const struct entry *entry, struct monotime now)
 {
 	return monotime_reached(now, entry->locked_until) &&
 	       monotime_reached(now, monotime_add_ms(entry->failed_at, LOCKOUT_FORGET_MS));
+}
+
+static bool is_known(const struct entry *entry, struct monotime now)
+{
+	return !monotime_reached(now, monotime_add_ms(entry->failed_at, LOCKOUT_KNOWN_MS));
 }
 
 static int room_make(struct table *table)
@@ -95,15 +120,17 @@ static int room_make(struct table *table)
 	return 0;
 }
 
-/* The place of a new entry: one of its own, or that of whom nobody will miss. */
+/* The place of a new entry: one of its own, or that of whom nobody will miss. Of the known nobody
+ * is forgotten before there is no room. */
 static struct entry *place_take(struct table *table, struct monotime now)
 {
 	struct entry *quietest = NULL;
+	bool is_of_known = table->tries == 0;
 
 	for (size_t i = 0; i < table->n; i++) {
 		struct entry *entry = &table->entries[i];
 
-		if (is_forgotten(entry, now))
+		if (!is_of_known && is_forgotten(entry, now))
 			return entry;
 		if (!quietest || entry->failed_at.ns < quietest->failed_at.ns)
 			quietest = entry;
@@ -148,13 +175,18 @@ uint32_t lockout_wait(const struct lockout *lockout, const char *user, const uin
 		      size_t client_size, struct monotime now)
 {
 	uint8_t key[KEY_SIZE];
+	const struct entry *known;
 	uint64_t by_user, by_source, ns;
 
+	pair_key(user, client, client_size, key);
+	ns = wait_of(&lockout->pairs, key, now);
+	known = find(&lockout->known, key);
 	user_key(user, key);
-	by_user = wait_of(&lockout->users, key, now);
+	by_user = known && is_known(known, now) ? 0 : wait_of(&lockout->users, key, now);
 	source_key(client, client_size, key);
 	by_source = client_size ? wait_of(&lockout->sources, key, now) : 0;
-	ns = by_user > by_source ? by_user : by_source;
+	ns = by_user > ns ? by_user : ns;
+	ns = by_source > ns ? by_source : ns;
 	return (uint32_t)((ns + MONOTIME_NS_PER_MS - 1) / MONOTIME_NS_PER_MS);
 }
 
@@ -162,27 +194,48 @@ int lockout_failed(struct lockout *lockout, const char *user, const uint8_t *cli
 		   size_t client_size, struct monotime now)
 {
 	uint8_t key[KEY_SIZE];
-	int r, r_source = 0;
+	int r, r_user, r_source = 0;
 
 	lockout->revision++;
+	pair_key(user, client, client_size, key);
+	r = count(&lockout->pairs, key, now);
 	user_key(user, key);
-	r = count(&lockout->users, key, now);
+	r_user = count(&lockout->users, key, now);
 	source_key(client, client_size, key);
 	if (client_size)
 		r_source = count(&lockout->sources, key, now);
+	if (r == 0)
+		r = r_user;
 	return r < 0 ? r : r_source;
 }
 
-void lockout_succeeded(struct lockout *lockout, const char *user)
+/* A later login than is known. Without memory he is a stranger next time. */
+static int known_put(struct table *known, const uint8_t key[static KEY_SIZE], struct monotime at)
+{
+	struct entry *entry = find(known, key);
+
+	if (entry && entry->failed_at.ns >= at.ns)
+		return 0;
+	if (!entry)
+		entry = place_take(known, at);
+	if (!entry)
+		return -ENOMEM;
+	*entry = (struct entry){.failed_at = at, .locked_until = at};
+	memcpy(entry->key, key, KEY_SIZE);
+	return 0;
+}
+
+void lockout_succeeded(struct lockout *lockout, const char *user, const uint8_t *client,
+		       size_t client_size, struct monotime now)
 {
 	uint8_t key[KEY_SIZE];
 	struct entry *entry;
 
-	user_key(user, key);
-	entry = find(&lockout->users, key);
-	if (!entry)
-		return;
-	*entry = lockout->users.entries[--lockout->users.n];
+	pair_key(user, client, client_size, key);
+	entry = find(&lockout->pairs, key);
+	if (entry)
+		*entry = lockout->pairs.entries[--lockout->pairs.n];
+	(void)known_put(&lockout->known, key, now);
 	lockout->revision++;
 }
 
@@ -191,21 +244,57 @@ uint64_t lockout_revision(const struct lockout *lockout)
 	return lockout->revision;
 }
 
+static void entry_fill(const struct entry *from, bool is_source, struct monotime now,
+		       struct lockout_entry *to)
+{
+	memcpy(to->key, from->key, KEY_SIZE);
+	to->is_source = is_source;
+	to->failures = from->failures;
+	to->age_ms = monotime_since(now, from->failed_at) / MONOTIME_NS_PER_MS;
+	to->locked_ms = monotime_since(from->locked_until, now) / MONOTIME_NS_PER_MS;
+}
+
 static size_t table_export(const struct table *table, bool is_source, bool is_locked,
 			   struct lockout_entry *entries, size_t n, struct monotime now)
 {
 	for (size_t i = 0; i < table->n && n < LOCKOUT_EXPORT_MAX; i++) {
 		const struct entry *from = &table->entries[i];
-		uint64_t left = monotime_since(from->locked_until, now);
 
-		if (is_forgotten(from, now) || (left > 0) != is_locked)
+		if (is_forgotten(from, now) ||
+		    (monotime_since(from->locked_until, now) > 0) != is_locked)
 			continue;
-		memcpy(entries[n].key, from->key, KEY_SIZE);
-		entries[n].is_source = is_source;
-		entries[n].failures = from->failures;
-		entries[n].age_ms = monotime_since(now, from->failed_at) / MONOTIME_NS_PER_MS;
-		entries[n].locked_ms = left / MONOTIME_NS_PER_MS;
-		n++;
+		entry_fill(from, is_source, now, &entries[n++]);
+	}
+	return n;
+}
+
+/* Whether A comes before B among those that logged in last; of two at a time one does. */
+static bool is_later(const struct entry *a, const struct entry *b)
+{
+	return a->failed_at.ns > b->failed_at.ns || (a->failed_at.ns == b->failed_at.ns && a < b);
+}
+
+/* Who logged in last, first: what the other unit has not heard yet is among them. */
+static size_t known_export(const struct table *known, struct lockout_entry *entries,
+			   struct monotime now)
+{
+	const struct entry *last = NULL;
+	size_t n = 0;
+
+	while (n < LOCKOUT_EXPORT_KNOWN) {
+		const struct entry *next = NULL;
+
+		for (size_t i = 0; i < known->n; i++) {
+			const struct entry *entry = &known->entries[i];
+
+			if (is_known(entry, now) && (!last || is_later(last, entry)) &&
+			    (!next || is_later(entry, next)))
+				next = entry;
+		}
+		if (!next)
+			break;
+		last = next;
+		entry_fill(next, false, now, &entries[n++]);
 	}
 	return n;
 }
@@ -214,28 +303,56 @@ size_t lockout_export(const struct lockout *lockout,
 		      struct lockout_entry ret_entries[static LOCKOUT_EXPORT_MAX],
 		      struct monotime now)
 {
-	size_t n = table_export(&lockout->users, false, true, ret_entries, 0, now);
+	const struct {
+		const struct table *table;
+		bool is_source;
+	} tables[] = {
+		{&lockout->users, false}, {&lockout->sources, true}, {&lockout->pairs, false}};
+	size_t n = known_export(&lockout->known, ret_entries, now);
 
-	n = table_export(&lockout->sources, true, true, ret_entries, n, now);
-	n = table_export(&lockout->users, false, false, ret_entries, n, now);
-	return table_export(&lockout->sources, true, false, ret_entries, n, now);
+	for (unsigned locked = 2; locked-- > 0;) {
+		for (size_t i = 0; i < ARRAY_SIZE(tables); i++)
+			n = table_export(tables[i].table, tables[i].is_source, locked == 1,
+					 ret_entries, n, now);
+	}
+	return n;
+}
+
+static struct monotime ago(struct monotime now, uint64_t age_ms, uint64_t most_ms)
+{
+	uint64_t ns = (age_ms < most_ms ? age_ms : most_ms) * MONOTIME_NS_PER_MS;
+
+	return (struct monotime){now.ns > ns ? now.ns - ns : 0};
+}
+
+static struct table *table_of(struct lockout *lockout, const struct lockout_entry *entry)
+{
+	if (entry->is_source)
+		return &lockout->sources;
+	return entry->key[0] == PAIR_MARK ? &lockout->pairs : &lockout->users;
 }
 
 /* A span of the other unit's is believed as far as one of ours could be. */
-static int entry_take(struct table *table, const struct lockout_entry *from, struct monotime now)
+static int entry_take(struct lockout *lockout, const struct lockout_entry *from,
+		      struct monotime now)
 {
-	uint64_t age = from->age_ms < LOCKOUT_FORGET_MS ? from->age_ms : LOCKOUT_FORGET_MS;
+	struct table *table = table_of(lockout, from);
 	uint64_t left = from->locked_ms < LOCKOUT_MAX_MS ? from->locked_ms : LOCKOUT_MAX_MS;
-	struct entry *entry = find(table, from->key);
+	struct entry *entry;
 
+	if (from->failures == 0 && table == &lockout->pairs)
+		return from->age_ms < LOCKOUT_KNOWN_MS
+			       ? known_put(&lockout->known, from->key,
+					   ago(now, from->age_ms, LOCKOUT_KNOWN_MS))
+			       : 0;
+	entry = find(table, from->key);
 	if (!entry)
 		entry = place_take(table, now);
 	if (!entry)
 		return -ENOMEM;
-	*entry = (struct entry){.failures = from->failures < 1000 ? from->failures : 1000};
+	*entry = (struct entry){.failures = from->failures < 1000 ? from->failures : 1000,
+				.failed_at = ago(now, from->age_ms, LOCKOUT_FORGET_MS)};
 	memcpy(entry->key, from->key, KEY_SIZE);
-	if (now.ns > age * MONOTIME_NS_PER_MS)
-		entry->failed_at.ns = now.ns - age * MONOTIME_NS_PER_MS;
 	entry->locked_until = left ? monotime_add_ms(now, left) : entry->failed_at;
 	return 0;
 }
@@ -245,10 +362,9 @@ int lockout_replace(struct lockout *lockout, const struct lockout_entry *entries
 {
 	int r = 0;
 
-	lockout->users.n = lockout->sources.n = 0;
+	lockout->pairs.n = lockout->users.n = lockout->sources.n = 0;
 	lockout->revision++;
 	for (size_t i = 0; i < n && r == 0; i++)
-		r = entry_take(entries[i].is_source ? &lockout->sources : &lockout->users,
-			       &entries[i], now);
+		r = entry_take(lockout, &entries[i], now);
 	return r;
 }

@@ -14,7 +14,12 @@ browse() { # browse PATH [CURL ARGS...]; prints the status, leaves page and head
 		-H 'Sec-Fetch-Site: same-origin' -D "$page.head" -o "$page" -w '%{http_code}' "$@" "https://$host$path"
 }
 login() { # login USER PASSWORD [GROUP]
-	browse /auth --data-urlencode "username=$1" --data-urlencode "password=$2" ${3:+--data-urlencode "group_list=$3"}
+	browse /auth "${from[@]}" --data-urlencode "username=$1" --data-urlencode "password=$2" ${3:+--data-urlencode "group_list=$3"}
+}
+from=()
+stranger() { # stranger N USER PASSWORD: from another address of the client's
+	local from=(--interface "198.51.100.3$1")
+	jar=/dev/null login "$2" "$3"
 }
 proof() { sed -n 's/.*name="proof" value="\([0-9a-f]*\)".*/\1/p' "$page"; }
 logout() { # by the button of the session's page
@@ -80,9 +85,15 @@ same "not with a wrong password" "$(client wrong-1)" ""
 same "a profile for the client" "$(browse /profiles/asafo.xml) $(grep -c "<HostAddress>$host</HostAddress>" "$page")" "200 1"
 same "another site's form is not taken" "$(browse /logout -X POST -H 'Sec-Fetch-Site: cross-site')" 403
 
-# Who has guessed here has guessed there.
+# Who has guessed here has guessed there: strangers for anna, until 25 are wrong with two of her own above, at three addresses
+# the fifth; and five of carl's where anna is.
+for n in 1 2 3 4 5 6; do lab exec client ip address add "198.51.100.3$n/24" dev eth0; done
+for _ in 1 2 3 4 5; do
+	for n in 1 2 3 4 5; do stranger "$n" anna guess >/dev/null; done
+done
 for _ in 1 2 3 4 5; do login carl guess >/dev/null; done
-expect "the standby hears who is locked" until_true 10 grep -q 'the active unit has locked out: 1' "/run/asafo-lab-$LAB/b/log"
+expect "the standby hears who is locked: four for anna, one for carl" \
+	until_true 10 grep -q 'the active unit has locked out: 5' "/run/asafo-lab-$LAB/b/log"
 
 same "a link ends no session" "$(browse /logout) $(browse /logout -X POST)" "303 303"
 expect "(it goes on)" shows '<dd>anna</dd>'
@@ -99,6 +110,9 @@ same "the one that was ended at the last moment is over there, too" \
 	"$(jar=/dev/null cookies="webvpn=$old" browse /) $(grep -c 'name="password"' "$page")" "200 1"
 same "a failover gives nobody five more guesses" \
 	"$(jar=/dev/null login carl right-3) $(grep -c 'Too many wrong passwords' "$page")" "200 1"
+same "nor to who comes from yet another address" "$(stranger 6 anna right-1) $(grep -c 'Too many wrong passwords' "$page")" "200 1"
+same "but strangers lock nobody out where he has logged in before" "$(jar=/dev/null login anna right-1)" 303
+same "and a lock holds where the guesses came from" "$(stranger 6 carl right-3)" 303
 same "the session's end" "$(logout)" 303
 expect "is an end" shows 'name="password"'
 same "a login at the unit that took over" "$(login bert right-2)" 303

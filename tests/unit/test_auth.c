@@ -384,7 +384,7 @@ static void a_certificate_is_judged_whoever_is_locked_out(void **state)
 	uint8_t key[LOCKOUT_KEY_SIZE] = {4, 192, 0, 2, 9};
 
 	users_send(world, true, true, "anna", "one");
-	for (unsigned i = 1; i <= LOCKOUT_USER_TRIES + 1; i++) {
+	for (unsigned i = 1; i <= LOCKOUT_TRIES + 1; i++) {
 		ask(world, "", "wrong", "LOCAL");
 		wait_answers(world, i);
 	}
@@ -448,7 +448,7 @@ static void guesses_are_stopped_even_where_they_waited_side_by_side(void **state
 	struct world *world = *state;
 
 	users_send(world, true, true, "anna", "right");
-	for (int i = 0; i < LOCKOUT_USER_TRIES; i++)
+	for (int i = 0; i < LOCKOUT_TRIES; i++)
 		ask(world, "anna", "wrong", "LOCAL");
 	ask(world, "anna", "right", "LOCAL");
 	wait_answers(world, 6);
@@ -469,7 +469,7 @@ static void who_is_locked_at_the_active_unit_is_locked_here(void **state)
 
 	users_send(world, true, true, "anna", "right");
 	guess.key = (ProtobufCBinaryData){sizeof(key), key};
-	guess.failures = LOCKOUT_USER_TRIES;
+	guess.failures = LOCKOUT_TRIES;
 	guess.locked_ms = 20000;
 	body.guesses = list;
 	body.n_guesses = 2;

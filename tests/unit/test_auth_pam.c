@@ -455,30 +455,30 @@ static void who_guesses_by_pam_is_locked_out(void **state)
 {
 	struct world *world = *state;
 
-	for (unsigned i = 0; i < LOCKOUT_USER_TRIES + 1; i++)
+	for (unsigned i = 0; i < LOCKOUT_TRIES + 1; i++)
 		log_in(world, "Staff", "zoe", "guess");
-	wait_asked(world, LOCKOUT_USER_TRIES + 1);
-	for (unsigned i = 0; i < LOCKOUT_USER_TRIES; i++)
+	wait_asked(world, LOCKOUT_TRIES + 1);
+	for (unsigned i = 0; i < LOCKOUT_TRIES; i++)
 		say(world, i, 0, false, "Invalid password");
-	say(world, LOCKOUT_USER_TRIES, 0, true, "");
-	WAIT_ON(world->event, world->n_answers == LOCKOUT_USER_TRIES + 1);
+	say(world, LOCKOUT_TRIES, 0, true, "");
+	WAIT_ON(world->event, world->n_answers == LOCKOUT_TRIES + 1);
 	assert_string_equal(world->answers, "0/0; 0/0; 0/0; 0/0; 0/0; 0/2; ");
 	/* And is not even asked for. */
 	log_in(world, "Staff", "zoe", "right");
-	WAIT_ON(world->event, world->n_answers == LOCKOUT_USER_TRIES + 2);
-	assert_int_equal(world->n_asked, LOCKOUT_USER_TRIES + 1);
+	WAIT_ON(world->event, world->n_answers == LOCKOUT_TRIES + 2);
+	assert_int_equal(world->n_asked, LOCKOUT_TRIES + 1);
 }
 
 static void a_guess_is_one_though_its_front_went_away(void **state)
 {
 	struct world *world = *state;
 
-	for (unsigned i = 0; i < LOCKOUT_USER_TRIES; i++)
+	for (unsigned i = 0; i < LOCKOUT_TRIES; i++)
 		log_in(world, "Staff", "zoe", "guess");
-	wait_asked(world, LOCKOUT_USER_TRIES);
+	wait_asked(world, LOCKOUT_TRIES);
 	ipc_channel_free(world->front);
 	world->front = attach(world, IPC_PEER_FRONT);
-	for (unsigned i = 0; i < LOCKOUT_USER_TRIES; i++)
+	for (unsigned i = 0; i < LOCKOUT_TRIES; i++)
 		say(world, i, 0, false, "Invalid password");
 	WAIT_ON(world->event, has_note(world, "113006 User ***** locked out"));
 	log_in(world, "Staff", "zoe", "right");

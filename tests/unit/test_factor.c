@@ -470,7 +470,7 @@ static void what_tells_of_codes_only_leaves_who_guessed_as_it_was(void **state)
 	unsigned n_steps;
 
 	key_send(world, key_bytes);
-	for (unsigned i = 0; i < LOCKOUT_USER_TRIES; i++)
+	for (unsigned i = 0; i < LOCKOUT_TRIES; i++)
 		assert_string_equal(ask(world, "wrong", ""), "0/0///");
 	steps_key("bert", name);
 	step.user = (ProtobufCBinaryData){sizeof(name), name};

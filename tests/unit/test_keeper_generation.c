@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Generations and rollback, a CA's certificate alone, and whose local CA issued what. */
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -245,6 +246,61 @@ static void what_the_mates_local_ca_issued_is_known_by_its_marks(void **state)
 	assert_string_equal(text, "bare 1 u issued 1 u one 1 r ");
 }
 
+/* Takes all places with files that do not come; whoever comes then waits. Closes *RET_END: they
+ * end.
+ */
+static void take_all_places(struct unit *unit, int *ret_end)
+{
+	int ends[2];
+
+	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+	for (uint32_t i = 0; i < 16; i++) {
+		Asafo__Ipc__Import request = ASAFO__IPC__IMPORT__INIT;
+		char name[8];
+
+		(void)snprintf(name, sizeof(name), "w%u", i);
+		request.name = name;
+		unit_send(unit->engine, IPC_IMPORT, 100 + i, &request.base, ends, 1);
+	}
+	(void)close(ends[0]);
+	*ret_end = ends[1];
+}
+
+static void what_is_told_of_the_mates_local_ca_counts_for_an_import_that_waits(void **state)
+{
+	struct unit *owner = *state;
+	struct unit *unit = owner + 1;
+	Asafo__Ipc__LocalCaMarks request = ASAFO__IPC__LOCAL_CA_MARKS__INIT;
+	Asafo__Ipc__LocalCaMarksReply *own;
+	Asafo__Record__TrustpointPublic *part;
+	uint32_t id = 0;
+	int end;
+
+	issue(owner, "issued");
+	own = marks(owner, NULL, 0);
+	take_all_places(unit, &end);
+	keeper_import_send(unit, 1, (struct import){.name = "issued", .file = "issued"});
+	request.mates = own->own;
+	request.n_mates = own->n_own;
+	unit_send(unit->engine, IPC_LOCALCA_MARKS, 2, &request.base, NULL, 0);
+	asafo__ipc__local_ca_marks_reply__free_unpacked(own, NULL);
+	while (id != 2) {
+		bool has_more;
+
+		protobuf_c_message_free_unpacked(unit_receive(unit->engine, &id, &has_more), NULL);
+	}
+	(void)close(end);
+	while (id != 1) {
+		bool has_more;
+
+		protobuf_c_message_free_unpacked(unit_receive(unit->engine, &id, &has_more), NULL);
+	}
+	part = keeper_certificate(unit->front, "issued");
+	assert_non_null(part);
+	assert_non_null(strstr(part->kept_home, "the mate's local CA"));
+	keeper_part_free(part);
+}
+
 /* Its key alone: in a certificate that it signs itself, and as a CA's that issues another one. */
 static void reuse_key(const struct unit *unit)
 {
@@ -285,6 +341,11 @@ static void a_key_that_a_local_ca_certified_stays_home_in_any_certificate(void *
 	Asafo__Ipc__LocalCaMarks request = ASAFO__IPC__LOCAL_CA_MARKS__INIT;
 	Asafo__Ipc__LocalCaMarksReply *own;
 
+	/* The list of what was issued is read for it, before there is anything on it. */
+	make_pkcs12(owner->directory, "one", "ec -pkeyopt ec_paramgen_curve:P-256");
+	assert_int_equal(keeper_import(owner, (struct import){.name = "one", .file = "one"}, NULL),
+			 0);
+	assert_int_equal(keeper_remove_trustpoint(owner, "one"), 0);
 	issue(owner, "issued");
 	reuse_key(unit);
 	assert_true(run("cp %s/self.p12 %s/below.p12 %s", unit->directory, unit->directory,
@@ -336,6 +397,7 @@ int main(void)
 		IN_PAIR(a_standby_changes_no_staple_of_what_both_units_share),
 		IN_PAIR(a_ca_certificate_is_kept_without_a_key_and_replicated),
 		IN_PAIR(what_the_mates_local_ca_issued_is_known_by_its_marks),
+		IN_PAIR(what_is_told_of_the_mates_local_ca_counts_for_an_import_that_waits),
 		IN_PAIR(a_key_that_a_local_ca_certified_stays_home_in_any_certificate),
 		IN_PAIR(marks_that_are_none_are_refused),
 	};

@@ -23,32 +23,75 @@ static const uint8_t there[16] = {0x20, 0x01, 0x0d, 0xb8, 0, 0, 0, 1, 1};
 static const uint8_t there_too[16] = {0x20, 0x01, 0x0d, 0xb8, 0, 0, 0, 1, 2};
 static const uint8_t elsewhere[16] = {0x20, 0x01, 0x0d, 0xb8, 0, 0, 0, 2, 1};
 
-static void five_wrong_ones_lock_a_user_and_each_further_lock_is_longer(void **state)
+static void
+five_wrong_ones_lock_a_user_at_their_source_and_each_further_lock_is_longer(void **state)
 {
 	struct lockout *lockout;
 	uint64_t now = 1000, wait, before = 0;
 
 	(void)state;
 	assert_int_equal(lockout_new(&lockout), 0);
-	for (int i = 0; i < LOCKOUT_USER_TRIES; i++) {
-		assert_int_equal(lockout_wait(lockout, "anna", here, 4, at(now)), 0);
+	for (int i = 0; i < LOCKOUT_TRIES; i++) {
+		assert_int_equal(lockout_wait(lockout, "anna", there, 16, at(now)), 0);
 		assert_int_equal(lockout_failed(lockout, "anna", there, 16, at(now)), 0);
 	}
-	wait = lockout_wait(lockout, "anna", here, 4, at(now));
+	wait = lockout_wait(lockout, "anna", there_too, 16, at(now));
 	assert_int_equal(wait, LOCKOUT_FIRST_MS);
-	assert_int_equal(lockout_wait(lockout, "bert", here, 4, at(now)), 0);
+	assert_int_equal(lockout_wait(lockout, "anna", here, 4, at(now)), 0);
+	assert_int_equal(lockout_wait(lockout, "anna", elsewhere, 16, at(now)), 0);
+	assert_int_equal(lockout_wait(lockout, "bert", there, 16, at(now)), 0);
 	while (wait < LOCKOUT_MAX_MS) {
 		assert_true(wait > before);
 		before = wait;
 		now += wait;
-		assert_int_equal(lockout_wait(lockout, "anna", here, 4, at(now - 1)), 1);
-		assert_int_equal(lockout_wait(lockout, "anna", here, 4, at(now)), 0);
-		assert_int_equal(lockout_failed(lockout, "anna", elsewhere, 16, at(now)), 0);
-		wait = lockout_wait(lockout, "anna", here, 4, at(now));
+		assert_int_equal(lockout_wait(lockout, "anna", there, 16, at(now - 1)), 1);
+		assert_int_equal(lockout_wait(lockout, "anna", there, 16, at(now)), 0);
+		assert_int_equal(lockout_failed(lockout, "anna", there, 16, at(now)), 0);
+		wait = lockout_wait(lockout, "anna", there, 16, at(now));
 	}
 	now += LOCKOUT_FORGET_MS;
-	assert_int_equal(lockout_failed(lockout, "anna", here, 4, at(now)), 0);
-	assert_int_equal(lockout_wait(lockout, "anna", here, 4, at(now)), 0);
+	assert_int_equal(lockout_failed(lockout, "anna", there, 16, at(now)), 0);
+	assert_int_equal(lockout_wait(lockout, "anna", there, 16, at(now)), 0);
+	lockout_free(lockout);
+}
+
+/* As many as lock the name: five of each source. */
+static void guess_from_everywhere(struct lockout *lockout, const char *user, uint64_t now)
+{
+	for (int i = 0; i < LOCKOUT_USER_TRIES; i++) {
+		uint8_t source[4] = {203, 0, 113, (uint8_t)(i / LOCKOUT_TRIES)};
+
+		assert_int_equal(lockout_failed(lockout, user, source, 4, at(now)), 0);
+	}
+}
+
+static void guesses_from_everywhere_lock_out_whoever_is_not_known_at_his_source(void **state)
+{
+	struct lockout *lockout;
+	uint64_t now = 1000;
+
+	(void)state;
+	assert_int_equal(lockout_new(&lockout), 0);
+	lockout_succeeded(lockout, "anna", there, 16, at(now));
+	guess_from_everywhere(lockout, "anna", now);
+	assert_int_equal(lockout_wait(lockout, "anna", here, 4, at(now)), LOCKOUT_FIRST_MS);
+	assert_int_equal(lockout_wait(lockout, "anna", there_too, 16, at(now)), 0);
+	assert_int_equal(lockout_wait(lockout, "bert", here, 4, at(now)), 0);
+	/* A login of hers does not begin the strangers' count anew. */
+	lockout_succeeded(lockout, "anna", there, 16, at(now));
+	assert_int_equal(lockout_wait(lockout, "anna", here, 4, at(now)), LOCKOUT_FIRST_MS);
+	/* Nor is she known for another user's login, or elsewhere. */
+	guess_from_everywhere(lockout, "bert", now);
+	assert_true(lockout_wait(lockout, "bert", there, 16, at(now)) > 0);
+	assert_true(lockout_wait(lockout, "anna", elsewhere, 16, at(now)) > 0);
+	/* Her own mistakes count there. */
+	for (int i = 0; i < LOCKOUT_TRIES; i++)
+		assert_int_equal(lockout_failed(lockout, "anna", there, 16, at(now)), 0);
+	assert_true(lockout_wait(lockout, "anna", there, 16, at(now)) > 0);
+	now += LOCKOUT_KNOWN_MS - 1;
+	guess_from_everywhere(lockout, "anna", now);
+	assert_int_equal(lockout_wait(lockout, "anna", there, 16, at(now)), 0);
+	assert_true(lockout_wait(lockout, "anna", there, 16, at(now + 1)) > 0);
 	lockout_free(lockout);
 }
 
@@ -63,15 +106,15 @@ static void a_right_password_cleans_the_user_but_not_the_source(void **state)
 		assert_int_equal(lockout_wait(lockout, "mine", there, 16, at(1)), 0);
 		(void)snprintf(name, sizeof(name), "user%d", i);
 		assert_int_equal(lockout_failed(lockout, name, there, 16, at(1)), 0);
-		lockout_succeeded(lockout, "mine");
+		lockout_succeeded(lockout, "mine", there, 16, at(1));
 	}
 	assert_true(lockout_wait(lockout, "mine", there, 16, at(1)) > 0);
 	assert_true(lockout_wait(lockout, "mine", there_too, 16, at(1)) > 0);
 	assert_int_equal(lockout_wait(lockout, "mine", elsewhere, 16, at(1)), 0);
 	assert_int_equal(lockout_wait(lockout, "mine", here, 4, at(1)), 0);
-	for (int i = 0; i < LOCKOUT_USER_TRIES - 1; i++)
+	for (int i = 0; i < LOCKOUT_TRIES - 1; i++)
 		assert_int_equal(lockout_failed(lockout, "anna", here, 4, at(1)), 0);
-	lockout_succeeded(lockout, "anna");
+	lockout_succeeded(lockout, "anna", here, 4, at(1));
 	assert_int_equal(lockout_failed(lockout, "anna", here, 4, at(1)), 0);
 	assert_int_equal(lockout_wait(lockout, "anna", here, 4, at(1)), 0);
 	lockout_free(lockout);
@@ -88,7 +131,7 @@ static void a_flood_of_names_does_not_free_who_is_locked_last(void **state)
 		(void)snprintf(name, sizeof(name), "u%llu", (unsigned long long)i);
 		assert_int_equal(lockout_failed(lockout, name, NULL, 0, at(i)), 0);
 	}
-	for (int i = 0; i < LOCKOUT_USER_TRIES; i++)
+	for (int i = 0; i < LOCKOUT_TRIES; i++)
 		assert_int_equal(lockout_failed(lockout, "anna", NULL, 0, at(9000)), 0);
 	for (uint64_t i = 0; i < LOCKOUT_ENTRIES_MAX - 1; i++) {
 		(void)snprintf(name, sizeof(name), "v%llu", (unsigned long long)i);
@@ -108,22 +151,22 @@ static void what_one_unit_counts_the_other_goes_on_with(void **state)
 	(void)state;
 	assert_int_equal(lockout_new(&here_counts), 0);
 	assert_int_equal(lockout_new(&there_counts), 0);
-	for (int i = 0; i < LOCKOUT_USER_TRIES; i++)
+	for (int i = 0; i < LOCKOUT_TRIES; i++)
 		assert_int_equal(lockout_failed(here_counts, "anna", here, 4, at(5000)), 0);
-	for (int i = 0; i < LOCKOUT_USER_TRIES - 1; i++)
+	for (int i = 0; i < LOCKOUT_TRIES - 1; i++)
 		assert_int_equal(lockout_failed(here_counts, "bert", here, 4, at(6000)), 0);
 	assert_int_equal(lockout_failed(there_counts, "carl", here, 4, at(1)), 0);
 	n = lockout_export(here_counts, entries, at(10000));
-	assert_int_equal(n, 3);
+	assert_int_equal(n, 5);
 	/* Another clock, which has only just begun. */
 	assert_int_equal(lockout_replace(there_counts, entries, n, at(100)), 0);
-	assert_int_equal(lockout_wait(there_counts, "anna", there, 16, at(100)),
+	assert_int_equal(lockout_wait(there_counts, "anna", here, 4, at(100)),
 			 LOCKOUT_FIRST_MS - 5000);
-	assert_int_equal(lockout_wait(there_counts, "bert", there, 16, at(100)), 0);
-	assert_int_equal(lockout_failed(there_counts, "bert", there, 16, at(101)), 0);
-	assert_true(lockout_wait(there_counts, "bert", there, 16, at(101)) > 0);
-	/* Nine of this address are known; eleven more, and it is locked. */
-	for (int i = 0; i < LOCKOUT_SOURCE_TRIES - 9; i++) {
+	assert_int_equal(lockout_wait(there_counts, "bert", here, 4, at(100)), 0);
+	assert_int_equal(lockout_failed(there_counts, "bert", here, 4, at(101)), 0);
+	assert_true(lockout_wait(there_counts, "bert", here, 4, at(101)) > 0);
+	/* Ten of this address are known; ten more, and it is locked. */
+	for (int i = 0; i < LOCKOUT_SOURCE_TRIES - 10; i++) {
 		assert_int_equal(lockout_wait(there_counts, "dora", here, 4, at(102)), 0);
 		(void)snprintf(name, sizeof(name), "other%d", i);
 		assert_int_equal(lockout_failed(there_counts, name, here, 4, at(102)), 0);
@@ -132,11 +175,44 @@ static void what_one_unit_counts_the_other_goes_on_with(void **state)
 	assert_int_equal(lockout_replace(there_counts, NULL, 0, at(103)), 0);
 	assert_int_equal(lockout_wait(there_counts, "anna", here, 4, at(103)), 0);
 	/* A mate cannot lock anybody for longer than this unit would. */
-	entries[0].locked_ms = UINT64_MAX;
-	entries[0].age_ms = UINT64_MAX;
-	entries[0].failures = UINT32_MAX;
-	assert_int_equal(lockout_replace(there_counts, entries, 1, at(104)), 0);
-	assert_int_equal(lockout_wait(there_counts, "anna", there, 16, at(104)), LOCKOUT_MAX_MS);
+	for (size_t i = 0; i < n; i++) {
+		entries[i].locked_ms = UINT64_MAX;
+		entries[i].age_ms = UINT64_MAX;
+		entries[i].failures = UINT32_MAX;
+	}
+	assert_int_equal(lockout_replace(there_counts, entries, n, at(104)), 0);
+	assert_int_equal(lockout_wait(there_counts, "anna", here, 4, at(104)), LOCKOUT_MAX_MS);
+	lockout_free(here_counts);
+	lockout_free(there_counts);
+}
+
+static void who_is_known_at_one_unit_is_known_at_the_other(void **state)
+{
+	struct lockout_entry entries[LOCKOUT_EXPORT_MAX];
+	struct lockout *here_counts, *there_counts;
+	char name[16];
+	size_t n;
+
+	(void)state;
+	assert_int_equal(lockout_new(&here_counts), 0);
+	assert_int_equal(lockout_new(&there_counts), 0);
+	lockout_succeeded(there_counts, "carl", here, 4, at(50));
+	for (int i = 0; i < 2 * LOCKOUT_EXPORT_KNOWN; i++) {
+		(void)snprintf(name, sizeof(name), "early%d", i);
+		lockout_succeeded(here_counts, name, here, 4, at(1000));
+	}
+	lockout_succeeded(here_counts, "anna", there, 16, at(2000));
+	guess_from_everywhere(here_counts, "anna", 3000);
+	guess_from_everywhere(here_counts, "carl", 3000);
+	n = lockout_export(here_counts, entries, at(4000));
+	assert_int_equal(lockout_replace(there_counts, entries, n, at(100)), 0);
+	assert_true(lockout_wait(there_counts, "anna", here, 4, at(100)) > 0);
+	assert_int_equal(lockout_wait(there_counts, "anna", there, 16, at(100)), 0);
+	/* What a unit knows it does not forget for what the other says. */
+	assert_true(lockout_wait(there_counts, "carl", there, 16, at(100)) > 0);
+	assert_int_equal(lockout_wait(there_counts, "carl", here, 4, at(100)), 0);
+	/* Those who logged in last are told, however many there are. */
+	assert_int_equal(n, LOCKOUT_EXPORT_KNOWN + 2 + 5 + 2 * 5);
 	lockout_free(here_counts);
 	lockout_free(there_counts);
 }
@@ -144,7 +220,11 @@ static void what_one_unit_counts_the_other_goes_on_with(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(five_wrong_ones_lock_a_user_and_each_further_lock_is_longer),
+		cmocka_unit_test(
+			five_wrong_ones_lock_a_user_at_their_source_and_each_further_lock_is_longer),
+		cmocka_unit_test(
+			guesses_from_everywhere_lock_out_whoever_is_not_known_at_his_source),
+		cmocka_unit_test(who_is_known_at_one_unit_is_known_at_the_other),
 		cmocka_unit_test(a_right_password_cleans_the_user_but_not_the_source),
 		cmocka_unit_test(what_one_unit_counts_the_other_goes_on_with),
 		cmocka_unit_test(a_flood_of_names_does_not_free_who_is_locked_last),

@@ -344,7 +344,7 @@ static void who_tries_passwords_at_the_wrong_group_does_not_learn_which_is_right
 	struct world *world = *state;
 
 	key_send(world, world->engine);
-	for (unsigned i = 0; i < LOCKOUT_USER_TRIES; i++)
+	for (unsigned i = 0; i < LOCKOUT_TRIES; i++)
 		assert_int_equal(log_in(world, "bert", "Words", i == 1 ? "right" : "wrong"),
 				 AUTH_VERDICT_NO);
 	assert_int_equal(log_in(world, "bert", "Words", "wrong"), AUTH_VERDICT_LOCKED);

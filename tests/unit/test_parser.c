@@ -28,7 +28,8 @@ struct outcome {
 	char subject[64];
 	size_t key_size;
 	bool is_local_ca;
-	unsigned n_calls, n_wanted;
+	unsigned n_calls, n_wanted, n_good;
+	int bad_code; /* the last one's that failed */
 };
 
 static struct parser *parser_start(sd_event **ret_event)
@@ -55,6 +56,9 @@ static void on_done(int code, struct identity *identity, const struct why *why, 
 
 	outcome->code = code;
 	outcome->why = *why;
+	outcome->n_good += code == 0;
+	if (code < 0)
+		outcome->bad_code = code;
 	if (identity) {
 		(void)snprintf(outcome->subject, sizeof(outcome->subject), "%s",
 			       identity->public_part->subject);
@@ -296,6 +300,51 @@ static void who_comes_when_all_places_are_taken_has_a_turn(void **state)
 	parser_stop(parser, event);
 }
 
+/* What it was asked with is of then. */
+static int a_century_later(struct identity_policy *ret_policy, struct why *ret_why, void *userdata)
+{
+	(void)ret_why;
+	(void)userdata;
+	*ret_policy = (struct identity_policy){.now = INT64_C(4900000000)};
+	return 0;
+}
+
+static int given_way(struct identity_policy *ret_policy, struct why *ret_why, void *userdata)
+{
+	(void)ret_policy;
+	(void)userdata;
+	return why_set(ret_why, ERR_NOT_ACTIVE, "not active any more");
+}
+
+static struct outcome fill_and_wait(const struct world *world, parser_turn_fn on_turn)
+{
+	struct outcome outcome = {.n_wanted = 17};
+	struct parser *parser = parser_start(&outcome.event);
+	int fd = open_file(world, "p256.p12"), passphrase = text_fd("swordfish", 9);
+
+	parser_set_on_turn(parser, on_turn);
+	for (unsigned i = 0; i < outcome.n_wanted; i++)
+		assert_int_equal(
+			parser_import(parser, fd, passphrase, &world->policy, on_done, &outcome),
+			0);
+	(void)close(fd);
+	(void)close(passphrase);
+	assert_true(sd_event_loop(outcome.event) >= 0);
+	parser_stop(parser, outcome.event);
+	return outcome;
+}
+
+static void who_waited_is_judged_as_of_its_turn(void **state)
+{
+	struct outcome outcome = fill_and_wait(*state, a_century_later);
+
+	assert_int_equal(outcome.n_good, 16);
+	assert_int_equal(outcome.bad_code, ERR_EXPIRED);
+	outcome = fill_and_wait(*state, given_way);
+	assert_int_equal(outcome.n_good, 16);
+	assert_int_equal(outcome.bad_code, ERR_NOT_ACTIVE);
+}
+
 /* Their pipes cannot be made. */
 static void those_whose_turn_cannot_begin_are_answered_one_and_all(void **state)
 {
@@ -388,6 +437,7 @@ int main(void)
 		cmocka_unit_test(the_death_of_a_job_is_one_sentence_and_the_next_works),
 		cmocka_unit_test(the_death_of_the_zygote_is_an_answer),
 		cmocka_unit_test(who_comes_when_all_places_are_taken_has_a_turn),
+		cmocka_unit_test(who_waited_is_judged_as_of_its_turn),
 		cmocka_unit_test(those_whose_turn_cannot_begin_are_answered_one_and_all),
 		cmocka_unit_test(those_that_wait_have_an_end_and_are_answered_when_it_comes),
 		cmocka_unit_test(freeing_the_parser_answers_what_is_under_way),
