@@ -159,6 +159,8 @@ int engine_new(sd_event *event, const struct child_options *options,
 	if (r == 0)
 		r = engine_staples_start(engine);
 	if (r == 0)
+		r = ca_marks_start(engine);
+	if (r == 0)
 		r = engine_fetch_start(engine);
 	if (r == 0)
 		r = upper->start(engine);
@@ -197,6 +199,7 @@ void engine_free(struct engine *engine)
 	engine_rekey_done(engine);
 	engine_resumption_stop(engine);
 	engine_staples_stop(engine);
+	ca_marks_stop(engine);
 	engine_fetch_stop(engine);
 	engine->upper->done(engine);
 	history_keep_done(&engine->history_keep);

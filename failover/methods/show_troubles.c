@@ -303,6 +303,8 @@ struct json_object *json_troubles(const struct engine *engine)
 	add_tracks(engine, array);
 	if (engine_staples_trouble(engine, &why))
 		add_sentence(array, why.text);
+	if (ca_marks_trouble(engine, &why))
+		add_sentence(array, why.text);
 	add_sentence(array, engine->addresses.macs_why);
 	for (size_t i = 0; hooks_trouble(engine->hooks, i, &why); i++)
 		add_sentence(array, why.text);

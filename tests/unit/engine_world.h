@@ -64,6 +64,7 @@ struct world_mate {
 	bool holds_sessions;
 	bool refuses_sessions; /* acknowledged, but said not to be taken */
 	unsigned session_updates, session_acks, session_wholes;
+	unsigned ca_marks_wanted;		/* of its local CA, again */
 	unsigned staple_states;			/* of the engine's OCSP staples */
 	uint64_t staple_id;			/* the latest of them */
 	size_t sessions_refused;		/* by the engine */
