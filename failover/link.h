@@ -27,6 +27,8 @@
 #define LINK_PSK_SIZE 32
 #define LINK_WAYS_MAX 5
 #define LINK_QUEUE_MAX (8u * 1024 * 1024)
+/* So much is enough to keep the link busy; more would only cost memory, which is locked. */
+#define LINK_QUEUE_LONG (512u * 1024)
 
 struct link;
 
@@ -38,7 +40,7 @@ struct link_ops {
 	 * from the loop, never from inside a call. */
 	void (*on_down)(struct link *link, int code, const char *why, void *userdata);
 	void (*on_message)(struct link *link, const Asafo__Wire__Link *message, void *userdata);
-	/* Less than half of LINK_QUEUE_MAX waits: send on. */
+	/* Less than LINK_QUEUE_LONG waits again: send on. */
 	void (*on_writable)(struct link *link, void *userdata);
 };
 

@@ -219,10 +219,13 @@ static int run_writing(struct link_conn *conn, struct why *ret_why)
 
 static void tell_drained(struct link_conn *conn)
 {
-	if (!conn->was_above || link_conn_queued(conn) >= LINK_QUEUE_MAX / 2)
-		return;
-	conn->was_above = false;
-	conn->ops->on_drained(conn, conn->userdata);
+	bool is_above = link_conn_queued(conn) >= LINK_QUEUE_LONG;
+	bool is_drained = conn->was_above && !is_above;
+
+	/* What TLS adds may have made it longer: who looked since then waits to be told. */
+	conn->was_above = is_above;
+	if (is_drained)
+		conn->ops->on_drained(conn, conn->userdata);
 }
 
 /* One turn. FRAMES_MAX 0: nothing is read. */
@@ -404,7 +407,7 @@ int link_conn_send(struct link_conn *conn, const Asafo__Wire__Link *message)
 	link_frame_write(size, at);
 	(void)asafo__wire__link__pack(message, at + LINK_FRAME_LENGTH);
 	conn->queue.size += LINK_FRAME_LENGTH + size;
-	if (link_conn_queued(conn) >= LINK_QUEUE_MAX / 2)
+	if (link_conn_queued(conn) >= LINK_QUEUE_LONG)
 		conn->was_above = true;
 	conn_kick(conn);
 	return 0;

@@ -19,7 +19,7 @@ struct link_conn_ops {
 	void (*on_ready)(struct link_conn *conn, void *userdata);
 	/* A frame without its length. DATA is valid during the call. */
 	void (*on_frame)(struct link_conn *conn, const uint8_t *data, size_t size, void *userdata);
-	/* The queue fell below half of LINK_QUEUE_MAX. */
+	/* The queue fell below LINK_QUEUE_LONG. */
 	void (*on_drained)(struct link_conn *conn, void *userdata);
 	/* Gone, once; never from inside a function that the user of this called. Free it here or
 	 * later. */

@@ -30,6 +30,8 @@ static void stage_drop(struct keeper *keeper)
 {
 	replica_stage_free(TAKE_PTR(keeper->replication.stage));
 	keeper->replication.has_stage_kek = false;
+	/* What the stage kept from being done, or itself has left. */
+	keeper_trim_later(keeper);
 }
 
 void keeper_replication_drop(struct keeper *keeper)
@@ -197,8 +199,12 @@ void keeper_on_stage_open(struct keeper *keeper, const struct keeper_ticket *tic
 
 	(void)frame;
 	stage_drop(keeper);
-	r = keyring_kek_import(keeper->ring, request->kek.data, request->kek.len,
-			       replication->stage_kek, &why);
+	/* Before the stage has the store to itself. The mate was active in that term, whether its
+	 * records arrive or not. */
+	r = keeper_raise_terms(keeper, 0, request->term, &why);
+	if (r == 0)
+		r = keyring_kek_import(keeper->ring, request->kek.data, request->kek.len,
+				       replication->stage_kek, &why);
 	if (r == 0) {
 		replication->has_stage_kek = true;
 		r = replica_stage_new(store_replica(keeper->store), &replication->stage);
@@ -275,7 +281,7 @@ static int commit(struct keeper *keeper, const Asafo__Ipc__StageCommit *request,
 		return why_set(why, ERR_NOT_READY, "no stage is open");
 	if (position.count == UINT64_MAX)
 		return why_set(why, ERR_MALFORMED, "the mate's position is malformed");
-	/* The mate was active in that term, whether its records arrive or not. */
+	/* All but always it is there already. */
 	if (request->adopt_term) {
 		r = keeper_raise_terms(keeper, 0, position.term, why);
 		if (r < 0)

@@ -122,7 +122,9 @@ static void begin_look(struct keeper *keeper)
 
 	look = scrub->look;
 	if (r == 0) {
-		look->is_done = look->is_late = look->is_parted = false;
+		look->is_done = false;
+		look->is_parted = false;
+		look->is_late = false;
 		look->begun = monotime_now();
 		r = -pthread_create(&look->thread, NULL, run_look, look);
 		look->is_under_way = r == 0;

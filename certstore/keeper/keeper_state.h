@@ -87,6 +87,7 @@ struct keeper_wait {
 	void (*on_alive)(void *userdata); /* NULL: nobody looks for a sign of life */
 	void *userdata;
 	struct keeper_thread *thread; /* NULL: none was needed yet */
+	bool has_no_thread;	      /* it could not be made */
 	bool is_under_way;
 	bool is_told;	  /* the engine was told of a slow disk, and not yet that it is over */
 	unsigned n_steps; /* of what takes its time */

@@ -94,7 +94,7 @@ static struct keeper_thread *thread_get(struct keeper *keeper)
 {
 	struct keeper_thread *thread = keeper->wait.thread;
 
-	if (thread)
+	if (thread || keeper->wait.has_no_thread)
 		return thread;
 	thread = calloc(1, sizeof(*thread));
 	if (!thread)
@@ -257,9 +257,12 @@ int keeper_wait(struct keeper *keeper, enum keeper_wait_kind kind, const char *w
 	if (keeper->wait.is_under_way)
 		return ERR_BUSY;
 	thread = thread_get(keeper);
-	/* Without a thread it is done all the same; it is those who want a signature who wait. */
-	if (!thread)
+	/* Without a thread it is done all the same; it is those who want a signature who wait. From
+	 * then on for good: a change that goes on (a stage) belongs to the thread that began it. */
+	if (!thread) {
+		keeper->wait.has_no_thread = true;
 		return work(work_userdata);
+	}
 	keeper->wait.is_under_way = true;
 	/* So that whoever is served meanwhile is not kept by the same disk. */
 	if (keeper->store)

@@ -13,6 +13,7 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "base/heap.h"
 #include "base/io.h"
 #include "base/log.h"
 #include "certstore/keeper/keeper.h"
@@ -182,6 +183,7 @@ int main(int argc, char **argv)
 	log_open("keeper", program.options.is_verbose ? LOG_DEBUG : LOG_INFO);
 	(void)signal(SIGPIPE, SIG_IGN);
 	(void)umask(077);
+	heap_keep();
 	r = start_parser(&program);
 	if (r == 0) {
 		probe_store(&program);

@@ -55,12 +55,17 @@ int replica_sender_next(struct replica_sender *sender, size_t max_bytes, struct 
  */
 int replica_sender_seek(struct replica_sender *sender, uint64_t n_items);
 
-/* The unit that receives: what arrives is spooled to an unlinked file, and committed at once or not
- * at all. */
+/*
+ * The unit that receives: what arrives is committed at once or not at all. It may have the store's
+ * write transaction meanwhile, from a call of the store's runner to the next: other changes of the
+ * store go on all the same, at the price that the stage puts aside what it has.
+ */
 struct replica_stage;
 
 int replica_stage_new(struct store_replica *replica, struct replica_stage **ret_stage);
 void replica_stage_free(struct replica_stage *stage);
+/* For tests: how much waits in memory before the transaction is taken. */
+void replica_stage_gather(struct replica_stage *stage, size_t bytes);
 /*
  * A packed record.ItemBatch. Everything about each item is checked: key, schema of the record,
  * name, origin. Errors: ERR_MALFORMED, -ENOSPC, -ENOMEM, -errno.
@@ -70,12 +75,12 @@ int replica_stage_items(struct replica_stage *stage, const uint8_t *batch, size_
 /*
  * One transaction: all items, POSITION with its lineage, and (unless NULL) the id of the
  * key-encryption key that the items are sealed under. Durable on return. ERR_DIFFERS: the contents
- * would not have POSITION's digest and count. Nothing has changed on failure.
+ * would not have POSITION's digest and count. Nothing has changed on failure, and the stage can
+ * only be freed.
  */
 int replica_stage_commit(struct replica_stage *stage, const struct store_position *position,
 			 const uint8_t *kek_id, struct why *ret_why);
-/* All that was staged, in the order of arrival; VALUE NULL: deleted. A negative return of FN ends
- * it. */
+/* After the commit, all that was staged; VALUE NULL: deleted. A negative return of FN ends it. */
 int replica_stage_each(struct replica_stage *stage,
 		       int (*fn)(const char *key, const uint8_t *value, size_t size,
 				 void *userdata),

@@ -1,66 +1,181 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Items are checked and their digests computed as they arrive, so that the commit has little more
- * to do than to write. The spool is a file without a name: it goes away with its descriptor,
- * whatever happens to this process. It holds nothing that is not sealed.
+ * Items are checked and their digests computed as they arrive. From the first mebibytes on they go
+ * straight into the write transaction that will commit them, so that the commit has little more to
+ * do than to write. LMDB has one such transaction: whoever else changes the store meanwhile makes
+ * the stage give it up (store_private.h), and what was in it goes to the spool, from where the next
+ * transaction takes it. A stage that is disturbed again and again stays with the spool.
  */
-#include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/arena.h"
+#include "base/cleanup.h"
 #include "base/err.h"
-#include "base/io.h"
+#include "base/heap.h"
 #include "certstore/store/digest.h"
 #include "certstore/replica/replica.h"
+#include "certstore/replica/spool.h"
 #include "certstore/store/store_private.h"
 
-#define SPOOL_CHUNK (1024u * 1024)
+/* So often a stage takes the transaction anew, which costs what it has so far. */
+#define DISTURBED_MAX 4u
+/* Keys in memory; what sends more than that is staged in the spool. */
+#define HELD_KEYS_MAX (64u * 1024 * 1024)
 
-/* Before each item in the spool. */
-struct spool_head {
-	uint32_t key_size;
-	uint32_t value_size;
-	bool is_deleted;
-	uint8_t digest[STORE_DIGEST_SIZE];
-};
-
+/* Each item is in one of three places: the spool, then the transaction, then what waits. */
 struct replica_stage {
 	struct store_replica *replica;
-	int spool_fd;
-	struct buf unwritten;
-	uint64_t bytes; /* of all that was staged */
+	int spool_fd; /* -1: there is none */
+	struct apply apply;
+	bool is_holding; /* APPLY is a transaction: of what is spooled, and of what HELD names */
+	struct buf held; /* NUL-terminated keys */
+	struct buf waiting;
+	size_t gathered_max; /* more than that does not wait */
+	unsigned n_disturbed;
+	int failure;		    /* while the transaction was given up */
+	uint64_t bytes;		    /* of all that was staged */
+	struct arena batch, record; /* what is being looked at */
 };
 
-static int open_spool(int directory_fd)
+/* A record is some twenty pieces, and there are 10,000 of them: nothing is freed by itself. */
+static void *piece_alloc(void *arena, size_t size)
 {
-	int fd = openat(directory_fd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	return arena_alloc(arena, size);
+}
 
-	/* Not every file system knows files without a name. */
-	if (fd < 0 && (errno == EOPNOTSUPP || errno == EISDIR)) {
-		(void)unlinkat(directory_fd, "stage.tmp", 0);
-		fd = openat(directory_fd, "stage.tmp",
-			    O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC | O_NOFOLLOW, 0600);
-		if (fd >= 0)
-			(void)unlinkat(directory_fd, "stage.tmp", 0);
-	}
-	return fd < 0 ? -errno : fd;
+static void piece_free(void *arena, void *piece)
+{
+	(void)arena;
+	(void)piece;
+}
+
+static ProtobufCAllocator allocator_of(struct arena *arena)
+{
+	arena_clear(arena);
+	return (ProtobufCAllocator){piece_alloc, piece_free, arena};
 }
 
 int replica_stage_new(struct store_replica *replica, struct replica_stage **ret_stage)
 {
 	struct replica_stage *stage = calloc(1, sizeof(*stage));
-	int fd;
 
 	if (!stage)
 		return -ENOMEM;
-	fd = open_spool(replica->directory_fd);
-	if (fd < 0) {
-		free(stage);
-		return fd;
-	}
-	*stage = (struct replica_stage){.replica = replica, .spool_fd = fd};
+	*stage = (struct replica_stage){
+		.replica = replica, .spool_fd = -1, .gathered_max = SPOOL_CHUNK};
 	*ret_stage = stage;
+	return 0;
+}
+
+void replica_stage_gather(struct replica_stage *stage, size_t bytes)
+{
+	stage->gathered_max = bytes;
+}
+
+/* ---- the transaction ---- */
+
+static void drop_hold(struct replica_stage *stage)
+{
+	apply_done(&stage->apply);
+	stage->is_holding = false;
+	stage->replica->holder = NULL;
+}
+
+/* As the transaction has it, which is how it would be committed. */
+static int pack_held(const struct replica_stage *stage, const char *key, struct buf *ret_packed)
+{
+	MDB_val k = store_val(key, strlen(key)), value, digest;
+	struct spool_item item = {.key = key, .key_size = k.mv_size};
+	int r = store_code(mdb_get(stage->apply.txn, stage->replica->items, &k, &value));
+
+	if (r == 0) {
+		r = store_code(mdb_get(stage->apply.txn, stage->replica->digests, &k, &digest));
+		if (r == 0 && digest.mv_size != STORE_DIGEST_SIZE)
+			r = ERR_STORE;
+		if (r < 0)
+			return r;
+		item.value = value.mv_data;
+		item.value_size = value.mv_size;
+		item.digest = digest.mv_data;
+	}
+	return r < 0 && r != ERR_NOT_FOUND ? r : spool_pack(ret_packed, &item);
+}
+
+static int spool_held(struct replica_stage *stage)
+{
+	_cleanup_(buf_done) struct buf packed = {0};
+	int r = 0;
+
+	if (stage->spool_fd < 0) {
+		r = spool_open(stage->replica->directory_fd);
+		if (r < 0)
+			return r;
+		stage->spool_fd = r;
+		r = 0;
+	}
+	for (size_t at = 0; r == 0 && at < stage->held.size;) {
+		const char *key = (const char *)stage->held.data + at;
+
+		r = pack_held(stage, key, &packed);
+		if (r == 0 && packed.size >= SPOOL_CHUNK)
+			r = spool_write(stage->spool_fd, &packed);
+		at += strlen(key) + 1;
+	}
+	if (r == 0)
+		r = spool_write(stage->spool_fd, &packed);
+	buf_done(&stage->held);
+	return r;
+}
+
+/* Somebody else is to change the store, in the thread whose transaction this is. */
+static void let_go(void *userdata)
+{
+	struct replica_stage *stage = userdata;
+
+	stage->failure = spool_held(stage);
+	stage->n_disturbed++;
+	drop_hold(stage);
+}
+
+static int apply_one(const struct spool_item *item, void *userdata)
+{
+	return apply_item(userdata, item->key, item->key_size, item->value, item->value_size,
+			  item->digest);
+}
+
+static int take_hold(struct replica_stage *stage)
+{
+	struct store_replica *replica = stage->replica;
+	int r = apply_begin(replica, &stage->apply);
+
+	if (r == 0 && stage->spool_fd >= 0)
+		r = spool_read(stage->spool_fd, apply_one, &stage->apply);
+	if (r < 0) {
+		apply_done(&stage->apply);
+		return r;
+	}
+	stage->is_holding = true;
+	replica->holder = stage;
+	replica->let_go = let_go;
+	return 0;
+}
+
+static int apply_and_note(const struct spool_item *item, void *userdata)
+{
+	struct replica_stage *stage = userdata;
+	int r = apply_one(item, &stage->apply);
+
+	if (r == 0)
+		r = buf_append(&stage->held, item->key, item->key_size);
+	return r < 0 ? r : buf_append(&stage->held, "", 1);
+}
+
+static int run_drop(void *userdata)
+{
+	drop_hold(userdata);
 	return 0;
 }
 
@@ -68,19 +183,45 @@ void replica_stage_free(struct replica_stage *stage)
 {
 	if (!stage)
 		return;
-	(void)close(stage->spool_fd);
-	buf_done(&stage->unwritten);
+	if (stage->is_holding)
+		(void)store_run(stage->replica, run_drop, stage, 0);
+	if (stage->spool_fd >= 0)
+		(void)close(stage->spool_fd);
+	buf_done(&stage->held);
+	buf_done(&stage->waiting);
+	arena_done(&stage->batch);
+	arena_done(&stage->record);
 	free(stage);
 }
 
-static int spool_flush(struct replica_stage *stage)
+static bool may_hold(const struct replica_stage *stage)
 {
-	int r = io_write_full(stage->spool_fd, stage->unwritten.data, stage->unwritten.size);
-
-	if (r == 0)
-		buf_clear(&stage->unwritten);
-	return r == -EDQUOT ? -ENOSPC : r;
+	return stage->n_disturbed <= DISTURBED_MAX && stage->held.size <= HELD_KEYS_MAX;
 }
+
+static int run_flush(void *userdata)
+{
+	struct replica_stage *stage = userdata;
+	int r = 0;
+
+	if (stage->is_holding && !may_hold(stage))
+		let_go(stage);
+	if (stage->failure < 0)
+		return stage->failure;
+	if (!stage->is_holding && may_hold(stage))
+		r = take_hold(stage);
+	if (r == 0 && !stage->is_holding)
+		return spool_write(stage->spool_fd, &stage->waiting);
+	/* LMDB asks for it page by page, a little more than there is. */
+	heap_expect(stage->waiting.size + stage->waiting.size / 5);
+	if (r == 0)
+		r = spool_unpack(stage->waiting.data, stage->waiting.size, apply_and_note, stage);
+	if (r == 0)
+		buf_clear(&stage->waiting);
+	return r;
+}
+
+/* ---- what arrives ---- */
 
 /* Does the key name what the record says? "trustpoint/NAME", "generation/NAME/0000000001",
  * "fallback/". */
@@ -101,28 +242,25 @@ static bool key_fits(const char *key, const Asafo__Record__TrustpointPublic *pub
 	return strcmp(key, expected) == 0;
 }
 
-static int check_record(const char *key, const ProtobufCBinaryData *value)
+static int check_record(struct replica_stage *stage, const char *key,
+			const ProtobufCBinaryData *value)
 {
+	ProtobufCAllocator allocator = allocator_of(&stage->record);
 	Asafo__Record__Record *record =
-		asafo__record__record__unpack(NULL, value->len, value->data);
+		asafo__record__record__unpack(&allocator, value->len, value->data);
 	Asafo__Record__TrustpointPublic *public_part = NULL;
-	int r = ERR_MALFORMED;
 
 	if (record && record->key)
 		public_part = asafo__record__trustpoint_public__unpack(
-			NULL, record->public_part.len, record->public_part.data);
+			&allocator, record->public_part.len, record->public_part.data);
 	/* What a local CA issued stays home: a mate that sends such a thing is refused here, too.
 	 */
-	if (public_part && !*public_part->kept_home && key_fits(key, public_part))
-		r = 0;
-	if (public_part)
-		asafo__record__trustpoint_public__free_unpacked(public_part, NULL);
-	if (record)
-		asafo__record__record__free_unpacked(record, NULL);
-	return r;
+	return public_part && !*public_part->kept_home && key_fits(key, public_part)
+		       ? 0
+		       : ERR_MALFORMED;
 }
 
-static int check_item(const Asafo__Record__Item *item)
+static int check_item(struct replica_stage *stage, const Asafo__Record__Item *item)
 {
 	if (!store_key_is_replicated(item->key))
 		return ERR_MALFORMED;
@@ -130,156 +268,59 @@ static int check_item(const Asafo__Record__Item *item)
 		return item->value.len == 0 ? 0 : ERR_MALFORMED;
 	if (item->value.len == 0 || item->value.len > STORE_VALUE_MAX)
 		return ERR_MALFORMED;
-	return check_record(item->key, &item->value);
+	return check_record(stage, item->key, &item->value);
 }
 
-static int spool_item(struct replica_stage *stage, const Asafo__Record__Item *item)
+static int stage_item(struct replica_stage *stage, const Asafo__Record__Item *item)
 {
-	struct spool_head head = {
-		.key_size = (uint32_t)strlen(item->key),
-		.value_size = (uint32_t)item->value.len,
-		.is_deleted = item->deleted,
+	uint8_t digest[STORE_DIGEST_SIZE];
+	struct spool_item packed = {
+		.key = item->key,
+		.key_size = strlen(item->key),
+		.value = item->deleted ? NULL : item->value.data,
+		.value_size = item->value.len,
+		.digest = digest,
 	};
 	int r = 0;
 
-	if (!item->deleted)
-		r = digest_item(item->key, head.key_size, item->value.data, item->value.len,
-				head.digest);
+	if (packed.value)
+		r = digest_item(packed.key, packed.key_size, packed.value, packed.value_size,
+				digest);
 	if (r == 0)
-		r = buf_append(&stage->unwritten, &head, sizeof(head));
-	if (r == 0)
-		r = buf_append(&stage->unwritten, item->key, head.key_size);
-	if (r == 0)
-		r = buf_append(&stage->unwritten, item->value.data, head.value_size);
-	stage->bytes += head.key_size + head.value_size;
-	if (r == 0 && stage->unwritten.size >= SPOOL_CHUNK)
-		r = spool_flush(stage);
-	return r;
+		r = spool_pack(&stage->waiting, &packed);
+	if (r < 0)
+		return r;
+	stage->bytes += packed.key_size + packed.value_size;
+	if (stage->waiting.size < stage->gathered_max)
+		return 0;
+	return store_run(stage->replica, run_flush, stage, stage->waiting.size);
 }
 
 int replica_stage_items(struct replica_stage *stage, const uint8_t *batch, size_t size,
 			struct why *ret_why)
 {
-	Asafo__Record__ItemBatch *message = asafo__record__item_batch__unpack(NULL, size, batch);
+	ProtobufCAllocator allocator = allocator_of(&stage->batch);
+	Asafo__Record__ItemBatch *message =
+		asafo__record__item_batch__unpack(&allocator, size, batch);
 	int r = 0;
 
 	if (!message)
 		return why_set(ret_why, ERR_MALFORMED,
 			       "the mate sent a batch that does not follow its schema");
 	for (size_t i = 0; r == 0 && i < message->n_items; i++) {
-		r = check_item(message->items[i]);
+		r = check_item(stage, message->items[i]);
 		if (r < 0)
 			(void)why_set(ret_why, r, "the mate sent a record that is not one: %s",
 				      message->items[i]->key);
 		else
-			r = spool_item(stage, message->items[i]);
+			r = stage_item(stage, message->items[i]);
 	}
-	asafo__record__item_batch__free_unpacked(message, NULL);
 	if (r < 0 && r != ERR_MALFORMED)
 		(void)why_set(ret_why, r, "what the mate sent cannot be staged: %s", err_text(r));
 	return r;
 }
 
-/* Reads the spool from its start through one buffer. */
-struct spool_reader {
-	int fd;
-	off_t offset;
-	struct buf buf;
-	size_t at;
-};
-
-static void reader_done(struct spool_reader *reader)
-{
-	buf_done(&reader->buf);
-}
-
-/* Makes SIZE bytes available at the reader's place. ERR_NOT_FOUND: the end, exactly there. */
-static int reader_want(struct spool_reader *reader, size_t size)
-{
-	int r;
-
-	if (reader->buf.size - reader->at >= size)
-		return 0;
-	buf_consume(&reader->buf, reader->at);
-	reader->at = 0;
-	r = buf_reserve(&reader->buf, SPOOL_CHUNK + size);
-	while (r == 0 && reader->buf.size < size) {
-		ssize_t n = pread(reader->fd, reader->buf.data + reader->buf.size, SPOOL_CHUNK,
-				  reader->offset);
-
-		if (n < 0 && errno != EINTR)
-			return -errno;
-		if (n == 0)
-			return reader->buf.size == 0 ? ERR_NOT_FOUND : -EIO;
-		if (n > 0) {
-			reader->offset += n;
-			reader->buf.size += (size_t)n;
-		}
-	}
-	return r;
-}
-
-static int reader_next(struct spool_reader *reader, struct spool_head *ret_head,
-		       const char **ret_key, const uint8_t **ret_value)
-{
-	int r = reader_want(reader, sizeof(*ret_head));
-	size_t size;
-
-	if (r < 0)
-		return r;
-	memcpy(ret_head, reader->buf.data + reader->at, sizeof(*ret_head));
-	size = sizeof(*ret_head) + ret_head->key_size + ret_head->value_size;
-	r = reader_want(reader, size);
-	if (r < 0)
-		return r == ERR_NOT_FOUND ? -EIO : r;
-	*ret_key = (const char *)reader->buf.data + reader->at + sizeof(*ret_head);
-	*ret_value = (const uint8_t *)*ret_key + ret_head->key_size;
-	reader->at += size;
-	return 0;
-}
-
-int replica_stage_each(struct replica_stage *stage,
-		       int (*fn)(const char *key, const uint8_t *value, size_t size,
-				 void *userdata),
-		       void *userdata)
-{
-	_cleanup_(reader_done) struct spool_reader reader = {.fd = stage->spool_fd};
-	int r = spool_flush(stage);
-
-	while (r == 0) {
-		char name[STORE_KEY_MAX + 1];
-		struct spool_head head;
-		const uint8_t *value;
-		const char *key;
-
-		r = reader_next(&reader, &head, &key, &value);
-		if (r < 0)
-			return r == ERR_NOT_FOUND ? 0 : r;
-		memcpy(name, key, head.key_size);
-		name[head.key_size] = 0;
-		r = fn(name, head.is_deleted ? NULL : value, head.value_size, userdata);
-	}
-	return r;
-}
-
-static int apply_spool(struct replica_stage *stage, struct apply *apply)
-{
-	_cleanup_(reader_done) struct spool_reader reader = {.fd = stage->spool_fd};
-	int r = spool_flush(stage);
-
-	while (r == 0) {
-		struct spool_head head;
-		const uint8_t *value;
-		const char *key;
-
-		r = reader_next(&reader, &head, &key, &value);
-		if (r < 0)
-			return r == ERR_NOT_FOUND ? 0 : r;
-		r = apply_item(apply, key, head.key_size, head.is_deleted ? NULL : value,
-			       head.value_size, head.digest);
-	}
-	return r;
-}
+/* ---- the commit ---- */
 
 static bool is_same_contents(const struct store_position *a, const struct store_position *b)
 {
@@ -325,29 +366,46 @@ struct commit_work {
 	struct why *why;
 };
 
-static int run_commit(void *userdata)
+static int commit_held(const struct commit_work *work)
 {
-	const struct commit_work *work = userdata;
 	const struct store_position *position = work->position;
 	struct replica_stage *stage = work->stage;
-	_cleanup_(apply_done) struct apply apply = {0};
+	struct apply *apply = &stage->apply;
 	bool is_kek_new = false;
-	int r = apply_begin(stage->replica, &apply);
+	int r = stage->failure;
 
+	if (r == 0 && !stage->is_holding)
+		r = take_hold(stage);
+	/* Not noted: it stays where it is. */
 	if (r == 0)
-		r = apply_spool(stage, &apply);
-	if (r == 0 && !is_same_contents(&apply.position, position))
+		r = spool_unpack(stage->waiting.data, stage->waiting.size, apply_one, apply);
+	if (r == 0 && !is_same_contents(&apply->position, position))
 		return why_set(work->why, ERR_DIFFERS,
 			       "what the mate sent does not add up to its own digest (%llu records "
 			       "instead of "
 			       "%llu): nothing was changed",
-			       (unsigned long long)apply.position.count,
+			       (unsigned long long)apply->position.count,
 			       (unsigned long long)position->count);
-	if (r == 0 && work->kek_id && !store_meta_kek_is(stage->replica, apply.txn, work->kek_id)) {
+	if (r == 0 && work->kek_id &&
+	    !store_meta_kek_is(stage->replica, apply->txn, work->kek_id)) {
 		is_kek_new = true;
-		r = store_meta_kek_write(stage->replica, apply.txn, work->kek_id);
+		r = store_meta_kek_write(stage->replica, apply->txn, work->kek_id);
 	}
-	return r < 0 ? r : commit_at(stage, &apply, position, is_kek_new);
+	return r < 0 ? r : commit_at(stage, apply, position, is_kek_new);
+}
+
+/* Whatever comes of it, the transaction is over. */
+static int run_commit(void *userdata)
+{
+	const struct commit_work *work = userdata;
+	struct replica_stage *stage = work->stage;
+	int r = commit_held(work);
+
+	if (stage->is_holding)
+		drop_hold(stage);
+	if (r < 0)
+		stage->failure = r;
+	return r;
 }
 
 int replica_stage_commit(struct replica_stage *stage, const struct store_position *position,
@@ -363,6 +421,57 @@ int replica_stage_commit(struct replica_stage *stage, const struct store_positio
 		       "what the mate sent could not be stored: %s; nothing was changed",
 		       r == -ENOSPC ? "no space left" : err_text(r));
 }
+
+/* ---- what was staged ---- */
+
+struct visitor {
+	int (*fn)(const char *key, const uint8_t *value, size_t size, void *userdata);
+	void *userdata;
+};
+
+static int visit(const struct spool_item *item, void *userdata)
+{
+	const struct visitor *visitor = userdata;
+	char name[STORE_KEY_MAX + 1];
+
+	memcpy(name, item->key, item->key_size);
+	name[item->key_size] = 0;
+	return visitor->fn(name, item->value, item->value_size, visitor->userdata);
+}
+
+/* They are in the store now. */
+static int visit_held(const struct replica_stage *stage, const struct visitor *visitor)
+{
+	_cleanup_txn_ MDB_txn *txn = NULL;
+	int r = store_code(mdb_txn_begin(stage->replica->env, NULL, MDB_RDONLY, &txn));
+
+	for (size_t at = 0; r >= 0 && at < stage->held.size;) {
+		const char *key = (const char *)stage->held.data + at;
+		MDB_val k = store_val(key, strlen(key)), value = {0};
+
+		r = store_code(mdb_get(txn, stage->replica->items, &k, &value));
+		if (r == 0 || r == ERR_NOT_FOUND)
+			r = visitor->fn(key, r == 0 ? value.mv_data : NULL, value.mv_size,
+					visitor->userdata);
+		at += strlen(key) + 1;
+	}
+	return r < 0 ? r : 0;
+}
+
+int replica_stage_each(struct replica_stage *stage,
+		       int (*fn)(const char *key, const uint8_t *value, size_t size,
+				 void *userdata),
+		       void *userdata)
+{
+	struct visitor visitor = {fn, userdata};
+	int r = stage->spool_fd < 0 ? 0 : spool_read(stage->spool_fd, visit, &visitor);
+
+	if (r == 0)
+		r = visit_held(stage, &visitor);
+	return r < 0 ? r : spool_unpack(stage->waiting.data, stage->waiting.size, visit, &visitor);
+}
+
+/* ---- the manifest ---- */
 
 static int manifest_pack(MDB_cursor *cursor, MDB_val *key, MDB_val *digest, size_t max_bytes,
 			 char *after, struct buf *ret_manifest, bool *ret_is_last)

@@ -74,8 +74,8 @@ int store_accept(struct store *store, uint64_t term, struct why *ret_why);
 /*
  * How many bytes the largest change of replicated/ had since the store was opened or trimmed: LMDB
  * keeps memory for a change's pages until its environment is closed, which STORE_TRIM does, and
- * opens it anew. No snapshot (replica_sender) may be open. After an error the store can only be
- * closed.
+ * opens it anew; unless a stage (replica_stage) has a change under way: then nothing is done. No
+ * snapshot (replica_sender) may be open. After an error the store can only be closed.
  */
 uint64_t store_slack(const struct store *store);
 int store_trim(struct store *store, struct why *ret_why);

@@ -265,8 +265,11 @@ int store_stamp_check(struct store_replica *replica, MDB_txn *txn, struct why *r
 int store_write_begin(struct store_replica *replica, MDB_txn **ret_txn)
 {
 	_cleanup_txn_ MDB_txn *txn = NULL;
-	int r = store_code(mdb_txn_begin(replica->env, NULL, 0, &txn));
+	int r;
 
+	if (replica->holder)
+		replica->let_go(replica->holder);
+	r = store_code(mdb_txn_begin(replica->env, NULL, 0, &txn));
 	if (r == 0)
 		r = store_check_read(replica, txn, &replica->check);
 	if (r == 0)

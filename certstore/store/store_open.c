@@ -315,8 +315,11 @@ int store_trim(struct store *store, struct why *ret_why)
 {
 	_cleanup_free_ char *directory = NULL;
 	const char *path = NULL;
-	int r = store_code(mdb_env_get_path(store->replica.env, &path));
+	int r;
 
+	if (store->replica.holder)
+		return 0;
+	r = store_code(mdb_env_get_path(store->replica.env, &path));
 	if (r == 0)
 		directory = strdup(path);
 	if (r == 0 && !directory)

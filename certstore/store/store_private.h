@@ -33,6 +33,10 @@ struct store_replica {
 	store_runner_fn runner; /* NULL: changes are made where they are asked for */
 	void *runner_userdata;
 	uint64_t slack; /* bytes of the largest change in this environment */
+	/* Whoever has the write transaction for longer than a change, in the runner's thread, and
+	 * gives it up there when it is asked to; NULL: nobody. */
+	void *holder;
+	void (*let_go)(void *holder);
 };
 
 struct store {

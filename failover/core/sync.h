@@ -37,7 +37,7 @@
 #define SYNC_SESSION_MS                                                                            \
 	300000u		   /* an older snapshot is not resumed: it keeps the store from reusing    \
 			      its pages */
-#define SYNC_AHEAD_MAX 64u /* batches on their way to the standby's keeper */
+#define SYNC_AHEAD_MAX 16u /* batches on their way to the standby's keeper */
 #define SYNC_PROGRESS_EVERY 8u /* batches, and when the keeper has taken all that came */
 #define SYNC_DIGEST_SIZE 32
 

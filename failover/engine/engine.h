@@ -12,6 +12,7 @@
 #include "core/hello.h"
 #include "core/orphans.h"
 #include "failover/announce.h"
+#include "failover/engine/ca_marks.h"
 #include "failover/engine/certwatch.h"
 #include "failover/engine/changes.h"
 #include "failover/engine/clockwatch.h"
@@ -237,6 +238,7 @@ struct engine {
 	struct engine_resumption resumption;
 	struct engine_staples staples;
 	struct engine_crls crls;
+	struct engine_ca_marks ca_marks;
 	struct engine_fetch fetch;
 	struct clockwatch clockwatch;
 	struct certwatch certwatch;

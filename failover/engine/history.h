@@ -44,6 +44,7 @@ struct history_keep {
 	bool is_asked;	 /* for what was kept */
 	bool is_changed; /* since what is kept */
 	bool is_saving;
+	unsigned n_postponed;
 };
 
 /* Asks the keeper for what it kept, unless that is here. */

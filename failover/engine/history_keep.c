@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The history over restarts. A promotion has five rows and no time to lose: they are handed to the
- * keeper together, a moment after the first. What a crash takes along is that moment.
+ * keeper together, a moment after the first; where records are replicated, a moment after these, or
+ * a few seconds. What a crash takes along is that moment.
  */
 #include <stdlib.h>
 
@@ -9,17 +10,28 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "failover/engine/engine.h"
+#include "failover/replication/replication.h"
 
 #define KEEP_AFTER_MS 250
+/* So often it waits for a replication, which would have to make room for it in the store. */
+#define POSTPONED_MAX 20u
 
 static void save(struct engine *engine);
 
 static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
 {
-	(void)source;
+	struct engine *engine = userdata;
+	struct history_keep *keep = &engine->history_keep;
+
 	(void)usec;
-	save(userdata);
-	return 0;
+	if (!replication_is_busy(engine->replication) || keep->n_postponed == POSTPONED_MAX) {
+		keep->n_postponed = 0;
+		save(engine);
+		return 0;
+	}
+	keep->n_postponed++;
+	(void)sd_event_source_set_time_relative(source, KEEP_AFTER_MS * 1000);
+	return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
 }
 
 static void on_saved(int code, const ProtobufCMessage *body, bool has_more, void *userdata)

@@ -161,6 +161,8 @@ int engine_new(sd_event *event, const struct child_options *options,
 	if (r == 0)
 		r = engine_crls_start(engine);
 	if (r == 0)
+		r = ca_marks_start(engine);
+	if (r == 0)
 		r = engine_fetch_start(engine);
 	if (r == 0)
 		r = upper->start(engine);
@@ -200,6 +202,7 @@ void engine_free(struct engine *engine)
 	engine_resumption_stop(engine);
 	engine_staples_stop(engine);
 	engine_crls_stop(engine);
+	ca_marks_stop(engine);
 	engine_fetch_stop(engine);
 	engine->upper->done(engine);
 	history_keep_done(&engine->history_keep);

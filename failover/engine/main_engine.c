@@ -13,6 +13,7 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "base/heap.h"
 #include "base/io.h"
 #include "base/log.h"
 #include "config/password.h"
@@ -156,6 +157,7 @@ int main(int argc, char **argv)
 	if (r < 0)
 		return EXIT_FAILURE;
 	log_open("engine", options.is_verbose ? LOG_DEBUG : LOG_INFO);
+	heap_keep();
 	become_prompt();
 	methods_resolve_groups();
 	r = sd_event_default(&event);

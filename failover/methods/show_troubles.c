@@ -309,6 +309,8 @@ struct json_object *json_troubles(const struct engine *engine)
 	engine_crls_judge(engine, &crls);
 	for (size_t i = 0; i < crls.n; i++)
 		add_sentence(array, crls.sentences[i].text);
+	if (ca_marks_trouble(engine, &why))
+		add_sentence(array, why.text);
 	add_sentence(array, engine->addresses.macs_why);
 	for (size_t i = 0; hooks_trouble(engine->hooks, i, &why); i++)
 		add_sentence(array, why.text);

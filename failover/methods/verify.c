@@ -120,6 +120,8 @@ static void on_verify(int code, const char *why, struct json_object *page, void 
 		json_add_text(waiting->result, "next",
 			      parameter_text(json_object_array_get_idx(entries, n - 1), "name"));
 	json_add_text(waiting->result, "unit", parameter_text(page, "unit"));
+	json_add_number(waiting->result, "total",
+			(int64_t)(engine->store.trustpoints + engine->store.unit_trustpoints));
 	json_add_flag(waiting->result, "level",
 		      engine_position_equal(&engine->mate.position, &engine->store.position));
 	array = json_object_new_array();

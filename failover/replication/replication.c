@@ -73,14 +73,14 @@ struct sync_event replication_event(const struct replication *replication,
 	const struct link *link = replication->engine->pair.link;
 	enum fo_state state = replication->engine->fsm.state;
 
-	return (struct sync_event){
-		.type = type,
-		.at = monotime_now(),
-		.is_active = engine_is_active(replication->engine),
-		.is_standby = state >= FO_STATE_COLD_STANDBY && state <= FO_STATE_STANDBY_READY,
-		.must_keep = replication->engine->store.orphans.term != 0,
-		.is_link_up = link && link_is_up(link),
-		.is_congested = link && link_queued(link) > REPLICATION_AHEAD_MAX};
+	return (struct sync_event){.type = type,
+				   .at = monotime_now(),
+				   .is_active = engine_is_active(replication->engine),
+				   .is_standby = state >= FO_STATE_COLD_STANDBY &&
+						 state <= FO_STATE_STANDBY_READY,
+				   .must_keep = replication->engine->store.orphans.term != 0,
+				   .is_link_up = link && link_is_up(link),
+				   .is_congested = link && link_queued(link) >= LINK_QUEUE_LONG};
 }
 
 struct sync_place replication_place(const struct engine_position *position)

@@ -11,8 +11,6 @@
  * (sync.h); here it is done.
  */
 #define REPLICATION_BATCH (128u * 1024)
-#define REPLICATION_AHEAD_MAX                                                                      \
-	(4u * 1024 * 1024) /* bytes in the link's queue before the active pauses */
 
 /* What an event came with; the machines see none of it. */
 struct replication_input {

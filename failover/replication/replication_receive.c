@@ -143,6 +143,7 @@ static int open_stage(struct replication *replication, const struct sync_action 
 	replication->receive.result.mode =
 		replication_mode_text((enum sync_mode)input->message->sync_offer->mode);
 	open.kek = input->message->sync_offer->kek;
+	open.term = input->message->sync_offer->position->term;
 	return replication_call_keeper(replication, IPC_STAGE_OPEN, &open.base, action,
 				       on_stage_opened);
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Frames that the socket does not take are packed and queued; what arrives is dispatched from the
- * loop, at most 64 frames a turn so that one busy peer does not starve the others. A channel that
- * is freed inside one of its callbacks is only marked, and goes away when the dispatch returns.
+ * Frames that the socket does not take are queued as they were packed; what arrives is dispatched
+ * from the loop, at most 64 frames a turn so that one busy peer does not starve the others. A
+ * channel that is freed inside one of its callbacks is only marked, and goes away when the dispatch
+ * returns.
  */
 #include "ipc/channel.h"
 
@@ -26,9 +27,9 @@
 
 struct queued_frame {
 	struct queued_frame *next;
-	struct ipc_frame frame;
-	ProtobufCMessage *message; /* a private copy */
+	struct ipc_frame frame; /* its descriptors are duplicates */
 	size_t size;
+	uint8_t body[];
 };
 
 struct pending_call {
@@ -68,7 +69,7 @@ struct ipc_channel {
 static void queued_free(struct queued_frame *entry)
 {
 	ipc_frame_done(&entry->frame);
-	ipc_body_free(entry->message);
+	explicit_bzero(entry->body, entry->size);
 	free(entry);
 }
 
@@ -202,8 +203,8 @@ static int flush_output(struct ipc_channel *channel)
 {
 	while (channel->out_head) {
 		struct queued_frame *entry = channel->out_head;
-		int r = ipc_frame_send_with(channel->fd, MSG_DONTWAIT, &entry->frame,
-					    entry->message);
+		int r = ipc_frame_send_packed(channel->fd, MSG_DONTWAIT, &entry->frame, entry->body,
+					      entry->size);
 
 		if (r == -EAGAIN || r == -ENOBUFS)
 			return 0;
@@ -212,7 +213,7 @@ static int flush_output(struct ipc_channel *channel)
 		channel->out_head = entry->next;
 		if (!channel->out_head)
 			channel->out_tail = &channel->out_head;
-		channel->out_bytes -= entry->size;
+		channel->out_bytes -= IPC_HEADER_SIZE + entry->size;
 		queued_free(entry);
 	}
 	return want_output(channel, false);
@@ -307,66 +308,71 @@ int ipc_channel_new(sd_event *event, int fd, const struct ipc_channel_ops *ops, 
 	return 0;
 }
 
-static ProtobufCMessage *message_copy(const ProtobufCMessage *message, size_t *ret_size)
+static struct queued_frame *queued_new(const struct ipc_frame *frame,
+				       const ProtobufCMessage *message, size_t size)
 {
-	size_t size = protobuf_c_message_get_packed_size(message);
-	_cleanup_free_ uint8_t *packed = malloc(size ? size : 1);
-	ProtobufCMessage *copy;
+	struct queued_frame *entry = malloc(sizeof(*entry) + size);
 
-	*ret_size = size;
-	if (!packed)
+	assert(!message || message->descriptor == ipc_type_body(frame->type, frame->is_reply));
+	if (!entry)
 		return NULL;
-	(void)protobuf_c_message_pack(message, packed);
-	copy = protobuf_c_message_unpack(message->descriptor, NULL, size, packed);
-	explicit_bzero(packed, size);
-	return copy;
+	entry->next = NULL;
+	entry->frame = *frame;
+	entry->frame.n_fds = 0;
+	entry->size = size;
+	if (message)
+		(void)protobuf_c_message_pack(message, entry->body);
+	return entry;
+}
+
+static int duplicate_fds(const struct ipc_frame *frame, struct ipc_frame *copy)
+{
+	for (size_t i = 0; i < frame->n_fds; i++) {
+		int fd = fcntl(frame->fds[i], F_DUPFD_CLOEXEC, 3);
+
+		if (fd < 0)
+			return -errno;
+		copy->fds[copy->n_fds++] = fd;
+	}
+	return 0;
 }
 
 static int queue_frame(struct ipc_channel *channel, const struct ipc_frame *frame,
-		       const ProtobufCMessage *message)
+		       struct queued_frame *entry)
 {
-	struct queued_frame *entry = calloc(1, sizeof(*entry));
-	int r = 0;
+	int r = duplicate_fds(frame, &entry->frame);
 
-	if (!entry)
-		return -ENOMEM;
-	entry->frame = *frame;
-	for (size_t i = 0; i < frame->n_fds; i++) {
-		entry->frame.fds[i] = fcntl(frame->fds[i], F_DUPFD_CLOEXEC, 3);
-		if (entry->frame.fds[i] < 0)
-			r = -errno;
-	}
-	if (r == 0 && message) {
-		entry->message = message_copy(message, &entry->size);
-		if (!entry->message)
-			r = -ENOMEM;
-	}
 	if (r < 0) {
 		queued_free(entry);
 		return r;
 	}
-	entry->size += IPC_HEADER_SIZE;
 	*channel->out_tail = entry;
 	channel->out_tail = &entry->next;
-	channel->out_bytes += entry->size;
+	channel->out_bytes += IPC_HEADER_SIZE + entry->size;
 	return want_output(channel, true);
 }
 
 static int send_or_queue(struct ipc_channel *channel, const struct ipc_frame *frame,
 			 const ProtobufCMessage *message)
 {
-	int r;
+	size_t size = message ? protobuf_c_message_get_packed_size(message) : 0;
+	struct queued_frame *entry;
+	int r = -EAGAIN;
 
 	if (channel->is_closed)
 		return ERR_CLOSED;
-	if (message && protobuf_c_message_get_packed_size(message) > IPC_BODY_MAX)
+	if (size > IPC_BODY_MAX)
 		return ERR_TOO_LARGE;
-	if (channel->out_head)
-		return channel->out_bytes > QUEUE_BYTES_MAX ? ERR_BUSY
-							    : queue_frame(channel, frame, message);
-	r = ipc_frame_send_with(channel->fd, MSG_DONTWAIT, frame, message);
+	if (channel->out_head && channel->out_bytes > QUEUE_BYTES_MAX)
+		return ERR_BUSY;
+	entry = queued_new(frame, message, size);
+	if (!entry)
+		return -ENOMEM;
+	if (!channel->out_head)
+		r = ipc_frame_send_packed(channel->fd, MSG_DONTWAIT, frame, entry->body, size);
 	if (r == -EAGAIN || r == -ENOBUFS)
-		r = queue_frame(channel, frame, message);
+		return queue_frame(channel, frame, entry);
+	queued_free(entry);
 	return r;
 }
 

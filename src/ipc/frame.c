@@ -62,23 +62,31 @@ static void attach_fds(struct msghdr *msg, union control_space *space,
 	memcpy(CMSG_DATA(cmsg), frame->fds, sizeof(int) * frame->n_fds);
 }
 
-int ipc_frame_send(int fd, const struct ipc_frame *frame, const ProtobufCMessage *message)
-{
-	return ipc_frame_send_with(fd, 0, frame, message);
-}
-
-int ipc_frame_send_with(int fd, int flags, const struct ipc_frame *frame,
-			const ProtobufCMessage *message)
+int ipc_frame_send_packed(int fd, int flags, const struct ipc_frame *frame, const uint8_t *body,
+			  size_t size)
 {
 	uint8_t header[IPC_HEADER_SIZE];
 	union control_space space = {0};
-	size_t size = message ? protobuf_c_message_get_packed_size(message) : 0;
-	_cleanup_free_ uint8_t *body = NULL;
-	struct iovec iov[2];
+	struct iovec iov[2] = {{header, sizeof(header)}, {(void *)(uintptr_t)body, size}};
 	struct msghdr msg = {.msg_iov = iov, .msg_iovlen = 2};
-	int r = 0;
 
 	assert(frame->n_fds <= IPC_FDS_MAX);
+	if (size > IPC_BODY_MAX)
+		return ERR_TOO_LARGE;
+	header_encode(frame, header);
+	if (frame->n_fds > 0)
+		attach_fds(&msg, &space, frame);
+	if (sendmsg(fd, &msg, MSG_NOSIGNAL | flags) < 0)
+		return errno == EPIPE || errno == ECONNRESET ? ERR_CLOSED : -errno;
+	return 0;
+}
+
+int ipc_frame_send(int fd, const struct ipc_frame *frame, const ProtobufCMessage *message)
+{
+	size_t size = message ? protobuf_c_message_get_packed_size(message) : 0;
+	_cleanup_free_ uint8_t *body = NULL;
+	int r;
+
 	assert(!message || message->descriptor == ipc_type_body(frame->type, frame->is_reply));
 	if (size > IPC_BODY_MAX)
 		return ERR_TOO_LARGE;
@@ -87,13 +95,7 @@ int ipc_frame_send_with(int fd, int flags, const struct ipc_frame *frame,
 		return -ENOMEM;
 	if (message)
 		(void)protobuf_c_message_pack(message, body);
-	header_encode(frame, header);
-	iov[0] = (struct iovec){header, sizeof(header)};
-	iov[1] = (struct iovec){body, size};
-	if (frame->n_fds > 0)
-		attach_fds(&msg, &space, frame);
-	if (sendmsg(fd, &msg, MSG_NOSIGNAL | flags) < 0)
-		r = errno == EPIPE || errno == ECONNRESET ? ERR_CLOSED : -errno;
+	r = ipc_frame_send_packed(fd, 0, frame, body, size);
 	explicit_bzero(body, size);
 	return r;
 }

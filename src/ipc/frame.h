@@ -33,6 +33,9 @@ struct ipc_frame {
  * ERR_TOO_LARGE, -ENOMEM, -errno.
  */
 int ipc_frame_send(int fd, const struct ipc_frame *frame, const ProtobufCMessage *message);
+/* The same with a body that is packed already, and FLAGS of sendmsg(2) besides. */
+int ipc_frame_send_packed(int fd, int flags, const struct ipc_frame *frame, const uint8_t *body,
+			  size_t size);
 
 /*
  * Receives one frame into BUFFER (at least IPC_HEADER_SIZE + IPC_BODY_MAX bytes; body_view points
@@ -40,9 +43,7 @@ int ipc_frame_send(int fd, const struct ipc_frame *frame, const ProtobufCMessage
  * -errno.
  */
 int ipc_frame_receive(int fd, uint8_t *buffer, size_t buffer_size, struct ipc_frame *ret_frame);
-/* The same, with FLAGS of sendmsg(2) and of recvmsg(2) besides. */
-int ipc_frame_send_with(int fd, int flags, const struct ipc_frame *frame,
-			const ProtobufCMessage *message);
+/* The same, with FLAGS of recvmsg(2) besides. */
 int ipc_frame_receive_with(int fd, int flags, uint8_t *buffer, size_t buffer_size,
 			   struct ipc_frame *ret_frame);
 

@@ -182,7 +182,22 @@ static void pair_join(struct control_call *call, struct json_object *parameters,
 		control_call_fail(call, ERR_DENIED, "the code is wrong");
 }
 
+/* Two pages, of one trustpoint each, the second of which is not usable. */
+static void verify(struct control_call *call, struct json_object *parameters, void *userdata)
+{
+	(void)userdata;
+	if (*view_text(parameters, "after"))
+		answer(call,
+		       "{\"total\":2,\"mate\":{\"asked\":true},\"trustpoints\":[{\"name\":\"b\","
+		       "\"digest\":\"00\",\"this\":{\"usable\":{\"state\":\"no\"}}}]}");
+	else
+		answer(call,
+		       "{\"total\":2,\"mate\":{\"asked\":true},\"trustpoints\":[{\"name\":\"a\","
+		       "\"digest\":\"00\"}],\"next\":\"a\"}");
+}
+
 static const struct control_method methods[] = {
+	{"asafo.Verify", CONTROL_ACCESS_LOOK, verify},
 	{"asafo.ShowFailover", CONTROL_ACCESS_LOOK, show_failover},
 	{"asafo.ShowState", CONTROL_ACCESS_LOOK, show_state},
 	{"asafo.ShowSsl", CONTROL_ACCESS_LOOK, show_ssl},
@@ -284,6 +299,7 @@ int cli_world_run(struct cli_world *w, const char *input, const char *const *wor
 	out = open_memstream(&w->out, &w->out_size);
 	err = open_memstream(&w->err, &w->err_size);
 	screen_init(&cli.screen, out, err, CLI_NOW);
+	cli.screen.is_err_terminal = w->is_err_terminal;
 	code = cli_run(&cli, argc, argv);
 	w->timeout_ms = cli.timeout_ms;
 	assert_int_equal(fclose(out), 0);

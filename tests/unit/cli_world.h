@@ -17,6 +17,7 @@ struct cli_world {
 	char *out, *err; /* what the last command said */
 	size_t out_size, err_size;
 	unsigned timeout_ms;  /* that it had for the daemon */
+	bool is_err_terminal; /* what it says of stderr */
 	unsigned patience_ms; /* that it is to have with a file; 0: its own */
 };
 

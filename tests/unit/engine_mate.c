@@ -119,6 +119,11 @@ void world_mate_takes(const Asafo__Wire__Link *message)
 		reply(mate, message->exec->id);
 		return;
 	}
+	if (message->body_case == ASAFO__WIRE__LINK__BODY_LOCAL_CA_MARKS) {
+		if (message->local_ca_marks->again)
+			mate->ca_marks_wanted++;
+		return;
+	}
 	if (message->body_case == ASAFO__WIRE__LINK__BODY_STAPLE_STATE) {
 		mate->staple_states++;
 		mate->staple_id = message->staple_state->id;

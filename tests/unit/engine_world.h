@@ -72,6 +72,7 @@ struct world_mate {
 	char crl_number[64];
 	uint8_t crl_wanted;
 	uint64_t crl_id;
+	unsigned ca_marks_wanted;		/* of its local CA, again */
 	size_t sessions_refused;		/* by the engine */
 	uint64_t session_seq;			/* of the latest update */
 	unsigned guesses, steps;		/* who guessed, codes that were used */

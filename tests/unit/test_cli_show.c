@@ -442,6 +442,21 @@ static void who_waits_for_the_daemon_waits_as_long_as_the_command_needs(void **s
 	assert_int_equal(w->timeout_ms, 0);
 }
 
+static void a_verification_says_on_a_terminal_how_far_it_is(void **state)
+{
+	struct cli_world *w = *state;
+
+	assert_int_equal(RUN(w, "verify"), CLI_FAILED);
+	assert_null(strstr(w->err, "verify"));
+	w->is_err_terminal = true;
+	assert_int_equal(RUN(w, "verify"), CLI_FAILED);
+	assert_non_null(strstr(w->err, "\r\033[Kverify     [###############...............] "
+				       "1/2 trustpoints"));
+	/* The bar is gone at the end, and the result has nothing of it. */
+	assert_string_equal(w->err + strlen(w->err) - 4, "\r\033[K");
+	assert_null(strstr(w->out, "1/2"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -466,6 +481,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			a_check_is_one_line_with_the_exit_code_of_a_monitoring_plugin,
 			cli_world_setup, cli_world_teardown),
+		cmocka_unit_test_setup_teardown(a_verification_says_on_a_terminal_how_far_it_is,
+						cli_world_setup, cli_world_teardown),
 		cmocka_unit_test_setup_teardown(
 			who_waits_for_the_daemon_waits_as_long_as_the_command_needs,
 			cli_world_setup, cli_world_teardown),

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/err.h"
 #include "certstore/store/record.pb-c.h"
 #include "engine_world.h"
 #include "failover/engine/clockwatch.h"
@@ -186,6 +187,29 @@ static void the_history_is_kept_and_comes_before_that_of_the_next_life(void **st
 	for (size_t i = 1; i < world.engine->history.n_rows; i++)
 		assert_true(history_get(&world.engine->history, i)->realtime_ns >=
 			    history_get(&world.engine->history, i - 1)->realtime_ns);
+}
+
+static void the_history_waits_for_a_replication_to_end(void **state)
+{
+	Asafo__Wire__SyncResult result = ASAFO__WIRE__SYNC_RESULT__INIT;
+	unsigned before;
+	int writer;
+
+	(void)state;
+	world_be_active("");
+	WAIT_FOR(world.keeper.asked[IPC_HISTORY_KEEP] > 0 &&
+		 !world.engine->history_keep.is_changed && !world.engine->history_keep.is_saving);
+	writer = world_ask("{\"method\":\"asafo.WriteStandby\"}", -1);
+	WAIT_FOR(WORLD_GOT(SYNC_START) == 1);
+	before = world.keeper.asked[IPC_HISTORY_KEEP];
+	history_changed(world.engine);
+	WAIT_FOR(world.engine->history_keep.n_postponed >= 2);
+	assert_int_equal(world.keeper.asked[IPC_HISTORY_KEEP], before);
+	result.id = WORLD_LAST_ID(SYNC_START);
+	result.code = ERR_NOT_READY;
+	world_mate_send(ASAFO__WIRE__LINK__BODY_SYNC_RESULT, &result);
+	WAIT_FOR(world.keeper.asked[IPC_HISTORY_KEEP] > before);
+	(void)close(writer);
 }
 
 static void a_damaged_history_begins_anew(void **state)
@@ -517,6 +541,7 @@ int main(void)
 		TEST(an_expired_one_is_told_from_one_that_is_not_valid_yet),
 		TEST(a_certificate_that_both_clocks_accept_is_not_named),
 		TEST(the_history_is_kept_and_comes_before_that_of_the_next_life),
+		TEST(the_history_waits_for_a_replication_to_end),
 		TEST(a_damaged_history_begins_anew),
 		TEST(details_put_the_mates_rows_in_their_place_by_our_clock),
 		TEST(a_mate_that_does_not_answer_costs_two_seconds_and_its_rows_only),

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a sender that was taken over may put beside a message. */
+/* What a sender that was taken over may put beside a message; what waits for a reader. */
 #include <netinet/in.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -17,7 +17,9 @@
 
 #include "base/cleanup.h"
 #include "base/monotime.h"
+#include "ipc/channel.h"
 #include "ipc/frame.h"
+#include "src/ipc/ipc.pb-c.h"
 
 #define LINGER_S 20
 
@@ -118,6 +120,80 @@ static void a_message_comes_without_descriptors_where_there_is_no_room_for_them(
 	(void)close(fds[1]);
 }
 
+#define QUEUED 60
+#define QUEUED_SIZE (100u * 1024)
+
+struct reader {
+	unsigned n;
+	int fd; /* that came with the last one */
+};
+
+static void on_queued(struct ipc_channel *channel, struct ipc_frame *frame,
+		      const ProtobufCMessage *body, void *userdata)
+{
+	const ProtobufCBinaryData *content = &((const Asafo__Ipc__FileWrite *)body)->content;
+	struct reader *reader = userdata;
+
+	(void)channel;
+	assert_int_equal(content->len, QUEUED_SIZE);
+	for (size_t i = 0; i < content->len; i++)
+		assert_int_equal(content->data[i], (uint8_t)(reader->n + i));
+	reader->n++;
+	assert_int_equal(frame->n_fds, reader->n == QUEUED);
+	reader->fd = ipc_frame_take_fd(frame, 0);
+}
+
+static void on_gone(struct ipc_channel *channel, int code, void *userdata)
+{
+	(void)channel;
+	(void)userdata;
+	fail_msg("the channel ended: %d", code);
+}
+
+static void send_queued(struct ipc_channel *channel, unsigned number, const int *fds, size_t n_fds)
+{
+	static uint8_t content[QUEUED_SIZE];
+	Asafo__Ipc__FileWrite body = ASAFO__IPC__FILE_WRITE__INIT;
+
+	for (size_t i = 0; i < QUEUED_SIZE; i++)
+		content[i] = (uint8_t)(number + i);
+	body.content = (ProtobufCBinaryData){QUEUED_SIZE, content};
+	assert_int_equal(ipc_channel_send(channel, IPC_FILE_WRITE, &body.base, fds, n_fds), 0);
+}
+
+static void what_waits_for_a_reader_comes_as_it_was_and_in_order(void **state)
+{
+	static const bool permitted[IPC_TYPE__MAX] = {[IPC_FILE_WRITE] = true};
+	static const struct ipc_channel_ops ops = {permitted, on_queued, on_gone};
+	struct ipc_channel *from = NULL, *to = NULL;
+	struct reader reader = {.fd = -1};
+	sd_event *event = NULL;
+	uint8_t byte = 0;
+	int fds[2];
+
+	(void)state;
+	assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
+	assert_true(sd_event_new(&event) >= 0);
+	assert_int_equal(ipc_channel_new(event, dup(pair.sender), &ops, &reader, &from), 0);
+	assert_int_equal(ipc_channel_new(event, dup(pair.receiver), &ops, &reader, &to), 0);
+	for (unsigned i = 0; i < QUEUED; i++)
+		send_queued(from, i, fds, i == QUEUED - 1);
+	assert_true(ipc_channel_queued(from) > QUEUED / 2 * QUEUED_SIZE);
+	/* The queue has its own. */
+	(void)close(fds[0]);
+	while (reader.n < QUEUED)
+		assert_true(sd_event_run(event, UINT64_MAX) >= 0);
+	assert_int_equal(ipc_channel_queued(from), 0);
+	assert_int_equal(write(fds[1], "x", 1), 1);
+	assert_int_equal(read(reader.fd, &byte, 1), 1);
+	assert_int_equal(byte, 'x');
+	(void)close(fds[1]);
+	(void)close(reader.fd);
+	ipc_channel_free(from);
+	ipc_channel_free(to);
+	(void)sd_event_unref(event);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -126,6 +202,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			a_message_comes_without_descriptors_where_there_is_no_room_for_them, set_up,
 			tear_down),
+		cmocka_unit_test_setup_teardown(
+			what_waits_for_a_reader_comes_as_it_was_and_in_order, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -245,6 +245,28 @@ static void a_mate_with_another_failover_key_is_refused(void **state)
 	asafo__ipc__replica_open_reply__free_unpacked(offer, NULL);
 }
 
+static void a_stage_knows_the_mates_term_before_its_records_are_here(void **state)
+{
+	struct unit *units = *state;
+	Asafo__Ipc__ReplicaOpen open_request = ASAFO__IPC__REPLICA_OPEN__INIT;
+	Asafo__Ipc__StageOpen stage = ASAFO__IPC__STAGE_OPEN__INIT;
+	Asafo__Ipc__ReplicaOpenReply *offer;
+	Asafo__Ipc__KeeperStatusReply *status;
+
+	keeper_set_failover_key(&units[0], "shared");
+	keeper_set_failover_key(&units[1], "shared");
+	offer = (Asafo__Ipc__ReplicaOpenReply *)unit_call(units[0].engine, IPC_REPLICA_OPEN,
+							  &open_request.base, NULL, 0);
+	stage.kek = offer->kek;
+	stage.term = 9;
+	assert_int_equal(
+		unit_call_status(units[1].engine, IPC_STAGE_OPEN, &stage.base, NULL, 0, NULL), 0);
+	status = unit_status(&units[1]);
+	assert_int_equal(status->activated_term, 9);
+	asafo__ipc__keeper_status_reply__free_unpacked(status, NULL);
+	asafo__ipc__replica_open_reply__free_unpacked(offer, NULL);
+}
+
 static void store_times(const struct unit *unit, struct stat *ret_stat)
 {
 	char path[700];
@@ -358,6 +380,7 @@ int main(void)
 		TEST(what_was_put_aside_and_came_back_from_the_active_is_no_orphan),
 		TEST(all_orphans_of_a_name_are_dropped_however_many),
 		TEST(a_mate_with_another_failover_key_is_refused),
+		TEST(a_stage_knows_the_mates_term_before_its_records_are_here),
 		TEST(a_kill_during_the_commit_leaves_the_old_or_the_new_state),
 		TEST(pairing_gives_both_units_the_same_link_keys),
 	};

@@ -45,7 +45,8 @@ static struct json_object *parameters_of(struct json_object *base, const char *a
 }
 
 int pages_collect(struct cli *cli, const char *method, struct json_object *parameters,
-		  const char *list, struct json_object **ret_whole)
+		  const char *list, pages_fn on_page, void *userdata,
+		  struct json_object **ret_whole)
 {
 	_cleanup_(json_put) struct json_object *whole = NULL;
 	_cleanup_free_ char *after = NULL;
@@ -74,6 +75,8 @@ int pages_collect(struct cli *cli, const char *method, struct json_object *param
 		else if (!append(whole, page, list))
 			return cli_fail(cli, CLI_FAILED, "out of memory");
 		json_object_object_del(parameters, "now");
+		if (on_page && after)
+			on_page(whole, userdata);
 	} while (after);
 	*ret_whole = TAKE_PTR(whole);
 	return CLI_OK;
@@ -89,7 +92,7 @@ int pages_show(struct cli *cli, const struct grammar_match *match, const char *l
 
 	if (name && !cli_set(parameters, "name", json_object_new_string(name)))
 		return cli_fail(cli, CLI_FAILED, "out of memory");
-	code = pages_collect(cli, match->row->method, parameters, list, &whole);
+	code = pages_collect(cli, match->row->method, parameters, list, NULL, NULL, &whole);
 	if (code)
 		return code;
 	if (cli->is_json)

@@ -75,6 +75,33 @@ void progress_show(struct json_object *progress, void *userdata)
 	shown->is_drawn = true;
 }
 
+void progress_on_err(const struct screen *screen, struct screen *ret_err, struct progress *shown)
+{
+	*ret_err = *screen;
+	ret_err->out = screen->err;
+	ret_err->is_terminal = screen->is_err_terminal;
+	*shown = (struct progress){.screen = ret_err};
+}
+
+void progress_count(struct progress *shown, const char *phase, size_t items, size_t expected,
+		    const char *what)
+{
+	const struct screen *screen = shown->screen;
+
+	if (!screen->is_terminal)
+		return;
+	(void)fputs("\r\033[K", screen->out);
+	screen_print(screen, "%-10s ", phase);
+	if (expected > 0) {
+		print_bar(screen, (int64_t)items, (int64_t)expected);
+		screen_print(screen, "%zu/%zu %s", items, expected, what);
+	} else {
+		screen_print(screen, "%zu %s", items, what);
+	}
+	(void)fflush(screen->out);
+	shown->is_drawn = true;
+}
+
 void progress_done(struct progress *shown)
 {
 	if (shown->is_drawn)

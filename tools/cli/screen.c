@@ -24,6 +24,7 @@ void screen_init(struct screen *screen, FILE *out, FILE *err, int64_t now)
 
 	*screen = (struct screen){.out = out, .err = err, .width = 80, .now = now};
 	screen->is_terminal = fd >= 0 && isatty(fd);
+	screen->is_err_terminal = fileno(err) >= 0 && isatty(fileno(err));
 	screen->has_colour = screen->is_terminal && !(no_colour && *no_colour) && term &&
 			     strcmp(term, "dumb") != 0;
 	if (screen->is_terminal && ioctl(fd, TIOCGWINSZ, &size) == 0 && size.ws_col >= 20)

@@ -25,6 +25,7 @@ struct screen {
 	FILE *out;
 	FILE *err;
 	bool is_terminal; /* OUT is one */
+	bool is_err_terminal;
 	bool has_colour;
 	unsigned width; /* columns; only where it is a terminal */
 	int64_t now;	/* unix seconds */

@@ -11,6 +11,7 @@
 #include "base/cleanup.h"
 #include "tools/cli/format.h"
 #include "tools/cli/pages.h"
+#include "tools/cli/progress.h"
 #include "tools/cli/table.h"
 #include "tools/cli/verb.h"
 
@@ -199,6 +200,12 @@ static struct json_object *parameters_of(const struct grammar_match *match)
 	return TAKE_PTR(parameters);
 }
 
+static void on_page(struct json_object *whole, void *userdata)
+{
+	progress_count(userdata, "verify", view_count(whole, "trustpoints"),
+		       (size_t)view_number(whole, "total", 0), "trustpoints");
+}
+
 int verb_verify(struct cli *cli, const struct grammar_match *match)
 {
 	static const int codes[] = {
@@ -208,11 +215,16 @@ int verb_verify(struct cli *cli, const struct grammar_match *match)
 	};
 	_cleanup_(json_put) struct json_object *parameters = parameters_of(match);
 	_cleanup_(json_put) struct json_object *whole = NULL;
+	struct progress progress;
+	struct screen err;
 	int code;
 
 	if (!parameters)
 		return cli_fail(cli, CLI_FAILED, "out of memory");
-	code = pages_collect(cli, match->row->method, parameters, "trustpoints", &whole);
+	progress_on_err(&cli->screen, &err, &progress);
+	code = pages_collect(cli, match->row->method, parameters, "trustpoints", on_page, &progress,
+			     &whole);
+	progress_done(&progress);
 	if (code)
 		return code;
 	if (cli->is_json)

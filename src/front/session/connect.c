@@ -28,6 +28,7 @@ struct connect {
 	uint8_t hash[COOKIE_HASH_SIZE];
 	const char *hostname;
 	sd_event_source *patience;
+	uint64_t hold_ms;
 	bool has_cookie;
 };
 
@@ -50,6 +51,10 @@ enum connect_verdict connect_judge(const struct connect_facts *facts, const char
 	}
 	if (!facts->is_enabled) {
 		*ret_why = "the VPN is not enabled";
+		return CONNECT_LATER;
+	}
+	if (facts->is_known && facts->is_taken) {
+		*ret_why = "another client has just connected with this session";
 		return CONNECT_LATER;
 	}
 	if (facts->is_known)
@@ -187,8 +192,28 @@ static int accept_append(const struct connect *connect, struct vpn_entry *entry,
 	return r;
 }
 
+/*
+ * Two clients with one cookie would take the session from each other without end, as fast as they
+ * can. So a connection of this unit that is there, and has only just been made, is left alone for a
+ * moment. RET_LEFT_MS: for how long.
+ */
+static bool is_taken(const struct tunnels *tunnels, const struct vpn_entry *entry,
+		     uint64_t *ret_left_ms)
+{
+	uint64_t settle_ms = tunnels_settle_ms(tunnels);
+	uint64_t age_ms;
+
+	if (!entry || !entry->session.is_connected || entry->session.owner == 0)
+		return false;
+	age_ms = monotime_since(monotime_now(), entry->session.tunnel_at) / MONOTIME_NS_PER_MS;
+	if (age_ms >= settle_ms)
+		return false;
+	*ret_left_ms = settle_ms - age_ms;
+	return true;
+}
+
 /* -EAGAIN: hold it. */
-static int answer_append(const struct connect *connect, bool is_last_try, struct buf *bytes)
+static int answer_append(struct connect *connect, bool is_last_try, struct buf *bytes)
 {
 	const struct vpn *vpn = tunnels_vpn(connect->connects->tunnels);
 	struct vpn_entry *entry = connect->has_cookie ? vpn_find(vpn, connect->hash) : NULL;
@@ -198,6 +223,7 @@ static int answer_append(const struct connect *connect, bool is_last_try, struct
 		.is_complete = vpn_is_complete(vpn),
 		.is_active = tunnels_are_active(connect->connects->tunnels),
 		.is_enabled = vpn_config(vpn)->is_enabled,
+		.is_taken = is_taken(connect->connects->tunnels, entry, &connect->hold_ms),
 	};
 	const char *why;
 
@@ -268,9 +294,8 @@ static int hold(const struct connect *draft)
 		return -ENOMEM;
 	*connect = *draft;
 	r = sd_event_add_time_relative(tunnels_event(connects->tunnels), &connect->patience,
-				       CLOCK_MONOTONIC,
-				       (uint64_t)tunnels_limits(connects->tunnels)->hold_ms * 1000,
-				       0, on_patience, connect);
+				       CLOCK_MONOTONIC, connect->hold_ms * 1000, 0, on_patience,
+				       connect);
 	if (r < 0) {
 		free(connect);
 		return r;
@@ -287,7 +312,10 @@ static int hold(const struct connect *draft)
 int connects_ask(struct connects *connects, struct session *session, const struct http_head *head,
 		 const char *hostname, struct buf *ret_bytes)
 {
-	struct connect connect = {.connects = connects, .session = session, .hostname = hostname};
+	struct connect connect = {.connects = connects,
+				  .session = session,
+				  .hostname = hostname,
+				  .hold_ms = tunnels_limits(connects->tunnels)->hold_ms};
 	int r;
 
 	cstp_request_read(head, &connect.request);

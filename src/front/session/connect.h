@@ -24,6 +24,7 @@ struct connect_facts {
 	bool is_complete; /* ... which has every session there is */
 	bool is_active;
 	bool is_enabled; /* by the configuration */
+	bool is_taken;	 /* another connection has just been made, and is there */
 };
 /* RET_WHY: one sentence for X-Reason; never NULL. */
 enum connect_verdict connect_judge(const struct connect_facts *facts, const char **ret_why);

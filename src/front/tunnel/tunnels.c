@@ -15,6 +15,7 @@
 #include "front/net/poller.h"
 #include "front/tunnel/tunnel.h"
 
+#define SETTLE_MS 2000
 #define REKEY_MS UINT64_C(28800000)
 #define BATCH 64 /* packets of the device in a turn of the loop: clients are to be heard, too */
 
@@ -52,6 +53,11 @@ struct poller *tunnels_poller(const struct tunnels *tunnels)
 struct vpn *tunnels_vpn(const struct tunnels *tunnels)
 {
 	return tunnels->vpn;
+}
+
+uint64_t tunnels_settle_ms(const struct tunnels *tunnels)
+{
+	return tunnels->limits->settle_ms ? tunnels->limits->settle_ms : SETTLE_MS;
 }
 
 uint64_t tunnels_rekey_ms(const struct tunnels *tunnels)

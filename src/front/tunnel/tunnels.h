@@ -24,12 +24,13 @@ struct tunnels_ops {
 
 /* How long it takes to give up, in milliseconds. */
 struct tunnels_limits {
-	unsigned dpd_ms;   /* what the client is told, where it is no phone; 0: that of the offer */
-	unsigned role_ms;  /* how long tunnels outlive the role: the address is gone by then */
-	unsigned hold_ms;  /* how long a CONNECT waits for what is not known yet */
-	unsigned end_ms;   /* how long a client that was told the end may take to close */
-	unsigned news_ms;  /* what becomes of a tunnel's datagrams is told no more often */
-	unsigned rekey_ms; /* new keys, of TLS 1.3 and of DTLS; 0: each eight hours */
+	unsigned dpd_ms;  /* what the client is told, where it is no phone; 0: that of the offer */
+	unsigned role_ms; /* how long tunnels outlive the role: the address is gone by then */
+	unsigned hold_ms; /* how long a CONNECT waits for what is not known yet */
+	unsigned settle_ms; /* how long a new tunnel keeps others from its place; 0: 2 s */
+	unsigned end_ms;    /* how long a client that was told the end may take to close */
+	unsigned news_ms;   /* what becomes of a tunnel's datagrams is told no more often */
+	unsigned rekey_ms;  /* new keys, of TLS 1.3 and of DTLS; 0: each eight hours */
 };
 
 /* All is borrowed for the life of the tunnels. Errors: -ENOMEM, -errno. */
@@ -43,6 +44,7 @@ void tunnels_free(struct tunnels *tunnels);
  * it still has the address, and nobody would reset that connection.
  */
 void tunnels_role(struct tunnels *tunnels, bool is_active);
+uint64_t tunnels_settle_ms(const struct tunnels *tunnels);
 /* How long the keys of a tunnel are in use. */
 uint64_t tunnels_rekey_ms(const struct tunnels *tunnels);
 bool tunnels_are_active(const struct tunnels *tunnels);
