@@ -10,7 +10,8 @@
  * When a lease is renewed best. The kernel looks after lifetimes rarely: an end that falls into the
  * last quarter of one of its own seconds it puts off until that second is full, on both families. A
  * lease that was renewed at another time ends when it should. So where those seconds begin is
- * learned from the kernel's time stamps of addresses, and renewals keep to the first two thirds.
+ * learned from the kernel's time stamps of addresses, and renewals keep to what is before that
+ * quarter.
  */
 struct lease_clock {
 	uint64_t hz;	  /* the kernel's ticks in a second */
@@ -18,8 +19,9 @@ struct lease_clock {
 	bool is_known;
 };
 
-#define LEASE_CLOCK_STEP_MS 320u /* three renewals a second, and none in its last third */
+#define LEASE_CLOCK_STEP_MS 300u /* three renewals a second, and none in its last quarter, ... */
 #define LEASE_CLOCK_STEPS 3u
+#define LEASE_CLOCK_SLACK_MS 100u /* ... also where it comes so much later than its time */
 
 /* HZ 0: that of this machine. */
 void lease_clock_init(struct lease_clock *ret_clock, uint64_t hz);

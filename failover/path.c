@@ -145,6 +145,7 @@ static int on_io(sd_event_source *source, int fd, uint32_t events, void *userdat
 	struct path_set *set = userdata;
 	bool ready[HELLO_PATHS_MAX] = {0};
 	size_t n = path_poll_ready(set->poll_fd, ready);
+	bool is_over;
 
 	(void)source;
 	(void)fd;
@@ -153,7 +154,10 @@ static int on_io(sd_event_source *source, int fd, uint32_t events, void *userdat
 	read_ready(set, ready, n == 1 ? BATCHES_PER_TURN : 1);
 	if (!set->is_freed && set->depth == 1)
 		path_wake_judge(set);
+	is_over = !set->is_freed && set->depth == 1 && set->on_read;
 	set_leave(set);
+	if (is_over)
+		set->on_read(set->userdata);
 	return 0;
 }
 
@@ -287,9 +291,10 @@ void path_set_free(struct path_set *set)
 	set_leave(set);
 }
 
-void path_set_watch(struct path_set *set, path_state_fn on_state)
+void path_set_watch(struct path_set *set, path_state_fn on_state, path_read_fn on_read)
 {
 	set->on_state = on_state;
+	set->on_read = on_read;
 }
 
 static void inherit(struct path_set *set, const struct path_set *old)
@@ -328,6 +333,7 @@ int path_set_follow(struct path_set *old, const struct path_config *paths, size_
 		return r;
 	old->raw_fd = -1;
 	set->on_state = old->on_state;
+	set->on_read = old->on_read;
 	set->is_gathering = old->is_gathering;
 	inherit(set, old);
 	path_set_free(old);

@@ -50,6 +50,8 @@ struct path_set;
 typedef void (*path_datagram_fn)(size_t index, const uint8_t *data, size_t size, void *userdata);
 /* Path INDEX, in STATE until now, is in another. */
 typedef void (*path_state_fn)(size_t index, enum path_state before, void *userdata);
+/* The loop was woken up for what came on the paths, and it is read. */
+typedef void (*path_read_fn)(void *userdata);
 
 /*
  * Opens a socket for each path (at most HELLO_PATHS_MAX). A path whose device is missing is kept,
@@ -58,8 +60,9 @@ typedef void (*path_state_fn)(size_t index, enum path_state before, void *userda
 int path_set_new(sd_event *event, const struct path_config *paths, size_t n_paths,
 		 path_datagram_fn on_datagram, void *userdata, struct path_set **ret_set);
 void path_set_free(struct path_set *set);
-/* ON_STATE is told of each change from now on. */
-void path_set_watch(struct path_set *set, path_state_fn on_state);
+/* ON_STATE is told of each change from now on, ON_READ (may be NULL) when the set may be drained,
+ * or freed, again. */
+void path_set_watch(struct path_set *set, path_state_fn on_state, path_read_fn on_read);
 /*
  * A set in place of OLD, which is freed, with its callbacks. What OLD knows of paths that are in
  * both goes on, and no state changes. Errors: -ENOMEM, and OLD stays.

@@ -48,6 +48,7 @@ struct path_set {
 	sd_event *event;
 	path_datagram_fn on_datagram;
 	path_state_fn on_state;
+	path_read_fn on_read;
 	void *userdata;
 	struct path *paths;
 	size_t n_paths;

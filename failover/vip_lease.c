@@ -390,6 +390,9 @@ int vip_lease_start(struct vip *vip, sd_event *event)
 
 	vip->ticked = vip->checked = monotime_now();
 	lease_clock_init(&vip->clock, 0);
+	/* With the unit's next poll, where that is soon: a wakeup less. */
+	if (r >= 0)
+		r = sd_event_source_set_time_accuracy(vip->timer, LEASE_CLOCK_SLACK_MS * 1000u);
 	if (r >= 0)
 		r = sd_event_source_set_enabled(vip->timer, SD_EVENT_ON);
 	if (r >= 0)

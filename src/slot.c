@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -123,9 +124,19 @@ uint64_t slot_restart_ms(const struct slot *slot)
 	return delay < RESTART_MAX_MS ? delay : RESTART_MAX_MS;
 }
 
+static bool has_ended(const struct slot *slot)
+{
+	siginfo_t info = {0};
+
+	return slot->pid > 0 &&
+	       waitid(P_PID, (id_t)slot->pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+	       info.si_pid != 0;
+}
+
 void slot_look(const struct slot *slot)
 {
-	if (slot->exit && sd_event_source_set_enabled(slot->exit, SD_EVENT_OFF) >= 0)
+	if (slot->exit && has_ended(slot) &&
+	    sd_event_source_set_enabled(slot->exit, SD_EVENT_OFF) >= 0)
 		(void)sd_event_source_set_enabled(slot->exit, SD_EVENT_ONESHOT);
 }
 

@@ -150,6 +150,8 @@ static int add_element(struct p12_job *job, gnutls_pkcs12_bag_t bag, unsigned in
 		return add_encrypted_key(job, &data, &label);
 	case GNUTLS_BAG_ENCRYPTED:
 		return ERR_UNSUPPORTED; /* an encrypted safe within a safe */
+	case GNUTLS_BAG_UNKNOWN:
+		return ERR_UNSUPPORTED; /* it may be a safe within a safe (RFC 7292 4.2.6) */
 	default:
 		job->contents->n_ignored++;
 		return 0;

@@ -280,8 +280,8 @@ static void warn_of_leaf(struct identity *identity)
 	uint32_t faults = identity->public_part->usage_faults;
 
 	if (identity->public_part->n_names == 0)
-		warn(identity, "the certificate names no host (no subjectAltName): clients will "
-			       "refuse it by name");
+		warn(identity, "the certificate names no host (no subjectAltName, or none that "
+			       "could be a host's): clients will refuse it by name");
 	if (identity->public_part->names_left_out > 0)
 		warn(identity,
 		     "the certificate has %zu names, and %zu of them are listed: whether it lacks "
@@ -318,7 +318,13 @@ static int describe(const struct chain *chain, struct identity *identity, struct
 	int r = 0;
 
 	for (size_t i = 0; i < chain->n_links && r == 0; i++) {
-		r = x509_key_id(chain->links[i], identity->key_ids[i]);
+		if (x509_is_compressed(chain->links[i]))
+			r = why_set(why, ERR_UNSUPPORTED,
+				    "a certificate in the file has a "
+				    "compressed public key, which most clients do not take: have "
+				    "it issued with an uncompressed one");
+		if (r == 0)
+			r = x509_key_id(chain->links[i], identity->key_ids[i]);
 		if (r == 0)
 			r = x509_to_der(chain->links[i], &certificates[i]);
 	}

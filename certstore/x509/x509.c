@@ -151,3 +151,15 @@ int x509_secret_text(const struct secret *secret, struct secret *ret_text)
 		memcpy(ret_text->data, secret->data, secret->size);
 	return r;
 }
+
+bool x509_is_compressed(const X509 *certificate)
+{
+	const unsigned char *point = NULL;
+	ASN1_OBJECT *algorithm = NULL;
+	int size = 0;
+
+	return X509_PUBKEY_get0_param(&algorithm, &point, &size, NULL,
+				      X509_get_X509_PUBKEY(certificate)) == 1 &&
+	       OBJ_obj2nid(algorithm) == NID_X9_62_id_ecPublicKey && size > 0 &&
+	       (point[0] == 2 || point[0] == 3);
+}

@@ -45,6 +45,9 @@ bool x509_is_signed_by(X509 *certificate, EVP_PKEY *key);
 bool x509_is_weak_signature(const X509_ALGOR *algorithm);
 /* Issuer equals subject, and its own key verifies it. */
 bool x509_is_self_signed(X509 *certificate);
+/* An elliptic curve's public key in half of its bytes (RFC 5480 section 2.2): GnuTLS 3.7 and most
+ * clients take none. */
+bool x509_is_compressed(const X509 *certificate);
 /* SHA-256 of the SubjectPublicKeyInfo: by what a key is known, whatever certificate it is in.
  * Errors: ERR_CRYPTO, -ENOMEM. */
 int x509_key_id(const X509 *certificate, uint8_t ret_id[static IDENTITY_KEY_ID_SIZE]);

@@ -2,8 +2,8 @@
 #include "core/clock.h"
 
 #define NS_PER_MS INT64_C(1000000)
-/* No sum of a few of these overflows; nine years are as good as any. */
-#define FAR_NS (INT64_MAX / 32)
+/* No sum of a few of these overflows. */
+#define FAR_NS FO_CLOCK_FAR_NS
 
 /* A minus B; a mate's clock may say anything. */
 static int64_t difference(uint64_t a, uint64_t b)

@@ -15,6 +15,8 @@
 #define FO_CLOCK_SAMPLES 8
 #define FO_CLOCK_WARN_MS 2000 /* from here on the clocks differ ... */
 #define FO_CLOCK_SAME_MS 1800 /* ... until they are closer than this */
+/* Nine years; a difference that is larger counts as this one. */
+#define FO_CLOCK_FAR_NS (INT64_MAX / 32)
 
 enum fo_clock_class {
 	FO_CLOCK_UNKNOWN,

@@ -22,7 +22,8 @@
 #define TICK_MS 1000
 #define FIRST_MS 15000		/* after the start: first the unit finds its role */
 #define AGAIN_MS 3600000	/* time goes on */
-#define CHANGED_MS 10000	/* at most so often where the store changed */
+#define CHANGED_MS 10000	/* at most so often where the store or the clock changed */
+#define CLOCK_SET_S 60		/* less than that changes no date */
 #define APART_MS 60000		/* an import that is on its way is no difference yet */
 #define APART_AGAIN_MS 86400000 /* said again */
 #define NAMED_MAX 3
@@ -168,11 +169,23 @@ void certwatch_search(struct engine *engine)
 	watch->n_found = 0;
 	watch->was_searched = true;
 	watch->searched_at = monotime_now();
+	watch->searched_realtime = (int64_t)time(NULL);
 	watch->searched_begin = engine->config->alert_begin_days;
 	memcpy(watch->searched_digest, engine->store.position.digest,
 	       sizeof(watch->searched_digest));
 	watch->is_searching =
 		engine_keeper_call(engine, IPC_LIST, &message.base, NULL, 0, on_list, engine) == 0;
+}
+
+/* What was found then was judged by another clock: it may say of a good certificate that it has
+ * expired. */
+static bool is_clock_set(const struct certwatch *watch)
+{
+	uint64_t passed_s =
+		monotime_since(monotime_now(), watch->searched_at) / MONOTIME_NS_PER_SEC;
+	int64_t set_s = (int64_t)time(NULL) - watch->searched_realtime - (int64_t)passed_s;
+
+	return set_s > CLOCK_SET_S || set_s < -CLOCK_SET_S;
 }
 
 static bool is_search_due(const struct engine *engine)
@@ -187,7 +200,7 @@ static bool is_search_due(const struct engine *engine)
 		return false;
 	if (!watch->was_searched)
 		return ago_ms >= FIRST_MS;
-	return ago_ms >= AGAIN_MS || (is_other && ago_ms >= CHANGED_MS) ||
+	return ago_ms >= AGAIN_MS || ((is_other || is_clock_set(watch)) && ago_ms >= CHANGED_MS) ||
 	       watch->searched_begin != engine->config->alert_begin_days;
 }
 

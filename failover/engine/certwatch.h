@@ -31,6 +31,7 @@ struct certwatch {
 	size_t n_found;
 	bool is_searching, was_searched;
 	struct monotime searched_at, ticked_at;
+	int64_t searched_realtime; /* seconds since 1970 */
 	uint8_t searched_digest[32];
 	uint32_t searched_begin;
 	uint64_t alerts; /* that were said */

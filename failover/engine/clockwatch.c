@@ -70,13 +70,15 @@ static void span_text(int64_t ns, char *text, size_t size)
 
 static void describe_skew(const struct clockwatch *watch, struct why *ret_why)
 {
+	int64_t skew_ns = watch->clock.skew_ns, limit_ns = FO_CLOCK_FAR_NS / 100 * 99;
+	bool is_far = skew_ns > limit_ns || skew_ns < -limit_ns;
 	char span[32];
 
-	span_text(watch->clock.skew_ns, span, sizeof(span));
+	span_text(is_far ? limit_ns : skew_ns, span, sizeof(span));
 	(void)why_set(ret_why, 0,
-		      "the clocks of the units differ by %s (the mate's is %s): set them, since "
+		      "the clocks of the units differ by %s%s (the mate's is %s): set them, since "
 		      "certificates are judged by them",
-		      span, fo_clock_text(watch->clock.class));
+		      is_far ? "more than " : "", span, fo_clock_text(watch->clock.class));
 }
 
 static void describe_misfit(const struct clockwatch *watch, const struct clockwatch_misfit *misfit,

@@ -184,6 +184,7 @@ struct engine_queue {
 	size_t head, n;
 	bool is_running;
 	void (*work_off)(struct engine *engine); /* loop.c: what follows stands above who tells */
+	void (*poll)(struct engine *engine);	 /* ... where that is due already */
 };
 
 /*

@@ -366,12 +366,12 @@ void engine_health_fill_hello(const struct engine_health *health, struct hello *
 
 /* ---- the timer ---- */
 
-static uint64_t look_accuracy_us(const struct engine_health *health)
+static uint64_t look_slack_us(const struct engine_health *health)
 {
 	uint32_t quarter_ms = health->times.poll_ms / 4;
 	uint32_t ms = health->times.unit_poll_ms;
 
-	return 1 + 1000 * (uint64_t)(ms < quarter_ms ? ms : quarter_ms);
+	return 1000 * (uint64_t)(ms < quarter_ms ? ms : quarter_ms);
 }
 
 static void arm(struct engine_health *health)
@@ -380,6 +380,7 @@ static void arm(struct engine_health *health)
 	struct monotime due = monotime_add_ms(monotime_now(), health->times.poll_ms);
 
 	struct monotime polled = due;
+	uint64_t slack_us;
 
 	if (health->lines.is_open)
 		due = monotime_min(due, monotime_add_ms(health->lines.from, HEALTH_LINES_MAX_MS));
@@ -387,10 +388,11 @@ static void arm(struct engine_health *health)
 		due = monotime_min(due, monotime_min(health->ports[i]->state.deadline,
 						     flap_deadline(&health->ports[i]->flap)));
 	health->due = due;
-	(void)sd_event_source_set_time(health->timer, due.ns / 1000 + 1);
-	/* A mere look has time until the unit polls, a deadline has none. */
-	(void)sd_event_source_set_time_accuracy(health->timer,
-						due.ns == polled.ns ? look_accuracy_us(health) : 1);
+	/* A mere look is taken when the unit polls, a little sooner or later; a deadline has no
+	 * time. */
+	slack_us = due.ns == polled.ns ? look_slack_us(health) : 0;
+	(void)sd_event_source_set_time(health->timer, due.ns / 1000 + 1 - slack_us);
+	(void)sd_event_source_set_time_accuracy(health->timer, 1 + 2 * slack_us);
 	(void)sd_event_source_set_enabled(health->timer, SD_EVENT_ONESHOT);
 }
 

@@ -238,6 +238,13 @@ static void note_apart(struct engine *engine)
 	log_line(LOG_WARNING, "%s", why.text);
 }
 
+static void on_paths_read(void *userdata)
+{
+	struct engine *engine = userdata;
+
+	engine->queue.poll(engine);
+}
+
 /* The links to the mate are the first paths, in the order of the link's ways (fill_paths). */
 void engine_check_ways(struct engine *engine)
 {
@@ -307,7 +314,7 @@ int engine_rebuild_paths(struct engine *engine)
 		log_line(LOG_ERR, "paths to the mate: %s", err_text(r));
 		return r;
 	}
-	path_set_watch(engine->pair.paths, on_path_state);
+	path_set_watch(engine->pair.paths, on_path_state, on_paths_read);
 	engine_health_configure(engine->health);
 	return 0;
 }

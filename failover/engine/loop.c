@@ -98,16 +98,12 @@ static void run_queue(struct engine *engine)
 	arm_timer(engine);
 }
 
-static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
+static void poll(struct engine *engine)
 {
-	struct engine *engine = userdata;
-
-	(void)source;
-	(void)usec;
 	run_queue(engine);
 	engine_store_retry(engine);
 	if (!engine->is_started)
-		return 0;
+		return;
 	/* What waits in the sockets was said before the timer ran out. */
 	if (engine->pair.paths)
 		path_set_drain(engine->pair.paths);
@@ -122,7 +118,22 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
 	engine_monitor_tick(engine);
 	engine_feed_type(engine, FO_EVENT_TICK);
 	certwatch_tick(engine);
+}
+
+static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
+{
+	(void)source;
+	(void)usec;
+	poll(userdata);
 	return 0;
+}
+
+/* The mate's hello may have made this unit's own due at once (fo_fsm): the timer would only take
+ * another turn of the loop for it. */
+static void poll_if_due(struct engine *engine)
+{
+	if (engine->is_started && monotime_reached(monotime_now(), fo_fsm_deadline(&engine->fsm)))
+		poll(engine);
 }
 
 int engine_new(sd_event *event, const struct child_options *options,
@@ -137,6 +148,7 @@ int engine_new(sd_event *event, const struct child_options *options,
 	engine->options = *options;
 	engine->upper = upper;
 	engine->queue.work_off = run_queue;
+	engine->queue.poll = poll_if_due;
 	engine->rooms.control_fd = -1;
 	engine->alive_at = engine->started_at = monotime_now();
 	engine->active_since = MONOTIME_NEVER;

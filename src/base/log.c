@@ -15,6 +15,8 @@
 #define SD_JOURNAL_SUPPRESS_LOCATION
 #include <systemd/sd-journal.h>
 
+#include "base/utf8.h"
+
 #define TEXT_MAX 1024
 #define FIELD_MAX 160
 /* The number, in decimal digits, makes it whole: see systemd.journal-fields(7), MESSAGE_ID. */
@@ -49,41 +51,9 @@ void log_open(const char *process, int max_priority)
 	log_to_journal = is_journal(STDERR_FILENO);
 }
 
-/* How many bytes the printable character at TEXT has; 0: it is none. RFC 3629, section 4. */
-static size_t character(const unsigned char *text)
-{
-	unsigned char first = text[0], low = 0x80, high = 0xbf;
-	size_t n;
-
-	if (first < 0x80)
-		return first >= 0x20 && first != 0x7f;
-	if (first < 0xc2 || first > 0xf4)
-		return 0;
-	n = first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
-	if (first == 0xc2 || first == 0xe0)
-		low = 0xa0; /* C1 controls; overlong ones */
-	else if (first == 0xf0)
-		low = 0x90;
-	else if (first == 0xed)
-		high = 0x9f; /* surrogates */
-	else if (first == 0xf4)
-		high = 0x8f;
-	for (size_t i = 1; i < n; i++) {
-		if (text[i] < (i == 1 ? low : 0x80) || text[i] > (i == 1 ? high : 0xbf))
-			return 0;
-	}
-	return n;
-}
-
 void log_clean(char *text)
 {
-	while (*text) {
-		size_t n = character((const unsigned char *)text);
-
-		if (n == 0)
-			*text = '?';
-		text += n ? n : 1;
-	}
+	utf8_clean(text);
 }
 
 struct entry {

@@ -4,6 +4,16 @@
 #include <stdbool.h>
 #include <string.h>
 
+/* What is not seen itself and turns what is around it: directions of writing (UAX #9), marks that
+ * hide in a name, separators of lines, tags. Joiners stay: words of some scripts need them. */
+static bool is_deceptive(uint32_t value)
+{
+	return value == 0x061c || value == 0x200b || value == 0x200e || value == 0x200f ||
+	       (value >= 0x2028 && value <= 0x202e) || (value >= 0x2060 && value <= 0x206f) ||
+	       value == 0xfeff || (value >= 0xfff9 && value <= 0xfffb) ||
+	       (value >= 0xe0000 && value <= 0xe007f);
+}
+
 size_t utf8_length(const uint8_t *at, size_t left)
 {
 	uint32_t value;
@@ -25,7 +35,7 @@ size_t utf8_length(const uint8_t *at, size_t left)
 	if ((n == 3 && value < 0x800) || (n == 4 && value < 0x10000) || value > 0x10ffff ||
 	    (value >= 0xd800 && value <= 0xdfff))
 		return 0;
-	return value < 0xa0 ? 0 : n;
+	return value < 0xa0 || is_deceptive(value) ? 0 : n;
 }
 
 void utf8_clean(char *text)

@@ -8,7 +8,7 @@
 
 /* Length of the well-formed UTF-8 character at AT (RFC 3629), of which LEFT bytes (at least 1) are
  * there; 0: there is none, or it is a control character of those beyond ASCII (U+0080 to U+009F),
- * which steer some terminals. */
+ * which steer some terminals, or one that is not seen and changes how others look (bidi). */
 size_t utf8_length(const uint8_t *at, size_t left);
 /*
  * A text as programs of Windows write it, with a byte order mark: appends it without, and UTF-16 as

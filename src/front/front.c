@@ -515,8 +515,8 @@ static int timers_start(struct front *front)
 	return r < 0 ? r : 0;
 }
 
-int front_new(sd_event *event, const struct front_limits *limits, const struct front_ops *ops,
-	      void *userdata, struct front **ret_front)
+int front_new(sd_event *event, unsigned instance, const struct front_limits *limits,
+	      const struct front_ops *ops, void *userdata, struct front **ret_front)
 {
 	static const struct listeners_ops listeners_ops = {on_accept, on_starved};
 	static const struct tunnels_ops tunnels_ops = {on_line};
@@ -546,7 +546,7 @@ int front_new(sd_event *event, const struct front_limits *limits, const struct f
 	if (r == 0)
 		tls_resume_with(front->tls, trustcache_resumption(front->cache));
 	if (r == 0)
-		r = selftest_new(event, front->tls, front->cache, report_request, front,
+		r = selftest_new(event, instance, front->tls, front->cache, report_request, front,
 				 &front->selftest);
 	if (r == 0)
 		r = listeners_new(event, &listeners_ops, front, &front->listeners);

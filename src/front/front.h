@@ -28,9 +28,10 @@ struct front_ops {
 	void (*on_keep)(const char *endpoint, int fd, void *userdata);
 };
 
-/* OPS and LIMITS are borrowed for the front's life. Errors: -ENOMEM, -errno, ERR_CRYPTO. */
-int front_new(sd_event *event, const struct front_limits *limits, const struct front_ops *ops,
-	      void *userdata, struct front **ret_front);
+/* INSTANCE tells the fronts of a unit apart. OPS and LIMITS are borrowed for the front's life.
+ * Errors: -ENOMEM, -errno, ERR_CRYPTO. */
+int front_new(sd_event *event, unsigned instance, const struct front_limits *limits,
+	      const struct front_ops *ops, void *userdata, struct front **ret_front);
 void front_free(struct front *front);
 /*
  * A channel to the engine or the keeper: takes over FD, and lets go of an older one. Other peers

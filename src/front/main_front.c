@@ -76,7 +76,8 @@ static int room_new(struct program *program)
 	descriptors_raise();
 	if (!x25519_init())
 		log_line(LOG_DEBUG, "key exchanges by nettle: no libsodium");
-	r = front_new(program->event, &front_limits_default, &ops, program, &front);
+	r = front_new(program->event, program->options.instance, &front_limits_default, &ops,
+		      program, &front);
 	program->room = front;
 	return r;
 }

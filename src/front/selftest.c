@@ -16,10 +16,9 @@
 #include "base/err.h"
 #include "base/monotime.h"
 #include "front/outcomes.h"
+#include "front/testpace.h"
 
-#define TICK_MS 500
 #define KEEPER_MS 1400	 /* without a sign of life */
-#define TICKS_PER_TEST 4 /* while all is well */
 #define TESTS_PER_TICK 4 /* after a change */
 #define TURN_MS 100	 /* no further test in this turn */
 #define FAILURES 2	 /* turns in a row: a keeper that restarts is no reason yet */
@@ -37,6 +36,8 @@ struct selftest {
 	size_t next;	/* target */
 	size_t pending; /* targets that were not tested since the last change */
 	size_t failing; /* target that failed, tried first until it is well; NONE */
+	unsigned instance;
+	uint64_t turn; /* in which it last tested, all being well */
 	uint64_t ticks, tests;
 	uint64_t round; /* of the engine's last FrontTest */
 	int code;
@@ -391,47 +392,71 @@ static void test_next(struct selftest *selftest)
 	selftest->pending -= selftest->pending > 0;
 }
 
-static void tick(struct selftest *selftest)
+/* All being well. */
+static bool take_turn(struct selftest *selftest, struct monotime now)
+{
+	uint64_t turn = testpace_turn(now, selftest->instance);
+	bool is_due = turn != selftest->turn;
+
+	selftest->turn = turn;
+	return is_due;
+}
+
+/* Returns whether the next one may wait. */
+static bool tick(struct selftest *selftest)
 {
 	uint64_t silent_ms = trustcache_probe(selftest->cache);
-	bool is_due = ++selftest->ticks % TICKS_PER_TEST == 0;
 	struct monotime begun_at = monotime_now();
+	bool is_due = take_turn(selftest, begun_at);
 
+	selftest->ticks++;
 	if (count_targets(selftest) == 0) {
 		set_result(selftest, 0, "");
-		return;
+		return silent_ms == 0;
 	}
 	if (silent_ms >= KEEPER_MS) {
 		set_result(selftest, ERR_TIMEOUT, "the keeper does not answer");
-		return;
+		return false;
 	}
-	if (silent_ms >= TICK_MS || trustcache_is_loading(selftest->cache))
-		return;
+	if (silent_ms >= TESTPACE_TICK_MS || trustcache_is_loading(selftest->cache))
+		return false;
 	/* One that failed is tried in each turn; the others are not put off for it, unless it
 	 * keeps the loop waiting. */
 	if (selftest->failing != NONE && !test_target(selftest, selftest->failing))
 		selftest->failing = outcomes_failing(&selftest->outcomes);
 	for (int i = 0; i < TESTS_PER_TICK; i++) {
 		if (monotime_since(monotime_now(), begun_at) >= TURN_MS * MONOTIME_NS_PER_MS)
-			return;
+			return false;
 		if (selftest->pending == 0 && !(selftest->code < 0 && selftest->failing == NONE) &&
 		    !(is_due && i == 0))
-			return;
+			break;
 		test_next(selftest);
 	}
+	return silent_ms == 0 && selftest->pending == 0 && selftest->failing == NONE &&
+	       selftest->code == 0;
+}
+
+static uint64_t next_usec(const struct selftest *selftest, bool may_wait)
+{
+	return testpace_next(monotime_now(), selftest->instance, may_wait).ns / 1000;
 }
 
 static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
 {
-	tick(userdata);
-	/* In the moment of what else is due, also after a stop or a long test. */
-	if (monotime_since(monotime_now(), (struct monotime){usec * 1000}) >=
-	    TICK_MS * MONOTIME_NS_PER_MS)
-		usec = monotime_turn(monotime_now(), TICK_MS).ns / 1000;
-	else
-		usec += TICK_MS * 1000u;
-	(void)sd_event_source_set_time(source, usec);
+	bool may_wait = tick(userdata);
+
+	(void)usec;
+	(void)sd_event_source_set_time(source, next_usec(userdata, may_wait));
 	return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+}
+
+/* What was to wait does not any more. */
+static void hasten(struct selftest *selftest)
+{
+	uint64_t due = 0, soon = next_usec(selftest, false);
+
+	if (sd_event_source_get_time(selftest->timer, &due) >= 0 && due > soon)
+		(void)sd_event_source_set_time(selftest->timer, soon);
 }
 
 void selftest_restart(struct selftest *selftest, const struct snapshot *snapshot)
@@ -441,6 +466,7 @@ void selftest_restart(struct selftest *selftest, const struct snapshot *snapshot
 	selftest->failing = NONE;
 	outcomes_restart(&selftest->outcomes, selftest->ticks);
 	selftest->pending = count_targets(selftest);
+	hasten(selftest);
 }
 
 void selftest_again(struct selftest *selftest, uint64_t round)
@@ -490,7 +516,7 @@ int selftest_report(const struct selftest *selftest, struct report *report)
 	return -ENOMEM;
 }
 
-int selftest_new(sd_event *event, struct tls *tls, struct trustcache *cache,
+int selftest_new(sd_event *event, unsigned instance, struct tls *tls, struct trustcache *cache,
 		 selftest_change_fn on_change, void *userdata, struct selftest **ret_selftest)
 {
 	struct selftest *selftest = calloc(1, sizeof(*selftest));
@@ -498,14 +524,15 @@ int selftest_new(sd_event *event, struct tls *tls, struct trustcache *cache,
 
 	if (!selftest)
 		return -ENOMEM;
-	*selftest = (struct selftest){.tls = tls,
+	*selftest = (struct selftest){.instance = instance,
+				      .tls = tls,
 				      .cache = cache,
 				      .failing = NONE,
 				      .on_change = on_change,
 				      .userdata = userdata};
 	r = sd_event_add_time(event, &selftest->timer, CLOCK_MONOTONIC,
-			      monotime_turn(monotime_now(), TICK_MS).ns / 1000, TICK_MS * 1000u / 2,
-			      on_timer, selftest);
+			      monotime_turn(monotime_now(), TESTPACE_TICK_MS).ns / 1000,
+			      TESTPACE_TICK_MS * 1000u / 2, on_timer, selftest);
 	if (r < 0) {
 		selftest_free(selftest);
 		return r;

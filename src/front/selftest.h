@@ -16,7 +16,9 @@ struct selftest;
 /* The result is another one. */
 typedef void (*selftest_change_fn)(void *userdata);
 
-int selftest_new(sd_event *event, struct tls *tls, struct trustcache *cache,
+/* INSTANCE: the fronts of a unit take turns, so that what all of them need is tried twice as often
+ * as each of them tries it. */
+int selftest_new(sd_event *event, unsigned instance, struct tls *tls, struct trustcache *cache,
 		 selftest_change_fn on_change, void *userdata, struct selftest **ret_selftest);
 void selftest_free(struct selftest *selftest);
 /* SNAPSHOT (borrowed until the next call; NULL: none) or the certificates changed: all are tested

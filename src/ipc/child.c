@@ -130,7 +130,7 @@ static void on_closed(struct ipc_channel *channel, int code, void *userdata)
  */
 static uint64_t beat_accuracy_us(const struct child *child)
 {
-	return child->beat_ms >= CHILD_BEAT_MS ? CHILD_BEAT_MS * 250u : 0;
+	return child->beat_ms >= CHILD_BEAT_MS ? 250u * 1000 : 0;
 }
 
 static int on_watchdog(sd_event_source *source, uint64_t usec, void *userdata)

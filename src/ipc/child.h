@@ -8,7 +8,7 @@
 /* What every child of the supervisor has in common: descriptor 3 is the channel to it. */
 #define CHILD_SUPERVISOR_FD 3
 /* A sign of life comes so often, unless the supervisor waits for less than three of them. */
-#define CHILD_BEAT_MS 1000u
+#define CHILD_BEAT_MS 1500u
 #define CHILD_BEAT_SHORT_MS 500u
 
 /* Command line of a child, the same for all: asafo-NAME --instance N --state-dir D --run-dir R

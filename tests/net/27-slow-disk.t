@@ -57,7 +57,7 @@ wait_state a Active
 lab cut b fover
 lab power b on
 until_true 30 has_beaten || not_ok "the keeper of unit b runs"
-echo "slow 3000" >&8
+echo "slow 6000" >&8
 expect "a bulk commit on a slow disk ends" bulk
 expect "... after longer than a keeper may be silent" test "$(cat "$files/took")" -gt 6
 expect "the keeper was left alone" exits 1 killed

@@ -115,7 +115,7 @@ static int front_run(const struct front_limits *limits)
 
 	(void)signal(SIGPIPE, SIG_IGN);
 	if (sd_event_new(&played.event) < 0 ||
-	    front_new(played.event, limits, &front_ops, &played, &played.front) < 0 ||
+	    front_new(played.event, 0, limits, &front_ops, &played, &played.front) < 0 ||
 	    child_new(played.event, &options, &child_ops, &played, &played.child) < 0)
 		return 1;
 	(void)sd_event_loop(played.event);

@@ -101,6 +101,34 @@ static void each_alert_is_said_once(void **state)
 	assert_int_equal(*alerts, 3);
 }
 
+/* The clock was forty years ahead when the store was searched last, 10 s ago. */
+static void what_was_found_by_a_wrong_clock_is_judged_anew_when_it_is_set(void **state)
+{
+	struct certwatch *watch;
+	unsigned asked;
+	struct why why;
+
+	(void)state;
+	world_be_active("");
+	watch = &world.engine->certwatch;
+	put_trustpoint("vpn", -DAY);
+	search();
+	assert_true(certwatch_trouble(world.engine, 0, &why));
+	asked = world.keeper.asked[IPC_LIST];
+	buf_clear(&world.keeper.listed);
+	watch->searched_at.ns -= 11 * MONOTIME_NS_PER_SEC;
+	watch->searched_realtime -= 11;
+	watch->ticked_at = (struct monotime){0};
+	certwatch_tick(world.engine);
+	assert_int_equal(world.keeper.asked[IPC_LIST], asked);
+	assert_false(watch->is_searching);
+	watch->searched_realtime += 40 * 365 * DAY;
+	WAIT_FOR(world.keeper.asked[IPC_LIST] == asked + 1 && !watch->is_searching);
+	assert_false(certwatch_trouble(world.engine, 0, &why));
+	certwatch_tick(world.engine);
+	assert_false(watch->is_searching);
+}
+
 static void three_are_named_and_the_rest_is_counted(void **state)
 {
 	struct why why;
@@ -126,6 +154,7 @@ int main(void)
 		cmocka_unit_test(an_alert_is_due_when_the_date_says_so),
 		TEST(what_ends_soon_is_a_trouble_until_it_is_renewed),
 		TEST(each_alert_is_said_once),
+		TEST(what_was_found_by_a_wrong_clock_is_judged_anew_when_it_is_set),
 		TEST(three_are_named_and_the_rest_is_counted),
 	};
 

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +16,7 @@
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "tests/unit/cli_world.h"
+#include "tests/unit/hung_file.h"
 
 #define PATIENCE_MS 300u
 
@@ -220,6 +222,55 @@ static void what_an_output_that_hangs_is_waited_for_is_said(void **state)
 	contains(buf_text(&said), "Only this command waits for it\n");
 }
 
+/* Ends FILE's file system when the first byte comes from NOTICE, and keeps what it says. */
+static pid_t end_when_told(const struct hung_file *file, int notice, const char *keep)
+{
+	pid_t pid = fork();
+
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		char text[1024];
+		struct pollfd told = {.fd = notice, .events = POLLIN};
+		ssize_t n = poll(&told, 1, HUNG_FILE_SECONDS * 500) > 0
+				    ? read(notice, text, sizeof(text))
+				    : 0;
+
+		(void)kill(file->pid, SIGKILL);
+		_exit(n <= 0 || io_replace_file(keep, 0600, text, (size_t)n) < 0);
+	}
+	return pid;
+}
+
+/* Nothing but its end wakes who reads there. */
+static void what_file_system_that_hangs_is_waited_for_is_said(void **state)
+{
+	struct cli_world *w = *state;
+	_cleanup_(buf_done) struct buf said = {0};
+	struct hung_file hung;
+	char path[128], keep[128];
+	int saved, notice[2];
+	pid_t pid;
+
+	if (!hung_file_open(&hung))
+		skip();
+	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", hung.fd);
+	path_of(w, "file", keep);
+	assert_int_equal(pipe(notice), 0);
+	pid = end_when_told(&hung, notice[0], keep);
+	saved = dup(STDERR_FILENO);
+	assert_true(dup2(notice[1], STDERR_FILENO) >= 0);
+	(void)RUN(w, "import", "vpn", path);
+	assert_true(dup2(saved, STDERR_FILENO) >= 0);
+	(void)close(saved);
+	(void)close(notice[0]);
+	(void)close(notice[1]);
+	ended_well(pid);
+	hung_file_close(&hung);
+	contains(w->err, "cannot read ");
+	assert_int_equal(io_read_file(keep, 1024, &said), 0);
+	contains(buf_text(&said), path);
+}
+
 #define IN_WORLD(test) cmocka_unit_test_setup_teardown(test, setup, cli_world_teardown)
 
 int main(void)
@@ -230,6 +281,7 @@ int main(void)
 		IN_WORLD(a_pipe_that_is_fed_byte_by_byte_is_read_to_its_end),
 		IN_WORLD(what_does_not_begin_as_a_backup_is_not_read_to_its_end),
 		IN_WORLD(a_result_that_cannot_be_stored_is_found_out_before_the_work),
+		IN_WORLD(what_file_system_that_hangs_is_waited_for_is_said),
 		IN_WORLD(what_an_output_that_hangs_is_waited_for_is_said),
 		IN_WORLD(a_passphrase_file_may_end_as_editors_end_it),
 	};

@@ -301,6 +301,24 @@ static void nothing_from_outside_steers_the_terminal(void **state)
 	json_object_put(result);
 }
 
+/* Directions of writing, marks that are not seen, C1 in UTF-8 and without; what people write stays.
+ */
+static void what_is_not_seen_changes_nothing_that_is(void **state)
+{
+	struct screen screen;
+
+	(void)state;
+	memset(output, 0, sizeof(output));
+	screen_init(&screen, stdout, stderr, CLI_NOW);
+	screen.out = fmemopen(output, sizeof(output) - 1, "w");
+	assert_non_null(screen.out);
+	screen_print(&screen, "gw\u202eelpmaxe \u2066x\u200b\ufeff\u2028y \xc2\x9b \x9b "
+			      "schl\u00fcssel \U0001f511\n\n");
+	assert_int_equal(fclose(screen.out), 0);
+	assert_string_equal(output, "gw?\?\?elpmaxe ?\?\?x?\?\?\?\?\?\?\?\?y ?\? ? schl\u00fcssel "
+				    "\U0001f511\n\n");
+}
+
 static void colour_is_only_where_it_is_wanted(void **state)
 {
 	struct json_object *result = canned("failover.json");
@@ -475,6 +493,7 @@ int main(void)
 		cmocka_unit_test(an_interface_without_ipv4_is_shown_by_its_ipv6_addresses),
 		cmocka_unit_test(long_names_do_not_break_the_table),
 		cmocka_unit_test(nothing_from_outside_steers_the_terminal),
+		cmocka_unit_test(what_is_not_seen_changes_nothing_that_is),
 		cmocka_unit_test(colour_is_only_where_it_is_wanted),
 		cmocka_unit_test(progress_is_a_bar_on_a_terminal_and_a_line_now_and_then_elsewhere),
 		cmocka_unit_test(statistics_begin_with_what_was_sent_and_received),

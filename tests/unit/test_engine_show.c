@@ -493,6 +493,16 @@ static void a_unit_without_pam_says_nothing_where_nobody_asks_it(void **state)
 	contains(asked("ShowFailover", "{}"), "\"troubles\":[]");
 }
 
+static void a_difference_of_decades_is_not_told_as_one_of_years(void **state)
+{
+	(void)state;
+	world_be_active("");
+	set_mates_clock(-40 * 365 * DAY);
+	WAIT_FOR(clock_class() == FO_CLOCK_BEHIND);
+	contains(asked("ShowFailover", "{}"),
+		 "the clocks of the units differ by more than 3303 d (the mate's is behind): set");
+}
+
 /* Its sockets stay shut, as behind a firewall that lets only UDP through. */
 static void a_link_on_which_only_hellos_pass_is_a_trouble_after_a_while(void **state)
 {
@@ -554,6 +564,7 @@ int main(void)
 		TEST(a_mate_that_keeps_the_holdtime_it_was_told_has_not_failed),
 		TEST(a_unit_without_pam_says_so_where_a_group_asks_it),
 		TEST(a_unit_without_pam_says_nothing_where_nobody_asks_it),
+		TEST(a_difference_of_decades_is_not_told_as_one_of_years),
 		TEST(a_link_on_which_only_hellos_pass_is_a_trouble_after_a_while),
 		TEST(a_link_that_comes_back_is_no_trouble),
 		TEST(eight_times_the_places_do_not_take_the_engine_sixty_times_as_long),

@@ -117,6 +117,22 @@ static void who_does_not_ask_is_not_told(void **state)
 	client_close(&client);
 }
 
+/* What IPv6 needs is no matter to a client that takes none of it. */
+static void a_client_without_ipv6_has_the_mtu_of_its_narrow_path(void **state)
+{
+	struct client client;
+
+	(void)state;
+	tunnel_ask(&client, &harness, 1, "X-CSTP-Address-Type: IPv4\r\nX-CSTP-MTU: 1000\r\n");
+	assert_int_equal(tunnel_answer(&client, answer), 200);
+	assert_non_null(strstr(answer, "X-CSTP-MTU: 1000\r\n"));
+	client_close(&client);
+	tunnel_ask(&client, &harness, 1, "X-CSTP-Address-Type: IPv6,IPv4\r\nX-CSTP-MTU: 1000\r\n");
+	assert_int_equal(tunnel_answer(&client, answer), 200);
+	assert_non_null(strstr(answer, "X-CSTP-MTU: 1280\r\n"));
+	client_close(&client);
+}
+
 static void a_policy_can_be_without_datagrams(void **state)
 {
 	struct client client;
@@ -531,6 +547,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(who_asks_for_datagrams_is_told_where, start, stop),
 		cmocka_unit_test_setup_teardown(who_does_not_ask_is_not_told, start, stop),
+		cmocka_unit_test_setup_teardown(
+			a_client_without_ipv6_has_the_mtu_of_its_narrow_path, start, stop),
 		cmocka_unit_test_setup_teardown(a_policy_can_be_without_datagrams, start, stop),
 		cmocka_unit_test_setup_teardown(packets_go_by_datagrams_in_both_directions, start,
 						stop),

@@ -52,6 +52,15 @@ static void what_is_no_utf8_is_replaced_byte_by_byte(void **state)
 	check_clean("\xe6(\x9d", "?(?");
 }
 
+/* A login's user may be named by anybody. */
+static void what_turns_the_text_around_it_is_replaced(void **state)
+{
+	(void)state;
+	check_clean("a\u202eb \u2066c", "a???b ???c");
+	check_clean("a\u200bb \ufeff", "a???b ???");
+	check_clean("\u0645\u06cc\u200c\u062e", "\u0645\u06cc\u200c\u062e"); /* a joiner */
+}
+
 /* What one call writes to stderr. */
 static void written(char *text, size_t size, void (*say)(void))
 {
@@ -141,6 +150,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_steers_a_terminal_is_replaced),
 		cmocka_unit_test(text_of_any_language_stays),
+		cmocka_unit_test(what_turns_the_text_around_it_is_replaced),
 		cmocka_unit_test(what_is_no_utf8_is_replaced_byte_by_byte),
 		cmocka_unit_test(a_message_has_its_number_and_severity),
 		cmocka_unit_test(a_long_message_is_cut_to_one_line),

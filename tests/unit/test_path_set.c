@@ -371,6 +371,56 @@ static void what_came_with_the_links_hello_wakes_nobody_by_itself(void **state)
 	path_set_free(hearer.set);
 }
 
+struct reader {
+	struct inbox inbox;
+	struct path_set *set, *mate;
+	unsigned n_read;
+};
+
+static void on_reader_datagram(size_t index, const uint8_t *data, size_t size, void *userdata)
+{
+	struct reader *reader = userdata;
+
+	on_datagram(index, data, size, &reader->inbox);
+}
+
+/* What came meanwhile is there. */
+static void on_read(void *userdata)
+{
+	struct reader *reader = userdata;
+
+	if (reader->n_read++ > 0)
+		return;
+	assert_int_equal(reader->inbox.count[0], 1);
+	(void)send_text(reader->mate, "more");
+	path_set_drain(reader->set);
+	assert_int_equal(reader->inbox.count[0], 2);
+}
+
+static void who_was_woken_for_a_hello_is_told_when_it_is_read_and_may_drain_then(void **state)
+{
+	struct path_config a = link_path("va", "203.0.113.1", "203.0.113.2");
+	struct path_config b = link_path("vb", "203.0.113.2", "203.0.113.1");
+	struct reader reader = {0};
+	struct inbox inbox = {0};
+
+	(void)state;
+	assert_int_equal(netns_run("ip addr add 203.0.113.1/30 dev va"), 0);
+	assert_int_equal(path_set_new(event, &a, 1, on_datagram, &inbox, &reader.mate), 0);
+	go(there);
+	assert_int_equal(netns_run("ip addr add 203.0.113.2/30 dev vb"), 0);
+	assert_int_equal(path_set_new(event, &b, 1, on_reader_datagram, &reader, &reader.set), 0);
+	go(here);
+	path_set_watch(reader.set, NULL, on_read);
+	assert_int_equal(send_text(reader.mate, "hello"), 1);
+	WAIT_FOR(reader.n_read > 0);
+	/* Not once more by the drain, which was nobody's wakeup. */
+	assert_int_equal(reader.n_read, 1);
+	assert_string_equal(reader.inbox.last, "more");
+	path_set_free(reader.mate);
+	path_set_free(reader.set);
+}
+
 static bool gets_through(struct path_set *from, struct path_set *to, const struct inbox *inbox)
 {
 	unsigned before = inbox->count[0];
@@ -470,6 +520,7 @@ int main(void)
 		TEST(paths_without_an_address_share_a_packet_socket_that_a_change_does_not_close),
 		TEST(a_link_that_the_mate_tells_nothing_of_has_other_addresses_there),
 		TEST(what_came_with_the_links_hello_wakes_nobody_by_itself),
+		TEST(who_was_woken_for_a_hello_is_told_when_it_is_read_and_may_drain_then),
 	};
 
 	net_pair_enter();

@@ -9,6 +9,7 @@
 #include <wchar.h>
 
 #include "base/cleanup.h"
+#include "base/utf8.h"
 
 static const char *const escapes[SCREEN__MAX] = {
 	[SCREEN_PLAIN] = "",	    [SCREEN_BOLD] = "\033[1m",	[SCREEN_DIM] = "\033[2m",
@@ -31,14 +32,16 @@ void screen_init(struct screen *screen, FILE *out, FILE *err, int64_t now)
 		screen->width = size.ws_col;
 }
 
-/* C0, DEL, and C1 as UTF-8; line feeds stay. */
+/* Line feeds stay. */
 static void disarm(char *text)
 {
-	for (unsigned char *c = (unsigned char *)text; *c; c++) {
-		if ((*c < 0x20 && *c != '\n') || *c == 0x7f)
-			*c = '?';
-		else if (c[0] == 0xc2 && c[1] >= 0x80 && c[1] < 0xa0)
-			c[0] = c[1] = '?';
+	for (char *line = text; *line;) {
+		char *end = strchrnul(line, '\n'), last = *end;
+
+		*end = 0;
+		utf8_clean(line);
+		*end = last;
+		line = last ? end + 1 : end;
 	}
 }
 

@@ -1,55 +1,75 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* By a signal: a call into a file system that does not answer comes back for nobody. */
+/*
+ * By another thread: a call into a file system that does not answer comes back for no signal but
+ * one that kills.
+ */
 #include "tools/cli/waiting.h"
 
-#include <signal.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/time.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "base/monotime.h"
 #include "base/utf8.h"
 
 #define NOTICE_MS 5000u
 #define NOTICES_A_PATIENCE 12u
 
-static char notice[512];
-static volatile sig_atomic_t notice_fd = STDERR_FILENO;
+static struct {
+	pthread_t thread;
+	pthread_mutex_t lock;
+	pthread_cond_t over;
+	bool has_thread, is_over;
+	unsigned ms;
+	int fd;
+	char notice[512];
+} waiting = {.lock = PTHREAD_MUTEX_INITIALIZER, .over = PTHREAD_COND_INITIALIZER};
 
-static void on_alarm(int number)
+static void *watch(void *userdata)
 {
-	(void)number;
-	(void)!write(notice_fd, notice, strlen(notice));
-}
+	struct monotime end = monotime_add_ms(monotime_now(), waiting.ms);
+	struct timespec until = {.tv_sec = (time_t)(end.ns / MONOTIME_NS_PER_SEC),
+				 .tv_nsec = (long)(end.ns % MONOTIME_NS_PER_SEC)};
+	int r = 0;
 
-static void set_timer(unsigned ms)
-{
-	struct itimerval timer = {
-		.it_value = {.tv_sec = ms / 1000, .tv_usec = (suseconds_t)(ms % 1000) * 1000}};
-
-	(void)setitimer(ITIMER_REAL, &timer, NULL);
+	(void)userdata;
+	(void)pthread_mutex_lock(&waiting.lock);
+	while (!waiting.is_over && r == 0)
+		r = pthread_cond_clockwait(&waiting.over, &waiting.lock, CLOCK_MONOTONIC, &until);
+	if (!waiting.is_over)
+		(void)!write(waiting.fd, waiting.notice, strlen(waiting.notice));
+	(void)pthread_mutex_unlock(&waiting.lock);
+	return NULL;
 }
 
 void waiting_begin(const struct cli *cli, const char *path)
 {
-	struct sigaction action = {.sa_handler = on_alarm, .sa_flags = SA_RESTART};
-	unsigned ms = cli->patience_ms ? cli->patience_ms / NOTICES_A_PATIENCE : NOTICE_MS;
 	int fd = cli->screen.err ? fileno(cli->screen.err) : -1;
 	char name[256];
 
+	waiting.ms = cli->patience_ms ? cli->patience_ms / NOTICES_A_PATIENCE : NOTICE_MS;
 	(void)snprintf(name, sizeof(name), "%s", path);
 	utf8_clean(name);
-	(void)snprintf(notice, sizeof(notice),
+	(void)snprintf(waiting.notice, sizeof(waiting.notice),
 		       "asafo: %s: %s has not answered for %u s: is its file system there, or the "
 		       "other end of the pipe? Only this command waits for it\n",
-		       cli->verb, name, ms / 1000);
-	notice_fd = fd >= 0 ? fd : STDERR_FILENO;
-	(void)sigemptyset(&action.sa_mask);
-	(void)sigaction(SIGALRM, &action, NULL);
-	set_timer(ms);
+		       cli->verb, name, waiting.ms / 1000);
+	waiting.fd = fd >= 0 ? fd : STDERR_FILENO;
+	waiting.is_over = false;
+	/* Without it the wait is silent. */
+	waiting.has_thread = pthread_create(&waiting.thread, NULL, watch, NULL) == 0;
 }
 
 void waiting_end(void)
 {
-	set_timer(0);
+	if (!waiting.has_thread)
+		return;
+	(void)pthread_mutex_lock(&waiting.lock);
+	waiting.is_over = true;
+	(void)pthread_cond_signal(&waiting.over);
+	(void)pthread_mutex_unlock(&waiting.lock);
+	(void)pthread_join(waiting.thread, NULL);
+	waiting.has_thread = false;
 }

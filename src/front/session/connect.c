@@ -170,7 +170,8 @@ static int accept_append(const struct connect *connect, struct vpn_entry *entry,
 
 	memcpy(terms.hash, connect->hash, sizeof(terms.hash));
 	terms.mtu = offer.mtu = cstp_mtu(segment_size(fd), tls_overhead(peer), VPN_TUN_MTU,
-					 entry->session.v6.size == 16, &connect->request);
+					 entry->session.v6.size == 16 && connect->request.wants_v6,
+					 &connect->request);
 	end_of(fd, getpeername, &terms.client, &terms.client_port);
 	end_of(fd, getsockname, &terms.local, &terms.local_port);
 	side = side_make(connect, offer.policy, &terms);
