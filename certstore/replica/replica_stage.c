@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Items are checked and their digests computed as they arrive. From the first mebibytes on they go
+ * Items are checked and their digests computed as they arrive. From the first 768 KiB on they go
  * straight into the write transaction that will commit them, so that the commit has little more to
  * do than to write. LMDB has one such transaction: whoever else changes the store meanwhile makes
  * the stage give it up (store_private.h), and what was in it goes to the spool, from where the next
@@ -82,6 +82,7 @@ static void drop_hold(struct replica_stage *stage)
 	apply_done(&stage->apply);
 	stage->is_holding = false;
 	stage->replica->holder = NULL;
+	stage->replica->held_bytes = 0;
 }
 
 /* As the transaction has it, which is how it would be committed. */
@@ -160,6 +161,7 @@ static int take_hold(struct replica_stage *stage)
 	stage->is_holding = true;
 	replica->holder = stage;
 	replica->let_go = let_go;
+	replica->held_bytes = stage->bytes;
 	return 0;
 }
 
@@ -184,7 +186,7 @@ void replica_stage_free(struct replica_stage *stage)
 	if (!stage)
 		return;
 	if (stage->is_holding)
-		(void)store_run(stage->replica, run_drop, stage, 0);
+		(void)store_run_held(stage->replica, run_drop, stage, 0);
 	if (stage->spool_fd >= 0)
 		(void)close(stage->spool_fd);
 	buf_done(&stage->held);
@@ -212,13 +214,24 @@ static int run_flush(void *userdata)
 		r = take_hold(stage);
 	if (r == 0 && !stage->is_holding)
 		return spool_write(stage->spool_fd, &stage->waiting);
+	if (r < 0)
+		return r;
 	/* LMDB asks for it page by page, a little more than there is. */
 	heap_expect(stage->waiting.size + stage->waiting.size / 5);
-	if (r == 0)
-		r = spool_unpack(stage->waiting.data, stage->waiting.size, apply_and_note, stage);
+	stage->replica->held_bytes = stage->bytes;
+	r = spool_unpack(stage->waiting.data, stage->waiting.size, apply_and_note, stage);
 	if (r == 0)
 		buf_clear(&stage->waiting);
 	return r;
+}
+
+/* To take the transaction, or to give it up, costs what there is so far. */
+static int flush(struct replica_stage *stage)
+{
+	if (stage->is_holding == may_hold(stage))
+		return store_run_held(stage->replica, run_flush, stage, stage->waiting.size);
+	return store_run(stage->replica, run_flush, stage,
+			 stage->is_holding ? stage->waiting.size : stage->bytes);
 }
 
 /* ---- what arrives ---- */
@@ -293,7 +306,7 @@ static int stage_item(struct replica_stage *stage, const Asafo__Record__Item *it
 	stage->bytes += packed.key_size + packed.value_size;
 	if (stage->waiting.size < stage->gathered_max)
 		return 0;
-	return store_run(stage->replica, run_flush, stage, stage->waiting.size);
+	return flush(stage);
 }
 
 int replica_stage_items(struct replica_stage *stage, const uint8_t *batch, size_t size,
@@ -413,7 +426,8 @@ int replica_stage_commit(struct replica_stage *stage, const struct store_positio
 {
 	struct why why = {0};
 	struct commit_work work = {stage, position, kek_id, &why};
-	int r = store_run(stage->replica, run_commit, &work, stage->bytes);
+	int r = stage->is_holding ? store_run_held(stage->replica, run_commit, &work, stage->bytes)
+				  : store_run(stage->replica, run_commit, &work, stage->bytes);
 
 	if (r == 0 || why.text[0])
 		return r == 0 ? 0 : why_set(ret_why, r, "%s", why.text);

@@ -176,7 +176,7 @@ void store_set_runner(struct store *store, store_runner_fn runner, void *userdat
 
 int store_run_beside(struct store *store, store_work_fn work, void *work_userdata)
 {
-	return store_run(&store->replica, work, work_userdata, 0);
+	return store_run_held(&store->replica, work, work_userdata, 0);
 }
 
 void store_hold(struct store *store)

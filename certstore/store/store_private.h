@@ -37,6 +37,7 @@ struct store_replica {
 	 * gives it up there when it is asked to; NULL: nobody. */
 	void *holder;
 	void (*let_go)(void *holder);
+	uint64_t held_bytes; /* of the holder's, which whoever makes it let go waits for, too */
 };
 
 struct store {
@@ -50,13 +51,21 @@ struct store {
 /* Less room than this, in bytes, is a full disk. */
 #define STORE_ROOM_FOR_NEW (256u * 1024)
 
-/* A whole change, from its transaction's begin to its end: LMDB's lock belongs to a thread. */
-static inline int store_run(const struct store_replica *replica, store_work_fn work,
-			    void *work_userdata, uint64_t bytes)
+/* What makes nobody let go of the transaction: a part of the holder's change, or no change at all.
+ */
+static inline int store_run_held(const struct store_replica *replica, store_work_fn work,
+				 void *work_userdata, uint64_t bytes)
 {
 	return replica->runner
 		       ? replica->runner(work, work_userdata, bytes, replica->runner_userdata)
 		       : work(work_userdata);
+}
+
+/* A whole change, from its transaction's begin to its end: LMDB's lock belongs to a thread. */
+static inline int store_run(const struct store_replica *replica, store_work_fn work,
+			    void *work_userdata, uint64_t bytes)
+{
+	return store_run_held(replica, work, work_userdata, bytes + replica->held_bytes);
 }
 
 /* LMDB's codes in ours. */
