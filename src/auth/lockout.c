@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Small tables that are searched from end to end: what follows a search is a password hash,
- * which takes a thousand times as long. */
+/*
+ * Small tables that are searched from end to end, at each login and beside a password hash, which
+ * takes a thousand times as long; who is locked costs the search alone. A full table keeps counting
+ * (Metwally's "space saving"): who comes new goes on with the count of whom he replaces, so that no
+ * flood of names or addresses begins another's count anew.
+ */
 #include "auth/lockout.h"
 
 #include <errno.h>
@@ -13,12 +17,13 @@
 #include "base/cleanup.h"
 
 #define KEY_SIZE LOCKOUT_KEY_SIZE
-#define PAIR_MARK 0xff /* begins no name in UTF-8 */
+#define PAIR_MARK 0xff	  /* begins no name in UTF-8 */
+#define PAIR_USER_SIZE 32 /* so much of a pair's key is the user's: the mark and a digest */
 
 struct entry {
 	uint8_t key[KEY_SIZE]; /* zero-padded */
 	unsigned failures;
-	struct monotime failed_at, locked_until;
+	struct monotime failed_at, locked_until; /* as kept_time() has them */
 };
 
 struct table {
@@ -57,11 +62,21 @@ void lockout_free(struct lockout *lockout)
 	free(lockout);
 }
 
-/* A longer name than any user's can have shares its account with those that begin alike. */
+/* The kept times are a week ahead: what the other unit says was before this machine was started
+ * has one, too. */
+static struct monotime kept_time(struct monotime now)
+{
+	return monotime_add_ms(now, LOCKOUT_KNOWN_MS);
+}
+
+/* A longer name than any user's can have shares its account with those that begin alike; one that
+ * would be taken for a pair, with those of its neighbour: no user has either. */
 static void user_key(const char *user, uint8_t ret_key[static KEY_SIZE])
 {
 	memset(ret_key, 0, KEY_SIZE);
 	memcpy(ret_key, user, strnlen(user, KEY_SIZE));
+	if (ret_key[0] == PAIR_MARK)
+		ret_key[0] = PAIR_MARK - 1;
 }
 
 static void source_key(const uint8_t *client, size_t size, uint8_t ret_key[static KEY_SIZE])
@@ -80,9 +95,10 @@ static void pair_key(const char *user, const uint8_t *client, size_t size,
 	user_key(user, both);
 	source_key(client, size, both + KEY_SIZE);
 	memset(ret_key, 0, KEY_SIZE);
-	ret_key[0] = PAIR_MARK;
 	/* Of bytes in memory it does not fail; then all pairs would be one. */
-	(void)gnutls_hash_fast(GNUTLS_DIG_SHA256, both, sizeof(both), ret_key + 1);
+	(void)gnutls_hash_fast(GNUTLS_DIG_SHA256, both, KEY_SIZE, ret_key + 1);
+	(void)gnutls_hash_fast(GNUTLS_DIG_SHA256, both, sizeof(both), ret_key + PAIR_USER_SIZE);
+	ret_key[0] = PAIR_MARK;
 }
 
 static struct entry *find(const struct table *table, const uint8_t key[static KEY_SIZE])
@@ -120,24 +136,58 @@ static int room_make(struct table *table)
 	return 0;
 }
 
-/* The place of a new entry: one of its own, or that of whom nobody will miss. Of the known nobody
- * is forgotten before there is no room. */
+/* Whether A is given up rather than B: nobody who is locked while another is not, the smallest
+ * count, the quietest. */
+static bool is_lesser(const struct entry *a, const struct entry *b, struct monotime now)
+{
+	bool is_locked = !monotime_reached(now, a->locked_until);
+
+	if (is_locked != !monotime_reached(now, b->locked_until))
+		return !is_locked;
+	if (is_locked)
+		return a->locked_until.ns < b->locked_until.ns;
+	if (a->failures != b->failures)
+		return a->failures < b->failures;
+	return a->failed_at.ns < b->failed_at.ns;
+}
+
+/* The place of a new entry: one of its own, or that of whom nobody will miss. In a full table it is
+ * another's, whose failures are left in it. */
 static struct entry *place_take(struct table *table, struct monotime now)
 {
-	struct entry *quietest = NULL;
-	bool is_of_known = table->tries == 0;
+	struct entry *least = NULL;
 
 	for (size_t i = 0; i < table->n; i++) {
 		struct entry *entry = &table->entries[i];
 
-		if (!is_of_known && is_forgotten(entry, now))
+		if (is_forgotten(entry, now)) {
+			entry->failures = 0;
 			return entry;
-		if (!quietest || entry->failed_at.ns < quietest->failed_at.ns)
-			quietest = entry;
+		}
+		if (!least || is_lesser(entry, least, now))
+			least = entry;
 	}
 	if (table->n >= LOCKOUT_ENTRIES_MAX)
-		return quietest;
-	return room_make(table) < 0 ? NULL : &table->entries[table->n++];
+		return least;
+	if (room_make(table) < 0)
+		return NULL;
+	least = &table->entries[table->n++];
+	least->failures = 0;
+	return least;
+}
+
+/* An entry for KEY. Whoever's count it goes on with: his first lock is a first one. */
+static struct entry *entry_new(struct table *table, const uint8_t key[static KEY_SIZE],
+			       struct monotime now)
+{
+	struct entry *entry = place_take(table, now);
+	unsigned failures = entry ? entry->failures : 0;
+
+	if (!entry)
+		return NULL;
+	*entry = (struct entry){.failures = failures < table->tries ? failures : table->tries - 1};
+	memcpy(entry->key, key, KEY_SIZE);
+	return entry;
 }
 
 static int count(struct table *table, const uint8_t key[static KEY_SIZE], struct monotime now)
@@ -145,13 +195,12 @@ static int count(struct table *table, const uint8_t key[static KEY_SIZE], struct
 	struct entry *entry = find(table, key);
 	uint64_t lock_ms = LOCKOUT_FIRST_MS;
 
-	if (!entry || is_forgotten(entry, now)) {
-		entry = entry ? entry : place_take(table, now);
-		if (!entry)
-			return -ENOMEM;
-		*entry = (struct entry){.failures = 0};
-		memcpy(entry->key, key, KEY_SIZE);
-	}
+	if (!entry)
+		entry = entry_new(table, key, now);
+	else if (is_forgotten(entry, now))
+		entry->failures = 0;
+	if (!entry)
+		return -ENOMEM;
 	entry->failures++;
 	entry->failed_at = now;
 	if (entry->failures < table->tries)
@@ -178,6 +227,7 @@ uint32_t lockout_wait(const struct lockout *lockout, const char *user, const uin
 	const struct entry *known;
 	uint64_t by_user, by_source, ns;
 
+	now = kept_time(now);
 	pair_key(user, client, client_size, key);
 	ns = wait_of(&lockout->pairs, key, now);
 	known = find(&lockout->known, key);
@@ -196,6 +246,7 @@ int lockout_failed(struct lockout *lockout, const char *user, const uint8_t *cli
 	uint8_t key[KEY_SIZE];
 	int r, r_user, r_source = 0;
 
+	now = kept_time(now);
 	lockout->revision++;
 	pair_key(user, client, client_size, key);
 	r = count(&lockout->pairs, key, now);
@@ -209,17 +260,46 @@ int lockout_failed(struct lockout *lockout, const char *user, const uint8_t *cli
 	return r < 0 ? r : r_source;
 }
 
+/* The place of a login of the user in KEY: in that of his which is longest ago, if he has his
+ * share; where there is no room, of all. NULL: there is no memory. */
+static struct entry *known_place(struct table *known, const uint8_t key[static KEY_SIZE])
+{
+	struct entry *oldest = NULL, *oldest_own = NULL;
+	unsigned n_own = 0;
+
+	for (size_t i = 0; i < known->n; i++) {
+		struct entry *entry = &known->entries[i];
+
+		if (!oldest || entry->failed_at.ns < oldest->failed_at.ns)
+			oldest = entry;
+		if (memcmp(entry->key, key, PAIR_USER_SIZE) != 0)
+			continue;
+		n_own++;
+		if (!oldest_own || entry->failed_at.ns < oldest_own->failed_at.ns)
+			oldest_own = entry;
+	}
+	if (n_own >= LOCKOUT_KNOWN_MAX)
+		return oldest_own;
+	if (known->n >= LOCKOUT_ENTRIES_MAX)
+		return oldest;
+	if (room_make(known) < 0)
+		return NULL;
+	oldest = &known->entries[known->n++];
+	*oldest = (struct entry){.failures = 0};
+	return oldest;
+}
+
 /* A later login than is known. Without memory he is a stranger next time. */
 static int known_put(struct table *known, const uint8_t key[static KEY_SIZE], struct monotime at)
 {
 	struct entry *entry = find(known, key);
 
-	if (entry && entry->failed_at.ns >= at.ns)
-		return 0;
 	if (!entry)
-		entry = place_take(known, at);
+		entry = known_place(known, key);
 	if (!entry)
 		return -ENOMEM;
+	if (entry->failed_at.ns >= at.ns)
+		return 0;
 	*entry = (struct entry){.failed_at = at, .locked_until = at};
 	memcpy(entry->key, key, KEY_SIZE);
 	return 0;
@@ -235,7 +315,7 @@ void lockout_succeeded(struct lockout *lockout, const char *user, const uint8_t 
 	entry = find(&lockout->pairs, key);
 	if (entry)
 		*entry = lockout->pairs.entries[--lockout->pairs.n];
-	(void)known_put(&lockout->known, key, now);
+	(void)known_put(&lockout->known, key, kept_time(now));
 	lockout->revision++;
 }
 
@@ -308,8 +388,10 @@ size_t lockout_export(const struct lockout *lockout,
 		bool is_source;
 	} tables[] = {
 		{&lockout->users, false}, {&lockout->sources, true}, {&lockout->pairs, false}};
-	size_t n = known_export(&lockout->known, ret_entries, now);
+	size_t n;
 
+	now = kept_time(now);
+	n = known_export(&lockout->known, ret_entries, now);
 	for (unsigned locked = 2; locked-- > 0;) {
 		for (size_t i = 0; i < ARRAY_SIZE(tables); i++)
 			n = table_export(tables[i].table, tables[i].is_source, locked == 1,
@@ -318,11 +400,12 @@ size_t lockout_export(const struct lockout *lockout,
 	return n;
 }
 
+/* Of a kept time; MOST_MS is at most what those are ahead. */
 static struct monotime ago(struct monotime now, uint64_t age_ms, uint64_t most_ms)
 {
 	uint64_t ns = (age_ms < most_ms ? age_ms : most_ms) * MONOTIME_NS_PER_MS;
 
-	return (struct monotime){now.ns > ns ? now.ns - ns : 0};
+	return (struct monotime){now.ns - ns};
 }
 
 static struct table *table_of(struct lockout *lockout, const struct lockout_entry *entry)
@@ -347,7 +430,7 @@ static int entry_take(struct lockout *lockout, const struct lockout_entry *from,
 			       : 0;
 	entry = find(table, from->key);
 	if (!entry)
-		entry = place_take(table, now);
+		entry = entry_new(table, from->key, now);
 	if (!entry)
 		return -ENOMEM;
 	*entry = (struct entry){.failures = from->failures < 1000 ? from->failures : 1000,
@@ -365,6 +448,6 @@ int lockout_replace(struct lockout *lockout, const struct lockout_entry *entries
 	lockout->pairs.n = lockout->users.n = lockout->sources.n = 0;
 	lockout->revision++;
 	for (size_t i = 0; i < n && r == 0; i++)
-		r = entry_take(lockout, &entries[i], now);
+		r = entry_take(lockout, &entries[i], kept_time(now));
 	return r;
 }

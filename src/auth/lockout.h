@@ -21,7 +21,8 @@
 #define LOCKOUT_FIRST_MS 30000u
 #define LOCKOUT_MAX_MS 900000u	   /* each lock is twice as long as the one before, up to this */
 #define LOCKOUT_FORGET_MS 1800000u /* without a wrong one */
-#define LOCKOUT_ENTRIES_MAX 4096   /* of each kind: then the one that was quiet for longest goes */
+#define LOCKOUT_ENTRIES_MAX 4096   /* of each kind; then a new one takes the smallest count over */
+#define LOCKOUT_KNOWN_MAX 16	   /* sources that a user is known at: the last ones */
 
 struct lockout;
 
@@ -33,7 +34,7 @@ void lockout_free(struct lockout *lockout);
 #define LOCKOUT_EXPORT_MAX 256
 #define LOCKOUT_EXPORT_KNOWN 64 /* of those, the last logins */
 struct lockout_entry {
-	/* A user's name; a source; or both in one digest, which is no name. */
+	/* A user's name; a source; or digests of both, which are no name. */
 	uint8_t key[LOCKOUT_KEY_SIZE];
 	bool is_source;
 	uint32_t failures;  /* 0: the user is known at the source */
