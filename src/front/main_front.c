@@ -75,7 +75,9 @@ static int room_new(struct program *program)
 	tzset();
 	descriptors_raise();
 	if (!x25519_init())
-		log_line(LOG_DEBUG, "key exchanges by nettle: no libsodium");
+		log_line(LOG_DEBUG,
+			 "key exchanges take longer than they need: built without libsodium, or it "
+			 "could not find out what this processor can do");
 	r = front_new(program->event, program->options.instance, &front_limits_default, &ops,
 		      program, &front);
 	program->room = front;

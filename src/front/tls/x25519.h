@@ -10,5 +10,6 @@
  */
 
 /* Before the walls and before the first handshake: libsodium finds out what the processor can.
- * Returns whether libsodium serves; nettle does otherwise. Does not fail. */
+ * Returns whether it did. Where it could not its portable code serves, where it is not built in
+ * nettle: both slower, and as good. Does not fail. */
 bool x25519_init(void);

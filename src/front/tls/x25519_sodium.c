@@ -20,6 +20,7 @@ nettle_curve25519_mul(uint8_t *shared, const uint8_t *secret, const uint8_t *poi
 		memset(shared, 0, crypto_scalarmult_curve25519_BYTES);
 }
 
+/* Where it fails libsodium's portable code goes on serving. */
 bool x25519_init(void)
 {
 	return sodium_init() >= 0;
