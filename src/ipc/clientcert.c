@@ -11,6 +11,7 @@
 #include <gnutls/x509.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/cleanup.h"
 #include "base/err.h"
@@ -381,7 +382,16 @@ static bool is_trusted(const struct clientcert_cas *cas, gnutls_x509_crt_t certi
 	return false;
 }
 
-/* Of the trusted CAs. *RET_IS_FOUND: one of them signed it. */
+/* A CA that is out of its dates ends no chain: the one that does is above it. */
+static bool is_in_dates(gnutls_x509_crt_t certificate)
+{
+	time_t now = time(NULL);
+
+	return gnutls_x509_crt_get_activation_time(certificate) <= now &&
+	       now <= gnutls_x509_crt_get_expiration_time(certificate);
+}
+
+/* Of the trusted CAs. *RET_IS_FOUND: one of them signed it, and its chain ends there. */
 static int links_add_trusted(const struct clientcert_cas *cas, gnutls_x509_crt_t certificate,
 			     struct clientcert_links *links, bool *ret_is_found,
 			     struct why *ret_why)
@@ -391,7 +401,7 @@ static int links_add_trusted(const struct clientcert_cas *cas, gnutls_x509_crt_t
 	for (size_t i = 0; i < cas->n && r == 0; i++) {
 		if (!is_issuer(certificate, cas->certificates[i]))
 			continue;
-		*ret_is_found = true;
+		*ret_is_found |= is_in_dates(cas->certificates[i]);
 		if (cas->revocation[i] > links->revocation)
 			links->revocation = cas->revocation[i];
 		r = link_add(certificate, cas->certificates[i], links, ret_why);

@@ -25,9 +25,9 @@ struct party {
 	uint8_t mark[CRLMARK_SIZE];
 };
 
-/* With the key of KEY; NULL: with one of its own. */
-static void make_with(struct party *party, const char *name, uint8_t serial,
-		      const struct party *issuer, bool is_ca, const struct party *key)
+/* With the key of KEY; NULL: with one of its own. Until UNTIL_S from now. */
+static void make_until(struct party *party, const char *name, uint8_t serial,
+		       const struct party *issuer, bool is_ca, const struct party *key, int until_s)
 {
 	const struct party *by = issuer ? issuer : party;
 	size_t size = sizeof(party->key_id);
@@ -44,8 +44,8 @@ static void make_with(struct party *party, const char *name, uint8_t serial,
 	assert_int_equal(gnutls_x509_crt_init(&party->certificate), 0);
 	assert_int_equal(gnutls_x509_crt_set_version(party->certificate, 3), 0);
 	assert_int_equal(gnutls_x509_crt_set_serial(party->certificate, &serial, 1), 0);
-	assert_int_equal(gnutls_x509_crt_set_activation_time(party->certificate, now - 60), 0);
-	assert_int_equal(gnutls_x509_crt_set_expiration_time(party->certificate, now + DAY), 0);
+	assert_int_equal(gnutls_x509_crt_set_activation_time(party->certificate, now - 2 * DAY), 0);
+	assert_int_equal(gnutls_x509_crt_set_expiration_time(party->certificate, now + until_s), 0);
 	assert_int_equal(gnutls_x509_crt_set_key(party->certificate, party->key), 0);
 	assert_int_equal(gnutls_x509_crt_set_basic_constraints(party->certificate, is_ca, -1), 0);
 	assert_int_equal(gnutls_x509_crt_set_dn_by_oid(party->certificate,
@@ -61,6 +61,12 @@ static void make_with(struct party *party, const char *name, uint8_t serial,
 						    party->key_id, &size),
 			 0);
 	assert_int_equal(crlmark_of(&serial, 1, party->mark), 0);
+}
+
+static void make_with(struct party *party, const char *name, uint8_t serial,
+		      const struct party *issuer, bool is_ca, const struct party *key)
+{
+	make_until(party, name, serial, issuer, is_ca, key, DAY);
 }
 
 static void make(struct party *party, const char *name, uint8_t serial, const struct party *issuer,
@@ -86,11 +92,13 @@ struct place {
 	int64_t now;
 };
 
-static void trust(struct place *place, enum vpn_revocation revocation)
+/* SECOND is trusted, too, and none of its clients is looked up. */
+static void trust_both(struct place *place, const struct party *second,
+		       enum vpn_revocation revocation)
 {
 	Asafo__Ipc__VpnTrust message = ASAFO__IPC__VPN_TRUST__INIT;
 	ProtobufCBinaryData cas[] = {{place->root.der.size, place->root.der.data},
-				     {place->twin.der.size, place->twin.der.data}};
+				     {second->der.size, second->der.data}};
 	uint32_t checks[] = {revocation, VPN_REVOCATION_NONE};
 	size_t n_ignored = 0;
 
@@ -101,6 +109,11 @@ static void trust(struct place *place, enum vpn_revocation revocation)
 	message.n_revocation = 2;
 	assert_int_equal(trust_take(place->trust, &message, &n_ignored), 0);
 	assert_int_equal(n_ignored, 0);
+}
+
+static void trust(struct place *place, enum vpn_revocation revocation)
+{
+	trust_both(place, &place->twin, revocation);
 }
 
 static int setup(void **state)
@@ -265,6 +278,23 @@ static void what_is_above_a_trusted_ca_or_beside_the_chain_is_not_looked_up(void
 	done(&crossed);
 }
 
+/* It was renewed: the chain is the one by the CA above. */
+static void a_trusted_ca_that_has_expired_hides_nothing_above_it(void **state)
+{
+	struct place *place = *state;
+	struct party expired;
+
+	make_until(&expired, "Middle", 9, &place->root, true, &place->middle, -DAY);
+	trust_both(place, &expired, VPN_REVOCATION_CRL);
+	tell(place, FIRST, &place->middle, NULL);
+	tell(place, LAST, &place->root, NULL);
+	assert_int_equal(check(place, &place->far, &place->middle), 0);
+	tell(place, FIRST, &place->middle, NULL);
+	tell(place, LAST, &place->root, &place->middle);
+	assert_int_equal(check(place, &place->far, &place->middle), ERR_REVOKED);
+	done(&expired);
+}
+
 static void who_is_on_the_list_of_the_ca_is_revoked(void **state)
 {
 	struct place *place = *state;
@@ -413,6 +443,7 @@ int main(void)
 		TEST(before_anything_was_told_nobody_is_let_in_by_crl_none_either),
 		TEST(of_two_lists_of_one_ca_each_is_searched_and_the_later_one_holds),
 		TEST(what_is_above_a_trusted_ca_or_beside_the_chain_is_not_looked_up),
+		TEST(a_trusted_ca_that_has_expired_hides_nothing_above_it),
 		TEST(who_is_on_the_list_of_the_ca_is_revoked),
 		TEST(without_revocation_check_nobody_is_looked_up),
 		TEST(a_number_that_is_not_known_is_the_strictest),
