@@ -17,6 +17,8 @@
 #include "certstore/keeper/keeper_verbs.h"
 #include "certstore/pkcs12/parser.h"
 
+#define RETELL_USEC 2000000u
+
 struct keeper_crl_job {
 	struct keeper_crl_job *next;
 	struct keeper *keeper; /* NULL: it was freed */
@@ -34,12 +36,16 @@ struct telling {
 	bool is_home, is_begun;
 };
 
-static void tell(struct keeper *keeper, const Asafo__Ipc__CrlTell *message)
+/* Errors: those of ipc_channel_send. */
+static int tell(struct keeper *keeper, const Asafo__Ipc__CrlTell *message)
 {
-	for (const struct keeper_peer *to = keeper->peers; to; to = to->next) {
+	int r = 0;
+
+	for (const struct keeper_peer *to = keeper->peers; to && r == 0; to = to->next) {
 		if (to->kind == IPC_PEER_AUTH)
-			(void)ipc_channel_send(to->channel, IPC_CRL_TELL, &message->base, NULL, 0);
+			r = ipc_channel_send(to->channel, IPC_CRL_TELL, &message->base, NULL, 0);
 	}
+	return r;
 }
 
 static int tell_one(const Asafo__Record__Crl *crl, void *userdata)
@@ -53,9 +59,7 @@ static int tell_one(const Asafo__Record__Crl *crl, void *userdata)
 			 "the CRL of %s is damaged in the store: import it again (asafo crl "
 			 "import NAME FILE)",
 			 crl->issuer);
-	if (r < 0)
-		return r;
-	for (uint32_t i = 0; i < keeper_crl_parts(crl->revoked); i++) {
+	for (uint32_t i = 0; r == 0 && i < keeper_crl_parts(crl->revoked); i++) {
 		Asafo__Ipc__CrlTell message = ASAFO__IPC__CRL_TELL__INIT;
 		Asafo__Record__CrlPart part = ASAFO__RECORD__CRL_PART__INIT;
 		size_t at = (size_t)i * CRL_PART_SIZE, left = marks.size - at;
@@ -68,9 +72,9 @@ static int tell_one(const Asafo__Record__Crl *crl, void *userdata)
 		message.is_reset = !telling->is_begun;
 		message.part = &part;
 		telling->is_begun = true;
-		tell(telling->keeper, &message);
+		r = tell(telling->keeper, &message);
 	}
-	return 0;
+	return r;
 }
 
 static bool has_listener(const struct keeper *keeper)
@@ -82,7 +86,18 @@ static bool has_listener(const struct keeper *keeper)
 	return false;
 }
 
-/* Where a list cannot be read those that were told before hold. */
+static int on_retell(sd_event_source *source, uint64_t usec, void *userdata)
+{
+	struct keeper *keeper = userdata;
+
+	(void)source;
+	(void)usec;
+	keeper->crls.retell = sd_event_source_disable_unref(keeper->crls.retell);
+	keeper_crl_tell(keeper);
+	return 0;
+}
+
+/* Where a list cannot be read, or told, those that were told before hold: half a set is none. */
 void keeper_crl_tell(struct keeper *keeper)
 {
 	Asafo__Ipc__CrlTell end = ASAFO__IPC__CRL_TELL__INIT;
@@ -95,16 +110,20 @@ void keeper_crl_tell(struct keeper *keeper)
 	telling.is_home = true;
 	if (r == 0)
 		r = keeper_crl_each(keeper, true, tell_one, &telling);
-	if (r < 0) {
-		log_line(LOG_ERR,
-			 "not all CRLs can be read, what was known of revoked certificates holds: "
-			 "%s",
-			 err_text(r));
-		return;
-	}
 	end.is_reset = !telling.is_begun;
 	end.is_last = true;
-	tell(keeper, &end);
+	if (r == 0)
+		r = tell(keeper, &end);
+	if (r == 0 || keeper->crls.retell)
+		return;
+	log_line(LOG_ERR,
+		 "not all CRLs can be read and told, what was known of revoked certificates holds: "
+		 "%s",
+		 err_text(r));
+	if (r != ERR_STORE)
+		(void)sd_event_add_time_relative(keeper->event, &keeper->crls.retell,
+						 CLOCK_MONOTONIC, RETELL_USEC, 0, on_retell,
+						 keeper);
 }
 
 void keeper_crl_changed(struct keeper *keeper)
@@ -162,6 +181,7 @@ void keeper_crls_drop(struct keeper *keeper)
 		job->keeper = NULL;
 	}
 	keeper_crl_stage_drop(keeper);
+	keeper->crls.retell = sd_event_source_disable_unref(keeper->crls.retell);
 }
 
 /* The file was parsed in its own time: is it still that CA, and this unit's to change? */

@@ -110,9 +110,14 @@ static int stage_commit(struct keeper *keeper, const struct keeper_crl_stage *st
 
 	if (r < 0)
 		return r;
-	return stage->crl->removed_at ? keeper_crl_delete(keeper, false, stage->crl, why)
-				      : keeper_crl_keep(keeper, false, stage->crl,
-							stage->marks.data, stage->marks.size, why);
+	if (!stage->crl->removed_at)
+		return keeper_crl_keep(keeper, false, stage->crl, stage->marks.data,
+				       stage->marks.size, why);
+	r = keeper_crl_delete(keeper, false, stage->crl, why);
+	if (r == 0)
+		log_line(LOG_WARNING, "the CRL of %s is dropped: it was removed on the standby",
+			 stage->crl->issuer);
+	return r;
 }
 
 /* *RET_IS_KEPT: it was the last part. */

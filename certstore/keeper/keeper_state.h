@@ -106,6 +106,7 @@ struct keeper_crls {
 	struct keeper_crl_job *jobs;	/* files that are parsed */
 	struct keeper_crl_stage *stage; /* one of the mate's, on its way; NULL: none */
 	uint64_t newer_said;		/* which lists the active unit has not, or older */
+	sd_event_source *retell;	/* what the auth helper did not take; NULL: nothing */
 };
 
 struct keeper_import;

@@ -181,10 +181,11 @@ static void ask(struct engine *engine, const Asafo__Wire__CrlState *state)
 
 	if (state->n_newer > 0 && crls->n_newer != state->n_newer)
 		log_line(LOG_WARNING,
-			 "the standby has %zu CRLs that this unit has not, or older ones of: they "
-			 "are taken from it",
+			 "the standby has %zu CRLs, or removals of them, that this unit has not, "
+			 "or older ones of: they are taken from it",
 			 state->n_newer);
 	crls->n_newer = state->n_newer;
+	crls->is_wanting = false;
 	if (state->n_newer == 0 || state->n_newer > LACKING_MAX)
 		return;
 	message.wanted = state->newer;
