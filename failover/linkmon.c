@@ -232,7 +232,8 @@ static void addresses_drop(struct linkmon *linkmon, unsigned index)
 }
 
 /* Who has LINK's name under another index is gone, or has another name by now; that it is will be
- * heard later, or never. Told before the one that follows, as the kernel does it. */
+ * heard later, or never. Told before the one that follows, as the kernel does it. Looks at all:
+ * only who comes, or has a new name, can have a namesake. */
 static void drop_namesake(struct linkmon *linkmon, const struct linkmon_link *link)
 {
 	for (size_t i = 0; i < linkmon->n_links && !linkmon->is_freed; i++) {
@@ -291,7 +292,8 @@ static int take_link(struct linkmon *linkmon, const struct nlmsghdr *header)
 	link.was_up = link.is_admin_up || (known && known->link.was_up);
 	if (!link.device[0])
 		return 0;
-	drop_namesake(linkmon, &link);
+	if (!known || strncmp(known->link.device, link.device, sizeof(link.device)) != 0)
+		drop_namesake(linkmon, &link);
 	return linkmon->is_freed ? 0 : link_store(linkmon, &link);
 }
 

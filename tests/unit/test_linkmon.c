@@ -144,6 +144,26 @@ static void a_name_that_devices_hand_on_is_the_latest_ones(void **state)
 	assert_int_equal(netns_run("ip link del vnew"), 0);
 }
 
+/* Then the dump names the one that has the name now before the one that had it. */
+static void a_name_that_goes_back_while_events_are_lost_is_the_latest_ones(void **state)
+{
+	struct linkmon *linkmon = NULL;
+	struct told told = {0};
+
+	(void)state;
+	assert_int_equal(netns_run("ip link add va0 type veth peer name vq"), 0);
+	batch("link set va down\nlink set va name vlow\nlink set va0 name va\n", 1);
+	assert_true(if_nametoindex("vlow") < if_nametoindex("va"));
+	assert_int_equal(linkmon_new(event, &ops, &told, &linkmon), 0);
+	batch("addr add 10.9.0.1/24 dev lo\naddr del 10.9.0.1/24 dev lo\n", 4000);
+	batch("link set va name vnew\nlink set vlow name va\nlink set va up\n", 1);
+	WAIT_FOR(told.last.index == if_nametoindex("va"));
+	WAIT_FOR(sd_event_run(event, 0) == 0);
+	is_the_new_one(linkmon, &told);
+	linkmon_free(linkmon);
+	assert_int_equal(netns_run("ip link del vnew"), 0);
+}
+
 static void tables_that_cannot_be_read_are_said_until_they_can(void **state)
 {
 	struct linkmon *linkmon = NULL;
@@ -173,6 +193,7 @@ int main(void)
 		TEST(a_device_made_anew_is_told_as_the_new_one),
 		TEST(a_device_made_anew_while_events_are_lost_is_told_as_the_new_one),
 		TEST(a_name_that_devices_hand_on_is_the_latest_ones),
+		TEST(a_name_that_goes_back_while_events_are_lost_is_the_latest_ones),
 		TEST(tables_that_cannot_be_read_are_said_until_they_can),
 	};
 
