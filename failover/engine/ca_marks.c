@@ -49,13 +49,22 @@ static void tell_later(struct engine *engine)
 		arm(engine);
 }
 
-/* Without a link there is nobody to tell, and all is told when it is up. */
-static void post(struct engine *engine, Asafo__Wire__LocalCaMarks *message)
+/* Without a link there is nobody to tell, and all is told when it is up. False: it failed. */
+static bool post(struct engine *engine, Asafo__Wire__LocalCaMarks *message)
 {
-	if (has_link(engine) &&
-	    replication_post(engine->replication, ASAFO__WIRE__LINK__BODY_LOCAL_CA_MARKS, message) <
-		    0)
-		tell_later(engine);
+	if (!has_link(engine) ||
+	    replication_post(engine->replication, ASAFO__WIRE__LINK__BODY_LOCAL_CA_MARKS,
+			     message) >= 0)
+		return true;
+	tell_later(engine);
+	return false;
+}
+
+/* What fails from now on is a new matter, unless something is not mended yet. */
+static void note_success(struct engine_ca_marks *marks)
+{
+	if (!marks->is_refused && !marks->is_tell_due)
+		marks->n_tries = 0;
 }
 
 static void on_own(int code, const ProtobufCMessage *body, bool has_more, void *userdata)
@@ -64,20 +73,21 @@ static void on_own(int code, const ProtobufCMessage *body, bool has_more, void *
 	Asafo__Wire__LocalCaMarks message = ASAFO__WIRE__LOCAL_CA_MARKS__INIT;
 	struct engine *engine = userdata;
 
-	(void)has_more;
 	if (engine->is_exiting)
 		return;
 	if (code < 0 || reply->status->code < 0) {
 		tell_later(engine);
 		return;
 	}
-	if (reply->n_own + reply->n_issued == 0)
-		return;
 	message.marks = reply->own;
 	message.n_marks = reply->n_own;
 	message.issued = reply->issued;
 	message.n_issued = reply->n_issued;
-	post(engine, &message);
+	/* That there is nothing is news to a mate that asked: it could not keep what there was. */
+	if (reply->n_own + reply->n_issued > 0 || engine->ca_marks.is_answer_due)
+		engine->ca_marks.is_answer_due = !post(engine, &message);
+	if (!has_more)
+		note_success(&engine->ca_marks);
 }
 
 void ca_marks_tell(struct engine *engine)
@@ -97,7 +107,7 @@ void ca_marks_tell_issued(struct engine *engine, const ProtobufCBinaryData *key_
 
 	message.issued = &id;
 	message.n_issued = 1;
-	post(engine, &message);
+	(void)post(engine, &message);
 }
 
 /* ---- the mate's ---- */
@@ -160,9 +170,11 @@ bool ca_marks_message(struct engine *engine, const Asafo__Wire__Link *message)
 			"the mate could not keep by what this unit's local CA is known (%s): it is "
 			"told again",
 			marks->why);
+		engine->ca_marks.is_answer_due = true;
 		ca_marks_tell(engine);
 		return true;
 	}
+	/* Of one that has nothing there is nothing to keep: the keeper says that all is well. */
 	request.mates = marks->marks;
 	request.n_mates = marks->n_marks;
 	if (request.n_mates > MARKS_MAX)
@@ -200,19 +212,19 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
 	if (marks->is_refused && marks->has_asked && marks->was_kept) {
 		log_line(LOG_NOTICE, "by what the mate's local CA is known is kept now");
 		marks->is_refused = marks->has_asked = false;
+		note_success(marks);
 	}
-	if (has_link(engine)) {
+	if (has_link(engine) && (marks->is_refused || marks->is_tell_due)) {
 		marks->n_tries++;
 		if (marks->is_refused)
 			ask_again(engine);
 		if (marks->is_tell_due)
 			ca_marks_tell(engine);
 	}
-	/* What was asked just now is looked at in the next turn. */
+	/* What was asked just now is looked at in the next turn; what is being told brings one
+	 * where it fails. */
 	if (marks->is_refused || marks->is_tell_due)
 		arm(engine);
-	else
-		marks->n_tries = 0;
 	return 0;
 }
 

@@ -20,6 +20,7 @@ struct engine_ca_marks {
 	sd_event_source *timer;
 	unsigned n_tries;   /* since something failed */
 	bool is_tell_due;   /* this unit's could not be told */
+	bool is_answer_due; /* ... or were asked for: that there is nothing is told, too */
 	bool is_refused;    /* the mate's could not be kept, and have not been since */
 	bool has_asked;	    /* for them, and nothing has failed since */
 	bool was_kept;	    /* ... and something of them was kept */

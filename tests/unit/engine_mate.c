@@ -120,8 +120,12 @@ void world_mate_takes(const Asafo__Wire__Link *message)
 		return;
 	}
 	if (message->body_case == ASAFO__WIRE__LINK__BODY_LOCAL_CA_MARKS) {
-		if (message->local_ca_marks->again)
-			mate->ca_marks_wanted++;
+		const Asafo__Wire__LocalCaMarks *marks = message->local_ca_marks;
+
+		mate->ca_marks_wanted += marks->again ? 1 : 0;
+		mate->ca_marks_told += marks->again ? 0 : 1;
+		if (!marks->again && marks->n_marks + marks->n_issued == 0)
+			mate->ca_marks_empty++;
 		return;
 	}
 	if (message->body_case == ASAFO__WIRE__LINK__BODY_STAPLE_STATE) {

@@ -73,6 +73,7 @@ struct world_mate {
 	uint8_t crl_wanted;
 	uint64_t crl_id;
 	unsigned ca_marks_wanted;		/* of its local CA, again */
+	unsigned ca_marks_told, ca_marks_empty; /* of the engine's; that it has none */
 	size_t sessions_refused;		/* by the engine */
 	uint64_t session_seq;			/* of the latest update */
 	unsigned guesses, steps;		/* who guessed, codes that were used */

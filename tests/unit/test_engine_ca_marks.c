@@ -80,24 +80,78 @@ static void what_is_refused_is_asked_for_again_until_it_is_kept(void **state)
 	assert_int_equal(world.mate.ca_marks_wanted, 10);
 }
 
-static void what_could_not_be_told_is_told_again(void **state)
+static void mate_asks(void)
 {
 	Asafo__Wire__LocalCaMarks wanted = ASAFO__WIRE__LOCAL_CA_MARKS__INIT;
 	char why[] = "no room";
+
+	wanted.again = true;
+	wanted.why = why;
+	world_mate_send(ASAFO__WIRE__LINK__BODY_LOCAL_CA_MARKS, &wanted);
+}
+
+static void what_could_not_be_told_is_told_again(void **state)
+{
 	unsigned before;
 
 	(void)state;
 	world_be_active("");
 	world.keeper.codes[IPC_LOCALCA_MARKS] = ERR_STORE;
-	wanted.again = true;
-	wanted.why = why;
-	world_mate_send(ASAFO__WIRE__LINK__BODY_LOCAL_CA_MARKS, &wanted);
+	mate_asks();
 	WAIT_FOR(world.engine->ca_marks.is_tell_due);
+	assert_in_range(pace_ms(), 5000, 10000);
+	for (unsigned i = 0; i < 8; i++) {
+		before = world.keeper.asked[IPC_LOCALCA_MARKS];
+		next_try();
+		WAIT_FOR(world.keeper.asked[IPC_LOCALCA_MARKS] > before &&
+			 world.engine->ca_marks.is_tell_due);
+	}
+	assert_in_range(pace_ms(), 300000, 640000);
 	world.keeper.codes[IPC_LOCALCA_MARKS] = 0;
 	before = world.keeper.asked[IPC_LOCALCA_MARKS];
 	next_try();
 	WAIT_FOR(world.keeper.asked[IPC_LOCALCA_MARKS] > before);
 	assert_false(world.engine->ca_marks.is_tell_due);
+	WAIT_FOR(world.mate.ca_marks_empty == 1);
+	assert_int_equal(pace_ms(), 0);
+	/* The next failure is a new one. */
+	world.keeper.codes[IPC_LOCALCA_MARKS] = ERR_STORE;
+	mate_asks();
+	WAIT_FOR(world.engine->ca_marks.is_tell_due);
+	assert_in_range(pace_ms(), 5000, 10000);
+}
+
+/* Its mate kept nothing of what was before it, and waits to hear of something that it can keep. */
+static void a_unit_without_a_local_ca_answers_where_it_is_asked(void **state)
+{
+	unsigned before;
+
+	(void)state;
+	world_be_active("");
+	before = world.keeper.asked[IPC_LOCALCA_MARKS];
+	ca_marks_tell(world.engine);
+	WAIT_FOR(world.keeper.asked[IPC_LOCALCA_MARKS] == before + 1);
+	mate_asks();
+	WAIT_FOR(world.mate.ca_marks_empty > 0);
+	assert_int_equal(world.mate.ca_marks_told, 1);
+}
+
+static void a_mate_that_has_nothing_any_more_ends_the_trouble(void **state)
+{
+	Asafo__Wire__LocalCaMarks nothing = ASAFO__WIRE__LOCAL_CA_MARKS__INIT;
+
+	(void)state;
+	world_be_active("");
+	world.keeper.codes[IPC_LOCALCA_MARKS] = -ENOSPC;
+	mate_tells();
+	WAIT_FOR(world.engine->ca_marks.is_refused);
+	world.keeper.codes[IPC_LOCALCA_MARKS] = 0;
+	next_try();
+	WAIT_FOR(world.mate.ca_marks_wanted == 1);
+	world_mate_send(ASAFO__WIRE__LINK__BODY_LOCAL_CA_MARKS, &nothing);
+	WAIT_FOR(world.engine->ca_marks.was_kept);
+	next_try();
+	WAIT_FOR(!world.engine->ca_marks.is_refused);
 }
 
 int main(void)
@@ -107,6 +161,10 @@ int main(void)
 						world_setup, world_teardown),
 		cmocka_unit_test_setup_teardown(what_could_not_be_told_is_told_again, world_setup,
 						world_teardown),
+		cmocka_unit_test_setup_teardown(a_unit_without_a_local_ca_answers_where_it_is_asked,
+						world_setup, world_teardown),
+		cmocka_unit_test_setup_teardown(a_mate_that_has_nothing_any_more_ends_the_trouble,
+						world_setup, world_teardown),
 	};
 
 	world_enter();
