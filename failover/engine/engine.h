@@ -88,6 +88,7 @@ struct engine_pair {
 	char link_why[200];		 /* why the link is down */
 	char link_over[CONFIG_NAME_MAX]; /* the way that it runs, or last ran, over */
 	bool was_up;			 /* it was, when it went down */
+	bool is_loss_untold;		 /* ... and the log has not been told that yet */
 	int link_code;			 /* ... of which kind that is: link.h */
 	struct monotime apart_since; /* hellos pass where replication does not; 0: so it is not */
 	bool is_apart_logged;

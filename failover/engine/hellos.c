@@ -201,15 +201,15 @@ bool engine_apart_trouble(const struct engine *engine, struct why *ret_why)
 	struct path_statistics path;
 	struct why said;
 
-	if (pair->apart_since.ns == 0 || ns < ENGINE_APART_MS * MONOTIME_NS_PER_MS ||
-	    !find_open_link(engine, &path))
+	if (!pair->paths || pair->apart_since.ns == 0 ||
+	    ns < ENGINE_APART_MS * MONOTIME_NS_PER_MS || !find_open_link(engine, &path))
 		return false;
 	(void)why_set(ret_why, 0,
 		      "replication has had no connection over the failover link %s (%s) for "
 		      "%" PRIu64 " s, though hellos pass there%s%s",
 		      path.name, path.device, ns / MONOTIME_NS_PER_SEC, colon, pair->link_why);
 	said = *ret_why;
-	if (!is_refused)
+	if (!is_refused && pair->link)
 		(void)why_set(ret_why, 0,
 			      "%s; look whether a firewall on a unit, or between them, drops TCP "
 			      "port %u",
@@ -224,7 +224,8 @@ static void note_apart(struct engine *engine)
 	struct path_statistics path;
 	struct why why;
 
-	if (link_is_up(pair->link) || !engine_hears_mate(engine) ||
+	/* Where no link could be made, nothing else says so. */
+	if (!pair->paths || (pair->link && link_is_up(pair->link)) || !engine_hears_mate(engine) ||
 	    !find_open_link(engine, &path)) {
 		pair->apart_since = (struct monotime){0};
 		pair->is_apart_logged = false;
@@ -251,9 +252,7 @@ void engine_check_ways(struct engine *engine)
 	struct engine_pair *pair = &engine->pair;
 	struct linkmon_link link = {.has_carrier = true};
 
-	if (!pair->link || !pair->paths)
-		return;
-	for (size_t i = 0; i < path_set_count(pair->paths); i++) {
+	for (size_t i = 0; pair->link && pair->paths && i < path_set_count(pair->paths); i++) {
 		const struct path_config *path = path_set_config(pair->paths, i);
 
 		if (!path->is_failover_link)

@@ -18,13 +18,20 @@
 
 static void save(struct engine *engine);
 
+/* One that waits for a mate, which may be dead, is no reason to wait. */
+static bool is_replicating(const struct engine *engine)
+{
+	return replication_is_busy(engine->replication) &&
+	       !replication_is_paused(engine->replication);
+}
+
 static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
 {
 	struct engine *engine = userdata;
 	struct history_keep *keep = &engine->history_keep;
 
 	(void)usec;
-	if (!replication_is_busy(engine->replication) || keep->n_postponed == POSTPONED_MAX) {
+	if (!is_replicating(engine) || keep->n_postponed == POSTPONED_MAX) {
 		keep->n_postponed = 0;
 		save(engine);
 		return 0;

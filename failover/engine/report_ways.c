@@ -135,21 +135,23 @@ static void say_path_again(const struct engine *engine, const struct change *cha
 /* ---- the connection of the replication ---- */
 
 /* Lost is what was there: a unit that waits for its mate, or for its key, has lost nothing. */
-static void say_connection_down(const struct engine *engine, const char *why, const char *more)
+static void say_connection_down(struct engine *engine, const char *why, const char *more)
 {
+	bool was_up = engine->pair.was_up || engine->pair.is_loss_untold;
 	bool has_others = engine->config->failover.n_links > 1;
 	const char *name = engine->pair.link_over[0] ? engine->pair.link_over
 						     : engine->config->failover.links[0].name;
 	const struct report_about about = {.reason = why, .interface = name};
 	const char *software = engine->mate.software[0] ? engine->mate.software : "unknown";
 
+	engine->pair.is_loss_untold = false;
 	if (engine->pair.link_code == ERR_VERSION)
 		report(engine, LOG_ALERT, 103006, &about,
 		       "Mate version %s is not compatible with ours %s: %s%s", software,
 		       PACKAGE_VERSION, why, more);
-	else if (engine->pair.was_up && has_others)
+	else if (was_up && has_others)
 		log_line(LOG_NOTICE, "failover link down over %s: %s%s", name, why, more);
-	else if (engine->pair.was_up)
+	else if (was_up)
 		report(engine, LOG_ALERT, 105005, &about,
 		       "Lost Failover communications with mate on interface %s: %s%s", name, why,
 		       more);
@@ -168,15 +170,18 @@ void report_connection(struct engine *engine, bool is_up, const char *why)
 	char more[PACE_TEXT_MAX];
 
 	if (!changes_take(&engine->changes, CHANGE_REPLICATION, "", CHANGE_NEWS, is_up,
-			  monotime_now(), more))
+			  monotime_now(), more)) {
+		/* Whatever says it later says that it was lost, not that it is not up. */
+		engine->pair.is_loss_untold |= !is_up && engine->pair.was_up;
 		return;
+	}
 	if (is_up)
 		say_connection_up(engine, more);
 	else
 		say_connection_down(engine, why, more);
 }
 
-static void say_connection_again(const struct engine *engine, const char *more)
+static void say_connection_again(struct engine *engine, const char *more)
 {
 	if (!engine->pair.link)
 		return;
@@ -188,7 +193,7 @@ static void say_connection_again(const struct engine *engine, const char *more)
 
 /* ---- what was counted ---- */
 
-static void say_again(const struct engine *engine, const struct change *change, const char *more)
+static void say_again(struct engine *engine, const struct change *change, const char *more)
 {
 	switch (change->topic) {
 	case CHANGE_LINK_CARRIER:

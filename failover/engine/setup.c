@@ -93,6 +93,7 @@ static void on_link_up(struct link *link, void *userdata)
 	engine->pair.link_why[0] = 0;
 	engine->pair.link_code = 0;
 	engine->pair.was_up = true;
+	engine->pair.is_loss_untold = false;
 	(void)snprintf(engine->pair.link_over, sizeof(engine->pair.link_over), "%s",
 		       link_way_name(link));
 	report_connection(engine, true, NULL);
@@ -195,7 +196,12 @@ static void build_link(struct engine *engine)
 		r = change_link(engine);
 	if (r < 0)
 		log_line(LOG_ERR, "failover link: %s", err_text(r));
-	else
+	if (!pair->link)
+		(void)snprintf(pair->link_why, sizeof(pair->link_why),
+			       "this unit could not make it (%s); systemctl restart asafo here "
+			       "tries again",
+			       err_text(r));
+	if (r == 0)
 		pairing_link_made(engine->pairing);
 }
 
