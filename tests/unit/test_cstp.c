@@ -238,9 +238,9 @@ static void the_other_end_of_the_connection_is_noticed(void **state)
 static void the_verdict_follows_from_what_is_known(void **state)
 {
 	(void)state;
-	for (unsigned bits = 0; bits < 64; bits++) {
-		struct connect_facts facts = {bits & 1, bits & 2,  bits & 4,
-					      bits & 8, bits & 16, bits & 32};
+	for (unsigned bits = 0; bits < 128; bits++) {
+		struct connect_facts facts = {bits & 1,	 bits & 2,  bits & 4, bits & 8,
+					      bits & 16, bits & 32, bits & 64};
 		const char *why = NULL;
 		enum connect_verdict verdict = connect_judge(&facts, &why);
 
@@ -248,11 +248,11 @@ static void the_verdict_follows_from_what_is_known(void **state)
 		assert_true((verdict == CONNECT_ACCEPT) == (why[0] == '\0'));
 		if (verdict == CONNECT_ACCEPT)
 			assert_true(facts.has_cookie && facts.is_known && facts.is_active &&
-				    facts.is_enabled && !facts.is_taken);
+				    facts.is_enabled && !facts.is_taken && !facts.is_overtaken);
 		/* For good, only without a cookie, or where nothing is missing. */
 		if (verdict == CONNECT_NEVER && facts.has_cookie)
 			assert_true(!facts.is_known && facts.is_complete && facts.is_active &&
-				    facts.is_enabled);
+				    facts.is_enabled && !facts.is_overtaken);
 	}
 }
 

@@ -28,8 +28,9 @@ struct connect {
 	uint8_t hash[COOKIE_HASH_SIZE];
 	const char *hostname;
 	sd_event_source *patience;
-	uint64_t hold_ms;
-	bool has_cookie;
+	struct monotime asked_at;
+	struct monotime until; /* it is held for as long, by what the last look at it said */
+	bool has_cookie, is_overtaken;
 };
 
 struct connects {
@@ -45,6 +46,10 @@ enum connect_verdict connect_judge(const struct connect_facts *facts, const char
 		*ret_why = "log in first";
 		return CONNECT_NEVER;
 	}
+	if (facts->is_overtaken) {
+		*ret_why = "another request with this session came later";
+		return CONNECT_OVERTAKEN;
+	}
 	if (!facts->is_active) {
 		*ret_why = "this unit is not the active one";
 		return CONNECT_LATER;
@@ -55,7 +60,7 @@ enum connect_verdict connect_judge(const struct connect_facts *facts, const char
 	}
 	if (facts->is_known && facts->is_taken) {
 		*ret_why = "another client has just connected with this session";
-		return CONNECT_LATER;
+		return CONNECT_TAKEN;
 	}
 	if (facts->is_known)
 		return CONNECT_ACCEPT;
@@ -196,47 +201,71 @@ static int accept_append(const struct connect *connect, struct vpn_entry *entry,
 /*
  * Two clients with one cookie would take the session from each other without end, as fast as they
  * can. So a connection of this unit that is there, and has only just been made, is left alone for a
- * moment. RET_LEFT_MS: for how long.
+ * moment: until then.
  */
-static bool is_taken(const struct tunnels *tunnels, const struct vpn_entry *entry,
-		     uint64_t *ret_left_ms)
+static struct monotime taken_until(const struct tunnels *tunnels, const struct vpn_entry *entry)
 {
-	uint64_t settle_ms = tunnels_settle_ms(tunnels);
-	uint64_t age_ms;
+	struct monotime made = {0};
 
-	if (!entry || !entry->session.is_connected || entry->session.owner == 0)
-		return false;
-	age_ms = monotime_since(monotime_now(), entry->session.tunnel_at) / MONOTIME_NS_PER_MS;
-	if (age_ms >= settle_ms)
-		return false;
-	*ret_left_ms = settle_ms - age_ms;
-	return true;
+	if (!entry)
+		return made;
+	/* The engine's word on a tunnel of this front comes later than the tunnel. */
+	if (entry->tunnel)
+		made = tunnel_taken_at(entry->tunnel);
+	if (entry->session.is_connected && entry->session.owner != 0 &&
+	    entry->session.tunnel_at.ns > made.ns)
+		made = entry->session.tunnel_at;
+	return monotime_add_ms(made, tunnels_settle_ms(tunnels));
+}
+
+/*
+ * Of one client's requests only the last is of a connection that it still has. A tunnel of this
+ * front that was made since CONNECT was asked is of a later request: an earlier one that was held
+ * would have given way in hold(), or comes later in connects_retry().
+ */
+static bool is_overtaken(const struct connect *connect, const struct vpn_entry *entry)
+{
+	return connect->is_overtaken ||
+	       (entry && entry->tunnel && tunnel_taken_at(entry->tunnel).ns > connect->asked_at.ns);
 }
 
 /* -EAGAIN: hold it. */
-static int answer_append(struct connect *connect, bool is_last_try, struct buf *bytes)
+static int answer_append(struct connect *connect, bool may_hold, struct buf *bytes)
 {
-	const struct vpn *vpn = tunnels_vpn(connect->connects->tunnels);
+	const struct tunnels *tunnels = connect->connects->tunnels;
+	const struct vpn *vpn = tunnels_vpn(tunnels);
 	struct vpn_entry *entry = connect->has_cookie ? vpn_find(vpn, connect->hash) : NULL;
+	struct monotime now = monotime_now(), free_at = taken_until(tunnels, entry);
 	struct connect_facts facts = {
 		.has_cookie = connect->has_cookie,
 		.is_known = entry != NULL,
 		.is_complete = vpn_is_complete(vpn),
-		.is_active = tunnels_are_active(connect->connects->tunnels),
+		.is_active = tunnels_are_active(tunnels),
 		.is_enabled = vpn_config(vpn)->is_enabled,
-		.is_taken = is_taken(connect->connects->tunnels, entry, &connect->hold_ms),
+		.is_taken = !monotime_reached(now, free_at),
+		.is_overtaken = is_overtaken(connect, entry),
 	};
 	const char *why;
 
+	connect->until = monotime_add_ms(connect->asked_at, tunnels_limits(tunnels)->hold_ms);
 	switch (connect_judge(&facts, &why)) {
 	case CONNECT_ACCEPT:
 		return accept_append(connect, entry, bytes);
 	case CONNECT_NEVER:
 		return refusal_append(connect, 401, why, bytes);
+	case CONNECT_OVERTAKEN:
+		return refusal_append(connect, 503, why, bytes);
+	case CONNECT_TAKEN:
+		/* Others may take it once more, but not for ever. */
+		connect->until = monotime_min(
+			free_at, monotime_add_ms(connect->until, tunnels_settle_ms(tunnels)));
+		break;
 	case CONNECT_LATER:
 		break;
 	}
-	return is_last_try ? refusal_append(connect, 503, why, bytes) : -EAGAIN;
+	if (may_hold && !monotime_reached(now, connect->until))
+		return -EAGAIN;
+	return refusal_append(connect, 503, why, bytes);
 }
 
 /* ---- holding ------------------------------------------------------------------------------------
@@ -257,16 +286,30 @@ static void connect_drop(struct connect *connect)
 	free(connect);
 }
 
+/* Behind that moment: the event loop counts in microseconds, and what it does is timed anew. */
+static uint64_t usec_after(struct monotime when)
+{
+	return when.ns / 1000 + 1;
+}
+
+static void patience_set(struct connect *connect, struct monotime when)
+{
+	(void)sd_event_source_set_time(connect->patience, usec_after(when));
+	(void)sd_event_source_set_enabled(connect->patience, SD_EVENT_ONESHOT);
+}
+
 /* Nothing of CONNECT may be used afterwards, unless it is still held. */
-static void try_again(struct connect *connect, bool is_last_try)
+static void try_again(struct connect *connect)
 {
 	struct buf bytes = {0};
 	struct session *session = connect->session;
-	int r = answer_append(connect, is_last_try, &bytes);
+	int r = answer_append(connect, true, &bytes);
 
-	if (r == -EAGAIN || (r < 0 && !is_last_try)) {
+	/* For want of memory, too, until time is up. */
+	if (r == -EAGAIN || (r < 0 && !monotime_reached(monotime_now(), connect->until))) {
 		buf_done(&bytes);
-		return; /* for want of memory, too, until time is up */
+		patience_set(connect, connect->until);
+		return;
 	}
 	connect_drop(connect);
 	if (r < 0) {
@@ -281,8 +324,27 @@ static int on_patience(sd_event_source *source, uint64_t usec, void *userdata)
 {
 	(void)source;
 	(void)usec;
-	try_again(userdata, true);
+	try_again(userdata);
 	return 0;
+}
+
+/*
+ * Those held with the cookie of LATER, which may be of a network that the client no longer has, are
+ * refused at the next turn of the loop. A unit that is just taking over holds too many to look
+ * through at each; there the latest comes first when it has.
+ */
+static void overtake(const struct connect *later)
+{
+	struct connect *connect = later->connects->first;
+
+	if (!tunnels_are_active(later->connects->tunnels))
+		return;
+	for (; connect; connect = connect->next) {
+		if (memcmp(connect->hash, later->hash, sizeof(later->hash)) != 0)
+			continue;
+		connect->is_overtaken = true;
+		patience_set(connect, later->asked_at);
+	}
 }
 
 static int hold(const struct connect *draft)
@@ -294,13 +356,13 @@ static int hold(const struct connect *draft)
 	if (!connect)
 		return -ENOMEM;
 	*connect = *draft;
-	r = sd_event_add_time_relative(tunnels_event(connects->tunnels), &connect->patience,
-				       CLOCK_MONOTONIC, connect->hold_ms * 1000, 0, on_patience,
-				       connect);
+	r = sd_event_add_time(tunnels_event(connects->tunnels), &connect->patience, CLOCK_MONOTONIC,
+			      usec_after(connect->until), 0, on_patience, connect);
 	if (r < 0) {
 		free(connect);
 		return r;
 	}
+	overtake(connect);
 	connect->next = connects->first;
 	if (connects->first)
 		connects->first->previous = connect;
@@ -316,17 +378,17 @@ int connects_ask(struct connects *connects, struct session *session, const struc
 	struct connect connect = {.connects = connects,
 				  .session = session,
 				  .hostname = hostname,
-				  .hold_ms = tunnels_limits(connects->tunnels)->hold_ms};
+				  .asked_at = monotime_now()};
 	int r;
 
 	cstp_request_read(head, &connect.request);
 	connect.has_cookie = cookie_of_request(head, connect.hash) == 0;
-	r = answer_append(&connect, false, ret_bytes);
+	r = answer_append(&connect, true, ret_bytes);
 	if (r != -EAGAIN)
 		return r;
 	/* Of a unit that is just taking over all are held: they are looked at once, when it has. */
 	if (tunnels_are_active(connects->tunnels) && connects->n_held >= HELD_MAX)
-		return answer_append(&connect, true, ret_bytes);
+		return answer_append(&connect, false, ret_bytes);
 	return hold(&connect);
 }
 
@@ -341,13 +403,16 @@ void connects_retry(struct connects *connects)
 {
 	struct connect *connect = connects->first;
 
-	/* None can be decided yet, and the engine may have much to say until then. */
+	/*
+	 * None can be decided yet, and the engine may have much to say until then. The latest is
+	 * looked at first: is_overtaken() counts on it.
+	 */
 	if (!tunnels_are_active(connects->tunnels))
 		return;
 	while (connect) {
 		struct connect *next = connect->next;
 
-		try_again(connect, false);
+		try_again(connect);
 		connect = next;
 	}
 }

@@ -15,6 +15,8 @@ enum connect_verdict {
 	CONNECT_ACCEPT,
 	CONNECT_NEVER, /* 401: there is no such session */
 	CONNECT_LATER, /* 503, unless it turns out otherwise while the request is held */
+	CONNECT_TAKEN, /* the same, but what has just been made is left alone for a moment only */
+	CONNECT_OVERTAKEN, /* 503 at once: the client has another connection by now */
 };
 
 /* What decides. */
@@ -23,8 +25,9 @@ struct connect_facts {
 	bool is_known;	  /* the cookie's session is in the copy */
 	bool is_complete; /* ... which has every session there is */
 	bool is_active;
-	bool is_enabled; /* by the configuration */
-	bool is_taken;	 /* another connection has just been made, and is there */
+	bool is_enabled;   /* by the configuration */
+	bool is_taken;	   /* another connection has just been made, and is there */
+	bool is_overtaken; /* a later request names the same session */
 };
 /* RET_WHY: one sentence for X-Reason; never NULL. */
 enum connect_verdict connect_judge(const struct connect_facts *facts, const char **ret_why);

@@ -247,7 +247,8 @@ static int life_append(const struct cstp_offer *offer, struct buf *bytes)
 				 offer->is_tls13 ? "ssl" : "new-tunnel");
 }
 
-/* No compression, and no new keys but with a new tunnel. */
+/* No compression. The client is not asked to renew the keys: dtls_side.c has it do so when they are
+ * old. */
 static int datagrams_append(const struct cstp_offer *offer, struct buf *bytes)
 {
 	struct cstp_times times = cstp_times_of(offer->request);

@@ -311,7 +311,9 @@ static void live_wear(struct dtls_side *side)
 		/* It does not look whether anybody is there. */
 		side->worn_at.ns = 0;
 		side->live->started_at = now;
-		tell(side, "packets go by DTLS again: the client makes no new keys");
+		tell(side, dtls_side_is_up(side)
+				   ? "packets go by DTLS again: the client makes no new keys"
+				   : "the client makes no new keys for DTLS");
 	}
 }
 

@@ -66,6 +66,11 @@ struct tunnel_place *tunnel_place(struct tunnel *tunnel)
 	return &tunnel->place;
 }
 
+struct monotime tunnel_taken_at(const struct tunnel *tunnel)
+{
+	return tunnel->life.taken_at;
+}
+
 /* ---- what the engine hears ----------------------------------------------------------------------
  */
 

@@ -24,6 +24,8 @@ struct tunnel_terms {
  */
 int tunnel_new(struct tunnels *tunnels, struct vpn_entry *entry, const struct tunnel_terms *terms,
 	       struct tunnel **ret_tunnel);
+/* When tunnel_new made it. */
+struct monotime tunnel_taken_at(const struct tunnel *tunnel);
 /* Its packets may go by SIDE, too, which is the tunnel's from now on. */
 void tunnel_take_side(struct tunnel *tunnel, struct dtls_side *side);
 /* Also in the middle of anything: the connection is no longer looked at. Takes NULL. */
