@@ -39,6 +39,14 @@ static const bool auth_permitted[IPC_TYPE__MAX] = {false};
 
 /* ---- peers ---- */
 
+/* A transfer that the engine began, and a restore that it would decide on, have nobody to end them.
+ */
+static void drop_of_engine(struct keeper *keeper)
+{
+	keeper_replication_drop(keeper);
+	keeper_restore_drop(keeper);
+}
+
 static void peer_drop(struct keeper_peer *peer)
 {
 	struct keeper_peer **at = &peer->keeper->peers;
@@ -71,9 +79,8 @@ static void on_closed(struct ipc_channel *channel, int code, void *userdata)
 	(void)channel;
 	log_line(code == ERR_CLOSED ? LOG_INFO : LOG_ERR, "the channel to the %s %u is closed: %s",
 		 ipc_peer_name(peer->kind), peer->instance, err_text(code));
-	/* A transfer that the engine began has nobody to end it. */
 	if (peer->kind == IPC_PEER_ENGINE)
-		keeper_replication_drop(peer->keeper);
+		drop_of_engine(peer->keeper);
 	peer_drop(peer);
 }
 
@@ -86,7 +93,7 @@ static void drop_older(struct keeper *keeper, enum ipc_peer kind, unsigned insta
 	for (struct keeper_peer *peer = keeper->peers; peer; peer = peer->next) {
 		if (peer->kind == kind && (kind == IPC_PEER_ENGINE || peer->instance == instance)) {
 			if (kind == IPC_PEER_ENGINE)
-				keeper_replication_drop(keeper);
+				drop_of_engine(keeper);
 			peer_drop(peer);
 			return;
 		}

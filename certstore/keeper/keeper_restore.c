@@ -51,7 +51,11 @@ static void restore_free(struct keeper_restore *restore)
 
 void keeper_restore_drop(struct keeper *keeper)
 {
+	if (!keeper->restore)
+		return;
 	restore_free(TAKE_PTR(keeper->restore));
+	/* What was staged, for a dry run too, has left its memory. */
+	keeper_trim_later(keeper);
 }
 
 /* ---- the file ---- */
@@ -225,6 +229,24 @@ static void reply_commit(struct keeper *keeper, const struct keeper_ticket *tick
 	keeper_reply(keeper, ticket, &message.base, false);
 }
 
+/* Who planned it is who decides on it, and on what he was told of, not on what came after it. */
+static bool is_plan_of(const struct keeper_restore *restore, const struct keeper_ticket *ticket,
+		       uint64_t number)
+{
+	return restore && restore->is_planned && restore->ticket.serial == ticket->serial &&
+	       restore->number == number;
+}
+
+/* Until then the plan has the store's write transaction, and memory for all that is in it. */
+void keeper_on_restore_close(struct keeper *keeper, const struct keeper_ticket *ticket,
+			     struct ipc_frame *frame, const ProtobufCMessage *body)
+{
+	(void)frame;
+	if (is_plan_of(keeper->restore, ticket, ((const Asafo__Ipc__RestoreClose *)body)->plan))
+		keeper_restore_drop(keeper);
+	keeper_reply_status(keeper, ticket, 0, NULL);
+}
+
 /* Journal, digests and records in one: what is interrupted leaves the state before. */
 void keeper_on_restore_commit(struct keeper *keeper, const struct keeper_ticket *ticket,
 			      struct ipc_frame *frame, const ProtobufCMessage *body)
@@ -235,9 +257,7 @@ void keeper_on_restore_commit(struct keeper *keeper, const struct keeper_ticket 
 	int r;
 
 	(void)frame;
-	/* Who planned it is who commits it, and what he was told of, not what came after it. */
-	if (!restore || !restore->is_planned || restore->ticket.serial != ticket->serial ||
-	    restore->number != ((const Asafo__Ipc__RestoreCommit *)body)->plan) {
+	if (!is_plan_of(restore, ticket, ((const Asafo__Ipc__RestoreCommit *)body)->plan)) {
 		keeper_refuse(keeper, ticket, ERR_NOT_READY,
 			      "this restore is not planned any more, another one may have come "
 			      "between: nothing of it was stored, try again");

@@ -71,6 +71,7 @@ enum keeper_verb_flags {
 	ROW(BACKUP, keeper_on_backup, KEEPER_ENGINE)                                               \
 	ROW(RESTORE, keeper_on_restore, KEEPER_ENGINE)                                             \
 	ROW(RESTORE_COMMIT, keeper_on_restore_commit, KEEPER_ENGINE)                               \
+	ROW(RESTORE_CLOSE, keeper_on_restore_close, KEEPER_ENGINE)                                 \
 	ROW(CERTIFICATE, keeper_on_certificate, KEEPER_ENGINE | KEEPER_FRONT)                      \
 	ROW(SIGN, keeper_on_sign, KEEPER_FRONT)
 

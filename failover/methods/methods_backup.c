@@ -306,6 +306,27 @@ static void on_committed(int code, const ProtobufCMessage *body, bool has_more, 
 	restoring_free(restoring);
 }
 
+static void on_plan_closed(int code, const ProtobufCMessage *body, bool has_more, void *userdata)
+{
+	(void)code;
+	(void)body;
+	(void)has_more;
+	(void)userdata;
+}
+
+/* Until it hears more of it, the keeper has all of the plan ready to be stored. A keeper that is
+ * gone has none. */
+static void close_plan(const struct restoring *restoring, const Asafo__Ipc__RestoreReply *reply)
+{
+	Asafo__Ipc__RestoreClose message = ASAFO__IPC__RESTORE_CLOSE__INIT;
+
+	if (!reply->is_planned)
+		return;
+	message.plan = reply->plan;
+	(void)engine_keeper_call(restoring->waiting->engine, IPC_RESTORE_CLOSE, &message.base, NULL,
+				 0, on_plan_closed, NULL);
+}
+
 static void fail(struct restoring *restoring, int code, const struct why *why)
 {
 	waiting_fail(restoring->waiting, code, why->text[0] ? why->text : err_text(code));
@@ -321,6 +342,7 @@ static void go_on(struct restoring *restoring, const Asafo__Ipc__RestoreReply *r
 
 	json_add_flag(waiting->result, "unchanged", is_unchanged);
 	if (!reply->is_planned || is_unchanged) {
+		close_plan(restoring, reply);
 		waiting_reply(waiting);
 		restoring_free(restoring);
 		return;
@@ -367,9 +389,10 @@ static void on_planned(int code, const ProtobufCMessage *body, bool has_more, vo
 		r = buf_append(&restoring->lines, reply->config.data, reply->config.len);
 	if (r == 0)
 		r = plan_lines(restoring, &why);
-	if (r < 0 && waiting->is_changing)
+	if (r < 0 && waiting->is_changing) {
+		close_plan(restoring, reply);
 		fail(restoring, r, &why);
-	else if (r < 0) {
+	} else if (r < 0) {
 		json_add_text(waiting->result, "lines_failed", why.text);
 		go_on(restoring, reply);
 	} else {

@@ -104,6 +104,7 @@ static const struct {
 	[IPC_BACKUP] = {"backup", BODY(backup), BODY(backup_reply)},
 	[IPC_RESTORE] = {"restore", BODY(restore), BODY(restore_reply)},
 	[IPC_RESTORE_COMMIT] = {"restore-commit", BODY(restore_commit), BODY(restore_commit_reply)},
+	[IPC_RESTORE_CLOSE] = {"restore-close", BODY(restore_close), BODY(status_reply)},
 	[IPC_DISK] = {"disk", BODY(disk), NULL},
 	[IPC_RUNNER_EXEC] = {"runner-exec", BODY(runner_exec), BODY(runner_result)},
 };

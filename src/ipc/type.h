@@ -128,6 +128,8 @@ enum ipc_type {
 	IPC_CRL_TAKE,
 	/* keeper -> auth */
 	IPC_CRL_TELL,
+	/* engine -> keeper */
+	IPC_RESTORE_CLOSE,
 	IPC_TYPE__MAX,
 };
 

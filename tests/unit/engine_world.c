@@ -111,8 +111,9 @@ static void reply_plan(const struct world_held *held, Asafo__Ipc__Status *status
 	fill_position(&position);
 	message.status = status;
 	message.position = message.backup = &position;
-	message.added = 1;
+	message.added = !world.keeper.is_backup_same;
 	message.is_planned = true;
+	message.plan = WORLD_PLAN;
 	message.config = (ProtobufCBinaryData){strlen(lines), (uint8_t *)(uintptr_t)lines};
 	reply(held, &message.base);
 }
@@ -228,6 +229,8 @@ static void on_verb(struct ipc_channel *channel, struct ipc_frame *frame,
 
 		keeper->position = engine_position_from(position);
 	}
+	if (frame->type == IPC_RESTORE_CLOSE)
+		keeper->closed_plan = ((const Asafo__Ipc__RestoreClose *)body)->plan;
 	if (frame->type == IPC_HISTORY_KEEP) {
 		const ProtobufCBinaryData *kept = &((const Asafo__Ipc__HistoryKeep *)body)->history;
 

@@ -21,6 +21,9 @@ struct world_held {
 	uint32_t id;
 };
 
+/* What it calls the plan of a restore. */
+#define WORLD_PLAN 5
+
 struct world_keeper {
 	struct ipc_channel *channel;
 	bool holds[IPC_TYPE__MAX]; /* such a verb waits for world_keeper_answer */
@@ -33,7 +36,9 @@ struct world_keeper {
 	const char *proven;	  /* the trustpoint that every proof is of; NULL: there is none */
 	struct buf listed;	  /* a record.TrustpointPublic that every list has; empty: none */
 	const char *backup_lines; /* of the backup that is restored */
-	uint8_t keys;		  /* every byte of the keys that it derives */
+	bool is_backup_same;	  /* nothing of it is to be stored */
+	uint64_t closed_plan;
+	uint8_t keys; /* every byte of the keys that it derives */
 };
 
 struct world_mate {

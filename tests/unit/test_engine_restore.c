@@ -20,18 +20,27 @@ static const char line_request[] =
 static const char remove_request[] =
 	"{\"method\":\"asafo.Remove\",\"parameters\":{\"name\":\"www\",\"force\":true}}";
 
-/* Returns the operator's connection; the keeper has been told to commit. */
-static int restore_up_to_the_commit(void)
+/* Returns the operator's connection. */
+static int restore_begin(const char *lines)
 {
 	int file[2], operator;
 
-	world.keeper.backup_lines = "hostname restored\nssl trust-point www\n";
-	world.keeper.holds[IPC_RESTORE_COMMIT] = true;
+	world.keeper.backup_lines = lines;
 	assert_int_equal(pipe(file), 0);
 	operator= world_ask_with(restore_request, file, 2);
-	WAIT_FOR(world_keeper_has(IPC_RESTORE_COMMIT));
 	(void)close(file[0]);
 	(void)close(file[1]);
+	return operator;
+}
+
+/* The same; the keeper has been told to commit. */
+static int restore_up_to_the_commit(void)
+{
+	int operator;
+
+	world.keeper.holds[IPC_RESTORE_COMMIT] = true;
+	operator= restore_begin("hostname restored\nssl trust-point www\n");
+	WAIT_FOR(world_keeper_has(IPC_RESTORE_COMMIT));
 	return operator;
 }
 
@@ -136,6 +145,33 @@ static void what_the_keeper_has_removed_is_unbound_though_a_backup_came_between(
 	(void)close(removing);
 }
 
+static void a_plan_whose_lines_cannot_be_applied_is_given_up(void **state)
+{
+	int operator;
+
+	(void)state;
+	world_be_active("");
+	operator= restore_begin("there is no such line\n");
+	assert_non_null(strstr(world_answer(operator), "cannot be applied here"));
+	WAIT_FOR(world.keeper.closed_plan == WORLD_PLAN);
+	assert_int_equal(world.keeper.asked[IPC_RESTORE_COMMIT], 0);
+	(void)close(operator);
+}
+
+static void a_plan_that_changes_nothing_is_given_up(void **state)
+{
+	int operator;
+
+	(void)state;
+	world_be_active("");
+	world.keeper.is_backup_same = true;
+	operator= restore_begin("");
+	assert_non_null(strstr(world_answer(operator), "\"unchanged\":true"));
+	WAIT_FOR(world.keeper.closed_plan == WORLD_PLAN);
+	assert_int_equal(world.keeper.asked[IPC_RESTORE_COMMIT], 0);
+	(void)close(operator);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, world_setup, world_teardown)
 
 int main(void)
@@ -146,6 +182,8 @@ int main(void)
 		TEST(whose_keeper_died_with_the_word_to_store_is_told_how_to_find_out),
 		TEST(nothing_is_removed_while_a_backup_could_bind_it),
 		TEST(what_the_keeper_has_removed_is_unbound_though_a_backup_came_between),
+		TEST(a_plan_whose_lines_cannot_be_applied_is_given_up),
+		TEST(a_plan_that_changes_nothing_is_given_up),
 	};
 
 	world_enter();

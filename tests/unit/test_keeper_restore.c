@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* How many generations a store has after restores, and that none of them outlives a removal. */
+/* How many generations a store has after restores, and that none of them outlives a removal; and
+ * what becomes of a restore that nobody commits. */
 #include <inttypes.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -7,14 +8,18 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
 #include "base/err.h"
+#include "certstore/keeper/keeper_state.h"
+#include "certstore/store/store.h"
 #include "tests/unit/backup_verbs.h"
 #include "tests/unit/keeper_verbs.h"
 #include "tests/unit/store_fixture.h"
+#include "tests/unit/wait.h"
 
 static void import_vpn(struct unit *unit, const char *file, int wanted, char *ret_why)
 {
@@ -192,6 +197,161 @@ static void behind_the_last_generation_comes_none(void **state)
 	assert_list(unit, "vpn 1 r ");
 }
 
+static uint64_t plan(struct unit *unit, int file)
+{
+	Asafo__Ipc__RestoreReply *reply =
+		restore_plan(unit, file, (struct restore){.is_forced = true});
+	uint64_t number = reply->plan;
+
+	assert_int_equal(reply->status->code, 0);
+	assert_true(reply->is_planned);
+	asafo__ipc__restore_reply__free_unpacked(reply, NULL);
+	return number;
+}
+
+static int close_plan(struct unit *unit, uint64_t number)
+{
+	Asafo__Ipc__RestoreClose request = ASAFO__IPC__RESTORE_CLOSE__INIT;
+
+	request.plan = number;
+	return unit_call_status(unit->engine, IPC_RESTORE_CLOSE, &request.base, NULL, 0, NULL);
+}
+
+static void a_plan_that_is_given_up_is_not_committed(void **state)
+{
+	int file = backup_forge((struct backup_forgery){.name = "vpn", .head = 1});
+	struct unit *unit = *state;
+	uint64_t number = plan(unit, file);
+
+	assert_int_equal(close_plan(unit, number), 0);
+	assert_int_equal(restore_commit(unit, number, NULL), ERR_NOT_READY);
+	assert_records(unit, 0);
+	/* Another one is not his to give up, nor is there one for ever. */
+	number = plan(unit, file);
+	assert_int_equal(close_plan(unit, number - 1), 0);
+	assert_int_equal(restore_commit(unit, number, NULL), 0);
+	assert_records(unit, 1);
+	assert_int_equal(close_plan(unit, number), 0);
+	(void)close(file);
+}
+
+/* ---- a keeper in this process ---- */
+
+struct inside {
+	char *directory;
+	sd_event *event;
+	struct keeper *keeper;
+	struct unit engine; /* nothing but that */
+	int file;
+};
+
+static void inside_attach(struct inside *inside)
+{
+	int fds[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds), 0);
+	assert_int_equal(keeper_add_peer(inside->keeper, IPC_PEER_ENGINE, 0, fds[1]), 0);
+	inside->engine.engine = fds[0];
+}
+
+static void inside_begin(struct inside *inside)
+{
+	struct keeper_config config = {0};
+
+	*inside = (struct inside){.directory = fixture_directory()};
+	inside->file = backup_forge((struct backup_forgery){.name = "vpn", .head = 1});
+	config.state_dir = inside->directory;
+	assert_true(sd_event_new(&inside->event) >= 0);
+	assert_int_equal(keeper_new(inside->event, &config, &inside->keeper), 0);
+	inside_attach(inside);
+	assert_null(keeper_failure(inside->keeper));
+}
+
+static bool inside_has_answer(const struct inside *inside)
+{
+	uint8_t byte;
+
+	return recv(inside->engine.engine, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
+static void inside_plan(struct inside *inside, bool is_dry_run)
+{
+	Asafo__Ipc__RestoreReply *reply;
+
+	restore_send(&inside->engine, inside->file,
+		     (struct restore){.is_forced = true, .is_dry_run = is_dry_run});
+	WAIT_ON(inside->event, inside_has_answer(inside));
+	reply = (Asafo__Ipc__RestoreReply *)unit_receive(inside->engine.engine, NULL, NULL);
+	assert_int_equal(reply->status->code, 0);
+	assert_int_equal(reply->is_planned, !is_dry_run);
+	asafo__ipc__restore_reply__free_unpacked(reply, NULL);
+}
+
+static void inside_end(struct inside *inside)
+{
+	keeper_free(inside->keeper);
+	(void)close(inside->engine.engine);
+	(void)sd_event_unref(inside->event);
+	(void)close(inside->file);
+	fixture_remove(inside->directory);
+}
+
+static void a_plan_goes_with_the_engine_that_asked_for_it(void **state)
+{
+	struct inside inside;
+	int before;
+
+	(void)state;
+	inside_begin(&inside);
+	inside_plan(&inside, false);
+	assert_non_null(inside.keeper->restore);
+	(void)close(inside.engine.engine);
+	WAIT_ON(inside.event, !inside.keeper->restore);
+	inside_attach(&inside);
+	inside_plan(&inside, false);
+	assert_non_null(inside.keeper->restore);
+	/* One that is not known to be gone has another one in its place. */
+	before = inside.engine.engine;
+	inside_attach(&inside);
+	assert_null(inside.keeper->restore);
+	(void)close(before);
+	inside_end(&inside);
+}
+
+#define N_LARGE 140u
+#define LARGE 128000u
+
+/* In one transaction: 17 MB. */
+static void put_in_one(struct store *store)
+{
+	struct store_change changes[N_LARGE];
+	struct buf records[N_LARGE] = {0};
+	char names[N_LARGE][32];
+
+	for (unsigned i = 0; i < N_LARGE; i++) {
+		(void)snprintf(names[i], sizeof(names[i]), "trustpoint/t%05u", i);
+		fixture_record(names[i] + 11, 1, LARGE, i + 1, &records[i]);
+		changes[i] = (struct store_change){names[i], records[i].data, records[i].size};
+	}
+	assert_int_equal(store_change(store, 2, changes, N_LARGE, NULL), 0);
+	for (unsigned i = 0; i < N_LARGE; i++)
+		buf_done(&records[i]);
+}
+
+static void the_memory_of_a_dry_run_is_given_back(void **state)
+{
+	struct inside inside;
+
+	(void)state;
+	inside_begin(&inside);
+	/* As it does itself where there is so much in a backup. */
+	put_in_one(inside.keeper->store);
+	assert_true(store_slack(inside.keeper->store) > N_LARGE * (LARGE - 1000));
+	inside_plan(&inside, true);
+	WAIT_ON(inside.event, store_slack(inside.keeper->store) == 0);
+	inside_end(&inside);
+}
+
 int main(void)
 {
 #define IN_PAIR(test) cmocka_unit_test_setup_teardown(test, keepers_setup, keepers_teardown)
@@ -202,6 +362,9 @@ int main(void)
 		IN_PAIR(an_import_prunes_them_all_however_many_there_are),
 		IN_PAIR(generations_that_do_not_sort_are_refused),
 		IN_PAIR(behind_the_last_generation_comes_none),
+		IN_PAIR(a_plan_that_is_given_up_is_not_committed),
+		cmocka_unit_test(a_plan_goes_with_the_engine_that_asked_for_it),
+		cmocka_unit_test(the_memory_of_a_dry_run_is_given_back),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
