@@ -190,7 +190,7 @@ lab power b on
 wait_state b "Standby Ready"
 expect "and takes the later one from the standby" until_true 20 crls a \
 	'[.crls[] | select(.trustpoints | index("people"))][0].revoked == 100003'
-expect "(its log says so)" logged a 'the standby has 1 CRLs that this unit has not, or older ones of'
+expect "(its log says so)" logged a 'the standby has 1 CRLs, or removals of them, that this unit has not, or older ones of'
 expect "both have it then" until_true 20 crls a '.crls | length == 2 and all(.on_mate)'
 expect "nothing is wrong" until_true 10 untroubled a
 done_testing
