@@ -60,13 +60,16 @@ transfer_ready() {
 		-keyout "$files/inside.key" -out "$files/inside.pem" 2>/dev/null
 	head -c 1048576 /dev/urandom >"$files/megabyte"
 }
+# A port of its own each: the server of the one before may listen a while yet, and would end the next one's connection.
+transfers=0
 transfer() { # transfer ADDRESS SENTENCE: a megabyte from the inside, by TCP
-	local host=$1
+	local host=$1 port=$((9000 + transfers))
+	transfers=$((transfers + 1))
 	[ "${1#*:}" = "$1" ] || host="[$1]"
-	lab exec inside openssl s_server -quiet -accept 9000 -naccept 1 -cert "$files/inside.pem" -key "$files/inside.key" \
+	lab exec inside openssl s_server -quiet -accept "$port" -naccept 1 -cert "$files/inside.pem" -key "$files/inside.key" \
 		<"$files/megabyte" >/dev/null 2>&1 &
-	until_true 10 lab exec inside sh -c "ss -ltn | grep -q ':9000 '"
-	lab exec client timeout $((20 * slow)) openssl s_client -quiet -connect "$host:9000" </dev/zero 2>/dev/null |
+	until_true 10 lab exec inside sh -c "ss -ltn | grep -q ':$port '"
+	lab exec client timeout $((20 * slow)) openssl s_client -quiet -connect "$host:$port" </dev/zero 2>/dev/null |
 		head -c 1048576 >"$files/got"
 	same "$2" "$(sha256sum <"$files/got")" "$(sha256sum <"$files/megabyte")"
 }
