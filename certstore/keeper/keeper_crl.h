@@ -16,6 +16,8 @@
 
 void keeper_crl_free(Asafo__Record__Crl *crl);
 CLEANUP_DEFINE(Asafo__Record__Crl *, keeper_crl_free)
+/* NULL: out of memory. */
+Asafo__Record__Crl *keeper_crl_copy(const Asafo__Record__Crl *crl);
 
 /* How many parts a list of so many certificates has: one at least. */
 uint32_t keeper_crl_parts(uint64_t revoked);

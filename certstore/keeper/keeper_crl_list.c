@@ -96,9 +96,9 @@ static int list_one(const Asafo__Record__Crl *crl, void *userdata)
 	if (listing->n == 2 * KEEPER_CRLS_MAX ||
 	    !keeper_crl_is_whole(listing->keeper, listing->is_home, crl))
 		return 0;
-	copy = keeper_crl_find(listing->keeper, listing->is_home, &crl->key_id);
+	copy = keeper_crl_copy(crl);
 	if (!copy)
-		return ERR_STORE;
+		return -ENOMEM;
 	listing->crls[listing->n++] = copy;
 	copy->is_home = listing->is_home;
 	return add_trustpoints(listing->keeper, copy);
@@ -111,9 +111,9 @@ static int list_gone(const Asafo__Record__Crl *gone, void *userdata)
 
 	if (listing->n_gone == KEEPER_CRLS_MAX)
 		return 0;
-	copy = keeper_crl_find_gone(listing->keeper, &gone->key_id);
+	copy = keeper_crl_copy(gone);
 	if (!copy)
-		return ERR_STORE;
+		return -ENOMEM;
 	listing->gone[listing->n_gone++] = copy;
 	return 0;
 }

@@ -25,6 +25,16 @@ void keeper_crl_free(Asafo__Record__Crl *crl)
 	asafo__record__crl__free_unpacked(crl, NULL);
 }
 
+Asafo__Record__Crl *keeper_crl_copy(const Asafo__Record__Crl *crl)
+{
+	_cleanup_(buf_done) struct buf packed = {0};
+
+	if (buf_reserve(&packed, asafo__record__crl__get_packed_size(crl)) < 0)
+		return NULL;
+	packed.size = asafo__record__crl__pack(crl, packed.data);
+	return asafo__record__crl__unpack(NULL, packed.size, packed.data);
+}
+
 uint32_t keeper_crl_parts(uint64_t revoked)
 {
 	uint64_t size = revoked * CRLMARK_SIZE;

@@ -45,19 +45,14 @@ static bool is_whole(const Asafo__Record__Crl *crl)
 
 static int stage_begin(struct keeper *keeper, const Asafo__Record__Crl *crl)
 {
-	_cleanup_(buf_done) struct buf packed = {0};
 	struct keeper_crl_stage *stage;
-	int r = buf_reserve(&packed, asafo__record__crl__get_packed_size(crl));
 
-	if (r < 0)
-		return r;
-	packed.size = asafo__record__crl__pack(crl, packed.data);
 	keeper_crl_stage_drop(keeper);
 	stage = calloc(1, sizeof(*stage));
 	if (!stage)
 		return -ENOMEM;
 	keeper->crls.stage = stage;
-	stage->crl = asafo__record__crl__unpack(NULL, packed.size, packed.data);
+	stage->crl = keeper_crl_copy(crl);
 	return stage->crl ? 0 : -ENOMEM;
 }
 

@@ -41,10 +41,10 @@ void parser_free(struct parser *parser);
 /* True when the zygote ended: no import is possible any more. Only a new keeper has a new one. */
 bool parser_is_gone(const struct parser *parser);
 /*
- * A file that waited has its turn: POLICY, as it would be asked for now, with the clock and what
- * has become known of local CAs since. What it points at lives until this is called for the same
- * USERDATA again or its on_done is. An error is told to its on_done with RET_WHY, and nothing is
- * parsed.
+ * A file that waited has its turn: POLICY, as it would be asked at this moment, with the clock and
+ * what has become known of local CAs since. What it points at lives until this is called for the
+ * same USERDATA again or its on_done is. An error is told to its on_done with RET_WHY, and nothing
+ * is parsed.
  */
 typedef int (*parser_turn_fn)(struct identity_policy *ret_policy, struct why *ret_why,
 			      void *userdata);

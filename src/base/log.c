@@ -51,11 +51,6 @@ void log_open(const char *process, int max_priority)
 	log_to_journal = is_journal(STDERR_FILENO);
 }
 
-void log_clean(char *text)
-{
-	utf8_clean(text);
-}
-
 struct entry {
 	char texts[LOG_FIELDS_MAX + 4][FIELD_MAX];
 	struct iovec parts[LOG_FIELDS_MAX + 5];
@@ -67,7 +62,7 @@ static void entry_add(struct entry *entry, const char *name, const char *value)
 	char *text = entry->texts[entry->n];
 	int length = snprintf(text, FIELD_MAX, "%s=%s", name, value);
 
-	log_clean(text);
+	utf8_clean(text);
 	entry->parts[entry->n++] =
 		(struct iovec){text, length < FIELD_MAX ? (size_t)length : FIELD_MAX - 1};
 }
@@ -103,7 +98,7 @@ static int journal_send(int priority, unsigned number, const struct log_field *f
 static void emit(int priority, unsigned number, const struct log_field *fields, size_t n_fields,
 		 char *text)
 {
-	log_clean(text);
+	utf8_clean(text);
 	if (!log_to_journal)
 		(void)fprintf(stderr, "<%d>asafo-%s[%d]: %s\n", priority, log_process,
 			      (int)getpid(), text);

@@ -32,5 +32,3 @@ struct log_field {
 /* As log_message, with up to LOG_FIELDS_MAX fields; TEXT is taken as it is. */
 void log_event(int severity, unsigned number, const struct log_field *fields, size_t n_fields,
 	       const char *text);
-/* Replaces what is no printable UTF-8 (C0, DEL, C1, broken sequences), byte for byte. */
-void log_clean(char *text);

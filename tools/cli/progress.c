@@ -39,15 +39,17 @@ static void print_figures(const struct screen *screen, struct json_object *progr
 		     format_bytes(view_number(progress, "bytes", 0), &bytes));
 }
 
-/* One line that is drawn over. */
-static void draw(const struct screen *screen, struct json_object *progress)
+/* One line that is drawn over: its figures are printed next. */
+static void draw_begin(const struct screen *screen, const char *phase)
 {
 	(void)fputs("\r\033[K", screen->out);
-	screen_print(screen, "%-10s ", view_text(progress, "phase"));
-	print_bar(screen, view_number(progress, "items", 0),
-		  view_number(progress, "items_expected", 0));
-	print_figures(screen, progress);
-	(void)fflush(screen->out);
+	screen_print(screen, "%-10s ", phase);
+}
+
+static void draw_end(struct progress *shown)
+{
+	(void)fflush(shown->screen->out);
+	shown->is_drawn = true;
 }
 
 static void print_line(struct progress *shown, struct json_object *progress)
@@ -71,8 +73,11 @@ void progress_show(struct json_object *progress, void *userdata)
 		print_line(shown, progress);
 		return;
 	}
-	draw(shown->screen, progress);
-	shown->is_drawn = true;
+	draw_begin(shown->screen, view_text(progress, "phase"));
+	print_bar(shown->screen, view_number(progress, "items", 0),
+		  view_number(progress, "items_expected", 0));
+	print_figures(shown->screen, progress);
+	draw_end(shown);
 }
 
 void progress_on_err(const struct screen *screen, struct screen *ret_err, struct progress *shown)
@@ -90,16 +95,14 @@ void progress_count(struct progress *shown, const char *phase, size_t items, siz
 
 	if (!screen->is_terminal)
 		return;
-	(void)fputs("\r\033[K", screen->out);
-	screen_print(screen, "%-10s ", phase);
+	draw_begin(screen, phase);
 	if (expected > 0) {
 		print_bar(screen, (int64_t)items, (int64_t)expected);
 		screen_print(screen, "%zu/%zu %s", items, expected, what);
 	} else {
 		screen_print(screen, "%zu %s", items, what);
 	}
-	(void)fflush(screen->out);
-	shown->is_drawn = true;
+	draw_end(shown);
 }
 
 void progress_done(struct progress *shown)
