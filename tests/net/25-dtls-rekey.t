@@ -20,17 +20,6 @@ for program in "$ASAFO_BUILD"/asafo*; do
 done
 ln -sf "$(realpath "$ASAFO_BUILD/tests/net/front_hasty")" "$files/bin/asafo-front"
 
-configure() {
-	asafo a configure <<'CONFIG'
-ip local pool VPN 10.9.0.10-10.9.0.250 mask 255.255.255.0
-tunnel-group staff type remote-access
-tunnel-group staff general-attributes
- address-pool VPN
-username alice password s3cret-word
-webvpn
- anyconnect enable
-CONFIG
-}
 pings_start() { # five a second; ICMP numbers say which are missing
 	pings=$files/pings.$((++n_pings))
 	lab exec client ping -n -i 0.2 "$inside" >"$pings" 2>&1 &
@@ -56,7 +45,7 @@ export ASAFO_BUILD=$build
 make_ca corp && make_p12 corp vpn
 expect "a trustpoint" import a vpn vpn
 expect "on both units" asafo a write-standby
-expect "groups, a pool and a user" configure
+expect "groups, a pool and a user" vpn_configure
 lab exec client ip route delete 192.0.2.0/24
 script_make
 until_true 10 serves $vip corp "$(fingerprint_of "$files/vpn.pem")"

@@ -12,17 +12,6 @@ command -v openconnect >/dev/null || {
 	exit 0
 }
 
-vpn_configure() {
-	asafo a configure <<'CONFIG'
-ip local pool VPN 10.9.0.10-10.9.0.250 mask 255.255.255.0
-tunnel-group staff type remote-access
-tunnel-group staff general-attributes
- address-pool VPN
-username alice password s3cret-word
-webvpn
- anyconnect enable
-CONFIG
-}
 ping_once() { lab exec client ping -c 1 -W 1 "$@" "$inside"; }
 # What the client's kernel counts, of UDP over IPv4: datagrams that were in pieces, and those sent.
 pieces() { lab exec client awk '/^Ip:/ { n++; if (n == 2) print $15 + $18 + $19 + $20 }' /proc/net/snmp; }

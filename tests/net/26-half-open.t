@@ -13,17 +13,6 @@ command -v openconnect >/dev/null || {
 	exit 0
 }
 
-vpn_configure() {
-	asafo a configure <<'CONFIG'
-ip local pool VPN 10.9.0.10-10.9.0.250 mask 255.255.255.0
-tunnel-group staff type remote-access
-tunnel-group staff general-attributes
- address-pool VPN
-username alice password s3cret-word
-webvpn
- anyconnect enable
-CONFIG
-}
 # Nothing, a record's header, and all of a ClientHello but its last byte: each third of them one.
 cat >"$files/half.py" <<'PYTHON'
 import signal, socket, ssl, sys

@@ -3,6 +3,18 @@
 # The real OpenConnect as alice, from the lab's client to $vip: its words are in $files/openconnect, and $files/script sets its
 # device octun up. After lib.sh.
 : "${files:?}" "${vip:?}" "${slow:?}"
+# Who may come in, for a test that has no more to say of it.
+vpn_configure() {
+	asafo a configure <<'CONFIG'
+ip local pool VPN 10.9.0.10-10.9.0.250 mask 255.255.255.0
+tunnel-group staff type remote-access
+tunnel-group staff general-attributes
+ address-pool VPN
+username alice password s3cret-word
+webvpn
+ anyconnect enable
+CONFIG
+}
 # For a test that has a tunnel: with a way to $inside and, where that is set, to $inside6.
 script_make() {
 	local inside6_lines=''

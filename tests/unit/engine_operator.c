@@ -55,3 +55,15 @@ const char *world_answer(int fd)
 	text[n] = 0;
 	return text;
 }
+
+int world_write_standby(void)
+{
+	int writer;
+
+	world_be_active("");
+	WAIT_FOR(world.keeper.asked[IPC_HISTORY_KEEP] > 0 &&
+		 !world.engine->history_keep.is_changed && !world.engine->history_keep.is_saving);
+	writer = world_ask("{\"method\":\"asafo.WriteStandby\"}", -1);
+	WAIT_FOR(WORLD_GOT(SYNC_START) == 1);
+	return writer;
+}

@@ -140,5 +140,8 @@ void world_be_staging(const char *lines);
 int world_ask(const char *request, int fd);
 /* The same with up to two descriptors. */
 int world_ask_with(const char *request, const int *fds, size_t n_fds);
+/* A unit that is active, whose history is kept, begins a `write standby`: the socket of who asked.
+ */
+int world_write_standby(void);
 /* The next answer on FD, up to its NUL. */
 const char *world_answer(int fd);

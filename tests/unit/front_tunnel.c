@@ -161,6 +161,19 @@ void tunnel_table_send(struct harness *harness, const struct tunnel_table *table
 	send_engine(harness, IPC_VPN_TABLE, &message.base, -1);
 }
 
+int tunnel_front_start(struct harness *harness, const struct front_limits *limits,
+		 const struct tunnel_table *sessions)
+{
+	int device;
+
+	harness_start(harness, NULL, limits);
+	harness_bind(harness, "vpn");
+	device = tunnel_vpn_start(harness);
+	tunnel_table_send(harness, sessions);
+	tunnel_role(harness, "active", 5);
+	return device;
+}
+
 void tunnel_role(struct harness *harness, const char *role, uint64_t term)
 {
 	struct monotime until = monotime_add_ms(monotime_now(), HARNESS_WAIT_MS);

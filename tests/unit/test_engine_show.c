@@ -196,11 +196,7 @@ static void the_history_waits_for_a_replication_to_end(void **state)
 	int writer;
 
 	(void)state;
-	world_be_active("");
-	WAIT_FOR(world.keeper.asked[IPC_HISTORY_KEEP] > 0 &&
-		 !world.engine->history_keep.is_changed && !world.engine->history_keep.is_saving);
-	writer = world_ask("{\"method\":\"asafo.WriteStandby\"}", -1);
-	WAIT_FOR(WORLD_GOT(SYNC_START) == 1);
+	writer = world_write_standby();
 	before = world.keeper.asked[IPC_HISTORY_KEEP];
 	history_changed(world.engine);
 	WAIT_FOR(world.engine->history_keep.n_postponed >= 2);
@@ -503,16 +499,22 @@ static void a_difference_of_decades_is_not_told_as_one_of_years(void **state)
 		 "the clocks of the units differ by more than 3303 d (the mate's is behind): set");
 }
 
+/* Only hellos pass from here on. */
+static void lose_link(const struct engine_pair *pair)
+{
+	world_be_active("");
+	WAIT_FOR(clock_class() == FO_CLOCK_SAME);
+	link_free(TAKE_PTR(world.mate.link));
+	WAIT_FOR(pair->apart_since.ns != 0);
+}
+
 /* Its sockets stay shut, as behind a firewall that lets only UDP through. */
 static void a_link_on_which_only_hellos_pass_is_a_trouble_after_a_while(void **state)
 {
 	struct engine_pair *pair = &world.engine->pair;
 
 	(void)state;
-	world_be_active("");
-	WAIT_FOR(clock_class() == FO_CLOCK_SAME);
-	link_free(TAKE_PTR(world.mate.link));
-	WAIT_FOR(pair->apart_since.ns != 0);
+	lose_link(pair);
 	contains(asked("ShowFailover", "{}"), "\"troubles\":[]");
 	pair->apart_since.ns -= ENGINE_APART_MS * MONOTIME_NS_PER_MS;
 	contains(asked("ShowFailover", "{}"),
@@ -530,10 +532,7 @@ static void a_link_that_comes_back_is_no_trouble(void **state)
 	struct engine_pair *pair = &world.engine->pair;
 
 	(void)state;
-	world_be_active("");
-	WAIT_FOR(clock_class() == FO_CLOCK_SAME);
-	link_free(TAKE_PTR(world.mate.link));
-	WAIT_FOR(pair->apart_since.ns != 0);
+	lose_link(pair);
 	pair->apart_since.ns -= ENGINE_APART_MS * MONOTIME_NS_PER_MS;
 	world_mate_connect();
 	WAIT_FOR(link_is_up(pair->link) && pair->apart_since.ns == 0);

@@ -75,7 +75,7 @@ static struct change *connection(void)
 	return NULL;
 }
 
-/* It came and went so often that no more of it is said for now. */
+/* It came and went so often that no more of it is said yet. */
 static void use_up_the_pace(void)
 {
 	connection()->pace = (struct pace){.since = monotime_now(), .n_said = PACE_LINES};
@@ -181,11 +181,7 @@ static void the_history_does_not_wait_for_a_replication_that_is_paused(void **st
 	int writer;
 
 	(void)state;
-	world_be_active("");
-	WAIT_FOR(world.keeper.asked[IPC_HISTORY_KEEP] > 0 &&
-		 !world.engine->history_keep.is_changed && !world.engine->history_keep.is_saving);
-	writer = world_ask("{\"method\":\"asafo.WriteStandby\"}", -1);
-	WAIT_FOR(WORLD_GOT(SYNC_START) == 1);
+	writer = world_write_standby();
 	request.id = WORLD_LAST_ID(SYNC_START);
 	request.can_resume = true;
 	world_mate_send(ASAFO__WIRE__LINK__BODY_SYNC_REQUEST, &request);

@@ -34,11 +34,8 @@ static int start_with(unsigned dpd_ms, unsigned news_ms)
 						 .hold_ms = 300,
 						 .end_ms = 10000,
 						 .news_ms = news_ms};
-	harness_start(&harness, NULL, &limits);
-	harness_bind(&harness, "vpn");
-	device = tunnel_vpn_start(&harness);
-	tunnel_table_send(&harness, &(struct tunnel_table){.numbers = {1, 2, 3}, .is_reset = true});
-	tunnel_role(&harness, "active", 5);
+	device = tunnel_front_start(&harness, &limits,
+			      &(struct tunnel_table){.numbers = {1, 2, 3}, .is_reset = true});
 	return 0;
 }
 

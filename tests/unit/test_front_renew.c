@@ -31,11 +31,8 @@ static int start(void **state)
 						 .hold_ms = 300,
 						 .end_ms = 10000,
 						 .rekey_ms = REKEY_MS};
-	harness_start(&harness, NULL, &limits);
-	harness_bind(&harness, "vpn");
-	device = tunnel_vpn_start(&harness);
-	tunnel_table_send(&harness, &(struct tunnel_table){.numbers = {1}, .is_reset = true});
-	tunnel_role(&harness, "active", 5);
+	device = tunnel_front_start(&harness, &limits,
+			      &(struct tunnel_table){.numbers = {1}, .is_reset = true});
 	return 0;
 }
 

@@ -32,11 +32,8 @@ static int start_with(unsigned settle_ms)
 						 .hold_ms = 60000,
 						 .settle_ms = settle_ms,
 						 .end_ms = 10000};
-	harness_start(&harness, NULL, &limits);
-	harness_bind(&harness, "vpn");
-	device = tunnel_vpn_start(&harness);
-	tunnel_table_send(&harness, &(struct tunnel_table){.numbers = {1}, .is_reset = true});
-	tunnel_role(&harness, "active", 5);
+	device = tunnel_front_start(&harness, &limits,
+			      &(struct tunnel_table){.numbers = {1}, .is_reset = true});
 	return 0;
 }
 

@@ -24,17 +24,13 @@ static uint64_t dropped;
 
 static struct front_limits limits;
 
-/* One front with a certificate, active, with sessions 1 to 3. */
 static int start_with(unsigned dpd_ms, unsigned role_ms)
 {
 	limits = harness_patient;
 	limits.tunnels = (struct tunnels_limits){
 		.dpd_ms = dpd_ms, .role_ms = role_ms, .hold_ms = 300, .end_ms = 10000};
-	harness_start(&harness, NULL, &limits);
-	harness_bind(&harness, "vpn");
-	device = tunnel_vpn_start(&harness);
-	tunnel_table_send(&harness, &(struct tunnel_table){.numbers = {1, 2, 3}, .is_reset = true});
-	tunnel_role(&harness, "active", 5);
+	device = tunnel_front_start(&harness, &limits,
+			      &(struct tunnel_table){.numbers = {1, 2, 3}, .is_reset = true});
 	return 0;
 }
 

@@ -14,13 +14,14 @@
 
 #include "base/log.h"
 #include "base/pace.h"
+#include "base/utf8.h"
 
 static void check_clean(const char *text, const char *want)
 {
 	char line[128];
 
 	(void)snprintf(line, sizeof(line), "%s", text);
-	log_clean(line);
+	utf8_clean(line);
 	assert_string_equal(line, want);
 }
 

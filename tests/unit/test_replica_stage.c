@@ -61,6 +61,12 @@ static void next(struct transfer *transfer)
 	buf_done(&batch);
 }
 
+static void rest(struct transfer *transfer)
+{
+	while (!transfer->is_last)
+		next(transfer);
+}
+
 static int count(const char *key, const uint8_t *value, size_t size, void *userdata)
 {
 	size_t *n = userdata;
@@ -157,8 +163,7 @@ static void what_is_staged_is_read_by_nobody_before_the_commit(void **state)
 	fill(world->a);
 	store_position(world->b, &before);
 	begin(&transfer, world->a, world->b);
-	while (!transfer.is_last)
-		next(&transfer);
+	rest(&transfer);
 	store_position(world->b, &now);
 	fixture_assert_at(&before, &now);
 	assert_int_equal(store_count(world->b, "trustpoint/", &n), 0);
@@ -197,8 +202,7 @@ static void a_stage_that_is_given_up_leaves_the_store_to_others(void **state)
 	fill(world->a);
 	store_position(world->b, &before);
 	begin(&transfer, world->a, world->b);
-	while (!transfer.is_last)
-		next(&transfer);
+	rest(&transfer);
 	/* Not while the stage has a change under way. */
 	assert_int_equal(store_trim(world->b, NULL), 0);
 	drop(&transfer);
@@ -219,8 +223,7 @@ static void sums_that_do_not_agree_are_refused_and_change_nothing(void **state)
 	fill(world->a);
 	store_position(world->b, &before);
 	begin(&transfer, world->a, world->b);
-	while (!transfer.is_last)
-		next(&transfer);
+	rest(&transfer);
 	transfer.position.digest[3] ^= 1;
 	assert_int_equal(replica_stage_commit(transfer.stage, &transfer.position, NULL, NULL),
 			 ERR_DIFFERS);
@@ -276,8 +279,7 @@ static void who_makes_a_stage_let_go_is_given_time_for_all_that_it_has(void **st
 	assert_in_range(said, transfer.n_items * RECORD_SIZE, transfer.n_items * BATCH_SIZE);
 	(void)next_change(&transfer, &said);
 	assert_in_range(said, GATHERED, 2 * GATHERED);
-	while (!transfer.is_last)
-		next(&transfer);
+	rest(&transfer);
 	assert_int_equal(replica_stage_commit(transfer.stage, &transfer.position, NULL, NULL), 0);
 	assert_in_range(said, N_BATCHES * RECORD_SIZE, N_BATCHES * BATCH_SIZE);
 	drop(&transfer);
@@ -338,8 +340,7 @@ static void stage_removals(struct fixture_stores *world, bool is_disturbed)
 
 	fill(world->a);
 	begin(&transfer, world->a, world->b);
-	while (!transfer.is_last)
-		next(&transfer);
+	rest(&transfer);
 	commit(&transfer);
 	change_all(world->a);
 	begin(&transfer, world->a, world->b);
@@ -348,8 +349,7 @@ static void stage_removals(struct fixture_stores *world, bool is_disturbed)
 	assert_true(transfer.n_items >= N_BATCHES / 2 && !transfer.is_last);
 	if (is_disturbed)
 		change_unit(world->b, "terms", "one");
-	while (!transfer.is_last)
-		next(&transfer);
+	rest(&transfer);
 	assert_int_equal(replica_stage_commit(transfer.stage, &transfer.position, NULL, NULL), 0);
 	assert_int_equal(replica_stage_each(transfer.stage, count_removed, &n), 0);
 	assert_int_equal(n, N_BATCHES / 2);
