@@ -39,11 +39,12 @@ static const bool auth_permitted[IPC_TYPE__MAX] = {false};
 
 /* ---- peers ---- */
 
-/* A transfer that the engine began, and a restore that it would decide on, have nobody to end them.
- */
+/* A transfer that the engine began, a CRL of which it brought a part, and a restore that it would
+ * decide on, have nobody to end them. */
 static void drop_of_engine(struct keeper *keeper)
 {
 	keeper_replication_drop(keeper);
+	keeper_crl_stage_drop(keeper);
 	keeper_restore_drop(keeper);
 }
 

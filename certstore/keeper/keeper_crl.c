@@ -116,10 +116,15 @@ void keeper_crl_tell(struct keeper *keeper)
 		r = tell(keeper, &end);
 	if (r == 0 || keeper->crls.retell)
 		return;
-	log_line(LOG_ERR,
-		 "not all CRLs can be read and told, what was known of revoked certificates holds: "
-		 "%s",
-		 err_text(r));
+	if (r == ERR_STORE)
+		log_line(LOG_ERR, "not all CRLs can be read, what was known of revoked "
+				  "certificates holds");
+	else
+		log_line(LOG_ERR,
+			 "the auth helper could not be told all CRLs (%s): what it knew of revoked "
+			 "certificates holds; it is told again in %u s",
+			 r == ERR_BUSY ? "it does not read what it is sent" : err_text(r),
+			 RETELL_USEC / 1000000);
 	if (r != ERR_STORE)
 		(void)sd_event_add_time_relative(keeper->event, &keeper->crls.retell,
 						 CLOCK_MONOTONIC, RETELL_USEC, 0, on_retell,
@@ -235,14 +240,23 @@ static bool is_there(struct keeper *keeper, bool is_home, const Asafo__Record__C
 	       keeper_crl_is_whole(keeper, is_home, present);
 }
 
-/* Later than that it was removed, by whatever clock. */
-static int64_t taking_time(struct keeper *keeper, const ProtobufCBinaryData *key_id)
+static uint64_t change_of(const Asafo__Record__Crl *crl)
+{
+	return crl ? crl->change : 0;
+}
+
+/* Later than that it was removed: by the term and the count and, for a mate of an older version, by
+ * whatever clock. */
+static void date_taking(struct keeper *keeper, uint64_t term, const Asafo__Record__Crl *present,
+			Asafo__Record__Crl *crl)
 {
 	_cleanup_(keeper_crl_free_p) Asafo__Record__Crl *gone =
-		keeper_crl_find_gone(keeper, key_id);
+		keeper_crl_find_gone(keeper, &crl->key_id);
 	int64_t now = (int64_t)time(NULL);
 
-	return gone && gone->removed_at >= now ? gone->removed_at + 1 : now;
+	crl->taken_at = gone && gone->removed_at >= now ? gone->removed_at + 1 : now;
+	crl->term = term;
+	crl->change = (gone ? change_of(gone) : change_of(present)) + 1;
 }
 
 static int keep(struct keeper_crl_job *job, const Asafo__Record__Crl *crl,
@@ -267,17 +281,21 @@ static void store_crl(struct keeper_crl_job *job, const Asafo__Record__Crl *pars
 	Asafo__Record__Crl crl = *parsed;
 	_cleanup_(keeper_crl_free_p) Asafo__Record__Crl *present = NULL;
 	struct why why = {0};
+	bool is_unchanged;
 	int r = check_still(job, &why);
 
 	crl.key_id = (ProtobufCBinaryData){KEEPER_CRL_KEY_ID_SIZE, job->key_id};
 	crl.source = source;
-	crl.taken_at = taking_time(job->keeper, &crl.key_id);
 	crl.trustpoint = job->name;
 	present = keeper_crl_find(job->keeper, job->is_home, &crl.key_id);
-	if (r == 0 && is_there(job->keeper, job->is_home, present, &crl)) {
+	date_taking(job->keeper, job->term, present, &crl);
+	is_unchanged = is_there(job->keeper, job->is_home, present, &crl);
+	if (r == 0 && is_unchanged && (job->is_home || present->term >= job->term)) {
 		reply(job, present, true);
 		return;
 	}
+	/* What is there from an older term is taken anew: a removal of that term, which the mate
+	 * could not tell, must not take away what was imported in this one. */
 	if (r == 0)
 		r = keep(job, &crl, present, &why);
 	if (r < 0) {
@@ -287,7 +305,7 @@ static void store_crl(struct keeper_crl_job *job, const Asafo__Record__Crl *pars
 	/* Who waits for the answer may go by it at once. */
 	if (!job->is_dry_run)
 		keeper_crl_changed(job->keeper);
-	reply(job, &crl, false);
+	reply(job, &crl, is_unchanged);
 }
 
 static void on_parsed(int code, const Asafo__Record__Crl *crl, const struct why *why,
@@ -420,7 +438,8 @@ static int target_by_name(struct keeper *keeper, const Asafo__Ipc__CrlDrop *requ
 }
 
 /* What is known of the list from then on. */
-static int delete_target(struct keeper *keeper, struct target *target, struct why *why)
+static int delete_target(struct keeper *keeper, uint64_t term, struct target *target,
+			 struct why *why)
 {
 	Asafo__Record__Crl gone = ASAFO__RECORD__CRL__INIT;
 	uint8_t digest[32];
@@ -430,7 +449,9 @@ static int delete_target(struct keeper *keeper, struct target *target, struct wh
 	gone.key_id = (ProtobufCBinaryData){KEEPER_CRL_KEY_ID_SIZE, target->key_id};
 	gone.digest = (ProtobufCBinaryData){sizeof(digest), digest};
 	gone.removed_at = (int64_t)time(NULL);
+	gone.term = term;
 	present = keeper_crl_find(keeper, target->is_home, &gone.key_id);
+	gone.change = change_of(present) + 1;
 	if (present) {
 		gone.issuer = present->issuer;
 		if (present->taken_at >= gone.removed_at)
@@ -450,7 +471,7 @@ static int drop(struct keeper *keeper, const Asafo__Ipc__CrlDrop *request, struc
 
 	if (r == 0 && !target.is_home)
 		r = keeper_check_term(keeper, request->term, why);
-	return r < 0 ? r : delete_target(keeper, &target, why);
+	return r < 0 ? r : delete_target(keeper, request->term, &target, why);
 }
 
 void keeper_on_crl_drop(struct keeper *keeper, const struct keeper_ticket *ticket,

@@ -318,13 +318,32 @@ static int compare_times(int64_t a, int64_t b)
 	return a < b ? -1 : a > b;
 }
 
+static int compare_counts(uint64_t a, uint64_t b)
+{
+	return a < b ? -1 : a > b;
+}
+
+/* What was done to the list of a CA, be it taken or removed. Two units that were active apart may
+ * have counted alike in one term. */
+static int compare_changes(const Asafo__Record__Crl *a, const Asafo__Record__Crl *b)
+{
+	int order = 0;
+
+	if (a->term && b->term)
+		order = compare_counts(a->term, b->term);
+	if (order == 0 && a->term && b->term)
+		order = compare_counts(a->change, b->change);
+	return order ? order
+		     : compare_times(a->removed_at ? a->removed_at : a->taken_at,
+				     b->removed_at ? b->removed_at : b->taken_at);
+}
+
 int crl_compare(const Asafo__Record__Crl *a, const Asafo__Record__Crl *b)
 {
 	int order;
 
 	if (a->removed_at || b->removed_at)
-		return compare_times(a->removed_at ? a->removed_at : a->taken_at,
-				     b->removed_at ? b->removed_at : b->taken_at);
+		return compare_changes(a, b);
 	order = compare_times(a->this_update, b->this_update);
 	return order ? order : compare_numbers(a->number, b->number);
 }

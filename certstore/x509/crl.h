@@ -45,8 +45,9 @@ int crl_read(const uint8_t *file, size_t size, const struct crl_question *questi
 	     Asafo__Record__Crl **ret_crl, struct why *ret_why);
 /*
  * Which of two lists of a CA's key is the later one: by thisUpdate, then by the CRL numbers. That
- * one was removed (removed_at) goes before what was taken earlier. Negative, 0 (not known),
- * positive.
+ * one was removed (removed_at) goes before what was taken earlier: in an older term or, in the same
+ * one, by an earlier change; where either is of a version that counted none, by the units' clocks.
+ * Negative, 0 (not known), positive.
  */
 int crl_compare(const Asafo__Record__Crl *a, const Asafo__Record__Crl *b);
 /* SHA-256 of the times and the number of CRL and of its MARKS: a list that says the same for longer

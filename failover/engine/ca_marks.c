@@ -2,8 +2,8 @@
 /*
  * All that is known is told when the link comes up, which is before anything is replicated. One
  * timer for both directions sees to what failed: who could not tell tells again, who could not keep
- * asks for all of it, and believes that it has it when something was kept after that and nothing
- * failed until the timer's next turn.
+ * asks for all of it, and believes that it has it when something of an answer was kept after that
+ * and nothing failed until the timer's next turn.
  */
 #include "failover/engine/ca_marks.h"
 
@@ -83,6 +83,7 @@ static void on_own(int code, const ProtobufCMessage *body, bool has_more, void *
 	message.n_marks = reply->n_own;
 	message.issued = reply->issued;
 	message.n_issued = reply->n_issued;
+	message.all = true;
 	/* That there is nothing is news to a mate that asked: it could not keep what there was. */
 	if (reply->n_own + reply->n_issued > 0 || engine->ca_marks.is_answer_due)
 		engine->ca_marks.is_answer_due = !post(engine, &message);
@@ -128,20 +129,42 @@ static void refuse(struct engine *engine, int code, const char *why)
 		arm(engine);
 }
 
-static void on_kept(int code, const ProtobufCMessage *body, bool has_more, void *userdata)
+/* False: it could not be kept. */
+static bool look_kept(struct engine *engine, int code, const ProtobufCMessage *body)
 {
 	const Asafo__Ipc__LocalCaMarksReply *reply = (const Asafo__Ipc__LocalCaMarksReply *)body;
-	struct engine *engine = userdata;
 
-	(void)has_more;
-	if (engine->is_exiting)
-		return;
 	if (code < 0)
 		refuse(engine, code, err_text(code));
 	else if (reply->status->code < 0)
 		refuse(engine, reply->status->code, reply->status->why);
-	else
+	return code == 0 && reply->status->code == 0;
+}
+
+static void on_kept(int code, const ProtobufCMessage *body, bool has_more, void *userdata)
+{
+	struct engine *engine = userdata;
+
+	(void)has_more;
+	if (!engine->is_exiting && look_kept(engine, code, body))
 		engine->ca_marks.was_kept = true;
+}
+
+static void on_one_kept(int code, const ProtobufCMessage *body, bool has_more, void *userdata)
+{
+	struct engine *engine = userdata;
+
+	(void)has_more;
+	if (!engine->is_exiting)
+		(void)look_kept(engine, code, body);
+}
+
+/* What was issued just now comes alone, and says nothing of what could not be kept before. A mate
+ * of an older version does not mark its answer, and does not give one: when it tells all of it, as
+ * the link comes up, its CA's identifiers go first. */
+static bool is_all(const Asafo__Wire__LocalCaMarks *marks)
+{
+	return marks->all || marks->n_marks > 0 || marks->n_issued == 0;
 }
 
 static void ask_again(struct engine *engine)
@@ -181,7 +204,8 @@ bool ca_marks_message(struct engine *engine, const Asafo__Wire__Link *message)
 		request.n_mates = MARKS_MAX;
 	request.issued = marks->issued;
 	request.n_issued = marks->n_issued;
-	r = engine_keeper_call(engine, IPC_LOCALCA_MARKS, &request.base, NULL, 0, on_kept, engine);
+	r = engine_keeper_call(engine, IPC_LOCALCA_MARKS, &request.base, NULL, 0,
+			       is_all(marks) ? on_kept : on_one_kept, engine);
 	if (r < 0)
 		refuse(engine, r, err_text(r));
 	return true;

@@ -23,7 +23,7 @@ struct engine_ca_marks {
 	bool is_answer_due; /* ... or were asked for: that there is nothing is told, too */
 	bool is_refused;    /* the mate's could not be kept, and have not been since */
 	bool has_asked;	    /* for them, and nothing has failed since */
-	bool was_kept;	    /* ... and something of them was kept */
+	bool was_kept;	    /* ... and something of all of them was kept */
 	struct why refused; /* why */
 };
 

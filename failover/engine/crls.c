@@ -35,6 +35,8 @@ static bool fill(struct engine_crl *crl, const Asafo__Record__Crl *from)
 			       from->trustpoints[i]);
 	crl->removed_at = from->removed_at;
 	crl->revoked = from->revoked;
+	crl->term = from->term;
+	crl->change = from->change;
 	crl->is_home = from->is_home;
 	return true;
 }

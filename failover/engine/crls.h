@@ -29,6 +29,7 @@ struct engine_crl {
 	uint8_t digest[32];
 	int64_t this_update, next_update, taken_at; /* seconds since 1970 */
 	uint64_t revoked;
+	uint64_t term, change; /* in which it was taken or removed; 0: an older version's */
 	char source[32], number[64], issuer[128];
 	char names[CRLS_NAMES_MAX][CONFIG_NAME_MAX]; /* of trustpoints that have this CA */
 	size_t n_names;				     /* 0: none has it any more */
@@ -83,6 +84,8 @@ bool engine_crls_trouble(const struct engine *engine, struct why *ret_why);
 
 /* ---- crls_link.c ---- */
 void engine_crls_link_up(struct engine *engine);
+/* Its queue is short again: goes on with what the mate lacks. */
+void engine_crls_link_writable(struct engine *engine);
 /* Tells the mate which ones there are, if it does not know. */
 void engine_crls_tell(struct engine *engine);
 /* Tells the active unit which ones this standby has. */

@@ -31,6 +31,8 @@ static void fill(Asafo__Record__Crl *message, const struct engine_crl *crl)
 	message->next_update = crl->next_update;
 	message->taken_at = crl->taken_at;
 	message->removed_at = crl->removed_at;
+	message->term = crl->term;
+	message->change = crl->change;
 	message->number = (char *)(uintptr_t)crl->number;
 	message->issuer = (char *)(uintptr_t)crl->issuer;
 }
@@ -70,13 +72,26 @@ static int post_set(struct engine *engine)
 				&post.message);
 }
 
+/* Something of what the mate lacks is still to be sent: the keeper is asked for it, or the link's
+ * queue is long. */
+static bool is_busy(const struct engine_crls *crls)
+{
+	return crls->is_sending || crls->i_lacking < crls->n_lacking;
+}
+
+/* What is not there is asked for again. */
+static void give_up(struct engine_crls *crls)
+{
+	crls->n_lacking = crls->i_lacking = crls->part = 0;
+}
+
 void engine_crls_tell(struct engine *engine)
 {
 	struct engine_crls *crls = &engine->crls;
 
 	if (!engine_is_active(engine) || !engine->pair.link || !link_is_up(engine->pair.link))
 		return;
-	if (crls->id == 0 || crls->id == crls->mate_id || crls->is_told || crls->is_sending)
+	if (crls->id == 0 || crls->id == crls->mate_id || crls->is_told || is_busy(crls))
 		return;
 	crls->is_told = post_set(engine) == 0;
 }
@@ -108,33 +123,40 @@ static void sent(struct engine_crls *crls, const Asafo__Record__CrlPart *part)
 	crls->i_lacking++;
 }
 
+/* Errors: ERR_BUSY (there is no room for it now), and others for which it is given up. */
+static int post_part(struct engine *engine, Asafo__Record__CrlPart *part)
+{
+	Asafo__Wire__CrlPart message = ASAFO__WIRE__CRL_PART__INIT;
+
+	message.part = part;
+	return engine->pair.link && link_is_up(engine->pair.link)
+		       ? replication_post(engine->replication, ASAFO__WIRE__LINK__BODY_CRL_PART,
+					  &message)
+		       : ERR_CLOSED;
+}
+
 static void on_got(int code, const ProtobufCMessage *body, bool has_more, void *userdata)
 {
 	const Asafo__Ipc__CrlGetReply *reply = (const Asafo__Ipc__CrlGetReply *)body;
-	Asafo__Wire__CrlPart message = ASAFO__WIRE__CRL_PART__INIT;
 	struct engine *engine = userdata;
 	struct engine_crls *crls = &engine->crls;
+	int r = code;
 
 	(void)has_more;
 	if (engine->is_exiting)
 		return;
 	crls->is_sending = false;
-	if (code < 0)
-		return;
-	message.part = reply->part;
 	/* One that is gone meanwhile is in no set any more. */
-	if (!message.part || !message.part->crl) {
+	if (r == 0 && (!reply->part || !reply->part->crl)) {
 		crls->part = 0;
 		crls->i_lacking++;
-	} else if (!engine->pair.link || !link_is_up(engine->pair.link) ||
-		   replication_post(engine->replication, ASAFO__WIRE__LINK__BODY_CRL_PART,
-				    &message) < 0) {
-		/* What is not there is asked for again. */
-		crls->n_lacking = crls->i_lacking = crls->part = 0;
-		return;
-	} else {
-		sent(crls, message.part);
+	} else if (r == 0) {
+		r = post_part(engine, reply->part);
+		if (r == 0)
+			sent(crls, reply->part);
 	}
+	if (r < 0 && r != ERR_BUSY)
+		give_up(crls);
 	send_next(engine);
 }
 
@@ -150,10 +172,22 @@ static void send_next(struct engine *engine)
 		engine_crls_tell(engine);
 		return;
 	}
+	/* What is taken from the keeper only to wait is in the way of what must not: on from
+	 * engine_crls_link_writable. */
+	if (engine->pair.link && link_queued(engine->pair.link) >= LINK_QUEUE_LONG)
+		return;
 	request.key_id = (ProtobufCBinaryData){CRLS_KEY_ID_SIZE, crls->lacking[crls->i_lacking]};
 	request.part = crls->part;
 	crls->is_sending = engine_keeper_call(engine, IPC_CRL_GET, &request.base, NULL, 0, on_got,
 					      engine) == 0;
+	if (!crls->is_sending)
+		give_up(crls);
+}
+
+void engine_crls_link_writable(struct engine *engine)
+{
+	if (is_busy(&engine->crls))
+		send_next(engine);
 }
 
 /* Sends these, from the first part of the first one on. */
@@ -161,7 +195,7 @@ static void send_all(struct engine *engine, const ProtobufCBinaryData *key_ids, 
 {
 	struct engine_crls *crls = &engine->crls;
 
-	if (n == 0 || n > LACKING_MAX || crls->is_sending)
+	if (n == 0 || n > LACKING_MAX || is_busy(crls))
 		return;
 	free(TAKE_PTR(crls->lacking));
 	crls->n_lacking = crls->i_lacking = crls->part = 0;

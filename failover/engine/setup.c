@@ -147,6 +147,7 @@ static void on_link_writable(struct link *link, void *userdata)
 	(void)link;
 	replication_link_writable(engine->replication);
 	vpnhub_link_writable(engine->vpnhub);
+	engine_crls_link_writable(engine);
 }
 
 /* ---- building ---- */

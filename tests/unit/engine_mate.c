@@ -150,6 +150,14 @@ void world_mate_takes(const Asafo__Wire__Link *message)
 		mate->crl_wanted = message->crl_ask->wanted[0].data[0];
 		return;
 	}
+	if (message->body_case == ASAFO__WIRE__LINK__BODY_CRL_PART) {
+		const Asafo__Record__CrlPart *part = message->crl_part->part;
+
+		assert_int_equal(part->part, part->part == 0 ? 0 : mate->crl_part + 1);
+		mate->crl_part = part->part;
+		mate->crl_parts++;
+		return;
+	}
 	/* An older one, which knows nothing of staples and CRLs, and says nothing. */
 	if (message->body_case == ASAFO__WIRE__LINK__BODY_STAPLE_SET ||
 	    message->body_case == ASAFO__WIRE__LINK__BODY_CRL_SET)

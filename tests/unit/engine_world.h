@@ -77,6 +77,8 @@ struct world_mate {
 	char crl_number[64];
 	uint8_t crl_wanted;
 	uint64_t crl_id;
+	unsigned crl_parts; /* that it got, the next one of a list each */
+	uint32_t crl_part;
 	unsigned ca_marks_wanted;		/* of its local CA, again */
 	unsigned ca_marks_told, ca_marks_empty; /* of the engine's; that it has none */
 	size_t sessions_refused;		/* by the engine */

@@ -94,6 +94,12 @@ void unit_start(struct unit *unit)
 	unit->front = give_peer(unit, IPC_PEER_FRONT);
 }
 
+void unit_renew_engine(struct unit *unit)
+{
+	(void)close(unit->engine);
+	unit->engine = give_peer(unit, IPC_PEER_ENGINE);
+}
+
 static void close_channels(struct unit *unit)
 {
 	int *const channels[] = {&unit->supervisor, &unit->engine, &unit->front};

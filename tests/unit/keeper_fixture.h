@@ -21,6 +21,8 @@ struct unit {
 void unit_init(struct unit *unit);
 /* Starts the program, waits until it is ready, and gives it an engine and a front. */
 void unit_start(struct unit *unit);
+/* Another engine in place of the one before, which is gone. */
+void unit_renew_engine(struct unit *unit);
 /* Ends it with SIGKILL, at any moment. */
 void unit_kill(struct unit *unit);
 /* Ends it in an orderly way, and asserts that it left with success. */

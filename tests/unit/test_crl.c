@@ -251,6 +251,37 @@ static void that_a_list_was_removed_is_later_than_what_was_taken_before(void **s
 	assert_later(&list, &gone);
 }
 
+static void in_which_order_a_list_was_taken_and_removed_no_clock_decides(void **state)
+{
+	Asafo__Record__Crl gone, list;
+
+	(void)state;
+	list_of(&gone, 1000, "01");
+	list_of(&list, 5000, "02");
+	gone.removed_at = 9000;
+	list.taken_at = 10;
+	gone.term = 5;
+	gone.change = 7;
+	list.term = 6;
+	list.change = 1;
+	assert_later(&list, &gone);
+	list.term = 5;
+	assert_later(&gone, &list);
+	list.change = 8;
+	assert_later(&list, &gone);
+	/* A mate of an older version counts neither. */
+	list.term = 0;
+	assert_later(&gone, &list);
+	list.taken_at = 9001;
+	list.term = 4;
+	gone.term = 0;
+	assert_later(&list, &gone);
+	/* Two that were active apart counted alike. */
+	gone.term = 4;
+	list.change = gone.change;
+	assert_later(&list, &gone);
+}
+
 static bool is_asked;
 
 static int answer_nothing(UI *ui)
@@ -324,6 +355,7 @@ int main(void)
 		cmocka_unit_test(a_list_holds_in_its_time),
 		cmocka_unit_test(of_two_lists_the_later_one_is_known),
 		cmocka_unit_test(that_a_list_was_removed_is_later_than_what_was_taken_before),
+		cmocka_unit_test(in_which_order_a_list_was_taken_and_removed_no_clock_decides),
 		cmocka_unit_test(an_encrypted_list_is_none_and_nobody_is_asked_for_a_password),
 		cmocka_unit_test(a_file_is_one_list_and_nothing_else),
 		cmocka_unit_test(no_bit_of_a_list_can_be_changed),

@@ -7,12 +7,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "base/err.h"
 #include "certstore/keeper/keeper_crl.h"
 #include "tests/unit/store_fixture.h"
+#include "tests/unit/wait.h"
 
 #define PART_MARKS (CRL_PART_SIZE / CRLMARK_SIZE)
 
@@ -236,6 +239,92 @@ static void of_too_many_that_were_removed_the_eldest_is_forgotten(void **state)
 	assert_null(keeper_crl_find_gone(&place.keeper, &place.crl.key_id));
 }
 
+/* ---- an auth helper that does not read ---- */
+
+struct helper {
+	sd_event *event;
+	struct ipc_channel *channel;
+	unsigned n_parts, n_resets, n_ends;
+};
+
+static struct helper helper;
+
+static void on_told(struct ipc_channel *channel, struct ipc_frame *frame,
+		    const ProtobufCMessage *body, void *userdata)
+{
+	const Asafo__Ipc__CrlTell *told = (const Asafo__Ipc__CrlTell *)body;
+
+	(void)channel;
+	(void)userdata;
+	assert_int_equal(frame->type, IPC_CRL_TELL);
+	helper.n_parts += told->part != NULL;
+	helper.n_resets += told->is_reset != 0;
+	helper.n_ends += told->is_last != 0;
+}
+
+static void on_gone(struct ipc_channel *channel, int code, void *userdata)
+{
+	(void)channel;
+	(void)userdata;
+	fail_msg("the channel is closed: %d", code);
+}
+
+/* Until the channel takes no more. */
+static unsigned fill_channel(struct ipc_channel *channel)
+{
+	static uint8_t marks[CRL_PART_SIZE];
+	Asafo__Ipc__CrlTell message = ASAFO__IPC__CRL_TELL__INIT;
+	Asafo__Record__CrlPart part = ASAFO__RECORD__CRL_PART__INIT;
+	unsigned n = 0;
+	int r;
+
+	be_list(9, PART_MARKS);
+	part.crl = &place.crl;
+	part.marks = (ProtobufCBinaryData){sizeof(marks), marks};
+	message.part = &part;
+	while ((r = ipc_channel_send(channel, IPC_CRL_TELL, &message.base, NULL, 0)) == 0)
+		n++;
+	assert_int_equal(r, ERR_BUSY);
+	return n;
+}
+
+static void what_the_auth_helper_could_not_be_told_it_is_told_again(void **state)
+{
+	static bool permitted[IPC_TYPE__MAX];
+	static const struct ipc_channel_ops ops = {permitted, on_told, on_gone};
+	struct keeper_peer peer = {.keeper = &place.keeper, .kind = IPC_PEER_AUTH};
+	unsigned n;
+	int fds[2];
+
+	(void)state;
+	keep(false, 1, 3);
+	permitted[IPC_CRL_TELL] = true;
+	helper = (struct helper){.n_parts = 0};
+	assert_true(sd_event_new(&helper.event) >= 0);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds), 0);
+	assert_int_equal(ipc_channel_new(helper.event, fds[0], &ops, NULL, &peer.channel), 0);
+	place.keeper.event = helper.event;
+	place.keeper.peers = &peer;
+	n = fill_channel(peer.channel);
+	keeper_crl_tell(&place.keeper);
+	assert_non_null(place.keeper.crls.retell);
+	/* It reads again, and has none of the list. */
+	assert_int_equal(ipc_channel_new(helper.event, fds[1], &ops, NULL, &helper.channel), 0);
+	WAIT_ON(helper.event, helper.n_parts == n && ipc_channel_queued(peer.channel) == 0);
+	assert_int_equal(helper.n_resets + helper.n_ends, 0);
+	/* In a while. */
+	assert_non_null(place.keeper.crls.retell);
+	assert_true(sd_event_source_set_time_relative(place.keeper.crls.retell, 0) >= 0);
+	WAIT_ON(helper.event, helper.n_ends == 1);
+	assert_int_equal(helper.n_parts, n + 1);
+	assert_int_equal(helper.n_resets, 1);
+	assert_null(place.keeper.crls.retell);
+	place.keeper.peers = NULL;
+	ipc_channel_free(peer.channel);
+	ipc_channel_free(helper.channel);
+	sd_event_unref(helper.event);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, fixture_teardown)
 
 int main(void)
@@ -248,6 +337,7 @@ int main(void)
 		TEST(there_is_room_for_so_many_lists_and_again_at_home),
 		TEST(that_one_was_removed_is_known_until_it_is_there_again),
 		TEST(of_too_many_that_were_removed_the_eldest_is_forgotten),
+		TEST(what_the_auth_helper_could_not_be_told_it_is_told_again),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

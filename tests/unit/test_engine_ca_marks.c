@@ -12,7 +12,7 @@
 #include "base/err.h"
 #include "engine_world.h"
 
-static void mate_tells(void)
+static void mate_tells_issued(bool is_all)
 {
 	Asafo__Wire__LocalCaMarks marks = ASAFO__WIRE__LOCAL_CA_MARKS__INIT;
 	uint8_t id[32] = {7};
@@ -21,8 +21,19 @@ static void mate_tells(void)
 
 	marks.issued = &issued;
 	marks.n_issued = 1;
+	marks.all = is_all;
 	world_mate_send(ASAFO__WIRE__LINK__BODY_LOCAL_CA_MARKS, &marks);
 	WAIT_FOR(world.keeper.asked[IPC_LOCALCA_MARKS] > before);
+}
+
+static void mate_tells(void)
+{
+	mate_tells_issued(false);
+}
+
+static void mate_tells_all(void)
+{
+	mate_tells_issued(true);
 }
 
 /* The time until the next try goes by. */
@@ -71,13 +82,43 @@ static void what_is_refused_is_asked_for_again_until_it_is_kept(void **state)
 	next_try();
 	WAIT_FOR(world.mate.ca_marks_wanted == 10);
 	assert_true(ca_marks_trouble(world.engine, &why));
-	mate_tells();
+	mate_tells_all();
 	WAIT_FOR(world.engine->ca_marks.was_kept);
 	next_try();
 	WAIT_FOR(!world.engine->ca_marks.is_refused);
 	assert_false(ca_marks_trouble(world.engine, &why));
 	assert_int_equal(pace_ms(), 0);
 	assert_int_equal(world.mate.ca_marks_wanted, 10);
+}
+
+/* A mate of an older version does not tell all of it again; what it issues meanwhile is not all. */
+static void one_that_is_kept_is_not_all_of_them(void **state)
+{
+	Asafo__Wire__LocalCaMarks marks = ASAFO__WIRE__LOCAL_CA_MARKS__INIT;
+	uint8_t mark[] = {1};
+	ProtobufCBinaryData own = {sizeof(mark), mark};
+	unsigned before;
+
+	(void)state;
+	world_be_active("");
+	world.keeper.codes[IPC_LOCALCA_MARKS] = -ENOSPC;
+	mate_tells();
+	WAIT_FOR(world.engine->ca_marks.is_refused);
+	world.keeper.codes[IPC_LOCALCA_MARKS] = 0;
+	next_try();
+	WAIT_FOR(world.mate.ca_marks_wanted == 1);
+	mate_tells();
+	next_try();
+	WAIT_FOR(world.mate.ca_marks_wanted == 2);
+	assert_true(world.engine->ca_marks.is_refused);
+	/* Its link comes up anew: it tells everything, its CA's identifiers first. */
+	before = world.keeper.asked[IPC_LOCALCA_MARKS];
+	marks.marks = &own;
+	marks.n_marks = 1;
+	world_mate_send(ASAFO__WIRE__LINK__BODY_LOCAL_CA_MARKS, &marks);
+	WAIT_FOR(world.keeper.asked[IPC_LOCALCA_MARKS] > before && world.engine->ca_marks.was_kept);
+	next_try();
+	WAIT_FOR(!world.engine->ca_marks.is_refused);
 }
 
 static void mate_asks(void)
@@ -159,6 +200,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(what_is_refused_is_asked_for_again_until_it_is_kept,
 						world_setup, world_teardown),
+		cmocka_unit_test_setup_teardown(one_that_is_kept_is_not_all_of_them, world_setup,
+						world_teardown),
 		cmocka_unit_test_setup_teardown(what_could_not_be_told_is_told_again, world_setup,
 						world_teardown),
 		cmocka_unit_test_setup_teardown(a_unit_without_a_local_ca_answers_where_it_is_asked,

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "certstore/x509/crl.h"
 #include "engine_world.h"
 
 #define ID_OF_NONE UINT64_C(0x9e3779b97f4a7c15)
@@ -187,6 +188,89 @@ static void what_the_standby_has_newer_is_asked_for_and_said(void **state)
 	assert_false(engine_crls_trouble(world.engine, &why));
 }
 
+/* ---- what the standby lacks ---- */
+
+#define LONG_PARTS 30u
+#define LONG_LISTS 30u /* more than the link's queue and the system's buffers take */
+
+static void keeper_gives_part(uint8_t which, uint32_t n)
+{
+	static uint8_t marks[CRL_PART_SIZE];
+	Asafo__Ipc__CrlGetReply reply = ASAFO__IPC__CRL_GET_REPLY__INIT;
+	Asafo__Ipc__Status status = ASAFO__IPC__STATUS__INIT;
+	Asafo__Record__CrlPart part = ASAFO__RECORD__CRL_PART__INIT;
+	Asafo__Record__Crl crl = ASAFO__RECORD__CRL__INIT;
+	uint8_t key[32], digest[32] = {1};
+
+	memset(key, which, sizeof(key));
+	crl.key_id = (ProtobufCBinaryData){sizeof(key), key};
+	crl.digest = (ProtobufCBinaryData){sizeof(digest), digest};
+	crl.revoked = LONG_PARTS * (CRL_PART_SIZE / CRLMARK_SIZE);
+	part.crl = &crl;
+	part.part = n;
+	part.marks = (ProtobufCBinaryData){sizeof(marks), marks};
+	reply.status = &status;
+	reply.part = &part;
+	assert_int_equal(world.keeper.n_held, 1);
+	assert_int_equal(world.keeper.held[0].type, IPC_CRL_GET);
+	world.keeper.n_held = 0;
+	assert_int_equal(ipc_channel_reply(world.keeper.channel, IPC_CRL_GET,
+					   world.keeper.held[0].id, false, &reply.base),
+			 0);
+}
+
+static void standby_lacks_lists(void)
+{
+	static uint8_t keys[LONG_LISTS][32];
+	Asafo__Wire__CrlState message = ASAFO__WIRE__CRL_STATE__INIT;
+	ProtobufCBinaryData lacking[LONG_LISTS];
+
+	for (uint8_t i = 0; i < LONG_LISTS; i++) {
+		memset(keys[i], i + 1, sizeof(keys[i]));
+		lacking[i] = (ProtobufCBinaryData){sizeof(keys[i]), keys[i]};
+	}
+	message.id = ANOTHER_ID;
+	message.lacking = lacking;
+	message.n_lacking = LONG_LISTS;
+	world_mate_send(ASAFO__WIRE__LINK__BODY_CRL_STATE, &message);
+}
+
+static bool is_queue_long(void)
+{
+	return link_queued(world.engine->pair.link) >= LINK_QUEUE_LONG;
+}
+
+/* Whoever is on the other end reads slowly: nothing is lost, and nothing begins again. */
+static void parts_wait_for_a_link_whose_queue_is_long(void **state)
+{
+	unsigned n = 0, n_waits = 0;
+
+	(void)state;
+	world_be_active("");
+	WAIT_FOR(world.engine->crls.id == ID_OF_NONE);
+	world.keeper.holds[IPC_CRL_GET] = true;
+	link_pause(world.mate.link, true);
+	standby_lacks_lists();
+	while (n < LONG_LISTS * LONG_PARTS) {
+		WAIT_FOR(world_keeper_has(IPC_CRL_GET) || is_queue_long());
+		if (is_queue_long() && !world_keeper_has(IPC_CRL_GET)) {
+			/* That it lacks them is said again meanwhile. */
+			standby_lacks_lists();
+			link_pause(world.mate.link, false);
+			n_waits++;
+			WAIT_FOR(world_keeper_has(IPC_CRL_GET));
+		}
+		keeper_gives_part((uint8_t)(n / LONG_PARTS + 1), n % LONG_PARTS);
+		n++;
+		WAIT_FOR(!world.engine->crls.is_sending || world_keeper_has(IPC_CRL_GET));
+		assert_true(link_queued(world.engine->pair.link) <
+			    LINK_QUEUE_LONG + 2 * CRL_PART_SIZE);
+	}
+	assert_true(n_waits > 0);
+	WAIT_FOR(world.mate.crl_parts == LONG_LISTS * LONG_PARTS);
+	assert_false(world_keeper_has(IPC_CRL_GET));
+}
+
 /* ---- what is judged ---- */
 
 static void world_has_crl(const char *trustpoint, int64_t this_update, int64_t next_update)
@@ -341,6 +425,7 @@ int main(void)
 		TEST(that_a_list_was_removed_is_another_set_than_none),
 		TEST(the_mate_is_told_how_old_a_list_is),
 		TEST(what_the_standby_has_newer_is_asked_for_and_said),
+		TEST(parts_wait_for_a_link_whose_queue_is_long),
 		TEST(a_list_is_found_under_each_name_that_has_its_ca),
 		TEST(a_list_is_wanted_where_revocation_check_stands),
 		TEST(one_that_ends_or_has_not_begun_is_said),

@@ -15,12 +15,16 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/hex.h"
+#include "certstore/x509/crl.h"
 #include "tests/unit/keeper_verbs.h"
 #include "tests/unit/store_fixture.h"
 
 #define HOUR 3600
 
+#define YEAR INT64_C(31536000)
+
 static char *directory;
+static uint64_t term = 2; /* of the unit that is active */
 
 /* NAME.crl of a CA, of AGE_S before now. */
 static void make_list(const char *name, const char *ca, int64_t age_s, const char *number)
@@ -102,7 +106,7 @@ static int import_as(struct unit *unit, const char *name, const char *file, bool
 
 	request.name = (char *)(uintptr_t)name;
 	request.is_active = is_active;
-	request.term = 2;
+	request.term = term;
 	reply = (Asafo__Ipc__CrlReply *)unit_call(unit->engine, IPC_CRL_IMPORT, &request.base, &fd,
 						  1);
 	(void)close(fd);
@@ -125,7 +129,7 @@ static int drop(struct unit *unit, const char *name, bool is_active)
 
 	request.name = (char *)(uintptr_t)name;
 	request.is_active = is_active;
-	request.term = 2;
+	request.term = term;
 	return unit_call_status(unit->engine, IPC_CRL_DROP, &request.base, NULL, 0, why);
 }
 
@@ -340,6 +344,95 @@ static void what_was_removed_stays_so_until_it_is_imported_again(void **state)
 	assert_string_equal(listed(&units[0]), "gone; ");
 }
 
+/* The mate's part N of CRL. */
+static int take(struct unit *unit, Asafo__Record__Crl *crl, uint32_t n, uint8_t *marks, size_t size)
+{
+	Asafo__Ipc__CrlTake request = ASAFO__IPC__CRL_TAKE__INIT;
+	Asafo__Record__CrlPart part = ASAFO__RECORD__CRL_PART__INIT;
+
+	part.crl = crl;
+	part.part = n;
+	part.marks = (ProtobufCBinaryData){size, marks};
+	request.part = &part;
+	return unit_call_status(unit->engine, IPC_CRL_TAKE, &request.base, NULL, 0, why);
+}
+
+static void a_removal_by_a_clock_that_is_ahead_takes_no_newer_list_away(void **state)
+{
+	struct unit *units = *state;
+	Asafo__Record__Crl gone = ASAFO__RECORD__CRL__INIT;
+	Asafo__Ipc__CrlListReply *there;
+	uint8_t digest[32];
+
+	authenticate(&units[0], "people", "ca", "");
+	authenticate(&units[1], "people", "ca", "");
+	assert_int_equal(import(&units[0], "second"), 0);
+	sync_is(&units[0], &units[1], "1 lacking, 0 newer");
+	/* Unit 1 was active, and died before it told. */
+	there = list(&units[1]);
+	gone.key_id = there->crls[0]->key_id;
+	gone.issuer = there->crls[0]->issuer;
+	gone.digest = (ProtobufCBinaryData){sizeof(digest), digest};
+	gone.removed_at = (int64_t)time(NULL) + YEAR;
+	gone.term = 3;
+	gone.change = 2;
+	assert_int_equal(crl_digest(&gone, NULL, 0, digest), 0);
+	assert_int_equal(take(&units[1], &gone, 0, NULL, 0), 0);
+	protobuf_c_message_free_unpacked(&there->base, NULL);
+	assert_string_equal(listed(&units[1]), "gone; ");
+	term = 4;
+	assert_int_equal(import(&units[0], "new"), 0);
+	sync_is(&units[0], &units[1], "1 lacking, 0 newer");
+	assert_string_equal(listed(&units[1]), "05 people; ");
+	/* And it counts on from there. */
+	assert_int_equal(drop(&units[1], "people", true), 0);
+	sync_is(&units[0], &units[1], "0 lacking, 1 newer");
+	assert_string_equal(listed(&units[0]), "gone; ");
+	term = 2;
+}
+
+static void what_is_imported_again_in_a_newer_term_is_not_removed_by_an_older_one(void **state)
+{
+	struct unit *units = *state;
+	bool is_unchanged = false;
+
+	authenticate(&units[0], "people", "ca", "");
+	authenticate(&units[1], "people", "ca", "");
+	assert_int_equal(import(&units[0], "second"), 0);
+	sync_is(&units[0], &units[1], "1 lacking, 0 newer");
+	assert_int_equal(drop(&units[1], "people", true), 0);
+	term = 3;
+	assert_int_equal(import_as(&units[0], "people", "second", true, &is_unchanged), 0);
+	assert_true(is_unchanged);
+	sync_is(&units[0], &units[1], "1 lacking, 0 newer");
+	assert_string_equal(listed(&units[0]), "12 people; ");
+	term = 2;
+}
+
+static void a_part_of_what_an_engine_brought_that_is_gone_is_dropped(void **state)
+{
+	static uint8_t marks[CRL_PART_SIZE + CRLMARK_SIZE];
+	struct unit *unit = *state;
+	Asafo__Record__Crl crl = ASAFO__RECORD__CRL__INIT;
+	uint8_t digest[32], key[32] = {1};
+
+	for (uint32_t i = 0; i < sizeof(marks) / CRLMARK_SIZE; i++) {
+		marks[i * CRLMARK_SIZE] = (uint8_t)(i >> 8);
+		marks[i * CRLMARK_SIZE + 1] = (uint8_t)i;
+	}
+	crl.key_id = (ProtobufCBinaryData){sizeof(key), key};
+	crl.digest = (ProtobufCBinaryData){sizeof(digest), digest};
+	crl.revoked = sizeof(marks) / CRLMARK_SIZE;
+	assert_int_equal(crl_digest(&crl, marks, sizeof(marks), digest), 0);
+	assert_int_equal(take(unit, &crl, 0, marks, CRL_PART_SIZE), 0);
+	unit_renew_engine(unit);
+	assert_int_equal(take(unit, &crl, 1, marks + CRL_PART_SIZE, CRLMARK_SIZE), ERR_DIFFERS);
+	assert_non_null(strstr(why, "does not fit"));
+	assert_int_equal(take(unit, &crl, 0, marks, CRL_PART_SIZE), 0);
+	assert_int_equal(take(unit, &crl, 1, marks + CRL_PART_SIZE, CRLMARK_SIZE), 0);
+	assert_string_equal(listed(unit), "; ");
+}
+
 static void a_list_of_no_trustpoint_is_removed_by_its_key(void **state)
 {
 	struct unit *unit = *state;
@@ -417,6 +510,9 @@ int main(void)
 		TEST(an_older_list_never_takes_the_place_of_a_newer_one),
 		TEST(what_only_the_standby_has_the_active_unit_gets),
 		TEST(what_was_removed_stays_so_until_it_is_imported_again),
+		TEST(a_removal_by_a_clock_that_is_ahead_takes_no_newer_list_away),
+		TEST(what_is_imported_again_in_a_newer_term_is_not_removed_by_an_older_one),
+		TEST(a_part_of_what_an_engine_brought_that_is_gone_is_dropped),
 		TEST(a_list_of_no_trustpoint_is_removed_by_its_key),
 		TEST(a_damaged_list_is_none_and_is_got_again),
 	};
