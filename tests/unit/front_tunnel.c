@@ -162,7 +162,7 @@ void tunnel_table_send(struct harness *harness, const struct tunnel_table *table
 }
 
 int tunnel_front_start(struct harness *harness, const struct front_limits *limits,
-		 const struct tunnel_table *sessions)
+		       const struct tunnel_table *sessions)
 {
 	int device;
 

@@ -28,7 +28,7 @@ struct tunnel_table {
 void tunnel_table_send(struct harness *harness, const struct tunnel_table *table);
 /* One front with a certificate and SESSIONS, active; the other end of its device. */
 int tunnel_front_start(struct harness *harness, const struct front_limits *limits,
-		 const struct tunnel_table *sessions);
+		       const struct tunnel_table *sessions);
 /* As harness_role; returns when the front goes by it: what comes by other ways may be read first.
  */
 void tunnel_role(struct harness *harness, const char *role, uint64_t term);

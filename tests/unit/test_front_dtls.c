@@ -35,7 +35,7 @@ static int start_with(unsigned dpd_ms, unsigned news_ms)
 						 .end_ms = 10000,
 						 .news_ms = news_ms};
 	device = tunnel_front_start(&harness, &limits,
-			      &(struct tunnel_table){.numbers = {1, 2, 3}, .is_reset = true});
+				    &(struct tunnel_table){.numbers = {1, 2, 3}, .is_reset = true});
 	return 0;
 }
 

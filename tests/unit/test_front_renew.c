@@ -32,7 +32,7 @@ static int start(void **state)
 						 .end_ms = 10000,
 						 .rekey_ms = REKEY_MS};
 	device = tunnel_front_start(&harness, &limits,
-			      &(struct tunnel_table){.numbers = {1}, .is_reset = true});
+				    &(struct tunnel_table){.numbers = {1}, .is_reset = true});
 	return 0;
 }
 

@@ -33,7 +33,7 @@ static int start_with(unsigned settle_ms)
 						 .settle_ms = settle_ms,
 						 .end_ms = 10000};
 	device = tunnel_front_start(&harness, &limits,
-			      &(struct tunnel_table){.numbers = {1}, .is_reset = true});
+				    &(struct tunnel_table){.numbers = {1}, .is_reset = true});
 	return 0;
 }
 

@@ -30,7 +30,7 @@ static int start_with(unsigned dpd_ms, unsigned role_ms)
 	limits.tunnels = (struct tunnels_limits){
 		.dpd_ms = dpd_ms, .role_ms = role_ms, .hold_ms = 300, .end_ms = 10000};
 	device = tunnel_front_start(&harness, &limits,
-			      &(struct tunnel_table){.numbers = {1, 2, 3}, .is_reset = true});
+				    &(struct tunnel_table){.numbers = {1, 2, 3}, .is_reset = true});
 	return 0;
 }
 
