@@ -277,6 +277,7 @@ int main(int argc, char **argv)
 	if (r != 0)
 		return r < 0 ? EXIT_USAGE : EXIT_SUCCESS;
 	log_open("supervisor", options.is_verbose ? LOG_DEBUG : LOG_INFO);
+	log_never_wait();
 	(void)umask(022);
 	descriptors_allow();
 	if (signals_block() < 0) {

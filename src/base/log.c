@@ -1,19 +1,27 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * No line is waited for. A journal that stands still, or somebody who does not read a pipe, would
+ * otherwise end what the process does: an engine that waits for its log loses its addresses. That
+ * is why datagrams for the journal are made here: sd_journal_sendv(3) waits for it without limit.
+ * What finds no room is counted, and the first line that does says how many there were.
+ */
 #include "base/log.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
+#include <sys/un.h>
 #include <unistd.h>
-
-#define SD_JOURNAL_SUPPRESS_LOCATION
-#include <systemd/sd-journal.h>
 
 #include "base/utf8.h"
 
@@ -25,6 +33,8 @@
 static const char *log_process = "asafo";
 static int log_max_priority = LOG_INFO;
 static bool log_to_journal;
+static const char *log_journal_path = "/run/systemd/journal/socket";
+static atomic_uint log_lost;
 
 /* systemd.exec(5): $JOURNAL_STREAM is that of whom the variable was made for; a child whose stderr
  * was redirected has it, too. */
@@ -51,20 +61,76 @@ void log_open(const char *process, int max_priority)
 	log_to_journal = is_journal(STDERR_FILENO);
 }
 
+void log_never_wait(void)
+{
+	int flags = fcntl(STDERR_FILENO, F_GETFL), fd;
+	struct stat info;
+
+	if (flags < 0 || (flags & O_NONBLOCK) || fstat(STDERR_FILENO, &info) < 0)
+		return;
+	if (S_ISSOCK(info.st_mode)) {
+		(void)fcntl(STDERR_FILENO, F_SETFL, flags | O_NONBLOCK);
+	} else if (S_ISFIFO(info.st_mode) || S_ISCHR(info.st_mode)) {
+		/* One of its own: whoever shares the one that it has expects that one to wait. */
+		fd = open("/proc/self/fd/2", O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+		if (fd >= 0) {
+			(void)dup2(fd, STDERR_FILENO);
+			(void)close(fd);
+		} else if (S_ISFIFO(info.st_mode)) {
+			(void)fcntl(STDERR_FILENO, F_SETFL, flags | O_NONBLOCK);
+		}
+	}
+}
+
+void log_set_journal(const char *path)
+{
+	log_journal_path = path;
+	log_to_journal = true;
+}
+
+/* A child has its own: it may have closed ours, and have given the number to something else. */
+static int journal_socket(void)
+{
+	static int fd = -1;
+	static pid_t owner;
+
+	if (fd < 0 || owner != getpid()) {
+		fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+		owner = getpid();
+	}
+	return fd;
+}
+
 struct entry {
 	char texts[LOG_FIELDS_MAX + 4][FIELD_MAX];
 	struct iovec parts[LOG_FIELDS_MAX + 5];
-	int n;
+	size_t n;
 };
 
 static void entry_add(struct entry *entry, const char *name, const char *value)
 {
 	char *text = entry->texts[entry->n];
-	int length = snprintf(text, FIELD_MAX, "%s=%s", name, value);
+	size_t length;
 
+	(void)snprintf(text, FIELD_MAX - 1, "%s=%s", name, value);
 	utf8_clean(text);
-	entry->parts[entry->n++] =
-		(struct iovec){text, length < FIELD_MAX ? (size_t)length : FIELD_MAX - 1};
+	length = strlen(text);
+	text[length] = '\n';
+	entry->parts[entry->n++] = (struct iovec){text, length + 1};
+}
+
+/* https://systemd.io/JOURNAL_NATIVE_PROTOCOL: NAME=value and a line feed each. */
+static int entry_send(const struct entry *entry)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	struct msghdr message = {.msg_name = &address,
+				 .msg_namelen = sizeof(address),
+				 .msg_iov = (struct iovec *)(uintptr_t)entry->parts,
+				 .msg_iovlen = entry->n};
+	int fd = journal_socket();
+
+	(void)snprintf(address.sun_path, sizeof(address.sun_path), "%s", log_journal_path);
+	return fd < 0 || sendmsg(fd, &message, MSG_NOSIGNAL) < 0 ? -errno : 0;
 }
 
 static int journal_send(int priority, unsigned number, const struct log_field *fields,
@@ -88,22 +154,53 @@ static int journal_send(int priority, unsigned number, const struct log_field *f
 		if (fields[i].value && fields[i].value[0])
 			entry_add(&entry, fields[i].name, fields[i].value);
 	}
-	(void)snprintf(line, sizeof(line), "MESSAGE=%s", text);
-	entry.parts[entry.n] = (struct iovec){line, strlen(line)};
-	return sd_journal_sendv(entry.parts, entry.n + 1);
+	(void)snprintf(line, sizeof(line), "MESSAGE=%s\n", text);
+	entry.parts[entry.n++] = (struct iovec){line, strlen(line)};
+	return entry_send(&entry);
+}
+
+/* One write: a pipe takes so little whole, or not at all. */
+static int stderr_write(int priority, const char *text)
+{
+	char line[TEXT_MAX + 64];
+	int length;
+
+	if (log_to_journal)
+		length = snprintf(line, sizeof(line), "<%d>%s: %s\n", priority, log_process, text);
+	else
+		length = snprintf(line, sizeof(line), "<%d>asafo-%s[%d]: %s\n", priority,
+				  log_process, (int)getpid(), text);
+	return write(STDERR_FILENO, line, (size_t)length) < 0 ? -errno : 0;
 }
 
 /* A process that may not make a socket, as the keeper, reaches the journal through its stderr,
- * which systemd joined to it. */
+ * which systemd joined to it. So does one for which the journal's own socket has no room. */
+static int text_write(int priority, unsigned number, const struct log_field *fields,
+		      size_t n_fields, const char *text)
+{
+	if (log_to_journal && journal_send(priority, number, fields, n_fields, text) == 0)
+		return 0;
+	return stderr_write(priority, text);
+}
+
 static void emit(int priority, unsigned number, const struct log_field *fields, size_t n_fields,
 		 char *text)
 {
+	unsigned lost = atomic_exchange(&log_lost, 0);
+	char said[TEXT_MAX];
+
 	utf8_clean(text);
-	if (!log_to_journal)
-		(void)fprintf(stderr, "<%d>asafo-%s[%d]: %s\n", priority, log_process,
-			      (int)getpid(), text);
-	else if (journal_send(priority, number, fields, n_fields, text) < 0)
-		(void)fprintf(stderr, "<%d>%s: %s\n", priority, log_process, text);
+	if (lost > 0) {
+		(void)snprintf(said, sizeof(said),
+			       "%u lines of this process are lost: its log had no room for them",
+			       lost);
+		if (text_write(LOG_WARNING, 0, NULL, 0, said) < 0) {
+			(void)atomic_fetch_add(&log_lost, lost + 1);
+			return;
+		}
+	}
+	if (text_write(priority, number, fields, n_fields, text) < 0)
+		(void)atomic_fetch_add(&log_lost, 1);
 }
 
 void log_line(int priority, const char *format, ...)

@@ -14,6 +14,14 @@
 /* Names the process ("engine") and sets the most detailed priority that is written (LOG_INFO,
  * LOG_DEBUG). */
 void log_open(const char *process, int max_priority);
+/*
+ * From here on no line is waited for, in this process and in those that it starts: where stderr, a
+ * pipe, a socket or a terminal, has no room, the line is lost, and the next one that is not says
+ * how many were. Lines to the journal are never waited for.
+ */
+void log_never_wait(void);
+/* The lines go to the journal that listens at PATH, which is kept; $JOURNAL_STREAM says nothing. */
+void log_set_journal(const char *path);
 /* One line. PRIORITY as in syslog(3). */
 void log_line(int priority, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /*

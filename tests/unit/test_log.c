@@ -7,9 +7,13 @@
 
 #include <cmocka.h>
 
+#include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -126,6 +130,138 @@ static void a_long_message_is_cut_to_one_line(void **state)
 	assert_ptr_equal(strchr(text, '\n'), text + strlen(text) - 1);
 }
 
+/* Who waits after all is ended by this, and the test with it. */
+#define NEVER_S 20
+#define MANY 3000
+
+static void say_many(void)
+{
+	(void)alarm(NEVER_S);
+	for (unsigned i = 0; i < MANY; i++)
+		log_line(LOG_NOTICE, "line %u of those that nobody reads yet", i);
+	(void)alarm(0);
+}
+
+/* More than a socket's queue takes, and less than a pipe. */
+static void say_few(void)
+{
+	(void)alarm(NEVER_S);
+	for (unsigned i = 0; i < 800; i++)
+		log_line(LOG_NOTICE, "line %u", i);
+	(void)alarm(0);
+}
+
+/* Reads what there is; returns how many lines that were. */
+static unsigned drain(int fd, char last[static 2048])
+{
+	unsigned n = 0;
+	size_t at = 0;
+	char c;
+
+	assert_int_equal(fcntl(fd, F_SETFL, O_NONBLOCK), 0);
+	while (read(fd, &c, 1) == 1) {
+		assert_true(at < 2047);
+		last[at++] = c;
+		if (c == '\n') {
+			last[at] = '\0';
+			at = 0;
+			n++;
+		}
+	}
+	assert_int_equal(at, 0);
+	return n;
+}
+
+/* Stderr is FDS[1] meanwhile, and nobody reads it; then somebody does. */
+static void check_unread(const int fds[static 2])
+{
+	int saved = dup(STDERR_FILENO);
+	char last[2048], text[4096], want[128];
+	unsigned n;
+	ssize_t got;
+
+	assert_true(dup2(fds[1], STDERR_FILENO) >= 0);
+	log_never_wait();
+	say_many();
+	n = drain(fds[0], last);
+	log_line(LOG_NOTICE, "somebody reads again");
+	assert_true(dup2(saved, STDERR_FILENO) >= 0);
+	(void)close(saved);
+	assert_in_range(n, 1, MANY - 1);
+	got = read(fds[0], text, sizeof(text) - 1);
+	assert_true(got > 0);
+	text[got] = '\0';
+	(void)snprintf(want, sizeof(want), "]: %u lines of this process are lost", MANY - n);
+	assert_non_null(strstr(text, want));
+	assert_non_null(strstr(text, "]: somebody reads again\n"));
+	(void)close(fds[0]);
+	(void)close(fds[1]);
+}
+
+static void who_does_not_read_the_log_stops_nobody_and_hears_what_is_lost(void **state)
+{
+	int fds[2];
+
+	(void)state;
+	assert_int_equal(pipe(fds), 0);
+	check_unread(fds);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+	check_unread(fds);
+}
+
+/* A pipe is often a shell's, too, which does not know what to do with EAGAIN. */
+static void whoever_shares_the_pipe_still_waits(void **state)
+{
+	int fds[2], saved = dup(STDERR_FILENO);
+
+	(void)state;
+	assert_int_equal(pipe(fds), 0);
+	assert_true(dup2(fds[1], STDERR_FILENO) >= 0);
+	log_never_wait();
+	assert_true(dup2(saved, STDERR_FILENO) >= 0);
+	(void)close(saved);
+	assert_int_equal(fcntl(fds[1], F_GETFL) & O_NONBLOCK, 0);
+	(void)close(fds[0]);
+	(void)close(fds[1]);
+}
+
+static int journal_listen(const char *path)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0);
+
+	assert_true(fd >= 0);
+	(void)snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
+	assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	return fd;
+}
+
+static void a_journal_that_stands_still_stops_nobody(void **state)
+{
+	char folder[] = "/tmp/asafo-test-log.XXXXXX", path[64], text[4096];
+	int fd;
+	ssize_t n;
+
+	(void)state;
+	assert_non_null(mkdtemp(folder));
+	(void)snprintf(path, sizeof(path), "%s/socket", folder);
+	fd = journal_listen(path);
+	log_set_journal(path);
+	say_event();
+	n = recv(fd, text, sizeof(text) - 1, 0);
+	assert_true(n > 0);
+	text[n] = '\0';
+	assert_string_equal(text,
+			    "PRIORITY=1\nASAFO_PROCESS=engine\nASAFO_ID=104001\n"
+			    "MESSAGE_ID=6f1d0a7c54e94b3aa5af0c0de0104001\nASAFO_UNIT=Primary\n"
+			    "MESSAGE=%ASAFO-1-104001: (Primary) Switching?to ACTIVE\n");
+	written(text, sizeof(text), say_few);
+	assert_non_null(strstr(text, "engine: line "));
+	(void)close(fd);
+	(void)unlink(path);
+	(void)rmdir(folder);
+}
+
 static void what_strangers_bring_about_is_said_ten_times_and_then_counted(void **state)
 {
 	struct pace pace = {.n_said = 0};
@@ -155,6 +291,9 @@ int main(void)
 		cmocka_unit_test(what_is_no_utf8_is_replaced_byte_by_byte),
 		cmocka_unit_test(a_message_has_its_number_and_severity),
 		cmocka_unit_test(a_long_message_is_cut_to_one_line),
+		cmocka_unit_test(who_does_not_read_the_log_stops_nobody_and_hears_what_is_lost),
+		cmocka_unit_test(whoever_shares_the_pipe_still_waits),
+		cmocka_unit_test(a_journal_that_stands_still_stops_nobody),
 		cmocka_unit_test(what_strangers_bring_about_is_said_ten_times_and_then_counted),
 	};
 
