@@ -455,15 +455,13 @@ int rtaddr_batch_send(struct rtaddr_batch *batch, struct nl_sock *sock, int *res
 {
 	_cleanup_free_ int *own = results ? NULL : calloc(batch->n + 1, sizeof(*own));
 	int *answers = results ? results : own;
-	size_t part = batch->on_part ? PART : batch->n;
+	size_t part = batch->is_parted ? PART : batch->n;
 	size_t sent = 0, at = 0;
 	int r = answers ? 0 : -ENOMEM;
 
 	while (r >= 0 && at < batch->n) {
 		size_t n = batch->n - at < part ? batch->n - at : part;
 
-		if (at > 0)
-			batch->on_part(batch->userdata);
 		r = send_part(sock, batch->messages.data + sent, batch->messages.size - sent, n,
 			      answers + at);
 		at += n;

@@ -57,14 +57,13 @@ int rtaddr_dump_with(struct nl_sock *sock, struct nl_msg *request, rtaddr_messag
 
 /*
  * Requests that wait to be sent together; zeroed is empty. The kernel needs a quarter of a
- * millisecond for some of them (an IPv6 address on a device with hundreds). With ON_PART a long
- * batch is sent in parts, and it is called between two of them.
+ * millisecond for some of them (an IPv6 address on a device with hundreds). A long batch is sent in
+ * parts where IS_PARTED, so that what is more urgent is not kept from its processor for all of it.
  */
 struct rtaddr_batch {
 	struct buf messages;
 	size_t n;
-	void (*on_part)(void *userdata);
-	void *userdata;
+	bool is_parted;
 };
 
 void rtaddr_batch_done(struct rtaddr_batch *batch);

@@ -322,18 +322,32 @@ static void give_up_unwanted(struct vip *vip, const struct vip_address *wanted, 
 	(void)vip_withdraw_all();
 }
 
-int vip_move(struct vip *vip, const struct vip_address *wanted, size_t n_wanted,
-	     struct why *ret_why)
+/* What is asked of this unit's addresses, while the thread that waits for the kernel has it. */
+struct ask {
+	struct vip *vip;
+	const struct vip_address *addresses;
+	size_t n;
+	struct why *ret_why;
+	struct monotime begin;
+	bool is_begun; /* the leases are those of these addresses, from BEGIN on */
+};
+
+static int mend(struct vip *vip);
+
+static int move(struct ask *ask)
 {
 	_cleanup_(change_done) struct change change = {0};
+	const struct vip_address *wanted = ask->addresses;
+	size_t n_wanted = ask->n;
+	struct why *ret_why = ask->ret_why;
+	struct vip *vip = ask->vip;
 	struct vip_address *current;
-	struct monotime begin = monotime_now();
 	int failed, r;
 
+	ask->begin = monotime_now();
 	/* What was there before the first of two changes is not known after the second. */
-	(void)vip_mend(vip);
-	change.batch.on_part = vip->on_breath;
-	change.batch.userdata = vip->userdata;
+	(void)mend(vip);
+	change.batch.is_parted = true;
 	r = change_init(&change, vip->sock, wanted, n_wanted);
 	if (r == 0)
 		r = append_promotions(vip, &change);
@@ -358,7 +372,7 @@ int vip_move(struct vip *vip, const struct vip_address *wanted, size_t n_wanted,
 	vip->before = change.before;
 	change.before = (struct rtaddr_list){0};
 	vip->is_mend_due = true;
-	vip_lease_begin(vip, begin);
+	ask->is_begun = true;
 	return failed;
 }
 
@@ -401,10 +415,9 @@ static int append_lost(const struct vip *vip, const struct rtaddr_list *after,
 	return r;
 }
 
-int vip_mend(struct vip *vip)
+static int mend(struct vip *vip)
 {
-	_cleanup_(rtaddr_batch_done) struct rtaddr_batch batch = {.on_part = vip->on_breath,
-								  .userdata = vip->userdata};
+	_cleanup_(rtaddr_batch_done) struct rtaddr_batch batch = {.is_parted = true};
 	_cleanup_(rtaddr_list_done) struct rtaddr_list after = {0};
 	struct monotime now;
 	int r;
@@ -423,14 +436,54 @@ int vip_mend(struct vip *vip)
 	return r < 0 ? r : rtaddr_batch_send(&batch, vip->sock, NULL);
 }
 
-int vip_set(struct vip *vip, const struct vip_address *wanted, size_t n_wanted, struct why *ret_why)
+static int do_mend(void *userdata)
 {
-	int failed = vip_move(vip, wanted, n_wanted, ret_why);
-	int r = vip_mend(vip);
+	return mend(userdata);
+}
+
+int vip_mend(struct vip *vip)
+{
+	return vip->is_mend_due ? vip_do(vip, do_mend, vip) : 0;
+}
+
+static int do_move(void *userdata)
+{
+	return move(userdata);
+}
+
+static int do_set(void *userdata)
+{
+	struct ask *ask = userdata;
+	int failed = move(ask);
+	int r = mend(ask->vip);
 
 	if (r < 0 && failed == 0)
-		failed = why_set(ret_why, r, "cannot look after addresses: %s", err_text(r));
+		failed = why_set(ask->ret_why, r, "cannot look after addresses: %s", err_text(r));
 	return failed;
+}
+
+static int ask_for(struct vip *vip, rtnl_work_fn work, struct ask *ask)
+{
+	int r;
+
+	ask->vip = vip;
+	r = vip_do(vip, work, ask);
+	if (ask->is_begun)
+		vip_lease_begin(vip, ask->begin);
+	return r;
+}
+
+int vip_move(struct vip *vip, const struct vip_address *wanted, size_t n_wanted,
+	     struct why *ret_why)
+{
+	return ask_for(vip, do_move,
+		       &(struct ask){.addresses = wanted, .n = n_wanted, .ret_why = ret_why});
+}
+
+int vip_set(struct vip *vip, const struct vip_address *wanted, size_t n_wanted, struct why *ret_why)
+{
+	return ask_for(vip, do_set,
+		       &(struct ask){.addresses = wanted, .n = n_wanted, .ret_why = ret_why});
 }
 
 /* With whatever prefix somebody gave it: it answers ARP all the same. */
@@ -447,14 +500,15 @@ static bool is_among(const struct vip_lease *leases, size_t n, const struct rtad
 	return false;
 }
 
-int vip_expel(struct vip *vip, const struct vip_address *unwanted, size_t n_unwanted)
+static int do_expel(void *userdata)
 {
 	_cleanup_(change_done) struct change change = {0};
+	struct ask *ask = userdata;
+	struct vip *vip = ask->vip;
 	int n = 0;
-	int r = change_init(&change, vip->sock, unwanted, n_unwanted);
+	int r = change_init(&change, vip->sock, ask->addresses, ask->n);
 
-	change.batch.on_part = vip->on_breath;
-	change.batch.userdata = vip->userdata;
+	change.batch.is_parted = true;
 	if (r == 0)
 		r = append_promotions(vip, &change);
 	for (size_t i = 0; i < change.before.n && r == 0; i++) {
@@ -471,70 +525,7 @@ int vip_expel(struct vip *vip, const struct vip_address *unwanted, size_t n_unwa
 	return r < 0 ? r : n;
 }
 
-int vip_raise(const struct vip *vip, unsigned index)
+int vip_expel(struct vip *vip, const struct vip_address *unwanted, size_t n_unwanted)
 {
-	_cleanup_(rtaddr_batch_done) struct rtaddr_batch batch = {0};
-	int result = 0;
-	int r = rtaddr_batch_raise(&batch, index);
-
-	if (r == 0)
-		r = rtaddr_batch_send(&batch, vip->sock, &result);
-	return r < 0 ? r : result;
-}
-
-int vip_new(sd_event *event, struct vip **ret_vip)
-{
-	struct vip *vip = calloc(1, sizeof(*vip));
-	int r;
-
-	if (!vip)
-		return -ENOMEM;
-	r = rtaddr_open(&vip->sock);
-	if (r == 0)
-		r = vip_withdraw_all();
-	if (r >= 0) {
-		vip_routes_forget(vip);
-		r = vip_lease_start(vip, event);
-	}
-	if (r < 0) {
-		vip_free(vip);
-		return r;
-	}
-	*ret_vip = vip;
-	return 0;
-}
-
-void vip_free(struct vip *vip)
-{
-	if (!vip)
-		return;
-	if (vip->sock)
-		vip_lease_withdraw(vip);
-	sd_event_source_disable_unref(vip->timer);
-	sd_event_source_disable_unref(vip->ring_timer);
-	sd_event_source_disable_unref(vip->repair);
-	nl_socket_free(vip->sock);
-	free(vip->leases);
-	free(vip->current);
-	free(vip->promoting);
-	rtaddr_list_done(&vip->before);
-	free(vip->routes);
-	free(vip);
-}
-
-void vip_set_breath(struct vip *vip, void (*on_breath)(void *userdata), void *userdata)
-{
-	vip->on_breath = on_breath;
-	vip->userdata = userdata;
-}
-
-const struct vip_address *vip_current(const struct vip *vip, size_t *ret_n)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < vip->n_leases; i++)
-		if (vip->leases[i].is_held)
-			vip->current[n++] = vip->leases[i].address;
-	*ret_n = n;
-	return vip->current;
+	return ask_for(vip, do_expel, &(struct ask){.addresses = unwanted, .n = n_unwanted});
 }

@@ -36,6 +36,7 @@ struct vip_address {
 };
 
 struct vip;
+struct rtnl;
 
 /* Opens the netlink socket and withdraws active addresses that an earlier life left. Errors:
  * -errno. */
@@ -43,17 +44,17 @@ int vip_new(sd_event *event, struct vip **ret_vip);
 /* Withdraws the active addresses first. */
 void vip_free(struct vip *vip);
 /*
- * Called now and then while hundreds of addresses are changed, so that the pair's hellos do not
- * wait for them. It must not call back into vip.
+ * What has to wait for the kernel does so in the thread of RTNL from now on: renewals while the
+ * caller goes on, everything else while it breathes. It must be there for as long as VIP is.
  */
-void vip_set_breath(struct vip *vip, void (*on_breath)(void *userdata), void *userdata);
+void vip_set_rtnl(struct vip *vip, struct rtnl *rtnl);
 /*
  * Makes exactly WANTED the addresses that are ours: what is missing is added, what is too much is
  * removed (added first: a device that loses its last address loses its static routes). One that
  * exists already, whoever made it, becomes ours. One whose device is missing stays wanted: the
- * renewal adds it when the device comes. IPv6 with IFA_F_NODAD. Synchronous but bounded: a netlink
- * batch and its acknowledgements. Errors: -errno with the address and device in RET_WHY; what could
- * be done is done.
+ * renewal adds it when the device comes. IPv6 with IFA_F_NODAD. Comes back when it is done, which a
+ * renewal that is under way, and whoever holds the kernel's RTNL lock, may put off (rtnl.h).
+ * Errors: -errno with the address and device in RET_WHY; what could be done is done.
  */
 int vip_set(struct vip *vip, const struct vip_address *wanted, size_t n_wanted,
 	    struct why *ret_why);
@@ -90,7 +91,8 @@ int vip_set_routes(struct vip *vip, const struct vip_route *wanted, size_t n_wan
  * where there are many of a family; and for standby addresses each second or so. The timer comes
  * before everything but the engine's. Where it finds that this process was stopped for longer than
  * a lease it withdraws the active addresses and renews no more until this or vip_set is called:
- * only the FSM can know whether the mate has taken over meanwhile. Errors: -errno of the first that
+ * only the FSM can know whether the mate has taken over meanwhile. The timer's renewals are not
+ * waited for; while one waits for the kernel there is no other. Errors: -errno of the first that
  * failed.
  */
 int vip_renew(struct vip *vip);
@@ -108,7 +110,7 @@ void vip_take_news(struct vip *vip, const struct linkmon_address *news);
  */
 int vip_expel(struct vip *vip, const struct vip_address *unwanted, size_t n_unwanted);
 /* Sets the interface with this index administratively up. Errors: -errno, -ENODEV. */
-int vip_raise(const struct vip *vip, unsigned index);
+int vip_raise(struct vip *vip, unsigned index);
 /* The ones that are ours now. Borrowed until the next call. */
 const struct vip_address *vip_current(const struct vip *vip, size_t *ret_n);
 /* For the supervisor: removes every address and route with VIP_PROTOCOL in this network namespace,

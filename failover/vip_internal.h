@@ -5,6 +5,7 @@
 #include "base/monotime.h"
 #include "failover/lease_clock.h"
 #include "failover/rtaddr.h"
+#include "failover/rtnl.h"
 #include "failover/vip.h"
 
 struct nl_sock;
@@ -18,6 +19,18 @@ struct vip_lease {
 	bool is_held;
 	bool is_due;  /* something happened to it */
 	bool is_many; /* one of so many of its family that they are renewed a few at a time */
+};
+
+/* A batch of leases: put together, in the kernel's hands, and what came of it. */
+struct vip_renewal {
+	struct rtaddr_batch batch;
+	struct vip_lease **asked;
+	int *results;
+	size_t n;
+	int code;	  /* of the batch as a whole */
+	unsigned cpu;	  /* the processor that did it */
+	bool is_out;	  /* nobody has looked what came of it */
+	bool with_routes; /* these are looked after, too */
 };
 
 /* IPv4, IPv6: the kernel looks after each for itself. */
@@ -42,8 +55,9 @@ struct vip {
 	struct monotime checked;   /* the permanent ones were looked after */
 	bool has_lapsed;
 	struct lease_clock clock;
-	void (*on_breath)(void *userdata);
-	void *userdata;
+	struct vip_renewal renewal; /* the latest of the timers' */
+	unsigned cpu;		    /* the processor that renewed last */
+	struct rtnl *rtnl;
 };
 
 /* For the kernel an IPv6 address is one whatever its prefix; an IPv4 one is another with another
@@ -51,6 +65,11 @@ struct vip {
 bool vip_is_same(const struct rtaddr *a, const struct rtaddr *b);
 /* Timer and repairs. Errors: -errno. */
 int vip_lease_start(struct vip *vip, sd_event *event);
+/* Has WORK, on what is VIP's, done after the renewal that is under way. */
+int vip_do(struct vip *vip, rtnl_work_fn work, void *userdata);
+/* Waits for the renewal that is under way, and takes down what came of it. */
+void vip_lease_land(struct vip *vip);
+void vip_renewal_done(struct vip_renewal *renewal);
 /* All leases begin at NOW. */
 void vip_lease_begin(struct vip *vip, struct monotime now);
 /* Asks for the routes again. */

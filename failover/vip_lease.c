@@ -30,31 +30,25 @@
  * renewed. Nothing else does: whoever floods a socket would take the addresses away. */
 #define RENEW_PRIORITY (SD_EVENT_PRIORITY_IMPORTANT - 5)
 
-/* A batch of leases that is being put together. */
-struct renewal {
-	struct rtaddr_batch batch;
-	struct vip_lease **asked;
-	int *results;
-};
-
-static void renewal_done(struct renewal *renewal)
+void vip_renewal_done(struct vip_renewal *renewal)
 {
 	rtaddr_batch_done(&renewal->batch);
 	free(renewal->asked);
 	free(renewal->results);
+	*renewal = (struct vip_renewal){0};
 }
 
-static int renewal_init(struct renewal *renewal, const struct vip *vip)
+static int renewal_init(struct vip_renewal *renewal, const struct vip *vip)
 {
+	vip_renewal_done(renewal);
 	renewal->asked = calloc(vip->n_leases + 1, sizeof(struct vip_lease *));
 	renewal->results = calloc(vip->n_leases + 1, sizeof(int));
-	renewal->batch.on_part = vip->on_breath;
-	renewal->batch.userdata = vip->userdata;
+	renewal->batch.is_parted = true;
 	return renewal->asked && renewal->results ? 0 : -ENOMEM;
 }
 
 /* The device may have come, gone, or come again. Asked once for those that stand together. */
-static unsigned device_of(const struct renewal *renewal, const struct vip *vip,
+static unsigned device_of(const struct vip_renewal *renewal, const struct vip *vip,
 			  const struct vip_lease *lease)
 {
 	const struct vip_lease *last =
@@ -65,7 +59,7 @@ static unsigned device_of(const struct renewal *renewal, const struct vip *vip,
 	return rtaddr_index(vip->sock, lease->address.device);
 }
 
-static int renewal_add(struct renewal *renewal, const struct vip *vip, struct vip_lease *lease,
+static int renewal_add(struct vip_renewal *renewal, const struct vip *vip, struct vip_lease *lease,
 		       struct monotime now, enum rtaddr_how how)
 {
 	lease->kernel.index = device_of(renewal, vip, lease);
@@ -78,20 +72,72 @@ static int renewal_add(struct renewal *renewal, const struct vip *vip, struct vi
 	return rtaddr_batch_add(&renewal->batch, &lease->kernel, how);
 }
 
-static int renewal_send(struct renewal *renewal, struct vip *vip)
+static unsigned processor(void)
 {
-	size_t n = renewal->batch.n;
-	int first = 0;
-	int r = rtaddr_batch_send(&renewal->batch, vip->sock, renewal->results);
+	int cpu = sched_getcpu();
 
-	for (size_t i = 0; i < n && r == 0; i++) {
+	return cpu < 0 ? 0 : (unsigned)cpu;
+}
+
+/* The thread's part. */
+static int renewal_send(void *userdata)
+{
+	struct vip *vip = userdata;
+	struct vip_renewal *renewal = &vip->renewal;
+
+	renewal->cpu = processor();
+	renewal->code = rtaddr_batch_send(&renewal->batch, vip->sock, renewal->results);
+	if (renewal->with_routes)
+		vip_routes_check(vip);
+	return renewal->code;
+}
+
+/* What came of it. Errors: that of the first lease that could not be renewed. */
+static int renewal_take(struct vip *vip)
+{
+	struct vip_renewal *renewal = &vip->renewal;
+	int first = 0;
+
+	for (size_t i = 0; i < renewal->n && renewal->code == 0; i++) {
 		int result = renewal->results[i];
 
 		renewal->asked[i]->is_held = result == 0 || result == -EEXIST;
 		if (!renewal->asked[i]->is_held && first == 0)
 			first = result;
 	}
-	return r < 0 ? r : first;
+	renewal->is_out = false;
+	vip->cpu = renewal->cpu;
+	return renewal->code < 0 ? renewal->code : first;
+}
+
+/* The leases stay where they are while it is out: who changes them waits for it (vip_do). */
+static void renewal_begin(struct vip *vip)
+{
+	struct vip_renewal *renewal = &vip->renewal;
+
+	renewal->n = renewal->batch.n;
+	if (renewal->n == 0 && !renewal->with_routes)
+		return;
+	renewal->is_out = true;
+	if (rtnl_begin(vip->rtnl, renewal_send, vip))
+		vip_lease_land(vip);
+}
+
+void vip_lease_land(struct vip *vip)
+{
+	if (!vip->renewal.is_out)
+		return;
+	rtnl_wait(vip->rtnl);
+	(void)renewal_take(vip);
+}
+
+/* False: the kernel has not come to it yet. */
+static bool has_landed(struct vip *vip)
+{
+	if (vip->renewal.is_out && rtnl_is_busy(vip->rtnl))
+		return false;
+	vip_lease_land(vip);
+	return true;
 }
 
 static bool is_over(const struct vip_lease *lease, struct monotime now)
@@ -125,20 +171,13 @@ static size_t count_many(const struct vip *vip)
 	return n;
 }
 
-static unsigned processor(void)
-{
-	int cpu = sched_getcpu();
-
-	return cpu < 0 ? 0 : (unsigned)cpu;
-}
-
 static void arm(struct vip *vip, struct monotime now)
 {
 	bool has_leases = count_active(vip, 0) + count_active(vip, 1) > 0;
 	struct monotime next = monotime_add_ms(now, has_leases ? RENEW_MS : CHECK_MS);
 
 	if (has_leases)
-		(void)lease_clock_next(&vip->clock, now, processor(), &next);
+		(void)lease_clock_next(&vip->clock, now, vip->cpu, &next);
 	(void)sd_event_source_set_time(vip->timer, next.ns / 1000 + 1);
 }
 
@@ -177,26 +216,40 @@ void vip_lease_begin(struct vip *vip, struct monotime now)
 
 int vip_renew(struct vip *vip)
 {
-	_cleanup_(renewal_done) struct renewal renewal = {0};
-	struct monotime now = monotime_now();
-	int r = renewal_init(&renewal, vip);
+	struct vip_renewal *renewal = &vip->renewal;
+	struct monotime now;
+	int r;
 
+	vip_lease_land(vip);
+	now = monotime_now();
+	r = renewal_init(renewal, vip);
 	for (size_t i = 0; i < vip->n_leases && r == 0; i++) {
 		struct vip_lease *lease = &vip->leases[i];
 
-		r = renewal_add(&renewal, vip, lease, now,
+		r = renewal_add(renewal, vip, lease, now,
 				lease->address.is_active ? RTADDR_REPLACE : RTADDR_MISSING);
 	}
 	vip_lease_begin(vip, now);
-	return r < 0 ? r : renewal_send(&renewal, vip);
+	if (r < 0)
+		return r;
+	renewal->n = renewal->batch.n;
+	(void)rtnl_do(vip->rtnl, renewal_send, vip);
+	return renewal_take(vip);
+}
+
+static int do_withdraw(void *userdata)
+{
+	(void)userdata;
+	return vip_withdraw_all();
 }
 
 void vip_lease_withdraw(struct vip *vip)
 {
+	vip_lease_land(vip);
 	for (size_t i = 0; i < vip->n_leases; i++)
 		if (vip->leases[i].address.is_active)
 			vip->leases[i].is_held = false;
-	(void)vip_withdraw_all();
+	(void)vip_do(vip, do_withdraw, NULL);
 }
 
 /* This process was stopped for longer than a lease: the mate may have the addresses now. Only the
@@ -207,8 +260,24 @@ static void lapse(struct vip *vip)
 	vip_lease_withdraw(vip);
 }
 
+/*
+ * While a renewal waits for the kernel there is none behind it: it renews when its turn comes, for
+ * the same time as a later one would. This process was not stopped meanwhile. That the kernel takes
+ * a lease away that has run out waits for the same lock, and is put right like any other removal.
+ * False: it was stopped, and one is over.
+ */
+static bool wait_on(struct vip *vip, struct monotime now)
+{
+	for (size_t i = 0; i < vip->n_leases; i++)
+		if (is_over(&vip->leases[i], now))
+			return false;
+	for (size_t i = 0; i < vip->n_leases; i++)
+		vip->leases[i].renewed = now;
+	return true;
+}
+
 /* False: one is over. */
-static bool add_few(struct vip *vip, struct renewal *renewal, struct monotime now)
+static bool add_few(struct vip *vip, struct vip_renewal *renewal, struct monotime now)
 {
 	int r = 0;
 
@@ -227,20 +296,22 @@ static bool add_few(struct vip *vip, struct renewal *renewal, struct monotime no
 /* False: the oldest is over. */
 static bool renew_few(struct vip *vip, struct monotime now)
 {
-	_cleanup_(renewal_done) struct renewal renewal = {0};
+	struct vip_renewal *renewal = &vip->renewal;
 	bool with_permanent = monotime_since(now, vip->checked) >= CHECK_MS * MONOTIME_NS_PER_MS;
-	int r = renewal_init(&renewal, vip);
+	int r;
 
-	if (r == 0 && !add_few(vip, &renewal, now))
+	if (!has_landed(vip))
+		return wait_on(vip, now);
+	r = renewal_init(renewal, vip);
+	if (r == 0 && !add_few(vip, renewal, now))
 		return false;
 	for (size_t i = 0; i < vip->n_leases && r == 0 && with_permanent; i++)
 		if (!vip->leases[i].address.is_active)
-			r = renewal_add(&renewal, vip, &vip->leases[i], now, RTADDR_MISSING);
+			r = renewal_add(renewal, vip, &vip->leases[i], now, RTADDR_MISSING);
 	if (with_permanent)
 		vip->checked = now;
-	(void)renewal_send(&renewal, vip);
-	if (with_permanent)
-		vip_routes_check(vip);
+	renewal->with_routes = with_permanent && vip->n_routes > 0;
+	renewal_begin(vip);
 	return true;
 }
 
@@ -258,7 +329,7 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
 }
 
 /* The next N of FAMILY's ring. False: the oldest is over. */
-static bool add_next(struct vip *vip, struct renewal *renewal, unsigned family, size_t n,
+static bool add_next(struct vip *vip, struct vip_renewal *renewal, unsigned family, size_t n,
 		     struct monotime now)
 {
 	size_t first = vip->next[family];
@@ -281,17 +352,19 @@ static bool add_next(struct vip *vip, struct renewal *renewal, unsigned family, 
 
 static bool renew_ring(struct vip *vip, uint64_t passed_ns, struct monotime now)
 {
-	_cleanup_(renewal_done) struct renewal renewal = {0};
-	int r = renewal_init(&renewal, vip);
+	int r;
 
+	if (!has_landed(vip))
+		return wait_on(vip, now);
+	r = renewal_init(&vip->renewal, vip);
 	for (unsigned family = 0; family < VIP_FAMILIES && r == 0; family++) {
 		size_t n = count_active(vip, family);
 		size_t quota = (size_t)(n * passed_ns / (RENEW_MS * MONOTIME_NS_PER_MS)) + 1;
 
-		if (!add_next(vip, &renewal, family, quota > n ? n : quota, now))
+		if (!add_next(vip, &vip->renewal, family, quota > n ? n : quota, now))
 			return false;
 	}
-	(void)renewal_send(&renewal, vip);
+	renewal_begin(vip);
 	return true;
 }
 
@@ -352,10 +425,14 @@ void vip_take_news(struct vip *vip, const struct linkmon_address *news)
 
 static int on_repair(sd_event_source *source, void *userdata)
 {
-	_cleanup_(renewal_done) struct renewal renewal = {0};
 	struct vip *vip = userdata;
-	struct monotime now = monotime_now();
-	int r = renewal_init(&renewal, vip);
+	struct vip_renewal *renewal = &vip->renewal;
+	struct monotime now;
+	int r;
+
+	vip_lease_land(vip);
+	now = monotime_now();
+	r = renewal_init(renewal, vip);
 
 	/* Only the engine may take up again what ran out. */
 	for (size_t i = 0; i < vip->n_leases && r == 0 && !vip->has_lapsed; i++) {
@@ -363,13 +440,13 @@ static int on_repair(sd_event_source *source, void *userdata)
 
 		if (!lease->is_due || is_over(lease, now))
 			continue;
-		if (renewal.batch.n == SLICE) {
+		if (renewal->batch.n == SLICE) {
 			(void)sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
 			break;
 		}
-		r = renewal_add(&renewal, vip, lease, now, RTADDR_REPLACE);
+		r = renewal_add(renewal, vip, lease, now, RTADDR_REPLACE);
 	}
-	(void)renewal_send(&renewal, vip);
+	renewal_begin(vip);
 	return 0;
 }
 
@@ -389,6 +466,7 @@ int vip_lease_start(struct vip *vip, sd_event *event)
 	int r = add_timer(event, on_timer, vip, &vip->timer);
 
 	vip->ticked = vip->checked = monotime_now();
+	vip->cpu = processor();
 	lease_clock_init(&vip->clock, 0);
 	/* With the unit's next poll, where that is soon: a wakeup less. */
 	if (r >= 0)

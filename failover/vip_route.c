@@ -90,11 +90,20 @@ static unsigned index_of(const struct vip *vip, const struct rtroute *routes,
 	return rtaddr_index(vip->sock, wanted[i].device);
 }
 
-int vip_set_routes(struct vip *vip, const struct vip_route *wanted, size_t n_wanted,
-		   struct why *ret_why)
+struct ask {
+	struct vip *vip;
+	const struct vip_route *wanted;
+	size_t n_wanted;
+	struct why *ret_why;
+};
+
+static int do_set(void *userdata)
 {
-	_cleanup_(rtaddr_batch_done) struct rtaddr_batch batch = {.on_part = vip->on_breath,
-								  .userdata = vip->userdata};
+	const struct ask *ask = userdata;
+	const struct vip_route *wanted = ask->wanted;
+	size_t n_wanted = ask->n_wanted;
+	struct vip *vip = ask->vip;
+	_cleanup_(rtaddr_batch_done) struct rtaddr_batch batch = {.is_parted = true};
 	struct rtroute *routes = calloc(n_wanted + 1, sizeof(*routes));
 	size_t first = 0;
 	int r = routes ? 0 : -ENOMEM;
@@ -106,18 +115,25 @@ int vip_set_routes(struct vip *vip, const struct vip_route *wanted, size_t n_wan
 		r = append_changes(vip, &batch, routes, n_wanted, &first);
 	if (r < 0) {
 		free(routes);
-		return why_set(ret_why, r, "cannot change routes: %s", err_text(r));
+		return why_set(ask->ret_why, r, "cannot change routes: %s", err_text(r));
 	}
 	free(vip->routes);
 	vip->routes = routes;
 	vip->n_routes = n_wanted;
-	return send_routes(vip, &batch, first, ret_why);
+	return send_routes(vip, &batch, first, ask->ret_why);
+}
+
+int vip_set_routes(struct vip *vip, const struct vip_route *wanted, size_t n_wanted,
+		   struct why *ret_why)
+{
+	if (n_wanted == 0 && vip->n_routes == 0)
+		return 0;
+	return vip_do(vip, do_set, &(struct ask){vip, wanted, n_wanted, ret_why});
 }
 
 void vip_routes_check(struct vip *vip)
 {
-	_cleanup_(rtaddr_batch_done) struct rtaddr_batch batch = {.on_part = vip->on_breath,
-								  .userdata = vip->userdata};
+	_cleanup_(rtaddr_batch_done) struct rtaddr_batch batch = {.is_parted = true};
 	int r = 0;
 
 	for (size_t i = 0; i < vip->n_routes && r == 0; i++)

@@ -340,8 +340,7 @@ static bool gives_away(const struct found *found, const struct vmac *wanted)
 	return wanted && !wanted->is_up && found->is_up && memcmp(found->mac, wanted->mac, 6) != 0;
 }
 
-int vmac_set(const struct vmac *wanted, size_t n_wanted, void (*on_part)(void *userdata),
-	     void *userdata, struct why *ret_why)
+int vmac_set(const struct vmac *wanted, size_t n_wanted, struct why *ret_why)
 {
 	_cleanup_(nl_socket_free_p) struct nl_sock *sock = NULL;
 	_cleanup_(rtaddr_batch_done) struct rtaddr_batch batch = {0};
@@ -356,8 +355,6 @@ int vmac_set(const struct vmac *wanted, size_t n_wanted, void (*on_part)(void *u
 	for (size_t i = 0; i < list.n; i++) {
 		if (find_wanted(&list.items[i], wanted, n_wanted))
 			continue;
-		if (on_part)
-			on_part(userdata);
 		r = append_index(&batch, RTM_DELLINK, list.items[i].index);
 		r = r == 0 ? send_for(&batch, sock, list.items[i].device, ret_why) : r;
 		first = first < 0 ? first : r;
@@ -373,8 +370,6 @@ int vmac_set(const struct vmac *wanted, size_t n_wanted, void (*on_part)(void *u
 		list.items[i].is_up = list.items[i].is_muted = list.items[i].is_silent = false;
 	}
 	for (size_t i = 0; i < n_wanted; i++) {
-		if (on_part)
-			on_part(userdata);
 		r = append_one(&batch, &list, &wanted[i]);
 		r = r == 0 ? send_for(&batch, sock, wanted[i].parent, ret_why) : r;
 		first = first < 0 ? first : r;

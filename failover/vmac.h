@@ -34,12 +34,11 @@ void vmac_name(unsigned parent_index, bool is_active, char ret_device[static 16]
 bool vmac_is_name(const char *device);
 /*
  * Makes exactly WANTED the macvlan devices that are ours: made, removed, given its MAC address, set
- * up or down. Synchronous, as vip_set is; ON_PART (may be NULL) is called between the devices.
- * Errors: -errno with the device in RET_WHY; what could be done is done. Each device that is set
- * down or removed takes some 10 ms.
+ * up or down. Errors: -errno with the device in RET_WHY; what could be done is done. Each device
+ * that is set down or removed takes some 10 ms, and all of these wait for whoever holds the
+ * kernel's RTNL lock: to be called where that holds up no hello (rtnl.h).
  */
-int vmac_set(const struct vmac *wanted, size_t n_wanted, void (*on_part)(void *userdata),
-	     void *userdata, struct why *ret_why);
+int vmac_set(const struct vmac *wanted, size_t n_wanted, struct why *ret_why);
 /*
  * The part of it that addresses wait for: those of WANTED that are to be up are made and set up.
  * Takes a fraction of a millisecond where they are there. vmac_set must follow, soon: it says what

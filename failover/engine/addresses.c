@@ -345,12 +345,14 @@ void engine_addresses_news(struct engine *engine, const struct linkmon_address *
 
 int engine_addresses_start(struct engine *engine)
 {
-	int r = vip_new(engine->event, &engine->addresses.vip);
+	int r = rtnl_new(on_breath, engine, &engine->addresses.rtnl);
 
+	if (r == 0)
+		r = vip_new(engine->event, &engine->addresses.vip);
 	if (r < 0)
 		return r;
 	engine->addresses.may_have_macs = true;
-	vip_set_breath(engine->addresses.vip, on_breath, engine);
+	vip_set_rtnl(engine->addresses.vip, engine->addresses.rtnl);
 	r = announcer_new(engine->event, &engine->addresses.announcer);
 	if (r >= 0)
 		r = macs_start(engine);

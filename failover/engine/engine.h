@@ -28,6 +28,7 @@
 #include "failover/link.h"
 #include "failover/linkmon.h"
 #include "failover/path.h"
+#include "failover/rtnl.h"
 #include "failover/vip.h"
 #include "ipc/channel.h"
 #include "ipc/child.h"
@@ -145,6 +146,7 @@ struct engine_store {
 };
 
 struct engine_addresses {
+	struct rtnl *rtnl; /* whoever waits for the kernel does it there */
 	struct vip *vip;
 	struct announcer *announcer;
 	struct linkmon *linkmon;

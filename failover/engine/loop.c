@@ -224,8 +224,9 @@ void engine_free(struct engine *engine)
 	if (engine->rooms.control_fd >= 0)
 		(void)close(engine->rooms.control_fd);
 	link_free(TAKE_PTR(engine->pair.link)); /* whoever is freed below asks for it */
-	path_set_free(engine->pair.paths);
-	hello_codec_free(engine->pair.codec);
+	/* Nor does a breath find them. */
+	path_set_free(TAKE_PTR(engine->pair.paths));
+	hello_codec_free(TAKE_PTR(engine->pair.codec));
 	engine->addresses.released_late =
 		sd_event_source_disable_unref(engine->addresses.released_late);
 	engine->addresses.lower = sd_event_source_disable_unref(engine->addresses.lower);
@@ -234,6 +235,7 @@ void engine_free(struct engine *engine)
 	vip_free(engine->addresses.vip);
 	announcer_free(engine->addresses.announcer);
 	linkmon_free(engine->addresses.linkmon);
+	rtnl_free(engine->addresses.rtnl);
 	for (size_t i = 0; i < ENGINE_FRONTS_MAX; i++)
 		engine_front_drop(engine, i);
 	vpnhub_free(engine->vpnhub);

@@ -40,11 +40,6 @@ static void note_macs(struct engine *engine, const char *why)
 	(void)snprintf(noted, sizeof(engine->addresses.macs_why), "%s", why);
 }
 
-static void on_breath(void *userdata)
-{
-	engine_breathe(userdata);
-}
-
 /* The macvlan devices of both roles; those of this unit's own are up. The others are there, too, so
  * that a takeover need not make them. */
 static size_t want_macs(const struct engine *engine, struct vmac wanted[MACS_MAX])
@@ -77,11 +72,47 @@ static size_t want_macs(const struct engine *engine, struct vmac wanted[MACS_MAX
 	return n;
 }
 
+/* What the thread that waits for the kernel is given. */
+struct ask {
+	const struct vmac *wanted;
+	size_t n;
+	struct why *ret_why;
+};
+
+static int do_raise(void *userdata)
+{
+	const struct ask *ask = userdata;
+
+	vmac_raise(ask->wanted, ask->n);
+	return 0;
+}
+
+static int do_set(void *userdata)
+{
+	const struct ask *ask = userdata;
+
+	return vmac_set(ask->wanted, ask->n, ask->ret_why);
+}
+
+static int do_mute(void *userdata)
+{
+	const struct ask *ask = userdata;
+
+	return vmac_mute(ask->wanted, ask->n);
+}
+
+static int mute(const struct engine *engine, const struct vmac *wanted, size_t n)
+{
+	return rtnl_do(engine->addresses.rtnl, do_mute, &(struct ask){.wanted = wanted, .n = n});
+}
+
 void macs_raise(const struct engine *engine)
 {
 	struct vmac wanted[MACS_MAX] = {0};
+	struct ask ask = {.wanted = wanted, .n = want_macs(engine, wanted)};
 
-	vmac_raise(wanted, want_macs(engine, wanted));
+	if (ask.n > 0)
+		(void)rtnl_do(engine->addresses.rtnl, do_raise, &ask);
 }
 
 void macs_set(struct engine *engine)
@@ -89,12 +120,13 @@ void macs_set(struct engine *engine)
 	struct why why = {0};
 	struct vmac wanted[MACS_MAX] = {0};
 	size_t n = want_macs(engine, wanted);
+	struct ask ask = {wanted, n, &why};
 	int r;
 
 	/* Without any, and none left from before, the kernel need not be asked. */
 	if (n == 0 && !engine->addresses.may_have_macs)
 		return;
-	r = vmac_set(wanted, n, on_breath, engine, &why);
+	r = rtnl_do(engine->addresses.rtnl, do_set, &ask);
 	engine->addresses.may_have_macs = n > 0 || r < 0;
 	note_macs(engine, r < 0 ? why.text : "");
 }
@@ -123,7 +155,7 @@ void macs_lower(struct engine *engine)
 	struct vmac wanted[MACS_MAX] = {0};
 	size_t n = want_macs(engine, wanted);
 
-	if (n > 0 && vmac_mute(wanted, n) > 0) {
+	if (n > 0 && mute(engine, wanted, n) > 0) {
 		if (is_lowering(engine))
 			return;
 		(void)sd_event_source_set_time_relative(engine->addresses.lower, LOWER_MS * 1000);
@@ -152,7 +184,7 @@ bool macs_mute_again(struct engine *engine, const struct linkmon_link *link)
 		is_due = strcmp(device, link->device) == 0 && link->is_admin_up &&
 			 link->has_carrier && may_be_mute(engine, &wanted[i]);
 	}
-	if (is_due && vmac_mute(wanted, n) < 0)
+	if (is_due && mute(engine, wanted, n) < 0)
 		macs_set(engine);
 	return is_due;
 }

@@ -210,7 +210,7 @@ static const struct sandbox_rule files[] = {
 /* A thread of the same process, and no process. */
 static const struct sandbox_rule threads[] = {
 	RULE_MASKED(clone, 0, CLONE_NAMESPACES | CLONE_THREAD | CLONE_VM, CLONE_THREAD | CLONE_VM,
-		    "whoever waits for a disk does it beside the loop"),
+		    "whoever waits for a disk, or for the kernel, does it beside the loop"),
 };
 
 /* Children: the keeper's parser, and the parser's jobs. */
@@ -364,7 +364,8 @@ static const struct sandbox_profile_row rows[SANDBOX__MAX] = {
 	[SANDBOX_ENGINE] = {.name = "engine",
 			    .is_filtered = true,
 			    .is_signal_bound = true,
-			    .tables = {TABLE(base), TABLE(loop), TABLE(internet), TABLE(engine)}},
+			    .tables = {TABLE(base), TABLE(loop), TABLE(internet), TABLE(engine),
+				       TABLE(threads)}},
 	[SANDBOX_KEEPER] = {.name = "keeper",
 			    .is_filtered = true,
 			    .tables = {TABLE(base), TABLE(loop), TABLE(files), TABLE(threads),

@@ -16,6 +16,7 @@
 #include "failover/lease_clock.h"
 #include "failover/linkmon.h"
 #include "failover/rtaddr.h"
+#include "failover/rtnl.h"
 #include "failover/vip.h"
 #include "netns.h"
 #include "vip_address.h"
@@ -23,10 +24,19 @@
 
 #define MANY 500
 
+/* How often, and how long not, the one who waits for the kernel could say a hello. */
+struct pauses {
+	struct monotime last;
+	uint64_t longest;
+	unsigned n;
+};
+
 struct world {
 	sd_event *event;
 	struct vip *vip;
 	struct linkmon *linkmon;
+	struct rtnl *rtnl;
+	struct pauses pauses;
 	unsigned came, went;
 	struct monotime gone_at, back_at;
 };
@@ -54,6 +64,18 @@ static void on_address(const struct linkmon_address *address, void *userdata)
 
 static const struct linkmon_ops ops = {on_link, on_address};
 
+static void on_breath(void *userdata)
+{
+	struct pauses *pauses = userdata;
+	struct monotime now = monotime_now();
+	uint64_t passed = monotime_since(now, pauses->last);
+
+	pauses->longest = passed > pauses->longest ? passed : pauses->longest;
+	pauses->last = now;
+	pauses->n++;
+}
+
+/* As in the engine: with a thread that waits for the kernel. */
 static int setup(void **state)
 {
 	struct world *world = calloc(1, sizeof(*world));
@@ -66,6 +88,9 @@ static int setup(void **state)
 	assert_int_equal(netns_run("ip link set vb up"), 0);
 	assert_int_equal(sd_event_new(&world->event), 0);
 	assert_int_equal(vip_new(world->event, &world->vip), 0);
+	assert_int_equal(rtnl_new(on_breath, &world->pauses, &world->rtnl), 0);
+	assert_int_equal(rtnl_start(world->rtnl), 0);
+	vip_set_rtnl(world->vip, world->rtnl);
 	assert_int_equal(linkmon_new(world->event, &ops, world, &world->linkmon), 0);
 	return 0;
 }
@@ -76,6 +101,7 @@ static int teardown(void **state)
 
 	vip_free(world->vip);
 	linkmon_free(world->linkmon);
+	rtnl_free(world->rtnl);
 	sd_event_unref(world->event);
 	free(world);
 	return 0;
@@ -252,37 +278,20 @@ static void fill_many(struct vip_address addresses[static MANY])
 	}
 }
 
-struct pauses {
-	struct monotime last;
-	uint64_t longest;
-	unsigned n;
-};
-
-static void on_breath(void *userdata)
-{
-	struct pauses *pauses = userdata;
-	struct monotime now = monotime_now();
-	uint64_t passed = monotime_since(now, pauses->last);
-
-	pauses->longest = passed > pauses->longest ? passed : pauses->longest;
-	pauses->last = now;
-	pauses->n++;
-}
-
 static void five_hundred_addresses_are_claimed_and_announced_in_time(void **state)
 {
 	static struct vip_address wanted[MANY];
 	struct world *world = *state;
 	struct announcer *announcer = NULL;
-	struct monotime begin = monotime_now();
-	struct pauses pauses = {.last = begin};
+	struct monotime begin;
+	struct pauses *pauses = &world->pauses;
 	uint64_t claimed, announced;
 	struct why why;
 
 	fill_many(wanted);
 	assert_int_equal(announcer_new(world->event, &announcer), 0);
-	vip_set_breath(world->vip, on_breath, &pauses);
-	begin = pauses.last = monotime_now();
+	*pauses = (struct pauses){.last = monotime_now()};
+	begin = pauses->last;
 	assert_int_equal(vip_set(world->vip, wanted, MANY, &why), 0);
 	claimed = monotime_since(monotime_now(), begin);
 	assert_int_equal(announcer_start(announcer, wanted, MANY), MANY);
@@ -290,11 +299,11 @@ static void five_hundred_addresses_are_claimed_and_announced_in_time(void **stat
 	print_message("# %d addresses: claimed in %.2f ms, with announcements %.2f ms, a breath "
 		      "each %.2f ms at most\n",
 		      MANY, (double)claimed / 1e6, (double)announced / 1e6,
-		      (double)pauses.longest / 1e6);
+		      (double)pauses->longest / 1e6);
 	assert_int_equal(count(VIP_PROTOCOL, false), MANY);
 	/* 50 ms is what is promised; a crowded machine gets ten times that. */
 	assert_true(announced < 500 * MONOTIME_NS_PER_MS);
-	assert_true(pauses.n >= 20);
+	assert_true(pauses->n >= 3);
 	announcer_free(announcer);
 }
 

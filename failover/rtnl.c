@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Whatever is decided is decided in the caller's thread; this one only makes the system calls. One
+ * thing at a time, and in the order in which they were given: who changes addresses has waited for
+ * the renewal before it, so that a lease that was given back is never renewed behind that.
+ */
+#include "failover/rtnl.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <syslog.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "base/log.h"
+
+#define BREATH_MS 1 /* half of the shortest polltime */
+/* Locked in memory, as all of this process is: no more than the buffers of answers need. */
+#define STACK_SIZE (256u * 1024)
+#define TRIES 100u /* to wake the other side */
+
+/* One side gives, the other takes: WORK and what belongs to it is the thread's in between. */
+struct rtnl {
+	pthread_t thread;
+	struct sched_param parameter;
+	int policy;
+	int go_fd, done_fd;
+	rtnl_work_fn work; /* NULL: end */
+	void *work_userdata;
+	int result;
+	bool has_thread, is_busy, is_waiting; /* the caller's */
+	void (*on_breath)(void *userdata);
+	void *userdata;
+};
+
+/* Who waits would wait for ever, and a descriptor that is wrong does not become right. */
+static void count_failure(unsigned *n)
+{
+	int code = -errno;
+
+	if (code == -EINTR || ++*n < TRIES)
+		return;
+	log_line(LOG_CRIT,
+		 "the engine's threads cannot wake each other: %s; this process ends, and is "
+		 "started anew",
+		 err_text(code));
+	abort();
+}
+
+static void give(int fd)
+{
+	static const uint64_t one = 1;
+	unsigned n_failures = 0;
+
+	/* What was given before was taken: an eventfd has room. */
+	while (write(fd, &one, sizeof(one)) < 0)
+		count_failure(&n_failures);
+}
+
+static void take(int fd)
+{
+	unsigned n_failures = 0;
+	uint64_t n;
+
+	while (read(fd, &n, sizeof(n)) < 0)
+		count_failure(&n_failures);
+}
+
+/* A thread begins without the urgency of its maker (SCHED_RESET_ON_FORK). A little less than that
+ * has a hello go first where both want the same processor. Best effort, as there. */
+static void become_urgent(const struct rtnl *rtnl)
+{
+	struct sched_param parameter = rtnl->parameter;
+
+	if (parameter.sched_priority > 1)
+		parameter.sched_priority--;
+	if (rtnl->policy >= 0)
+		(void)sched_setscheduler(0, rtnl->policy, &parameter);
+}
+
+static void *run(void *userdata)
+{
+	struct rtnl *rtnl = userdata;
+
+	become_urgent(rtnl);
+	for (;;) {
+		take(rtnl->go_fd);
+		if (!rtnl->work)
+			return NULL;
+		rtnl->result = rtnl->work(rtnl->work_userdata);
+		give(rtnl->done_fd);
+	}
+}
+
+int rtnl_new(void (*on_breath)(void *userdata), void *userdata, struct rtnl **ret_rtnl)
+{
+	struct rtnl *rtnl = calloc(1, sizeof(*rtnl));
+
+	if (!rtnl)
+		return -ENOMEM;
+	rtnl->go_fd = rtnl->done_fd = -1;
+	rtnl->on_breath = on_breath;
+	rtnl->userdata = userdata;
+	*ret_rtnl = rtnl;
+	return 0;
+}
+
+int rtnl_start(struct rtnl *rtnl)
+{
+	pthread_attr_t attributes;
+	int r;
+
+	rtnl->go_fd = eventfd(0, EFD_CLOEXEC);
+	rtnl->done_fd = eventfd(0, EFD_CLOEXEC);
+	if (rtnl->go_fd < 0 || rtnl->done_fd < 0)
+		return -errno;
+	rtnl->policy = sched_getscheduler(0);
+	(void)sched_getparam(0, &rtnl->parameter);
+	r = -pthread_attr_init(&attributes);
+	if (r < 0)
+		return r;
+	r = -pthread_attr_setstacksize(&attributes, STACK_SIZE);
+	if (r == 0)
+		r = -pthread_create(&rtnl->thread, &attributes, run, rtnl);
+	(void)pthread_attr_destroy(&attributes);
+	rtnl->has_thread = r == 0;
+	return r;
+}
+
+/* False: not done within MS. */
+static bool is_done(struct rtnl *rtnl, int ms)
+{
+	struct pollfd done = {.fd = rtnl->done_fd, .events = POLLIN};
+
+	if (poll(&done, 1, ms) <= 0)
+		return false;
+	take(rtnl->done_fd);
+	rtnl->is_busy = false;
+	return true;
+}
+
+bool rtnl_is_busy(struct rtnl *rtnl)
+{
+	return rtnl && rtnl->is_busy && !is_done(rtnl, 0);
+}
+
+void rtnl_wait(struct rtnl *rtnl)
+{
+	if (!rtnl || !rtnl->is_busy)
+		return;
+	assert(!rtnl->is_waiting);
+	rtnl->is_waiting = true;
+	while (!is_done(rtnl, BREATH_MS))
+		rtnl->on_breath(rtnl->userdata);
+	rtnl->is_waiting = false;
+}
+
+bool rtnl_begin(struct rtnl *rtnl, rtnl_work_fn work, void *userdata)
+{
+	if (!rtnl || !rtnl->has_thread) {
+		(void)work(userdata);
+		return true;
+	}
+	rtnl_wait(rtnl);
+	rtnl->work = work;
+	rtnl->work_userdata = userdata;
+	rtnl->is_busy = true;
+	give(rtnl->go_fd);
+	return false;
+}
+
+int rtnl_do(struct rtnl *rtnl, rtnl_work_fn work, void *userdata)
+{
+	if (!rtnl || !rtnl->has_thread)
+		return work(userdata);
+	(void)rtnl_begin(rtnl, work, userdata);
+	rtnl_wait(rtnl);
+	return rtnl->result;
+}
+
+void rtnl_free(struct rtnl *rtnl)
+{
+	if (!rtnl)
+		return;
+	if (rtnl->has_thread) {
+		rtnl_wait(rtnl);
+		rtnl->work = NULL;
+		give(rtnl->go_fd);
+		(void)pthread_join(rtnl->thread, NULL);
+	}
+	if (rtnl->go_fd >= 0)
+		(void)close(rtnl->go_fd);
+	if (rtnl->done_fd >= 0)
+		(void)close(rtnl->done_fd);
+	free(rtnl);
+}
