@@ -296,6 +296,8 @@ static int slot_spawn(struct slot *slot)
 	int fds[2];
 	int r = slot_socketpair(fds);
 
+	/* One that could not be started is not one that ran for long. */
+	slot->started = slot->last_beat = monotime_now();
 	if (r < 0)
 		return r;
 	theirs = fds[1];
@@ -308,10 +310,7 @@ static int slot_spawn(struct slot *slot)
 		return r;
 	r = slot_launch(slot, slot->supervisor->options, slot->supervisor->is_without_pam, theirs,
 			lifeline);
-	if (r < 0)
-		return r;
-	slot->started = slot->last_beat = monotime_now();
-	return slot_watch(slot);
+	return r < 0 ? r : slot_watch(slot);
 }
 
 static void slot_start(struct slot *slot)
