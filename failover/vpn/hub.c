@@ -42,14 +42,20 @@ static void configure_auth(struct vpnhub *hub)
 		log_line(LOG_ERR, "asafo-auth: the users were not sent: %s", err_text(r));
 }
 
-/* Whether what SESSION stands on is still there. */
-static bool is_allowed(const struct config_vpn *vpn, const struct vpn_session *session)
+/* What SESSION stood on and is no more; NULL: all of it is there. */
+static const char *missing_of(const struct config_vpn *vpn, const struct vpn_session *session)
 {
 	const struct config_group *group = config_group_find(vpn, session->group);
 
-	return vpn->is_enabled && group && config_policy_find(vpn, session->policy) &&
-	       (config_user_find(vpn, session->user) || config_group_takes_others(group)) &&
-	       pool_has_session(vpn, session);
+	if (!vpn->is_enabled)
+		return "the VPN is disabled";
+	if (!group)
+		return "its tunnel-group is gone";
+	if (!config_policy_find(vpn, session->policy))
+		return "its group-policy is gone";
+	if (!config_user_find(vpn, session->user) && !config_group_takes_others(group))
+		return "its user is gone";
+	return pool_has_session(vpn, session) ? NULL : "its address is in no pool any more";
 }
 
 static void end_disallowed(struct vpnhub *hub)
@@ -57,8 +63,10 @@ static void end_disallowed(struct vpnhub *hub)
 	struct session_record *record = NULL;
 
 	while ((record = sessiondb_next(hub->db, record))) {
-		if (!is_allowed(&hub->engine->config->vpn, &record->session))
-			hub_end(hub, record, VPN_END_CONFIG);
+		const char *missing = missing_of(&hub->engine->config->vpn, &record->session);
+
+		if (missing)
+			hub_end_because(hub, record, VPN_END_CONFIG, missing);
 	}
 	hub_flush(hub);
 	hub_pump(hub);
@@ -199,6 +207,7 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *userdata)
 
 	(void)usec;
 	hub_judge(hub);
+	hub_ended_tick(hub);
 	if (engine_is_active(hub->engine) && sessiondb_count(hub->db) > 0)
 		end_what_is_over(hub, now);
 	sessiondb_sweep(hub->db, now);

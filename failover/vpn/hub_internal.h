@@ -77,6 +77,9 @@ struct vpnhub {
 		struct monotime say_at; /* a refusal is not said again before */
 		unsigned unsaid;
 	} unproved;
+	struct {
+		unsigned n_said, n_unsaid; /* since the last tick */
+	} ended;
 	/* A pool that had no address when the table had ended so many sessions has none until it
 	 * ended more. */
 	struct {
@@ -100,6 +103,12 @@ void hub_send_table(struct vpnhub *hub, unsigned instance);
 void hub_resync(struct vpnhub *hub);
 /* Says so to the fronts where it is news. */
 void hub_set_complete(struct vpnhub *hub, bool is_complete);
+
+/* ---- hub_ended.c ---- */
+/* RECORD has just become a tombstone by this unit's doing; WHY: more of it than the reason says, or
+ * "". */
+void hub_ended_say(struct vpnhub *hub, const struct session_record *record, const char *why);
+void hub_ended_tick(struct vpnhub *hub);
 
 /* ---- hub_tickle.c ---- */
 int hub_tickle_new(struct vpnhub *hub, struct hub_tickle **ret_tickle);
@@ -139,6 +148,9 @@ void hub_session_end(struct vpnhub *hub, struct ipc_channel *channel, uint32_t r
 		     const Asafo__Ipc__VpnSessionEnd *message);
 /* Ends it on both units, tells fronts and mate (after hub_flush and hub_pump). */
 void hub_end(struct vpnhub *hub, struct session_record *record, enum vpn_end reason);
+/* The same, with more words for the log: WHY. */
+void hub_end_because(struct vpnhub *hub, struct session_record *record, enum vpn_end reason,
+		     const char *why);
 
 /* ---- hub_proof.c ---- */
 /* Whether the auth helper vouches for the login that front INSTANCE asks a session for; the proof

@@ -141,6 +141,9 @@ static bool take_record(struct vpnhub *hub, const Asafo__Wire__SessionRecord *me
 	for (size_t i = 0; i < outcome.n_clashed; i++) {
 		tun_unroute(hub->tun, &outcome.clashed[i]->session);
 		hub->figures.ended[VPN_END_CLASH]++;
+		/* Both units find out; one says so. */
+		if (engine_is_active(hub->engine))
+			hub_ended_say(hub, outcome.clashed[i], "");
 		hub_gone(hub, outcome.clashed[i]);
 	}
 	if (!outcome.is_changed)

@@ -390,7 +390,8 @@ void hub_session_touch(struct vpnhub *hub, unsigned instance,
 	hub_pump(hub);
 }
 
-void hub_end(struct vpnhub *hub, struct session_record *record, enum vpn_end reason)
+void hub_end_because(struct vpnhub *hub, struct session_record *record, enum vpn_end reason,
+		     const char *why)
 {
 	bool was_live = record->end == VPN_END_NONE;
 
@@ -401,7 +402,13 @@ void hub_end(struct vpnhub *hub, struct session_record *record, enum vpn_end rea
 	if (!was_live)
 		return;
 	hub->figures.ended[reason]++;
+	hub_ended_say(hub, record, why);
 	hub_gone(hub, record);
+}
+
+void hub_end(struct vpnhub *hub, struct session_record *record, enum vpn_end reason)
+{
+	hub_end_because(hub, record, reason, "");
 }
 
 /*

@@ -80,6 +80,12 @@ ada=$(session a ada | head -n 1)
 refused "the standby ends no session" 3 'do it on the active unit' asafo b vpn-sessiondb logoff all
 expect "one is logged off" asafo a vpn-sessiondb logoff name bob
 expect "on the standby, too" until_true 2 count_is b 2
+says_end() { # says_end UNIT USER REASON: the log, of one whose session it ended
+	lab log "$1" | grep -qE "ASAFO-4-113019: Group = staff, Username = $2, IP = 198\.51\.100\.20, Session disconnected\. .*, Reason: $3 \(session [0-9]+\)"
+}
+expect "the log says who, and why" until_true 5 says_end a bob "Administrator Reset"
+expect "and said so of the one that made room" says_end a ada "Simultaneous Logins"
+same "the standby's log leaves that to the other" "$(lab log b | grep -c 113019)" 0
 
 expect "the active unit loses its plug" lab power a off
 wait_state b Active
@@ -99,9 +105,21 @@ expect "in which nobody is alive again" count_is a 0
 expect "but known to be over" test "$(sessions a | jq .tombstones)" -ge 3
 expect "a login after that is on both" test -n "$(log_in ada correct-horse)"
 expect "(on the standby)" test "$(session a ada)" = "$(session b ada)"
+# 10.99.0.10 up to 10.99.0.100, of which hers is one.
+host=$(session b ada | sed 's/.* 10\.99\.0\.\([0-9]*\) .*/\1/')
+pool_replace() { asafo b configure <<<"ip local pool STAFF 10.99.0.$1-10.99.0.$2 mask 255.255.255.0"; }
+expect "a pool is replaced by one that has her address, too" pool_replace "$host" $((host + 5))
+still_there() { count_is a 1 && count_is b 1 && [ "$(session b ada)" = "$(session a ada)" ]; }
+expect "her session stays" stays 2 still_there
+expect "a pool without it" pool_replace $((host + 1)) $((host + 5))
+expect "ends her session" until_true 5 count_is b 0
+expect "on the standby, too" until_true 5 count_is a 0
+expect "and the log says why" until_true 5 says_end b ada "Configuration Changed, its address is in no pool any more"
+expect "a login has an address of the new pool" test -n "$(log_in ada correct-horse)"
 expect "a user that is no more" asafo b configure 'no username ada'
 expect "has no session" until_true 5 count_is b 0
 expect "on the standby, too" until_true 5 count_is a 0
+expect "the log says why" until_true 5 says_end b ada "Configuration Changed, its user is gone"
 
 # A cookie that is nobody's, where that is certain, and where it is not.
 ask_tunnel() {

@@ -93,6 +93,13 @@ static void a_cookie_is_found_among_others(void **state)
 	assert_string_equal(value, "x1");
 	assert_int_equal(cookie_in("Cookie: a=b\r\ncookie:webvpn=x2 ;", "webvpn", value), 0);
 	assert_string_equal(value, "x2");
+	assert_int_equal(cookie_in("Cookie: a=\"b\"; webvpn=\"x3\"", "webvpn", value), 0);
+	assert_string_equal(value, "x3");
+	assert_int_equal(cookie_in("Cookie: webvpn=\"", "webvpn", value), 0);
+	assert_string_equal(value, "\"");
+	assert_int_equal(cookie_in("Cookie: webvpn=\"\"", "webvpn", value), 0);
+	assert_string_equal(value, "");
+	assert_int_equal(cookie_in("Cookie: webvpn=s; webvpn=\"s\"", "webvpn", value), 0);
 	assert_int_equal(cookie_in("Cookie: webvpn=s; webvpn=s", "webvpn", value), 0);
 	assert_int_equal(cookie_in("Cookie: webvpn=s; webvpn=t", "webvpn", value), ERR_MALFORMED);
 	assert_int_equal(cookie_in("Cookie: webvpn=s\r\nCookie: webvpn=t", "webvpn", value),

@@ -82,13 +82,21 @@ static struct http_text pair_next(struct http_text *rest)
 	return trim(pair);
 }
 
+/* RFC 6265 section 4.1.1: a value may stand in quotes, and some clients put it there. */
+static struct http_text unquoted(struct http_text value)
+{
+	if (value.size >= 2 && value.data[0] == '"' && value.data[value.size - 1] == '"')
+		return (struct http_text){value.data + 1, value.size - 2};
+	return value;
+}
+
 static bool pair_is(struct http_text pair, const char *name, struct http_text *ret_value)
 {
 	size_t length = strlen(name);
 
 	if (pair.size <= length || pair.data[length] != '=' || memcmp(pair.data, name, length) != 0)
 		return false;
-	*ret_value = (struct http_text){pair.data + length + 1, pair.size - length - 1};
+	*ret_value = unquoted((struct http_text){pair.data + length + 1, pair.size - length - 1});
 	return true;
 }
 
