@@ -224,7 +224,11 @@ static int export(struct keeper *keeper, const Asafo__Ipc__Export *request, int 
 		return why_set(why, ERR_MALFORMED, "no file to write to came with the request");
 	r = keeper_trustpoint_get(keeper, request->name, &item);
 	if (r < 0)
-		return why_set(why, r, "trustpoint %s: %s", request->name, err_text(r));
+		return r == ERR_NOT_FOUND
+			       ? why_set(why, r,
+					 "there is no trustpoint %s: see asafo show trustpoints",
+					 request->name)
+			       : why_set(why, r, "trustpoint %s: %s", request->name, err_text(r));
 	if (item.public_part->is_ca)
 		return why_set(why, ERR_NO_KEY,
 			       "trustpoint %s holds a CA's certificate and no key: asafo show "

@@ -283,6 +283,24 @@ static int check_signature(X509 *certificate, struct why *why)
 		       OBJ_nid2sn(digest));
 }
 
+/* Without seconds, or with an offset: some libraries read it, and OpenSSL's clients do not (RFC
+ * 5280 section 4.1.2.5). */
+static int check_dates(const X509 *certificate, struct why *why)
+{
+	char name[X509_TEXT_MAX];
+	time_t any = 0;
+
+	if (X509_cmp_time(X509_get0_notBefore(certificate), &any) != 0 &&
+	    X509_cmp_time(X509_get0_notAfter(certificate), &any) != 0)
+		return 0;
+	ERR_clear_error();
+	return why_set(
+		why, ERR_MALFORMED,
+		"the dates of the certificate %s are not written as X.509 wants them (to the "
+		"second, in UTC), which clients refuse: have it issued again",
+		x509_name_text(X509_get_subject_name(certificate), name));
+}
+
 static int check_link(const struct chain *chain, size_t index, struct why *why)
 {
 	bool is_root = chain->is_complete && index == chain->n_links - 1;
@@ -292,6 +310,8 @@ static int check_link(const struct chain *chain, size_t index, struct why *why)
 	 * nobody. */
 	if (index == 0 || !is_root)
 		r = check_key(chain->links[index], why);
+	if (r == 0 && !is_root)
+		r = check_dates(chain->links[index], why);
 	if (r == 0 && !is_root)
 		r = check_signature(chain->links[index], why);
 	return r;

@@ -38,6 +38,6 @@ int chain_is_local(const struct chain *chain, OSSL_LIB_CTX *library, const struc
  */
 bool chain_is_marked(const struct chain *chain, const struct identity_ca_mark *marks,
 		     size_t n_marks);
-/* Refuses keys and signatures that clients refuse; self-signed ends are spared. Errors: ERR_WEAK,
- * ERR_UNSUPPORTED. */
+/* Refuses keys, dates and signatures that clients refuse; self-signed ends are spared. Errors:
+ * ERR_WEAK, ERR_UNSUPPORTED, ERR_MALFORMED. */
 int chain_check_strength(const struct chain *chain, struct why *ret_why);

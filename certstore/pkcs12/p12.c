@@ -8,8 +8,10 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/cleanup.h"
 #include "base/err.h"
 #include "base/utf8.h"
+#include "certstore/pkcs12/p12_pkcs8.h"
 
 int p12_job_spend(struct p12_job *job, uint64_t rounds)
 {
@@ -103,14 +105,19 @@ int p12_job_add_certificate(struct p12_job *job, const uint8_t *data, size_t siz
 
 int p12_job_add_key(struct p12_job *job, const uint8_t *data, size_t size, struct p12_label *label)
 {
+	_cleanup_(secret_done) struct secret plain = {0};
 	struct p12_contents *contents = job->contents;
 	struct p12_key *key;
-	int r;
+	int r = p12_pkcs8_drop_public(data, size, &plain);
+
+	if (r < 0 && r != ERR_NOT_FOUND)
+		return r;
 
 	if (contents->n_keys == P12_KEYS_MAX)
 		return too_many(job, "private keys", P12_KEYS_MAX);
 	key = &contents->keys[contents->n_keys++];
-	r = secret_init_copy(&key->pkcs8, data, size);
+	r = plain.size > 0 ? secret_init_copy(&key->pkcs8, plain.data, plain.size)
+			   : secret_init_copy(&key->pkcs8, data, size);
 	take_label(&key->label, label);
 	return r;
 }

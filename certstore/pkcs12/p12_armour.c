@@ -35,12 +35,71 @@ static int java(struct why *why)
 		       "-deststoretype PKCS12");
 }
 
+static bool begins(const uint8_t *data, size_t size, const char *with, size_t n)
+{
+	return size >= n && memcmp(data, with, n) == 0;
+}
+
+/* What mail programs and word processors make of PEM. */
+static int spoilt_pem(struct why *why)
+{
+	return why_set(
+		why, ERR_MALFORMED,
+		"this looks like PEM whose BEGIN lines were changed on the way: each has five "
+		"hyphens (-----) at both ends: copy the file again, not its text");
+}
+
+static int encoded_pem(struct why *why)
+{
+	return why_set(why, ERR_MALFORMED,
+		       "this is PEM that was encoded with base64 once more (as in a Kubernetes "
+		       "secret): decode it first (base64 -d FILE)");
+}
+
 static int not_pkcs12(struct why *why)
 {
 	return why_set(why, ERR_MALFORMED,
 		       "this is not a PKCS#12 file: export certificate and key together, e.g. "
 		       "openssl pkcs12 -export "
 		       "-in CERT -inkey KEY -certfile CHAIN -out FILE.p12");
+}
+
+static int key_alone(struct why *why)
+{
+	return why_set(
+		why, ERR_MALFORMED,
+		"this is a private key alone (DER), not a PKCS#12 file: give it as PEM with "
+		"its certificate (openssl pkey -inform DER -in FILE -out KEY.pem; asafo import "
+		"NAME CERT.pem --key KEY.pem)");
+}
+
+/* PKCS#8 and PKCS#1 have version 0; SEC 1 has 1, and an OCTET STRING behind it. */
+static bool is_key(const uint8_t *der, size_t size)
+{
+	return begins(der, size, "\x02\x01\x00", 3) || begins(der, size, "\x02\x01\x01\x04", 4);
+}
+
+/* EncryptedPrivateKeyInfo: which cipher it is stands first. */
+static bool is_encrypted_key(const uint8_t *der, size_t size)
+{
+	return size > 2 && der[0] == DER_SEQUENCE && der[1] < 0x80 &&
+	       der[2] == DER_OBJECT_IDENTIFIER;
+}
+
+/* CertificationRequestInfo (RFC 2986 section 4.1): its version, which is 0, stands first. */
+static bool is_request(const uint8_t *der, size_t size)
+{
+	size_t head = size > 1 && der[1] > 0x80 ? 2 + (size_t)(der[1] & 0x7f) : 2;
+
+	return size > head && der[0] == DER_SEQUENCE &&
+	       begins(der + head, size - head, "\x02\x01\x00", 3);
+}
+
+static int request_alone(struct why *why)
+{
+	return why_set(why, ERR_MALFORMED,
+		       "this is a certificate request (DER): import the certificate that the CA "
+		       "makes of it, with its key");
 }
 
 /* What a PFX begins with within its SEQUENCE is a number; a certificate, or PKCS#7, is not. */
@@ -74,6 +133,11 @@ static int check_frame(const uint8_t *der, size_t size, struct why *why)
 		start = 2 + n_length;
 		total = start + length;
 	}
+	if (size > start &&
+	    (is_key(der + start, size - start) || is_encrypted_key(der + start, size - start)))
+		return key_alone(why);
+	if (size > start && is_request(der + start, size - start))
+		return request_alone(why);
 	if (size > start && (der[start] == DER_SEQUENCE || der[start] == DER_OBJECT_IDENTIFIER))
 		return certificate_alone(why);
 	if (size < total)
@@ -205,10 +269,15 @@ static int decode_base64(const uint8_t *data, size_t size, struct buf *ret_der, 
 {
 	_cleanup_(buf_wipe) struct buf base64 = {0};
 	gnutls_datum_t in, out = {0};
-	int r = collect_base64((struct text){(const char *)data, size}, &base64, why);
+	int r;
 
+	if (memmem(data, size, "BEGIN CERTIFICATE", 17) || memmem(data, size, "PRIVATE KEY", 11))
+		return spoilt_pem(why);
+	r = collect_base64((struct text){(const char *)data, size}, &base64, why);
 	if (r < 0)
 		return r;
+	if (begins(base64.data, base64.size, "LS0tLS1CRUdJTi", 14))
+		return encoded_pem(why);
 	/* The first six bits of a SEQUENCE. */
 	if (base64.size == 0 || base64.data[0] != 'M')
 		return not_pkcs12(why);

@@ -17,6 +17,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "certstore/pkcs12/p12_pbmac1.h"
+#include "certstore/pkcs12/p12_pkcs8.h"
 #include "certstore/x509/x509.h"
 
 #define NESTING_MAX 4
@@ -131,8 +132,19 @@ int p12_job_spend_pbe(struct p12_job *job, const X509_ALGOR *algorithm)
 		     : unsupported(job, "the encryption", algorithm->algorithm);
 }
 
-static int no_mac(struct p12_job *job)
+static int no_parts(struct p12_job *job)
 {
+	return damaged(job, "its parts cannot be read; a file protected by a public key is not "
+			    "supported");
+}
+
+static int no_mac(struct p12_job *job, const PKCS12 *p12)
+{
+	_cleanup_(safes_free_p) STACK_OF(PKCS7) *safes = PKCS12_unpack_authsafes(p12);
+
+	/* A signature may stand for it, and --no-mac would not help. */
+	if (!safes)
+		return no_parts(job);
 	if (job->input->allow_no_mac)
 		return 0;
 	return why_set(job->why, ERR_NO_MAC,
@@ -174,7 +186,7 @@ static int verify_mac(struct p12_job *job, PKCS12 *p12)
 	int r;
 
 	if (PKCS12_mac_present(p12) != 1)
-		return no_mac(job);
+		return no_mac(job, p12);
 	job->has_mac = true;
 	for (size_t i = 0; i < passphrases->n; i++) {
 		r = try_mac(job, p12, passphrases->text[i]);
@@ -304,8 +316,7 @@ static int add_shrouded_key(struct p12_job *job, const PKCS12_SAFEBAG *bag)
 
 		if (r < 0)
 			return r;
-		info = PKCS12_decrypt_skey_ex(bag, text, text ? (int)strlen(text) : 0,
-					      job->input->library, NULL);
+		info = p12_pkcs8_decrypt(shrouded, text, job->input->library);
 	}
 	return info ? add_key(job, bag, info) : decrypt_failed(job, algorithm);
 }
@@ -419,8 +430,7 @@ int p12_read_libcrypto(struct p12_job *job)
 		return r;
 	safes = PKCS12_unpack_authsafes(p12);
 	if (!safes)
-		return damaged(job, "its parts cannot be read; a file protected by a public key is "
-				    "not supported");
+		return no_parts(job);
 	for (int i = 0; i < sk_PKCS7_num(safes) && r == 0; i++)
 		r = read_safe(job, sk_PKCS7_value(safes, i));
 	ERR_clear_error();

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "base/err.h"
+#include "certstore/pkcs12/p12_pkcs8.h"
 #include "certstore/x509/x509.h"
 
 #define DER_SEQUENCE 0x30
@@ -80,6 +81,17 @@ static int damaged_block(struct p12_job *job, const char *what)
 		       "the PEM file is damaged or cut off (%.60s): copy all of it", what);
 }
 
+/* Why no further block can be read. */
+static int no_block(struct p12_job *job, const struct buf *text, bool has_begin)
+{
+	if (memmem(text->data, text->size, "-----BEGIN PGP ", 15))
+		return why_set(job->why, ERR_MALFORMED,
+			       "this is OpenPGP's (BEGIN PGP), which has no certificates for TLS: "
+			       "give certificate and key as PEM or PKCS#12");
+	return damaged_block(job, has_begin ? "a block's base64 or its END line"
+					    : "its BEGIN is not on a line of its own");
+}
+
 static int unknown_cipher(struct p12_job *job)
 {
 	ERR_clear_error();
@@ -117,8 +129,7 @@ static int add_encrypted(struct p12_job *job, const struct block *block)
 
 		if (r < 0)
 			return r;
-		info = PKCS8_decrypt_ex(sig, text, text ? (int)strlen(text) : 0,
-					job->input->library, NULL);
+		info = p12_pkcs8_decrypt(sig, text, job->input->library);
 	}
 	if (!info && p12_job_check_cipher(job, algorithm) < 0)
 		return unknown_cipher(job);
@@ -188,11 +199,10 @@ static int add_traditional(struct p12_job *job, const struct block *block)
 
 static int add_plain_pkcs8(struct p12_job *job, const struct block *block)
 {
-	const unsigned char *at = block->data;
 	_cleanup_(PKCS8_PRIV_KEY_INFO_free_p) PKCS8_PRIV_KEY_INFO *info =
-		d2i_PKCS8_PRIV_KEY_INFO(NULL, &at, block->size);
+		p12_pkcs8_read(block->data, (size_t)block->size);
 
-	if (!info || at != block->data + block->size)
+	if (!info)
 		return damaged_block(job, block->label);
 	return add_pkcs8(job, info);
 }
@@ -260,22 +270,30 @@ static int add_block(struct p12_job *job, const struct block *block)
 	return 0;
 }
 
-/* As libcrypto wants it: each line begins with its first character, and ends with a line feed.
- * What was copied out of a mail or a YAML file is indented. */
+/* As libcrypto wants it: each line begins with its first character and ends with a line feed, and
+ * the only empty ones stand where headers end ("DEK-Info: ..."). What was copied out of a mail or a
+ * YAML file is indented; what went through Windows twice has an empty line behind each. */
 static int straighten(const uint8_t *data, size_t size, struct buf *ret_text)
 {
-	bool is_at_start = true;
-	int r = buf_reserve(ret_text, size);
+	bool was_header = false;
+	int r = buf_reserve(ret_text, 2 * size + 2);
 
-	for (size_t i = 0; r == 0 && i < size; i++) {
-		bool is_blank = data[i] == ' ' || data[i] == '\t';
-		bool is_end = data[i] == '\n' || data[i] == '\r';
+	for (size_t at = 0, end; r == 0 && at < size; at = end + 1) {
+		bool is_header;
 
-		if (data[i] == '\r' && i + 1 < size && data[i + 1] == '\n')
+		for (end = at; end < size && data[end] != '\n' && data[end] != '\r';)
+			end++;
+		while (at < end && (data[at] == ' ' || data[at] == '\t'))
+			at++;
+		if (at == end)
 			continue;
-		if (!(is_at_start && is_blank))
-			ret_text->data[ret_text->size++] = data[i] == '\r' ? '\n' : data[i];
-		is_at_start = is_end || (is_at_start && is_blank);
+		is_header = memchr(data + at, ':', end - at) != NULL;
+		if (was_header && !is_header)
+			ret_text->data[ret_text->size++] = '\n';
+		memcpy(ret_text->data + ret_text->size, data + at, end - at);
+		ret_text->size += end - at;
+		ret_text->data[ret_text->size++] = '\n';
+		was_header = is_header;
 	}
 	return r;
 }
@@ -302,9 +320,7 @@ int p12_read_pem(struct p12_job *job)
 			ERR_clear_error();
 			if (ERR_GET_REASON(code) == PEM_R_NO_START_LINE && n_blocks > 0)
 				break;
-			if (ERR_GET_REASON(code) == PEM_R_NO_START_LINE)
-				return damaged_block(job, "its BEGIN is not on a line of its own");
-			return damaged_block(job, "a block's base64 or its END line");
+			return no_block(job, &text, ERR_GET_REASON(code) != PEM_R_NO_START_LINE);
 		}
 		n_blocks++;
 		r = add_block(job, &block);

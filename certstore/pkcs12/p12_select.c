@@ -13,6 +13,8 @@
 
 #include "base/err.h"
 
+#define SUBJECT_SHOWN 60 /* and so much of it names an identity */
+
 void p12_objects_done(struct p12_objects *objects)
 {
 	for (size_t i = 0; i < objects->n_certificates; i++)
@@ -191,9 +193,14 @@ static const char *name_of(const struct p12_objects *objects, size_t i_key, size
 static bool is_named(const struct p12_objects *objects, size_t i_key, size_t i_certificate,
 		     const char *name)
 {
-	/* keytool writes its aliases in lower case. */
+	char subject[X509_TEXT_MAX];
+
+	(void)x509_name_text(X509_get_subject_name(objects->certificates[i_certificate]), subject);
+	/* keytool writes its aliases in lower case. Not every identity has a name: its
+	 * certificate's subject is one, too. */
 	return strcasecmp(objects->certificate_labels[i_certificate]->friendly_name, name) == 0 ||
-	       strcasecmp(objects->key_labels[i_key]->friendly_name, name) == 0;
+	       strcasecmp(objects->key_labels[i_key]->friendly_name, name) == 0 ||
+	       strncasecmp(subject, name, SUBJECT_SHOWN) == 0;
 }
 
 /* "vpn" (CN=vpn.example.net), ...: as many as there is room for. */
@@ -210,9 +217,9 @@ static void list_identities(const struct p12_objects *objects, struct buf *ret_t
 			continue;
 		name = name_of(objects, i, (size_t)leaf);
 		(void)x509_name_text(X509_get_subject_name(objects->certificates[leaf]), subject);
-		(void)buf_append_format(ret_text, "%s%s%.60s%s (%.60s)",
+		(void)buf_append_format(ret_text, "%s%s%.60s%s (%.*s)",
 					ret_text->size > 0 ? ", " : "", *name ? "\"" : "no name",
-					name, *name ? "\"" : "", subject);
+					name, *name ? "\"" : "", SUBJECT_SHOWN, subject);
 	}
 }
 
@@ -229,7 +236,7 @@ static int ambiguous(const struct p12_objects *objects, size_t n_pairs, const ch
 			       wanted, buf_text(&names));
 	return why_set(why, ERR_UNSUPPORTED,
 		       "the file holds %zu identities and does not say which is meant: choose one "
-		       "with --friendly-name: %s",
+		       "with --friendly-name, by its name or the subject behind it: %s",
 		       n_pairs, buf_text(&names));
 }
 

@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -17,35 +16,10 @@
 #include "base/utf8.h"
 #include "certstore/pkcs12/chain.h"
 #include "certstore/pkcs12/p12_select.h"
+#include "certstore/pkcs12/p12_warnings.h"
 
 #define EXPIRY_NOTICE (30 * INT64_C(86400))
 #define CLOCKS_TEXT_MAX 128
-
-static void stack_free(STACK_OF(X509) * stack)
-{
-	sk_X509_free(stack);
-}
-
-CLEANUP_DEFINE(X509_STORE *, X509_STORE_free)
-CLEANUP_DEFINE(X509_STORE_CTX *, X509_STORE_CTX_free)
-CLEANUP_DEFINE(STACK_OF(X509) *, stack_free)
-
-static void warn(struct identity *identity, const char *format, ...)
-	__attribute__((format(printf, 2, 3)));
-
-static void warn(struct identity *identity, const char *format, ...)
-{
-	char *text;
-	va_list args;
-
-	if (identity->n_warnings == IDENTITY_WARNINGS_MAX)
-		return;
-	text = identity->warnings[identity->n_warnings++];
-	va_start(args, format);
-	(void)vsnprintf(text, sizeof(identity->warnings[0]), format, args);
-	va_end(args);
-	utf8_clean(text);
-}
 
 static const char *subject_text(const X509 *certificate, char ret_text[static X509_TEXT_MAX])
 {
@@ -180,136 +154,10 @@ static int check_dates(struct identity *identity, const struct identity_policy *
 			       "new one",
 			       public->subject, date, clocks);
 	if (public->not_after < policy->now)
-		warn(identity, "the certificate expired on %s: clients will refuse it", date);
+		p12_warn(identity, "the certificate expired on %s: clients will refuse it", date);
 	else if (public->not_after - policy->now < EXPIRY_NOTICE)
-		warn(identity, "the certificate expires soon, on %s", date);
+		p12_warn(identity, "the certificate expires soon, on %s", date);
 	return check_mate_dates(identity, policy, why);
-}
-
-static void warn_of_issuers(struct identity *identity, const struct chain *chain, int64_t now)
-{
-	char name[X509_TEXT_MAX];
-
-	for (size_t i = 1; i < chain->n_links; i++) {
-		X509 *issuer = chain->links[i];
-
-		if (x509_time(X509_get0_notAfter(issuer)) < now)
-			warn(identity,
-			     "the issuer %.90s has expired: clients will refuse the chain",
-			     subject_text(issuer, name));
-		if (X509_check_ca(issuer) == 0)
-			warn(identity,
-			     "the issuer %.80s is not marked as a CA: clients will refuse the "
-			     "chain",
-			     subject_text(issuer, name));
-	}
-	if (chain->n_links == 1 && !chain->is_complete)
-		warn(identity,
-		     "the file does not hold the issuer's certificate: most clients need it");
-}
-
-/* What is not said elsewhere: those of the chain's length, names and extensions. */
-static bool is_of_path(int error)
-{
-	static const int errors[] = {
-		X509_V_ERR_UNHANDLED_CRITICAL_EXTENSION, X509_V_ERR_PATH_LENGTH_EXCEEDED,
-		X509_V_ERR_PERMITTED_VIOLATION,		 X509_V_ERR_EXCLUDED_VIOLATION,
-		X509_V_ERR_KEYUSAGE_NO_CERTSIGN,	 X509_V_ERR_INVALID_EXTENSION,
-	};
-
-	for (size_t i = 0; i < ARRAY_SIZE(errors); i++) {
-		if (errors[i] == error)
-			return true;
-	}
-	return false;
-}
-
-/* What a client finds that trusts the chain's end; signatures and dates are judged before. */
-static int verify(const struct chain *chain, X509_STORE *store, X509_STORE_CTX *context,
-		  STACK_OF(X509) * between)
-{
-	X509 *end = chain->links[chain->n_links - 1];
-
-	for (size_t i = 1; i + 1 < chain->n_links; i++) {
-		if (sk_X509_push(between, chain->links[i]) <= 0)
-			return X509_V_OK;
-	}
-	if (X509_STORE_add_cert(store, end) != 1 ||
-	    X509_STORE_CTX_init(context, store, chain->links[0], between) != 1)
-		return X509_V_OK;
-	X509_STORE_CTX_set_flags(context, X509_V_FLAG_PARTIAL_CHAIN | X509_V_FLAG_NO_CHECK_TIME);
-	X509_VERIFY_PARAM_set_auth_level(X509_STORE_CTX_get0_param(context), 0);
-	return X509_verify_cert(context) == 1 ? X509_V_OK : X509_STORE_CTX_get_error(context);
-}
-
-static void warn_of_path(struct identity *identity, const struct chain *chain,
-			 OSSL_LIB_CTX *library)
-{
-	_cleanup_(X509_STORE_free_p) X509_STORE *store = X509_STORE_new();
-	_cleanup_(X509_STORE_CTX_free_p) X509_STORE_CTX *context =
-		X509_STORE_CTX_new_ex(library, NULL);
-	_cleanup_(stack_free_p) STACK_OF(X509) *between = sk_X509_new_null();
-	char name[X509_TEXT_MAX];
-	int error =
-		store && context && between ? verify(chain, store, context, between) : X509_V_OK;
-
-	if (is_of_path(error) && X509_STORE_CTX_get_current_cert(context))
-		warn(identity, "clients will refuse the chain: %s (%.60s)",
-		     X509_verify_cert_error_string(error),
-		     subject_text(X509_STORE_CTX_get_current_cert(context), name));
-	ERR_clear_error();
-}
-
-static void warn_of_strangers(struct identity *identity, const struct chain *chain)
-{
-	char name[X509_TEXT_MAX];
-
-	if (chain->n_strangers == 0)
-		return;
-	(void)subject_text(chain->strangers[0], name);
-	if (chain->n_strangers == 1)
-		warn(identity, "left out a certificate that is not part of the chain: %.90s", name);
-	else
-		warn(identity,
-		     "left out %zu certificates that are not part of the chain: %.60s, ...",
-		     chain->n_strangers, name);
-}
-
-static void warn_of_leaf(struct identity *identity)
-{
-	uint32_t faults = identity->public_part->usage_faults;
-
-	if (identity->public_part->n_names == 0)
-		warn(identity, "the certificate names no host (no subjectAltName, or none that "
-			       "could be a host's): clients will refuse it by name");
-	if (identity->public_part->names_left_out > 0)
-		warn(identity,
-		     "the certificate has %zu names, and %zu of them are listed: whether it lacks "
-		     "one that clients use is not checked",
-		     identity->public_part->n_names + identity->public_part->names_left_out,
-		     identity->public_part->n_names);
-	if (faults & IDENTITY_NO_DIGITAL_SIGNATURE)
-		warn(identity, "the certificate's key usage leaves out digitalSignature: clients "
-			       "will refuse it");
-	if (faults & IDENTITY_NO_SERVER_AUTH)
-		warn(identity, "the certificate's extended key usage leaves out serverAuth: "
-			       "clients will refuse it");
-}
-
-static void warn_of_choice(struct identity *identity, const struct p12_choice *choice,
-			   size_t n_ignored)
-{
-	if (choice->n_other_keys > 0)
-		warn(identity, "left out %zu other private key(s) of the file",
-		     choice->n_other_keys);
-	if (choice->n_other_leaves > 0)
-		warn(identity,
-		     "the file holds %zu certificates for this key: took the one joined to it or "
-		     "valid longest",
-		     choice->n_other_leaves + 1);
-	if (n_ignored > 0)
-		warn(identity, "left out %zu %s neither certificate nor key", n_ignored,
-		     n_ignored == 1 ? "entry that is" : "entries that are");
 }
 
 static int describe(const struct chain *chain, struct identity *identity, struct why *why)
@@ -391,7 +239,7 @@ static int judge_strength(const struct chain *chain, const struct identity_polic
 		/* Without what could be done about it. */
 		if (strrchr(weak.text, ':'))
 			*strrchr(weak.text, ':') = '\0';
-		warn(identity, "%s", weak.text);
+		p12_warn(identity, "%s", weak.text);
 		return 0;
 	}
 	if (r < 0 && why)
@@ -448,11 +296,7 @@ static int import_contents(const struct p12_contents *contents,
 		r = fill(&choice, &chain, policy, identity, why);
 	if (r < 0)
 		return r;
-	warn_of_leaf(identity);
-	warn_of_issuers(identity, &chain, policy->now);
-	warn_of_path(identity, &chain, policy->library);
-	warn_of_strangers(identity, &chain);
-	warn_of_choice(identity, &choice, contents->n_ignored);
+	p12_warn_of_import(identity, &choice, &chain, policy, contents->n_ignored);
 	return 0;
 }
 

@@ -57,6 +57,8 @@ static const char *nearest(const struct word_set *keywords, const char *word)
 	return best;
 }
 
+#define LINE_END "the end of the line"
+
 /* What the threads wait for. */
 struct expectation {
 	struct word_set keywords;
@@ -120,6 +122,12 @@ static void expect_thread(struct expectation *expectation, const struct grammar 
 		expectation->is_end = true;
 }
 
+/* Nothing but the end is expected. */
+static bool ends_here(const struct expectation *expectation)
+{
+	return expectation->is_end && expectation->n_arguments == 0 && expectation->keywords.n == 0;
+}
+
 static void list_put(char *text, size_t size, const char *word, bool is_first, bool is_last)
 {
 	size_t used = strlen(text);
@@ -156,7 +164,7 @@ static void expectation_list(const struct expectation *expectation, char *text, 
 	for (size_t i = 0; i < expectation->n_arguments; i++, written++)
 		list_put(text, size, expectation->arguments[i], written == 0, written + 1 == total);
 	if (total == 0)
-		(void)snprintf(text, size, "the end of the line");
+		(void)snprintf(text, size, LINE_END);
 }
 
 static void explain_ambiguity(const struct matcher *matcher, const char *quote,
@@ -187,6 +195,13 @@ void matcher_explain(const struct matcher *matcher, size_t index,
 	for (size_t i = 0; i < matcher->now.n; i++)
 		expect_thread(&expectation, matcher->grammar, &matcher->now.items[i],
 			      is_option_word(word));
+	/* Of a line that may end here options are left, perhaps. */
+	for (size_t i = 0; !is_option_word(word) && ends_here(&expectation) && i < matcher->now.n;
+	     i++)
+		expect_options(&expectation, matcher->grammar, &matcher->now.items[i]);
+	if (expectation.is_end && expectation.keywords.n > 0 && expectation.n_arguments == 0)
+		memcpy(expectation.arguments[expectation.n_arguments++], LINE_END,
+		       sizeof(LINE_END));
 	meant = index < matcher->secret_from ? nearest(&expectation.keywords, word) : NULL;
 	expectation_list(&expectation, list, sizeof(list));
 	if (matcher->ambiguous.n > 1)

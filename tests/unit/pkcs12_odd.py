@@ -194,3 +194,59 @@ keytool('java-many','-importcert','-noprompt','-alias','trusted','-file','chain.
 keytool('java-secret','-genseckey','-alias','aes','-keyalg','AES','-keysize','256')
 keytool('java-secret','-genkeypair','-alias','e1','-keyalg','EC','-groupname','secp256r1','-dname','CN=java','-ext','san=dns:gw.example','-validity','8000')
 keytool('java-trust','-importcert','-noprompt','-alias','trusted','-file','leaf.pem')
+# PKCS#8 of the second version (RFC 5958) with the public key behind, as Bouncy Castle writes it
+from cryptography.hazmat.primitives.asymmetric import ed25519
+from cryptography.hazmat.primitives.ciphers import Cipher,algorithms,modes
+def shroud_raw(b,at=b''):
+    iv=os.urandom(16); key=hashlib.pbkdf2_hmac('sha256',P.encode(),b'saltsalt',2000,32)
+    e=Cipher(algorithms.AES(key),modes.CBC(iv)).encryptor(); n=16-len(b)%16; ct=e.update(b+bytes([n])*n)+e.finalize()
+    kdf_=SEQ(OID('1.2.840.113549.1.5.12'),SEQ(OCT(b'saltsalt'),INT(2000),SEQ(OID('1.2.840.113549.2.9'),T(5))))
+    return bag('2',SEQ(SEQ(OID('1.2.840.113549.1.5.13'),SEQ(kdf_,SEQ(OID('2.16.840.1.101.3.4.1.42'),OCT(iv)))),OCT(ct)),at)
+edk=ed25519.Ed25519PrivateKey.generate(); edc=cert('leaf',None,'inter',ik,pub=edk.public_key())
+ed8=SEQ(INT(1),SEQ(OID('1.3.101.112')),OCT(OCT(edk.private_bytes(S.Encoding.Raw,S.PrivateFormat.Raw,S.NoEncryption()))),T(0x81,b'\0'+edk.public_key().public_bytes(S.Encoding.Raw,S.PublicFormat.Raw)))
+w('pkcs8-v2',pfx(safe(certbag(d(edc),attr(lid=L)),*C),safe(shroud_raw(ed8,attr(lid=L)))))
+w('pkcs8-v2-plain',pfx(safe(certbag(d(edc),attr(lid=L)),*C),safe(keybag(ed8,attr(lid=L)))))
+pem=lambda c:c.public_bytes(S.Encoding.PEM)
+def kpem(b,label='PRIVATE KEY'):
+    import base64
+    return b'-----BEGIN '+label.encode()+b'-----\n'+base64.encodebytes(b)+b'-----END '+label.encode()+b'-----\n'
+w('pem-pkcs8-v2',kpem(ed8)+pem(edc)+pem(inter)+pem(root))
+# dates
+two=T(0x30,T(0x17,b'260101000000Z'),T(0x17,b'491231000000Z'))
+dated=lambda nb,na:patch_sign(lambda t:SEQ((t[4:] if t[1]==0x82 else t[3:]).replace(two,T(0x30,nb,na),1)),leaf,ik)
+simple('date-no-seconds',k,dated(T(0x17,b'2601010000Z'),T(0x17,b'491231000000Z')))
+simple('date-offset',k,dated(T(0x17,b'260101000000+0100'),T(0x17,b'491231000000Z')))
+# who has the issuer's name did not sign
+spoilt=lambda c:d(c)[:-5]+bytes([d(c)[-5]^1])+d(c)[-4:]
+simple('leaf-spoilt',k,spoilt(leaf)); simple('issuer-spoilt',k,leaf,[certbag(spoilt(inter)),C[1]])
+w('two-no-names',pfx(safe(certbag(d(leaf)),certbag(d(leaf2)),*C),safe(shroud(p8(k)),shroud(p8(k2)))))
+subprocess.run(['openssl','cms','-sign','-binary','-nodetach','-in','leaf.pem','-signer','leaf.pem','-inkey','k.pem','-outform','DER','-out','signed.der'],check=True)
+w('signed',SEQ(INT(3),open('signed.der','rb').read()))
+# what is no PKCS#12 at all
+w('der-key',p8(k)); w('der-key-sec1',k.private_bytes(S.Encoding.DER,S.PrivateFormat.TraditionalOpenSSL,S.NoEncryption()))
+w('der-key-encrypted',k.private_bytes(S.Encoding.DER,S.PrivateFormat.PKCS8,S.BestAvailableEncryption(P.encode())))
+w('der-request',x509.CertificateSigningRequestBuilder().subject_name(name('leaf')).sign(k,hashes.SHA256()).public_bytes(S.Encoding.DER))
+full=k.private_bytes(S.Encoding.PEM,S.PrivateFormat.PKCS8,S.NoEncryption())+pem(leaf)+pem(inter)+pem(root)
+import base64
+w('pem-base64',base64.encodebytes(full)); w('pem-dashes',full.replace(b'-----','—'.encode()*5)); w('pem-doubled',full.replace(b'\n',b'\r\r\n'))
+sec1=subprocess.run(['openssl','ec','-in','k.pem','-aes256','-passout','pass:'+P],stdout=subprocess.PIPE,check=True).stdout
+w('pem-doubled-sec1',(sec1+pem(leaf)+pem(inter)+pem(root)).replace(b'\n',b'\n\n'))
+w('pem-pgp',b'-----BEGIN PGP PRIVATE KEY BLOCK-----\n\nlQOYBF\n=abcd\n-----END PGP PRIVATE KEY BLOCK-----\n')
+# right, and not written so by any of the tools above
+w('nested-both',pfx(safe(bag('6',SEQ(bag('6',SEQ(certbag(d(leaf),attr(lid=L)))),*C)),bag('6',SEQ(shroud(p8(k),attr(lid=L)))))))
+w('keys-one-lid',pfx(safe(certbag(d(leaf),attr(lid=L)),*C),safe(shroud(p8(k2),attr(lid=L)),shroud(p8(k),attr(lid=L)))))
+w('attr-unknown',pfx(safe(certbag(d(leaf),attr(lid=L,extra=SEQ(OID('1.3.6.1.4.1.99999.1'),SET(OCT(b'abc'),INT(7)))+SEQ(OID('1.2.3.4.5'),SET()))),*C),safe(shroud(p8(k),attr(lid=L)))))
+w('fn-utf8string',pfx(safe(certbag(d(leaf),attr(lid=L,extra=SEQ(OID('1.2.840.113549.1.9.20'),SET(T(0x0c,'ключ'.encode()))))),*C),safe(shroud(p8(k),attr(lid=L)))))
+def ber(b):
+    o=b'';i=0
+    while i<len(b):
+        t=b[i]; l=b[i+1]; h=2
+        if l&0x80: n=l&0x7f; l=int.from_bytes(b[i+2:i+2+n],'big'); h+=n
+        v=b[i+h:i+h+l]
+        o+=I(t,ber(v)) if t in(0x30,0xa0) else I(0x24,*[OCT(v[j:j+130]) for j in range(0,l,130)]) if t==4 and l>200 else b[i:i+h+l]
+        i+=h+l
+    return o
+w('ber-throughout',ber(good))
+def key_by(n,*a): w(n,pfx(safe(certbag(d(leaf)),*C),safe(bag('2',subprocess.run(['openssl','pkcs8','-topk8','-in','k.pem','-outform','DER','-passout','pass:'+P,*a],stdout=subprocess.PIPE,check=True).stdout))))
+key_by('scrypt','-scrypt'); key_by('prf-sha512-224','-v2','aes-192-cbc','-v2prf','hmacWithSHA512-224')
+ossl('rc4-40','-legacy','-certpbe','PBE-SHA1-RC4-40','-keypbe','PBE-SHA1-2DES','-macalg','sha1'); ossl('camellia','-certpbe','CAMELLIA-128-CBC','-keypbe','CAMELLIA-256-CBC','-macalg','sha512-256')

@@ -234,6 +234,9 @@ static void a_mismatch_says_where_and_what_was_expected(void **state)
 		       "number from 1 to 250");
 	expect_failure(state, COMMAND_MODE_EXEC, "show version --jsno", 14,
 		       "\"show version --jsno\": unknown word, did you mean \"--json\"?");
+	expect_failure(state, COMMAND_MODE_EXEC, "export vpn x.p12", 12,
+		       "\"export vpn x.p12\": expected \"--output\", \"--passphrase-file\", "
+		       "\"--format\" or the end of the line");
 	expect_failure(state, COMMAND_MODE_EXEC, "import", 7,
 		       "\"import\": incomplete, expected a name (letters, digits, '.', '_', '-'; "
 		       "at most 63)");

@@ -31,15 +31,21 @@ static int teardown(void **state)
 	return 0;
 }
 
-static struct result import(const char *name)
+static struct result import_by(const char *name, const struct identity_policy *policy)
 {
-	struct identity_policy policy = {.now = NOW, .library = library};
 	_cleanup_(buf_done) struct buf file = {0};
 	char path[512];
 
 	(void)snprintf(path, sizeof(path), SOURCE_DIR "/tests/unit/pkcs12.d/odd-%s.p12", name);
 	assert_int_equal(io_read_file(path, 65536, &file), 0);
-	return import_bytes(&file, "swordfish", &policy);
+	return import_bytes(&file, "swordfish", policy);
+}
+
+static struct result import(const char *name)
+{
+	struct identity_policy policy = {.now = NOW, .library = library};
+
+	return import_by(name, &policy);
 }
 
 static void what_is_odd_and_right_is_taken(void **state)
@@ -50,7 +56,10 @@ static void what_is_odd_and_right_is_taken(void **state)
 		bool is_complete;
 	} rows[] = {
 		{"all-plain", "CN=leaf", 2, true},
+		{"attr-unknown", "CN=leaf", 2, true},
 		{"ber-indefinite", "CN=leaf", 2, true},
+		{"ber-throughout", "CN=leaf", 2, true},
+		{"camellia", "CN=leaf", 2, true},
 		{"cn-bidi", "CN=gw?\?\?elpmaxe.live", 2, true},
 		{"cn-escape", "CN=a?[2Jb?\?OK", 2, true},
 		{"cn-nul", "CN=#0c086c656166006e756c", 2, true},
@@ -64,9 +73,11 @@ static void what_is_odd_and_right_is_taken(void **state)
 		{"fn-nul", "CN=leaf", 2, true},
 		{"fn-odd-length", "CN=leaf", 2, true},
 		{"fn-surrogates", "CN=leaf", 2, true},
+		{"fn-utf8string", "CN=leaf", 2, true},
 		{"java-secret", "CN=java", 0, true},
 		{"key-no-public", "CN=leaf", 2, true},
 		{"key-twice", "CN=leaf", 2, true},
+		{"keys-one-lid", "CN=leaf", 2, true},
 		{"leaf-twice", "CN=leaf", 2, true},
 		{"lid-empty", "CN=leaf", 2, true},
 		{"lid-huge", "CN=leaf", 2, true},
@@ -79,11 +90,20 @@ static void what_is_odd_and_right_is_taken(void **state)
 		{"md5-des", "CN=leaf", 2, true},
 		{"mix-aes-3des", "CN=leaf", 2, true},
 		{"mix-rc2-aes", "CN=leaf", 2, true},
+		{"nested-both", "CN=leaf", 2, true},
 		{"nested-safe", "CN=leaf", 2, true},
+		{"pem-doubled", "CN=leaf", 2, true},
+		{"pem-doubled-sec1", "CN=leaf", 2, true},
+		{"pem-pkcs8-v2", "CN=leaf", 2, true},
+		{"pkcs8-v2", "CN=leaf", 2, true},
+		{"pkcs8-v2-plain", "CN=leaf", 2, true},
 		{"plain-keybag", "CN=leaf", 2, true},
+		{"prf-sha512-224", "CN=leaf", 2, true},
+		{"rc4-40", "CN=leaf", 2, true},
 		{"san-bidi", "CN=leaf", 2, true},
 		{"san-escape", "CN=leaf", 2, true},
 		{"san-nul", "CN=leaf", 2, true},
+		{"scrypt", "CN=leaf", 2, true},
 		{"sdsi-bag", "CN=leaf", 2, true},
 		{"secret-bag", "CN=leaf", 2, true},
 		{"selfsigned-twice", "CN=self", 0, true},
@@ -121,6 +141,16 @@ static void what_is_odd_and_wrong_is_refused_for_what_it_is(void **state)
 		{"cert-only", ERR_NO_KEY, "but no private key"},
 		{"compressed-cert", ERR_UNSUPPORTED, "compressed public key"},
 		{"deep-20", ERR_TOO_LARGE, "longer than 16"},
+		{"date-no-seconds", ERR_MALFORMED, "dates of the certificate CN=leaf"},
+		{"date-offset", ERR_MALFORMED, "dates of the certificate CN=leaf"},
+		{"der-key", ERR_MALFORMED, "a private key alone (DER)"},
+		{"der-key-encrypted", ERR_MALFORMED, "a private key alone (DER)"},
+		{"der-key-sec1", ERR_MALFORMED, "a private key alone (DER)"},
+		{"der-request", ERR_MALFORMED, "a certificate request (DER)"},
+		{"pem-base64", ERR_MALFORMED, "base64 -d FILE"},
+		{"pem-dashes", ERR_MALFORMED, "BEGIN lines were changed"},
+		{"pem-pgp", ERR_MALFORMED, "OpenPGP"},
+		{"signed", ERR_MALFORMED, "protected by a public key"},
 		{"dsa2048", ERR_UNSUPPORTED, "DSA with 2048 bits"},
 		{"dup-localkeyid", ERR_UNSUPPORTED, "\"a\" (CN=leaf), \"b\" (CN=leaf2)"},
 		{"expired-1970", ERR_EXPIRED, "expired on 1970-01-01"},
@@ -140,6 +170,41 @@ static void what_is_odd_and_wrong_is_refused_for_what_it_is(void **state)
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
 		assert_refused(import(rows[i].file), rows[i].code, rows[i].words);
+}
+
+static void who_did_not_sign_is_said(void **state)
+{
+	static const struct {
+		const char *file, *words;
+	} rows[] = {
+		{"leaf-spoilt", "CN=inter did not sign CN=leaf"},
+		{"issuer-spoilt", "CN=root did not sign CN=inter"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct result result = import(rows[i].file);
+
+		assert_int_equal(result.code, 0);
+		assert_non_null(strstr(result.identity.warnings[0], rows[i].words));
+		for (size_t j = 0; j < result.identity.n_warnings; j++)
+			assert_null(strstr(result.identity.warnings[j], "does not hold"));
+		result_done(&result);
+	}
+}
+
+static void an_identity_without_a_name_is_chosen_by_its_subject(void **state)
+{
+	struct identity_policy policy = {
+		.now = NOW, .library = library, .friendly_name = "cn=LEAF2"};
+	struct result result = import("two-no-names");
+
+	(void)state;
+	assert_refused(result, ERR_UNSUPPORTED, "the subject behind it: no name (CN=leaf)");
+	result = import_by("two-no-names", &policy);
+	assert_int_equal(result.code, 0);
+	assert_string_equal(result.identity.public_part->subject, "CN=leaf2");
+	result_done(&result);
 }
 
 static void a_name_that_is_no_hosts_counts_as_none(void **state)
@@ -163,6 +228,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_is_odd_and_right_is_taken),
 		cmocka_unit_test(what_is_odd_and_wrong_is_refused_for_what_it_is),
+		cmocka_unit_test(who_did_not_sign_is_said),
+		cmocka_unit_test(an_identity_without_a_name_is_chosen_by_its_subject),
 		cmocka_unit_test(a_name_that_is_no_hosts_counts_as_none),
 	};
 
