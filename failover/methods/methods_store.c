@@ -92,7 +92,7 @@ void waiting_replicate(struct waiting *waiting, const struct engine_position *po
 {
 	struct engine *engine = waiting->engine;
 	enum config_replication mode = engine->config->failover.replication;
-	char text[128];
+	char text[192];
 
 	if (!engine->config->failover.is_enabled) {
 		waiting_describe_replication(waiting, "off",
@@ -101,9 +101,11 @@ void waiting_replicate(struct waiting *waiting, const struct engine_position *po
 	} else if (waiting->is_waited) {
 		replication_wait(engine->replication, position, on_change_replicated, waiting);
 	} else if (mode == CONFIG_REPLICATION_OFF) {
-		(void)snprintf(text, sizeof(text),
-			       "%s: import-time replication is off; run `asafo write-standby`",
-			       words[waiting->is_removal].lacking);
+		(void)snprintf(
+			text, sizeof(text),
+			"%s: import-time replication is off; run `asafo write-standby`%s",
+			words[waiting->is_removal].lacking,
+			mate_is_reachable(engine) ? "" : " when the standby can be reached again");
 		waiting_describe_replication(waiting, "off", text);
 		waiting_reply(waiting);
 	} else if (mode == CONFIG_REPLICATION_ASYNC) {

@@ -16,6 +16,8 @@ struct json_object *json_clock(const struct engine *engine)
 	json_add_text(object, "class", fo_clock_text(clock->class));
 	json_add_number(object, "skew_ms", clock->skew_ns / (int64_t)MONOTIME_NS_PER_MS);
 	json_add_thousandths(object, "uncertainty_ms", (uint64_t)clock->uncertainty_ns / 1000);
+	/* Of a mate that is off nobody knows what became of its clock. */
+	json_add_flag(object, "stale", !engine_hears_mate(engine));
 	for (size_t i = 0; i < watch->n_misfits; i++)
 		(void)json_object_array_add(names, json_object_new_string(watch->misfits[i].name));
 	(void)json_object_object_add(object, "not_valid_on_both", names);

@@ -363,6 +363,28 @@ static void each_screen_of_the_pair_ends_with_the_clocks(void **state)
 	}
 }
 
+static void that_the_mate_cannot_be_asked_is_said_once(void **state)
+{
+	(void)state;
+	shown(render_verify, "{\"trustpoints\":[],\"mate\":{\"why\":\"the mate cannot be asked: it "
+			     "is not heard on any path\"}}");
+	contains(output, "The other unit could not be asked: it is not heard on any path\n");
+	shown(render_security, "{\"mate_why\":\"it is not heard on any path\"}");
+	contains(output, "\nThe mate\nnot known: it is not heard on any path\n");
+}
+
+static void what_is_known_of_a_clock_from_before_is_said_so(void **state)
+{
+	(void)state;
+	shown(render_security,
+	      "{\"clock\":{\"class\":\"same\",\"skew_ms\":0,\"uncertainty_ms\":0.1,"
+	      "\"stale\":true}}");
+	contains(output, "(uncertain by 1 ms), when the other unit was last heard\n");
+	shown(render_security, "{\"clock\":{\"class\":\"behind\",\"skew_ms\":-60000,"
+			       "\"uncertainty_ms\":0.1,\"stale\":true}}");
+	contains(output, "(uncertain by 1 ms), when the other unit was last heard\n");
+}
+
 /* What is kept in a version control does not change with each copy. */
 static void a_configuration_has_the_clocks_as_a_comment(void **state)
 {
@@ -483,6 +505,8 @@ int main(void)
 		cmocka_unit_test(a_history_has_a_line_for_the_time_and_one_for_the_states),
 		cmocka_unit_test(each_screen_of_the_pair_ends_with_the_clocks),
 		cmocka_unit_test(a_configuration_has_the_clocks_as_a_comment),
+		cmocka_unit_test(that_the_mate_cannot_be_asked_is_said_once),
+		cmocka_unit_test(what_is_known_of_a_clock_from_before_is_said_so),
 		cmocka_unit_test(details_say_which_unit_and_why_the_other_is_missing),
 		cmocka_unit_test(a_fresh_unit_shows_what_is_missing),
 		cmocka_unit_test(a_mate_that_fell_silent_is_shown_as_failed),

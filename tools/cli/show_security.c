@@ -82,12 +82,17 @@ static int show(const struct screen *screen, struct json_object *result, bool is
 {
 	struct json_object *mate = view_object(result, "mate");
 
-	if (mate)
+	const char *why = view_text(result, "mate_why");
+
+	if (mate || *why)
 		screen_style(screen, SCREEN_BOLD, "This unit\n");
 	print_unit(screen, result, is_here);
 	if (mate) {
 		screen_style(screen, SCREEN_BOLD, "\nThe mate\n");
 		print_unit(screen, mate, false);
+	} else if (*why) {
+		screen_style(screen, SCREEN_BOLD, "\nThe mate\n");
+		screen_style(screen, SCREEN_WARN, "not known: %s\n", why);
 	}
 	unit_print_clock(screen, "", view_object(result, "clock"));
 	return 0;
@@ -98,31 +103,34 @@ int render_security(const struct screen *screen, struct json_object *result)
 	return show(screen, result, true);
 }
 
-/* NULL where there is none, or it cannot be asked. */
-static struct json_object *ask_mate(struct cli *cli, const char *method)
+/* Adds the mate's half or, of a mate that was there once, why there is none. */
+static void ask_mate(struct cli *cli, const char *method, struct json_object *result)
 {
-	struct json_object *parameters = cli_object("unit", "mate"), *result = NULL;
-	struct why why;
+	struct json_object *parameters = cli_object("unit", "mate"), *mate = NULL;
+	const char *class = view_text(view_object(result, "clock"), "class");
+	struct why why = {0};
 
 	if (!cli_set(parameters, "method", json_object_new_string(method)) ||
 	    control_client_call(cli->client, "asafo.FailoverExec", parameters, NULL, 0, NULL, NULL,
-				&result, &why) != 0)
-		result = NULL;
+				&mate, &why) != 0)
+		mate = NULL;
 	(void)json_object_put(parameters);
-	return result;
+	if (mate)
+		(void)cli_set(result, "mate", mate);
+	else if (*class && strcmp(class, "unknown") != 0)
+		(void)cli_set(result, "mate_why", json_object_new_string(why.text));
 }
 
 int verb_show_security(struct cli *cli, const struct grammar_match *match)
 {
 	struct cli_request request = {.method = match->row->method};
-	struct json_object *result = NULL, *mate;
+	struct json_object *result = NULL;
 	int code = cli_call(cli, &request, &result);
 
 	if (code != CLI_OK)
 		return code;
-	mate = cli->exec_unit ? NULL : ask_mate(cli, match->row->method);
-	if (mate)
-		(void)cli_set(result, "mate", mate);
+	if (!cli->exec_unit)
+		ask_mate(cli, match->row->method, result);
 	if (cli->is_json)
 		cli_print_json(cli, result);
 	else

@@ -33,19 +33,20 @@ void unit_print_clock(const struct screen *screen, const char *indent, struct js
 	int64_t skew = view_number(clock, "skew_ms", 0);
 	int64_t uncertainty = view_number(clock, "uncertainty_ms", 0);
 	bool is_same = strcmp(class, "same") == 0;
+	const char *when = view_flag(clock, "stale") ? ", when the other unit was last heard" : "";
 	struct format_text text, around;
 
 	if (!*class || strcmp(class, "unknown") == 0)
 		return;
 	screen_print(screen, "%s", indent);
 	if (is_same && skew == 0) {
-		screen_print(screen, "Clocks: the same (uncertain by %s)\n",
-			     format_ms(uncertainty + 1, &around));
+		screen_print(screen, "Clocks: the same (uncertain by %s)%s\n",
+			     format_ms(uncertainty + 1, &around), when);
 		return;
 	}
 	screen_style(screen, is_same ? SCREEN_PLAIN : SCREEN_WARN,
-		     "Clocks: %s, the other unit's is %s %s (uncertain by %s)\n",
+		     "Clocks: %s, the other unit's is %s %s (uncertain by %s)%s\n",
 		     is_same ? "the same" : "they differ",
 		     format_ms(skew < 0 ? -skew : skew, &text), skew < 0 ? "behind" : "ahead",
-		     format_ms(uncertainty + 1, &around));
+		     format_ms(uncertainty + 1, &around), when);
 }

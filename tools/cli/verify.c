@@ -148,6 +148,7 @@ static int print_table(const struct screen *screen, struct json_object *result, 
 
 static void print_end(const struct screen *screen, struct json_object *result, size_t n)
 {
+	static const char unasked[] = "the mate cannot be asked: ";
 	enum verdict verdict = judge_all(result);
 	const char *why = view_text(view_object(result, "mate"), "why");
 	struct format_text at;
@@ -159,6 +160,9 @@ static void print_end(const struct screen *screen, struct json_object *result, s
 			     "%zu trustpoint%s: present, usable and, where bound, served on both "
 			     "units, at %s\n",
 			     n, n == 1 ? "" : "s", format_time(screen->now, &at));
+	/* The reason may begin with that itself. */
+	if (strncmp(why, unasked, strlen(unasked)) == 0)
+		why += strlen(unasked);
 	if (*why)
 		screen_style(screen, SCREEN_WARN, "The other unit could not be asked: %s\n", why);
 }
