@@ -555,6 +555,16 @@ bool linkmon_has_mac(const struct linkmon *linkmon, const unsigned char mac[6])
 	return false;
 }
 
+bool linkmon_has_ipv4(const struct linkmon *linkmon, unsigned index)
+{
+	/* The first one that there could be. */
+	const struct linkmon_address first = {.index = index, .family = AF_INET};
+	size_t at = address_position(linkmon, &first);
+
+	return at < linkmon->n_addresses && linkmon->addresses[at].address.index == index &&
+	       linkmon->addresses[at].address.family == AF_INET;
+}
+
 bool linkmon_next_address(const struct linkmon *linkmon, size_t *position,
 			  struct linkmon_address *ret_address)
 {

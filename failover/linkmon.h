@@ -64,6 +64,8 @@ void linkmon_get(const struct linkmon *linkmon, const char *device, struct linkm
 int linkmon_failure(const struct linkmon *linkmon);
 /* Is it the MAC address of a device here? */
 bool linkmon_has_mac(const struct linkmon *linkmon, const unsigned char mac[6]);
+/* Has the device with this index an IPv4 address, as last heard? */
+bool linkmon_has_ipv4(const struct linkmon *linkmon, unsigned index);
 /* Goes through all addresses of this machine; POSITION begins at 0. False: there are no more. */
 bool linkmon_next_address(const struct linkmon *linkmon, size_t *position,
 			  struct linkmon_address *ret_address);

@@ -349,18 +349,20 @@ void path_set_refresh(struct path_set *set)
 	path_wake_judge(set);
 }
 
-void path_set_look(struct path_set *set, const char *device, bool has_ipv6)
+void path_set_look(struct path_set *set, const char *device, bool has_ipv4, bool has_new_ipv6)
 {
 	for (size_t i = 0; i < set->n_paths; i++) {
 		struct path *path = &set->paths[i];
-		bool is_new = has_ipv6 && path->config.family == AF_INET6;
+		bool is_new = has_new_ipv6 && path->config.family == AF_INET6;
 
 		if (strcmp(path->config.device, device) != 0)
 			continue;
 		if (is_new && path->state != PATH_STATE_UP)
 			path_open(path);
+		else if (path->sock.fd >= 0 && is_new)
+			path_socket_refresh(&path->sock, &path->config, true);
 		else if (path->sock.fd >= 0)
-			path_socket_refresh(&path->sock, &path->config, is_new);
+			path_socket_know(&path->sock, &path->config, has_ipv4);
 	}
 }
 

@@ -85,10 +85,10 @@ void path_set_drain(struct path_set *set);
  * call it on any event of a link. */
 void path_set_refresh(struct path_set *set);
 /*
- * An address of DEVICE came or went: looks whether IPv4 hellos have a source there. HAS_IPV6: its
+ * An address of DEVICE came or went. HAS_IPV4: IPv4 hellos have a source there. HAS_NEW_IPV6: its
  * IPv6 link-local address came, and with it the end of what the kernel knew of groups there.
  */
-void path_set_look(struct path_set *set, const char *device, bool has_ipv6);
+void path_set_look(struct path_set *set, const char *device, bool has_ipv4, bool has_new_ipv6);
 
 /* An authentic, current hello came on path INDEX just now. */
 void path_set_heard(struct path_set *set, size_t index, const struct hello *hello);

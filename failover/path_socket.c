@@ -186,17 +186,23 @@ static void open_raw(const struct path_socket *sock)
 		set_priority(*sock->raw_fd, AF_PACKET);
 }
 
+void path_socket_know(struct path_socket *sock, const struct path_config *config, bool has_ipv4)
+{
+	sock->lacks_address = !has_ipv4 && !config->is_failover_link && config->family == AF_INET;
+	if (sock->lacks_address)
+		open_raw(sock);
+}
+
+/* Waits for whoever holds the kernel's RTNL lock. */
 static void look_at_addresses(struct path_socket *sock, const struct path_config *config)
 {
 	struct ifreq request = {.ifr_addr.sa_family = AF_INET};
 
-	sock->lacks_address = false;
 	if (config->is_failover_link || config->family != AF_INET)
 		return;
 	memcpy(request.ifr_name, config->device, sizeof(request.ifr_name));
-	sock->lacks_address = ioctl(sock->fd, SIOCGIFADDR, &request) < 0 && errno == EADDRNOTAVAIL;
-	if (sock->lacks_address)
-		open_raw(sock);
+	path_socket_know(sock, config,
+			 ioctl(sock->fd, SIOCGIFADDR, &request) == 0 || errno != EADDRNOTAVAIL);
 }
 
 void path_socket_init(struct path_socket *sock, int *raw_fd)

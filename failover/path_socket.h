@@ -29,6 +29,8 @@ int path_socket_open(struct path_socket *sock, const struct path_config *config,
 void path_socket_close(struct path_socket *sock);
 /* 0, or -errno. */
 int path_socket_send(struct path_socket *sock, const uint8_t *data, size_t size);
+/* The device has an IPv4 address, or none: where they are known, the kernel need not be asked. */
+void path_socket_know(struct path_socket *sock, const struct path_config *config, bool has_ipv4);
 /* Looks at the device's addresses again, and joins the group again with IS_DEAF (a kernel forgets
  * memberships where IPv6 was turned off and on). */
 void path_socket_refresh(struct path_socket *sock, const struct path_config *config, bool is_deaf);

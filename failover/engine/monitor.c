@@ -131,6 +131,7 @@ static void on_address(const struct linkmon_address *address, void *userdata)
 
 	if (engine->pair.paths && (address->is_new || address->is_gone))
 		path_set_look(engine->pair.paths, address->device,
+			      linkmon_has_ipv4(engine->addresses.linkmon, address->index),
 			      address->is_new && is_link_local6(address));
 	engine_addresses_news(engine, address);
 }

@@ -109,6 +109,24 @@ static void a_device_made_anew_is_told_as_the_new_one(void **state)
 	linkmon_free(linkmon);
 }
 
+static void it_is_known_which_device_has_an_ipv4_address(void **state)
+{
+	struct told told = {0};
+	struct linkmon *linkmon = NULL;
+	unsigned va = if_nametoindex("va"), vb = if_nametoindex("vb");
+
+	(void)state;
+	assert_int_equal(netns_run("ip addr add 2001:db8::1/64 dev va"), 0);
+	assert_int_equal(linkmon_new(event, &ops, &told, &linkmon), 0);
+	assert_false(linkmon_has_ipv4(linkmon, va));
+	assert_int_equal(netns_run("ip addr add 192.0.2.1/24 dev va"), 0);
+	WAIT_FOR(linkmon_has_ipv4(linkmon, va));
+	assert_false(linkmon_has_ipv4(linkmon, vb));
+	assert_int_equal(netns_run("ip addr del 192.0.2.1/24 dev va"), 0);
+	WAIT_FOR(!linkmon_has_ipv4(linkmon, va));
+	linkmon_free(linkmon);
+}
+
 /* Then the dump names the new one before the sweep finds that the old one is gone. */
 static void a_device_made_anew_while_events_are_lost_is_told_as_the_new_one(void **state)
 {
@@ -191,6 +209,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, net_pair_setup, net_pair_teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(a_device_made_anew_is_told_as_the_new_one),
+		TEST(it_is_known_which_device_has_an_ipv4_address),
 		TEST(a_device_made_anew_while_events_are_lost_is_told_as_the_new_one),
 		TEST(a_name_that_devices_hand_on_is_the_latest_ones),
 		TEST(a_name_that_goes_back_while_events_are_lost_is_the_latest_ones),

@@ -476,11 +476,11 @@ static void a_path_that_lost_its_group_before_it_heard_anything_hears_all_the_sa
 	assert_int_equal(netns_run("ip link set vb mtu 1200"), 0);
 	assert_int_equal(netns_run("ip link set vb mtu 1500"), 0);
 	assert_false(gets_through(set_a, set_b, &inbox_b));
-	path_set_look(set_b, "va", true);
+	path_set_look(set_b, "va", false, true);
 	assert_false(gets_through(set_a, set_b, &inbox_b));
-	path_set_look(set_b, "vb", false);
+	path_set_look(set_b, "vb", false, false);
 	assert_false(gets_through(set_a, set_b, &inbox_b));
-	path_set_look(set_b, "vb", true);
+	path_set_look(set_b, "vb", false, true);
 	WAIT_FOR(gets_through(set_a, set_b, &inbox_b));
 	go(here);
 	path_set_free(set_a);
