@@ -24,7 +24,7 @@ struct user {
 
 struct users;
 
-/* Errors: -ENOMEM, ERR_CRYPTO (there is no yescrypt). May take as long as one password. */
+/* Errors: -ENOMEM, ERR_CRYPTO (there is no yescrypt). */
 int users_new(struct users **ret_users);
 void users_free(struct users *users);
 /* Begins the next set. */
