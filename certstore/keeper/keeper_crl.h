@@ -8,9 +8,6 @@
  * CRLs in the store: what keeper_crl.c (verbs), keeper_crl_store.c and keeper_crl_sync.c (unit to
  * unit) share. A list is its head, and parts of its marks; both change in one transaction.
  */
-#define KEEPER_CRL_KEY_ID_SIZE 32
-/* Of those that the pair shares, and again of those that stay home. */
-#define KEEPER_CRLS_MAX 16u
 #define KEEPER_CRL_ENTRIES_MAX 1000000u /* of all lists */
 #define KEEPER_CRL_KEY_SIZE 96
 
@@ -35,6 +32,7 @@ int keeper_crl_part_get(struct keeper *keeper, bool is_home, const ProtobufCBina
 /* All marks of CRL. Errors: ERR_STORE (a part is lost, or not what the head says), -ENOMEM. */
 int keeper_crl_marks(struct keeper *keeper, bool is_home, const Asafo__Record__Crl *crl,
 		     struct buf *ret_marks);
+/* The same as a fact; each list is looked through once for each change of the unit's own. */
 bool keeper_crl_is_whole(struct keeper *keeper, bool is_home, const Asafo__Record__Crl *crl);
 /* With each of the lists, until FN fails. Errors: FN's; ERR_STORE, with a line in the log: one of
  * them cannot be read. */

@@ -142,11 +142,37 @@ int keeper_crl_marks(struct keeper *keeper, bool is_home, const Asafo__Record__C
 		       : ERR_STORE;
 }
 
+/* By the digest: what it is of was looked through, and nothing of the unit's own has changed since.
+ * A bit that turns over meanwhile is the scrub's to find. */
+static bool is_known_whole(struct keeper *keeper, bool is_home, const Asafo__Record__Crl *crl)
+{
+	struct keeper_crls_whole *whole = &keeper->crls.whole[is_home];
+	uint64_t unit_changes = store_unit_changes(keeper->store);
+
+	if (whole->unit_changes != unit_changes)
+		*whole = (struct keeper_crls_whole){.unit_changes = unit_changes};
+	for (size_t i = 0; i < whole->n; i++) {
+		if (memcmp(whole->key_ids[i], crl->key_id.data, KEEPER_CRL_KEY_ID_SIZE) == 0 &&
+		    memcmp(whole->digests[i], crl->digest.data, 32) == 0)
+			return true;
+	}
+	return false;
+}
+
 bool keeper_crl_is_whole(struct keeper *keeper, bool is_home, const Asafo__Record__Crl *crl)
 {
+	struct keeper_crls_whole *whole = &keeper->crls.whole[is_home];
 	_cleanup_(buf_done) struct buf marks = {0};
 
-	return keeper_crl_marks(keeper, is_home, crl, &marks) == 0;
+	if (is_known_whole(keeper, is_home, crl))
+		return true;
+	if (keeper_crl_marks(keeper, is_home, crl, &marks) < 0)
+		return false;
+	if (whole->n < KEEPER_CRLS_MAX) {
+		memcpy(whole->key_ids[whole->n], crl->key_id.data, KEEPER_CRL_KEY_ID_SIZE);
+		memcpy(whole->digests[whole->n++], crl->digest.data, 32);
+	}
+	return true;
 }
 
 struct each {

@@ -102,11 +102,23 @@ struct keeper_counts {
 struct keeper_crl_job;
 struct keeper_crl_stage;
 
+#define KEEPER_CRL_KEY_ID_SIZE 32
+/* Of those that the pair shares, and again of those that stay home. */
+#define KEEPER_CRLS_MAX 16u
+
+/* Lists that were found whole when the unit's own had this many changes. */
+struct keeper_crls_whole {
+	uint64_t unit_changes;
+	size_t n;
+	uint8_t key_ids[KEEPER_CRLS_MAX][KEEPER_CRL_KEY_ID_SIZE], digests[KEEPER_CRLS_MAX][32];
+};
+
 struct keeper_crls {
-	struct keeper_crl_job *jobs;	/* files that are parsed */
-	struct keeper_crl_stage *stage; /* one of the mate's, on its way; NULL: none */
-	uint64_t newer_said;		/* which lists the active unit has not, or older */
-	sd_event_source *retell;	/* what the auth helper did not take; NULL: nothing */
+	struct keeper_crl_job *jobs;	   /* files that are parsed */
+	struct keeper_crl_stage *stage;	   /* one of the mate's, on its way; NULL: none */
+	uint64_t newer_said;		   /* which lists the active unit has not, or older */
+	sd_event_source *retell;	   /* what the auth helper did not take; NULL: nothing */
+	struct keeper_crls_whole whole[2]; /* [is_home] */
 };
 
 struct keeper_import;

@@ -163,6 +163,8 @@ static void a_part_that_is_lost_or_another_makes_a_damaged_list(void **state)
 {
 	(void)state;
 	keep(false, 1, PART_MARKS + 1);
+	/* What was seen of it before does not count. */
+	assert_true(is_whole(false));
 	spoil("crl-part/", "/00001", "another.");
 	assert_false(is_whole(false));
 	spoil("crl-part/", "/00001", NULL);
