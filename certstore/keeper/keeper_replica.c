@@ -26,8 +26,22 @@ static void sender_drop(struct keeper *keeper)
 	keeper_trim_later(keeper);
 }
 
+/* Entries of what is gone, or never came to be, are left behind; now and then that is too many. */
+static void index_tidy(struct keeper *keeper)
+{
+	uint64_t trustpoints = store_trustpoints(keeper->store) + keeper->counts.unit_trustpoints;
+	int r = 0;
+
+	if (keyindex_count(keeper->index) > 4 * trustpoints * (1 + STORE_GENERATIONS_KEPT) + 1024)
+		r = keeper_index_rebuild(keeper);
+	if (r < 0)
+		log_line(LOG_ERR, "the index of keys is not complete: %s", err_text(r));
+}
+
 static void stage_drop(struct keeper *keeper)
 {
+	if (keeper->replication.stage)
+		index_tidy(keeper);
 	replica_stage_free(TAKE_PTR(keeper->replication.stage));
 	keeper->replication.has_stage_kek = false;
 	/* What the stage kept from being done, or itself has left. */
@@ -189,6 +203,18 @@ void keeper_on_replica_close(struct keeper *keeper, const struct keeper_ticket *
 
 /* ---- the unit that receives ---- */
 
+/* While it is unpacked anyway: to read all of a bulk again, behind its commit, would keep whoever
+ * asks next waiting. */
+static int index_arriving(const char *key, const Asafo__Record__TrustpointPublic *public_part,
+			  void *userdata)
+{
+	struct keeper *keeper = userdata;
+
+	return public_part->key_id.len == KEYINDEX_ID_SIZE
+		       ? keyindex_add(keeper->index, public_part->key_id.data, false, key)
+		       : 0;
+}
+
 void keeper_on_stage_open(struct keeper *keeper, const struct keeper_ticket *ticket,
 			  struct ipc_frame *frame, const ProtobufCMessage *body)
 {
@@ -210,6 +236,8 @@ void keeper_on_stage_open(struct keeper *keeper, const struct keeper_ticket *tic
 		r = replica_stage_new(store_replica(keeper->store), &replication->stage);
 		if (r < 0)
 			(void)why_set(&why, r, "nothing can be staged: %s", err_text(r));
+		else
+			replica_stage_watch(replication->stage, index_arriving, keeper);
 	}
 	keeper_reply_status(keeper, ticket, r, &why);
 }
@@ -299,25 +327,6 @@ static int commit(struct keeper *keeper, const Asafo__Ipc__StageCommit *request,
 	return r;
 }
 
-static int index_staged(const char *key, const uint8_t *value, size_t size, void *userdata)
-{
-	keeper_breathe(userdata);
-	return value ? keeper_index_add(userdata, false, key, value, size) : 0;
-}
-
-static void index_stage(struct keeper *keeper)
-{
-	uint64_t trustpoints = store_trustpoints(keeper->store) + keeper->counts.unit_trustpoints;
-	int r = replica_stage_each(keeper->replication.stage, index_staged, keeper);
-
-	/* Entries of what is gone are left behind; now and then that is too many. */
-	if (r == 0 &&
-	    keyindex_count(keeper->index) > 4 * trustpoints * (1 + STORE_GENERATIONS_KEPT) + 1024)
-		r = keeper_index_rebuild(keeper);
-	if (r < 0)
-		log_line(LOG_ERR, "the index of keys is not complete: %s", err_text(r));
-}
-
 void keeper_on_stage_commit(struct keeper *keeper, const struct keeper_ticket *ticket,
 			    struct ipc_frame *frame, const ProtobufCMessage *body)
 {
@@ -331,7 +340,6 @@ void keeper_on_stage_commit(struct keeper *keeper, const struct keeper_ticket *t
 	(void)frame;
 	if (r < 0) {
 		stage_drop(keeper);
-		keeper_trim_later(keeper);
 		keeper_reply_status(keeper, ticket, r, &why);
 		return;
 	}
@@ -340,7 +348,6 @@ void keeper_on_stage_commit(struct keeper *keeper, const struct keeper_ticket *t
 	message.status = &status;
 	message.position = &position;
 	keeper_reply(keeper, ticket, &message.base, false);
-	index_stage(keeper);
 	stage_drop(keeper);
 	keeper_sweep_begin(keeper);
 	keeper_changed(keeper);

@@ -1,21 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A bulk of very many records leaves LMDB with as much memory as it wrote. The environment is
- * opened anew for it, by a handler of its own: if that fails, nobody behind it touches the store
- * any more.
+ * A bulk of very many records leaves LMDB with as much memory as it wrote. To give that back takes
+ * some 50 ms for 100,000 records, so it waits until whoever works with the new ones at once has
+ * done so. The environment is opened anew for it, by a handler of its own: if that fails, nobody
+ * behind it touches the store any more.
  */
 #include "base/log.h"
 #include "certstore/keeper/keeper_state.h"
 
 #define SLACK_MIN (UINT64_C(16) * 1024 * 1024)
+#define AFTER_USEC (UINT64_C(1000) * 1000)
 
-static int on_idle(sd_event_source *source, void *userdata)
+static int on_due(sd_event_source *source, uint64_t usec, void *userdata)
 {
 	struct keeper *keeper = userdata;
 	struct why why = {0};
 	int r;
 
 	(void)source;
+	(void)usec;
 	/* Both read a snapshot turn by turn; the end of either asks again. */
 	if (keeper->replication.sender || keeper->backup)
 		return 0;
@@ -31,19 +34,21 @@ static int on_idle(sd_event_source *source, void *userdata)
 	return sd_event_exit(keeper->event, 0);
 }
 
+static bool is_due_anyway(sd_event_source *trim)
+{
+	int enabled = SD_EVENT_OFF;
+
+	return trim && sd_event_source_get_enabled(trim, &enabled) >= 0 && enabled != SD_EVENT_OFF;
+}
+
 void keeper_trim_later(struct keeper *keeper)
 {
-	int r;
-
-	if (!keeper->store || store_slack(keeper->store) < SLACK_MIN)
+	if (!keeper->store || store_slack(keeper->store) < SLACK_MIN || is_due_anyway(keeper->trim))
 		return;
-	if (!keeper->trim) {
-		r = sd_event_add_defer(keeper->event, &keeper->trim, on_idle, keeper);
-		if (r >= 0)
-			(void)sd_event_source_set_priority(keeper->trim, SD_EVENT_PRIORITY_IDLE);
-	}
-	if (keeper->trim)
-		(void)sd_event_source_set_enabled(keeper->trim, SD_EVENT_ONESHOT);
+	keeper_trim_drop(keeper);
+	if (sd_event_add_time_relative(keeper->event, &keeper->trim, CLOCK_MONOTONIC, AFTER_USEC, 0,
+				       on_due, keeper) >= 0)
+		(void)sd_event_source_set_priority(keeper->trim, SD_EVENT_PRIORITY_IDLE);
 }
 
 void keeper_trim_drop(struct keeper *keeper)

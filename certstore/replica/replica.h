@@ -64,6 +64,12 @@ struct replica_stage;
 
 int replica_stage_new(struct store_replica *replica, struct replica_stage **ret_stage);
 void replica_stage_free(struct replica_stage *stage);
+/* FN is given each record that arrives, checked, before anything is committed; what it returns that
+ * is negative is the stage's failure. */
+typedef int (*replica_record_fn)(const char *key,
+				 const Asafo__Record__TrustpointPublic *public_part,
+				 void *userdata);
+void replica_stage_watch(struct replica_stage *stage, replica_record_fn fn, void *userdata);
 /* For tests: how much waits in memory before the transaction is taken. */
 void replica_stage_gather(struct replica_stage *stage, size_t bytes);
 /*

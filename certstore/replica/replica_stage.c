@@ -38,6 +38,8 @@ struct replica_stage {
 	int failure;		    /* while the transaction was given up */
 	uint64_t bytes;		    /* of all that was staged */
 	struct arena batch, record; /* what is being looked at */
+	replica_record_fn on_record;
+	void *userdata; /* its */
 };
 
 /* A record is some twenty pieces, and there are 10,000 of them: nothing is freed by itself. */
@@ -68,6 +70,12 @@ int replica_stage_new(struct store_replica *replica, struct replica_stage **ret_
 		.replica = replica, .spool_fd = -1, .gathered_max = SPOOL_CHUNK};
 	*ret_stage = stage;
 	return 0;
+}
+
+void replica_stage_watch(struct replica_stage *stage, replica_record_fn fn, void *userdata)
+{
+	stage->on_record = fn;
+	stage->userdata = userdata;
 }
 
 void replica_stage_gather(struct replica_stage *stage, size_t bytes)
@@ -268,9 +276,9 @@ static int check_record(struct replica_stage *stage, const char *key,
 			&allocator, record->public_part.len, record->public_part.data);
 	/* What a local CA issued stays home: a mate that sends such a thing is refused here, too.
 	 */
-	return public_part && !*public_part->kept_home && key_fits(key, public_part)
-		       ? 0
-		       : ERR_MALFORMED;
+	if (!public_part || *public_part->kept_home || !key_fits(key, public_part))
+		return ERR_MALFORMED;
+	return stage->on_record ? stage->on_record(key, public_part, stage->userdata) : 0;
 }
 
 static int check_item(struct replica_stage *stage, const Asafo__Record__Item *item)
@@ -322,10 +330,10 @@ int replica_stage_items(struct replica_stage *stage, const uint8_t *batch, size_
 			       "the mate sent a batch that does not follow its schema");
 	for (size_t i = 0; r == 0 && i < message->n_items; i++) {
 		r = check_item(stage, message->items[i]);
-		if (r < 0)
+		if (r == ERR_MALFORMED)
 			(void)why_set(ret_why, r, "the mate sent a record that is not one: %s",
 				      message->items[i]->key);
-		else
+		else if (r == 0)
 			r = stage_item(stage, message->items[i]);
 	}
 	if (r < 0 && r != ERR_MALFORMED)
