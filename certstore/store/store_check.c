@@ -21,6 +21,8 @@
 #include "certstore/store/store_private.h"
 
 #define CHECK_KEY "check"
+/* Of the bytes that were staged: some ten milliseconds. */
+#define WRITTEN_AHEAD_MIN (4u * 1024 * 1024)
 #define STAMP_NAME "stamp"
 #define STAMP_MAGIC "ASAFOST1"
 #define STAMP_BODY 16 /* magic, number of the change */
@@ -285,7 +287,9 @@ int store_write_commit(struct store_replica *replica, MDB_txn *txn)
 		mdb_txn_abort(txn);
 		return r;
 	}
-	r = store_write_code(replica, mdb_txn_commit(txn));
+	r = replica->held_bytes >= WRITTEN_AHEAD_MIN ? store_commit_ahead(replica, txn)
+						     : mdb_txn_commit(txn);
+	r = store_write_code(replica, r);
 	if (r == 0)
 		stamp_write(replica);
 	return r;

@@ -118,6 +118,8 @@ int store_incomplete_read(const struct store_replica *replica, MDB_txn *txn,
  */
 int store_write_begin(struct store_replica *replica, MDB_txn **ret_txn);
 int store_write_commit(struct store_replica *replica, MDB_txn *txn);
+/* store_ahead.c: mdb_txn_commit for a large transaction. LMDB's codes. */
+int store_commit_ahead(const struct store_replica *replica, MDB_txn *txn);
 /* Takes an item into, or out of, a sum. */
 int store_sum_add(uint8_t sum[static STORE_DIGEST_SIZE], const MDB_val *key, const MDB_val *value,
 		  bool is_gone);

@@ -23,6 +23,7 @@
 #define BATCH_SIZE 6000u
 #define RECORD_SIZE 5000u
 #define GATHERED 8000u
+#define LARGE_SIZE (48u * 1024)
 
 struct transfer {
 	struct store *to;
@@ -212,6 +213,26 @@ static void a_stage_that_is_given_up_leaves_the_store_to_others(void **state)
 	assert_int_equal(store_trim(world->b, NULL), 0);
 	assert_unit(world->b, "terms", "one");
 	assert_int_equal(store_verify(world->b, NULL), 0);
+}
+
+/* From 4 MiB on the disk is told of the pages while they are still handed to the system. */
+static void a_large_stage_is_whole_and_is_there_for_the_next_change(void **state)
+{
+	struct fixture_stores *world = *state;
+	struct transfer transfer;
+	char name[32];
+
+	for (unsigned i = 0; i < 5 * 1024 * 1024 / LARGE_SIZE; i++) {
+		(void)snprintf(name, sizeof(name), "t%05u", i);
+		fixture_put(world->a, 2, name, LARGE_SIZE, i + 1);
+	}
+	begin(&transfer, world->a, world->b);
+	rest(&transfer);
+	commit(&transfer);
+	fixture_assert_same(world->a, world->b, true);
+	assert_int_equal(store_verify(world->b, NULL), 0);
+	change_unit(world->b, "terms", "one");
+	assert_unit(world->b, "terms", "one");
 }
 
 static void sums_that_do_not_agree_are_refused_and_change_nothing(void **state)
@@ -414,6 +435,7 @@ int main(void)
 		TEST(what_is_staged_is_read_by_nobody_before_the_commit),
 		TEST(of_two_stages_each_has_the_store_in_its_turn),
 		TEST(a_stage_that_is_given_up_leaves_the_store_to_others),
+		TEST(a_large_stage_is_whole_and_is_there_for_the_next_change),
 		TEST(sums_that_do_not_agree_are_refused_and_change_nothing),
 		TEST(who_makes_a_stage_let_go_is_given_time_for_all_that_it_has),
 		TEST(what_a_stage_had_is_not_waited_for_when_it_is_given_up),
