@@ -287,6 +287,7 @@ static int change_send(struct change *change, struct nl_sock *sock, struct why *
 		if (r == -EEXIST && lease->address.is_left)
 			r = 0;
 		lease->is_held = r == 0;
+		lease->code = r;
 		if (r < 0 && first == 0)
 			first = why_address(ret_why, r, "set", &lease->address);
 	}
@@ -392,6 +393,20 @@ bool vip_is_set(const struct vip *vip, const struct vip_address *wanted, size_t 
 		if (!vip->leases[i].is_held || !is_same_wish(&vip->leases[i].address, &wanted[i]))
 			return false;
 	return true;
+}
+
+size_t vip_refused(const struct vip *vip, struct why *ret_why)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < vip->n_leases && !vip->has_lapsed; i++) {
+		const struct vip_lease *lease = &vip->leases[i];
+
+		if (lease->kernel.index != 0 && lease->code < 0 && lease->code != -ENODEV &&
+		    n++ == 0)
+			(void)why_address(ret_why, lease->code, "set", &lease->address);
+	}
+	return n;
 }
 
 /* Leases, and other people's addresses in a subnet that was ours. */

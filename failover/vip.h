@@ -111,6 +111,11 @@ void vip_take_news(struct vip *vip, const struct linkmon_address *news);
 int vip_expel(struct vip *vip, const struct vip_address *unwanted, size_t n_unwanted);
 /* Sets the interface with this index administratively up. Errors: -errno, -ENODEV. */
 int vip_raise(struct vip *vip, unsigned index);
+/*
+ * How many of the addresses that should be there the kernel did not take the last time that it was
+ * asked, though their device is there. RET_WHY: the first of them, and why.
+ */
+size_t vip_refused(const struct vip *vip, struct why *ret_why);
 /* The ones that are ours now. Borrowed until the next call. */
 const struct vip_address *vip_current(const struct vip *vip, size_t *ret_n);
 /* For the supervisor: removes every address and route with VIP_PROTOCOL in this network namespace,

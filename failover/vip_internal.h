@@ -17,6 +17,7 @@ struct vip_lease {
 	struct rtaddr kernel; /* as it is asked for; index 0: no such device */
 	struct monotime renewed;
 	bool is_held;
+	int code;     /* 0, or why the kernel did not take it, the last time */
 	bool is_due;  /* something happened to it */
 	bool is_many; /* one of so many of its family that they are renewed a few at a time */
 };

@@ -102,6 +102,7 @@ static int renewal_take(struct vip *vip)
 		int result = renewal->results[i];
 
 		renewal->asked[i]->is_held = result == 0 || result == -EEXIST;
+		renewal->asked[i]->code = renewal->asked[i]->is_held ? 0 : result;
 		if (!renewal->asked[i]->is_held && first == 0)
 			first = result;
 	}

@@ -332,6 +332,43 @@ size_t engine_misplaced(const struct engine *engine, struct why *ret_whys, size_
 	return n;
 }
 
+bool engine_address_trouble(const struct engine *engine, struct why *ret_why)
+{
+	struct why why = {0};
+	size_t n = engine->addresses.vip ? vip_refused(engine->addresses.vip, &why) : 0;
+
+	if (n == 0)
+		return false;
+	if (n == 1)
+		(void)why_set(ret_why, 0,
+			      "%s; nobody reaches this unit by it, and it is tried again until it "
+			      "can be",
+			      why.text);
+	else
+		(void)why_set(
+			ret_why, 0,
+			"%s, nor can %zu more addresses be; nobody reaches this unit by them, "
+			"and they are tried again until they can be",
+			why.text, n - 1);
+	return true;
+}
+
+void engine_addresses_tick(struct engine *engine)
+{
+	struct why why = {0};
+	bool is_refused = engine_address_trouble(engine, &why);
+	char more[PACE_TEXT_MAX];
+
+	if (is_refused == engine->addresses.is_refusal_logged ||
+	    !pace_take(&engine->addresses.refusals, monotime_now(), more))
+		return;
+	engine->addresses.is_refusal_logged = is_refused;
+	if (is_refused)
+		log_line(LOG_ERR, "addresses: %s%s", why.text, more);
+	else
+		log_line(LOG_NOTICE, "addresses: all of this unit's are set again%s", more);
+}
+
 void engine_addresses_news(struct engine *engine, const struct linkmon_address *news)
 {
 	if (!engine->addresses.vip)

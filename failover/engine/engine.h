@@ -157,6 +157,8 @@ struct engine_addresses {
 	char macs_why[WHY_TEXT_MAX];	/* a virtual MAC address could not be set; empty: all are */
 	bool is_follow_due;		/* routes and the rest, once the addresses have moved */
 	bool is_failure_logged;		/* linkmon_failure */
+	bool is_refusal_logged;		/* engine_address_trouble */
+	struct pace refusals;
 };
 
 /* Names of trustpoints that changed here since the mate had everything. */
@@ -328,6 +330,10 @@ void engine_addresses_news(struct engine *engine, const struct linkmon_address *
 void engine_addresses_link(struct engine *engine, const struct linkmon_link *link);
 /* The standby addresses come or go with the state. */
 void engine_addresses_follow(struct engine *engine);
+/* An address of this unit that the kernel does not take: a sentence. False: there is none. */
+bool engine_address_trouble(const struct engine *engine, struct why *ret_why);
+/* Says it in the log, once. */
+void engine_addresses_tick(struct engine *engine);
 /*
  * Addresses of the pair that somebody configured elsewhere, or with another prefix: this unit
  * answers for them whatever its role. The first MAX of them, a sentence each; returns how many

@@ -116,6 +116,7 @@ static void poll(struct engine *engine)
 	engine_check_ways(engine);
 	report_ways_tick(engine);
 	engine_monitor_tick(engine);
+	engine_addresses_tick(engine);
 	engine_feed_type(engine, FO_EVENT_TICK);
 	certwatch_tick(engine);
 }

@@ -317,6 +317,8 @@ struct json_object *json_troubles(const struct engine *engine)
 	proof_add_troubles(engine, array);
 	for (size_t i = 0; collision_get(engine, i, &why); i++)
 		add_sentence(array, why.text);
+	if (engine_address_trouble(engine, &why))
+		add_sentence(array, why.text);
 	add_misplaced(engine, array);
 	for (size_t i = 0; clockwatch_trouble(engine, i, &why); i++)
 		add_sentence(array, why.text);

@@ -25,7 +25,7 @@ pids() {
 }
 other_front() { runs b asafo-front && [ "$(pid_of b asafo-front)" != "$front" ]; }
 
-LAB_POLL=500 LAB_HOLD=3000 pair_up # nobody changes roles because the machine was busy for a second
+LAB_POLL=500 LAB_HOLD=3000 pair_up "$@" # nobody changes roles because the machine was busy for a second
 make_ca corp && make_p12 corp vpn && make_p12 corp more
 leaf=$(fingerprint_of "$files/vpn.pem")
 expect "a trustpoint" import a vpn vpn

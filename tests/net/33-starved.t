@@ -24,7 +24,7 @@ starved() { # starved PROCESS WORD: it dies, and cannot be started
 	expect "it is tried ever more seldom ($before times in 4 s)" test "$before" -le 12
 }
 
-LAB_POLL=500 LAB_HOLD=3000 pair_up # nobody changes roles because the machine was busy for a second
+LAB_POLL=500 LAB_HOLD=3000 pair_up "$@" # nobody changes roles because the machine was busy for a second
 make_ca corp && make_p12 corp vpn
 leaf=$(fingerprint_of "$files/vpn.pem")
 expect "a trustpoint" import a vpn vpn
