@@ -13,6 +13,9 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 
+/* Of the lines that are wrong, so many are told by their numbers. */
+#define WRONG_TOLD 16u
+
 CLEANUP_DEFINE(struct grammar *, grammar_free)
 CLEANUP_DEFINE(struct config *, config_free)
 
@@ -84,6 +87,11 @@ static int match_line(struct apply *apply, bool is_indented, struct grammar_matc
 	return r;
 }
 
+static bool is_indented(const char *text, size_t size)
+{
+	return size > 0 && (text[0] == ' ' || text[0] == '\t');
+}
+
 static int apply_line(struct apply *apply, const char *text, size_t size)
 {
 	struct grammar_match match;
@@ -91,11 +99,13 @@ static int apply_line(struct apply *apply, const char *text, size_t size)
 	int r = line_split(text, size, LINE_STYLE_CONFIG, &words, &apply->error->column,
 			   &apply->error->why);
 
+	apply->is_unknown = r == ERR_SYNTAX;
 	if (r < 0)
 		return r;
 	apply->words = &words;
 	if (words.n_words > 0) {
-		r = match_line(apply, text[0] == ' ' || text[0] == '\t', &match);
+		r = match_line(apply, is_indented(text, size), &match);
+		apply->is_unknown = r == ERR_SYNTAX;
 		if (r == 0 && match.row->mode == COMMAND_MODE_CONFIG)
 			apply->mode = COMMAND_MODE_CONFIG;
 		if (r == 0 &&
@@ -136,24 +146,96 @@ static bool is_comment(const char *text, size_t size)
 	return at == size || text[at] == '!' || text[at] == ':';
 }
 
+/* The lines of a text, one after the other. */
+struct lines {
+	const char *text;
+	size_t size;
+	unsigned number; /* of the one that was taken last, from 1 */
+};
+
+static bool lines_take(struct lines *lines, const char **ret_line, size_t *ret_length)
+{
+	const char *end;
+	size_t length;
+
+	if (lines->size == 0)
+		return false;
+	end = memchr(lines->text, '\n', lines->size);
+	length = end ? (size_t)(end - lines->text) : lines->size;
+	*ret_line = lines->text;
+	*ret_length = length > 0 && lines->text[length - 1] == '\r' ? length - 1 : length;
+	lines->text += end ? length + 1 : length;
+	lines->size -= end ? length + 1 : length;
+	lines->number++;
+	return true;
+}
+
+static int try_line(struct apply *apply, const char *line, size_t length)
+{
+	int r = check_bytes(apply, line, length);
+
+	apply->is_unknown = r < 0;
+	return r < 0 ? r : apply_line(apply, line, length);
+}
+
+/* Adds "; lines 5, 7 and 3 more are wrong, too". */
+static void tell_wrong(struct why *why, const unsigned *numbers, unsigned n)
+{
+	char text[256] = ""; /* a number has ten digits at most */
+	size_t at = 0;
+
+	if (n == 0)
+		return;
+	for (unsigned i = 0; i < n && i < WRONG_TOLD; i++)
+		at += (size_t)snprintf(text + at, sizeof(text) - at, "%s%u",
+				       i == 0 ? "" : (i + 1 == n ? " and " : ", "), numbers[i]);
+	if (n > WRONG_TOLD)
+		(void)snprintf(text + at, sizeof(text) - at, " and %u more", n - WRONG_TOLD);
+	at = strlen(why->text);
+	(void)snprintf(why->text + at, sizeof(why->text) - at, "; line%s %s %s wrong, too",
+		       n == 1 ? "" : "s", text, n == 1 ? "is" : "are");
+}
+
+/*
+ * Who brings a configuration from elsewhere is told at once of all lines that are wrong, not of
+ * one each time. Indented lines below a refused one belong to it. What is known is applied, for the
+ * modes that it enters: the configuration is thrown away.
+ */
+static void look_on(struct apply *apply, struct lines *lines, bool is_below_refused)
+{
+	struct config_error *error = apply->error, ignored = {0};
+	unsigned numbers[WRONG_TOLD], n = 0;
+	const char *line;
+	size_t length;
+
+	apply->error = &ignored;
+	while (lines_take(lines, &line, &length)) {
+		if (is_comment(line, length) || (is_below_refused && is_indented(line, length)))
+			continue;
+		is_below_refused = try_line(apply, line, length) < 0 && !is_indented(line, length);
+		if (apply->is_unknown && n < WRONG_TOLD)
+			numbers[n] = lines->number;
+		n += apply->is_unknown;
+	}
+	apply->error = error;
+	tell_wrong(&error->why, numbers, n);
+}
+
 static int apply_lines(struct apply *apply, const char *text, size_t size)
 {
+	struct lines lines = {text, size, 0};
+	const char *line;
+	size_t length;
 	int r = 0;
 
-	for (size_t at = 0; at < size && r == 0;) {
-		const char *line = text + at;
-		const char *end = memchr(line, '\n', size - at);
-		size_t length = end ? (size_t)(end - line) : size - at;
-
-		at += length + 1;
-		apply->error->line++;
+	while (r == 0 && lines_take(&lines, &line, &length)) {
+		apply->error->line = lines.number;
 		apply->error->column = 1;
-		if (length > 0 && line[length - 1] == '\r')
-			length--;
-		r = check_bytes(apply, line, length);
-		if (r == 0 && !is_comment(line, length))
-			r = apply_line(apply, line, length);
+		r = is_comment(line, length) ? check_bytes(apply, line, length)
+					     : try_line(apply, line, length);
 	}
+	if (r < 0 && r != -ENOMEM)
+		look_on(apply, &lines, !is_indented(line, length));
 	return r;
 }
 

@@ -12,6 +12,7 @@ struct apply {
 	enum command_mode mode;
 	size_t index; /* of what the mode configures, in config */
 	bool skips_unit_local, is_typed;
+	bool is_unknown;	    /* the grammar has no line such as the last one */
 	struct config_error *error; /* never NULL */
 };
 

@@ -445,6 +445,8 @@ static const struct command_row table[] = {
 	      "Fetch the failover key from the other unit; asks for its one-time code"),
 	ALIAS(LOOK, SHOW_VERSION, "version [--json]", "asafo.ShowVersion",
 	      "Show the versions of both units"),
+	ALIAS(LOOK, SHOW_REDUNDANCY, "show redundancy states [--json]", "asafo.ShowRedundancy",
+	      "Show the state of both units"),
 	ALIAS(CHANGE, IMPORT, "crypto ca import <name> pkcs12 <file:text>" IMPORT_OPTIONS,
 	      "asafo.Import",
 	      "Import a trustpoint: from that file, or with that passphrase as base64 from stdin"),

@@ -35,6 +35,7 @@ same "without details there is one unit" "$(rows a | cut -d' ' -f1 | sort -u)" p
 
 expect "IOS users find the active" says a '^my state = 13 -ACTIVE$' show redundancy state
 expect "and the hot standby" says a '^peer state = 8 -STANDBY HOT$' show redundancy state
+expect "by the command's name there, too" says a '^my state = 13 -ACTIVE$' show redundancy states
 expect "and where to switch over" says b '^Manual Swact = cannot be initiated from this the standby unit$' show redundancy state
 expect "the failover link has both addresses" says b '^                Other IP Address : 203.0.113.1$' show failover interface
 expect "hellos are counted" says a '^        tx:[1-9]' show failover statistics

@@ -146,10 +146,12 @@ int import_input_open(struct cli *cli, const struct import_source *source,
 			    : read_paste(cli, &content, &is_whole);
 	if (code)
 		return code;
+	if (content.size == 0 && source->file && strcmp(source->file, "-") != 0)
+		return cli_fail(cli, CLI_FAILED, "%s is empty", source->file);
 	if (content.size == 0)
-		return cli_fail(cli, CLI_FAILED, "%s is empty",
-				source->file && strcmp(source->file, "-") != 0 ? source->file
-									       : "stdin");
+		return cli_fail(cli, CLI_FAILED,
+				"stdin is empty: name the file, or send its content there (base64 "
+				"up to a line with quit, too)");
 	if (source->key)
 		code = add_key(cli, source->key, &content);
 	if (code)
