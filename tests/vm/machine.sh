@@ -19,11 +19,12 @@ base_make() { # base_make FILE DEPENDENCIES...
 		bookworm "$file.new" ${ASAFO_VM_MIRROR:+"$ASAFO_VM_MIRROR"} >&2 && mv "$file.new" "$file"
 }
 
-disk_make() { # disk_make FILE BASE DEB
+disk_make() { # disk_make FILE BASE DEB [OLD]
 	local root=$work/root unit
 	mkdir -p "$root" && tar -xf "$2" -C "$root" || return 1
 	install -m 0755 "$here/agent" "$root/usr/local/sbin/vm-agent"
 	install -m 0644 "$3" "$root/root/asafo.deb"
+	[ -z "${4-}" ] || install -m 0644 "$4" "$root/root/older.deb"
 	unit=$root/etc/systemd/system/vm-agent.service
 	cat >"$unit" <<-'TEXT'
 		[Unit]
