@@ -1,13 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash
-# shellcheck disable=SC2154 # here, work, old and vip are set by the others
+# shellcheck disable=SC2154,SC2034 # here, work, old and vip are set by the others, who use what is set here
 # A machine's longer life: tests/vm/run --long. Each step finds a (the primary) active and b ready, both in order, and leaves
-# them so.
+# them so. What systemd-creds loads for a TPM is installed.
+long_packages=(libtss2-esys-3.0.2-0 libtss2-mu0 libtss2-rc0)
 
 in_order() {
 	becomes b 'Standby Ready'
 	becomes a Active
 	serves "the pair serves"
+}
+# boots UNIT: its agent answers again.
+boots() {
+	if boot_wait "$1"; then ok "$1 boots"; else not_ok "$1 boots"; fi
+}
+reboot_now() { # reboot_now UNIT: the power goes, as it does
+	plug_pull "$1"
+	power_on "$1" || not_ok "$1 is switched on"
 }
 # Beside a step: the failover IP is asked again and again, and each answer is noted.
 watch_start() {
@@ -99,4 +108,56 @@ long_30_read_only() {
 	set_up b 'umount /etc; systemctl restart asafo'
 	in_order
 	expect "write-memory works again" b 'asafo write-memory'
+}
+
+# ---- hardware ----
+
+# doc/security.md: the master key, sealed by the machine's TPM; what a thief of the disk has.
+long_60_tpm() {
+	local file=/var/lib/asafo/keeper/master.key
+	tpm_of[b]=$work/tpm.b
+	reboot_now b
+	boots b
+	becomes b 'Standby Ready'
+	expect "systemd-creds finds the TPM" b 'systemd-creds has-tpm2 | grep -x +driver'
+	expect "the printed steps are the TPM's" b 'asafo master-key move credential | sed -n "s/^  //p" >steps && grep with-key=tpm2 steps'
+	expect "(a copy of the key, kept off the machine)" b "base64 $file >copy"
+	on b 'cat copy' >"$work/copy"
+	expect "they can be pasted" b 'sh -ex steps && rm copy'
+	becomes b 'Standby Ready'
+	expect "the key's file is gone" b "[ ! -e $file ]"
+	expect "show security names the credential" b 'asafo show security | grep "systemd credential"'
+	expect "what lies on the disk is not the key" b "! base64 -w0 /etc/credstore.encrypted/asafo.master-key | grep -qF '$(head -c 40 "$work/copy")'"
+	set_up b 'systemctl reboot'
+	boots b
+	becomes b 'Standby Ready'
+	expect "after a reboot it opened the store" b 'asafo --json show security | grep -o "\"source\":\"[a-z]*\"" | head -n 1 | grep credential'
+	expect "it takes over" b 'asafo failover active'
+	becomes b Active
+	serves "and serves the trustpoint"
+	expect "after another reboot of its, too" a 'asafo failover active'
+	becomes a Active
+	tpm_lost
+}
+# The disk in a machine with another TPM.
+tpm_lost() {
+	tpm_of[b]=$work/tpm.thief
+	reboot_now b
+	boots b
+	soon "with another TPM the unit does not start" b 60 'journalctl -b -u asafo -o cat | grep "CREDENTIALS"'
+	expect "systemd-creds gives no key" b '! systemd-creds decrypt --name=asafo.master-key /etc/credstore.encrypted/asafo.master-key key && [ ! -s key ]'
+	expect "no file has it" b "[ ! -e /var/lib/asafo/keeper/master.key ] && [ -z \"\$(ls /run/credentials/asafo.service 2>/dev/null)\" ]"
+	soon "the journal says what to do" b 20 'journalctl -b -u asafo -o cat | grep "asafo.master-key.*security.md"'
+	expect "systemctl status shows it" b 'systemctl status asafo | grep "asafo.master-key.*security.md"'
+	refused "the command says that nothing runs" b 4 'systemctl start asafo' 'asafo show failover'
+	expect "the active unit goes on" a "[ \"\$($status_text)\" = Active ]"
+	expect "with the copy the unit is back, as the document says" b "systemctl stop asafo
+		base64 -d <<<'$(cat "$work/copy")' | install -m 600 -o asafo-keeper -g asafo-keeper /dev/stdin /var/lib/asafo/keeper/master.key
+		rm /etc/systemd/system/asafo.service.d/master-key.conf /etc/credstore.encrypted/asafo.master-key
+		systemctl daemon-reload && systemctl start asafo"
+	in_order
+	tpm_of[b]=
+	reboot_now b
+	boots b
+	in_order
 }

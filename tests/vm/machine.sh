@@ -6,6 +6,8 @@
 guest_packages=(systemd systemd-sysv udev dbus kmod iproute2 procps openssl curl linux-image-cloud-amd64)
 cables=(outside inside fover)
 declare -A pid_of=() to=() from=()
+# tpm_of[a] is the folder of the TPM that a machine has.
+declare -A tpm_of=() tpm_pid_of=()
 
 # ---- the disk ----
 
@@ -63,21 +65,38 @@ cables_make() {
 
 # ---- the power ----
 
+# A TPM ends when its machine does; what it sealed with stays in its folder.
+tpm_on() { # tpm_on UNIT
+	mkdir -p "${tpm_of[$1]}"
+	rm -f "$work/$1.tpm"
+	swtpm socket --tpm2 --tpmstate "dir=${tpm_of[$1]}" --ctrl "type=unixio,path=$work/$1.tpm" --terminate \
+		>"$work/$1.swtpm" 2>&1 </dev/null &
+	tpm_pid_of[$1]=$!
+	until [ -S "$work/$1.tpm" ]; do
+		kill -0 "${tpm_pid_of[$1]}" 2>/dev/null || return 1
+		read -rt 0.1 <> <(:)
+	done
+	true
+}
 # ens3, ens4 and ens5 are what udev calls the slots 3, 4 and 5.
 power_on() { # power_on UNIT
-	local unit=$1 n=0 cable nics=()
-	for cable in "${cables[@]}"; do
-		nics+=(-netdev "tap,id=$cable,ifname=$unit-$cable,script=no,downscript=no"
-			-device "virtio-net-pci,netdev=$cable,addr=$((3 + n)),mac=52:54:00:00:0$((n + 1)):0$([ "$unit" = a ] && echo 1 || echo 2),romfile=")
-		n=$((n + 1))
+	local unit=$1 n cable devices=()
+	for n in "${!cables[@]}"; do
+		cable=${cables[n]}
+		devices+=(-netdev "tap,id=$cable,ifname=$unit-$cable,script=no,downscript=no")
+		devices+=(-device "virtio-net-pci,netdev=$cable,addr=$((3 + n)),mac=52:54:00:00:0$((n + 1)):0$([ "$unit" = a ] && echo 1 || echo 2),romfile=")
 	done
+	if [ -n "${tpm_of[$unit]-}" ]; then
+		tpm_on "$unit" || return 1
+		devices+=(-chardev "socket,id=tpm,path=$work/$unit.tpm" -tpmdev "emulator,id=tpm,chardev=tpm" -device "tpm-tis,tpmdev=tpm")
+	fi
 	qemu-system-x86_64 -accel tcg -cpu max -m 512 -nodefaults -display none -name "$unit" \
 		-kernel "$work/vmlinuz" -initrd "$work/initrd" \
 		-append "root=/dev/vda ro console=ttyS0 quiet systemd.show_status=0 panic=1" \
 		-drive "file=$work/$unit.qcow2,if=none,id=disk,cache=writeback" -device virtio-blk-pci,drive=disk,addr=6 \
 		-device virtio-serial-pci,addr=7 -chardev "pipe,id=agent,path=$work/$unit.agent" \
 		-device virtserialport,chardev=agent,name=asafo.vm \
-		-device virtio-rng-pci,addr=8 -serial "file:$work/$unit.console" "${nics[@]}" \
+		-device virtio-rng-pci,addr=8 -serial "file:$work/$unit.console" "${devices[@]}" \
 		>"$work/$unit.qemu" 2>&1 </dev/null &
 	pid_of[$unit]=$!
 }
@@ -86,6 +105,8 @@ plug_pull() { # plug_pull UNIT
 	kill -KILL "${pid_of[$1]}" 2>/dev/null
 	wait "${pid_of[$1]}" 2>/dev/null
 	unset "pid_of[$1]"
+	[ -z "${tpm_pid_of[$1]-}" ] || wait "${tpm_pid_of[$1]}"
+	unset "tpm_pid_of[$1]"
 }
 
 boot_wait() { # boot_wait UNIT

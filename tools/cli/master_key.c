@@ -4,30 +4,38 @@
  * systemd-creds, which the daemon cannot do: what is left to type is printed, to be pasted.
  */
 #include <string.h>
+#include <unistd.h>
 
 #include "tools/cli/verb.h"
 
 #define CREDENTIAL "/etc/credstore.encrypted/asafo.master-key"
 #define DROP_IN_FOLDER "/etc/systemd/system/asafo.service.d"
 #define DROP_IN DROP_IN_FOLDER "/master-key.conf"
+/* The kernel has this device for a TPM 2 only. */
+#define TPM2_DEVICE "/dev/tpmrm0"
 
 static void print_seal(const struct screen *screen, const char *path)
 {
+	bool has_tpm = access(TPM2_DEVICE, F_OK) == 0;
+
 	screen_print(
 		screen,
 		"The master key lies in %s. As root, on a unit that may restart:\n\n"
 		"  install -d -m 700 /etc/credstore.encrypted\n"
-		"  systemd-creds encrypt --with-key=host --name=asafo.master-key \\\n"
+		"  systemd-creds encrypt --with-key=%s --name=asafo.master-key \\\n"
 		"      %s \\\n      " CREDENTIAL "\n"
 		"  mkdir -p " DROP_IN_FOLDER "\n"
 		"  printf '[Service]\\nLoadCredentialEncrypted=asafo.master-key:" CREDENTIAL
 		"\\n' \\\n      >" DROP_IN "\n"
 		"  systemctl daemon-reload && systemctl restart asafo\n"
 		"  asafo master-key move credential\n\n"
-		"With a TPM (systemd-creds has-tpm2): --with-key=tpm2 instead of host. The last "
-		"line removes the file,\nwhen the credential has opened the store; keep a copy "
-		"off this machine before.\n",
-		path, path);
+		"%s The last line removes the file,\nwhen the credential has opened the store; "
+		"keep a copy off this machine before.\n",
+		path, has_tpm ? "tpm2" : "host", path,
+		has_tpm ? "This machine's TPM seals it, by way of libtss2-esys, -mu and -rc (apt "
+			  "search libtss2)."
+			: "This machine shows no TPM 2 (" TPM2_DEVICE
+			  "), so that the key is as safe as the disk.");
 }
 
 static void print_unseal(const struct screen *screen, const char *path)
