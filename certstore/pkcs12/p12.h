@@ -74,6 +74,8 @@ struct p12_job {
  * -ENOMEM.
  */
 int p12_unwrap(const uint8_t *data, size_t size, struct buf *ret_der, struct why *ret_why);
+/* The same of a CA's certificate alone; what is PKCS#12 is refused. */
+int p12_unwrap_ca(const uint8_t *data, size_t size, struct buf *ret_der, struct why *ret_why);
 
 /*
  * An empty one (NULL or size 0): the NULL and the empty password. One with characters beyond ASCII:

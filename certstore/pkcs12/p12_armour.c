@@ -17,6 +17,7 @@
 
 #define DER_SEQUENCE 0x30
 #define DER_OBJECT_IDENTIFIER 0x06
+#define DER_SET 0x31
 #define DER_INDEFINITE 0x80
 
 /* Java's own formats; others begin differently, and are told apart by nobody. */
@@ -56,27 +57,80 @@ static int encoded_pem(struct why *why)
 		       "secret): decode it first (base64 -d FILE)");
 }
 
-static int not_pkcs12(struct why *why)
+/* What is wanted: an identity, or a CA's certificate alone; and the words for either. */
+struct wanted {
+	bool is_ca;
+	const char *noun;
+};
+
+static const struct wanted identity_wanted = {false, "PKCS#12 file"};
+static const struct wanted ca_wanted = {true, "CA certificate"};
+
+static int not_wanted(const struct wanted *wanted, struct why *why)
 {
+	if (wanted->is_ca)
+		return why_set(why, ERR_MALFORMED,
+			       "this is not a certificate: give the CA's as PEM, base64 or DER");
 	return why_set(why, ERR_MALFORMED,
 		       "this is not a PKCS#12 file: export certificate and key together, e.g. "
 		       "openssl pkcs12 -export "
 		       "-in CERT -inkey KEY -certfile CHAIN -out FILE.p12");
 }
 
-static int key_alone(struct why *why)
+/* What a DER file is, by what its SEQUENCE begins with. */
+enum kind {
+	KIND_PFX,
+	KIND_CERTIFICATE,
+	KIND_PKCS7,
+	KIND_KEY,
+	KIND_REQUEST,
+	KIND__MAX,
+};
+
+static int wrong_kind(const struct wanted *wanted, enum kind kind, struct why *why)
 {
-	return why_set(
-		why, ERR_MALFORMED,
-		"this is a private key alone (DER), not a PKCS#12 file: give it as PEM with "
-		"its certificate (openssl pkey -inform DER -in FILE -out KEY.pem; asafo import "
-		"NAME CERT.pem --key KEY.pem)");
+	static const char *const for_identity[KIND__MAX] = {
+		[KIND_CERTIFICATE] = "this is a certificate, or several (DER), not a PKCS#12 file: "
+				     "give it as PEM with its key (openssl x509 -in FILE -out "
+				     "CERT.pem; asafo import NAME CERT.pem --key KEY.pem)",
+		[KIND_PKCS7] = "these are certificates alone (PKCS#7), not a PKCS#12 file: give "
+			       "them as PEM with the key (openssl pkcs7 -inform DER -in FILE "
+			       "-print_certs -out CERT.pem; asafo import NAME CERT.pem --key "
+			       "KEY.pem)",
+		[KIND_KEY] = "this is a private key alone (DER), not a PKCS#12 file: give it as "
+			     "PEM with its certificate (openssl pkey -inform DER -in FILE -out "
+			     "KEY.pem; asafo import NAME CERT.pem --key KEY.pem)",
+		[KIND_REQUEST] = "this is a certificate request (DER): import the certificate "
+				 "that the CA makes of it, with its key",
+	};
+	static const char *const for_ca[KIND__MAX] = {
+		[KIND_PFX] = "this is a PKCS#12 file: a CA's trustpoint takes its certificate "
+			     "alone (openssl pkcs12 -in FILE -cacerts -nokeys -out CA.pem)",
+		[KIND_PKCS7] = "this is PKCS#7: give the CA's certificate out of it (openssl pkcs7 "
+			       "-inform DER -in FILE -print_certs -out CA.pem)",
+		[KIND_KEY] = "this is a private key (DER): a CA's trustpoint takes its certificate "
+			     "alone",
+		[KIND_REQUEST] = "this is a certificate request (DER): give the certificate of the "
+				 "CA that issues",
+	};
+
+	return why_set(why, ERR_MALFORMED, "%s", wanted->is_ca ? for_ca[kind] : for_identity[kind]);
 }
 
-/* PKCS#8 and PKCS#1 have version 0; SEC 1 has 1, and an OCTET STRING behind it. */
+/* PKCS#8 has version 0, or 1 with its public key behind it (RFC 5958), PKCS#1 has 0; SEC 1 has 1,
+ * and an OCTET STRING behind it. */
 static bool is_key(const uint8_t *der, size_t size)
 {
-	return begins(der, size, "\x02\x01\x00", 3) || begins(der, size, "\x02\x01\x01\x04", 4);
+	return begins(der, size, "\x02\x01\x00", 3) || begins(der, size, "\x02\x01\x01\x04", 4) ||
+	       begins(der, size, "\x02\x01\x01\x30", 4);
+}
+
+/* How many bytes tag and length take; 0: not a SEQUENCE. */
+static size_t sequence_head(const uint8_t *der, size_t size)
+{
+	size_t head = size > 1 && der[1] > 0x80 ? 2 + (size_t)(der[1] & 0x7f) : 2;
+
+	return size >= head && der[0] == DER_SEQUENCE ? head : 0;
 }
 
 /* EncryptedPrivateKeyInfo: which cipher it is stands first. */
@@ -86,40 +140,41 @@ static bool is_encrypted_key(const uint8_t *der, size_t size)
 	       der[2] == DER_OBJECT_IDENTIFIER;
 }
 
-/* CertificationRequestInfo (RFC 2986 section 4.1): its version, which is 0, stands first. */
+/* CertificationRequestInfo (RFC 2986 section 4.1): its version, which is 0, stands first, and a
+ * Name behind it. A certificate of version 1 with serial number 0 has an algorithm there. */
 static bool is_request(const uint8_t *der, size_t size)
 {
-	size_t head = size > 1 && der[1] > 0x80 ? 2 + (size_t)(der[1] & 0x7f) : 2;
+	size_t head = sequence_head(der, size), name;
 
-	return size > head && der[0] == DER_SEQUENCE &&
-	       begins(der + head, size - head, "\x02\x01\x00", 3);
+	if (head == 0 || !begins(der + head, size - head, "\x02\x01\x00", 3))
+		return false;
+	der += head + 3;
+	size -= head + 3;
+	name = sequence_head(der, size);
+	return name > 0 && (der[1] == 0 || (size > name && der[name] == DER_SET));
 }
 
-static int request_alone(struct why *why)
+/* DER: what is within the outermost SEQUENCE. What a PFX begins with is a number. */
+static enum kind kind_of(const uint8_t *der, size_t size)
 {
-	return why_set(why, ERR_MALFORMED,
-		       "this is a certificate request (DER): import the certificate that the CA "
-		       "makes of it, with its key");
+	if (is_key(der, size) || is_encrypted_key(der, size))
+		return KIND_KEY;
+	if (is_request(der, size))
+		return KIND_REQUEST;
+	if (begins(der, size, "\x06", 1))
+		return KIND_PKCS7;
+	return begins(der, size, "\x30", 1) ? KIND_CERTIFICATE : KIND_PFX;
 }
 
-/* What a PFX begins with within its SEQUENCE is a number; a certificate, or PKCS#7, is not. */
-static int certificate_alone(struct why *why)
-{
-	return why_set(
-		why, ERR_MALFORMED,
-		"this is a certificate, or several (DER), not a PKCS#12 file: give it as PEM "
-		"with its key (openssl x509 -in FILE -out CERT.pem, of PKCS#7 openssl pkcs7 "
-		"-inform DER -in FILE -print_certs -out CERT.pem; asafo import NAME CERT.pem "
-		"--key KEY.pem)");
-}
-
-/* Checks the outermost length against the file's (X.690, 8.1.3). */
-static int check_frame(const uint8_t *der, size_t size, struct why *why)
+/* Checks what it is, and the outermost length against the file's (X.690, 8.1.3). */
+static int check_frame(const struct wanted *wanted, const uint8_t *der, size_t size,
+		       struct why *why)
 {
 	size_t n_length, length = 0, start = 2, total;
+	enum kind kind;
 
 	if (size < 2 || der[0] != DER_SEQUENCE)
-		return not_pkcs12(why);
+		return not_wanted(wanted, why);
 	if (der[1] == DER_INDEFINITE)
 		return 0; /* the end shows when it is read: libcrypto's reader checks it */
 	if (der[1] < 0x80) {
@@ -127,30 +182,27 @@ static int check_frame(const uint8_t *der, size_t size, struct why *why)
 	} else {
 		n_length = der[1] & 0x7f;
 		if (n_length > 4)
-			return not_pkcs12(why);
+			return not_wanted(wanted, why);
 		for (size_t i = 0; i < n_length && 2 + i < size; i++)
 			length = length << 8 | der[2 + i];
 		start = 2 + n_length;
 		total = start + length;
 	}
-	if (size > start &&
-	    (is_key(der + start, size - start) || is_encrypted_key(der + start, size - start)))
-		return key_alone(why);
-	if (size > start && is_request(der + start, size - start))
-		return request_alone(why);
-	if (size > start && (der[start] == DER_SEQUENCE || der[start] == DER_OBJECT_IDENTIFIER))
-		return certificate_alone(why);
+	kind = size > start ? kind_of(der + start, size - start)
+			    : (wanted->is_ca ? KIND_CERTIFICATE : KIND_PFX);
+	if (kind != (wanted->is_ca ? KIND_CERTIFICATE : KIND_PFX))
+		return wrong_kind(wanted, kind, why);
 	if (size < total)
 		return why_set(why, ERR_MALFORMED,
-			       "the PKCS#12 file is cut off: it holds %zu of its %zu bytes: copy "
+			       "the %s is cut off: it holds %zu of its %zu bytes: copy "
 			       "it again (in binary mode)",
-			       size, total);
+			       wanted->noun, size, total);
 	if (size > total)
 		return why_set(why, ERR_MALFORMED,
-			       "%zu bytes follow the end of the PKCS#12 structure: the file was "
+			       "%zu bytes follow the end of the %s: it was "
 			       "changed on its way: copy it "
 			       "again (in binary mode)",
-			       size - total);
+			       size - total, wanted->noun);
 	return 0;
 }
 
@@ -223,7 +275,8 @@ static bool has_begin(struct text text)
 	return false;
 }
 
-static int append_line(struct buf *base64, const struct text *line, struct why *why)
+static int append_line(const struct wanted *wanted, struct buf *base64, const struct text *line,
+		       struct why *why)
 {
 	for (size_t i = 0; i < line->size; i++) {
 		unsigned char c = (unsigned char)line->at[i];
@@ -232,7 +285,7 @@ static int append_line(struct buf *base64, const struct text *line, struct why *
 		if (isspace(c))
 			continue;
 		if (!isalnum(c) && c != '+' && c != '/' && c != '=')
-			return not_pkcs12(why);
+			return not_wanted(wanted, why);
 		r = buf_append(base64, &c, 1);
 		if (r < 0)
 			return r;
@@ -242,7 +295,8 @@ static int append_line(struct buf *base64, const struct text *line, struct why *
 
 /* The base64 digits: between BEGIN and END where there is a BEGIN (text around it is nobody's),
  * else all there is. */
-static int collect_base64(struct text text, struct buf *base64, struct why *why)
+static int collect_base64(const struct wanted *wanted, struct text text, struct buf *base64,
+			  struct why *why)
 {
 	bool is_inside = !has_begin(text), is_armoured = !is_inside, is_over = false;
 	struct text line;
@@ -255,7 +309,7 @@ static int collect_base64(struct text text, struct buf *base64, struct why *why)
 		} else if (is_inside && (is_armour(&line, "-----END ") || is_quit(&line))) {
 			is_over = true;
 		} else if (is_inside) {
-			r = append_line(base64, &line, why);
+			r = append_line(wanted, base64, &line, why);
 		}
 	}
 	if (r == 0 && is_armoured && !is_over)
@@ -265,55 +319,72 @@ static int collect_base64(struct text text, struct buf *base64, struct why *why)
 	return r;
 }
 
-static int decode_base64(const uint8_t *data, size_t size, struct buf *ret_der, struct why *why)
+static int decode_base64(const struct wanted *wanted, const uint8_t *data, size_t size,
+			 struct buf *ret_der, struct why *why)
 {
 	_cleanup_(buf_wipe) struct buf base64 = {0};
+	const struct text text = {(const char *)data, size};
 	gnutls_datum_t in, out = {0};
 	int r;
 
-	if (memmem(data, size, "BEGIN CERTIFICATE", 17) || memmem(data, size, "PRIVATE KEY", 11))
+	/* Beside a whole BEGIN line they are somebody's words, or blocks that nobody asked for. */
+	if (!has_begin(text) &&
+	    (memmem(data, size, "BEGIN CERTIFICATE", 17) || memmem(data, size, "PRIVATE KEY", 11)))
 		return spoilt_pem(why);
-	r = collect_base64((struct text){(const char *)data, size}, &base64, why);
+	r = collect_base64(wanted, text, &base64, why);
 	if (r < 0)
 		return r;
 	if (begins(base64.data, base64.size, "LS0tLS1CRUdJTi", 14))
 		return encoded_pem(why);
 	/* The first six bits of a SEQUENCE. */
 	if (base64.size == 0 || base64.data[0] != 'M')
-		return not_pkcs12(why);
+		return not_wanted(wanted, why);
 	in = (gnutls_datum_t){base64.data, (unsigned)base64.size};
 	r = gnutls_base64_decode2(&in, &out);
 	if (r == GNUTLS_E_MEMORY_ERROR)
 		return -ENOMEM;
 	if (r < 0)
 		return why_set(why, ERR_MALFORMED,
-			       "the base64 text of the PKCS#12 file is damaged or cut off: copy "
-			       "all of it");
+			       "the base64 text of the %s is damaged or cut off: copy "
+			       "all of it",
+			       wanted->noun);
 	r = buf_append(ret_der, out.data, out.size);
 	gnutls_free(out.data);
 	return r;
 }
 
-int p12_unwrap(const uint8_t *data, size_t size, struct buf *ret_der, struct why *ret_why)
+static int unwrap(const struct wanted *wanted, const uint8_t *data, size_t size,
+		  struct buf *ret_der, struct why *ret_why)
 {
 	_cleanup_(buf_wipe) struct buf der = {0};
 	int r;
 
 	if (size == 0)
 		return why_set(ret_why, ERR_MALFORMED,
-			       "the PKCS#12 file is empty: check its name, and export it again");
+			       "the %s is empty: check its name, and export it again",
+			       wanted->noun);
 	if (is_java(data, size))
 		return java(ret_why);
-	/* '0' begins a SEQUENCE, and no PKCS#12 file's base64, which begins with 'M'. */
+	/* '0' begins a SEQUENCE, and no DER file's base64, which begins with 'M'. */
 	if (data[0] == DER_SEQUENCE)
 		r = buf_append(&der, data, size);
 	else
-		r = decode_base64(data, size, &der, ret_why);
+		r = decode_base64(wanted, data, size, &der, ret_why);
 	if (r == 0)
-		r = check_frame(der.data, der.size, ret_why);
+		r = check_frame(wanted, der.data, der.size, ret_why);
 	if (r < 0)
 		return r;
 	*ret_der = der;
 	der = (struct buf){0};
 	return 0;
+}
+
+int p12_unwrap(const uint8_t *data, size_t size, struct buf *ret_der, struct why *ret_why)
+{
+	return unwrap(&identity_wanted, data, size, ret_der, ret_why);
+}
+
+int p12_unwrap_ca(const uint8_t *data, size_t size, struct buf *ret_der, struct why *ret_why)
+{
+	return unwrap(&ca_wanted, data, size, ret_der, ret_why);
 }

@@ -370,7 +370,7 @@ static int ca_contents(const uint8_t *data, size_t size, const struct identity_p
 					 "its certificate alone")
 			       : r;
 	}
-	r = p12_unwrap(data, size, &der, why);
+	r = p12_unwrap_ca(data, size, &der, why);
 	return r < 0 ? r : p12_job_add_certificate(&job, der.data, der.size, NULL);
 }
 

@@ -85,6 +85,12 @@ expect "the ASA's words: the passphrase, and the file pasted" sh -c "(openssl ba
 	'$top/tools/lab' --name '$LAB' asafo a crypto ca import asa pkcs12 secret"
 expect "(both are there)" has a asa
 expect "a CA's certificate alone" asafo a crypto ca authenticate corp "$files/corp-ca.pem"
+openssl x509 -in "$files/corp-ca.pem" -outform DER -out "$files/corp-ca.der"
+expect "the same in DER changes nothing" sh -c "'$top/tools/lab' --name '$LAB' asafo a authenticate corp '$files/corp-ca.der' |
+	grep -q 'holds this certificate already'"
+expect "nor does it in base64, pasted up to quit" sh -c "(openssl base64 -in '$files/corp-ca.der'; echo quit) |
+	'$top/tools/lab' --name '$LAB' asafo a crypto ca authenticate corp | grep -q 'holds this certificate already'"
+refused "PKCS#12 in its place" 1 "this is a PKCS#12 file" asafo a authenticate other "$files/good.p12"
 refused "a certificate that is no CA's" 1 "not a CA's" asafo a authenticate other "$files/good.pem"
 refused "a CA's trustpoint is not bound" 1 "no key" asafo a bind corp outside
 refused "nor exported with a key" 1 "no key" asafo a export corp --output "$files/out.p12" --passphrase-file "$files/good.pass"

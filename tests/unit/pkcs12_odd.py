@@ -250,3 +250,19 @@ w('ber-throughout',ber(good))
 def key_by(n,*a): w(n,pfx(safe(certbag(d(leaf)),*C),safe(bag('2',subprocess.run(['openssl','pkcs8','-topk8','-in','k.pem','-outform','DER','-passout','pass:'+P,*a],stdout=subprocess.PIPE,check=True).stdout))))
 key_by('scrypt','-scrypt'); key_by('prf-sha512-224','-v2','aes-192-cbc','-v2prf','hmacWithSHA512-224')
 ossl('rc4-40','-legacy','-certpbe','PBE-SHA1-RC4-40','-keypbe','PBE-SHA1-2DES','-macalg','sha1'); ossl('camellia','-certpbe','CAMELLIA-128-CBC','-keypbe','CAMELLIA-256-CBC','-macalg','sha512-256')
+# armour beside which something else stands, and kinds of DER that look like others
+def block(label,b): return b'-----BEGIN '+label+b'-----\n'+base64.encodebytes(b)+b'-----END '+label+b'-----\n'
+w('armour-beside',block(b'PKCS12',good)+pem(root)); w('armour-comment',b'# with its PRIVATE KEY and BEGIN CERTIFICATE\n'+block(b'PKCS12',good))
+w('der-key-v2',ed8)
+c=cert('leaf',k,'inter',ik,serial=0x55); t=c.tbs_certificate_bytes; ext=t.rindex(c.public_key().public_bytes(S.Encoding.DER,S.PublicFormat.SubjectPublicKeyInfo))+len(spki_u)
+w('der-v1-serial-zero',patch_sign(lambda t:SEQ((t[:ext][4:] if t[1]==0x82 else t[:ext][3:]).replace(bytes.fromhex('a003020102020155'),bytes.fromhex('020100'),1)),c,ik))
+weak=rsa.generate_private_key(65537,1024); c=cert('leaf',weak,'inter',ik)
+simple('date-weak',weak,patch_sign(lambda t:SEQ((t[4:] if t[1]==0x82 else t[3:]).replace(two,T(0x30,T(0x17,b'2601010000Z'),T(0x17,b'491231000000Z')),1)),c,ik))
+# a count of rounds that is none, an IV of another cipher's size, names of another type
+w('mac-no-rounds',pfx(safe(certbag(d(leaf),attr(lid=L)),*C),safe(shroud(p8(k),attr(lid=L))),it=0))
+def shroud_iv(b,n):
+    kdf_=SEQ(OID('1.2.840.113549.1.5.12'),SEQ(OCT(b'saltsalt'),INT(2000),SEQ(OID('1.2.840.113549.2.9'),T(5))))
+    return bag('2',SEQ(SEQ(OID('1.2.840.113549.1.5.13'),SEQ(kdf_,SEQ(OID('2.16.840.1.101.3.4.1.42'),OCT(b'i'*n)))),OCT(b'c'*160)))
+w('iv-short',pfx(safe(certbag(d(leaf)),*C),safe(shroud_iv(p8(k),8))))
+named=lambda s,i:attr(lid=i,extra=SEQ(OID('1.2.840.113549.1.9.20'),SET(T(0x0c,s.encode()))))
+w('fn-two-utf8',pfx(safe(certbag(d(leaf),named('erster',b'1')),certbag(d(leaf2),named('ключ',b'2')),*C),safe(shroud(p8(k),named('erster',b'1')),shroud(p8(k2),named('ключ',b'2')))))

@@ -56,6 +56,8 @@ static void what_is_odd_and_right_is_taken(void **state)
 		bool is_complete;
 	} rows[] = {
 		{"all-plain", "CN=leaf", 2, true},
+		{"armour-beside", "CN=leaf", 2, true},
+		{"armour-comment", "CN=leaf", 2, true},
 		{"attr-unknown", "CN=leaf", 2, true},
 		{"ber-indefinite", "CN=leaf", 2, true},
 		{"ber-throughout", "CN=leaf", 2, true},
@@ -143,10 +145,13 @@ static void what_is_odd_and_wrong_is_refused_for_what_it_is(void **state)
 		{"deep-20", ERR_TOO_LARGE, "longer than 16"},
 		{"date-no-seconds", ERR_MALFORMED, "dates of the certificate CN=leaf"},
 		{"date-offset", ERR_MALFORMED, "dates of the certificate CN=leaf"},
+		{"date-weak", ERR_MALFORMED, "dates of the certificate CN=leaf"},
 		{"der-key", ERR_MALFORMED, "a private key alone (DER)"},
 		{"der-key-encrypted", ERR_MALFORMED, "a private key alone (DER)"},
 		{"der-key-sec1", ERR_MALFORMED, "a private key alone (DER)"},
+		{"der-key-v2", ERR_MALFORMED, "a private key alone (DER)"},
 		{"der-request", ERR_MALFORMED, "a certificate request (DER)"},
+		{"der-v1-serial-zero", ERR_MALFORMED, "this is a certificate, or several"},
 		{"pem-base64", ERR_MALFORMED, "base64 -d FILE"},
 		{"pem-dashes", ERR_MALFORMED, "BEGIN lines were changed"},
 		{"pem-pgp", ERR_MALFORMED, "OpenPGP"},
