@@ -93,6 +93,11 @@ struct engine_pair {
 	int link_code;			 /* ... of which kind that is: link.h */
 	struct monotime apart_since; /* hellos pass where replication does not; 0: so it is not */
 	bool is_apart_logged;
+	/* Connections in a row that ended soon after they had begun: how many, when and why the
+	 * last one did; and when the last of all began. */
+	struct monotime up_since, short_at;
+	unsigned n_short;
+	char short_why[200];
 	bool has_keys;
 	bool is_answered;    /* the keeper has said whether it has keys */
 	bool is_lack_logged; /* that it has none */
@@ -376,8 +381,8 @@ void engine_link_config(const struct engine *engine, struct link_config *ret_con
 int engine_rebuild_paths(struct engine *engine);
 /* Tells the link on which of its ways anything works. Each polltime, and on news of a device. */
 void engine_check_ways(struct engine *engine);
-/* Replication has no connection, though hellos pass on a link to the mate, and have for so long
- * that it is no start. */
+/* Replication has no connection, or none that lasts, though hellos pass on a link to the mate, and
+ * have for so long that it is no start. */
 #define ENGINE_APART_MS 10000u
 bool engine_apart_trouble(const struct engine *engine, struct why *ret_why);
 bool engine_same_paths(const struct config *a, const struct config *b);

@@ -191,6 +191,18 @@ static bool find_open_link(const struct engine *engine, struct path_statistics *
 	return false;
 }
 
+/* What carries small frames and loses long ones lets the hellos through, and a handshake. */
+static void why_short(const struct engine_pair *pair, const struct path_statistics *path,
+		      uint64_t seconds, struct why *ret_why)
+{
+	(void)why_set(ret_why, 0,
+		      "no connection of the replication over the failover link %s (%s) has lasted "
+		      "for %" PRIu64 " s, %u ended soon after they began (%s), though hellos pass "
+		      "there: look whether something between the units loses long frames (ping "
+		      "-M do -s 1400)",
+		      path->name, path->device, seconds, pair->n_short, pair->short_why);
+}
+
 bool engine_apart_trouble(const struct engine *engine, struct why *ret_why)
 {
 	const struct engine_pair *pair = &engine->pair;
@@ -204,6 +216,10 @@ bool engine_apart_trouble(const struct engine *engine, struct why *ret_why)
 	if (!pair->paths || pair->apart_since.ns == 0 ||
 	    ns < ENGINE_APART_MS * MONOTIME_NS_PER_MS || !find_open_link(engine, &path))
 		return false;
+	if (pair->n_short > 1) {
+		why_short(pair, &path, ns / MONOTIME_NS_PER_SEC, ret_why);
+		return true;
+	}
 	(void)why_set(ret_why, 0,
 		      "replication has had no connection over the failover link %s (%s) for "
 		      "%" PRIu64 " s, though hellos pass there%s%s",
@@ -217,16 +233,29 @@ bool engine_apart_trouble(const struct engine *engine, struct why *ret_why)
 	return true;
 }
 
+/* It lasts, or none begins any more. */
+static bool is_breaking_over(const struct engine_pair *pair)
+{
+	bool is_up = pair->link && link_is_up(pair->link);
+	struct monotime since = is_up ? pair->up_since : pair->short_at;
+	uint64_t ms = is_up ? ENGINE_APART_MS : ENGINE_APART_MS / 2;
+
+	return monotime_since(monotime_now(), since) >= ms * MONOTIME_NS_PER_MS;
+}
+
 /* What of this is a start, or a mate that is restarted, is over long before it is told. */
 static void note_apart(struct engine *engine)
 {
 	struct engine_pair *pair = &engine->pair;
+	bool is_up = pair->link && link_is_up(pair->link);
+	bool is_heard = pair->paths && engine_hears_mate(engine);
 	struct path_statistics path;
 	struct why why;
 
+	if (!is_heard || is_breaking_over(pair))
+		pair->n_short = 0;
 	/* Where no link could be made, nothing else says so. */
-	if (!pair->paths || (pair->link && link_is_up(pair->link)) || !engine_hears_mate(engine) ||
-	    !find_open_link(engine, &path)) {
+	if (!is_heard || (is_up && pair->n_short <= 1) || !find_open_link(engine, &path)) {
 		pair->apart_since = (struct monotime){0};
 		pair->is_apart_logged = false;
 		return;

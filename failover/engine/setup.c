@@ -93,6 +93,7 @@ static void on_link_up(struct link *link, void *userdata)
 	engine->pair.link_why[0] = 0;
 	engine->pair.link_code = 0;
 	engine->pair.was_up = true;
+	engine->pair.up_since = monotime_now();
 	engine->pair.is_loss_untold = false;
 	(void)snprintf(engine->pair.link_over, sizeof(engine->pair.link_over), "%s",
 		       link_way_name(link));
@@ -107,11 +108,23 @@ static void on_link_up(struct link *link, void *userdata)
 	engine_crls_link_up(engine);
 }
 
+/* One that lasts has the count begin anew: note_apart() in hellos.c. */
+static void note_end(struct engine_pair *pair, const char *why)
+{
+	if (!pair->was_up ||
+	    monotime_since(monotime_now(), pair->up_since) >= ENGINE_APART_MS * MONOTIME_NS_PER_MS)
+		return;
+	pair->n_short++;
+	pair->short_at = monotime_now();
+	(void)snprintf(pair->short_why, sizeof(pair->short_why), "%s", why);
+}
+
 static void on_link_down(struct link *link, int code, const char *why, void *userdata)
 {
 	struct engine *engine = userdata;
 
 	(void)link;
+	note_end(&engine->pair, why);
 	engine->pair.link_code = code;
 	if (strncmp(engine->pair.link_why, why, sizeof(engine->pair.link_why) - 1) != 0)
 		report_connection(engine, false, why);

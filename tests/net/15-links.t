@@ -123,6 +123,17 @@ expect "it is no trouble any more when the firewall is gone" until_true 15 eval 
 	'! troubled a "replication has had" && ! troubled b "replication has had"'
 same "nobody took over for that, either" "$(field a .state)/$(field b .state)" "Active/Standby Ready"
 
+# One that carries small frames only: hellos pass, and connections that do not last.
+ip netns exec "asafo-$LAB-lan" nft add rule bridge lab loss_fover meta length '>' 400 drop
+for unit in a b; do
+	expect "$unit says that no connection lasts, and where to look" until_true 40 \
+		troubled $unit 'no connection of the replication .* has lasted .* though hellos pass there: look whether something .* loses long frames'
+done
+lab heal
+expect "it is no trouble any more when long frames pass" until_true 30 eval \
+	'! troubled a "connection of the replication" && ! troubled b "connection of the replication"'
+same "nobody took over for that, either" "$(field a .state)/$(field b .state)" "Active/Standby Ready"
+
 # A device that somebody renames keeps what is on it, under a name that no line has.
 renamed() { lab exec a sh -c "ip link set $1 down && ip link set $1 name $2 && ip link set $2 up"; }
 expect "the device of the failover link gets another name" renamed eth2 stray2

@@ -171,6 +171,34 @@ static void a_time_apart_ends_with_the_hellos_where_there_is_no_link(void **stat
 	WAIT_FOR(pair->apart_since.ns == 0);
 }
 
+/* As where long frames are lost: each connection begins, and none lasts. */
+static void connections_that_do_not_last_are_a_trouble(void **state)
+{
+	struct engine_pair *pair = &world.engine->pair;
+	struct why why = {0};
+
+	(void)state;
+	world_be_active("");
+	for (unsigned n = 1; n <= 3; n++) {
+		link_free(TAKE_PTR(world.mate.link));
+		WAIT_FOR(pair->n_short == n && pair->apart_since.ns != 0);
+		world_mate_connect();
+		WAIT_FOR(link_is_up(pair->link));
+	}
+	assert_false(engine_apart_trouble(world.engine, &why));
+	pair->apart_since.ns -= ENGINE_APART_MS * MONOTIME_NS_PER_MS;
+	WAIT_FOR(pair->is_apart_logged);
+	assert_true(engine_apart_trouble(world.engine, &why));
+	assert_non_null(strstr(why.text, "no connection of the replication over the failover link "
+					 "fover (lo) has lasted for 10 s, 3 ended soon after they "
+					 "began (the mate closed the connection), though hellos "
+					 "pass there: look whether"));
+	assert_null(strstr(why.text, "firewall"));
+	/* One that stays ends it. */
+	pair->up_since.ns -= ENGINE_APART_MS * MONOTIME_NS_PER_MS;
+	WAIT_FOR(pair->apart_since.ns == 0 && pair->n_short == 0);
+}
+
 /* ---- what waits for the mate ---- */
 
 /* The mate dies in the middle of it: the rows of what this unit does then wait for nothing. */
@@ -206,6 +234,7 @@ int main(void)
 		TEST(it_is_one_where_another_reason_is_said_in_its_place),
 		TEST(a_loss_that_is_over_is_none),
 		TEST(a_link_that_could_not_be_made_is_a_trouble_where_hellos_pass),
+		TEST(connections_that_do_not_last_are_a_trouble),
 		TEST(a_time_apart_ends_with_the_hellos_where_there_is_no_link),
 		TEST(the_history_does_not_wait_for_a_replication_that_is_paused),
 	};
