@@ -259,8 +259,8 @@ static void date_taking(struct keeper *keeper, uint64_t term, const Asafo__Recor
 	crl->change = (gone ? change_of(gone) : change_of(present)) + 1;
 }
 
-static int keep(struct keeper_crl_job *job, const Asafo__Record__Crl *crl,
-		const Asafo__Record__Crl *present, struct why *why)
+static int check_place(struct keeper_crl_job *job, const Asafo__Record__Crl *crl,
+		       const Asafo__Record__Crl *present, struct why *why)
 {
 	_cleanup_(keeper_crl_free_p) Asafo__Record__Crl *other =
 		keeper_crl_find(job->keeper, !job->is_home, &crl->key_id);
@@ -268,11 +268,7 @@ static int keep(struct keeper_crl_job *job, const Asafo__Record__Crl *crl,
 
 	if (r == 0)
 		r = check_against(other, crl, why);
-	if (r == 0)
-		r = keeper_crl_check_room(job->keeper, job->is_home, crl, why);
-	return r < 0 || job->is_dry_run ? r
-					: keeper_crl_keep(job->keeper, job->is_home, crl,
-							  crl->marks.data, crl->marks.len, why);
+	return r == 0 ? keeper_crl_check_room(job->keeper, job->is_home, crl, why) : r;
 }
 
 static void store_crl(struct keeper_crl_job *job, const Asafo__Record__Crl *parsed)
@@ -295,9 +291,13 @@ static void store_crl(struct keeper_crl_job *job, const Asafo__Record__Crl *pars
 		return;
 	}
 	/* What is there from an older term is taken anew: a removal of that term, which the mate
-	 * could not tell, must not take away what was imported in this one. */
-	if (r == 0)
-		r = keep(job, &crl, present, &why);
+	 * could not tell, must not take away what was imported in this one. Nothing else changes by
+	 * it, so that nothing stands against it. */
+	if (r == 0 && !is_unchanged)
+		r = check_place(job, &crl, present, &why);
+	if (r == 0 && !job->is_dry_run)
+		r = keeper_crl_keep(job->keeper, job->is_home, &crl, crl.marks.data, crl.marks.len,
+				    &why);
 	if (r < 0) {
 		keeper_reply_status(job->keeper, &job->ticket, r, &why);
 		return;

@@ -190,7 +190,6 @@ static const Asafo__Record__Crl *find_in(const Asafo__Ipc__CrlCompare *theirs,
 static void add_newer(struct comparison *comparison, const Asafo__Record__Crl *ours)
 {
 	size_t i = comparison->n_newer;
-	uint64_t part;
 
 	if (i == SET_MAX)
 		return;
@@ -198,8 +197,27 @@ static void add_newer(struct comparison *comparison, const Asafo__Record__Crl *o
 	comparison->newer[i] =
 		(ProtobufCBinaryData){KEEPER_CRL_KEY_ID_SIZE, comparison->newer_ids[i]};
 	comparison->n_newer++;
+}
+
+/* The same, and it is worth a line in the log. */
+static void add_different(struct comparison *comparison, const Asafo__Record__Crl *ours)
+{
+	uint64_t part;
+
+	add_newer(comparison, ours);
 	memcpy(&part, ours->digest.data, sizeof(part));
 	comparison->said += part;
+}
+
+/* Both have one list, and here it was taken later: a removal that counted on from the mate's would
+ * be older than that, and undone. */
+static bool is_taken_later(const Asafo__Record__Crl *ours, const Asafo__Record__Crl *theirs)
+{
+	/* A mate of an older version counts nothing. */
+	if (ours->removed_at || theirs->removed_at || ours->term == 0 || theirs->term == 0)
+		return false;
+	return ours->term != theirs->term ? ours->term > theirs->term
+					  : ours->change > theirs->change;
 }
 
 static void say_newer(const Asafo__Record__Crl *ours, const char *what)
@@ -232,12 +250,15 @@ static int compare_one(struct comparison *comparison, const Asafo__Record__Crl *
 		return why_set(why, ERR_MALFORMED, "the mate's set of CRLs is malformed");
 	ours = find_ours(comparison->keeper, &theirs->key_id);
 	comparison->n_theirs_gone += theirs->removed_at != 0;
-	if (ours && memcmp(theirs->digest.data, ours->digest.data, 32) == 0)
+	if (ours && memcmp(theirs->digest.data, ours->digest.data, 32) == 0) {
+		if (is_taken_later(ours, theirs))
+			add_newer(comparison, ours);
 		return 0;
+	}
 	if (ours && crl_compare(ours, theirs) > 0) {
 		if (!is_said)
 			say_newer(ours, "its own is older");
-		add_newer(comparison, ours);
+		add_different(comparison, ours);
 		return 0;
 	}
 	if (theirs->removed_at)
@@ -267,7 +288,7 @@ static int look_extra(const Asafo__Record__Crl *ours, void *userdata)
 		comparison->n_forget++;
 		return 0;
 	}
-	add_newer(comparison, ours);
+	add_different(comparison, ours);
 	return 0;
 }
 

@@ -170,12 +170,13 @@ static bool lines_take(struct lines *lines, const char **ret_line, size_t *ret_l
 	return true;
 }
 
+/* A comment may say anything, in characters. */
 static int try_line(struct apply *apply, const char *line, size_t length)
 {
 	int r = check_bytes(apply, line, length);
 
 	apply->is_unknown = r < 0;
-	return r < 0 ? r : apply_line(apply, line, length);
+	return r < 0 || is_comment(line, length) ? r : apply_line(apply, line, length);
 }
 
 /* Adds "; lines 5, 7 and 3 more are wrong, too". */
@@ -210,9 +211,14 @@ static void look_on(struct apply *apply, struct lines *lines, bool is_below_refu
 
 	apply->error = &ignored;
 	while (lines_take(lines, &line, &length)) {
-		if (is_comment(line, length) || (is_below_refused && is_indented(line, length)))
+		bool is_remark = is_comment(line, length);
+		int r;
+
+		if (!is_remark && is_below_refused && is_indented(line, length))
 			continue;
-		is_below_refused = try_line(apply, line, length) < 0 && !is_indented(line, length);
+		r = try_line(apply, line, length);
+		if (!is_remark)
+			is_below_refused = r < 0 && !is_indented(line, length);
 		if (apply->is_unknown && n < WRONG_TOLD)
 			numbers[n] = lines->number;
 		n += apply->is_unknown;
@@ -231,8 +237,7 @@ static int apply_lines(struct apply *apply, const char *text, size_t size)
 	while (r == 0 && lines_take(&lines, &line, &length)) {
 		apply->error->line = lines.number;
 		apply->error->column = 1;
-		r = is_comment(line, length) ? check_bytes(apply, line, length)
-					     : try_line(apply, line, length);
+		r = try_line(apply, line, length);
 	}
 	if (r < 0 && r != -ENOMEM)
 		look_on(apply, &lines, !is_indented(line, length));

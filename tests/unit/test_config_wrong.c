@@ -98,6 +98,18 @@ static void of_many_some_are_counted(void **state)
 	buf_done(&text);
 }
 
+static void a_comment_is_no_place_for_control_characters(void **state)
+{
+	(void)state;
+	assert_int_equal(apply("! fine\n! \x01\n"), ERR_SYNTAX);
+	assert_int_equal(error.line, 2);
+	assert_int_equal(apply("names\n! fine\n! \x01\nfailover\n"), ERR_SYNTAX);
+	assert_true(says("; line 3 is wrong, too"));
+	/* Nor below a refused line; and what is indented behind it belongs to that one still. */
+	assert_int_equal(apply("interface a/0\n ! \x01\n nameif outside\n"), ERR_SYNTAX);
+	assert_true(says("; line 2 is wrong, too"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -106,6 +118,7 @@ int main(void)
 		cmocka_unit_test(what_belongs_to_a_refused_line_is_not_told),
 		cmocka_unit_test(modes_are_entered_behind_a_wrong_line),
 		cmocka_unit_test(of_many_some_are_counted),
+		cmocka_unit_test(a_comment_is_no_place_for_control_characters),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, NULL);

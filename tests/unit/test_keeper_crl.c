@@ -409,6 +409,44 @@ static void what_is_imported_again_in_a_newer_term_is_not_removed_by_an_older_on
 	term = 2;
 }
 
+/* That is newer, and for another trustpoint. */
+static void the_same_list_is_taken_again_beside_a_newer_one_at_home(void **state)
+{
+	struct unit *unit = *state;
+	bool is_unchanged = false;
+
+	authenticate(unit, "people", "ca", "");
+	authenticate(unit, "own", "ca", "because");
+	assert_int_equal(import(unit, "second"), 0);
+	assert_int_equal(import_as(unit, "own", "new", false, NULL), 0);
+	term = 3;
+	assert_int_equal(import_as(unit, "people", "second", true, &is_unchanged), 0);
+	assert_true(is_unchanged);
+	/* What would be a step back stays one. */
+	assert_int_equal(import(unit, "first"), ERR_EXISTS);
+	term = 2;
+	assert_string_equal(listed(unit), "12 people own; 05 home own people; ");
+}
+
+/* Each has the same list, and the standby took it later, while it was active. */
+static void a_removal_counts_on_from_whoever_took_the_list_last(void **state)
+{
+	struct unit *units = *state;
+
+	authenticate(&units[0], "people", "ca", "");
+	authenticate(&units[1], "people", "ca", "");
+	assert_int_equal(import(&units[0], "second"), 0);
+	sync_is(&units[0], &units[1], "1 lacking, 0 newer");
+	term = 4;
+	assert_int_equal(drop(&units[1], "people", true), 0);
+	assert_int_equal(import(&units[1], "second"), 0);
+	sync_is(&units[0], &units[1], "0 lacking, 1 newer");
+	assert_int_equal(drop(&units[0], "people", true), 0);
+	sync_is(&units[0], &units[1], "0 lacking, 0 newer");
+	assert_string_equal(listed(&units[0]), "gone; ");
+	term = 2;
+}
+
 static void a_part_of_what_an_engine_brought_that_is_gone_is_dropped(void **state)
 {
 	static uint8_t marks[CRL_PART_SIZE + CRLMARK_SIZE];
@@ -512,6 +550,8 @@ int main(void)
 		TEST(what_was_removed_stays_so_until_it_is_imported_again),
 		TEST(a_removal_by_a_clock_that_is_ahead_takes_no_newer_list_away),
 		TEST(what_is_imported_again_in_a_newer_term_is_not_removed_by_an_older_one),
+		TEST(the_same_list_is_taken_again_beside_a_newer_one_at_home),
+		TEST(a_removal_counts_on_from_whoever_took_the_list_last),
 		TEST(a_part_of_what_an_engine_brought_that_is_gone_is_dropped),
 		TEST(a_list_of_no_trustpoint_is_removed_by_its_key),
 		TEST(a_damaged_list_is_none_and_is_got_again),
