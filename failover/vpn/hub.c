@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The hub's life: the configuration, roles, fronts, the auth helper, and the clock by which
- * sessions end. Only the active unit ends sessions; the standby hears of it.
+ * sessions end. The active unit ends them; the standby hears of it.
  */
 #include "failover/vpn/hub.h"
 
@@ -16,6 +16,8 @@
 #include "failover/vpn/pool.h"
 
 #define GRACE_MS 60000 /* after a takeover: figures of the last moments did not come */
+/* The standby waits so long for the word of an end that both units' clocks tell. */
+#define OVERDUE_MS 60000
 
 /* ---- the configuration ---- */
 
@@ -189,6 +191,26 @@ static void end_what_is_over(struct vpnhub *hub, struct monotime now)
 	hub_flush(hub);
 }
 
+/*
+ * Of a standby that was not told (the link was down, or the mate is of a version that does not tell
+ * each end): whose time is over would come back with the next link, or take an address from who has
+ * it now. The log is the other unit's.
+ */
+static void end_what_is_overdue(struct vpnhub *hub, struct monotime now)
+{
+	struct session_record *record = NULL;
+
+	while ((record = sessiondb_next(hub->db, record))) {
+		if (record->end != VPN_END_NONE ||
+		    !monotime_reached(now, monotime_add_ms(record->session.ends_at, OVERDUE_MS)))
+			continue;
+		tun_unroute(hub->tun, &record->session);
+		sessiondb_end(hub->db, record, VPN_END_EXPIRED, record->term, now);
+		hub_gone(hub, record);
+	}
+	hub_flush(hub);
+}
+
 /* Where none can be made the one that is there does for another turn. */
 static void change_cookie_key(struct vpnhub *hub)
 {
@@ -200,16 +222,16 @@ static void change_cookie_key(struct vpnhub *hub)
 	}
 }
 
-static int on_tick(sd_event_source *source, uint64_t usec, void *userdata)
+void hub_tick(struct vpnhub *hub)
 {
-	struct vpnhub *hub = userdata;
 	struct monotime now = monotime_now();
 
-	(void)usec;
 	hub_judge(hub);
 	hub_ended_tick(hub);
 	if (engine_is_active(hub->engine) && sessiondb_count(hub->db) > 0)
 		end_what_is_over(hub, now);
+	else if (sessiondb_count(hub->db) > 0)
+		end_what_is_overdue(hub, now);
 	sessiondb_sweep(hub->db, now);
 	if (monotime_reached(now, hub->cookie_keys.next_at))
 		change_cookie_key(hub);
@@ -217,6 +239,12 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *userdata)
 	hub_guesses_want(hub);
 	hub_resync(hub);
 	hub_pump(hub);
+}
+
+static int on_tick(sd_event_source *source, uint64_t usec, void *userdata)
+{
+	(void)usec;
+	hub_tick(userdata);
 	(void)sd_event_source_set_time_relative(source, HUB_TICK_MS * 1000u);
 	return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
 }

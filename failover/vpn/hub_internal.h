@@ -88,6 +88,10 @@ struct vpnhub {
 	} full;
 };
 
+/* ---- hub.c ---- */
+/* Each HUB_TICK_MS: ends what is over, and does whatever was put off. */
+void hub_tick(struct vpnhub *hub);
+
 /* ---- hub_table.c ---- */
 int hub_batch_new(struct hub_batch **ret_batch);
 /* Collects what changed; a full batch is sent. */

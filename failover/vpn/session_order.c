@@ -88,5 +88,9 @@ bool session_record_keeps_address(const struct session_record *a, const struct s
 {
 	int r = compare_numbers(a->born_term, b->born_term);
 
+	/* A unit gives an address that came free: where the mate still has the one before, that is
+	 * the one with the smaller index. */
+	if (r == 0)
+		r = compare_numbers(a->session.id, b->session.id);
 	return r ? r > 0 : memcmp(a->session.hash, b->session.hash, VPN_HASH_SIZE) > 0;
 }

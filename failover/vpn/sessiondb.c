@@ -11,6 +11,7 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "failover/vpn/session_queue.h"
 
 enum key {
 	KEY_HASH,
@@ -27,7 +28,7 @@ _Static_assert(KEY__MAX == ARRAY_SIZE(((struct session_record *)NULL)->next),
 struct sessiondb {
 	struct session_record *buckets[KEY__MAX][BUCKETS];
 	struct session_record *oldest, *newest;
-	struct session_record *dirty_first, *dirty_last;
+	struct session_queue queue;
 	size_t live, tombstones;
 	uint64_t ended;
 	unsigned unit;
@@ -126,51 +127,14 @@ static void live_unlink(struct sessiondb *db, struct session_record *record)
 
 /* ---- what the mate is to be told ---- */
 
-static void dirty_remove(struct sessiondb *db, struct session_record *record)
-{
-	if (!record->is_dirty)
-		return;
-	if (record->dirty_before)
-		record->dirty_before->dirty_behind = record->dirty_behind;
-	else
-		db->dirty_first = record->dirty_behind;
-	if (record->dirty_behind)
-		record->dirty_behind->dirty_before = record->dirty_before;
-	else
-		db->dirty_last = record->dirty_before;
-	record->dirty_before = record->dirty_behind = NULL;
-	record->is_dirty = false;
-}
-
-static void dirty_add(struct sessiondb *db, struct session_record *record, bool is_urgent)
-{
-	dirty_remove(db, record);
-	record->is_dirty = true;
-	if (is_urgent) {
-		record->dirty_behind = db->dirty_first;
-		if (db->dirty_first)
-			db->dirty_first->dirty_before = record;
-		db->dirty_first = record;
-		if (!db->dirty_last)
-			db->dirty_last = record;
-		return;
-	}
-	record->dirty_before = db->dirty_last;
-	if (db->dirty_last)
-		db->dirty_last->dirty_behind = record;
-	db->dirty_last = record;
-	if (!db->dirty_first)
-		db->dirty_first = record;
-}
-
 struct session_record *sessiondb_dirty(const struct sessiondb *db)
 {
-	return db->dirty_first;
+	return db->queue.first;
 }
 
 void sessiondb_told(struct sessiondb *db, struct session_record *record, uint64_t seq)
 {
-	dirty_remove(db, record);
+	session_queue_remove(&db->queue, record);
 	record->sent_seq = seq;
 	record->is_refused = false;
 }
@@ -179,14 +143,17 @@ void sessiondb_tell_refused(struct sessiondb *db)
 {
 	for (struct session_record *record = db->oldest; record; record = record->newer) {
 		if (record->is_refused)
-			dirty_add(db, record, record->end != VPN_END_NONE);
+			session_queue_add(&db->queue, record, record->end != VPN_END_NONE);
 	}
 }
 
 void sessiondb_tell_all(struct sessiondb *db)
 {
+	/* From the beginning: what waits already may stand before a tombstone that was told. */
+	while (db->queue.first)
+		session_queue_remove(&db->queue, db->queue.first);
 	for (struct session_record *record = db->oldest; record; record = record->newer)
-		dirty_add(db, record, record->end != VPN_END_NONE);
+		session_queue_add(&db->queue, record, record->end != VPN_END_NONE);
 }
 
 /* ---- records ---- */
@@ -205,7 +172,7 @@ static void list_remove(struct sessiondb *db, struct session_record *record)
 
 static void record_free(struct sessiondb *db, struct session_record *record)
 {
-	dirty_remove(db, record);
+	session_queue_remove(&db->queue, record);
 	list_remove(db, record);
 	key_unlink(db, record, KEY_HASH);
 	if (record->end == VPN_END_NONE)
@@ -286,7 +253,7 @@ int sessiondb_create(struct sessiondb *db, const struct vpn_session *session, ui
 	if (r < 0)
 		return r;
 	record_link(db, record);
-	dirty_add(db, record, true);
+	session_queue_add(&db->queue, record, true);
 	*ret_record = record;
 	return 0;
 }
@@ -295,7 +262,7 @@ void sessiondb_changed(struct sessiondb *db, struct session_record *record, uint
 {
 	record->term = term > record->term ? term : record->term;
 	record->revision++;
-	dirty_add(db, record, false);
+	session_queue_add(&db->queue, record, false);
 }
 
 void sessiondb_end(struct sessiondb *db, struct session_record *record, enum vpn_end reason,
@@ -309,7 +276,7 @@ void sessiondb_end(struct sessiondb *db, struct session_record *record, enum vpn
 		return;
 	record->term = term > record->term ? term : record->term;
 	record->revision++;
-	dirty_add(db, record, true);
+	session_queue_add(&db->queue, record, true);
 }
 
 /* ---- merging ---- */
@@ -330,10 +297,33 @@ static size_t holders_of(const struct sessiondb *db, const struct session_record
 	return n;
 }
 
+/* UPDATE does not live here, whatever the mate says: it hears of that. */
+static void condemn(struct session_record *update, enum vpn_end reason, struct monotime now)
+{
+	update->end = reason;
+	update->revision++;
+	update->session.is_connected = false;
+	if (update->session.ends_at.ns == MONOTIME_NEVER.ns)
+		update->session.ends_at = monotime_add_ms(now, SESSION_TOMBSTONE_MS);
+}
+
+/*
+ * UPDATE would live, but its time is over. A mate that has not noticed may be one that was not told
+ * of the end; of what has no time left a message says that it has a millisecond (ipc/vpn.c).
+ */
+static bool is_past(struct session_record *update, struct monotime now)
+{
+	if (update->end != VPN_END_NONE ||
+	    !monotime_reached(monotime_add_ms(now, 1), update->session.ends_at))
+		return false;
+	condemn(update, VPN_END_EXPIRED, now);
+	return true;
+}
+
 /*
  * UPDATE, where it would live, against whoever has its addresses. True: it does not keep them, and
- * is a tombstone now; the mate is told of it, which may have decided before it knew of both. False:
- * it does, and RET_LOSERS are to become tombstones.
+ * is a tombstone now; the mate may have decided before it knew of both. False: it does, and
+ * RET_LOSERS are to become tombstones.
  */
 static bool loses_clash(const struct sessiondb *db, struct session_record *update,
 			struct monotime now, struct session_record *ret_losers[static 2],
@@ -347,11 +337,7 @@ static bool loses_clash(const struct sessiondb *db, struct session_record *updat
 	for (size_t i = 0; i < n; i++) {
 		if (session_record_keeps_address(update, ret_losers[i]))
 			continue;
-		update->end = VPN_END_CLASH;
-		update->revision++;
-		if (update->session.ends_at.ns == MONOTIME_NEVER.ns)
-			update->session.ends_at = monotime_add_ms(now, SESSION_TOMBSTONE_MS);
-		update->session.is_connected = false;
+		condemn(update, VPN_END_CLASH, now);
 		return true;
 	}
 	*ret_n = n;
@@ -424,11 +410,12 @@ int sessiondb_merge(struct sessiondb *db, const struct session_record *update, s
 
 	taken.session.owner = 0;
 	*ret_outcome = outcome;
+	is_own_word = is_past(&taken, now);
 	if (record && session_record_compare(&taken, record) <= 0) {
 		shorten(record, &taken);
 		return 0;
 	}
-	is_own_word = loses_clash(db, &taken, now, losers, &n);
+	is_own_word |= loses_clash(db, &taken, now, losers, &n);
 	if (!record)
 		r = record_new(db, &taken, n, &fresh);
 	else if (record->end != VPN_END_NONE && taken.end == VPN_END_NONE &&
@@ -448,9 +435,9 @@ int sessiondb_merge(struct sessiondb *db, const struct session_record *update, s
 	record->is_refused = false;
 	record->sent_seq = 0;
 	if (is_own_word)
-		dirty_add(db, record, true);
+		session_queue_add(&db->queue, record, true);
 	else
-		dirty_remove(db, record); /* the mate knows better */
+		session_queue_remove(&db->queue, record); /* the mate knows better */
 	outcome.record = record;
 	outcome.is_changed = true;
 	*ret_outcome = outcome;
@@ -544,7 +531,9 @@ void sessiondb_sweep(struct sessiondb *db, struct monotime now)
 	while (record) {
 		struct session_record *newer = record->newer;
 
-		if (record->end != VPN_END_NONE && monotime_reached(now, record->session.ends_at))
+		if (record->end != VPN_END_NONE &&
+		    monotime_reached(now,
+				     monotime_add_ms(record->session.ends_at, SESSION_KEPT_MS)))
 			record_free(db, record);
 		record = newer;
 	}

@@ -10,14 +10,18 @@
  * merging takes the greater of two records of one cookie hash, where a tombstone is greater than
  * anything alive, then the (term, revision) of the latest change counts. One for idleness is
  * greater only than what lived in no newer term: the session of a unit that took over since then,
- * which may have heard the client, comes back to life. Absolute ends only get nearer. An address
- * has one live session: of two (the units were apart) the one that was made in the newer term keeps
- * it, and the other becomes a tombstone.
+ * which may have heard the client, comes back to life. Absolute ends only get nearer, and nothing
+ * that is past its own is taken for alive. An address has one live session: of two (the units were
+ * apart, or a tombstone was lost) the one that was made in the newer term keeps it, of one term the
+ * one with the greater index, which a unit gave later; the other becomes a tombstone.
  */
 struct sessiondb;
 
 /* A tombstone of a session without an absolute end is kept for so long. */
 #define SESSION_TOMBSTONE_MS (UINT64_C(7) * 24 * 3600 * 1000)
+/* A tombstone outlives its session's absolute end by so long: the mate has to hear of it, the
+ * moment at which a session's time is over most of all. */
+#define SESSION_KEPT_MS (UINT64_C(300) * 1000)
 #define SESSION_TOMBSTONES_MAX 65536
 
 struct session_figures {
@@ -43,7 +47,8 @@ struct session_record {
 	struct session_record *next[4]; /* hash, v4, v6, user */
 	struct session_record *older, *newer;
 	struct session_record *dirty_before, *dirty_behind;
-	bool is_dirty;	   /* the mate is to be told */
+	bool is_dirty;	   /* the mate is to be told, */
+	bool is_urgent;	   /* ... and before others */
 	bool is_refused;   /* the mate was told, and did not take it */
 	uint64_t sent_seq; /* of the update that told it last; 0: none, or the mate told it */
 };
@@ -97,14 +102,15 @@ struct session_outcome {
 /* UPDATE's pointers are ignored. Errors (nothing was changed): ERR_TOO_LARGE, -ENOMEM. */
 int sessiondb_merge(struct sessiondb *db, const struct session_record *update, struct monotime now,
 		    struct session_outcome *ret_outcome);
-/* Frees tombstones whose time is over, and those that are too many. */
+/* Frees tombstones whose time is over since SESSION_KEPT_MS, and those that are too many. */
 void sessiondb_sweep(struct sessiondb *db, struct monotime now);
 
-/* What the mate is to be told, tombstones first; NULL: nothing. */
+/* What the mate is to be told: first, in the order in which it happened, what is new or over; NULL:
+ * nothing. */
 struct session_record *sessiondb_dirty(const struct sessiondb *db);
 /* It was told in update SEQ. */
 void sessiondb_told(struct sessiondb *db, struct session_record *record, uint64_t seq);
-/* Everything is to be told. */
+/* Everything is to be told, tombstones first. */
 void sessiondb_tell_all(struct sessiondb *db);
 /* What the mate did not take is to be told again. */
 void sessiondb_tell_refused(struct sessiondb *db);
@@ -113,5 +119,5 @@ void sessiondb_tell_refused(struct sessiondb *db);
 bool session_record_is_equal(const struct session_record *a, const struct session_record *b);
 /* Above 0: A is the later word. */
 int session_record_compare(const struct session_record *a, const struct session_record *b);
-/* Of two live sessions that want one address (the units were apart) A keeps it. */
+/* Of two live sessions that want one address A keeps it. */
 bool session_record_keeps_address(const struct session_record *a, const struct session_record *b);

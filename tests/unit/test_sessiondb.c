@@ -68,10 +68,10 @@ static void a_tombstone_wins_over_whatever_comes_later(void **state)
 	assert_int_equal(sessiondb_merge(db, &alive, start, &outcome), 0);
 	assert_false(outcome.is_changed);
 	assert_int_equal(record->end, VPN_END_ADMIN);
-	/* Until the session would have been over anyway. */
-	sessiondb_sweep(db, monotime_add_ms(start, 3599999));
+	/* Until the session would have been over anyway, and the mate has heard of it. */
+	sessiondb_sweep(db, monotime_add_ms(start, 3600000 + SESSION_KEPT_MS - 1));
 	assert_int_equal(sessiondb_tombstones(db), 1);
-	sessiondb_sweep(db, monotime_add_ms(start, 3600000));
+	sessiondb_sweep(db, monotime_add_ms(start, 3600000 + SESSION_KEPT_MS));
 	assert_int_equal(sessiondb_tombstones(db), 0);
 	sessiondb_free(db);
 }
@@ -86,9 +86,9 @@ static void a_tombstone_of_an_endless_session_has_an_end(void **state)
 	session.ends_at = MONOTIME_NEVER;
 	assert_int_equal(sessiondb_create(db, &session, 1, &record), 0);
 	sessiondb_end(db, record, VPN_END_LOGOUT, 1, start);
-	sessiondb_sweep(db, monotime_add_ms(start, SESSION_TOMBSTONE_MS - 1));
+	sessiondb_sweep(db, monotime_add_ms(start, SESSION_TOMBSTONE_MS + SESSION_KEPT_MS - 1));
 	assert_int_equal(sessiondb_tombstones(db), 1);
-	sessiondb_sweep(db, monotime_add_ms(start, SESSION_TOMBSTONE_MS));
+	sessiondb_sweep(db, monotime_add_ms(start, SESSION_TOMBSTONE_MS + SESSION_KEPT_MS));
 	assert_int_equal(sessiondb_tombstones(db), 0);
 	sessiondb_free(db);
 }
@@ -132,6 +132,57 @@ static void of_two_sessions_with_one_address_the_newer_terms_keeps_it(void **sta
 	assert_int_equal(fresh->end, VPN_END_NONE);
 	sessiondb_free(a);
 	sessiondb_free(b);
+}
+
+static void of_two_of_one_term_the_later_ones_address_it_is(void **state)
+{
+	(void)state;
+	/* Whatever their cookies are. */
+	for (unsigned number = 1; number < 40; number++) {
+		struct sessiondb *a = make(0), *b = make(1);
+		struct session_record *old = create(a, number * 7919, 1, 5), *fresh;
+		struct session_record old_copy = *old, fresh_copy;
+		struct session_outcome outcome;
+
+		sessiondb_end(a, old, VPN_END_LOGOUT, 5, start);
+		fresh = create(a, number * 104729 + 1, 1, 5);
+		fresh_copy = *fresh;
+		assert_int_equal(sessiondb_merge(b, &old_copy, start, &outcome), 0);
+		assert_int_equal(sessiondb_merge(b, &fresh_copy, start, &outcome), 0);
+		assert_int_equal(outcome.record->end, VPN_END_NONE);
+		assert_int_equal(outcome.n_clashed, 1);
+		/* ... also where it is there first. */
+		old_copy.session.hash[31] = 1;
+		assert_int_equal(sessiondb_merge(b, &old_copy, start, &outcome), 0);
+		assert_int_equal(outcome.record->end, VPN_END_CLASH);
+		sessiondb_free(a);
+		sessiondb_free(b);
+	}
+}
+
+static void what_is_past_its_end_is_not_taken_for_alive(void **state)
+{
+	struct sessiondb *db = make(0);
+	struct session_record *fresh = create(db, 2, 1, 5);
+	struct session_record stale = {
+		.session = session_of(1, 1), .born_term = 9, .term = 9, .revision = 4};
+	struct session_outcome outcome;
+
+	(void)state;
+	sessiondb_told(db, fresh, 1);
+	stale.session.ends_at = monotime_add_ms(start, 1);
+	assert_int_equal(sessiondb_merge(db, &stale, start, &outcome), 0);
+	assert_int_equal(outcome.record->end, VPN_END_EXPIRED);
+	assert_int_equal(outcome.n_clashed, 0);
+	assert_int_equal(fresh->end, VPN_END_NONE);
+	/* The mate, which has it, hears so. */
+	assert_ptr_equal(sessiondb_dirty(db), outcome.record);
+	/* One that has a while yet is another matter. */
+	stale.session = session_of(3, 3);
+	stale.session.ends_at = monotime_add_ms(start, 3);
+	assert_int_equal(sessiondb_merge(db, &stale, start, &outcome), 0);
+	assert_int_equal(outcome.record->end, VPN_END_NONE);
+	sessiondb_free(db);
 }
 
 static void give_v6(struct vpn_session *session, uint8_t last)
@@ -188,6 +239,49 @@ static void what_the_mate_is_told_begins_with_what_is_over(void **state)
 		sessiondb_told(db, record, ++seq);
 	assert_int_equal(n, 2);
 	assert_int_equal(first->sent_seq + second->sent_seq, 3 + 4);
+	sessiondb_free(db);
+}
+
+/* The records in the order in which the mate is told, which then has all. */
+static size_t tell(struct sessiondb *db, const struct session_record *ret_records[static 8])
+{
+	struct session_record *record;
+	size_t n = 0;
+
+	for (; (record = sessiondb_dirty(db)); n++) {
+		assert_true(n < 8);
+		ret_records[n] = record;
+		sessiondb_told(db, record, n + 1);
+	}
+	return n;
+}
+
+static void the_mate_hears_what_came_free_before_who_has_it_now(void **state)
+{
+	struct sessiondb *db = make(0);
+	struct session_record *other = create(db, 1, 2, 1), *first = create(db, 2, 1, 1), *second;
+	const struct session_record *told[8];
+
+	(void)state;
+	assert_int_equal(tell(db, told), 2);
+	sessiondb_changed(db, other, 1);
+	sessiondb_end(db, first, VPN_END_IDLE, 1, start);
+	second = create(db, 3, 1, 1);
+	/* Neither another word of the one nor figures of the other change that. */
+	sessiondb_end(db, first, VPN_END_LOGOUT, 1, start);
+	sessiondb_changed(db, second, 1);
+	assert_int_equal(tell(db, told), 3);
+	assert_ptr_equal(told[0], first);
+	assert_ptr_equal(told[1], second);
+	assert_ptr_equal(told[2], other);
+	/* Nor does a link that breaks when the one was told and the other was not. */
+	sessiondb_end(db, second, VPN_END_LOGOUT, 1, start);
+	assert_int_equal(tell(db, told), 1);
+	first = create(db, 4, 1, 1);
+	sessiondb_tell_all(db);
+	assert_int_equal(tell(db, told), 4);
+	assert_ptr_equal(told[1], second);
+	assert_ptr_equal(told[3], first);
 	sessiondb_free(db);
 }
 
@@ -341,6 +435,9 @@ int main(void)
 		cmocka_unit_test(a_tombstone_of_an_endless_session_has_an_end),
 		cmocka_unit_test(an_end_only_comes_nearer),
 		cmocka_unit_test(of_two_sessions_with_one_address_the_newer_terms_keeps_it),
+		cmocka_unit_test(of_two_of_one_term_the_later_ones_address_it_is),
+		cmocka_unit_test(what_is_past_its_end_is_not_taken_for_alive),
+		cmocka_unit_test(the_mate_hears_what_came_free_before_who_has_it_now),
 		cmocka_unit_test(what_the_mate_is_told_begins_with_what_is_over),
 		cmocka_unit_test(a_full_table_takes_no_more),
 		cmocka_unit_test(one_with_the_addresses_of_two_ends_both_and_tells_of_both),

@@ -239,6 +239,20 @@ static struct session_record *pick(struct world *world, struct unit *unit)
 	return record && record->end == VPN_END_NONE ? record : NULL;
 }
 
+/* As a hub does on each tick: the active unit at once, the other later. */
+static void end_by_age(struct world *world, struct unit *unit)
+{
+	struct session_record *record = NULL;
+	uint64_t late_ms = unit->term ? 0 : 200;
+
+	while ((record = sessiondb_next(unit->db, record))) {
+		if (record->end == VPN_END_NONE &&
+		    monotime_reached(world->now, monotime_add_ms(record->session.ends_at, late_ms)))
+			sessiondb_end(unit->db, record, VPN_END_EXPIRED, unit->term, world->now);
+	}
+	sessiondb_sweep(unit->db, world->now);
+}
+
 static void act(struct world *world, struct unit *unit, struct unit *mate)
 {
 	struct session_record *record = NULL;
@@ -257,6 +271,8 @@ static void act(struct world *world, struct unit *unit, struct unit *mate)
 		session = session_of(world->number, below(world, ADDRESSES));
 		if (below(world, 4) == 0)
 			session.ends_at = MONOTIME_NEVER;
+		else if (below(world, 3) == 0)
+			session.ends_at = monotime_add_ms(world->now, below(world, 1000));
 		if (sessiondb_create(unit->db, &session, unit->term, &record) == 0)
 			world->number++;
 		break;
@@ -331,6 +347,8 @@ static void play(uint64_t seed)
 		struct unit *unit = &world->units[who], *mate = &world->units[1 - who];
 
 		act(world, unit, mate);
+		if (below(world, 4) == 0)
+			end_by_age(world, unit);
 		if (below(world, 3) > 0)
 			say(unit, mate);
 		else if (below(world, 8) == 0)
@@ -339,7 +357,8 @@ static void play(uint64_t seed)
 		hear(world, mate);
 		is_sane(unit);
 		is_sane(mate);
-		world->now = monotime_add_ms(world->now, 10);
+		/* Now and then so late that tombstones are gone. */
+		world->now = monotime_add_ms(world->now, below(world, 150) ? 10 : SESSION_KEPT_MS);
 		if (below(world, 100) == 0)
 			settle(world);
 	}
