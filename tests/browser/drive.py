@@ -14,7 +14,12 @@ import sys
 import urllib.parse
 import urllib.request
 
-SIZES = {"phone": (390, 844, True), "desktop": (1280, 800, False)}
+SIZES = {
+    "small": (320, 568, True),
+    "phone": (390, 844, True),
+    "desktop": (1280, 800, False),
+    "wide": (1920, 1080, False),
+}
 
 
 class Socket:
@@ -94,13 +99,18 @@ class Page:
         return self.call("Runtime.evaluate", expression=expression)["result"].get("value")
 
     def shots(self, folder, name):
+        """Pictures; returns the sizes at which something stands out of the window on the right."""
+        narrow = []
         for scheme in ("light", "dark"):
             for size, (width, height, is_mobile) in SIZES.items():
                 self.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
                 self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1,
                           mobile=is_mobile)
+                if self.value("document.documentElement.scrollWidth") > width:
+                    narrow.append(size)
                 with open(f"{folder}/{name}-{size}-{scheme}.png", "wb") as out:
                     out.write(base64.b64decode(self.call("Page.captureScreenshot", format="png")["data"]))
+        return " ".join(dict.fromkeys(narrow)) or "all fit"
 
     def complaints(self):
         """What stands in the console: a blocked style, a refused form, an exception."""
@@ -122,8 +132,7 @@ def obey(page, folder, line):
     if verb == "text":
         return page.value(f"(document.querySelector({json.dumps(rest)}) || {{}}).innerText || ''").replace("\n", " ")
     if verb == "shots":
-        page.shots(folder, rest)
-        return "taken"
+        return page.shots(folder, rest)
     if verb == "complaints":
         return page.complaints()
     raise RuntimeError(f"no such command: {verb}")
