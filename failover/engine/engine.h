@@ -61,6 +61,8 @@ struct engine_position {
 	bool has_data;
 };
 
+#define ENGINE_MATE_BOOTS 4
+
 /* What is known of the mate, from its hellos. */
 struct engine_mate {
 	bool was_heard;
@@ -78,6 +80,9 @@ struct engine_mate {
 	char refused[WHY_TEXT_MAX +
 		     160]; /* what is wrong with its hellos; empty: nothing (stranger.h) */
 	struct monotime refused_at;
+	uint64_t boots[ENGINE_MATE_BOOTS]; /* before this one; a ring */
+	unsigned n_boots;
+	struct monotime doubled_at; /* two machines were it: when that was last seen; 0: never */
 };
 
 /* The ways to the mate. */

@@ -80,6 +80,7 @@ static void take_hello(struct engine *engine, const struct hello *hello)
 	if (mate->was_heard && !is_new && hello->counter <= mate->counter)
 		return; /* came faster on another path */
 	if (is_new) {
+		stranger_boot(engine, hello->boot);
 		replication_lines_own(engine->replication);
 		if (engine->pair.link)
 			link_expect_boot(engine->pair.link, hello->boot);

@@ -19,6 +19,7 @@
 #include "failover/engine/report.h"
 
 #define TROUBLE_MS 10000
+#define DOUBLED_MS 60000    /* either of them may be quiet for a while */
 #define TWIN_RECENT_MS 5000 /* so far the two clocks may be apart */
 
 enum reason { REASON_VERSION, REASON_KEY, REASON_TWIN, REASON__NONE };
@@ -185,6 +186,38 @@ void stranger_twin(struct engine *engine, size_t index, const struct hello *hell
 					.is_serving = hello->view.is_serving};
 
 	note(engine, index, REASON_TWIN, &outside, is_recent(hello), goes_first(engine, hello));
+}
+
+bool stranger_is_doubled(const struct engine *engine, struct why *ret_why)
+{
+	const struct engine_mate *mate = &engine->mate;
+	bool is_primary = engine->config->failover.unit == FO_UNIT_SECONDARY;
+
+	if (mate->doubled_at.ns == 0 ||
+	    monotime_since(monotime_now(), mate->doubled_at) >= DOUBLED_MS * MONOTIME_NS_PER_MS)
+		return false;
+	(void)why_set(ret_why, 0,
+		      "two machines are the %s unit, and have this pair's key (a copy of its disk, "
+		      "or of its virtual machine?): turn one of them off",
+		      fo_unit_text(is_primary ? FO_UNIT_PRIMARY : FO_UNIT_SECONDARY));
+	return true;
+}
+
+void stranger_boot(struct engine *engine, uint64_t boot)
+{
+	struct engine_mate *mate = &engine->mate;
+	bool was_doubled, is_back = false;
+	struct why why;
+
+	for (size_t i = 0; i < ENGINE_MATE_BOOTS; i++)
+		is_back |= mate->boots[i] == boot;
+	mate->boots[mate->n_boots++ % ENGINE_MATE_BOOTS] = mate->boot;
+	if (!is_back)
+		return;
+	was_doubled = stranger_is_doubled(engine, &why);
+	mate->doubled_at = monotime_now();
+	if (!was_doubled && stranger_is_doubled(engine, &why))
+		log_line(LOG_ERR, "%s", why.text);
 }
 
 const char *stranger_trouble(const struct engine *engine)

@@ -278,6 +278,8 @@ struct json_object *json_troubles(const struct engine *engine)
 	add_sentence(array, engine_trouble(engine));
 	if (mate_trouble(engine, &why))
 		add_sentence(array, why.text);
+	if (stranger_is_doubled(engine, &why))
+		add_sentence(array, why.text);
 	add_suspension(engine, array);
 	add_disk(engine, array);
 	for (size_t i = 0; schedule_trouble(engine, i, &why); i++)

@@ -18,6 +18,7 @@
 #include "base/log.h"
 #include "engine_world.h"
 #include "failover/engine/report.h"
+#include "failover/engine/stranger.h"
 #include "failover/replication/replication.h"
 
 /* In place of GnuTLS': there is no memory where the test says so. */
@@ -199,6 +200,39 @@ static void connections_that_do_not_last_are_a_trouble(void **state)
 	WAIT_FOR(pair->apart_since.ns == 0 && pair->n_short == 0);
 }
 
+/* ---- two that are the mate ---- */
+
+static void hear_boot(struct hello_codec *codec, uint64_t boot)
+{
+	world.mate.codec = codec;
+	WAIT_FOR(world.engine->mate.boot == boot);
+}
+
+/* Boot ids are random at each start: one that comes back was not restarted. */
+static void a_copy_of_the_mate_is_a_trouble_and_a_restart_of_it_is_none(void **state)
+{
+	struct hello_codec *first, *second = NULL;
+	struct why why = {0};
+	uint8_t key[32];
+
+	(void)state;
+	world_be_active("");
+	first = world.mate.codec;
+	memset(key, world.keeper.keys, sizeof(key));
+	assert_int_equal(hello_codec_new(key, FO_UNIT_SECONDARY, 100, &second), 0);
+	hear_boot(second, 100);
+	assert_false(stranger_is_doubled(world.engine, &why));
+	hear_boot(first, 99);
+	assert_true(stranger_is_doubled(world.engine, &why));
+	assert_non_null(strstr(why.text, "two machines are the Secondary unit, and have this "
+					 "pair's key"));
+	WAIT_FOR(is_logged("two machines are the Secondary unit"));
+	assert_true(engine_is_active(world.engine));
+	world.engine->mate.doubled_at.ns -= 60 * MONOTIME_NS_PER_SEC;
+	assert_false(stranger_is_doubled(world.engine, &why));
+	hello_codec_free(second);
+}
+
 /* ---- what waits for the mate ---- */
 
 /* The mate dies in the middle of it: the rows of what this unit does then wait for nothing. */
@@ -236,6 +270,7 @@ int main(void)
 		TEST(a_link_that_could_not_be_made_is_a_trouble_where_hellos_pass),
 		TEST(connections_that_do_not_last_are_a_trouble),
 		TEST(a_time_apart_ends_with_the_hellos_where_there_is_no_link),
+		TEST(a_copy_of_the_mate_is_a_trouble_and_a_restart_of_it_is_none),
 		TEST(the_history_does_not_wait_for_a_replication_that_is_paused),
 	};
 
