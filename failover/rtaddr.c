@@ -462,13 +462,17 @@ int rtaddr_batch_send(struct rtaddr_batch *batch, struct nl_sock *sock, int *res
 	while (r >= 0 && at < batch->n) {
 		size_t n = batch->n - at < part ? batch->n - at : part;
 
+		if (batch->is_wanted && !batch->is_wanted(batch->userdata)) {
+			r = -ECANCELED;
+			break;
+		}
 		r = send_part(sock, batch->messages.data + sent, batch->messages.size - sent, n,
 			      answers + at);
 		at += n;
 		sent += r > 0 ? (size_t)r : 0;
 	}
 	for (; answers && at < batch->n; at++)
-		answers[at] = -ETIMEDOUT;
+		answers[at] = r == -ECANCELED ? r : -ETIMEDOUT;
 	buf_clear(&batch->messages);
 	batch->n = 0;
 	return r < 0 ? r : 0;

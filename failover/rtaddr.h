@@ -59,11 +59,14 @@ int rtaddr_dump_with(struct nl_sock *sock, struct nl_msg *request, rtaddr_messag
  * Requests that wait to be sent together; zeroed is empty. The kernel needs a quarter of a
  * millisecond for some of them (an IPv6 address on a device with hundreds). A long batch is sent in
  * parts where IS_PARTED, so that what is more urgent is not kept from its processor for all of it.
+ * IS_WANTED (may be NULL) is asked before each of them; what it does not want is not sent.
  */
 struct rtaddr_batch {
 	struct buf messages;
 	size_t n;
 	bool is_parted;
+	bool (*is_wanted)(void *userdata);
+	void *userdata;
 };
 
 void rtaddr_batch_done(struct rtaddr_batch *batch);
@@ -87,6 +90,7 @@ int rtaddr_batch_promote(struct rtaddr_batch *batch, unsigned index);
 int rtaddr_batch_raise(struct rtaddr_batch *batch, unsigned index);
 /*
  * Sends all and collects the answers: RESULTS[i] (NULL: not wanted) is 0 or -errno of request i,
- * -ETIMEDOUT where it is not known. Empties BATCH. Errors: -errno if it could not be sent.
+ * -ETIMEDOUT where it is not known, -ECANCELED where it was not sent since IS_WANTED said no.
+ * Empties BATCH. Errors: -errno if it could not be sent, -ECANCELED.
  */
 int rtaddr_batch_send(struct rtaddr_batch *batch, struct nl_sock *sock, int *results);

@@ -11,6 +11,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <syslog.h>
@@ -19,6 +20,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "base/monotime.h"
 
 #define BREATH_MS 1 /* half of the shortest polltime */
 /* Locked in memory, as all of this process is: no more than the buffers of answers need. */
@@ -35,6 +37,9 @@ struct rtnl {
 	void *work_userdata;
 	int result;
 	bool has_thread, is_busy, is_waiting; /* the caller's */
+	struct monotime begun;		      /* ... what it is busy with */
+	uint64_t waited_ns;
+	_Atomic uint64_t alive_ns; /* both sides': the caller ran then, of the monotonic clock */
 	void (*on_breath)(void *userdata);
 	void *userdata;
 };
@@ -150,15 +155,75 @@ bool rtnl_is_busy(struct rtnl *rtnl)
 	return rtnl && rtnl->is_busy && !is_done(rtnl, 0);
 }
 
+/* ---- whether it was stopped ---- */
+
+static bool was_stopped(struct monotime now, struct monotime before)
+{
+	return monotime_since(now, before) > RTNL_STOP_MS * MONOTIME_NS_PER_MS;
+}
+
+static struct monotime alive_at(const struct rtnl *rtnl)
+{
+	return (struct monotime){atomic_load(&rtnl->alive_ns)};
+}
+
+void rtnl_say_alive(struct rtnl *rtnl)
+{
+	struct monotime now = monotime_now();
+
+	if (rtnl && !was_stopped(now, alive_at(rtnl)))
+		atomic_store(&rtnl->alive_ns, now.ns);
+}
+
+bool rtnl_is_wanted(const struct rtnl *rtnl)
+{
+	return !rtnl || !rtnl->has_thread || !was_stopped(monotime_now(), alive_at(rtnl));
+}
+
+/* The time from BEFORE on was waited for. Returns when that is. */
+static struct monotime count_wait(struct rtnl *rtnl, struct monotime before)
+{
+	struct monotime now = monotime_now();
+
+	if (!was_stopped(now, before))
+		rtnl->waited_ns += monotime_since(now, before);
+	rtnl_say_alive(rtnl);
+	return now;
+}
+
+uint64_t rtnl_waited_ns(const struct rtnl *rtnl)
+{
+	return rtnl ? rtnl->waited_ns : 0;
+}
+
+uint64_t rtnl_busy_ns(struct rtnl *rtnl)
+{
+	return rtnl && rtnl->is_busy ? monotime_since(monotime_now(), rtnl->begun) : 0;
+}
+
+/* ---- waiting ---- */
+
 void rtnl_wait(struct rtnl *rtnl)
 {
+	struct monotime before;
+
 	if (!rtnl || !rtnl->is_busy)
 		return;
 	assert(!rtnl->is_waiting);
 	rtnl->is_waiting = true;
-	while (!is_done(rtnl, BREATH_MS))
+	before = monotime_now();
+	rtnl_say_alive(rtnl);
+	while (!is_done(rtnl, BREATH_MS)) {
 		rtnl->on_breath(rtnl->userdata);
+		before = count_wait(rtnl, before);
+	}
+	(void)count_wait(rtnl, before);
 	rtnl->is_waiting = false;
+}
+
+int rtnl_fd(const struct rtnl *rtnl)
+{
+	return rtnl->done_fd;
 }
 
 bool rtnl_begin(struct rtnl *rtnl, rtnl_work_fn work, void *userdata)
@@ -171,6 +236,8 @@ bool rtnl_begin(struct rtnl *rtnl, rtnl_work_fn work, void *userdata)
 	rtnl->work = work;
 	rtnl->work_userdata = userdata;
 	rtnl->is_busy = true;
+	rtnl->begun = monotime_now();
+	atomic_store(&rtnl->alive_ns, rtnl->begun.ns);
 	give(rtnl->go_fd);
 	return false;
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stdint.h>
 
 /*
  * A thread that waits for the kernel in this one's place. Almost every change of addresses, links
@@ -13,6 +14,9 @@
  * more.
  */
 struct rtnl;
+
+/* Whoever waits and does not breathe for longer than this was stopped. As long as a lease. */
+#define RTNL_STOP_MS 1000u
 
 typedef int (*rtnl_work_fn)(void *userdata);
 
@@ -38,3 +42,18 @@ bool rtnl_begin(struct rtnl *rtnl, rtnl_work_fn work, void *userdata);
 bool rtnl_is_busy(struct rtnl *rtnl);
 /* Waits, breathing, until nothing is under way. */
 void rtnl_wait(struct rtnl *rtnl);
+/* Readable when what was begun is done, and nobody has looked yet; -1: there is no thread. */
+int rtnl_fd(const struct rtnl *rtnl);
+/* For how many ns, in all, one has waited and was not stopped: for what has a time, and is to stand
+ * still meanwhile. RTNL may be NULL. */
+uint64_t rtnl_waited_ns(const struct rtnl *rtnl);
+/* For how many ns the thread has been at what it is at; 0: at nothing. RTNL may be NULL. */
+uint64_t rtnl_busy_ns(struct rtnl *rtnl);
+/*
+ * Who gave work to the thread still runs: so it says by each breath, and by this where it does not
+ * wait. After a silence of more than RTNL_STOP_MS it says so in vain: what was given before that
+ * was given by one who was stopped since.
+ */
+void rtnl_say_alive(struct rtnl *rtnl);
+/* For WORK, in the thread: it does, and what it wanted is still wanted. RTNL may be NULL: true. */
+bool rtnl_is_wanted(const struct rtnl *rtnl);

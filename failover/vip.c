@@ -329,8 +329,7 @@ struct ask {
 	const struct vip_address *addresses;
 	size_t n;
 	struct why *ret_why;
-	struct monotime begin;
-	bool is_begun; /* the leases are those of these addresses, from BEGIN on */
+	bool is_begun; /* the leases are those of these addresses */
 };
 
 static int mend(struct vip *vip);
@@ -345,7 +344,6 @@ static int move(struct ask *ask)
 	struct vip_address *current;
 	int failed, r;
 
-	ask->begin = monotime_now();
 	/* What was there before the first of two changes is not known after the second. */
 	(void)mend(vip);
 	change.batch.is_parted = true;
@@ -477,14 +475,18 @@ static int do_set(void *userdata)
 	return failed;
 }
 
+/* The time for which it was waited, awake, is none that the leases are old. */
 static int ask_for(struct vip *vip, rtnl_work_fn work, struct ask *ask)
 {
+	uint64_t waited_ns = rtnl_waited_ns(vip->rtnl);
+	struct monotime begin = monotime_now();
 	int r;
 
 	ask->vip = vip;
 	r = vip_do(vip, work, ask);
+	begin.ns += rtnl_waited_ns(vip->rtnl) - waited_ns;
 	if (ask->is_begun)
-		vip_lease_begin(vip, ask->begin);
+		vip_lease_begin(vip, begin);
 	return r;
 }
 

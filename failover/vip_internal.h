@@ -42,6 +42,8 @@ struct vip {
 	sd_event_source *timer;	     /* of few leases: all of them, and at the right time */
 	sd_event_source *ring_timer; /* of many: some of them */
 	sd_event_source *repair;
+	sd_event_source *landing; /* a repair waits for the renewal that is out */
+	bool is_repair_waiting;
 	struct vip_lease *leases;
 	size_t n_leases;
 	size_t next[VIP_FAMILIES]; /* lease to be renewed in the ring */
@@ -59,6 +61,7 @@ struct vip {
 	struct vip_renewal renewal; /* the latest of the timers' */
 	unsigned cpu;		    /* the processor that renewed last */
 	struct rtnl *rtnl;
+	uint64_t waited_ns; /* rtnl_waited_ns when the leases' ages were last put right */
 };
 
 /* For the kernel an IPv6 address is one whatever its prefix; an IPv4 one is another with another

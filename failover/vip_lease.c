@@ -14,6 +14,7 @@
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 
 #include "base/cleanup.h"
 #include "failover/vip_internal.h"
@@ -38,9 +39,17 @@ void vip_renewal_done(struct vip_renewal *renewal)
 	*renewal = (struct vip_renewal){0};
 }
 
+static bool is_wanted(void *userdata)
+{
+	return rtnl_is_wanted(userdata);
+}
+
 static int renewal_init(struct vip_renewal *renewal, const struct vip *vip)
 {
 	vip_renewal_done(renewal);
+	/* What is put together now is not sent after a stop: the mate may have it by then. */
+	renewal->batch.is_wanted = is_wanted;
+	renewal->batch.userdata = vip->rtnl;
 	renewal->asked = calloc(vip->n_leases + 1, sizeof(struct vip_lease *));
 	renewal->results = calloc(vip->n_leases + 1, sizeof(int));
 	renewal->batch.is_parted = true;
@@ -87,9 +96,19 @@ static int renewal_send(void *userdata)
 
 	renewal->cpu = processor();
 	renewal->code = rtaddr_batch_send(&renewal->batch, vip->sock, renewal->results);
-	if (renewal->with_routes)
+	if (renewal->with_routes && rtnl_is_wanted(vip->rtnl))
 		vip_routes_check(vip);
 	return renewal->code;
+}
+
+/* A repair that came while it was out is done now. */
+static void repair_what_waited(struct vip *vip)
+{
+	if (!vip->is_repair_waiting)
+		return;
+	vip->is_repair_waiting = false;
+	(void)sd_event_source_set_enabled(vip->landing, SD_EVENT_OFF);
+	(void)sd_event_source_set_enabled(vip->repair, SD_EVENT_ONESHOT);
 }
 
 /* What came of it. Errors: that of the first lease that could not be renewed. */
@@ -98,16 +117,23 @@ static int renewal_take(struct vip *vip)
 	struct vip_renewal *renewal = &vip->renewal;
 	int first = 0;
 
-	for (size_t i = 0; i < renewal->n && renewal->code == 0; i++) {
+	for (size_t i = 0; i < renewal->n; i++) {
+		struct vip_lease *lease = renewal->asked[i];
 		int result = renewal->results[i];
 
-		renewal->asked[i]->is_held = result == 0 || result == -EEXIST;
-		renewal->asked[i]->code = renewal->asked[i]->is_held ? 0 : result;
-		if (!renewal->asked[i]->is_held && first == 0)
+		/* Not sent, since this process was stopped: nothing is known of it. */
+		if (result == -ECANCELED)
+			continue;
+		if (result == -ETIMEDOUT && renewal->code < 0)
+			result = renewal->code;
+		lease->is_held = result == 0 || result == -EEXIST;
+		lease->code = lease->is_held ? 0 : result;
+		if (!lease->is_held && first == 0)
 			first = result;
 	}
 	renewal->is_out = false;
 	vip->cpu = renewal->cpu;
+	repair_what_waited(vip);
 	return renewal->code < 0 ? renewal->code : first;
 }
 
@@ -139,6 +165,17 @@ static bool has_landed(struct vip *vip)
 		return false;
 	vip_lease_land(vip);
 	return true;
+}
+
+/* Who waited for the kernel, awake, was not stopped: for so long no lease got older. */
+static void forgive_waits(struct vip *vip)
+{
+	uint64_t waited_ns = rtnl_waited_ns(vip->rtnl);
+	uint64_t ns = waited_ns - vip->waited_ns;
+
+	vip->waited_ns = waited_ns;
+	for (size_t i = 0; i < vip->n_leases && ns > 0; i++)
+		vip->leases[i].renewed.ns += ns;
 }
 
 static bool is_over(const struct vip_lease *lease, struct monotime now)
@@ -206,6 +243,7 @@ void vip_lease_begin(struct vip *vip, struct monotime now)
 		lease->is_many = lease->address.is_active && is_many[family_of(lease)];
 	}
 	vip->ticked = vip->checked = now;
+	vip->waited_ns = rtnl_waited_ns(vip->rtnl);
 	vip->has_lapsed = false;
 	arm(vip, monotime_now());
 	arm_ring(vip);
@@ -274,6 +312,7 @@ static bool wait_on(struct vip *vip, struct monotime now)
 			return false;
 	for (size_t i = 0; i < vip->n_leases; i++)
 		vip->leases[i].renewed = now;
+	rtnl_say_alive(vip->rtnl);
 	return true;
 }
 
@@ -323,6 +362,7 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
 
 	(void)source;
 	(void)usec;
+	forgive_waits(vip);
 	if (!vip->has_lapsed && vip->n_leases > 0 && !renew_few(vip, now))
 		lapse(vip);
 	arm(vip, monotime_now());
@@ -351,12 +391,15 @@ static bool add_next(struct vip *vip, struct vip_renewal *renewal, unsigned fami
 	return true;
 }
 
-static bool renew_ring(struct vip *vip, uint64_t passed_ns, struct monotime now)
+/* What was not renewed since, as one was out, is due as well. */
+static bool renew_ring(struct vip *vip, struct monotime now)
 {
+	uint64_t passed_ns = monotime_since(now, vip->ticked);
 	int r;
 
 	if (!has_landed(vip))
 		return wait_on(vip, now);
+	vip->ticked = now;
 	r = renewal_init(&vip->renewal, vip);
 	for (unsigned family = 0; family < VIP_FAMILIES && r == 0; family++) {
 		size_t n = count_active(vip, family);
@@ -373,13 +416,12 @@ static int on_ring_timer(sd_event_source *source, uint64_t usec, void *userdata)
 {
 	struct vip *vip = userdata;
 	struct monotime now = monotime_now();
-	uint64_t passed_ns = monotime_since(now, vip->ticked);
 
 	(void)source;
 	(void)usec;
-	vip->ticked = now;
+	forgive_waits(vip);
 	arm_ring(vip);
-	if (!vip->has_lapsed && vip->n_leases > 0 && !renew_ring(vip, passed_ns, now))
+	if (!vip->has_lapsed && vip->n_leases > 0 && !renew_ring(vip, now))
 		lapse(vip);
 	return 0;
 }
@@ -424,15 +466,44 @@ void vip_take_news(struct vip *vip, const struct linkmon_address *news)
 	(void)sd_event_source_set_enabled(vip->repair, SD_EVENT_ONESHOT);
 }
 
+static int on_landing(sd_event_source *source, int fd, uint32_t events, void *userdata)
+{
+	(void)source;
+	(void)fd;
+	(void)events;
+	(void)has_landed(userdata);
+	return 0;
+}
+
+/* Nobody waits for the kernel because of it: the loop wakes up when a renewal that is out is done.
+ */
+static void repair_later(struct vip *vip)
+{
+	int r = 0;
+
+	if (!vip->landing)
+		r = sd_event_add_io(sd_event_source_get_event(vip->repair), &vip->landing,
+				    rtnl_fd(vip->rtnl), EPOLLIN, on_landing, vip);
+	if (r >= 0)
+		r = sd_event_source_set_priority(vip->landing, RENEW_PRIORITY);
+	if (r >= 0)
+		r = sd_event_source_set_enabled(vip->landing, SD_EVENT_ON);
+	/* Else the next timer's. */
+	vip->is_repair_waiting = true;
+}
+
 static int on_repair(sd_event_source *source, void *userdata)
 {
 	struct vip *vip = userdata;
 	struct vip_renewal *renewal = &vip->renewal;
-	struct monotime now;
+	struct monotime now = monotime_now();
 	int r;
 
-	vip_lease_land(vip);
-	now = monotime_now();
+	if (!has_landed(vip)) {
+		repair_later(vip);
+		return 0;
+	}
+	forgive_waits(vip);
 	r = renewal_init(renewal, vip);
 
 	/* Only the engine may take up again what ran out. */

@@ -39,6 +39,7 @@ void vip_free(struct vip *vip)
 	sd_event_source_disable_unref(vip->timer);
 	sd_event_source_disable_unref(vip->ring_timer);
 	sd_event_source_disable_unref(vip->repair);
+	sd_event_source_disable_unref(vip->landing);
 	nl_socket_free(vip->sock);
 	free(vip->leases);
 	free(vip->current);

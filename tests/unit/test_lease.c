@@ -37,6 +37,8 @@ struct world {
 	struct linkmon *linkmon;
 	struct rtnl *rtnl;
 	struct pauses pauses;
+	struct monotime turned_at;
+	uint64_t longest_turn; /* in ns */
 	unsigned came, went;
 	struct monotime gone_at, back_at;
 };
@@ -73,6 +75,27 @@ static void on_breath(void *userdata)
 	pauses->longest = passed > pauses->longest ? passed : pauses->longest;
 	pauses->last = now;
 	pauses->n++;
+}
+
+/* With each turn of the loop. */
+static bool turn(struct world *world)
+{
+	struct monotime now = monotime_now();
+	uint64_t passed = world->turned_at.ns ? monotime_since(now, world->turned_at) : 0;
+
+	world->longest_turn = passed > world->longest_turn ? passed : world->longest_turn;
+	world->turned_at = now;
+	return true;
+}
+
+/* Only where this machine stopped us for so long that leases run out between two renewals may they
+ * be gone: the rest of the test is skipped. */
+static void check_lapse(const struct world *world)
+{
+	if (!vip_has_lapsed(world->vip))
+		return;
+	assert_true(world->longest_turn > 500 * MONOTIME_NS_PER_MS);
+	skip();
 }
 
 /* As in the engine: with a thread that waits for the kernel. */
@@ -244,7 +267,7 @@ static void no_lease_is_renewed_in_the_last_quarter_of_a_second(void **state)
 		uint64_t phase_ms;
 		uint32_t stamp_cs;
 
-		assert_true(sd_event_run(world->event, 20000) >= 0);
+		assert_true(sd_event_run(world->event, 20000) >= 0 && turn(world));
 		stamp_cs = stamp_of_lease(sock);
 		if (stamp_cs == latest_cs)
 			continue;
@@ -256,7 +279,8 @@ static void no_lease_is_renewed_in_the_last_quarter_of_a_second(void **state)
 	}
 	nl_socket_free(sock);
 	assert_int_equal(sched_setaffinity(0, sizeof(all), &all), 0);
-	if (vip_has_lapsed(world->vip) || hz == 0)
+	check_lapse(world);
+	if (hz == 0)
 		skip();
 	/* Nor can this process choose when it is stopped between its look at the clock and the
 	 * kernel: once. Each 250 ms it would be three times. */
@@ -303,7 +327,8 @@ static void five_hundred_addresses_are_claimed_and_announced_in_time(void **stat
 	assert_int_equal(count(VIP_PROTOCOL, false), MANY);
 	/* 50 ms is what is promised; a crowded machine gets ten times that. */
 	assert_true(announced < 500 * MONOTIME_NS_PER_MS);
-	assert_true(pauses->n >= 3);
+	/* One each 20 ms at least, on the average. */
+	assert_true(pauses->n >= 1 + claimed / (20 * MONOTIME_NS_PER_MS));
 	announcer_free(announcer);
 }
 
@@ -320,11 +345,9 @@ static void five_hundred_leases_are_renewed_a_few_at_a_time(void **state)
 	WAIT_ON(world->event, world->came == MANY);
 	until = monotime_add_ms(monotime_now(), 2500);
 	for (; !monotime_reached(monotime_now(), until); turns++)
-		assert_true(sd_event_run(world->event, 20000) >= 0);
-	/* More than two lifetimes; where this machine stopped us for one, they are gone with
-	 * reason. */
-	if (vip_has_lapsed(world->vip))
-		skip();
+		assert_true(sd_event_run(world->event, 20000) >= 0 && turn(world));
+	/* More than two lifetimes. */
+	check_lapse(world);
 	assert_int_equal(count(VIP_PROTOCOL, false), MANY);
 	assert_int_equal(world->went, 0);
 	assert_true(turns > 2500 / 250 * 4);
@@ -341,10 +364,11 @@ static void all_that_somebody_flushed_is_back(void **state)
 	WAIT_ON(world->event, world->came == MANY);
 	assert_int_equal(netns_run("ip addr flush dev va"), 0);
 	/* Events may have been lost in the flood: what counts is what is there. */
-	WAIT_ON(world->event, vip_has_lapsed(world->vip) ||
-				      (world->went > 0 && count(VIP_PROTOCOL, false) == MANY));
-	if (vip_has_lapsed(world->vip))
-		skip();
+	(void)turn(world);
+	WAIT_ON(world->event,
+		turn(world) && (vip_has_lapsed(world->vip) ||
+				(world->went > 0 && count(VIP_PROTOCOL, false) == MANY)));
+	check_lapse(world);
 }
 
 int main(void)
