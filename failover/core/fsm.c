@@ -405,12 +405,11 @@ static void take(struct fo_step *step)
  * a unit that stood still just before a hello was due is silent for a polltime longer than it
  * slept.
  */
-static bool has_overslept(const struct fo_fsm *fsm, const struct fo_event *event)
+bool fo_fsm_has_overslept(const struct fo_fsm *fsm, struct monotime now)
 {
 	struct monotime latest = monotime_add_ms(fsm->timers.said, fo_fsm_fence_ms(fsm));
 
-	return fsm->stage >= FO_STAGE_CLAIMING && event->type != FO_EVENT_NOT_SCHEDULED &&
-	       event->at.ns > latest.ns;
+	return fsm->stage >= FO_STAGE_CLAIMING && now.ns > latest.ns;
 }
 
 static void wake(struct fo_step *step)
@@ -438,7 +437,7 @@ void fo_fsm_step(struct fo_fsm *fsm, const struct fo_event *event, struct fo_upd
 	else if (event->type == FO_EVENT_SHUTDOWN && !fsm->flags.is_stopping)
 		shut_down(&step);
 	else {
-		if (has_overslept(fsm, event))
+		if (event->type != FO_EVENT_NOT_SCHEDULED && fo_fsm_has_overslept(fsm, event->at))
 			wake(&step);
 		take(&step);
 		fo_review(&step);

@@ -443,6 +443,10 @@ uint32_t fo_fsm_fence_ms(const struct fo_fsm *fsm);
  * finds that this unit stood still, and nothing is said before.
  */
 bool fo_fsm_breathe(struct fo_fsm *fsm, struct monotime now);
+/* This unit serves, or is about to, and was silent for longer than its fence: whatever event comes
+ * next, it steps down first. Until then it must not do what a mate that took over would suffer by.
+ */
+bool fo_fsm_has_overslept(const struct fo_fsm *fsm, struct monotime now);
 /* When the next TICK is due. */
 struct monotime fo_fsm_deadline(const struct fo_fsm *fsm);
 /* What this unit's hello says of itself. */

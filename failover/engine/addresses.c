@@ -179,6 +179,13 @@ void engine_leave_addresses(struct engine *engine)
 		log_line(LOG_WARNING, "addresses of links to the mate stay behind: %s", why.text);
 }
 
+/* Stopped in the middle of it, as long as the mate waits: the machine gives up what this unit has
+ * with the next event, and until then nothing is set and nobody is told. */
+static bool has_overslept(const struct engine *engine)
+{
+	return engine->addresses.is_claimed && fo_fsm_has_overslept(&engine->fsm, monotime_now());
+}
+
 /* What a takeover waits for; the rest of set_addresses is to follow. A device comes before what is
  * on it, and goes after it, which the kernel takes its time for: see macs.h. */
 static int move_addresses(struct engine *engine, bool is_forced, struct why *ret_why)
@@ -190,6 +197,8 @@ static int move_addresses(struct engine *engine, bool is_forced, struct why *ret
 	want_addresses(engine, list);
 	macs_raise(engine);
 	move_to_role_devices(engine->config, list);
+	if (has_overslept(engine))
+		return 0;
 	if (!is_forced && vip_is_set(engine->addresses.vip, list->items, list->n))
 		return 0;
 	return vip_move(engine->addresses.vip, list->items, list->n, ret_why);
@@ -205,6 +214,8 @@ static int set_addresses(struct engine *engine, bool is_forced, struct why *ret_
 	if (!is_forced)
 		macs_lower(engine);
 	r = move_addresses(engine, is_forced, ret_why);
+	if (has_overslept(engine))
+		return 0;
 	if (is_forced)
 		macs_set(engine);
 	mended = vip_mend(engine->addresses.vip);
@@ -241,7 +252,8 @@ void engine_announce(struct engine *engine)
 	size_t n;
 	const struct vip_address *held = vip_current(engine->addresses.vip, &n);
 
-	(void)announcer_start(engine->addresses.announcer, held, n);
+	if (!has_overslept(engine))
+		(void)announcer_start(engine->addresses.announcer, held, n);
 }
 
 void engine_reclaim(struct engine *engine)
@@ -421,7 +433,7 @@ void engine_claim(struct engine *engine, uint64_t term)
 		log_line(LOG_ERR, "not every active address could be set in term %" PRIu64 ": %s",
 			 term, why.text[0] ? why.text : err_text(r));
 	}
-	if (r < 0 && active_held(engine) == 0) {
+	if (r < 0 && active_held(engine) == 0 && !has_overslept(engine)) {
 		engine_feed_type(engine, FO_EVENT_CLAIM_FAILED);
 		return;
 	}

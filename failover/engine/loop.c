@@ -66,8 +66,12 @@ static void check_schedule(struct engine *engine, struct monotime now)
 	if (gap_ns <= fence_ms * MONOTIME_NS_PER_MS) {
 		/* Asleep for longer than a lease, but not for a holdtime: still ours, says the
 		 * machine. */
-		if (engine->addresses.is_claimed && vip_has_lapsed(engine->addresses.vip))
+		if (engine->addresses.is_claimed && vip_has_lapsed(engine->addresses.vip)) {
+			log_line(LOG_WARNING,
+				 "this unit did not run for longer than a lease, and its active "
+				 "addresses ran out: they are set and announced again");
 			engine_reclaim(engine);
+		}
 		return;
 	}
 	log_line(LOG_WARNING, "not scheduled for %llu ms (holdtime %u ms)",

@@ -7,13 +7,19 @@
 
 #include <cmocka.h>
 
+#include <linux/if_ether.h>
+#include <linux/if_packet.h>
+#include <net/if.h>
 #include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "base/err.h"
 #include "engine_world.h"
 #include "failover/engine/health.h"
 #include "failover/engine/schedule.h"
 #include "failover/engine/service.h"
+#include "netns.h"
 
 #define PAUSE_MS                                                                                   \
 	10000u /* shorter than the holdtime of these tests, longer than fronts are silent */
@@ -177,6 +183,77 @@ static void a_front_that_is_silent_while_the_engine_runs_is_found(void **state)
 	assert_non_null(engine_health_trouble(world.engine->health));
 }
 
+static bool has_address(void)
+{
+	char text[4096];
+
+	assert_int_equal(
+		netns_capture("ip -o addr show dev va to 198.51.100.10", text, sizeof(text)), 0);
+	return text[0] != '\0';
+}
+
+/* ARP that came to the other end of va since. */
+static unsigned count_announcements(int fd)
+{
+	uint8_t packet[256];
+	unsigned n = 0;
+
+	while (recv(fd, packet, sizeof(packet), MSG_DONTWAIT) > 0)
+		n++;
+	return n;
+}
+
+/* Who hears what va says to its neighbours. */
+static int listen_to_announcements(void)
+{
+	struct sockaddr_ll from = {.sll_family = AF_PACKET,
+				   .sll_protocol = htons(ETH_P_ARP),
+				   .sll_ifindex = (int)if_nametoindex("vb")};
+	int fd = socket(AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC, htons(ETH_P_ARP));
+
+	assert_true(fd >= 0);
+	assert_int_equal(bind(fd, (struct sockaddr *)&from, sizeof(from)), 0);
+	return fd;
+}
+
+/* It stood still, as long as the mate waits, after it had found an address gone, or an interface
+ * come back. */
+static void who_was_stopped_for_a_holdtime_sets_and_announces_nothing(void **state)
+{
+	int fd = listen_to_announcements();
+
+	(void)state;
+	(void)be_active();
+	assert_true(has_address());
+	engine_announce(world.engine);
+	assert_true(count_announcements(fd) > 0);
+	assert_int_equal(netns_run("ip addr del 198.51.100.10/24 dev va"), 0);
+	world.engine->fsm.timers.said = ago(HOLD_MS + PAUSE_MS);
+	engine_reclaim(world.engine);
+	assert_false(has_address());
+	engine_announce(world.engine);
+	assert_int_equal(count_announcements(fd), 0);
+	(void)close(fd);
+}
+
+/* The mate has taken over. */
+static void who_was_stopped_while_it_claimed_gives_it_up(void **state)
+{
+	int fd = listen_to_announcements();
+
+	(void)state;
+	(void)be_active();
+	assert_int_equal(netns_run("ip addr del 198.51.100.10/24 dev va"), 0);
+	(void)count_announcements(fd);
+	world.engine->fsm.timers.said = ago(HOLD_MS + PAUSE_MS);
+	engine_claim(world.engine, world.engine->fsm.term);
+	assert_false(has_address());
+	assert_int_equal(count_announcements(fd), 0);
+	assert_int_not_equal(world.engine->fsm.state, FO_STATE_ACTIVE);
+	assert_int_equal(world.engine->fsm.reason, FO_REASON_NOT_SCHEDULED);
+	(void)close(fd);
+}
+
 static void the_loop_turns_each_second_at_long_polltimes_too(void **state)
 {
 	(void)state;
@@ -201,6 +278,8 @@ int main(void)
 		TEST(a_pause_shorter_than_the_holdtime_is_no_silence_of_the_fronts_either),
 		TEST(a_pause_in_the_middle_of_something_long_is_none_either),
 		TEST(a_front_that_is_silent_while_the_engine_runs_is_found),
+		TEST(who_was_stopped_for_a_holdtime_sets_and_announces_nothing),
+		TEST(who_was_stopped_while_it_claimed_gives_it_up),
 		TEST(the_loop_turns_each_second_at_long_polltimes_too),
 	};
 
