@@ -3,7 +3,8 @@
  * No line is waited for. A journal that stands still, or somebody who does not read a pipe, would
  * otherwise end what the process does: an engine that waits for its log loses its addresses. That
  * is why datagrams for the journal are made here: sd_journal_sendv(3) waits for it without limit.
- * What finds no room is counted, and the first line that does says how many there were.
+ * What finds no room is counted, and the first line that does says how many there were; or the end
+ * of the process, where there is none.
  */
 #include "base/log.h"
 
@@ -27,6 +28,8 @@
 
 #define TEXT_MAX 1024
 #define FIELD_MAX 160
+/* As sd_journal_sendv(3) has it: what a burst of lines takes until the journal comes to it. */
+#define SEND_BUFFER (8 * 1024 * 1024)
 /* The number, in decimal digits, makes it whole: see systemd.journal-fields(7), MESSAGE_ID. */
 #define MESSAGE_ID_HEAD "6f1d0a7c54e94b3aa5af0c0de0"
 
@@ -54,8 +57,14 @@ static bool is_journal(int fd)
 	return *end == '\0' && device == (uintmax_t)info.st_dev && inode == (uintmax_t)info.st_ino;
 }
 
+static void say_lost_at_exit(void);
+
 void log_open(const char *process, int max_priority)
 {
+	static bool is_registered;
+
+	if (!is_registered)
+		is_registered = atexit(say_lost_at_exit) == 0;
 	log_process = process;
 	log_max_priority = max_priority;
 	log_to_journal = is_journal(STDERR_FILENO);
@@ -91,19 +100,23 @@ void log_set_journal(const char *path)
 /* A child has its own: it may have closed ours, and have given the number to something else. */
 static int journal_socket(void)
 {
+	static const int size = SEND_BUFFER;
 	static int fd = -1;
 	static pid_t owner;
 
 	if (fd < 0 || owner != getpid()) {
 		fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 		owner = getpid();
+		/* Whoever may not have that much has what everybody may have. */
+		if (fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size)) < 0)
+			(void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
 	}
 	return fd;
 }
 
 struct entry {
-	char texts[LOG_FIELDS_MAX + 4][FIELD_MAX];
-	struct iovec parts[LOG_FIELDS_MAX + 5];
+	char texts[LOG_FIELDS_MAX + 5][FIELD_MAX];
+	struct iovec parts[LOG_FIELDS_MAX + 6];
 	size_t n;
 };
 
@@ -141,6 +154,8 @@ static int journal_send(int priority, unsigned number, const struct log_field *f
 
 	(void)snprintf(digits, sizeof(digits), "%d", priority);
 	entry_add(&entry, "PRIORITY", digits);
+	/* What journalctl shows, and `journalctl -t` looks for, as sd_journal_sendv(3) has it. */
+	entry_add(&entry, "SYSLOG_IDENTIFIER", program_invocation_short_name);
 	entry_add(&entry, "ASAFO_PROCESS", log_process);
 	if (number != 0) {
 		char id[sizeof(MESSAGE_ID_HEAD) + sizeof(digits)];
@@ -183,23 +198,33 @@ static int text_write(int priority, unsigned number, const struct log_field *fie
 	return stderr_write(priority, text);
 }
 
-static void emit(int priority, unsigned number, const struct log_field *fields, size_t n_fields,
-		 char *text)
+/* False: there is no room yet. */
+static bool say_lost(void)
 {
 	unsigned lost = atomic_exchange(&log_lost, 0);
 	char said[TEXT_MAX];
 
+	if (lost == 0)
+		return true;
+	(void)snprintf(said, sizeof(said),
+		       "%u lines of this process are lost: its log had no room for them", lost);
+	if (text_write(LOG_WARNING, 0, NULL, 0, said) == 0)
+		return true;
+	(void)atomic_fetch_add(&log_lost, lost);
+	return false;
+}
+
+/* No line follows that could. */
+static void say_lost_at_exit(void)
+{
+	(void)say_lost();
+}
+
+static void emit(int priority, unsigned number, const struct log_field *fields, size_t n_fields,
+		 char *text)
+{
 	utf8_clean(text);
-	if (lost > 0) {
-		(void)snprintf(said, sizeof(said),
-			       "%u lines of this process are lost: its log had no room for them",
-			       lost);
-		if (text_write(LOG_WARNING, 0, NULL, 0, said) < 0) {
-			(void)atomic_fetch_add(&log_lost, lost + 1);
-			return;
-		}
-	}
-	if (text_write(priority, number, fields, n_fields, text) < 0)
+	if (!say_lost() || text_write(priority, number, fields, n_fields, text) < 0)
 		(void)atomic_fetch_add(&log_lost, 1);
 }
 

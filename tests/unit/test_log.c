@@ -14,11 +14,13 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/log.h"
 #include "base/pace.h"
 #include "base/utf8.h"
+#include "netns.h"
 
 static void check_clean(const char *text, const char *want)
 {
@@ -133,6 +135,7 @@ static void a_long_message_is_cut_to_one_line(void **state)
 /* Who waits after all is ended by this, and the test with it. */
 #define NEVER_S 20
 #define MANY 3000
+#define BURST 500 /* more than fit a socket's usual buffer */
 
 static void say_many(void)
 {
@@ -209,6 +212,50 @@ static void who_does_not_read_the_log_stops_nobody_and_hears_what_is_lost(void *
 	check_unread(fds);
 }
 
+static void say_many_and_end(int told, int ready)
+{
+	char byte = 'x';
+
+	log_open("engine", LOG_INFO);
+	log_never_wait();
+	say_many();
+	(void)!write(told, &byte, 1);
+	(void)!read(ready, &byte, 1);
+	exit(0);
+}
+
+/* Nobody says anything after it. */
+static void what_is_lost_is_said_at_the_end_of_the_process(void **state)
+{
+	int fds[2], told[2], ready[2], status;
+	char last[2048], text[4096];
+	ssize_t n;
+	pid_t pid;
+
+	(void)state;
+	assert_true(pipe(fds) == 0 && pipe(told) == 0 && pipe(ready) == 0);
+	(void)fflush(NULL);
+	pid = fork();
+	if (pid == 0) {
+		(void)dup2(fds[1], STDERR_FILENO);
+		say_many_and_end(told[1], ready[0]);
+	}
+	assert_int_equal(read(told[0], text, 1), 1);
+	assert_in_range(drain(fds[0], last), 1, MANY - 1);
+	assert_int_equal(write(ready[1], text, 1), 1);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+	n = read(fds[0], text, sizeof(text) - 1);
+	assert_true(n > 0);
+	text[n] = '\0';
+	assert_non_null(strstr(text, " lines of this process are lost"));
+	for (size_t i = 0; i < 2; i++) {
+		(void)close(fds[i]);
+		(void)close(told[i]);
+		(void)close(ready[i]);
+	}
+}
+
 /* A pipe is often a shell's, too, which does not know what to do with EAGAIN. */
 static void whoever_shares_the_pipe_still_waits(void **state)
 {
@@ -251,12 +298,47 @@ static void a_journal_that_stands_still_stops_nobody(void **state)
 	n = recv(fd, text, sizeof(text) - 1, 0);
 	assert_true(n > 0);
 	text[n] = '\0';
-	assert_string_equal(text,
-			    "PRIORITY=1\nASAFO_PROCESS=engine\nASAFO_ID=104001\n"
-			    "MESSAGE_ID=6f1d0a7c54e94b3aa5af0c0de0104001\nASAFO_UNIT=Primary\n"
-			    "MESSAGE=%ASAFO-1-104001: (Primary) Switching?to ACTIVE\n");
+	assert_string_equal(
+		text,
+		"PRIORITY=1\nSYSLOG_IDENTIFIER=test_log\nASAFO_PROCESS=engine\nASAFO_ID=104001\n"
+		"MESSAGE_ID=6f1d0a7c54e94b3aa5af0c0de0104001\nASAFO_UNIT=Primary\n"
+		"MESSAGE=%ASAFO-1-104001: (Primary) Switching?to ACTIVE\n");
 	written(text, sizeof(text), say_few);
 	assert_non_null(strstr(text, "engine: line "));
+	(void)close(fd);
+	(void)unlink(path);
+	(void)rmdir(folder);
+}
+
+static void say_burst(void)
+{
+	(void)alarm(NEVER_S);
+	for (unsigned i = 0; i < BURST; i++)
+		log_message(LOG_ALERT, 104001, "(Primary) Switching to ACTIVE, %u", i);
+	(void)alarm(0);
+}
+
+/* A journal's queue takes as much as systemd has it take, and so does what this process may have
+ * under way. */
+static void a_burst_of_lines_keeps_its_fields(void **state)
+{
+	char folder[] = "/tmp/asafo-test-log.XXXXXX", path[64], text[4096];
+	unsigned n = 0;
+	int fd;
+
+	(void)state;
+	if (geteuid() != 0 || unshare(CLONE_NEWNET) < 0 ||
+	    netns_sysctl("/proc/sys/net/unix/max_dgram_qlen", "512") < 0)
+		skip();
+	assert_non_null(mkdtemp(folder));
+	(void)snprintf(path, sizeof(path), "%s/socket", folder);
+	fd = journal_listen(path);
+	log_set_journal(path);
+	written(text, sizeof(text), say_burst);
+	assert_string_equal(text, "");
+	while (recv(fd, text, sizeof(text), 0) > 0)
+		n++;
+	assert_int_equal(n, BURST);
 	(void)close(fd);
 	(void)unlink(path);
 	(void)rmdir(folder);
@@ -292,8 +374,10 @@ int main(void)
 		cmocka_unit_test(a_message_has_its_number_and_severity),
 		cmocka_unit_test(a_long_message_is_cut_to_one_line),
 		cmocka_unit_test(who_does_not_read_the_log_stops_nobody_and_hears_what_is_lost),
+		cmocka_unit_test(what_is_lost_is_said_at_the_end_of_the_process),
 		cmocka_unit_test(whoever_shares_the_pipe_still_waits),
 		cmocka_unit_test(a_journal_that_stands_still_stops_nobody),
+		cmocka_unit_test(a_burst_of_lines_keeps_its_fields),
 		cmocka_unit_test(what_strangers_bring_about_is_said_ten_times_and_then_counted),
 	};
 
