@@ -123,8 +123,8 @@ lab down >/dev/null 2>&1
 pair_up
 for ms in 900 2000; do held "$ms"; done
 for ms in 1500 2000; do changed "$ms"; done
-for n in 1 2; do
-	taken_over a b 2000
-	taken_over b a 2000
+for ms in 1800 2000; do
+	taken_over a b "$ms"
+	taken_over b a "$ms"
 done
 done_testing
