@@ -18,7 +18,9 @@
 
 #include "base/err.h"
 #include "base/io.h"
+#include "certstore/replica/replica.h"
 #include "tests/unit/keeper_verbs.h"
+#include "tests/unit/store_fixture.h"
 
 static void make_fallback(struct unit *unit)
 {
@@ -267,6 +269,108 @@ static void a_stage_knows_the_mates_term_before_its_records_are_here(void **stat
 	asafo__ipc__replica_open_reply__free_unpacked(offer, NULL);
 }
 
+/* More than an index of one trustpoint carries along. */
+#define N_ARRIVING 1200
+
+/* A store of N_ARRIVING trustpoints, each with another key. */
+static void fill(struct store *store)
+{
+	static struct store_change changes[N_ARRIVING];
+	static char keys[N_ARRIVING][32];
+	uint8_t key_id[32] = {0};
+
+	for (unsigned i = 0; i < N_ARRIVING; i++) {
+		Asafo__Record__TrustpointPublic part = ASAFO__RECORD__TRUSTPOINT_PUBLIC__INIT;
+		Asafo__Record__SealedKey key = ASAFO__RECORD__SEALED_KEY__INIT;
+		Asafo__Record__Record record = ASAFO__RECORD__RECORD__INIT;
+		uint8_t packed[128], *value = malloc(256);
+
+		assert_non_null(value);
+		(void)snprintf(keys[i], sizeof(keys[i]), "trustpoint/t%05u", i);
+		memcpy(key_id, &i, sizeof(i));
+		part.name = strchr(keys[i], '/') + 1;
+		part.generation = 1;
+		part.key_id = (ProtobufCBinaryData){sizeof(key_id), key_id};
+		record.public_part = (ProtobufCBinaryData){
+			asafo__record__trustpoint_public__pack(&part, packed), packed};
+		record.key = &key;
+		changes[i] = (struct store_change){keys[i], value,
+						   asafo__record__record__pack(&record, value)};
+	}
+	assert_int_equal(store_change(store, 2, changes, N_ARRIVING, NULL), 0);
+	for (unsigned i = 0; i < N_ARRIVING; i++)
+		free((void *)(uintptr_t)changes[i].value);
+}
+
+/* All items of FROM, to the stage that TO has open. */
+static void stage_all(struct store *from, struct unit *to)
+{
+	const struct store_position nothing = {.count = 0};
+	struct store_position position;
+	struct replica_sender *sender;
+	enum replica_mode mode;
+	bool is_last = false;
+	size_t n, n_items = 0;
+
+	assert_int_equal(
+		replica_sender_new(store_replica(from), &nothing, &sender, &mode, &position), 0);
+	while (!is_last) {
+		Asafo__Ipc__StageItems items = ASAFO__IPC__STAGE_ITEMS__INIT;
+		struct buf batch = {0};
+
+		assert_int_equal(replica_sender_next(sender, 60000, &batch, &is_last, &n), 0);
+		items.batch = (ProtobufCBinaryData){batch.size, batch.data};
+		assert_int_equal(
+			unit_call_status(to->engine, IPC_STAGE_ITEMS, &items.base, NULL, 0, NULL),
+			0);
+		n_items += n;
+		buf_done(&batch);
+	}
+	assert_int_equal(n_items, N_ARRIVING);
+	replica_sender_free(sender);
+}
+
+static void a_large_bulk_that_is_given_up_keeps_nobody_from_signing(void **state)
+{
+	struct unit *units = *state;
+	Asafo__Ipc__ReplicaOpen open_request = ASAFO__IPC__REPLICA_OPEN__INIT;
+	Asafo__Ipc__StageOpen stage = ASAFO__IPC__STAGE_OPEN__INIT;
+	Asafo__Record__TrustpointPublic *part;
+	Asafo__Ipc__ReplicaOpenReply *offer;
+	char *directory = fixture_directory();
+	struct store *from;
+
+	make_pkcs12(units[0].directory, "vpn", "rsa:2048");
+	keeper_set_failover_key(&units[0], "shared");
+	keeper_set_failover_key(&units[1], "shared");
+	assert_int_equal(
+		keeper_import(&units[0], (struct import){.name = "vpn", .file = "vpn"}, NULL), 0);
+	(void)keeper_replicate(&units[0], &units[1]);
+	assert_int_equal(store_open(directory, &from, NULL), 0);
+	fill(from);
+	offer = (Asafo__Ipc__ReplicaOpenReply *)unit_call(units[0].engine, IPC_REPLICA_OPEN,
+							  &open_request.base, NULL, 0);
+	stage.kek = offer->kek;
+	/* Twice: the index of the first time is gone by then. */
+	for (unsigned i = 0; i < 2; i++) {
+		assert_int_equal(unit_call_status(units[1].engine, IPC_STAGE_OPEN, &stage.base,
+						  NULL, 0, NULL),
+				 0);
+		stage_all(from, &units[1]);
+		assert_int_equal(
+			unit_call_status(units[1].engine, IPC_STAGE_CLOSE, NULL, NULL, 0, NULL), 0);
+		part = keeper_certificate(units[1].front, "vpn");
+		assert_int_equal(
+			keeper_sign_and_verify(&units[1], part, GNUTLS_SIGN_RSA_PSS_RSAE_SHA256),
+			0);
+		keeper_part_free(part);
+		assert_null(keeper_certificate(units[1].front, "t00007"));
+	}
+	asafo__ipc__replica_open_reply__free_unpacked(offer, NULL);
+	store_close(from);
+	fixture_remove(directory);
+}
+
 static void store_times(const struct unit *unit, struct stat *ret_stat)
 {
 	char path[700];
@@ -381,6 +485,7 @@ int main(void)
 		TEST(all_orphans_of_a_name_are_dropped_however_many),
 		TEST(a_mate_with_another_failover_key_is_refused),
 		TEST(a_stage_knows_the_mates_term_before_its_records_are_here),
+		TEST(a_large_bulk_that_is_given_up_keeps_nobody_from_signing),
 		TEST(a_kill_during_the_commit_leaves_the_old_or_the_new_state),
 		TEST(pairing_gives_both_units_the_same_link_keys),
 	};
