@@ -123,8 +123,8 @@ bool p12_is_pem(const uint8_t *data, size_t size);
 int p12_read_pem(struct p12_job *job);
 struct X509_algor_st; /* libcrypto's X509_ALGOR */
 /*
- * Whether libcrypto failed for another reason than the passphrase: ERR_UNSUPPORTED with a sentence,
- * else 0. Empties its queue of errors.
+ * Whether libcrypto failed for another reason than the passphrase: ERR_UNSUPPORTED, ERR_MALFORMED
+ * (its parameters) with a sentence, else 0. Empties its queue of errors.
  */
 int p12_job_check_cipher(struct p12_job *job, const struct X509_algor_st *algorithm);
 /* Pays for the key derivation of an encryption's parameters. */

@@ -199,10 +199,11 @@ static int check_frame(const struct wanted *wanted, const uint8_t *der, size_t s
 			       wanted->noun, size, total);
 	if (size > total)
 		return why_set(why, ERR_MALFORMED,
-			       "%zu bytes follow the end of the %s: it was "
+			       "%zu byte%s the end of the %s: it was "
 			       "changed on its way: copy it "
 			       "again (in binary mode)",
-			       size - total, wanted->noun);
+			       size - total, size - total == 1 ? " follows" : "s follow",
+			       wanted->noun);
 	return 0;
 }
 
@@ -210,6 +211,12 @@ struct text {
 	const char *at;
 	size_t size;
 };
+
+/* A NUL, too, which programs write behind their strings. */
+static bool is_blank(char c)
+{
+	return isspace((unsigned char)c) || c == '\0';
+}
 
 /* The next line without its end and surrounding blanks; false at the end of the text. */
 static bool next_line(struct text *text, struct text *ret_line)
@@ -222,9 +229,9 @@ static bool next_line(struct text *text, struct text *ret_line)
 	*ret_line = (struct text){text->at, end ? (size_t)(end - text->at) : text->size};
 	text->size -= end ? ret_line->size + 1 : ret_line->size;
 	text->at += end ? ret_line->size + 1 : ret_line->size;
-	while (ret_line->size > 0 && isspace((unsigned char)ret_line->at[ret_line->size - 1]))
+	while (ret_line->size > 0 && is_blank(ret_line->at[ret_line->size - 1]))
 		ret_line->size--;
-	while (ret_line->size > 0 && isspace((unsigned char)*ret_line->at)) {
+	while (ret_line->size > 0 && is_blank(*ret_line->at)) {
 		ret_line->at++;
 		ret_line->size--;
 	}

@@ -12,6 +12,7 @@
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/pkcs12.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/cleanup.h"
@@ -101,6 +102,13 @@ static int spend_scrypt(struct p12_job *job, const SCRYPT_PARAMS *scrypt)
 	return p12_job_spend(job, product(blocks, positive(scrypt->blockSize)));
 }
 
+/* None is no derivation (RFC 8018 section 5.2), whatever the passphrase is. */
+static int spend_pbkdf2(struct p12_job *job, const PBKDF2PARAM *pbkdf2)
+{
+	return positive(pbkdf2->iter) > 0 ? p12_job_spend(job, positive(pbkdf2->iter))
+					  : damaged(job, "PBKDF2 in 0 rounds");
+}
+
 static int spend_kdf(struct p12_job *job, const X509_ALGOR *kdf)
 {
 	_cleanup_(PBKDF2PARAM_free_p) PBKDF2PARAM *pbkdf2 = NULL;
@@ -108,8 +116,7 @@ static int spend_kdf(struct p12_job *job, const X509_ALGOR *kdf)
 
 	if (OBJ_obj2nid(kdf->algorithm) == NID_id_pbkdf2) {
 		pbkdf2 = unpack(kdf->parameter, ASN1_ITEM_rptr(PBKDF2PARAM));
-		return pbkdf2 ? p12_job_spend(job, positive(pbkdf2->iter))
-			      : damaged(job, "PBKDF2 parameters");
+		return pbkdf2 ? spend_pbkdf2(job, pbkdf2) : damaged(job, "PBKDF2 parameters");
 	}
 	if (OBJ_obj2nid(kdf->algorithm) == NID_id_scrypt) {
 		scrypt = unpack(kdf->parameter, ASN1_ITEM_rptr(SCRYPT_PARAMS));
@@ -208,8 +215,12 @@ static int undecipherable(struct p12_job *job)
 		       "made with two passphrases, or is damaged: export it again with one");
 }
 
-static bool error_is_unsupported(void)
+/* What libcrypto's queue of errors says of a decryption. */
+enum failure { FAILURE_OTHER, FAILURE_UNSUPPORTED, FAILURE_PARAMETERS };
+
+static enum failure take_failure(void)
 {
+	enum failure failure = FAILURE_OTHER;
 	unsigned long code;
 
 	while ((code = ERR_get_error()) != 0) {
@@ -217,11 +228,19 @@ static bool error_is_unsupported(void)
 
 		if (reason == ERR_R_UNSUPPORTED || reason == EVP_R_UNSUPPORTED_ALGORITHM ||
 		    reason == EVP_R_UNKNOWN_PBE_ALGORITHM || reason == EVP_R_UNSUPPORTED_CIPHER ||
-		    reason == EVP_R_UNKNOWN_CIPHER || reason == EVP_R_UNSUPPORTED_PRF ||
-		    reason == EVP_R_CIPHER_PARAMETER_ERROR)
-			return true;
+		    reason == EVP_R_UNKNOWN_CIPHER || reason == EVP_R_UNSUPPORTED_PRF)
+			failure = FAILURE_UNSUPPORTED;
+		if (reason == EVP_R_CIPHER_PARAMETER_ERROR && failure == FAILURE_OTHER)
+			failure = FAILURE_PARAMETERS;
 	}
-	return false;
+	return failure;
+}
+
+/* Of CBC they are an IV, and wrong is its length; of other modes that are known they say nothing.
+ */
+static bool is_cbc(const ASN1_OBJECT *cipher)
+{
+	return EVP_CIPHER_get_mode(EVP_get_cipherbyobj(cipher)) == EVP_CIPH_CBC_MODE;
 }
 
 /* What PBES2 says of how it is done is inside of it. */
@@ -233,11 +252,14 @@ static const ASN1_OBJECT *cipher_of(const PBE2PARAM *pbes2, const X509_ALGOR *al
 int p12_job_check_cipher(struct p12_job *job, const X509_ALGOR *algorithm)
 {
 	_cleanup_(PBE2PARAM_free_p) PBE2PARAM *pbes2 = NULL;
+	enum failure failure = take_failure();
 
-	if (!error_is_unsupported())
+	if (failure == FAILURE_OTHER)
 		return 0;
 	if (OBJ_obj2nid(algorithm->algorithm) == NID_pbes2)
 		pbes2 = unpack(algorithm->parameter, ASN1_ITEM_rptr(PBE2PARAM));
+	if (failure == FAILURE_PARAMETERS && is_cbc(cipher_of(pbes2, algorithm)))
+		return damaged(job, "the IV of its encryption has the wrong length");
 	return unsupported(job, "the encryption", cipher_of(pbes2, algorithm));
 }
 
@@ -248,11 +270,23 @@ static int decrypt_failed(struct p12_job *job, const X509_ALGOR *algorithm)
 	return r < 0 ? r : undecipherable(job);
 }
 
+static void take_utf8(const ASN1_STRING *string, char ret_name[static P12_NAME_MAX + 1])
+{
+	char text[P12_NAME_MAX + 1];
+
+	(void)snprintf(text, sizeof(text), "%.*s", ASN1_STRING_length(string),
+		       (const char *)ASN1_STRING_get0_data(string));
+	p12_name_from_utf8(text, ret_name);
+}
+
 static int read_label(const PKCS12_SAFEBAG *bag, struct p12_label *ret_label)
 {
 	const ASN1_TYPE *name = PKCS12_SAFEBAG_get0_attr(bag, NID_friendlyName);
 	const ASN1_TYPE *id = PKCS12_SAFEBAG_get0_attr(bag, NID_localKeyID);
 
+	/* BMPString it should be (RFC 2985 section 5.5.1). */
+	if (name && ASN1_TYPE_get(name) == V_ASN1_UTF8STRING)
+		take_utf8(name->value.utf8string, ret_label->friendly_name);
 	if (name && ASN1_TYPE_get(name) == V_ASN1_BMPSTRING)
 		p12_name_from_bmp(ASN1_STRING_get0_data(name->value.bmpstring),
 				  (size_t)ASN1_STRING_length(name->value.bmpstring),
@@ -410,10 +444,9 @@ static int parse(struct p12_job *job, PKCS12 **ret_p12)
 			       "-in CERT -inkey KEY -certfile CHAIN -out FILE.p12");
 	if (at != end)
 		return why_set(job->why, ERR_MALFORMED,
-			       "%td bytes follow the end of the PKCS#12 structure: the file was "
-			       "changed on its way: copy it "
-			       "again (in binary mode)",
-			       end - at);
+			       "%td byte%s the end of the PKCS#12 file: it was changed on its "
+			       "way: copy it again (in binary mode)",
+			       end - at, end - at == 1 ? " follows" : "s follow");
 	*ret_p12 = TAKE_PTR(p12);
 	return 0;
 }

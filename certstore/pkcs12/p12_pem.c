@@ -118,6 +118,7 @@ static int add_encrypted(struct p12_job *job, const struct block *block)
 	const unsigned char *at = block->data;
 	_cleanup_(sig_free_p) X509_SIG *sig = d2i_X509_SIG(NULL, &at, block->size);
 	const X509_ALGOR *algorithm;
+	int r = 0;
 
 	if (!sig || at != block->data + block->size)
 		return damaged_block(job, block->label);
@@ -125,13 +126,16 @@ static int add_encrypted(struct p12_job *job, const struct block *block)
 	ERR_clear_error();
 	for (size_t i = 0; i < job->input->passphrases->n && !info; i++) {
 		const char *text = p12_job_passphrase(job, i);
-		int r = p12_job_spend_pbe(job, algorithm);
 
+		r = p12_job_spend_pbe(job, algorithm);
 		if (r < 0)
 			return r;
 		info = p12_pkcs8_decrypt(sig, text, job->input->library);
 	}
-	if (!info && p12_job_check_cipher(job, algorithm) < 0)
+	r = info ? 0 : p12_job_check_cipher(job, algorithm);
+	if (r == ERR_MALFORMED)
+		return damaged_block(job, "the IV of a private key's encryption");
+	if (r < 0)
 		return unknown_cipher(job);
 	ERR_clear_error();
 	return info ? add_pkcs8(job, info) : p12_job_wrong_passphrase(job);
@@ -270,6 +274,12 @@ static int add_block(struct p12_job *job, const struct block *block)
 	return 0;
 }
 
+/* A NUL ends a line, too: programs write their strings with it, and files are joined. */
+static bool is_end_of_line(uint8_t byte)
+{
+	return byte == '\n' || byte == '\r' || byte == '\0';
+}
+
 /* As libcrypto wants it: each line begins with its first character and ends with a line feed, and
  * the only empty ones stand where headers end ("DEK-Info: ..."). What was copied out of a mail or a
  * YAML file is indented; what went through Windows twice has an empty line behind each. */
@@ -281,7 +291,7 @@ static int straighten(const uint8_t *data, size_t size, struct buf *ret_text)
 	for (size_t at = 0, end; r == 0 && at < size; at = end + 1) {
 		bool is_header;
 
-		for (end = at; end < size && data[end] != '\n' && data[end] != '\r';)
+		for (end = at; end < size && !is_end_of_line(data[end]);)
 			end++;
 		while (at < end && (data[at] == ' ' || data[at] == '\t'))
 			at++;

@@ -26,6 +26,39 @@ static const char *subject_text(const X509 *certificate, char ret_text[static X5
 	return x509_name_text(X509_get_subject_name(certificate), ret_text);
 }
 
+static bool lacks_names(const struct p12_contents *contents)
+{
+	for (size_t i = 0; i < contents->n_keys; i++) {
+		if (!*contents->keys[i].label.friendly_name)
+			return contents->n_keys > 1;
+	}
+	return false;
+}
+
+/* Of several identities the operator chooses one by its name, and GnuTLS knows of names in one type
+ * of string only. What libcrypto cannot read stays as it was read. */
+static int read_names(struct p12_job *job)
+{
+	_cleanup_(p12_contents_done) struct p12_contents again = {0};
+	struct why why = {0};
+	struct p12_job second = *job;
+	int r;
+
+	if (!lacks_names(job->contents))
+		return 0;
+	second.contents = &again;
+	second.why = &why;
+	second.i_passphrase = 0;
+	second.has_mac = false;
+	r = p12_read_libcrypto(&second);
+	if (r < 0)
+		return r == -ENOMEM ? r : 0;
+	p12_contents_done(job->contents);
+	*job->contents = again;
+	again = (struct p12_contents){0};
+	return 0;
+}
+
 static int read_file(const uint8_t *data, size_t size, const struct p12_passphrases *passphrases,
 		     const struct identity_policy *policy, struct p12_contents *contents,
 		     struct why *why)
@@ -56,7 +89,7 @@ static int read_file(const uint8_t *data, size_t size, const struct p12_passphra
 	input.size = der.size;
 	r = p12_read_gnutls(&job);
 	if (r != ERR_UNSUPPORTED && r != ERR_MALFORMED)
-		return r;
+		return r == 0 ? read_names(&job) : r;
 	p12_contents_done(contents);
 	job.i_passphrase = 0;
 	job.has_mac = false;

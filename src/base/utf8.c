@@ -54,18 +54,29 @@ void utf8_clean(char *text)
 	}
 }
 
+/* Without a mark, as iconv writes it: two visible characters of ASCII, each in two bytes. No DER
+ * begins so. */
+static bool is_wide(const uint8_t *data, size_t size, size_t zero)
+{
+	return size >= 4 && data[zero] == 0 && data[zero + 2] == 0 && data[!zero] > 0x20 &&
+	       data[!zero] < 0x7f && data[!zero + 2] >= 0x20 && data[!zero + 2] < 0x7f;
+}
+
 int utf8_unmark(const uint8_t *data, size_t size, struct buf *ret_text)
 {
 	static const uint8_t marks[][3] = {{0xef, 0xbb, 0xbf}, {0xff, 0xfe}, {0xfe, 0xff}};
 	bool is_utf8 = size >= 3 && memcmp(data, marks[0], 3) == 0;
 	bool is_little = size >= 2 && memcmp(data, marks[1], 2) == 0;
 	bool is_big = size >= 2 && memcmp(data, marks[2], 2) == 0;
+	size_t first = is_little || is_big ? 2 : 0;
 	int r;
 
 	if (is_utf8)
 		return buf_append(ret_text, data + 3, size - 3);
+	is_little = is_little || is_wide(data, size, 1);
+	is_big = is_big || is_wide(data, size, 0);
 	r = is_little || is_big ? buf_reserve(ret_text, size / 2) : 0;
-	for (size_t i = 2; r == 0 && (is_little || is_big) && i + 1 < size; i += 2) {
+	for (size_t i = first; r == 0 && (is_little || is_big) && i + 1 < size; i += 2) {
 		uint8_t low = data[is_little ? i : i + 1], high = data[is_little ? i + 1 : i];
 
 		ret_text->data[ret_text->size++] = high == 0 && low < 0x80 ? low : '?';

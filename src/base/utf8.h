@@ -12,7 +12,8 @@
 size_t utf8_length(const uint8_t *at, size_t left);
 /*
  * A text as programs of Windows write it, with a byte order mark: appends it without, and UTF-16 as
- * ASCII, with '?' for what is none. DATA that has no mark is no such text: nothing is appended.
+ * ASCII, with '?' for what is none. UTF-16 may lack the mark where it begins with two characters of
+ * ASCII. Other DATA without one is no such text: nothing is appended.
  * Errors: -ENOMEM.
  */
 int utf8_unmark(const uint8_t *data, size_t size, struct buf *ret_text);

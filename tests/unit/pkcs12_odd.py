@@ -260,9 +260,10 @@ weak=rsa.generate_private_key(65537,1024); c=cert('leaf',weak,'inter',ik)
 simple('date-weak',weak,patch_sign(lambda t:SEQ((t[4:] if t[1]==0x82 else t[3:]).replace(two,T(0x30,T(0x17,b'2601010000Z'),T(0x17,b'491231000000Z')),1)),c,ik))
 # a count of rounds that is none, an IV of another cipher's size, names of another type
 w('mac-no-rounds',pfx(safe(certbag(d(leaf),attr(lid=L)),*C),safe(shroud(p8(k),attr(lid=L))),it=0))
-def shroud_iv(b,n):
-    kdf_=SEQ(OID('1.2.840.113549.1.5.12'),SEQ(OCT(b'saltsalt'),INT(2000),SEQ(OID('1.2.840.113549.2.9'),T(5))))
+def shroud_iv(b,n,rounds=2000):
+    kdf_=SEQ(OID('1.2.840.113549.1.5.12'),SEQ(OCT(b'saltsalt'),INT(rounds),SEQ(OID('1.2.840.113549.2.9'),T(5))))
     return bag('2',SEQ(SEQ(OID('1.2.840.113549.1.5.13'),SEQ(kdf_,SEQ(OID('2.16.840.1.101.3.4.1.42'),OCT(b'i'*n)))),OCT(b'c'*160)))
 w('iv-short',pfx(safe(certbag(d(leaf)),*C),safe(shroud_iv(p8(k),8))))
+w('key-no-rounds',pfx(safe(certbag(d(leaf)),*C),safe(shroud_iv(p8(k),16,0))))
 named=lambda s,i:attr(lid=i,extra=SEQ(OID('1.2.840.113549.1.9.20'),SET(T(0x0c,s.encode()))))
 w('fn-two-utf8',pfx(safe(certbag(d(leaf),named('erster',b'1')),certbag(d(leaf2),named('ключ',b'2')),*C),safe(shroud(p8(k),named('erster',b'1')),shroud(p8(k2),named('ключ',b'2')))))

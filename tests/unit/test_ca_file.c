@@ -123,6 +123,9 @@ static void base64_is_taken_as_a_terminal_sends_it(void **state)
 			base64(&forms->root, rows[i].width, rows[i].end, rows[i].quit);
 
 		assert_root(forms, text.data, text.size);
+		/* With the NUL of a string behind it. */
+		assert_int_equal(buf_append(&text, "", 1), 0);
+		assert_root(forms, text.data, text.size);
 	}
 }
 
@@ -136,7 +139,10 @@ static void what_is_cut_or_followed_is_no_certificate(void **state)
 	assert_int_equal(buf_append(&longer, forms->root.data, forms->root.size), 0);
 	assert_int_equal(buf_append(&longer, forms->leaf.data, forms->leaf.size), 0);
 	assert_refused(take(forms, longer.data, longer.size), ERR_MALFORMED,
-		       "follow the end of the CA certificate");
+		       "bytes follow the end of the CA certificate");
+	longer.size = forms->root.size + 1;
+	assert_refused(take(forms, longer.data, longer.size), ERR_MALFORMED,
+		       "1 byte follows the end of the CA certificate");
 	assert_refused(take(forms, "", 0), ERR_MALFORMED, "the CA certificate is empty");
 	assert_refused(take(forms, "Zm9v\n", 5), ERR_MALFORMED, "not a certificate");
 }

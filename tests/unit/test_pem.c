@@ -112,6 +112,12 @@ static int with_crlf(struct buf *buf, char c)
 	return c == '\n' ? buf_append(buf, "\r\n", 2) : plain(buf, c);
 }
 
+/* Strings of C, one behind the other. */
+static int with_nul(struct buf *buf, char c)
+{
+	return c == '\n' ? buf_append(buf, "\n\0", 2) : plain(buf, c);
+}
+
 static int with_cr(struct buf *buf, char c)
 {
 	return plain(buf, c == '\n' ? '\r' : c);
@@ -135,6 +141,9 @@ static void a_text_is_read_whatever_editor_or_terminal_it_went_through(void **st
 	} ways[] = {{"\xef\xbb\xbf", plain},
 		    {"\xff\xfe", little_endian},
 		    {"\xfe\xff", big_endian},
+		    {"", little_endian},
+		    {"", big_endian},
+		    {"", with_nul},
 		    {"Bag Attributes\r\n    friendlyName: x\r\n", with_crlf},
 		    {"", with_cr},
 		    {"tls:\n    ", indented}};

@@ -161,7 +161,7 @@ static void a_file_cut_anywhere_is_refused(void **state)
 	}
 	assert_int_equal(buf_append(&file, "\n", 1), 0);
 	assert_refused(import_bytes(&file, WORLD_PASSPHRASE, &world->policy), ERR_MALFORMED,
-		       "1 bytes follow the end");
+		       "1 byte follows the end");
 }
 
 static void base64_cut_anywhere_is_refused(void **state)

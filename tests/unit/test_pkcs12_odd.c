@@ -87,6 +87,7 @@ static void what_is_odd_and_right_is_taken(void **state)
 		{"loop-with-root", "CN=leaf", 1, true},
 		{"loop", "CN=leaf", 2, false},
 		{"mac-blake2", "CN=leaf", 2, true},
+		{"mac-no-rounds", "CN=leaf", 2, true},
 		{"mac-sm3", "CN=leaf", 2, true},
 		{"many-safes", "CN=leaf", 2, true},
 		{"md5-des", "CN=leaf", 2, true},
@@ -161,8 +162,11 @@ static void what_is_odd_and_wrong_is_refused_for_what_it_is(void **state)
 		{"expired-1970", ERR_EXPIRED, "expired on 1970-01-01"},
 		{"fn-two-bidi", ERR_UNSUPPORTED, "\"a?\?\?evil\" (CN=leaf)"},
 		{"garbage-cert", ERR_MALFORMED, "certificate 1 of 4 in the file cannot be read"},
+		{"fn-two-utf8", ERR_UNSUPPORTED, "\"erster\" (CN=leaf), \"ключ\" (CN=leaf2)"},
+		{"iv-short", ERR_MALFORMED, "the IV of its encryption has the wrong length"},
 		{"java-many", ERR_UNSUPPORTED, "holds 3 identities"},
 		{"java-trust", ERR_NO_KEY, "1 certificate(s) but no private key"},
+		{"key-no-rounds", ERR_MALFORMED, "PBKDF2 in 0 rounds"},
 		{"key-only", ERR_NO_CERTIFICATE, "private key but no certificate"},
 		{"key-wrong-public", ERR_KEY_MISMATCH, "belongs to none"},
 		{"lid-swapped", ERR_UNSUPPORTED, "holds 2 identities"},
@@ -207,6 +211,11 @@ static void an_identity_without_a_name_is_chosen_by_its_subject(void **state)
 	(void)state;
 	assert_refused(result, ERR_UNSUPPORTED, "the subject behind it: no name (CN=leaf)");
 	result = import_by("two-no-names", &policy);
+	assert_int_equal(result.code, 0);
+	assert_string_equal(result.identity.public_part->subject, "CN=leaf2");
+	result_done(&result);
+	policy.friendly_name = "ключ";
+	result = import_by("fn-two-utf8", &policy);
 	assert_int_equal(result.code, 0);
 	assert_string_equal(result.identity.public_part->subject, "CN=leaf2");
 	result_done(&result);

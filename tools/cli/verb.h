@@ -98,5 +98,4 @@ int render_trustpoints(const struct screen *screen, struct json_object *result);
 int render_verify(const struct screen *screen, struct json_object *result);
 int render_vpn_sessions(const struct screen *screen, struct json_object *result);
 int render_vpn_summary(const struct screen *screen, struct json_object *result);
-int render_why(const struct screen *screen, struct json_object *result);
 int render_version(const struct screen *screen, struct json_object *result);

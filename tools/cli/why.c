@@ -41,7 +41,7 @@ static enum screen_style style_of(const char *rule)
 	return SCREEN_WARN;
 }
 
-int render_why(const struct screen *screen, struct json_object *result)
+static void print_why(const struct screen *screen, struct json_object *result)
 {
 	struct json_object *trustpoint = view_object(result, "trustpoint");
 	const char *fingerprint = view_text(trustpoint, "fingerprint"), *before = "";
@@ -64,11 +64,32 @@ int render_why(const struct screen *screen, struct json_object *result)
 			screen_print(screen, "  %-12s-> %s\n", "", fix);
 		before = topic;
 	}
-	return 0;
 }
 
+static bool is_nowhere(struct json_object *result)
+{
+	for (size_t i = 0; i < view_count(result, "rules"); i++) {
+		if (strcmp(view_text(view_item(result, "rules", i), "rule"), "nowhere") == 0)
+			return true;
+	}
+	return false;
+}
+
+/* What there is not is told like the rest, and is not what was asked for. */
 int verb_why(struct cli *cli, const struct grammar_match *match)
 {
-	return cli_show(cli, match->row->method, cli_object("name", cli_word(match, "name")),
-			render_why);
+	_cleanup_(json_put) struct json_object *result = NULL;
+	int code = cli_call(
+		cli,
+		&(struct cli_request){.method = match->row->method,
+				      .parameters = cli_object("name", cli_word(match, "name"))},
+		&result);
+
+	if (code)
+		return code;
+	if (cli->is_json)
+		cli_print_json(cli, result);
+	else
+		print_why(&cli->screen, result);
+	return is_nowhere(result) ? CLI_FAILED : CLI_OK;
 }
