@@ -8,6 +8,8 @@ vip=198.51.100.10
 # What many a host has: nothing that conntrack does not know, and no new connection without a SYN.
 lab_firewall() {
 	lab exec "$1" sysctl -qw net.netfilter.nf_conntrack_tcp_loose=0 2>/dev/null
+	# So that what nobody tracks any more is soon forgotten.
+	lab exec "$1" sysctl -qw net.netfilter.nf_conntrack_udp_timeout=1 net.netfilter.nf_conntrack_udp_timeout_stream=1
 	printf '%s\n' 'table inet usual { chain input { type filter hook input priority filter; policy accept' \
 		'ct state invalid drop' 'tcp flags & (fin | syn | rst | ack) != syn ct state new drop' '}' '}' >"$files/usual.nft"
 	lab exec "$1" nft -f "$files/usual.nft"
@@ -43,7 +45,11 @@ expect "its plug is pulled" lab power b off
 expect "the other one takes over" until_true 15 has_address a
 printf 'GET /healthz HTTP/1.1\r\nHost: gw\r\n\r\n' >&8
 expect "such a firewall leaves the client in the dark" exits 1 until_true 2 is_over
+hellos_are_tracked() { lab exec a grep -q 'udp .*dport=5105' /proc/net/nf_conntrack; }
+expect "conntrack has the hellos in its table, which may be full" until_true 5 hellos_are_tracked
 expect "the rules that are shipped are loaded" lab exec a nft -f "$top/doc/examples/nftables.conf"
+hellos_are_not_tracked() { ! hellos_are_tracked; }
+expect "it has the hellos no more" until_true 10 hellos_are_not_tracked
 expect "the client's next segment is answered, before the firewall sees it" until_true 10 is_over
 expect "(a reset, no end)" grep -qiE 'errno=104|reset by peer|Connection reset' "$files/out"
 exec 8>&-
