@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # kill -9 of each process, during an import and during a bulk replication: old or new, never between; the service goes on.
+# long: each process is killed twice, and the pair settles again
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
 vip=198.51.100.10

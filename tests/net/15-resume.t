@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # A failover link that dies in the middle of a bulk replication costs a pause, not a restart: seen by the bytes that crossed it.
+# long: 2,000 trustpoints over a slow link, time and again
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
 count=2000

@@ -3,6 +3,7 @@
 # The real OpenConnect, and a crowd of clients, through the failovers that there are: the same session goes on, with the same
 # addresses, and nobody logs in a second time. ASAFO_BUILD_OLD_TUNNEL names the build folder of an older release that has
 # tunnels: the pair then begins with it, and is upgraded on the way.
+# long: real clients through each failover
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
 vip=198.51.100.10 inside=192.0.2.20
