@@ -5,6 +5,7 @@
  * and the state before it, from which the trace of a broken promise is told, the shortest there is.
  */
 #include "explore.h"
+#include "share.h"
 
 #include <getopt.h>
 #include <inttypes.h>
@@ -314,7 +315,8 @@ int main(int argc, char **argv)
 		{"faults", required_argument, NULL, 'f'},
 		{NULL, 0, NULL, 0},
 	};
-	struct bounds bounds = {.depth = 1000, .states = 300000, .faults = 2};
+	struct bounds bounds = {
+		.depth = 1000, .states = (uint32_t)sim_share_of(300000), .faults = 2};
 
 	for (int c; (c = getopt_long(argc, argv, "", OPTIONS, NULL)) != -1;) {
 		if (c == 'd')

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The simulator's command line. A failing seed prints its trace, and `--seed N --trace` replays it
  * exactly. */
+#include "share.h"
 #include "sim.h"
 
 #include <getopt.h>
@@ -49,7 +50,7 @@ static int parse(int argc, char **argv, struct arguments *ret_arguments)
 		{"help", no_argument, NULL, 'h'},
 		{NULL, 0, NULL, 0},
 	};
-	struct arguments arguments = {.campaign = {.schedules = 10000,
+	struct arguments arguments = {.campaign = {.schedules = sim_share_of(10000),
 						   .first_seed = 1,
 						   .has_progress = isatty(STDERR_FILENO) == 1}};
 	struct sim_campaign *campaign = &arguments.campaign;
