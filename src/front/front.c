@@ -17,8 +17,10 @@
 #include "base/err.h"
 #include "front/session/connect.h"
 #include "front/desk/desk.h"
+#include "front/gate.h"
 #include "front/session/eviction.h"
 #include "front/listeners.h"
+#include "front/net/waiting.h"
 #include "front/report.h"
 #include "front/selftest.h"
 #include "front/tls/served_log.h"
@@ -27,7 +29,6 @@
 #include "front/tunnel/vpn.h"
 
 #define REPORT_USEC UINT64_C(1000000)
-#define PATIENCE_MS 2000 /* how long clients wait in the queue for the keeper's first answer */
 
 const struct front_limits front_limits_default = {
 	.session = {.handshake_ms = 10000,
@@ -40,19 +41,12 @@ const struct front_limits front_limits_default = {
 	.tunnels = {.role_ms = 3000, .hold_ms = 5000, .end_ms = 2000, .news_ms = 5000},
 	.connections = 10000,
 	.handshakes = 100,
+	.waiting = {.places = 4096, .wait_ms = 10000},
 };
 
 struct counters {
 	uint64_t handshakes, resumptions, handshake_failures;
 	unsigned connections;
-};
-
-/* When connections are taken, and when they wait in the kernel's queue. */
-struct gate {
-	sd_event_source *patience;
-	bool is_starved;
-	bool is_starved_noted;
-	bool is_patience_over;
 };
 
 struct front {
@@ -64,6 +58,7 @@ struct front {
 	struct trustcache *cache;
 	struct tls *tls;
 	struct sources *sources;
+	struct waiting *waiting;
 	struct listeners *listeners;
 	struct snapshot *snapshot;
 	struct selftest *selftest;
@@ -75,7 +70,8 @@ struct front {
 	struct session *newest, *oldest;
 	struct counters counters;
 	sd_event_source *report_soon, *report_tick;
-	struct gate gate;
+	struct gate *gate;
+	bool is_starved_noted;
 	struct buf served_before; /* packed: what the log has been told */
 	char policy[PAGE_POLICY_MAX];
 };
@@ -106,35 +102,17 @@ static void report_request(void *userdata)
 
 /* ---- when connections are taken ---- */
 
-static void gate_update(struct front *front)
+static void on_gate(bool is_paused, void *userdata)
 {
-	bool is_loading = trustcache_is_loading(front->cache);
-	bool is_paused;
+	const struct front *front = userdata;
 
-	if (!is_loading)
-		front->gate.is_patience_over = false;
-	is_paused = front->gate.is_starved ||
-		    front->counters.connections >= front->limits->connections ||
-		    (is_loading && !front->gate.is_patience_over);
-	if ((front->gate.is_starved || is_loading) && !front->gate.is_patience_over) {
-		(void)sd_event_source_set_time_relative(
-			front->gate.patience, (front->gate.is_starved ? 100 : PATIENCE_MS) * 1000u);
-		(void)sd_event_source_set_enabled(front->gate.patience, SD_EVENT_ONESHOT);
-	}
 	listeners_pause(front->listeners, is_paused);
 }
 
-static int on_patience(sd_event_source *source, uint64_t usec, void *userdata)
+static void gate_look(struct front *front)
 {
-	struct front *front = userdata;
-
-	(void)source;
-	(void)usec;
-	if (!front->gate.is_starved)
-		front->gate.is_patience_over = true;
-	front->gate.is_starved = false;
-	gate_update(front);
-	return 0;
+	gate_update(front->gate, front->counters.connections >= front->limits->connections,
+		    trustcache_is_loading(front->cache));
 }
 
 /* ---- connections ---- */
@@ -150,14 +128,23 @@ static void session_link(struct front *front, struct session *session)
 	front->counters.connections++;
 }
 
+/* Its handshake is over, or never will be: the next one of its address may begin. */
+static void handshake_uncount(struct front *front, struct session_place *place)
+{
+	if (!place->is_counted)
+		return;
+	place->is_counted = false;
+	sources_remove(front->sources, &place->source);
+	waiting_wake(front->waiting);
+}
+
 static void session_drop(struct front *front, struct session *session)
 {
 	struct session_place *place = session_place(session);
 
 	connects_forget(front->connects, session);
 	desk_forget(session);
-	if (place->is_counted)
-		sources_remove(front->sources, &place->source);
+	handshake_uncount(front, place);
 	if (place->previous)
 		session_place(place->previous)->next = place->next;
 	else
@@ -173,11 +160,8 @@ static void session_drop(struct front *front, struct session *session)
 static void on_handshake(struct session *session, bool is_good, void *userdata)
 {
 	struct front *front = userdata;
-	struct session_place *place = session_place(session);
 
-	if (place->is_counted)
-		sources_remove(front->sources, &place->source);
-	place->is_counted = false;
+	handshake_uncount(front, session_place(session));
 	front->counters.resumptions += is_good && session_is_resumed(session);
 	front->counters.handshakes += is_good;
 	front->counters.handshake_failures += !is_good;
@@ -189,9 +173,9 @@ static void on_end(struct session *session, void *userdata)
 	bool was_full = front->counters.connections >= front->limits->connections;
 
 	session_drop(front, session);
-	if (was_full || front->gate.is_starved) {
-		front->gate.is_starved = false;
-		gate_update(front);
+	if (was_full || gate_is_starved(front->gate)) {
+		gate_relieve(front->gate);
+		gate_look(front);
 	}
 }
 
@@ -285,45 +269,53 @@ static void evict(struct front *front)
 	session_drop(front, session);
 }
 
+/* FD is counted as a handshake of SOURCE. */
+static void session_start(const char *interface, int fd, const struct source_key *source,
+			  void *userdata)
+{
+	struct front *front = userdata;
+	struct session *session = NULL;
+
+	if (session_new(tunnels_poller(front->tunnels), fd, front->tls,
+			front->snapshot->is_tls13_only, interface, &front->limits->session,
+			&session_ops, front, &session) < 0) {
+		sources_remove(front->sources, source);
+		return;
+	}
+	session_place(session)->source = *source;
+	session_place(session)->is_counted = true;
+	session_link(front, session);
+	if (front->counters.connections >= front->limits->connections) {
+		evict(front);
+		gate_look(front);
+	}
+	/* Never the one that was evicted: that is not the newest. */
+	session_begin(session);
+}
+
 static void on_accept(const char *interface, int fd, const struct sockaddr_storage *peer,
 		      void *userdata)
 {
 	struct front *front = userdata;
 	struct source_key source = sources_key(peer);
-	struct session *session = NULL;
 
-	if (sources_add(front->sources, &source) < 0) {
-		(void)close(fd);
-		return;
-	}
-	if (session_new(tunnels_poller(front->tunnels), fd, front->tls,
-			front->snapshot->is_tls13_only, interface, &front->limits->session,
-			&session_ops, front, &session) < 0) {
-		sources_remove(front->sources, &source);
-		return;
-	}
-	session_place(session)->source = source;
-	session_place(session)->is_counted = true;
-	session_link(front, session);
-	if (front->counters.connections >= front->limits->connections) {
-		evict(front);
-		gate_update(front);
-	}
-	/* Never the one that was evicted: that is not the newest. */
-	session_begin(session);
+	if (waiting_has(front->waiting, &source) || sources_add(front->sources, &source) < 0)
+		waiting_add(front->waiting, interface, fd, &source);
+	else
+		session_start(interface, fd, &source, front);
 }
 
 static void on_starved(int code, void *userdata)
 {
 	struct front *front = userdata;
 
-	if (!front->gate.is_starved_noted)
+	if (!front->is_starved_noted)
 		note(front, LOG_WARNING, "a connection could not be taken: %s", err_text(code));
-	front->gate.is_starved_noted = true;
-	front->gate.is_starved = true;
-	front->gate.is_patience_over = false;
-	evict(front);
-	gate_update(front);
+	front->is_starved_noted = true;
+	gate_starve(front->gate);
+	if (!waiting_shed(front->waiting))
+		evict(front);
+	gate_look(front);
 }
 
 /* ---- the report ---- */
@@ -338,7 +330,7 @@ static int report_send(struct front *front)
 
 	/* Half an answer of the keeper would be reported, and logged, as a fallback. */
 	if (!front->snapshot ||
-	    (trustcache_is_loading(front->cache) && !front->gate.is_patience_over))
+	    (trustcache_is_loading(front->cache) && !gate_is_patience_over(front->gate)))
 		return 0;
 	r = report_new(&report);
 	if (r == 0)
@@ -379,11 +371,11 @@ static int on_report_tick(sd_event_source *source, uint64_t usec, void *userdata
 	struct front *front = userdata;
 
 	(void)usec;
-	front->gate.is_starved_noted = false;
+	front->is_starved_noted = false;
 	if (front->snapshot)
 		listeners_apply(front->listeners, front->snapshot);
 	tunnels_listen(front->tunnels, front->snapshot);
-	gate_update(front);
+	gate_look(front);
 	report_request(front);
 	/* With the sign of life, in one wakeup, after a stop, too; it does not make up for it. */
 	(void)sd_event_source_set_time(source,
@@ -396,7 +388,7 @@ static void on_certificates(void *userdata)
 	struct front *front = userdata;
 
 	selftest_restart(front->selftest, front->snapshot);
-	gate_update(front);
+	gate_look(front);
 	report_request(front);
 }
 
@@ -425,7 +417,7 @@ static void config_apply(struct front *front, const Asafo__Ipc__FrontConfig *con
 	memcpy(front->unit.hostname, snapshot->hostname, sizeof(front->unit.hostname));
 	listeners_apply(front->listeners, snapshot);
 	tunnels_listen(front->tunnels, snapshot);
-	gate_update(front);
+	gate_look(front);
 	report_request(front);
 }
 
@@ -474,7 +466,7 @@ int front_peer_set(struct front *front, enum ipc_peer peer, int fd)
 
 	if (peer == IPC_PEER_KEEPER) {
 		r = trustcache_attach(front->cache, front->event, fd);
-		gate_update(front);
+		gate_look(front);
 		return r;
 	}
 	if (peer == IPC_PEER_AUTH)
@@ -507,11 +499,6 @@ static int timers_start(struct front *front)
 		r = sd_event_add_time(front->event, &front->report_tick, CLOCK_MONOTONIC,
 				      monotime_turn(monotime_now(), REPORT_USEC / 1000).ns / 1000,
 				      REPORT_USEC * 9 / 10, on_report_tick, front);
-	if (r >= 0)
-		r = sd_event_add_time_relative(front->event, &front->gate.patience, CLOCK_MONOTONIC,
-					       0, 1000, on_patience, front);
-	if (r >= 0)
-		r = sd_event_source_set_enabled(front->gate.patience, SD_EVENT_OFF);
 	return r < 0 ? r : 0;
 }
 
@@ -542,6 +529,9 @@ int front_new(sd_event *event, unsigned instance, const struct front_limits *lim
 	if (r == 0)
 		r = sources_new(limits->handshakes, &front->sources);
 	if (r == 0)
+		r = waiting_new(event, &limits->waiting, front->sources, session_start, front,
+				&front->waiting);
+	if (r == 0)
 		r = trustcache_new(on_certificates, front, &front->cache);
 	if (r == 0)
 		tls_resume_with(front->tls, trustcache_resumption(front->cache));
@@ -550,6 +540,8 @@ int front_new(sd_event *event, unsigned instance, const struct front_limits *lim
 				 &front->selftest);
 	if (r == 0)
 		r = listeners_new(event, &listeners_ops, front, &front->listeners);
+	if (r == 0)
+		r = gate_new(event, on_gate, front, &front->gate);
 	if (r == 0) {
 		listeners_keep_with(front->listeners, ops->on_keep, userdata);
 		r = timers_start(front);
@@ -570,6 +562,7 @@ void front_inherit(struct front *front, const char *endpoint, int fd)
 void front_stop(struct front *front)
 {
 	listeners_close(front->listeners);
+	waiting_clear(front->waiting);
 	for (struct session *session = front->newest; session;
 	     session = session_place(session)->next)
 		session_say_bye(session);
@@ -581,6 +574,7 @@ void front_free(struct front *front)
 		return;
 	while (front->newest)
 		session_drop(front, front->newest);
+	waiting_free(front->waiting);
 	listeners_free(front->listeners);
 	ipc_channel_free(front->engine);
 	connects_free(front->connects);
@@ -589,7 +583,7 @@ void front_free(struct front *front)
 	vpn_free(front->vpn);
 	front->report_soon = sd_event_source_disable_unref(front->report_soon);
 	front->report_tick = sd_event_source_disable_unref(front->report_tick);
-	front->gate.patience = sd_event_source_disable_unref(front->gate.patience);
+	gate_free(front->gate);
 	selftest_free(front->selftest);
 	trustcache_free(front->cache);
 	sources_free(front->sources);

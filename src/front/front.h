@@ -3,6 +3,7 @@
 
 #include <systemd/sd-event.h>
 
+#include "front/net/waiting.h"
 #include "front/session/session.h"
 #include "front/tunnel/tunnels.h"
 #include "ipc/type.h"
@@ -16,8 +17,9 @@ struct front;
 struct front_limits {
 	struct session_limits session;
 	struct tunnels_limits tunnels;
-	unsigned connections; /* at most, over all */
-	unsigned handshakes;  /* at most, of one source address */
+	unsigned connections;	       /* at most, over all */
+	unsigned handshakes;	       /* at most, of one source address at a time */
+	struct waiting_limits waiting; /* of those that come beyond these */
 };
 extern const struct front_limits front_limits_default;
 

@@ -57,7 +57,8 @@ static void descriptors_raise(void)
 		return;
 	limit.rlim_cur = limit.rlim_max;
 	if (setrlimit(RLIMIT_NOFILE, &limit) < 0 ||
-	    limit.rlim_cur < 3 * (rlim_t)front_limits_default.connections + 64)
+	    limit.rlim_cur < 3 * (rlim_t)front_limits_default.connections +
+				     front_limits_default.waiting.places + 64)
 		log_line(LOG_WARNING,
 			 "descriptors are limited to %llu: fewer than %u connections, each with "
 			 "a tunnel, can be served; LimitNOFILE= of the service is for that",

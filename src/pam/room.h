@@ -11,9 +11,9 @@
  */
 #define ROOM_PLACES 8
 #define ROOM_PLACES_SOURCE 2 /* of one client's address */
-#define ROOM_QUEUE_MAX 64
-#define ROOM_TIME_MS 8000  /* of a child */
-#define ROOM_WAIT_MS 20000 /* for a place */
+#define ROOM_QUEUE_MAX 256   /* as many as the auth helper has */
+#define ROOM_TIME_MS 8000    /* of a child */
+#define ROOM_WAIT_MS 20000   /* for a place */
 
 struct room;
 

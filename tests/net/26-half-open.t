@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # A thousand handshakes that begin and do not go on, from twenty addresses, in several states: a tunnel that is up does not notice
-# them, somebody else gets in beside them, and after their time they are gone.
+# them, somebody else gets in beside them, and after their time they are gone. Then five thousand of one address.
 # alone: it measures the longest answer of a ping
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -37,6 +37,31 @@ PYTHON
 connections() { lab exec a ss -Htn state established '( sport = :443 )' | wc -l; }
 connections_at_least() { [ "$(connections)" -ge "$1" ]; }
 connections_at_most() { [ "$(connections)" -le "$1" ]; }
+cat >"$files/flood.py" <<'PYTHON'
+import resource, signal, socket, sys
+
+resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
+vip, source, n, seconds = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
+kept = [socket.create_connection((vip, 443), seconds, (source, 0)) for _ in range(n)]
+print("held", flush=True)
+signal.pause()
+PYTHON
+front_kb() {
+	local pid
+	for pid in $(ip netns pids "asafo-$LAB-a"); do
+		[ "$(cat "/proc/$pid/comm" 2>/dev/null)" != asafo-front ] || awk '/^VmRSS/ { print $2 }' "/proc/$pid/status"
+	done | awk '{ n += $1 } END { print n }'
+}
+flood() { # NAME: five thousand connections of 198.51.100.99, held until flood_end
+	lab exec client python3 "$files/flood.py" $vip 198.51.100.99 5000 $((30 * slow)) >"$files/$1" 2>&1 &
+	flooder=$!
+	until_true $((30 * slow)) grep -q held "$files/$1"
+}
+flood_end() {
+	kill "$(pgrep -f "$files/flood.py")" 2>/dev/null
+	wait "$flooder"
+	until_true 30 connections_at_most 5
+}
 pings() { lab exec client ping -q -i 0.05 -c 60 -W $((2 * slow)) $inside >"$files/ping"; }
 lost() { sed -n 's/.* \([0-9]*\)% packet loss.*/\1/p' "$files/ping"; }
 longest_ms() { sed -n 's!^rtt .*/\([0-9]*\)\.[0-9]*/[^/]*$!\1!p' "$files/ping"; }
@@ -65,4 +90,21 @@ expect "nor is it slow" test "$(longest_ms)" -lt $((100 * slow))
 expect "somebody else gets in" serves $vip corp "$(fingerprint_of "$files/vpn.pem")"
 expect "they are let go when their time is over" until_true 30 connections_at_most 5
 expect "the tunnel is still up" pings
+
+lab exec client ip address add 198.51.100.99/24 dev eth0
+kb=$(front_kb)
+expect "five thousand connections of one stranger's address" flood first
+expect "(most of them are at the unit)" connections_at_least 2500
+echo "# $(connections) connections, $kb and $(front_kb) KiB"
+expect "somebody else gets in" serves $vip corp "$(fingerprint_of "$files/vpn.pem")"
+expect "the tunnel goes on" pings
+same "and loses nothing" "$(lost)" 0
+# A sanitizer keeps what was freed for a while.
+[ "$slow" -gt 1 ] || expect "what they cost is bounded ($kb to $(front_kb) KiB)" test "$(front_kb)" -lt $((kb + 12288))
+expect "they are let go" flood_end
+kb=$(front_kb)
+expect "as many once more" flood second
+[ "$slow" -gt 1 ] || expect "cost nothing anew ($kb to $(front_kb) KiB)" test "$(front_kb)" -lt $((kb + 4096))
+expect "and are let go" flood_end
+expect "somebody else gets in now, too" serves $vip corp "$(fingerprint_of "$files/vpn.pem")"
 done_testing

@@ -28,9 +28,11 @@
 #include "front/tunnel/cstp_frame.h"
 #include "front/tunnel/packet.h"
 
-#define LATER_MS 10000 /* what OpenConnect waits after a 503 or a refused connection */
-#define TRY_MS 3000    /* a connection that is not answered is tried anew */
-#define LIVE_MS 1000   /* who has heard nothing for so long is not up */
+#define LATER_MS                                                                                   \
+	10000 /* what OpenConnect waits after a 503 or a connection that is refused, also in its   \
+		 handshake */
+#define TRY_MS 3000  /* a connection that is not answered is tried anew */
+#define LIVE_MS 1000 /* who has heard nothing for so long is not up */
 #define ECHO_SIZE 84
 #define TEXT_MAX 16384
 #define COOKIE_MAX 128
@@ -400,7 +402,8 @@ static void handshake(struct crowd *crowd, struct one *one)
 	int r = gnutls_handshake(one->tls);
 
 	if (r < 0 && gnutls_error_is_fatal(r)) {
-		connection_lost(crowd, one);
+		crowd->tally.broken++;
+		connection_drop(one, LATER_MS);
 		return;
 	}
 	if (r == 0) {

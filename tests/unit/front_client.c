@@ -16,25 +16,37 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-int client_tcp(uint16_t port)
+int client_tcp_from(uint32_t source, uint16_t port)
 {
 	struct sockaddr_in in = {.sin_family = AF_INET,
 				 .sin_port = htons(port),
 				 .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	struct sockaddr_in own = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(source)};
 	struct timeval limit = {.tv_sec = HARNESS_WAIT_MS / 1000};
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 	assert_true(fd >= 0);
 	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)), 0);
+	assert_int_equal(bind(fd, (struct sockaddr *)&own, sizeof(own)), 0);
 	assert_int_equal(connect(fd, (struct sockaddr *)&in, sizeof(in)), 0);
 	return fd;
+}
+
+int client_tcp(uint16_t port)
+{
+	return client_tcp_from(INADDR_LOOPBACK, port);
 }
 
 void client_open(struct client *client, uint16_t port, const char *server_name,
 		 const char *priority)
 {
+	client_open_on(client, client_tcp(port), server_name, priority);
+}
+
+void client_open_on(struct client *client, int fd, const char *server_name, const char *priority)
+{
 	memset(client, 0, sizeof(*client));
-	client->fd = client_tcp(port);
+	client->fd = fd;
 	client->alert = -1;
 	assert_int_equal(gnutls_init(&client->session, GNUTLS_CLIENT), 0);
 	assert_int_equal(gnutls_certificate_allocate_credentials(&client->credentials), 0);

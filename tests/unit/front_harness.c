@@ -34,6 +34,7 @@ const struct front_limits harness_patient = {
 		    .close_ms = 1000},
 	.connections = 100,
 	.handshakes = 100,
+	.waiting = {.places = 100, .wait_ms = 10000},
 };
 
 static void frame_send(int fd, enum ipc_type type, bool is_reply, uint32_t id,

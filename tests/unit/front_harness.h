@@ -105,9 +105,13 @@ struct client {
 	struct buf in;
 };
 int client_tcp(uint16_t port);
+/* From another address of 127.0.0.0/8. */
+int client_tcp_from(uint32_t source, uint16_t port);
 /* PRIORITY and SERVER_NAME may be NULL. */
 void client_open(struct client *client, uint16_t port, const char *server_name,
 		 const char *priority);
+/* The same on a connection that is there: takes over FD. */
+void client_open_on(struct client *client, int fd, const char *server_name, const char *priority);
 void client_close(struct client *client);
 bool client_was_given(const struct client *client, const uint8_t fingerprint[static 32]);
 void client_say(struct client *client, const char *text);

