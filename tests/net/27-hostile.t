@@ -222,7 +222,10 @@ cases = [
     (505, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"),
     (431, b"GET / HTTP/1.1\r\n" + H + b"X: a\r\n" * 100 + b"\r\n"),
     (431, b"GET / HTTP/1.1\r\n" + H + b"X: " + b"a" * 9000),
-    (431, b"GET /" + b"a" * 9000),
+    (414, b"GET /" + b"a" * 9000),
+    (501, b"A" * 9000),
+    (501, b"BREW / HTTP/1.1\r\n" + H + b"\r\n"),
+    (200, b"GET / HTTP/1.2\r\nConnection: close\r\n" + H + b"\r\n"),
     # what two servers in a row could read in two ways
     (400, P + b"Content-Length: 5\r\n" + CHUNKED + b"\r\n0\r\n\r\nGET /healthz HTTP/1.1\r\n" + H + b"\r\n"),
     (400, P + b"Content-Length: 5\r\nContent-Length: 6\r\n\r\nabcdef"),
@@ -231,12 +234,15 @@ cases = [
     (400, P + b"Content-Length: 0x5\r\n\r\nabcde"),
     (400, P + b"Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n"),
     (400, P + b"Transfer-Encoding:\x0bchunked\r\n\r\n0\r\n\r\n"),
-    (501, P + b"Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n"),
+    (400, P + b"Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n"),
     (501, P + b"Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n"),
     (400, P.replace(b"1.1", b"1.0") + CHUNKED + b"\r\n0\r\n\r\n"),
+    (400, P + CHUNKED + b"\r\n3 garbage\r\nabc\r\n0\r\n\r\n"),
+    (400, P + CHUNKED + b"\r\n3 \r\nabc\r\n0\r\n\r\n"),
     (400, P + CHUNKED + b"\r\n3\nabc\r\n0\r\n\r\n"),
     (400, P + CHUNKED + b"\r\n3\r\nabcd\r\n0\r\n\r\n"),
     (413, P + CHUNKED + b"\r\nffffffffffffffff\r\n"),
+    (413, P + b"Content-Length: 18446744073709551617\r\n\r\n"),
     (413, P + b"Content-Length: 100000\r\n\r\n"),
 ]
 for wanted, request in cases:

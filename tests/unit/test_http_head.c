@@ -142,7 +142,6 @@ static void request_lines_that_could_mean_two_things_are_refused(void **state)
 		"GET http://u@h/ HTTP/1.1",
 		"GET h:443 HTTP/1.1",
 		"GET / XTTP/1.1",
-		"AVERYLONGMETHODTHATISLONGERTHANWEREAD / HTTP/1.1",
 	};
 	char text[256];
 
@@ -158,10 +157,51 @@ static void other_versions_are_named_as_such(void **state)
 {
 	(void)state;
 	assert_int_equal(parse("GET / HTTP/2.0\r\n" HOST "\r\n"), ERR_VERSION);
-	assert_int_equal(parse("GET / HTTP/1.2\r\n" HOST "\r\n"), ERR_VERSION);
 	assert_int_equal(parse("GET / HTTP/0.9\r\n" HOST "\r\n"), ERR_VERSION);
 	assert_int_equal(parse("PRI * HTTP/2.0\r\n\r\n"), ERR_VERSION);
 	assert_int_equal(http_refusal_status(ERR_VERSION), 505);
+}
+
+static void a_later_minor_version_is_read_as_the_highest_that_is_known(void **state)
+{
+	(void)state;
+	assert_int_equal(parse("GET / HTTP/1.2\r\n" HOST "\r\n"), 0);
+	assert_int_equal(head.minor_version, 1);
+	assert_true(head.is_keep_alive);
+	assert_int_equal(parse("GET / HTTP/1.9\r\n\r\n"), ERR_MALFORMED);
+}
+
+static void a_method_that_http_does_not_have_is_not_implemented(void **state)
+{
+	(void)state;
+	assert_int_equal(parse("BREW / HTTP/1.1\r\n" HOST "\r\n"), ERR_UNSUPPORTED);
+	assert_int_equal(parse("get / HTTP/1.1\r\n" HOST "\r\n"), ERR_UNSUPPORTED);
+	assert_int_equal(parse("AAAAAAAAAABBBBBBBBBBCCCCCCCCCCDDDD / HTTP/1.1\r\n" HOST "\r\n"),
+			 ERR_UNSUPPORTED);
+	assert_int_equal(parse("BR(W / HTTP/1.1\r\n" HOST "\r\n"), ERR_MALFORMED);
+	assert_int_equal(parse("DELETE / HTTP/1.1\r\n" HOST "\r\n"), 0);
+	assert_int_equal(head.method, HTTP_METHOD_OTHER);
+	assert_int_equal(http_refusal_status(ERR_UNSUPPORTED), 501);
+}
+
+static unsigned status_of_endless(const char *begin)
+{
+	static char text[HTTP_HEAD_MAX + 3];
+	struct http_scan scan = {0};
+
+	memset(text, 'a', sizeof(text));
+	memcpy(text, begin, strlen(begin));
+	return http_scan_refusal_status(&scan, text, http_scan_head(&scan, text, sizeof(text)));
+}
+
+static void what_is_too_long_is_named(void **state)
+{
+	(void)state;
+	assert_int_equal(status_of_endless("GET /"), 414);
+	assert_int_equal(status_of_endless("\r\nGET /"), 414);
+	assert_int_equal(status_of_endless("GET"), 501);
+	assert_int_equal(status_of_endless("GET / HTTP/1.1\r\nA: "), 431);
+	assert_int_equal(status_of_endless("GET / HTTP/1.1\n"), 400);
 }
 
 static void an_absolute_target_overrides_the_host(void **state)
@@ -253,11 +293,23 @@ static void lengths_are_read_in_full(void **state)
 	assert_int_equal(head.content_length, 42);
 	assert_int_equal(parse(GET("Content-Length: 999999999999999999\r\n")), 0);
 	assert_int_equal(head.content_length, 999999999999999999);
-	assert_int_equal(parse(GET("Content-Length: 18446744073709551617\r\n")), ERR_TOO_LARGE);
+	assert_int_equal(parse(GET("Content-Length: 0000000000000000000000042\r\n")), 0);
+	assert_int_equal(head.content_length, 42);
+	/* Each of these is too much (413), and none is a small number. */
+	assert_int_equal(parse(GET("Content-Length: 18446744073709551617\r\n")), 0);
+	assert_true(head.content_length == UINT64_MAX);
+	assert_int_equal(parse(GET("Content-Length: 184467440737095516170000001\r\n")), 0);
+	assert_true(head.content_length == UINT64_MAX);
+	assert_int_equal(parse(GET("Content-Length: 1844674407370955161x\r\n")), ERR_MALFORMED);
 	assert_int_equal(parse(GET("Transfer-Encoding: Chunked\r\n")), 0);
 	assert_true(head.is_chunked);
 	assert_int_equal(parse(GET("Transfer-Encoding: gzip, chunked\r\n")), ERR_UNSUPPORTED);
-	assert_int_equal(parse(GET("Transfer-Encoding: xchunked\r\n")), ERR_UNSUPPORTED);
+	assert_int_equal(parse(GET("Transfer-Encoding: gzip ,\tChunked\r\n")), ERR_UNSUPPORTED);
+	assert_int_equal(parse(GET("Transfer-Encoding: xchunked\r\n")), ERR_MALFORMED);
+	assert_int_equal(parse(GET("Transfer-Encoding: gzip\r\n")), ERR_MALFORMED);
+	assert_int_equal(parse(GET("Transfer-Encoding: chunked, gzip\r\n")), ERR_MALFORMED);
+	assert_int_equal(parse(GET("Transfer-Encoding: chunked, chunked\r\n")), ERR_MALFORMED);
+	assert_int_equal(parse(GET("Transfer-Encoding: chunked,\r\n")), ERR_MALFORMED);
 }
 
 static void the_connection_closes_when_either_side_would(void **state)
@@ -338,6 +390,10 @@ static void a_body_ends_where_its_framing_says(void **state)
 		{"Transfer-Encoding: chunked\r\n", "0003;a=\"b\"\r\nabc\r\n0\r\nT: x\r\n\r\n", 0,
 		 28},
 		{"Transfer-Encoding: chunked\r\n", "A\r\n0123456789\r\n", -EAGAIN, 15},
+		{"Transfer-Encoding: chunked\r\n", "3 \t;a\r\nabc\r\n0;b\r\n\r\n", 0, 19},
+		{"Transfer-Encoding: chunked\r\n", "3 garbage\r\nabc", ERR_MALFORMED, 0},
+		{"Transfer-Encoding: chunked\r\n", "3 \r\nabc", ERR_MALFORMED, 0},
+		{"Transfer-Encoding: chunked\r\n", "3\t3\r\nabc", ERR_MALFORMED, 0},
 		{"Transfer-Encoding: chunked\r\n", "3\nabc", ERR_MALFORMED, 0},
 		{"Transfer-Encoding: chunked\r\n", "3\r\nabcd\r\n", ERR_MALFORMED, 0},
 		{"Transfer-Encoding: chunked\r\n", "\r\n", ERR_MALFORMED, 0},
@@ -371,6 +427,9 @@ int main(void)
 		cmocka_unit_test(one_empty_line_before_is_skipped_and_two_are_not),
 		cmocka_unit_test(request_lines_that_could_mean_two_things_are_refused),
 		cmocka_unit_test(other_versions_are_named_as_such),
+		cmocka_unit_test(a_later_minor_version_is_read_as_the_highest_that_is_known),
+		cmocka_unit_test(a_method_that_http_does_not_have_is_not_implemented),
+		cmocka_unit_test(what_is_too_long_is_named),
 		cmocka_unit_test(an_absolute_target_overrides_the_host),
 		cmocka_unit_test(connect_takes_a_path_or_an_authority),
 		cmocka_unit_test(version_1_1_needs_exactly_one_host),

@@ -16,6 +16,7 @@ enum body_state {
 	BODY_DATA,	 /* Content-Length */
 	BODY_SIZE_FIRST, /* the first digit of a chunk's size */
 	BODY_SIZE,
+	BODY_SIZE_BLANK, /* only blanks since the size: an extension has to follow */
 	BODY_EXTENSION,
 	BODY_SIZE_LF,
 	BODY_CHUNK,
@@ -51,6 +52,15 @@ static int hex_digit(char c)
 	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
 }
 
+/* RFC 9112 section 7.1.1: blanks are only for what is behind a semicolon. Who takes more than that
+ * may see another size than who is in front of it. */
+static int blank_step(char c)
+{
+	if (c == ';')
+		return BODY_EXTENSION;
+	return c == ' ' || c == '\t' ? BODY_SIZE_BLANK : ERR_MALFORMED;
+}
+
 static int size_step(struct http_body *body, char c)
 {
 	int digit = hex_digit(c);
@@ -58,7 +68,7 @@ static int size_step(struct http_body *body, char c)
 	if (digit < 0 && body->state == BODY_SIZE) {
 		if (c == '\r')
 			return BODY_SIZE_LF;
-		return c == ';' || c == ' ' || c == '\t' ? BODY_EXTENSION : ERR_MALFORMED;
+		return blank_step(c);
 	}
 	if (digit < 0)
 		return ERR_MALFORMED;
@@ -75,6 +85,8 @@ static int framing_step(struct http_body *body, char c)
 	case BODY_SIZE_FIRST:
 	case BODY_SIZE:
 		return size_step(body, c);
+	case BODY_SIZE_BLANK:
+		return blank_step(c);
 	case BODY_EXTENSION:
 		return c == '\r' ? BODY_SIZE_LF : is_control ? ERR_MALFORMED : BODY_EXTENSION;
 	case BODY_SIZE_LF:

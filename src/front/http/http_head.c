@@ -13,9 +13,6 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 
-#define METHOD_MAX 32
-#define LENGTH_DIGITS_MAX 18
-
 enum scan_state {
 	SCAN_BEGIN,	 /* before the first byte of the request line */
 	SCAN_BEGIN_CR,	 /* CR of an empty line before it */
@@ -136,15 +133,19 @@ static bool line_cut(struct http_text *rest, struct http_text *ret_line)
 	return memchr(ret_line->data, '\r', ret_line->size) == NULL;
 }
 
-static enum http_method method_of(struct http_text text)
+/* Errors: ERR_UNSUPPORTED, a method that is none of HTTP's own (RFC 9110 section 9.1: 501). */
+static int method_parse(struct http_text text, enum http_method *ret_method)
 {
-	static const char *const names[] = {"GET", "HEAD", "POST", "CONNECT"};
+	static const char *const names[] = {"GET",    "HEAD", "POST",  "CONNECT", "OPTIONS",
+					    "DELETE", "PUT",  "TRACE", "PATCH"};
 
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
-		if (http_text_is(text, names[i]))
-			return (enum http_method)i;
+		if (!http_text_is(text, names[i]))
+			continue;
+		*ret_method = i < HTTP_METHOD_OTHER ? (enum http_method)i : HTTP_METHOD_OTHER;
+		return 0;
 	}
-	return HTTP_METHOD_OTHER;
+	return ERR_UNSUPPORTED;
 }
 
 static int version_parse(struct http_text text, unsigned *ret_minor)
@@ -152,9 +153,10 @@ static int version_parse(struct http_text text, unsigned *ret_minor)
 	if (text.size != 8 || memcmp(text.data, "HTTP/", 5) != 0 || text.data[6] != '.' ||
 	    text.data[5] < '0' || text.data[5] > '9' || text.data[7] < '0' || text.data[7] > '9')
 		return ERR_MALFORMED;
-	if (text.data[5] != '1' || text.data[7] > '1')
+	if (text.data[5] != '1')
 		return ERR_VERSION;
-	*ret_minor = (unsigned)(text.data[7] - '0');
+	/* RFC 9110 section 2.5: a later 1.x is read as the highest that is known. */
+	*ret_minor = text.data[7] > '1' ? 1 : (unsigned)(text.data[7] - '0');
 	return 0;
 }
 
@@ -217,14 +219,13 @@ static int request_line_parse(struct http_text line, struct http_head *head)
 	struct http_text method;
 	int r;
 
-	if (!text_cut(&line, ' ', &method) || !is_token(method) || method.size > METHOD_MAX ||
+	if (!text_cut(&line, ' ', &method) || !is_token(method) ||
 	    !text_cut(&line, ' ', &head->target))
 		return ERR_MALFORMED;
 	r = version_parse(line, &head->minor_version);
-	if (r < 0)
-		return r;
-	head->method = method_of(method);
-	return target_parse(head);
+	if (r == 0)
+		r = method_parse(method, &head->method);
+	return r < 0 ? r : target_parse(head);
 }
 
 /* With its CR LF. */
@@ -279,12 +280,15 @@ static int length_parse(struct http_text value, struct http_head *head)
 {
 	uint64_t length = 0;
 
-	if (value.size == 0 || value.size > LENGTH_DIGITS_MAX)
-		return value.size ? ERR_TOO_LARGE : ERR_MALFORMED;
+	if (value.size == 0)
+		return ERR_MALFORMED;
 	for (size_t i = 0; i < value.size; i++) {
 		if (value.data[i] < '0' || value.data[i] > '9')
 			return ERR_MALFORMED;
-		length = length * 10 + (uint64_t)(value.data[i] - '0');
+		/* What does not fit is as much as can be: too much. */
+		length = length > UINT64_MAX / 10 - 1
+				 ? UINT64_MAX
+				 : length * 10 + (uint64_t)(value.data[i] - '0');
 	}
 	if (head->has_content_length && head->content_length != length)
 		return ERR_MALFORMED;
@@ -306,6 +310,25 @@ static bool connection_has_close(struct http_text list)
 	return false;
 }
 
+/* RFC 9112 section 6.3: where a request ends that is not chunked in the end nobody knows. Other
+ * codings below are known to nobody here, and one that is there twice is no coding. */
+static int coding_parse(struct http_text codings, struct http_head *head)
+{
+	struct http_text rest = codings, one;
+	bool is_plain = true;
+
+	while (text_cut(&rest, ',', &one)) {
+		is_plain = false;
+		if (http_text_is_nocase(text_trim(one), "chunked"))
+			return ERR_MALFORMED;
+	}
+	if (head->is_chunked || head->minor_version == 0 ||
+	    !http_text_is_nocase(text_trim(rest), "chunked"))
+		return ERR_MALFORMED;
+	head->is_chunked = true;
+	return is_plain ? 0 : ERR_UNSUPPORTED;
+}
+
 /* The headers that say where the message ends, and whether another may follow. */
 static int framing_parse(struct http_head *head)
 {
@@ -318,10 +341,7 @@ static int framing_parse(struct http_head *head)
 		if (http_text_is_nocase(header->name, "content-length")) {
 			r = length_parse(header->value, head);
 		} else if (http_text_is_nocase(header->name, "transfer-encoding")) {
-			if (head->is_chunked || head->minor_version == 0)
-				return ERR_MALFORMED;
-			head->is_chunked = http_text_is_nocase(header->value, "chunked");
-			r = head->is_chunked ? 0 : ERR_UNSUPPORTED;
+			r = coding_parse(header->value, head);
 		} else if (http_text_is_nocase(header->name, "host")) {
 			if (has_host || !is_authority(header->value))
 				return ERR_MALFORMED;
@@ -393,4 +413,12 @@ unsigned http_refusal_status(int code)
 	default:
 		return 400;
 	}
+}
+
+unsigned http_scan_refusal_status(const struct http_scan *scan, const char *data, int code)
+{
+	if (code != ERR_TOO_LARGE || scan->has_line)
+		return http_refusal_status(code);
+	/* RFC 9112 section 3: a target that is too long, or a method that is longer than any. */
+	return memchr(data + scan->start, ' ', scan->offset - scan->start) ? 414 : 501;
 }

@@ -29,20 +29,20 @@ enum http_method {
 	HTTP_METHOD_HEAD,
 	HTTP_METHOD_POST,
 	HTTP_METHOD_CONNECT,
-	HTTP_METHOD_OTHER, /* a valid token that means nothing here */
+	HTTP_METHOD_OTHER, /* another one of HTTP's, that nothing here has */
 	HTTP_METHOD__MAX,
 };
 
 struct http_head {
 	enum http_method method;
-	unsigned minor_version;	 /* 0 or 1 */
+	unsigned minor_version;	 /* 0 or 1; 1 for what comes after */
 	struct http_text target; /* as sent */
 	struct http_text path;	 /* "/..." without query; "*"; for CONNECT host:port its target */
 	struct http_text query;	 /* without the '?'; empty when there is none */
 	struct http_text host;	 /* authority of an absolute target, else Host; empty only in 1.0 */
 	struct http_header headers[HTTP_HEADERS_MAX];
 	size_t n_headers;
-	uint64_t content_length; /* 0 when there is none */
+	uint64_t content_length; /* 0 when there is none; UINT64_MAX: as much, or more */
 	bool has_content_length;
 	bool is_chunked;
 	bool is_keep_alive; /* the connection may be used again */
@@ -63,17 +63,19 @@ struct http_scan {
  * costs no more than one that comes at once; a request line is judged as soon as it is whole, since
  * what is not HTTP/1 may never send the rest. 0: the head is DATA[scan->start .. scan->offset).
  * Errors: -EAGAIN (more bytes are needed), ERR_MALFORMED (NUL, control character, CR without LF, LF
- * without CR, a request line that is none), ERR_VERSION, ERR_TOO_LARGE.
+ * without CR, a request line that is none), ERR_VERSION, ERR_UNSUPPORTED, ERR_TOO_LARGE.
  */
 int http_scan_head(struct http_scan *scan, const char *data, size_t size);
 /*
  * Parses one complete head, with the empty line that ends it. Errors: ERR_MALFORMED, ERR_TOO_LARGE
- * (bytes or headers), ERR_VERSION (neither 1.0 nor 1.1), ERR_UNSUPPORTED (a transfer coding that is
- * not chunked).
+ * (bytes or headers), ERR_VERSION (not 1.x), ERR_UNSUPPORTED (a method that HTTP does not have, or
+ * a transfer coding below chunked).
  */
 int http_head_parse(const char *data, size_t size, struct http_head *ret_head);
 /* The status that says why a request was refused: of the codes above and of http_body_skip. */
 unsigned http_refusal_status(int code);
+/* The same for a CODE of http_scan_head over DATA. */
+unsigned http_scan_refusal_status(const struct http_scan *scan, const char *data, int code);
 /* The only header of that name; NULL when there is none. The first one if there are several. */
 const struct http_header *http_head_find(const struct http_head *head, const char *name);
 bool http_text_is(struct http_text text, const char *wanted);

@@ -228,7 +228,10 @@ static enum step step_request(struct session *session)
 
 	if (r == -EAGAIN)
 		return input_read(session);
-	return r < 0 ? refuse(session, http_refusal_status(r)) : head_answer(session);
+	if (r < 0)
+		return refuse(session, http_scan_refusal_status(&session->scan,
+								(const char *)session->in.data, r));
+	return head_answer(session);
 }
 
 static enum step step_body(struct session *session)
