@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -22,6 +23,8 @@
 #include "lifeline.h"
 
 #define EXIT_NOT_STARTED 127
+#define OOM_YIELD 300
+#define OOM_MOST 1000
 
 static const char *const kept_environment[] = {
 	"PATH",
@@ -129,6 +132,31 @@ static int user_become(const struct launch *launch)
 	return 0;
 }
 
+/*
+ * Where memory is short the kernel kills somebody: rather who has what strangers send, and comes
+ * back in a moment, than the engine or the keeper, without which the unit gives its addresses away.
+ * No worse than any other process on the machine where the service is preferred to those. Best
+ * effort; proc(5), oom_score_adj: 1000 is killed first.
+ */
+static void memory_yield(const struct launch *launch)
+{
+	enum ipc_peer kind = launch->row->kind;
+	int fd, now, wanted;
+	char text[16] = "";
+
+	if (kind == IPC_PEER_ENGINE || kind == IPC_PEER_KEEPER)
+		return;
+	fd = open("/proc/self/oom_score_adj", O_RDWR | O_CLOEXEC);
+	if (fd < 0)
+		return;
+	if (read(fd, text, sizeof(text) - 1) > 0) {
+		now = (int)strtol(text, NULL, 10);
+		wanted = now < -OOM_YIELD ? 0 : now + OOM_YIELD;
+		(void)dprintf(fd, "%d", wanted > OOM_MOST ? OOM_MOST : wanted);
+	}
+	(void)close(fd);
+}
+
 static const char *become_child(const struct launch *launch, pid_t parent)
 {
 	(void)setpgid(0, 0);
@@ -138,6 +166,7 @@ static const char *become_child(const struct launch *launch, pid_t parent)
 		return "its environment";
 	if (descriptors_arrange(launch->channel_fd, launch->lifeline_fd) < 0)
 		return "its descriptors";
+	memory_yield(launch);
 	if (geteuid() == 0 && user_become(launch) < 0)
 		return "its user and capabilities";
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0 || getppid() != parent)

@@ -8,6 +8,7 @@ pair_up
 status() { sed -n "s/^$2:[[:space:]]*//p" "/proc/$1/status"; }
 store=/run/asafo-lab-$LAB/a/state/keeper
 
+own=$(cat /proc/self/oom_score_adj)
 seen=
 for process in asafo-engine asafo-keeper asafo-front asafo-auth asafo-fetch asafo-pam; do
 	pid=$(pid_of a $process)
@@ -30,6 +31,12 @@ same "it has of root what hooks need: addresses, raw sockets, signals" "$(status
 same "it has no socket of the network" "$(nsenter -t "$runner" -n ss -tuapnH | grep -c "pid=$runner,")" 0
 same "it has no file open but its log" \
 	"$(find "/proc/$runner/fd" -type l -printf '%l\n' | grep -vE '^(socket|anon_inode|pipe):|^/dev/null$|/log$')" ""
+oom() { cat "/proc/$(pid_of a "$1")/oom_score_adj"; }
+same "where memory is short neither the engine nor the keeper goes first" "$(oom asafo-engine) $(oom asafo-keeper)" "$own $own"
+before=$((own < -300 ? 0 : own + 300 > 1000 ? 1000 : own + 300))
+for process in asafo-front asafo-auth asafo-fetch asafo-pam asafo-runner; do
+	same "$process goes before them" "$(oom $process)" $before
+done
 same "the keeper has no capability" "$(status "$(pid_of a asafo-keeper)" CapEff)" 0000000000000000
 same "who fetches has no capability" "$(status "$(pid_of a asafo-fetch)" CapEff)" 0000000000000000
 same "who asks PAM has no capability" "$(status "$(pid_of a asafo-pam)" CapBnd)" 0000000000000000
