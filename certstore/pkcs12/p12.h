@@ -117,6 +117,8 @@ void p12_contents_done(struct p12_contents *contents);
 int p12_read_gnutls(struct p12_job *job);
 int p12_read_libcrypto(struct p12_job *job);
 
+/* Whether DATA begins as DER or BER does; a text may begin with '0', too. */
+bool p12_is_der(const uint8_t *data, size_t size);
 /* Whether DATA is PEM of anything but PKCS#12: certificates, keys. */
 bool p12_is_pem(const uint8_t *data, size_t size);
 /* Certificates and keys of a PEM text, whatever else stands in it. Errors as of the others. */

@@ -36,6 +36,13 @@ static int java(struct why *why)
 		       "-deststoretype PKCS12");
 }
 
+/* Lengths below 128 take one byte, which in a text is a character; a file of DER that is so short
+ * is cut off, or another thing. */
+bool p12_is_der(const uint8_t *data, size_t size)
+{
+	return size > 1 && data[0] == DER_SEQUENCE && data[1] >= 0x80;
+}
+
 static bool begins(const uint8_t *data, size_t size, const char *with, size_t n)
 {
 	return size >= n && memcmp(data, with, n) == 0;
@@ -84,11 +91,13 @@ enum kind {
 	KIND_PKCS7,
 	KIND_KEY,
 	KIND_REQUEST,
+	KIND_OTHER,
 	KIND__MAX,
 };
 
 static int wrong_kind(const struct wanted *wanted, enum kind kind, struct why *why)
 {
+	/* What begins with nothing that is known is looked at as what was wanted. */
 	static const char *const for_identity[KIND__MAX] = {
 		[KIND_CERTIFICATE] = "this is a certificate, or several (DER), not a PKCS#12 file: "
 				     "give it as PEM with its key (openssl x509 -in FILE -out "
@@ -154,7 +163,7 @@ static bool is_request(const uint8_t *der, size_t size)
 	return name > 0 && (der[1] == 0 || (size > name && der[name] == DER_SET));
 }
 
-/* DER: what is within the outermost SEQUENCE. What a PFX begins with is a number. */
+/* DER: what is within the outermost SEQUENCE. A PFX has version 3. */
 static enum kind kind_of(const uint8_t *der, size_t size)
 {
 	if (is_key(der, size) || is_encrypted_key(der, size))
@@ -163,7 +172,9 @@ static enum kind kind_of(const uint8_t *der, size_t size)
 		return KIND_REQUEST;
 	if (begins(der, size, "\x06", 1))
 		return KIND_PKCS7;
-	return begins(der, size, "\x30", 1) ? KIND_CERTIFICATE : KIND_PFX;
+	if (begins(der, size, "\x30", 1))
+		return KIND_CERTIFICATE;
+	return begins(der, size, "\x02\x01\x03", 3) ? KIND_PFX : KIND_OTHER;
 }
 
 /* Checks what it is, and the outermost length against the file's (X.690, 8.1.3). */
@@ -171,7 +182,7 @@ static int check_frame(const struct wanted *wanted, const uint8_t *der, size_t s
 		       struct why *why)
 {
 	size_t n_length, length = 0, start = 2, total;
-	enum kind kind;
+	enum kind kind = KIND_OTHER;
 
 	if (size < 2 || der[0] != DER_SEQUENCE)
 		return not_wanted(wanted, why);
@@ -188,9 +199,11 @@ static int check_frame(const struct wanted *wanted, const uint8_t *der, size_t s
 		start = 2 + n_length;
 		total = start + length;
 	}
-	kind = size > start ? kind_of(der + start, size - start)
-			    : (wanted->is_ca ? KIND_CERTIFICATE : KIND_PFX);
-	if (kind != (wanted->is_ca ? KIND_CERTIFICATE : KIND_PFX))
+	if (size > start)
+		kind = kind_of(der + start, size - start);
+	if (kind == KIND_OTHER && wanted->is_ca)
+		return not_wanted(wanted, why);
+	if (kind != KIND_OTHER && kind != (wanted->is_ca ? KIND_CERTIFICATE : KIND_PFX))
 		return wrong_kind(wanted, kind, why);
 	if (size < total)
 		return why_set(why, ERR_MALFORMED,
@@ -372,8 +385,10 @@ static int unwrap(const struct wanted *wanted, const uint8_t *data, size_t size,
 			       wanted->noun);
 	if (is_java(data, size))
 		return java(ret_why);
-	/* '0' begins a SEQUENCE, and no DER file's base64, which begins with 'M'. */
-	if (data[0] == DER_SEQUENCE)
+	/* '0' begins a SEQUENCE, and no DER file's base64, which begins with 'M'; what stands
+	 * before a BEGIN line may be anything. */
+	if (data[0] == DER_SEQUENCE &&
+	    (p12_is_der(data, size) || !has_begin((struct text){(const char *)data, size})))
 		r = buf_append(&der, data, size);
 	else
 		r = decode_base64(wanted, data, size, &der, ret_why);

@@ -15,7 +15,6 @@
 #include "certstore/pkcs12/p12_pkcs8.h"
 #include "certstore/x509/x509.h"
 
-#define DER_SEQUENCE 0x30
 #define LEGACY_ROUNDS 1 /* of MD5: "Proc-Type: 4,ENCRYPTED" derives its key with one */
 
 struct block {
@@ -63,7 +62,7 @@ bool p12_is_pem(const uint8_t *data, size_t size)
 		return false;
 	found = memmem(data, size, begin, sizeof(begin) - 1);
 	/* DER holds anything, a PEM text among it. */
-	if (!found || data[0] == DER_SEQUENCE)
+	if (!found || p12_is_der(data, size))
 		return false;
 	found += sizeof(begin) - 1;
 	left = size - (size_t)(found - data);
@@ -261,6 +260,12 @@ static int add_block(struct p12_job *job, const struct block *block)
 		return add_plain_pkcs8(job, block);
 	if (is_label(block, "ENCRYPTED PRIVATE KEY"))
 		return add_encrypted(job, block);
+	if (is_label(block, "TSS2 PRIVATE KEY") || is_label(block, "TSS2 KEY BLOB"))
+		return why_set(
+			job->why, ERR_UNSUPPORTED,
+			"the private key in the PEM file is one that only the TPM which made it "
+			"can use (TSS2), and both units need it: make a key without a TPM and "
+			"have it certified");
 	if (is_label(block, "OPENSSH PRIVATE KEY"))
 		return why_set(
 			job->why, ERR_UNSUPPORTED,

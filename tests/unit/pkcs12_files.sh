@@ -118,6 +118,7 @@ openssl rsa -in rsa.key -traditional -aes256 -passout "pass:$pass" -out pem_rsa_
 openssl rsa -in rsa.key -traditional -des3 -passout "pass:$pass" -out pem_rsa_des3.key 2>/dev/null
 openssl ec -in p256.key -out pem_ec.key 2>/dev/null
 { echo '-----BEGIN OPENSSH PRIVATE KEY-----'; openssl base64 -in p256.p12; echo '-----END OPENSSH PRIVATE KEY-----'; } >pem_openssh.key
+sed 's/OPENSSH/TSS2/' pem_openssh.key >pem_tss2.key
 # The rounds are changed where they stand: nobody waits until a tool has done so many.
 openssl pkcs8 -topk8 -in rsa.key -iter 100000 -passout "pass:$pass" -outform DER |
 	xxd -p -c 100000 | sed 's/0203\(0186a0\)/02037fffff/' | xxd -r -p |

@@ -147,6 +147,22 @@ static void what_is_cut_or_followed_is_no_certificate(void **state)
 	assert_refused(take(forms, "Zm9v\n", 5), ERR_MALFORMED, "not a certificate");
 }
 
+/* As `openssl s_client -showcerts` writes it, from the first line on that somebody marked. */
+static void text_before_it_may_be_anything(void **state)
+{
+	static const char text[] = "0 s:CN = root\n   i:CN = root\n-----BEGIN CERTIFICATE-----\n";
+	const struct forms *forms = *state;
+	_cleanup_(buf_done) struct buf file = {0}, digits = base64(&forms->root, 64, "\n", "");
+
+	assert_int_equal(buf_append(&file, text, sizeof(text) - 1), 0);
+	assert_int_equal(buf_append(&file, digits.data, digits.size), 0);
+	assert_int_equal(buf_append(&file, "-----END CERTIFICATE-----\n", 26), 0);
+	assert_root(forms, file.data, file.size);
+	/* And nothing of it is PKCS#12, whatever it begins with. */
+	assert_refused(take(forms, "01 of 01: a text\n", 17), ERR_MALFORMED,
+		       "this is not a certificate");
+}
+
 static void what_is_given_in_its_place_is_named(void **state)
 {
 	static const struct {
@@ -175,6 +191,7 @@ int main(void)
 		cmocka_unit_test(der_is_taken),
 		cmocka_unit_test(base64_is_taken_as_a_terminal_sends_it),
 		cmocka_unit_test(what_is_cut_or_followed_is_no_certificate),
+		cmocka_unit_test(text_before_it_may_be_anything),
 		cmocka_unit_test(what_is_given_in_its_place_is_named),
 	};
 

@@ -145,6 +145,7 @@ static void a_text_is_read_whatever_editor_or_terminal_it_went_through(void **st
 		    {"", big_endian},
 		    {"", with_nul},
 		    {"Bag Attributes\r\n    friendlyName: x\r\n", with_crlf},
+		    {"0 s:CN = gw.example\n   i:CN = CA\n", plain},
 		    {"", with_cr},
 		    {"tls:\n    ", indented}};
 	_cleanup_(buf_wipe) struct buf file = {0}, line = {0};
@@ -190,6 +191,8 @@ static void what_is_missing_or_does_not_fit_is_named(void **state)
 		       "CN=p384");
 	assert_refused(import_parts(world, NULL, PARTS("pem_openssh.key", "p256.crt")),
 		       ERR_UNSUPPORTED, "ssh-keygen -p -m PKCS8");
+	assert_refused(import_parts(world, NULL, PARTS("pem_tss2.key", "p256.crt")),
+		       ERR_UNSUPPORTED, "only the TPM which made it can use");
 	assert_refused(import_parts(world, NULL, PARTS("rsa1024.key", "rsa1024.crt")), ERR_WEAK,
 		       "1024");
 }
