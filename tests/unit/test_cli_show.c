@@ -289,6 +289,32 @@ static void long_names_do_not_break_the_table(void **state)
 	json_object_put(result);
 }
 
+static void names_of_a_certificate_are_not_cut_in_two(void **state)
+{
+	struct json_object *result = json_tokener_parse("{\"certificates\":[{\"name\":\"vpn\"}]}");
+	struct json_object *list, *names;
+	char name[32];
+
+	(void)state;
+	assert_true(json_object_object_get_ex(result, "certificates", &list));
+	names = json_object_new_array();
+	for (int i = 0; i < 150; i++) {
+		(void)snprintf(name, sizeof(name), "host-%03d.example.net", i);
+		(void)json_object_array_add(names, json_object_new_string(name));
+	}
+	(void)json_object_object_add(json_object_array_get_idx(list, 0), "names", names);
+	shown_at(render_certificates, result, 80, false);
+	contains(output, "  Names:        host-000.example.net, host-001.example.net, "
+			 "host-002.example.net,\n                host-003.example.net, host-004");
+	contains(output, ",\n                host-147.example.net, host-148.example.net, "
+			 "host-149.example.net\n");
+	/* A script finds them in one line. */
+	shown_at(render_certificates, result, 0, false);
+	contains(output, "host-148.example.net, host-149.example.net\n");
+	assert_null(strstr(output, ",\n"));
+	json_object_put(result);
+}
+
 static void nothing_from_outside_steers_the_terminal(void **state)
 {
 	struct json_object *result = canned("failover.json");
@@ -516,6 +542,7 @@ int main(void)
 		cmocka_unit_test(the_health_of_a_mate_that_is_not_heard_is_unknown),
 		cmocka_unit_test(an_interface_without_ipv4_is_shown_by_its_ipv6_addresses),
 		cmocka_unit_test(long_names_do_not_break_the_table),
+		cmocka_unit_test(names_of_a_certificate_are_not_cut_in_two),
 		cmocka_unit_test(nothing_from_outside_steers_the_terminal),
 		cmocka_unit_test(what_is_not_seen_changes_nothing_that_is),
 		cmocka_unit_test(colour_is_only_where_it_is_wanted),

@@ -109,18 +109,43 @@ static void field(const struct screen *screen, enum screen_style style, const ch
 	screen_style(screen, style, "%s\n", value);
 }
 
+#define FIELD_AT 16 /* the column in which a field begins */
+
+/* A certificate may have hundreds: on a terminal none is cut in two. A pipe gets one line. */
+static void print_names(const struct screen *screen, struct json_object *trustpoint)
+{
+	int64_t left_out = view_number(trustpoint, "names_left_out", 0);
+	size_t n = view_count(trustpoint, "names"), column = FIELD_AT;
+
+	for (size_t i = 0; i < n; i++) {
+		const char *name = view_item_text(trustpoint, "names", i);
+		size_t length = strlen(name) + strlen(", ");
+
+		if (i == 0)
+			screen_print(screen, "  %-13s ", "Names:");
+		if (i > 0 && screen->width > 0 && column + length > screen->width) {
+			screen_print(screen, ",\n%*s", FIELD_AT, "");
+			column = FIELD_AT;
+		} else if (i > 0) {
+			screen_print(screen, ", ");
+		}
+		screen_print(screen, "%s", name);
+		column += length;
+	}
+	if (n > 0 && left_out > 0)
+		screen_print(screen, " and %" PRId64 " others", left_out);
+	if (n > 0)
+		screen_print(screen, "\n");
+}
+
 static void print_texts(const struct screen *screen, struct json_object *trustpoint)
 {
-	_cleanup_(buf_done) struct buf names = {0}, fingerprint = {0}, chain = {0}, bound = {0};
-	int64_t left_out = view_number(trustpoint, "names_left_out", 0);
+	_cleanup_(buf_done) struct buf fingerprint = {0}, chain = {0}, bound = {0};
 	const char *text;
 
 	field(screen, SCREEN_PLAIN, "Subject:", view_text(trustpoint, "subject"));
 	field(screen, SCREEN_PLAIN, "Issuer:", view_text(trustpoint, "issuer"));
-	if (identity_join(trustpoint, "names", ", ", &names) == 0 && left_out > 0)
-		(void)buf_append_format(&names, " and %" PRId64 " others", left_out);
-	if ((text = buf_text(&names)))
-		field(screen, SCREEN_PLAIN, "Names:", text);
+	print_names(screen, trustpoint);
 	field(screen, SCREEN_PLAIN, "Serial:", view_text(trustpoint, "serial"));
 	if (identity_fingerprint(view_text(trustpoint, "fingerprint"), &fingerprint) == 0 &&
 	    (text = buf_text(&fingerprint)))
