@@ -118,6 +118,14 @@ void hub_retell(struct vpnhub *hub)
 
 /* ---- receiving ---- */
 
+/* Both units find out; one says so. */
+static void note_clash(struct vpnhub *hub, const struct session_record *record)
+{
+	hub->figures.ended[VPN_END_CLASH]++;
+	if (engine_is_active(hub->engine))
+		hub_ended_say(hub, record, "");
+}
+
 /* False: it is not in the table. */
 static bool take_record(struct vpnhub *hub, const Asafo__Wire__SessionRecord *message,
 			struct monotime now)
@@ -126,12 +134,15 @@ static bool take_record(struct vpnhub *hub, const Asafo__Wire__SessionRecord *me
 	struct session_outcome outcome;
 	struct vpn_session before = {0};
 	const struct session_record *known;
+	bool was_live = false;
 	int r = hub_wire_read(message, now, &update);
 
 	if (r == 0) {
 		known = sessiondb_find(hub->db, update.session.hash);
-		if (known)
+		if (known) {
 			before = known->session;
+			was_live = known->end == VPN_END_NONE;
+		}
 		r = sessiondb_merge(hub->db, &update, now, &outcome);
 	}
 	if (r < 0) {
@@ -140,14 +151,14 @@ static bool take_record(struct vpnhub *hub, const Asafo__Wire__SessionRecord *me
 	}
 	for (size_t i = 0; i < outcome.n_clashed; i++) {
 		tun_unroute(hub->tun, &outcome.clashed[i]->session);
-		hub->figures.ended[VPN_END_CLASH]++;
-		/* Both units find out; one says so. */
-		if (engine_is_active(hub->engine))
-			hub_ended_say(hub, outcome.clashed[i], "");
+		note_clash(hub, outcome.clashed[i]);
 		hub_gone(hub, outcome.clashed[i]);
 	}
 	if (!outcome.is_changed)
 		return true;
+	/* By the mate's verdict here, or by this unit's there. */
+	if (outcome.record->end == VPN_END_CLASH && (was_live || update.end == VPN_END_NONE))
+		note_clash(hub, outcome.record);
 	if (outcome.record->end != VPN_END_NONE)
 		tun_unroute(hub->tun, &before);
 	hub_tell(hub, outcome.record);

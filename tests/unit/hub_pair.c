@@ -229,11 +229,8 @@ void log_line(int priority, const char *format, ...)
 
 void log_message(int severity, unsigned number, const char *format, ...)
 {
-	va_list list;
-
-	(void)severity, (void)number;
-	va_start(list, format);
-	va_end(list);
+	(void)severity, (void)format;
+	pair.n_said += number == 113019;
 }
 
 /* ---- users ---- */

@@ -28,7 +28,6 @@ struct hub_unit {
 	struct vpnhub *hub;
 	struct hub_mail *first, **last; /* for this unit */
 	bool is_active;
-	unsigned n_ended_said; /* lines of the log */
 };
 
 struct hub_pair {
@@ -39,6 +38,7 @@ struct hub_pair {
 	bool is_link_up;
 	enum login_state logins[HUB_PAIR_LOGINS_MAX]; /* by number */
 	int code;				      /* of the latest answer */
+	unsigned n_said;			      /* sessions that ended, in both units' logs */
 };
 
 extern struct hub_pair pair;

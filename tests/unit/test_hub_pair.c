@@ -165,6 +165,57 @@ static void both_units_may_end_it_at_once(void **state)
 	hub_pair_are_equal();
 }
 
+/* ---- addresses that were given twice ---- */
+
+/* Apart: A goes on, and B takes over; each gives the address to somebody. */
+static void give_twice(void)
+{
+	hub_pair_start(POLICY("10.9.0.1-10.9.0.1", "none"));
+	hub_pair_link(false);
+	log_in_all(a, 1, 1);
+	b->is_active = true;
+	b->engine.fsm.term = ++pair.term;
+	vpnhub_on_role(b->hub);
+	log_in_all(b, 2, 1);
+}
+
+static void check_clash(void)
+{
+	assert_int_equal(hub_pair_find(a, 1)->end, VPN_END_CLASH);
+	assert_int_equal(hub_pair_find(a, 2)->end, VPN_END_NONE);
+	hub_pair_are_equal();
+	assert_int_equal(vpnhub_figures(a->hub)->ended[VPN_END_CLASH], 1);
+	assert_int_equal(vpnhub_figures(b->hub)->ended[VPN_END_CLASH], 1);
+	assert_int_equal(pair.n_said, 1);
+}
+
+static void whose_address_is_anothers_is_counted_by_both_and_said_by_one(void **state)
+{
+	(void)state;
+	give_twice();
+	a->is_active = false;
+	vpnhub_on_role(a->hub);
+	hub_pair_link(true);
+	hub_pair_settle();
+	check_clash();
+}
+
+static void so_is_one_that_the_mate_decided_on(void **state)
+{
+	(void)state;
+	give_twice();
+	/* The older term's unit is the active one by the time at which they meet, and hears the
+	 * verdict before it hears of the other session. */
+	b->is_active = false;
+	vpnhub_on_role(b->hub);
+	hub_pair_link(true);
+	hub_pair_deliver(b, 1);
+	while (a->first)
+		hub_pair_deliver(a, 1);
+	hub_pair_settle();
+	check_clash();
+}
+
 /* ---- logins ---- */
 
 static void who_logs_in_again_stays(void **state)
@@ -213,6 +264,10 @@ int main(void)
 			hub_pair_stop),
 		cmocka_unit_test_teardown(whose_time_is_over_at_a_failover_is_over, hub_pair_stop),
 		cmocka_unit_test_teardown(both_units_may_end_it_at_once, hub_pair_stop),
+		cmocka_unit_test_teardown(
+			whose_address_is_anothers_is_counted_by_both_and_said_by_one,
+			hub_pair_stop),
+		cmocka_unit_test_teardown(so_is_one_that_the_mate_decided_on, hub_pair_stop),
 		cmocka_unit_test_teardown(who_logs_in_again_stays, hub_pair_stop),
 		cmocka_unit_test_teardown(who_comes_back_while_the_link_is_busy_stays,
 					  hub_pair_stop),
