@@ -14,6 +14,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "front/tunnel/vpn.h"
+#include "vpn_copy.h"
 
 struct heard {
 	unsigned changed, gone, configs, tuns;
@@ -64,67 +65,6 @@ struct world {
 	struct vpn_session session;
 	unsigned resyncs;
 };
-
-static struct vpn_session session_of(unsigned number)
-{
-	struct monotime now = monotime_now();
-	struct vpn_session session = {
-		.id = number + 1,
-		.v4 = {{10, 0, (uint8_t)(number >> 8), (uint8_t)number}, 4, 16},
-		.v6 = {{0xfd}, 16, 64},
-		.created_at = now,
-		.ends_at = monotime_add_ms(now, 60000),
-		.idle_ends_at = monotime_add_ms(now, 30000)};
-
-	(void)snprintf(session.user, sizeof(session.user), "user%u", number);
-	(void)snprintf(session.group, sizeof(session.group), "staff");
-	(void)snprintf(session.policy, sizeof(session.policy), "DfltGrpPolicy");
-	session.hash[0] = (uint8_t)number;
-	session.hash[1] = (uint8_t)(number >> 8);
-	session.hash[31] = 1;
-	session.v6.bytes[14] = (uint8_t)(number >> 8);
-	session.v6.bytes[15] = (uint8_t)number;
-	return session;
-}
-
-static int take(struct vpn *vpn, enum ipc_type type, const ProtobufCMessage *body)
-{
-	struct ipc_frame frame = {.type = type};
-	struct why why;
-
-	return vpn_message(vpn, &frame, body, &why);
-}
-
-static int put(struct vpn *vpn, const struct vpn_session *session, bool is_reset, bool is_complete)
-{
-	Asafo__Ipc__VpnTable table = ASAFO__IPC__VPN_TABLE__INIT;
-	struct vpn_session_message message;
-	Asafo__Ipc__VpnSession *pointers[1] = {&message.message};
-
-	if (session)
-		assert_int_equal(vpn_session_fill_tagged(session, monotime_now(), &message), 0);
-	table.put = pointers;
-	table.n_put = session ? 1 : 0;
-	table.is_reset = is_reset;
-	table.is_complete = is_complete;
-	return take(vpn, IPC_VPN_TABLE, &table.base);
-}
-
-static int drop(struct vpn *vpn, const struct vpn_session *session, uint32_t reason)
-{
-	Asafo__Ipc__VpnTable table = ASAFO__IPC__VPN_TABLE__INIT;
-	Asafo__Ipc__VpnGone gone = ASAFO__IPC__VPN_GONE__INIT;
-	Asafo__Ipc__VpnGone *pointers[1] = {&gone};
-	uint8_t tag[VPN_HASH_SIZE];
-
-	assert_int_equal(vpn_tag(session->hash, tag), 0);
-	gone.tag = (ProtobufCBinaryData){sizeof(tag), tag};
-	gone.reason = reason;
-	table.gone = pointers;
-	table.n_gone = 1;
-	table.is_complete = true;
-	return take(vpn, IPC_VPN_TABLE, &table.base);
-}
 
 /* ---- the engine's end of a real channel ---- */
 
@@ -281,6 +221,35 @@ static void tunnels_outlive_an_engine_until_a_whole_table_does_not_name_them(voi
 	assert_non_null(vpn_find(world->vpn, kept.hash));
 	assert_int_equal(world->heard.gone, 1);
 	assert_int_equal(world->heard.reason, VPN_END_DROPPED);
+}
+
+static void who_had_an_address_that_another_has_now_is_gone(void **state)
+{
+	struct world *world = *state;
+	struct vpn_session olds[2] = {session_of(1), session_of(2)}, fresh = session_of(3);
+	struct vpn_entry *entry;
+
+	assert_int_equal(put(world->vpn, &olds[0], true, false), 0);
+	assert_int_equal(put(world->vpn, &olds[1], false, true), 0);
+	/* An engine that begins with nothing gives it the address of the one and of the other. */
+	vpn_attach(world->vpn, NULL);
+	vpn_attach(world->vpn, world->front);
+	fresh.v4 = olds[0].v4;
+	fresh.v6 = olds[1].v6;
+	assert_int_equal(put(world->vpn, &fresh, true, false), 0);
+	assert_int_equal(world->heard.gone, 2);
+	assert_int_equal(world->heard.reason, VPN_END_DROPPED);
+	assert_null(vpn_find(world->vpn, olds[0].hash));
+	assert_null(vpn_find(world->vpn, olds[1].hash));
+	assert_null(vpn_find_address(world->vpn, olds[0].v6.bytes, 16));
+	entry = vpn_find(world->vpn, fresh.hash);
+	assert_ptr_equal(vpn_find_address(world->vpn, fresh.v4.bytes, 4), entry);
+	assert_ptr_equal(vpn_find_address(world->vpn, fresh.v6.bytes, 16), entry);
+	/* What changes nothing of its addresses drops nobody. */
+	fresh.is_connected = true;
+	assert_int_equal(put(world->vpn, &fresh, false, true), 0);
+	assert_int_equal(world->heard.gone, 2);
+	assert_ptr_equal(vpn_find(world->vpn, fresh.hash), entry);
 }
 
 static void a_session_that_cannot_be_understood_makes_the_copy_incomplete(void **state)
@@ -566,6 +535,7 @@ static void a_hole_that_could_not_be_told_of_is_told_of_with_the_next_table(void
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		TEST(who_had_an_address_that_another_has_now_is_gone),
 		TEST(a_session_is_found_by_its_cookie_and_by_both_addresses),
 		TEST(what_the_table_calls_a_session_is_not_what_the_engine_believes),
 		TEST(an_ended_session_is_gone_and_its_reason_is_told),

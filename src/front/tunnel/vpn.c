@@ -181,6 +181,20 @@ static void node_drop(struct vpn *vpn, struct node *node, enum vpn_end reason)
 	free(node);
 }
 
+/* An engine that was started anew and does not know them yet may give their addresses to others:
+ * packets go to whoever has them now, and only there. */
+static void drop_holders(struct vpn *vpn, const struct vpn_session *session)
+{
+	for (enum key key = KEY_V4; key < KEY__MAX; key++) {
+		size_t size;
+		const uint8_t *bytes = key_of(session, key, &size);
+		struct node *holder = size > 0 ? node_find(vpn, key, bytes, size) : NULL;
+
+		if (holder)
+			node_drop(vpn, holder, VPN_END_DROPPED);
+	}
+}
+
 static int put(struct vpn *vpn, const struct vpn_session *session)
 {
 	struct node *node = node_find(vpn, KEY_TAG, session->hash, VPN_HASH_SIZE);
@@ -192,6 +206,7 @@ static int put(struct vpn *vpn, const struct vpn_session *session)
 		node = NULL;
 	}
 	if (!node) {
+		drop_holders(vpn, session);
 		if (vpn->count >= vpn->n_buckets)
 			grow(vpn);
 		node = calloc(1, sizeof(*node));
