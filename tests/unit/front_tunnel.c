@@ -140,7 +140,7 @@ void tunnel_table_send(struct harness *harness, const struct tunnel_table *table
 		sessions[i].group = group;
 		sessions[i].policy = policy;
 		sessions[i].v4 = &v4[i];
-		sessions[i].v6 = &v6[i];
+		sessions[i].v6 = table->is_v4_only ? NULL : &v6[i];
 		sessions[i].left_ms = 3600 * 1000;
 		sessions[i].is_connected = table->owner != 0;
 		sessions[i].owner = table->owner;
@@ -196,11 +196,13 @@ void tunnel_role(struct harness *harness, const char *role, uint64_t term)
 static void frame_hear(struct harness *harness, enum ipc_type type, struct ipc_frame *ret_frame)
 {
 	static uint8_t buffer[IPC_HEADER_SIZE + IPC_BODY_MAX];
+	struct monotime until = monotime_add_ms(monotime_now(), HARNESS_WAIT_MS);
 	struct pollfd pfd = {.fd = harness->engine, .events = POLLIN};
 
 	*ret_frame = (struct ipc_frame){.n_fds = 0};
 	do {
 		ipc_frame_done(ret_frame);
+		assert_false(monotime_reached(monotime_now(), until)); /* others may go on */
 		assert_int_equal(poll(&pfd, 1, HARNESS_WAIT_MS), 1);
 		assert_int_equal(
 			ipc_frame_receive(harness->engine, buffer, sizeof(buffer), ret_frame), 0);
@@ -259,21 +261,26 @@ void tunnel_wait_touch(struct harness *harness, unsigned number, bool is_connect
 
 /* ---- a client ---- */
 
-void tunnel_ask(struct client *client, struct harness *harness, unsigned number,
-		const char *headers)
+void tunnel_connect(struct client *client, unsigned number, const char *headers)
 {
 	char text[1024], cookie[65];
 
 	for (size_t i = 0; i < 32; i++)
 		(void)snprintf(cookie + 2 * i, 3, "%02x", number & 255);
-	client_open(client, harness->port, NULL, NULL);
-	assert_int_equal(client->handshake, 0);
 	(void)snprintf(text, sizeof(text),
 		       "CONNECT /CSCOSSLC/tunnel HTTP/1.1\r\nHost: gate\r\n"
 		       "User-Agent: AnyConnect-compatible OpenConnect VPN Agent v9.01\r\n"
 		       "Cookie: webvpn=%s\r\nX-CSTP-Version: 1\r\n%s\r\n",
 		       cookie, headers);
 	client_say(client, text);
+}
+
+void tunnel_ask(struct client *client, struct harness *harness, unsigned number,
+		const char *headers)
+{
+	client_open(client, harness->port, NULL, NULL);
+	assert_int_equal(client->handshake, 0);
+	tunnel_connect(client, number, headers);
 }
 
 int tunnel_answer(struct client *client, char ret_text[static TUNNEL_TEXT_MAX])
@@ -534,9 +541,10 @@ void datagrams_make(struct datagrams *datagrams, struct harness *harness)
 
 void tunnel_wait_protocol(struct harness *harness, const char *protocol)
 {
+	struct monotime until = monotime_add_ms(monotime_now(), HARNESS_WAIT_MS);
 	bool is_found = false;
 
-	while (!is_found) {
+	while (!is_found && !monotime_reached(monotime_now(), until)) {
 		Asafo__Ipc__VpnSessionTouch *message =
 			(Asafo__Ipc__VpnSessionTouch *)tunnel_hear_engine(harness,
 									  IPC_VPN_SESSION_TOUCH);
@@ -547,4 +555,5 @@ void tunnel_wait_protocol(struct harness *harness, const char *protocol)
 					    strlen(protocol)) == 0;
 		asafo__ipc__vpn_session_touch__free_unpacked(message, NULL);
 	}
+	assert_true(is_found);
 }

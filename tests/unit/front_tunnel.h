@@ -24,6 +24,7 @@ struct tunnel_table {
 	unsigned gone;
 	enum vpn_end reason;
 	bool is_reset, is_incomplete;
+	bool is_v4_only;
 };
 void tunnel_table_send(struct harness *harness, const struct tunnel_table *table);
 /* One front with a certificate and SESSIONS, active; the other end of its device. */
@@ -40,6 +41,8 @@ ProtobufCMessage *tunnel_hear_engine(struct harness *harness, enum ipc_type type
 void tunnel_wait_touch(struct harness *harness, unsigned number, bool is_connected,
 		       uint64_t *ret_dropped);
 
+/* CONNECT with the cookie of NUMBER, on a connection that is open. */
+void tunnel_connect(struct client *client, unsigned number, const char *headers);
 /* TLS, and CONNECT with the cookie of NUMBER; the answer is not waited for. */
 void tunnel_ask(struct client *client, struct harness *harness, unsigned number,
 		const char *headers);

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <syslog.h>
 #include <time.h>
 
 #include "base/cleanup.h"
@@ -156,6 +157,25 @@ static struct dtls_side *side_make(const struct connect *connect, const struct v
 	return side;
 }
 
+/* It asks again and again, and an operator is to know why: the log names it once. */
+static int misfit_append(const struct connect *connect, struct vpn_entry *entry, struct buf *bytes)
+{
+	const struct vpn_session *session = &entry->session;
+	bool wants_v4 = connect->request.wants_v4;
+
+	if (!entry->is_misfit_told && wants_v4 != connect->request.wants_v6)
+		tunnels_note(connect->connects->tunnels, LOG_WARNING,
+			     "session %u (%s): the client takes %s only, and the session has no "
+			     "such address: it cannot connect; with %s in tunnel-group %s its next "
+			     "login gets one",
+			     session->id, session->user, wants_v4 ? "IPv4" : "IPv6",
+			     wants_v4 ? "address-pool" : "ipv6-address-pool", session->group);
+	entry->is_misfit_told = true;
+	return refusal_append(connect, 503,
+			      "the session has no address of a family that the client takes",
+			      bytes);
+}
+
 static int accept_append(const struct connect *connect, struct vpn_entry *entry, struct buf *bytes)
 {
 	const struct tls_peer *peer = session_tls(connect->session);
@@ -186,9 +206,7 @@ static int accept_append(const struct connect *connect, struct vpn_entry *entry,
 	}
 	r = cstp_offer_append(&offer, bytes);
 	if (r == ERR_UNSUPPORTED)
-		return refusal_append(
-			connect, 503,
-			"the session has no address of a family that the client takes", bytes);
+		return misfit_append(connect, entry, bytes);
 	if (r == 0)
 		r = tunnel_new(connect->connects->tunnels, entry, &terms, &tunnel);
 	if (r == 0 && side)

@@ -330,6 +330,11 @@ static void live_tick(struct dtls_side *side)
 		live_drop(side, "the client no longer answers by it");
 		return;
 	}
+	/* Asked twice in vain: the client may be behind another address by now. */
+	if (silent >= 2 * (uint64_t)side->terms.dpd_ms && dtls_side_is_up(side)) {
+		side->is_doubted = true;
+		tell(side, "packets go by TLS: the client does not answer by DTLS");
+	}
 	if (silent >= side->terms.dpd_ms && !side->worn_at.ns)
 		(void)dtls_write(&side->live->peer, &request, 1);
 	timer_set(side->live, side->terms.dpd_ms / 2 + 1);

@@ -529,7 +529,7 @@ int tunnel_new(struct tunnels *tunnels, struct vpn_entry *entry, const struct tu
 	tunnel->tunnels = tunnels;
 	tunnel->terms = *terms;
 	tunnel->fd = -1;
-	tunnel->life.taken_at = monotime_now();
+	tunnel->life.taken_at = tunnel->life.packet_at = monotime_now();
 	tunnel->queue.limit = QUEUE_MAX;
 	(void)snprintf(tunnel->name, sizeof(tunnel->name), "session %u (%s)", entry->session.id,
 		       entry->session.user);
@@ -546,6 +546,9 @@ void tunnel_free(struct tunnel *tunnel)
 {
 	if (!tunnel)
 		return;
+	/* The one before it was cut for it, and the engine believes that it is there. */
+	if (tunnel->phase == PHASE_NEW)
+		touch(tunnel, false, false);
 	entry_leave(tunnel);
 	tunnels_remove(tunnel->tunnels, tunnel);
 	poller_remove(&tunnel->io);

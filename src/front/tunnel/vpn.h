@@ -62,6 +62,7 @@ struct vpn_config {
 struct vpn_entry {
 	struct vpn_session session; /* its hash is the tag of the cookie's hash (ipc/vpn.h) */
 	void *tunnel; /* the tunnel's own, NULL: none in this front; whoever sets it clears it */
+	bool is_misfit_told; /* the log was: its client wants addresses that it has not */
 };
 
 /* What a part of the front wants to hear of; each may be NULL. */
