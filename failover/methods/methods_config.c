@@ -23,6 +23,13 @@ static bool same_bytes(const struct buf *a, const struct buf *b)
 	return a->size == b->size && (a->size == 0 || memcmp(a->data, b->data, a->size) == 0);
 }
 
+static bool is_one_line(const char *text)
+{
+	size_t length = strcspn(text, "\n");
+
+	return text[length] == '\0' || text[length + 1] == '\0';
+}
+
 /* Applies TEXT to a copy. *RET_IS_SHARED: what the pair shares would change. */
 static int edit(const struct engine *engine, const char *text, struct config **ret_config,
 		bool *ret_is_shared, struct why *ret_why)
@@ -34,7 +41,10 @@ static int edit(const struct engine *engine, const char *text, struct config **r
 
 	if (r == 0)
 		r = config_apply_typed(copy, "configure", text, strlen(text), &error);
-	if (r < 0)
+	/* Of a line alone the quote says where, and who typed `bind` knows of no line. */
+	if (r < 0 && is_one_line(text))
+		(void)why_set(ret_why, r, "%s", error.why.text[0] ? error.why.text : err_text(r));
+	else if (r < 0)
 		(void)why_set(ret_why, r, "line %u, column %u: %s", error.line, error.column,
 			      error.why.text[0] ? error.why.text : err_text(r));
 	else
@@ -336,11 +346,14 @@ static void on_written(int code, const char *why, void *userdata)
 	}
 	json_add_text(waiting->result, "path", waiting->engine->options.config);
 	/* A standby saves its own; where failover is off there is nobody else. */
-	if (engine_is_active(waiting->engine) && waiting->engine->config->failover.is_enabled)
+	if (engine_is_active(waiting->engine) && waiting->engine->config->failover.is_enabled) {
 		replication_send_write_memory(waiting->engine->replication, on_mate_written,
 					      waiting);
-	else
-		waiting_reply(waiting);
+		return;
+	}
+	if (waiting->engine->config->failover.is_enabled)
+		json_add_text(waiting->result, "mate", "not asked");
+	waiting_reply(waiting);
 }
 
 void method_write_memory(struct control_call *call, struct json_object *parameters, void *userdata)

@@ -55,9 +55,14 @@ void method_totp(struct control_call *call, struct json_object *parameters, void
 	if (!require_active(engine, call))
 		return;
 	if (is_new && !config_user_find(&engine->config->vpn, user)) {
-		control_call_fail(call, ERR_NOT_FOUND,
-				  "there is no such user: give \"username NAME password PASSWORD\" "
-				  "first");
+		struct why why;
+
+		(void)why_set(
+			&why, ERR_NOT_FOUND,
+			"there is no user %s: give the line \"username %s password PASSWORD\" "
+			"to asafo configure first",
+			user, user);
+		control_call_fail(call, ERR_NOT_FOUND, why.text);
 		return;
 	}
 	waiting = waiting_new(engine, call);

@@ -203,8 +203,13 @@ static void on_list(int code, const ProtobufCMessage *body, bool has_more, void 
 	if (has_more)
 		return;
 	if (waiting->name[0] && json_object_array_length(array) == 0) {
-		waiting_fail(waiting, ERR_NOT_FOUND,
-			     "there is no trustpoint of that name: see `asafo show trustpoints`");
+		struct why why;
+
+		waiting_fail(waiting,
+			     why_set(&why, ERR_NOT_FOUND,
+				     "there is no trustpoint %s: see asafo show trustpoints",
+				     waiting->name),
+			     why.text);
 		return;
 	}
 	(void)json_object_object_add(waiting->result, "position",

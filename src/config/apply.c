@@ -63,6 +63,39 @@ static apply_fn handler_find(enum command_id id)
 	return handler ? handler : leave_mode;
 }
 
+/* Does the line stand below another one, which is not there? Then that one is named. N_UNDERSTOOD:
+ * how many of its words the modes that are open understand. */
+static bool is_of_another_mode(struct apply *apply, size_t n_understood,
+			       struct grammar_match *match)
+{
+	static const char *const openers[COMMAND_MODE__MAX] = {
+		[COMMAND_MODE_INTERFACE] = "interface DEVICE",
+		[COMMAND_MODE_WEBVPN] = "webvpn",
+		[COMMAND_MODE_TRUSTPOINT] = "crypto ca trustpoint NAME",
+		[COMMAND_MODE_GROUP_POLICY] = "group-policy NAME attributes",
+		[COMMAND_MODE_TUNNEL_GENERAL] = "tunnel-group NAME general-attributes",
+		[COMMAND_MODE_TUNNEL_WEBVPN] = "tunnel-group NAME webvpn-attributes",
+		[COMMAND_MODE_USER] = "username NAME attributes",
+	};
+
+	for (int i = 0; i < COMMAND_MODE__MAX; i++) {
+		struct grammar_failure failure = {0};
+
+		if (!openers[i] || (enum command_mode)i == apply->mode ||
+		    (grammar_match(apply->grammar, (enum command_mode)i, apply->words, match,
+				   &failure) != 0 &&
+		     failure.word <= n_understood))
+			continue;
+		/* The first word is a keyword; another may be a secret. */
+		apply->error->column = apply->words->words[0].column;
+		(void)why_set(&apply->error->why, ERR_SYNTAX,
+			      "\"%s ...\" belongs below \"%s\": give that line first",
+			      apply->words->words[0].text, openers[i]);
+		return true;
+	}
+	return false;
+}
+
 /* In a mode of an interface and the like, a line of the top mode ends that mode. */
 static int match_line(struct apply *apply, bool is_indented, struct grammar_match *ret_match)
 {
@@ -76,6 +109,8 @@ static int match_line(struct apply *apply, bool is_indented, struct grammar_matc
 		return r;
 	r = grammar_match(apply->grammar, COMMAND_MODE_CONFIG, apply->words, ret_match, &top);
 	if (r != ERR_SYNTAX)
+		return r;
+	if (is_of_another_mode(apply, here.word > top.word ? here.word : top.word, ret_match))
 		return r;
 	/* The mode that understood more of the line is the one that was meant; else the indentation
 	 * tells. */

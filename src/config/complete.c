@@ -31,6 +31,15 @@ static void candidate_add(const struct completer *completer, const char *word, c
 	candidate->type = type;
 }
 
+/* Does a command end behind this keyword? Then the command's own help says more than the word's,
+ * which is the same wherever it stands. */
+static bool ends_behind(const struct grammar *grammar, uint16_t node)
+{
+	for (node++; grammar->nodes[node].op == NODE_JUMP || grammar->nodes[node].op == NODE_SPLIT;)
+		node = grammar->nodes[node].target;
+	return grammar->nodes[node].op == NODE_END;
+}
+
 static void keyword_add(const struct completer *completer, const char *word, const char *help)
 {
 	const char *own = command_word_help(word);
@@ -87,18 +96,25 @@ static void thread_list(const struct completer *completer, const struct thread *
 	const struct node *node = &grammar->nodes[thread->node];
 	const struct compiled_row *row = thread_row(grammar, thread);
 	const char *help = grammar->rows[node->row].help;
+	bool is_name_open = node->op == NODE_KEYWORD && !node->label;
 
 	if (thread->pending >= 0) {
 		option_argument_add(completer, &grammar->options[thread->pending], help);
 		return;
 	}
-	if (node->op == NODE_KEYWORD)
+	if (is_name_open && ends_behind(grammar, thread->node) &&
+	    strncasecmp(node->text, completer->partial, strlen(completer->partial)) == 0)
+		candidate_add(completer, node->text, help, VALUE_KEYWORD);
+	else if (node->op == NODE_KEYWORD)
 		keyword_add(completer, node->text, help);
 	else if (node->op == NODE_ARGUMENT && !is_option_word(completer->partial))
 		argument_add(completer, node->label, node->type);
 	else if (node->op == NODE_END && completer->partial[0] == 0)
 		candidate_add(completer, "<cr>", help, VALUE__MAX);
+	/* Which command's options they are is known when its words are. */
 	for (uint16_t i = row->first_option; i < row->first_option + row->n_options; i++) {
+		if (is_name_open && !is_option_word(completer->partial))
+			continue;
 		if (!is_first && is_option_left(thread, i, grammar->options))
 			keyword_add(completer, grammar->options[i].text, help);
 	}

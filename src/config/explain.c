@@ -67,12 +67,16 @@ struct expectation {
 	bool is_end;
 };
 
-static void expect_argument(struct expectation *expectation, enum value_type type, uint64_t min,
-			    uint64_t max)
+/* What a text is, its name says: "<user>". */
+static void expect_argument(struct expectation *expectation, enum value_type type,
+			    const char *label, uint64_t min, uint64_t max)
 {
 	char text[80];
 
-	value_describe(type, min, max, text, sizeof(text));
+	if (type == VALUE_TEXT && label)
+		(void)snprintf(text, sizeof(text), "<%s>, in quotes where it has blanks", label);
+	else
+		value_describe(type, min, max, text, sizeof(text));
 	for (size_t i = 0; i < expectation->n_arguments; i++) {
 		if (strcmp(expectation->arguments[i], text) == 0)
 			return;
@@ -109,7 +113,8 @@ static void expect_thread(struct expectation *expectation, const struct grammar 
 		if (option->choices)
 			expect_choices(expectation, option->choices);
 		else
-			expect_argument(expectation, option->type, option->min, option->max);
+			expect_argument(expectation, option->type, option->label, option->min,
+					option->max);
 		return;
 	}
 	if (wants_options)
@@ -117,7 +122,7 @@ static void expect_thread(struct expectation *expectation, const struct grammar 
 	else if (node->op == NODE_KEYWORD)
 		word_set_add(&expectation->keywords, node->text);
 	else if (node->op == NODE_ARGUMENT)
-		expect_argument(expectation, node->type, node->min, node->max);
+		expect_argument(expectation, node->type, node->label, node->min, node->max);
 	if (node->op == NODE_END)
 		expectation->is_end = true;
 }
@@ -158,7 +163,7 @@ static void expectation_list(const struct expectation *expectation, char *text, 
 		list_put(text, size, quoted, written == 0, written + 1 == total);
 	}
 	if (n_keywords < expectation->keywords.n) {
-		list_put(text, size, "others", false, true);
+		list_put(text, size, "others (man startup-config)", false, true);
 		return;
 	}
 	for (size_t i = 0; i < expectation->n_arguments; i++, written++)
@@ -189,6 +194,7 @@ void matcher_explain(const struct matcher *matcher, size_t index,
 	struct grammar_failure failure = {.word = index, .is_incomplete = is_incomplete};
 	char quote[200], list[EXPECTED_MAX];
 	const char *meant;
+	bool is_told; /* is the list said? Part of a long one would hide the others. */
 
 	failure.column = is_incomplete ? line->end_column : line->words[index].column;
 	line_quote(line, index, matcher->secret_from, quote, sizeof(quote));
@@ -204,20 +210,23 @@ void matcher_explain(const struct matcher *matcher, size_t index,
 		       sizeof(LINE_END));
 	meant = index < matcher->secret_from ? nearest(&expectation.keywords, word) : NULL;
 	expectation_list(&expectation, list, sizeof(list));
+	is_told = matcher->mode != COMMAND_MODE_EXEC ||
+		  expectation.keywords.n + expectation.n_arguments <= EXPECTED_LIST_MAX;
 	if (matcher->ambiguous.n > 1)
 		explain_ambiguity(matcher, quote, &failure);
 	else if (line->n_words == 0)
 		(void)why_set(&failure.why, ERR_SYNTAX, "expected a command");
 	else if (is_incomplete)
-		(void)why_set(&failure.why, ERR_SYNTAX, "\"%s\": incomplete, expected %s", quote,
-			      list);
+		(void)why_set(&failure.why, ERR_SYNTAX, "\"%s\": incomplete%s%s", quote,
+			      is_told ? ", expected " : "", is_told ? list : "");
 	else if (meant)
 		(void)why_set(&failure.why, ERR_SYNTAX, "\"%s\": %s, did you mean \"%s\"?", quote,
 			      index == 0 ? "unknown command" : "unknown word", meant);
 	else if (index == 0)
-		(void)why_set(&failure.why, ERR_SYNTAX, "\"%s\": unknown command, expected %s",
-			      quote, list);
+		(void)why_set(&failure.why, ERR_SYNTAX, "\"%s\": unknown command%s%s", quote,
+			      is_told ? ", expected " : "", is_told ? list : "");
 	else
-		(void)why_set(&failure.why, ERR_SYNTAX, "\"%s\": expected %s", quote, list);
+		(void)why_set(&failure.why, ERR_SYNTAX, "\"%s\": %s%s", quote,
+			      is_told ? "expected " : "unknown word", is_told ? list : "");
 	*ret_failure = failure;
 }

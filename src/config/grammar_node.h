@@ -93,6 +93,7 @@ void word_set_add(struct word_set *set, const char *word);
 struct matcher {
 	const struct grammar *grammar;
 	const struct line *line;
+	enum command_mode mode;
 	struct threads now, next;
 	size_t secret_from;	   /* the first word that may be a secret; SIZE_MAX: none */
 	struct word_set ambiguous; /* filled where a step failed because of it */

@@ -60,7 +60,8 @@ int matcher_init(struct matcher *matcher, const struct grammar *grammar, enum co
 {
 	struct thread origin = {.pending = -1};
 
-	*matcher = (struct matcher){.grammar = grammar, .line = line, .secret_from = SIZE_MAX};
+	*matcher = (struct matcher){
+		.grammar = grammar, .line = line, .mode = mode, .secret_from = SIZE_MAX};
 	matcher->now.items = malloc((grammar->n_nodes + 1) * sizeof(*matcher->now.items));
 	matcher->next.items = malloc((grammar->n_nodes + 1) * sizeof(*matcher->next.items));
 	if (!matcher->now.items || !matcher->next.items) {

@@ -11,6 +11,11 @@ says() { # says UNIT PATTERN COMMAND...: the screen has a line that matches (ext
 }
 logged() { lab log "$1" | grep -aqE -- "$2"; }
 not_logged() { ! logged "$@"; }
+complains() { # complains TEXT COMMAND...: what the command says of its failure.
+	local text=$1
+	shift
+	"$@" 2>&1 >/dev/null | grep -q -- "$text"
+}
 rows() { asafo "$1" --json show history "${@:2}" | jq -r '.rows[] | "\(.unit) \(.from) -> \(.to): \(.reason)"'; }
 
 pair_up
@@ -42,6 +47,11 @@ expect "hellos are counted" says a '^        tx:[1-9]' show failover statistics
 expect "the clocks of one machine are the same" until_true 5 says a '^ *Clocks: the same' show failover
 expect "what crossed the link is counted" says a '^        General         [1-9]' show failover
 expect "a line that names a trustpoint which nobody has makes a check warn" until_true 5 exits 1 asafo a check
+expect "what is served in its place is not shown under its name" says a '^self-signed fallback +outside .* vpn is bound by interface, but ' show ssl
+expect "a trustpoint that is not there is named" complains 'there is no trustpoint nope: see asafo show trustpoints' asafo a show certificates nope
+expect "a line that stands below another names it" complains '"ip ..." belongs below "interface DEVICE"' asafo a configure 'ip address 192.0.2.9 255.255.255.0'
+expect "a binding is refused without the number of a line" complains '^asafo: bind: "ssl trust-point vpn nowhere": no interface' asafo a bind vpn nowhere
+expect "a standby that saves says for whom" says b '^On this unit alone: on the active unit write-memory saves on both$' write memory
 make_ca corp && make_p12 corp vpn
 expect "an import" import a vpn vpn
 expect "names what the standby lacks" says a 'The standby lacks: 1 item \(vpn\): run asafo write-standby' show failover

@@ -45,6 +45,27 @@ static void one_wrong_line_is_told_alone(void **state)
 	assert_false(says("wrong, too"));
 }
 
+static void a_line_of_a_mode_that_is_not_open_names_what_opens_it(void **state)
+{
+	(void)state;
+	assert_int_equal(apply("ip address 192.0.2.1 255.255.255.0"), ERR_SYNTAX);
+	assert_string_equal(error.why.text,
+			    "\"ip ...\" belongs below \"interface DEVICE\": give that line first");
+	assert_int_equal(error.column, 1);
+	/* Also where it is not whole, and in another mode. */
+	assert_int_equal(apply("webvpn\n ip address 192.0.2.1"), ERR_SYNTAX);
+	assert_true(says("belongs below \"interface DEVICE\""));
+	assert_int_equal(error.line, 2);
+	assert_int_equal(apply("anyconnect enable"), ERR_SYNTAX);
+	assert_true(says("belongs below \"webvpn\""));
+	/* In its own mode it is told what is missing. */
+	assert_int_equal(apply("interface eth0\n ip address 192.0.2.1"), ERR_SYNTAX);
+	assert_true(says("expected a netmask"));
+	assert_int_equal(apply("nonsense"), ERR_SYNTAX);
+	assert_true(says("unknown command, expected \"hostname\""));
+	assert_true(says("or others (man startup-config)"));
+}
+
 static void the_others_are_told_by_their_numbers(void **state)
 {
 	(void)state;
@@ -114,6 +135,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(one_wrong_line_is_told_alone),
+		cmocka_unit_test(a_line_of_a_mode_that_is_not_open_names_what_opens_it),
 		cmocka_unit_test(the_others_are_told_by_their_numbers),
 		cmocka_unit_test(what_belongs_to_a_refused_line_is_not_told),
 		cmocka_unit_test(modes_are_entered_behind_a_wrong_line),

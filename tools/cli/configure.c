@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Lines of the configuration, from arguments or stdin. A failover key or a password may only come
  * from stdin: argv is public. */
+#include <ctype.h>
 #include <errno.h>
 #include <string.h>
 #include <strings.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/err.h"
@@ -48,14 +50,62 @@ static int from_words(struct cli *cli, int n, char **lines, struct buf *text)
 	return CLI_OK;
 }
 
+/* `configure terminal`, as fingers type it: the lines come from stdin then, too. */
+static bool is_terminal_word(const char *word)
+{
+	return *word && strncasecmp("terminal", word, strlen(word)) == 0;
+}
+
+/* A line with the word `end`, as on an ASA. */
+static bool is_end(const struct buf *text, size_t line)
+{
+	size_t size = text->size;
+
+	while (size > line && isspace(text->data[size - 1]))
+		size--;
+	while (line < size && isspace(text->data[line]))
+		line++;
+	return size - line == 3 && strncasecmp((const char *)text->data + line, "end", 3) == 0;
+}
+
+/* Up to `end` or an end of file; a terminal gives lines one by one. */
+static int read_lines(struct cli *cli, struct buf *text)
+{
+	for (;;) {
+		size_t line = text->size;
+		uint8_t byte = 0;
+		ssize_t n;
+
+		do {
+			n = read(cli->input, &byte, 1);
+			if (n < 0 && errno == EINTR)
+				continue;
+			if (n < 0)
+				return -errno;
+			if (n == 1 && text->size == TEXT_MAX)
+				return ERR_TOO_LARGE;
+			if (n == 1 && buf_append(text, &byte, 1) < 0)
+				return -ENOMEM;
+		} while (n != 0 && byte != '\n');
+		if (is_end(text, line)) {
+			text->size = line;
+			return 0;
+		}
+		if (n == 0)
+			return 0;
+	}
+}
+
 static int from_input(struct cli *cli, struct buf *text)
 {
 	int error;
 
 	if (isatty(cli->input))
-		screen_error(&cli->screen, NULL,
-			     "configuration lines, an end of file (^D) ends them");
-	error = io_read_all(cli->input, TEXT_MAX, text);
+		screen_error(
+			&cli->screen, NULL,
+			"configuration lines, all applied together after a line with \"end\" or "
+			"ctrl-D; ctrl-C applies none");
+	error = read_lines(cli, text);
 	if (error)
 		return cli_fail(cli, CLI_FAILED, "cannot read stdin: %s", err_text(error));
 	if (text->size > 0 && memchr(text->data, '\0', text->size))
@@ -93,14 +143,11 @@ int verb_configure(struct cli *cli, int n, char **arguments)
 	_cleanup_(buf_wipe) struct buf text = {0}, hashed = {0};
 	_cleanup_(json_put) struct json_object *result = NULL;
 	const char *lines;
-	int code = n > 0 ? from_words(cli, n, arguments, &text) : from_input(cli, &text);
+	bool has_lines = n > 1 || (n == 1 && !is_terminal_word(arguments[0]));
+	int code = has_lines ? from_words(cli, n, arguments, &text) : from_input(cli, &text);
 
 	if (code)
 		return code;
-	if (n == 1 && *arguments[0] && strncmp("terminal", arguments[0], strlen(arguments[0])) == 0)
-		return cli_fail(cli, CLI_USAGE,
-				"there is no mode to enter: each argument is a line, or stdin has "
-				"them, as in: asafo configure \"hostname gw\"");
 	/* Clear text goes no further than this process. */
 	code = config_hash_passwords((const char *)text.data, text.size, seal, &sealing, &hashed);
 	if (sealing.code)

@@ -10,18 +10,20 @@
 static const char options[] =
 	"\nOptions, before the command:\n"
 	"  --json           show results as JSON (works anywhere on the line)\n"
-	"  --control PATH   the control socket; else $ASAFO_CONTROL, else " ASAFO_RUNDIR
-	"/control\n"
+	"  --control PATH   the control socket (else $ASAFO_CONTROL, else " ASAFO_RUNDIR
+	"/control)\n"
 	"  --timeout S      give up when the daemon is silent for S seconds; 0: never\n"
-	"  --version        the version of this command\n"
-	"\nCOMMAND --help shows what the command takes, a `?` as the last word what may follow; "
+	"  --version        the version of this command\n";
+
+/* Wrapped on a terminal. */
+static const char *const paragraphs[] = {
+	"COMMAND --help shows what the command takes, a `?` as the last word what may follow; "
 	"asafo "
-	"help WORD\n"
-	"shows commands and lines of the configuration that begin so; man asafo and man "
-	"startup-config "
-	"explain\nthem.\n"
-	"\nExit codes: 0 done, 1 failed, 2 wrong command line, 3 to be done on the other unit,\n"
-	"4 no daemon, 5 done here but not on the mate.\n";
+	"help WORD shows commands and lines of the configuration that begin so; man asafo and man "
+	"startup-config explain them.",
+	"Exit codes: 0 done, 1 failed, 2 wrong command line, 3 to be done on the other unit, 4 no "
+	"daemon, 5 done here but not on the mate.",
+};
 
 /* Do the row's first words begin with WORDS? */
 static bool row_begins(const struct command_row *row, int n, char **words)
@@ -58,11 +60,16 @@ static void print_syntax(const struct screen *screen, const char *syntax)
 		end = at + strcspn(at, ">");
 		if (*colon != ':' || !*end)
 			continue;
-		/* A choice explains itself; anything else goes by its label. */
+		/* A choice explains itself, one of a single word, or within another choice,
+		 * without its braces; anything else goes by its label. */
 		if (colon[1] == '{') {
+			bool is_bare = (at > syntax && strchr("{|", at[-1])) ||
+				       !memchr(colon, '|', (size_t)(end - colon));
+
 			n--;
 			n += (size_t)snprintf(text + n, sizeof(text) - n, "%.*s",
-					      (int)(end - colon - 1), colon + 1);
+					      (int)(end - colon - 1) - 2 * is_bare,
+					      colon + 1 + is_bare);
 		} else {
 			n += (size_t)snprintf(text + n, sizeof(text) - n, "%.*s>",
 					      (int)(colon - at - 1), at + 1);
@@ -71,7 +78,8 @@ static void print_syntax(const struct screen *screen, const char *syntax)
 		at = end;
 	}
 	text[n] = '\0';
-	screen_style(screen, SCREEN_BOLD, "  %s\n", text);
+	screen_print(screen, "  ");
+	screen_wrap(screen, SCREEN_BOLD, 2, 10, text);
 }
 
 static size_t print_rows(const struct screen *screen, bool is_configuration, int n, char **words)
@@ -86,7 +94,8 @@ static size_t print_rows(const struct screen *screen, bool is_configuration, int
 		if (is_configuration && shown == 0)
 			screen_print(screen, "Lines of the configuration, for asafo configure:\n");
 		print_syntax(screen, rows[i].syntax);
-		screen_print(screen, "      %s\n", rows[i].help);
+		screen_print(screen, "      ");
+		screen_wrap(screen, SCREEN_PLAIN, 6, 6, rows[i].help);
 		shown++;
 	}
 	return shown;
@@ -104,8 +113,13 @@ int verb_help(struct cli *cli, int n, char **words)
 		shown += print_rows(&cli->screen, true, n, words);
 	if (shown == 0)
 		return cli_fail(cli, CLI_USAGE, "no command begins so; asafo help shows all");
-	if (n == 0)
-		screen_print(&cli->screen, "%s", options);
+	if (n > 0)
+		return CLI_OK;
+	screen_print(&cli->screen, "%s", options);
+	for (size_t i = 0; i < ARRAY_SIZE(paragraphs); i++) {
+		screen_print(&cli->screen, "\n");
+		screen_wrap(&cli->screen, SCREEN_PLAIN, 0, 0, paragraphs[i]);
+	}
 	return CLI_OK;
 }
 
@@ -186,8 +200,9 @@ int verb_what_next(struct cli *cli, const struct grammar *grammar, int n, char *
 		return cli_fail(cli, CLI_USAGE, "no command continues so");
 	for (size_t i = 0; i < candidates->n_items; i++) {
 		screen_style(&cli->screen, SCREEN_BOLD, "  %-20s", candidates->items[i].word);
-		screen_print(&cli->screen, " %s\n",
-			     candidates->items[i].help ? candidates->items[i].help : "");
+		screen_print(&cli->screen, " ");
+		screen_wrap(&cli->screen, SCREEN_PLAIN, 23, 23,
+			    candidates->items[i].help ? candidates->items[i].help : "");
 	}
 	return CLI_OK;
 }

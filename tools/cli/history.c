@@ -28,7 +28,8 @@ static void add_row(struct table *table, const struct screen *screen, struct jso
 		table_cell(table, SCREEN_PLAIN, "%sfrom %" PRId64,
 			   view_flag(entry, "present") ? "present, " : "", from);
 	else
-		table_cell(table, SCREEN_PLAIN, "%s", view_flag(entry, "present") ? "present" : "");
+		table_cell(table, SCREEN_PLAIN, "%s",
+			   view_flag(entry, "present") ? "present" : "kept");
 }
 
 int render_generations(const struct screen *screen, struct json_object *result)
@@ -36,7 +37,7 @@ int render_generations(const struct screen *screen, struct json_object *result)
 	static const struct table_column columns[] = {
 		{"GEN", true, false, 0},     {"SINCE", false, false, 0},
 		{"SUBJECT", false, true, 2}, {"VALID UNTIL", false, false, 0},
-		{"SHA-256", false, true, 3}, {"", false, false, 0}};
+		{"SHA-256", false, true, 3}, {"STATE", false, false, 0}};
 	_cleanup_(table_free_p) struct table *table = NULL;
 	int error = table_new(columns, ARRAY_SIZE(columns), &table);
 

@@ -137,6 +137,12 @@ int render_localca(const struct screen *screen, struct json_object *result)
 	screen_style(screen, SCREEN_BOLD, "Local CA\n");
 	identity_print(screen, ca);
 	screen_print(screen, "\n");
+	if (view_count(result, "issued") == 0) {
+		screen_print(screen,
+			     "It has issued nothing: asafo localca issue NAME FILE.p12 does\n");
+		unit_print_clock(screen, "", view_object(result, "clock"));
+		return 0;
+	}
 	error = table_new(columns, ARRAY_SIZE(columns), &table);
 	if (error)
 		return error;

@@ -123,7 +123,8 @@ static int from_input(struct cli *cli, const struct passphrase_source *source, s
 				err_text(error));
 	if (is_empty)
 		return cli_fail(cli, CLI_USAGE,
-				"%s is needed: on stdin, from a terminal, or from a file",
+				"no passphrase on stdin (%s): give it there, on a terminal, or in "
+				"a file with --passphrase-file FILE",
 				source->what);
 	return CLI_OK;
 }
@@ -137,8 +138,8 @@ static int from_terminal(struct cli *cli, const struct passphrase_source *source
 
 	if (error == -ENXIO || error == -ENOENT || error == -ENOTTY)
 		return cli_fail(cli, CLI_USAGE,
-				"%s is needed, and there is no terminal to ask on: name a file "
-				"that holds it",
+				"no terminal to ask on (%s): name a file that holds it with "
+				"--passphrase-file FILE",
 				source->what);
 	if (!error && source->is_confirmed) {
 		error = secret_init(&again, text->size);

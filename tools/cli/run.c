@@ -6,6 +6,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "config.h"
+#include "tools/cli/elsewhere.h"
 #include "tools/cli/verb.h"
 
 #define TIMEOUT_S 120
@@ -244,6 +245,29 @@ static int run_row(struct cli *cli, const struct grammar_match *match, int n, ch
 	return cli_fail(cli, CLI_USAGE, "this command has no meaning here");
 }
 
+/* Says what is wrong with the line, and where to read on: at most the words of a command's name are
+ * repeated, none of an argument's. */
+static int usage_line(const struct cli *cli, int n, char **words, const struct line *line,
+		      const struct grammar_failure *failure)
+{
+	const char *instead = elsewhere_find(n, words, failure->word);
+	const char *second = failure->word > 1 && n > 1 ? words[1] : "";
+	char quote[80];
+
+	line_quote(line, failure->word < (size_t)n ? failure->word : (size_t)n - 1, SIZE_MAX, quote,
+		   sizeof(quote));
+	if (instead)
+		screen_error(&cli->screen, NULL, "\"%s\" is no command of asafo's: %s", quote,
+			     instead);
+	else if (failure->word == 0)
+		return usage(cli, failure->why.text);
+	else
+		screen_error(&cli->screen, NULL,
+			     "%s (asafo help %.32s%s%.32s says what may stand there)",
+			     failure->why.text, words[0], *second ? " " : "", second);
+	return CLI_USAGE;
+}
+
 /* Is it rather a line of the configuration? It is not repeated: there may be a key in it. */
 static bool is_configuration(const struct grammar *grammar, const struct line *line,
 			     const struct grammar_failure *failure)
@@ -274,11 +298,15 @@ static int run_line(struct cli *cli, const struct grammar *grammar, int n, char 
 		error = grammar_match(grammar, COMMAND_MODE_EXEC, &line, match, &failure);
 	if (error == -ENOMEM)
 		return cli_fail(cli, CLI_FAILED, "out of memory");
-	if (error && is_configuration(grammar, &line, &failure))
-		return usage(cli, "this is a line of the configuration: asafo configure \"LINE\" "
-				  "takes it");
+	if (error && is_configuration(grammar, &line, &failure)) {
+		screen_error(&cli->screen, NULL,
+			     "this is a line of the configuration: asafo configure \"LINE\" takes "
+			     "it (man startup-config explains it)");
+		return CLI_USAGE;
+	}
 	if (error)
-		return usage(cli, *failure.why.text ? failure.why.text : err_text(error));
+		return *failure.why.text ? usage_line(cli, n, words, &line, &failure)
+					 : usage(cli, err_text(error));
 	return run_row(cli, match, n, words);
 }
 

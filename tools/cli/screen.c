@@ -91,6 +91,33 @@ void screen_error(const struct screen *screen, const char *what, const char *for
 	(void)fputc('\n', screen->err);
 }
 
+void screen_wrap(const struct screen *screen, enum screen_style style, size_t at, size_t indent,
+		 const char *text)
+{
+	_cleanup_free_ char *words = screen->is_terminal ? strdup(text) : NULL;
+	char *rest = words, *word;
+
+	if (!words) {
+		screen_style(screen, style, "%s", text);
+		screen_print(screen, "\n");
+		return;
+	}
+	for (bool is_first = true; (word = strsep(&rest, " ")); is_first = false) {
+		size_t columns = screen_columns(word);
+
+		if (!is_first && at + 1 + columns > screen->width) {
+			screen_print(screen, "\n%*s", (int)indent, "");
+			at = indent;
+		} else if (!is_first) {
+			screen_style(screen, style, " ");
+			at++;
+		}
+		screen_style(screen, style, "%s", word);
+		at += columns;
+	}
+	screen_print(screen, "\n");
+}
+
 size_t screen_columns(const char *text)
 {
 	mbstate_t state = {0};

@@ -40,5 +40,12 @@ void screen_style(const struct screen *screen, enum screen_style style, const ch
 /* "asafo: WHAT: ..." on stderr. */
 void screen_error(const struct screen *screen, const char *what, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
+/*
+ * TEXT and a line feed. On a terminal it is broken between words, where the cursor stands in column
+ * AT (from 0), and goes on indented by INDENT; on a pipe it stays one line. A word that is longer
+ * than a line is left whole: it may be there to be copied.
+ */
+void screen_wrap(const struct screen *screen, enum screen_style style, size_t at, size_t indent,
+		 const char *text);
 /* Columns that TEXT takes. */
 size_t screen_columns(const char *text);

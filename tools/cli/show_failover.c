@@ -350,9 +350,10 @@ static void print_replication(const struct screen *screen, struct json_object *r
 int render_failover(const struct screen *screen, struct json_object *result)
 {
 	print_head(screen, result);
-	for (size_t i = 0; i < view_count(result, "troubles"); i++)
-		screen_style(screen, SCREEN_BAD, "Trouble: %s\n",
-			     view_item_text(result, "troubles", i));
+	for (size_t i = 0; i < view_count(result, "troubles"); i++) {
+		screen_style(screen, SCREEN_BAD, "Trouble: ");
+		screen_wrap(screen, SCREEN_BAD, 9, 9, view_item_text(result, "troubles", i));
+	}
 	print_hosts(screen, result);
 	print_link(screen, result);
 	rekey_print(screen, view_object(result, "failover_key"));

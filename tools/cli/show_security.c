@@ -27,6 +27,17 @@ static const char *owner_name(int64_t uid, bool is_here, struct owner *owner)
 	return owner->text;
 }
 
+static void print_file(const struct screen *screen, const char *owner, const char *mode)
+{
+	char text[160];
+
+	(void)snprintf(text, sizeof(text),
+		       "a file on this disk (%.40s, mode %.8s): who has the disk has the keys "
+		       "(doc/security.md)",
+		       owner, mode);
+	screen_wrap(screen, SCREEN_WARN, 14, 14, text);
+}
+
 static void print_master(const struct screen *screen, struct json_object *master, bool is_here)
 {
 	bool is_file = strcmp(view_text(master, "source"), "file") == 0;
@@ -35,11 +46,9 @@ static void print_master(const struct screen *screen, struct json_object *master
 
 	screen_print(screen, "Master key:   ");
 	if (is_file)
-		screen_style(screen, SCREEN_WARN,
-			     "a file on this disk (%s, mode %s): who has the disk has the keys "
-			     "(doc/security.md)\n",
-			     owner_name(view_number(master, "file_owner", -1), is_here, &owner),
-			     view_text(master, "file_mode"));
+		print_file(screen,
+			   owner_name(view_number(master, "file_owner", -1), is_here, &owner),
+			   view_text(master, "file_mode"));
 	else
 		screen_style(screen, SCREEN_GOOD, "the systemd credential asafo.master-key\n");
 	if (view_number(master, "changed_at", 0) > 0)

@@ -48,6 +48,14 @@ static void print_listeners(const struct screen *screen, struct json_object *res
 	}
 }
 
+/* What a client gets. A binding whose trustpoint cannot be served has that trustpoint's name, and
+ * the self-signed certificate. */
+static const char *served_name(struct json_object *served)
+{
+	return view_flag(served, "is_fallback") ? "self-signed fallback"
+						: view_text(served, "trustpoint");
+}
+
 static int print_bindings(const struct screen *screen, struct json_object *result)
 {
 	static const struct table_column columns[] = {{"BOUND", false, false, 0},
@@ -105,8 +113,7 @@ static int print_probed(const struct screen *screen, struct json_object *result)
 
 		if (view_flag(served, "is_idle"))
 			continue;
-		table_cell(table, SCREEN_BOLD, "%s",
-			   or_any(view_text(served, "trustpoint"), "self-signed fallback"));
+		table_cell(table, SCREEN_BOLD, "%s", served_name(served));
 		table_cell(table, SCREEN_PLAIN, "%s",
 			   or_any(view_text(served, "interface"), "any"));
 		table_cell(table, SCREEN_PLAIN, "%s", or_any(view_text(served, "domain"), "any"));
@@ -132,19 +139,19 @@ static int print_served(const struct screen *screen, struct json_object *result)
 		struct json_object *served = view_item(result, "served", i);
 		bool is_fallback = view_flag(served, "is_fallback");
 		bool is_warned = is_fallback || view_flag(served, "is_idle");
+		const char *missing = is_fallback ? view_text(served, "trustpoint") : "";
 		struct format_text fingerprint;
 
-		table_cell(table, is_warned ? SCREEN_WARN : SCREEN_BOLD, "%s",
-			   or_any(view_text(served, "trustpoint"),
-				  is_fallback ? "self-signed fallback" : ""));
+		table_cell(table, is_warned ? SCREEN_WARN : SCREEN_BOLD, "%s", served_name(served));
 		table_cell(table, SCREEN_PLAIN, "%s",
 			   or_any(view_text(served, "interface"), "any"));
 		table_cell(table, SCREEN_PLAIN, "%s", or_any(view_text(served, "domain"), "any"));
 		table_cell(table, SCREEN_PLAIN, "%s", or_any(view_text(served, "kind"), "-"));
 		table_cell(table, SCREEN_PLAIN, "%s",
 			   format_digest(view_text(served, "fingerprint"), 16, &fingerprint));
-		table_cell(table, is_warned ? SCREEN_WARN : SCREEN_PLAIN, "%s%s",
+		table_cell(table, is_warned ? SCREEN_WARN : SCREEN_PLAIN, "%s%s%s%s",
 			   view_flag(served, "is_idle") ? "not served: " : "",
+			   *missing ? missing : "", *missing ? " is " : "",
 			   view_text(served, "why"));
 	}
 	screen_print(screen, "\n");
@@ -207,10 +214,14 @@ static void print_ciphers(const struct screen *screen, struct json_object *resul
 
 	if (!ciphers)
 		return;
-	screen_print(screen, "Cipher suites of %s (%s): ", version_name(version),
+	screen_print(screen, "Cipher suites of %s (%s):", version_name(version),
 		     view_text(ciphers, "level"));
+	/* In one word, as `ssl cipher ... custom` takes them; a terminal has no room for it. */
 	for (size_t i = 0; i < view_count(ciphers, "suites"); i++)
-		screen_print(screen, "%s%s", i > 0 ? ":" : "",
+		screen_print(screen, "%s%s",
+			     screen->is_terminal ? "\n  "
+			     : i > 0		 ? ":"
+						 : " ",
 			     view_item_text(ciphers, "suites", i));
 	screen_print(screen, "\n");
 }

@@ -78,8 +78,9 @@ static void print_track(const struct screen *screen, struct json_object *track)
 int render_track(const struct screen *screen, struct json_object *result)
 {
 	if (view_count(result, "tracks") == 0)
-		screen_print(screen, "There is no such track object: a line such as \"track 1 ping "
-				     "192.0.2.1\" of the configuration makes one\n");
+		screen_print(
+			screen,
+			"No track objects: asafo configure \"track 1 ping 192.0.2.1\" makes one\n");
 	for (size_t i = 0; i < view_count(result, "tracks"); i++)
 		print_track(screen, view_item(result, "tracks", i));
 	unit_print_clock(screen, "", view_object(result, "clock"));

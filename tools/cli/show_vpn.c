@@ -82,7 +82,9 @@ int render_vpn_summary(const struct screen *screen, struct json_object *result)
 	int64_t inactive = view_number(result, "inactive", 0);
 
 	if (!view_flag(result, "enabled"))
-		screen_print(screen, "VPN clients cannot log in (webvpn, anyconnect enable)\n");
+		screen_print(screen,
+			     "VPN clients cannot log in: asafo configure webvpn \"anyconnect "
+			     "enable\" lets them\n");
 	screen_print(screen, "VPN Session Summary\n");
 	screen_print(screen, "  AnyConnect Client : %" PRId64 " active, %" PRId64 " inactive\n",
 		     active, inactive);

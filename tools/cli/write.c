@@ -173,6 +173,9 @@ int verb_write_memory(struct cli *cli, const struct grammar_match *match)
 	screen_print(&cli->screen, "Saved to %s\n", view_text(result, "path"));
 	if (strcmp(view_text(result, "mate"), "saved") == 0)
 		screen_print(&cli->screen, "Saved on the mate\n");
+	else if (strcmp(view_text(result, "mate"), "not asked") == 0)
+		screen_print(&cli->screen, "On this unit alone: on the active unit write-memory "
+					   "saves on both\n");
 	else if (is_missed)
 		screen_style(&cli->screen, SCREEN_WARN, "Not saved on the mate: %s\n",
 			     *view_text(result, "why") ? view_text(result, "why")
