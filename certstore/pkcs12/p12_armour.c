@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <gnutls/gnutls.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/cleanup.h"
 #include "base/err.h"
@@ -41,6 +42,27 @@ static int java(struct why *why)
 bool p12_is_der(const uint8_t *data, size_t size)
 {
 	return size > 1 && data[0] == DER_SEQUENCE && data[1] >= 0x80;
+}
+
+/* What certificates are sent and stored in, and what is got in their place. */
+static int check_wrapping(const uint8_t *data, size_t size, struct why *why)
+{
+	static const struct {
+		const char *beginning, *what;
+	} rows[] = {
+		{"PK\003\004", "a ZIP archive: unpack it (unzip FILE), and give what is in it"},
+		{"\x1f\x8b", "compressed with gzip: unpack it (gunzip FILE, or tar -xzf FILE)"},
+		{"<!DOCTYPE", "a web page, not what was to be downloaded: get the file again"},
+		{"<html", "a web page, not what was to be downloaded: get the file again"},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		size_t n = strlen(rows[i].beginning);
+
+		if (size >= n && strncasecmp((const char *)data, rows[i].beginning, n) == 0)
+			return why_set(why, ERR_MALFORMED, "this is %s", rows[i].what);
+	}
+	return 0;
 }
 
 static bool begins(const uint8_t *data, size_t size, const char *with, size_t n)
@@ -385,6 +407,9 @@ static int unwrap(const struct wanted *wanted, const uint8_t *data, size_t size,
 			       wanted->noun);
 	if (is_java(data, size))
 		return java(ret_why);
+	r = check_wrapping(data, size, ret_why);
+	if (r < 0)
+		return r;
 	/* '0' begins a SEQUENCE, and no DER file's base64, which begins with 'M'; what stands
 	 * before a BEGIN line may be anything. */
 	if (data[0] == DER_SEQUENCE &&

@@ -267,3 +267,37 @@ w('iv-short',pfx(safe(certbag(d(leaf)),*C),safe(shroud_iv(p8(k),8))))
 w('key-no-rounds',pfx(safe(certbag(d(leaf)),*C),safe(shroud_iv(p8(k),16,0))))
 named=lambda s,i:attr(lid=i,extra=SEQ(OID('1.2.840.113549.1.9.20'),SET(T(0x0c,s.encode()))))
 w('fn-two-utf8',pfx(safe(certbag(d(leaf),named('erster',b'1')),certbag(d(leaf2),named('ключ',b'2')),*C),safe(shroud(p8(k),named('erster',b'1')),shroud(p8(k2),named('ключ',b'2')))))
+# as ACME clients, HAProxy and others put PEM together; keys that few have
+key_pem=lambda k,f=S.PrivateFormat.PKCS8: k.private_bytes(S.Encoding.PEM,f,S.NoEncryption())
+rk2=ek(); root_by2=cert('root',None,'root2',rk2,True,pub=rk.public_key())
+w('pem-acme-sh',subprocess.run(['openssl','ecparam','-name','prime256v1'],stdout=subprocess.PIPE,check=True).stdout+key_pem(k,S.PrivateFormat.TraditionalOpenSSL)+pem(leaf)+pem(inter)+pem(root))
+w('pem-cross-signed',pem(leaf)+pem(inter)+pem(root_by2)+key_pem(k))
+w('pem-haproxy',pem(leaf)+key_pem(k)+pem(inter)+block(b'DH PARAMETERS',SEQ(INT(23),INT(5)))+pem(root))
+w('pem-nul',b'\0'.join([pem(leaf),pem(inter),pem(root),key_pem(k),b'']))
+w('pem-two-leaves',pem(cert('leaf',k,'inter',ik,na=datetime.datetime(2028,1,1)))+pem(leaf)+pem(inter)+pem(root)+key_pem(k))
+w('pem-explicit-key',pem(leaf)+pem(inter)+pem(root)+subprocess.run(['openssl','ec','-in','k.pem','-param_enc','explicit'],stdout=subprocess.PIPE,check=True).stdout)
+subprocess.run(['openssl','genrsa','-primes','3','-out','mp.pem','2048'],check=True,stderr=subprocess.DEVNULL)
+mp=S.load_pem_public_key(subprocess.run(['openssl','pkey','-in','mp.pem','-pubout'],stdout=subprocess.PIPE,check=True).stdout)
+w('pem-three-primes',pem(cert('leaf',None,'inter',ik,pub=mp))+pem(inter)+pem(root)+open('mp.pem','rb').read())
+from cryptography.hazmat.primitives.asymmetric import ed448
+ek4=ed448.Ed448PrivateKey.generate(); root4=cert('root4',ek4,'root4',ek4,True,alg=None)
+w('pem-ed448-root',pem(cert('leaf',k,'root4',ek4,alg=None))+pem(root4)+key_pem(k))
+# 16384 bits without a search: the primes of RFC 3526 section 7 and RFC 7919 appendix A.5
+def scaled(bits,f): return f(bits+64)>>64
+def euler(p):
+    s=0;t=1<<p;n=1
+    while t: s+=t;t//=n;n+=1
+    return s
+def pi(p):
+    def atan(x):
+        t=(1<<p)//x;s=t;n=1
+        while t: t//=x*x;s+=(-1)**n*(t//(2*n+1));n+=1
+        return s
+    return 4*(4*atan(5)-atan(239))
+P_=2**8192-2**8128-1+2**64*(scaled(8062,pi)+4743158); Q_=2**8192-2**8128-1+2**64*(scaled(8062,euler)+10965728)
+D_=pow(65537,-1,(P_-1)*(Q_-1)); big=rsa.RSAPrivateNumbers(P_,Q_,D_,D_%(P_-1),D_%(Q_-1),rsa.rsa_crt_iqmp(P_,Q_),rsa.RSAPublicNumbers(65537,P_*Q_)).private_key(unsafe_skip_rsa_key_validation=True)
+w('pem-rsa-16384',pem(cert('leaf',None,'inter',ik,pub=big.public_key()))+pem(inter)+pem(root)+key_pem(big))
+# what is no certificate at all
+import gzip,io,zipfile
+z=io.BytesIO(); zf=zipfile.ZipFile(z,'w'); zf.writestr('gw.p12',good); zf.close(); w('zip',z.getvalue())
+w('gzip',gzip.compress(pem(leaf))); w('web-page',b'<!doctype html><title>404</title>\n')
