@@ -152,7 +152,8 @@ static bool is_done(struct rtnl *rtnl, int ms)
 
 bool rtnl_is_busy(struct rtnl *rtnl)
 {
-	return rtnl && rtnl->is_busy && !is_done(rtnl, 0);
+	/* Who waits is told that it is done, and not whoever asks in a breath. */
+	return rtnl && rtnl->is_busy && (rtnl->is_waiting || !is_done(rtnl, 0));
 }
 
 /* ---- whether it was stopped ---- */

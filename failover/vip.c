@@ -393,6 +393,11 @@ bool vip_is_set(const struct vip *vip, const struct vip_address *wanted, size_t 
 	return true;
 }
 
+static bool is_refused(const struct vip_lease *lease)
+{
+	return lease->kernel.index != 0 && lease->code < 0 && lease->code != -ENODEV;
+}
+
 size_t vip_refused(const struct vip *vip, struct why *ret_why)
 {
 	size_t n = 0;
@@ -400,11 +405,29 @@ size_t vip_refused(const struct vip *vip, struct why *ret_why)
 	for (size_t i = 0; i < vip->n_leases && !vip->has_lapsed; i++) {
 		const struct vip_lease *lease = &vip->leases[i];
 
-		if (lease->kernel.index != 0 && lease->code < 0 && lease->code != -ENODEV &&
-		    n++ == 0)
+		if (is_refused(lease) && n++ == 0)
 			(void)why_address(ret_why, lease->code, "set", &lease->address);
 	}
 	return n;
+}
+
+bool vip_first_refused(const struct vip *vip, struct vip_address *ret_address)
+{
+	for (size_t i = 0; i < vip->n_leases && !vip->has_lapsed; i++) {
+		if (!is_refused(&vip->leases[i]))
+			continue;
+		*ret_address = vip->leases[i].address;
+		return true;
+	}
+	return false;
+}
+
+bool vip_holds(const struct vip *vip, const struct vip_address *address)
+{
+	for (size_t i = 0; i < vip->n_leases; i++)
+		if (vip->leases[i].is_held && is_same_wish(&vip->leases[i].address, address))
+			return true;
+	return false;
 }
 
 /* Leases, and other people's addresses in a subnet that was ours. */

@@ -116,6 +116,10 @@ int vip_raise(struct vip *vip, unsigned index);
  * asked, though their device is there. RET_WHY: the first of them, and why.
  */
 size_t vip_refused(const struct vip *vip, struct why *ret_why);
+/* The first of them. False: there is none. */
+bool vip_first_refused(const struct vip *vip, struct vip_address *ret_address);
+/* This one is wanted, and the kernel has it. */
+bool vip_holds(const struct vip *vip, const struct vip_address *address);
 /* The ones that are ours now. Borrowed until the next call. */
 const struct vip_address *vip_current(const struct vip *vip, size_t *ret_n);
 /* For the supervisor: removes every address and route with VIP_PROTOCOL in this network namespace,

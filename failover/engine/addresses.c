@@ -138,6 +138,7 @@ static void move_to_role_devices(const struct config *config, struct address_lis
 static void on_breath(void *userdata)
 {
 	engine_breathe(userdata);
+	lockwatch_breathe(userdata);
 }
 
 static int set_routes(struct engine *engine, struct why *ret_why)
@@ -344,43 +345,6 @@ size_t engine_misplaced(const struct engine *engine, struct why *ret_whys, size_
 	return n;
 }
 
-bool engine_address_trouble(const struct engine *engine, struct why *ret_why)
-{
-	struct why why = {0};
-	size_t n = engine->addresses.vip ? vip_refused(engine->addresses.vip, &why) : 0;
-
-	if (n == 0)
-		return false;
-	if (n == 1)
-		(void)why_set(ret_why, 0,
-			      "%s; nobody reaches this unit by it, and it is tried again until it "
-			      "can be",
-			      why.text);
-	else
-		(void)why_set(
-			ret_why, 0,
-			"%s, nor can %zu more addresses be; nobody reaches this unit by them, "
-			"and they are tried again until they can be",
-			why.text, n - 1);
-	return true;
-}
-
-void engine_addresses_tick(struct engine *engine)
-{
-	struct why why = {0};
-	bool is_refused = engine_address_trouble(engine, &why);
-	char more[PACE_TEXT_MAX];
-
-	if (is_refused == engine->addresses.is_refusal_logged ||
-	    !pace_take(&engine->addresses.refusals, monotime_now(), more))
-		return;
-	engine->addresses.is_refusal_logged = is_refused;
-	if (is_refused)
-		log_line(LOG_ERR, "addresses: %s%s", why.text, more);
-	else
-		log_line(LOG_NOTICE, "addresses: all of this unit's are set again%s", more);
-}
-
 void engine_addresses_news(struct engine *engine, const struct linkmon_address *news)
 {
 	if (!engine->addresses.vip)
@@ -390,6 +354,19 @@ void engine_addresses_news(struct engine *engine, const struct linkmon_address *
 	vip_take_news(engine->addresses.vip, news);
 	if (news->is_new && has_role(engine) && is_mates_address(engine, news))
 		expel(engine);
+}
+
+/* What it would wait for the loop waits for itself then, as late as others hold the lock. */
+void engine_addresses_thread(struct engine *engine)
+{
+	int r = rtnl_start(engine->addresses.rtnl);
+
+	if (r < 0)
+		log_line(LOG_WARNING,
+			 "no thread can wait for the kernel in the engine's place (%s): whoever "
+			 "holds the kernel's RTNL lock makes this unit late; look at TasksMax= of "
+			 "the service and at the machine's limits, and restart",
+			 err_text(r));
 }
 
 int engine_addresses_start(struct engine *engine)

@@ -19,6 +19,7 @@
 #include "failover/engine/collision.h"
 #include "failover/engine/fetch.h"
 #include "failover/engine/history.h"
+#include "failover/engine/lockwatch.h"
 #include "failover/engine/rekey.h"
 #include "failover/engine/resumption.h"
 #include "failover/engine/crls.h"
@@ -155,6 +156,13 @@ struct engine_store {
 	struct fo_orphans orphans;
 };
 
+/* Addresses that the kernel does not take, as the log knows it. */
+struct engine_refusals {
+	char logged[WHY_TEXT_MAX]; /* empty: that there are none */
+	struct vip_address first;
+	struct pace pace;
+};
+
 struct engine_addresses {
 	struct rtnl *rtnl; /* whoever waits for the kernel does it there */
 	struct vip *vip;
@@ -167,8 +175,8 @@ struct engine_addresses {
 	char macs_why[WHY_TEXT_MAX];	/* a virtual MAC address could not be set; empty: all are */
 	bool is_follow_due;		/* routes and the rest, once the addresses have moved */
 	bool is_failure_logged;		/* linkmon_failure */
-	bool is_refusal_logged;		/* engine_address_trouble */
-	struct pace refusals;
+	struct engine_refusals refusals;
+	struct lockwatch lockwatch;
 };
 
 /* Names of trustpoints that changed here since the mate had everything. */
@@ -333,6 +341,8 @@ void engine_release(struct engine *engine);
 void engine_announce(struct engine *engine);
 /* Errors: -errno. */
 int engine_addresses_start(struct engine *engine);
+/* Has its thread wait for the kernel; without one the loop does. */
+void engine_addresses_thread(struct engine *engine);
 /* An address came, went or was changed, by us or by somebody: what is ours is put right, and an
  * active address that somebody configured on a standby goes. */
 void engine_addresses_news(struct engine *engine, const struct linkmon_address *news);
@@ -340,10 +350,6 @@ void engine_addresses_news(struct engine *engine, const struct linkmon_address *
 void engine_addresses_link(struct engine *engine, const struct linkmon_link *link);
 /* The standby addresses come or go with the state. */
 void engine_addresses_follow(struct engine *engine);
-/* An address of this unit that the kernel does not take: a sentence. False: there is none. */
-bool engine_address_trouble(const struct engine *engine, struct why *ret_why);
-/* Says it in the log, once. */
-void engine_addresses_tick(struct engine *engine);
 /*
  * Addresses of the pair that somebody configured elsewhere, or with another prefix: this unit
  * answers for them whatever its role. The first MAX of them, a sentence each; returns how many
@@ -363,6 +369,12 @@ bool engine_holds_standby_addresses(const struct engine *engine);
 
 /* What neither a release nor a takeover waits for: called when the queue of events is empty. */
 void engine_settle(struct engine *engine);
+
+/* ---- refused.c ---- */
+/* An address of this unit that the kernel does not take: a sentence. False: there is none. */
+bool engine_address_trouble(const struct engine *engine, struct why *ret_why);
+/* Says it in the log, once. */
+void engine_addresses_tick(struct engine *engine);
 
 /* ---- setup.c: configuration into sockets ---- */
 /* Takes CONFIG over and rebuilds what depends on it. */

@@ -121,6 +121,7 @@ static void poll(struct engine *engine)
 	report_ways_tick(engine);
 	engine_monitor_tick(engine);
 	engine_addresses_tick(engine);
+	lockwatch_tick(engine);
 	engine_feed_type(engine, FO_EVENT_TICK);
 	certwatch_tick(engine);
 }
@@ -224,7 +225,7 @@ void engine_free(struct engine *engine)
 	engine->upper->done(engine);
 	history_keep_done(&engine->history_keep);
 	usewatch_done(&engine->usewatch);
-	engine_health_free(engine->health);
+	engine_health_free(TAKE_PTR(engine->health)); /* a breath may come yet */
 	control_server_free(engine->rooms.control);
 	if (engine->rooms.control_fd >= 0)
 		(void)close(engine->rooms.control_fd);

@@ -170,7 +170,7 @@ int main(int argc, char **argv)
 	if (r >= 0)
 		r = walls_enter(SANDBOX_ENGINE, &(struct sandbox_paths){0}, options.is_unsandboxed);
 	if (r >= 0)
-		r = rtnl_start(engine->addresses.rtnl);
+		engine_addresses_thread(engine);
 	/* Ready is what has a configuration: a wrong one ends the service before systemd hears of
 	 * it. */
 	if (r >= 0)

@@ -23,7 +23,7 @@ void schedule_missed(struct engine *engine, uint64_t gap_ns)
 {
 	uint64_t turn_ns = schedule_turn_ms(engine) * MONOTIME_NS_PER_MS;
 
-	if (gap_ns > turn_ns + TURN_SLACK_MS * MONOTIME_NS_PER_MS)
+	if (engine->health && gap_ns > turn_ns + TURN_SLACK_MS * MONOTIME_NS_PER_MS)
 		service_stood_still(engine_health_service(engine->health), gap_ns - turn_ns);
 }
 

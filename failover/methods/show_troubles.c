@@ -282,6 +282,8 @@ struct json_object *json_troubles(const struct engine *engine)
 		add_sentence(array, why.text);
 	add_suspension(engine, array);
 	add_disk(engine, array);
+	if (lockwatch_trouble(engine, &why))
+		add_sentence(array, why.text);
 	for (size_t i = 0; schedule_trouble(engine, i, &why); i++)
 		add_sentence(array, why.text);
 	add_sentence(array, off_trouble(engine));

@@ -3,6 +3,12 @@
 
 #include <stdio.h>
 
+bool pace_has_room(const struct pace *pace, struct monotime now)
+{
+	return pace->n_said < PACE_LINES ||
+	       monotime_reached(now, monotime_add_ms(pace->since, PACE_MS));
+}
+
 bool pace_take(struct pace *pace, struct monotime now, char ret_more[static PACE_TEXT_MAX])
 {
 	if (pace->n_said == 0 || monotime_reached(now, monotime_add_ms(pace->since, PACE_MS))) {

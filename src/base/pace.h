@@ -22,3 +22,5 @@ struct pace {
 /* Whether a line is to be said at NOW. Then RET_MORE is what goes to its end: how many were left
  * out before it; empty where none was. */
 bool pace_take(struct pace *pace, struct monotime now, char ret_more[static PACE_TEXT_MAX]);
+/* As pace_take would say, and nothing is counted: for who says later how things are then. */
+bool pace_has_room(const struct pace *pace, struct monotime now);

@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -20,6 +21,7 @@ struct world {
 	int gate[2];
 	unsigned n_breaths, n_done;
 	unsigned breaths_to_open; /* 0: no breath lets it go on */
+	bool asks;		  /* that breath asks whether it is done, when it is */
 	pthread_t doer;
 };
 
@@ -32,8 +34,15 @@ static void on_breath(void *userdata)
 {
 	struct world *world = userdata;
 
-	if (++world->n_breaths == world->breaths_to_open)
-		let_go(world);
+	if (++world->n_breaths != world->breaths_to_open)
+		return;
+	let_go(world);
+	if (world->asks) {
+		struct pollfd done = {.fd = rtnl_fd(world->rtnl), .events = POLLIN};
+
+		assert_int_equal(poll(&done, 1, 10000), 1);
+		assert_true(rtnl_is_busy(world->rtnl));
+	}
 }
 
 static int setup(void **state)
@@ -87,6 +96,18 @@ static void who_waits_for_the_kernel_breathes(void **state)
 	assert_int_equal(rtnl_do(world->rtnl, do_waiting, world), 0);
 	assert_true(world->n_breaths >= BREATHS);
 	assert_false(pthread_equal(world->doer, pthread_self()));
+	assert_false(rtnl_is_busy(world->rtnl));
+}
+
+/* The end is the news of who waits. */
+static void a_breath_does_not_take_the_end_from_who_waits(void **state)
+{
+	struct world *world = *state;
+
+	assert_int_equal(rtnl_start(world->rtnl), 0);
+	world->breaths_to_open = BREATHS;
+	world->asks = true;
+	assert_int_equal(rtnl_do(world->rtnl, do_waiting, world), 0);
 	assert_false(rtnl_is_busy(world->rtnl));
 }
 
@@ -146,6 +167,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(who_waits_for_the_kernel_breathes),
+		TEST(a_breath_does_not_take_the_end_from_who_waits),
 		TEST(what_is_begun_holds_up_nobody),
 		TEST(a_change_waits_for_what_was_begun_before_it),
 		TEST(who_ends_waits_for_what_is_under_way),
