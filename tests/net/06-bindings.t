@@ -16,6 +16,8 @@ fallback=$(leaf_only $vip)
 expect "without a trustpoint the self-signed fallback is served" test -n "$fallback"
 expect "show ssl says that it is the fallback" sh -c \
 	"'$top/tools/lab' --name '$LAB' asafo a --json show ssl | jq -e '.served | any(.is_fallback)'"
+expect "... in the place of the one that is bound, and why" sh -c \
+	"'$top/tools/lab' --name '$LAB' asafo a show ssl | grep -E '^self-signed fallback +outside .* vpn is bound by interface, but '"
 expect "import of what is bound already" import a vpn vpn
 expect "it is served from then on" until_true 5 serves $vip corp "$vpn"
 
