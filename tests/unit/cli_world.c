@@ -96,6 +96,28 @@ static void show_trustpoints(struct control_call *call, struct json_object *para
 	answer_file(call, *view_text(parameters, "after") ? "trustpoints-2" : "trustpoints-1");
 }
 
+/* Three pages of two, two and one. */
+static void show_vpn_sessions(struct control_call *call, struct json_object *parameters,
+			      void *userdata)
+{
+	int64_t after = view_number(parameters, "after", 0);
+	char text[256];
+
+	(void)userdata;
+	if (after < 4)
+		(void)snprintf(text, sizeof(text),
+			       "{\"enabled\":true,\"active\":5,\"sessions\":[{\"index\":%d,"
+			       "\"username\":\"u%d\"},{\"index\":%d,\"username\":\"u%d\"}],"
+			       "\"next\":%d}",
+			       (int)after + 1, (int)after + 1, (int)after + 2, (int)after + 2,
+			       (int)after + 2);
+	else
+		(void)snprintf(text, sizeof(text),
+			       "{\"enabled\":true,\"active\":5,\"sessions\":[{\"index\":5,"
+			       "\"username\":\"u5\"}]}");
+	answer(call, text);
+}
+
 static void configure(struct control_call *call, struct json_object *parameters, void *userdata)
 {
 	const char *text = view_text(parameters, "text");
@@ -203,6 +225,7 @@ static const struct control_method methods[] = {
 	{"asafo.ShowSsl", CONTROL_ACCESS_LOOK, show_ssl},
 	{"asafo.ShowTrustpoints", CONTROL_ACCESS_LOOK, show_trustpoints},
 	{"asafo.ShowRunningConfig", CONTROL_ACCESS_LOOK, show_running_config},
+	{"asafo.ShowVpnSessions", CONTROL_ACCESS_LOOK, show_vpn_sessions},
 	{"asafo.ShowVersion", CONTROL_ACCESS_LOOK, refuse},
 	{"asafo.WriteStandby", CONTROL_ACCESS_CHANGE, write_standby},
 	{"asafo.WriteMemory", CONTROL_ACCESS_CHANGE, write_memory},

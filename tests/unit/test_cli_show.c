@@ -523,6 +523,25 @@ static void a_verification_says_on_a_terminal_how_far_it_is(void **state)
 	assert_null(strstr(w->out, "1/2"));
 }
 
+static void all_vpn_sessions_are_listed_however_many_pages_they_are(void **state)
+{
+	static const char *const whole =
+		"{\"enabled\":true,\"active\":5,\"sessions\":[{\"index\":1,\"username\":\"u1\"},"
+		"{\"index\":2,\"username\":\"u2\"},{\"index\":3,\"username\":\"u3\"},{\"index\":4,"
+		"\"username\":\"u4\"},{\"index\":5,\"username\":\"u5\"}]}\n";
+	struct cli_world *w = *state;
+
+	assert_int_equal(RUN(w, "--json", "show", "vpn-sessiondb"), CLI_OK);
+	assert_string_equal(w->out, whole);
+	assert_int_equal(RUN(w, "--json", "show", "vpn-sessiondb", "anyconnect"), CLI_OK);
+	assert_string_equal(w->out, whole);
+	assert_int_equal(RUN(w, "show", "vpn-sessiondb", "anyconnect"), CLI_OK);
+	assert_non_null(strstr(w->out, "Username     : u1 "));
+	assert_non_null(strstr(w->out, "Username     : u5 "));
+	assert_int_equal(RUN(w, "show", "vpn-sessiondb"), CLI_OK);
+	assert_null(strstr(w->out, "u1"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -548,6 +567,9 @@ int main(void)
 		cmocka_unit_test(colour_is_only_where_it_is_wanted),
 		cmocka_unit_test(progress_is_a_bar_on_a_terminal_and_a_line_now_and_then_elsewhere),
 		cmocka_unit_test(statistics_begin_with_what_was_sent_and_received),
+		cmocka_unit_test_setup_teardown(
+			all_vpn_sessions_are_listed_however_many_pages_they_are, cli_world_setup,
+			cli_world_teardown),
 		cmocka_unit_test_setup_teardown(
 			a_check_is_one_line_with_the_exit_code_of_a_monitoring_plugin,
 			cli_world_setup, cli_world_teardown),

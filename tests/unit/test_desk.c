@@ -521,22 +521,6 @@ static void who_came_by_a_groups_address_stays_with_it(void **state)
 	assert_null(strstr(answer, "<option"));
 }
 
-static void a_unit_that_lacks_sessions_says_later_and_not_no(void **state)
-{
-	static const char stranger[] = "Cookie: webvpn=0123456789abcdef0123456789abcdef0123456789ab"
-				       "cdef0123456789abcdef\r\n";
-
-	(void)state;
-	office_complete(&office, false);
-	assert_int_equal(get("/", stranger), 503);
-	assert_non_null(strstr(answer, "You stay logged in"));
-	assert_int_equal(post("/logout", stranger, ""), 503);
-	office_complete(&office, true);
-	assert_int_equal(get("/", stranger), 200);
-	assert_non_null(strstr(answer, "name=\"password\""));
-	assert_int_equal(post("/logout", stranger, ""), 303);
-}
-
 static void a_standby_takes_no_login(void **state)
 {
 	(void)state;
@@ -590,7 +574,6 @@ int main(void)
 		cmocka_unit_test(the_clients_files_are_there),
 		cmocka_unit_test(a_group_has_an_address_of_its_own),
 		cmocka_unit_test(who_came_by_a_groups_address_stays_with_it),
-		cmocka_unit_test(a_unit_that_lacks_sessions_says_later_and_not_no),
 		cmocka_unit_test(a_standby_takes_no_login),
 		cmocka_unit_test(without_the_helper_nobody_waits),
 	};

@@ -29,8 +29,8 @@ static bool append(struct json_object *whole, struct json_object *page, const ch
 	return true;
 }
 
-/* What is asked for of each page, and where this one begins. */
-static struct json_object *parameters_of(struct json_object *base, const char *after)
+/* What is asked for of each page, and where this one begins: a name or a number. */
+static struct json_object *parameters_of(struct json_object *base, struct json_object *after)
 {
 	_cleanup_(json_put) struct json_object *parameters = json_object_new_object();
 
@@ -39,7 +39,7 @@ static struct json_object *parameters_of(struct json_object *base, const char *a
 		if (!cli_set(parameters, name, json_object_get(value)))
 			return NULL;
 	}
-	if (after && !cli_set(parameters, "after", json_object_new_string(after)))
+	if (after && !cli_set(parameters, "after", json_object_get(after)))
 		return NULL;
 	return TAKE_PTR(parameters);
 }
@@ -49,7 +49,7 @@ int pages_collect(struct cli *cli, const char *method, struct json_object *param
 		  struct json_object **ret_whole)
 {
 	_cleanup_(json_put) struct json_object *whole = NULL;
-	_cleanup_free_ char *after = NULL;
+	_cleanup_(json_put) struct json_object *after = NULL;
 
 	do {
 		_cleanup_(json_put) struct json_object *page = NULL;
@@ -58,17 +58,16 @@ int pages_collect(struct cli *cli, const char *method, struct json_object *param
 			&(struct cli_request){.method = method,
 					      .parameters = parameters_of(parameters, after)},
 			&page);
-		const char *next = view_text(page, "next");
+		struct json_object *next = NULL;
 
 		if (code)
 			return code;
 		/* A page that ends where it began would never end. */
-		if (after && strcmp(after, next) == 0)
+		(void)json_object_object_get_ex(page, "next", &next);
+		if (after && json_object_equal(after, next))
 			return cli_fail(cli, CLI_FAILED, "the daemon's list does not end");
-		free(after);
-		after = *next ? strdup(next) : NULL;
-		if (*next && !after)
-			return cli_fail(cli, CLI_FAILED, "out of memory");
+		(void)json_object_put(after);
+		after = json_object_get(next);
 		json_object_object_del(page, "next");
 		if (!whole)
 			whole = TAKE_PTR(page);

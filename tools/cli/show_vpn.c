@@ -5,6 +5,7 @@
 
 #include "base/cleanup.h"
 #include "tools/cli/format.h"
+#include "tools/cli/pages.h"
 #include "tools/cli/unit.h"
 #include "tools/cli/verb.h"
 
@@ -107,16 +108,16 @@ int render_vpn_sessions(const struct screen *screen, struct json_object *result)
 	screen_print(screen, n == 0 ? "There are no VPN sessions\n" : "Session Type: AnyConnect\n");
 	for (size_t i = 0; i < n; i++)
 		print_session(screen, view_item(result, "sessions", i));
-	if (view_number(result, "next", 0) > 0)
-		screen_print(screen, "\n... and more: see `asafo show vpn-sessiondb --json`\n");
 	unit_print_clock(screen, "", view_object(result, "clock"));
 	return 0;
 }
 
 int verb_show_vpn_sessions(struct cli *cli, const struct grammar_match *match)
 {
-	return cli_show(cli, match->row->method, NULL,
-			cli_word(match, "type") ? render_vpn_sessions : render_vpn_summary);
+	/* Each session, and what is for programs, is all pages; the summary needs one. */
+	if (cli->is_json || cli_word(match, "type"))
+		return pages_show(cli, match, "sessions", render_vpn_sessions);
+	return cli_show(cli, match->row->method, NULL, render_vpn_summary);
 }
 
 int verb_vpn_logoff(struct cli *cli, const struct grammar_match *match)

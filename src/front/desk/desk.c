@@ -18,6 +18,7 @@
 #include "front/http/cookie.h"
 #include "front/desk/desk_answer.h"
 #include "front/desk/desk_peer.h"
+#include "front/desk/portal.h"
 #include "front/desk/desk_private.h"
 #include "front/http/http_response.h"
 
@@ -492,7 +493,9 @@ static int login_page(struct desk *desk, const struct session *session,
 		return desk_answer_prompt(context, SPEAKER_LEGACY, config, &prompt, is_head,
 					  ret_bytes);
 	entry = desk_session_of(desk, head, "", hash, &has_cookie);
-	if (entry || (has_cookie && !vpn_is_complete(desk->vpn)))
+	/* Who cannot wait, or whose cookie is an old one, logs in all the same. */
+	if (entry ||
+	    (has_cookie && !vpn_is_complete(desk->vpn) && !http_text_is(head->query, PORTAL_ANEW)))
 		return desk_answer_session(context, desk->vpn, entry, is_head, ret_bytes);
 	if (!http_text_is(head->path, "/") && !group)
 		return desk_answer_redirect(context, ret_bytes);

@@ -187,7 +187,8 @@ int portal_wait_append(const struct unit_status *unit, struct buf *ret_html)
 			"<meta http-equiv=\"refresh\" content=\"2\">\n"
 			"<p class=\"role\">One moment</p>\n<p class=\"say\">This unit is just "
 			"taking over. You stay logged in; this page tries again by "
-			"itself.</p>\n");
+			"itself.</p>\n<div class=\"hands\"><a class=\"button\" "
+			"href=\"/?" PORTAL_ANEW "\">Log in anew</a></div>\n");
 	return r == 0 ? page_close_append(ret_html) : r;
 }
 

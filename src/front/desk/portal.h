@@ -22,7 +22,9 @@ struct portal_session {
 };
 int portal_session_append(const struct unit_status *unit, const struct portal_session *session,
 			  struct buf *ret_html);
-/* This unit does not know yet whether the session exists. The page asks again by itself. */
+/* This unit does not know yet whether the session exists. The page asks again by itself, and leads
+ * to the login for who does not want to wait: "/?" PORTAL_ANEW. */
+#define PORTAL_ANEW "anew"
 int portal_wait_append(const struct unit_status *unit, struct buf *ret_html);
 /* One sentence with a way back to the start. */
 int portal_notice_append(const struct unit_status *unit, const char *text, struct buf *ret_html);

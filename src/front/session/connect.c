@@ -184,6 +184,7 @@ static int accept_append(const struct connect *connect, struct vpn_entry *entry,
 	struct tunnel_terms terms = {.times = cstp_times_of(&connect->request)};
 	_cleanup_(dtls_side_free_p) struct dtls_side *side = NULL;
 	struct tunnel *tunnel;
+	struct cstp_way way = {.mss = segment_size(fd), .overhead = tls_overhead(peer)};
 	struct cstp_offer offer = {
 		.request = &connect->request,
 		.session = &entry->session,
@@ -194,11 +195,12 @@ static int accept_append(const struct connect *connect, struct vpn_entry *entry,
 	};
 
 	memcpy(terms.hash, connect->hash, sizeof(terms.hash));
-	terms.mtu = offer.mtu = cstp_mtu(segment_size(fd), tls_overhead(peer), VPN_TUN_MTU,
-					 entry->session.v6.size == 16 && connect->request.wants_v6,
-					 &connect->request);
 	end_of(fd, getpeername, &terms.client, &terms.client_port);
 	end_of(fd, getsockname, &terms.local, &terms.local_port);
+	way.is_v6 = terms.client.size == 16;
+	terms.mtu = offer.mtu = cstp_mtu(&way, VPN_TUN_MTU,
+					 entry->session.v6.size == 16 && connect->request.wants_v6,
+					 &connect->request);
 	side = side_make(connect, offer.policy, &terms);
 	if (side) {
 		offer.app_id = dtls_side_app_id(side);

@@ -18,7 +18,8 @@
 
 #define MTU_MIN_V4 576u
 #define MTU_MIN_V6 1280u
-#define IP_AND_TCP 40u
+#define IP_AND_TCP_V4 40u
+#define IP_AND_TCP_V6 60u
 /* Under TLS 1.3 the server renews the keys, and "ssl" is what clients take beside it; a year, since
  * `none` is refused by some, and larger numbers overflow in others. */
 #define REKEY_TLS13_S 31536000u
@@ -97,17 +98,18 @@ void cstp_request_read(const struct http_head *head, struct cstp_request *ret_re
 	*ret_request = request;
 }
 
-unsigned cstp_mtu(unsigned mss, size_t overhead, unsigned most, bool has_v6,
+unsigned cstp_mtu(const struct cstp_way *way, unsigned most, bool has_v6,
 		  const struct cstp_request *request)
 {
 	unsigned least = has_v6 ? MTU_MIN_V6 : MTU_MIN_V4;
-	unsigned added = (unsigned)overhead + CSTP_HEADER_SIZE;
-	unsigned segment = mss;
+	unsigned heads = way->is_v6 ? IP_AND_TCP_V6 : IP_AND_TCP_V4;
+	unsigned added = (unsigned)way->overhead + CSTP_HEADER_SIZE;
+	unsigned segment = way->mss;
 	unsigned mtu;
 
 	/* The client's own view of the path counts where it is narrower. */
-	if (request->base_mtu > IP_AND_TCP && request->base_mtu - IP_AND_TCP < segment)
-		segment = request->base_mtu - IP_AND_TCP;
+	if (request->base_mtu > heads && request->base_mtu - heads < segment)
+		segment = request->base_mtu - heads;
 	mtu = segment > added ? segment - added : 0;
 	if (request->mtu > 0 && request->mtu < mtu)
 		mtu = request->mtu;
@@ -173,6 +175,33 @@ static int network_append(const struct cstp_offer *offer, const struct vpn_addre
 				 network->prefix);
 }
 
+static bool has_network_of(const struct vpn_policy *policy, size_t size)
+{
+	for (size_t i = 0; i < policy->n_networks; i++) {
+		if (policy->networks[i].size == size)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * A client that is given an address of a family and no network of it sends all of that family into
+ * the tunnel, which is the contrary of what a list says that names none of it. So that it has one:
+ * its own address.
+ */
+static int own_append(const struct cstp_offer *offer, const struct vpn_address *own, bool is_wanted,
+		      struct buf *bytes)
+{
+	struct vpn_address host = *own;
+
+	if (!is_wanted || own->size == 0 || offer->policy->n_networks == 0 ||
+	    offer->policy->split != VPN_SPLIT_TUNNEL_SPECIFIED ||
+	    has_network_of(offer->policy, own->size))
+		return 0;
+	host.prefix = (uint8_t)(own->size * 8);
+	return network_append(offer, &host, bytes);
+}
+
 static int routes_append(const struct cstp_offer *offer, struct buf *bytes)
 {
 	const struct vpn_policy *policy = offer->policy;
@@ -184,7 +213,9 @@ static int routes_append(const struct cstp_offer *offer, struct buf *bytes)
 		r = buf_append_format(bytes, "X-CSTP-Split-Include-IP6: 2000::/3\r\n");
 	for (size_t i = 0; i < policy->n_networks && r == 0 && !is_all; i++)
 		r = network_append(offer, &policy->networks[i], bytes);
-	return r;
+	if (r == 0)
+		r = own_append(offer, &offer->session->v4, offer->request->wants_v4, bytes);
+	return r == 0 ? own_append(offer, &offer->session->v6, offer->request->wants_v6, bytes) : r;
 }
 
 static int names_append(const struct cstp_offer *offer, struct buf *bytes)

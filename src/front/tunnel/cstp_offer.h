@@ -26,11 +26,17 @@ struct cstp_request {
 };
 void cstp_request_read(const struct http_head *head, struct cstp_request *ret_request);
 
+/* The connection that carries a tunnel. */
+struct cstp_way {
+	unsigned mss;	 /* of its segments */
+	size_t overhead; /* of a TLS record */
+	bool is_v6;	 /* it is over IPv6, whatever is in the tunnel */
+};
 /*
- * How large a packet may be so that it and what TLS and CSTP add fit one segment of the connection:
- * MSS of the connection, OVERHEAD of a TLS record. Not above MOST, and not below what IP needs.
+ * How large a packet may be so that it and what TLS and CSTP add fit one segment of the connection.
+ * Not above MOST, and not below what IP needs: HAS_V6 says that there is IPv6 in the tunnel.
  */
-unsigned cstp_mtu(unsigned mss, size_t overhead, unsigned most, bool has_v6,
+unsigned cstp_mtu(const struct cstp_way *way, unsigned most, bool has_v6,
 		  const struct cstp_request *request);
 
 /* How often each side looks whether the other is there, in seconds. A client that sends nothing of
