@@ -321,8 +321,16 @@ void method_write_standby(struct control_call *call, struct json_object *paramet
 		return;
 	r = replication_push(engine->replication, "write standby", false, on_write_standby, waiting,
 			     &why);
-	if (r < 0)
+	if (r == ERR_NO_MATE) {
+		struct why more;
+
+		waiting_fail(waiting,
+			     why_set(&more, r, "%s; see asafo show failover, then run it again",
+				     why.text),
+			     more.text);
+	} else if (r < 0) {
 		waiting_fail(waiting, r, why.text);
+	}
 }
 
 static void on_mate_written(const struct replication_result *result, bool is_done, void *userdata)

@@ -60,6 +60,24 @@ expect "until it has it" asafo a write-standby
 until_true 10 exits 0 asafo a check
 same "a check of a pair that is well is OK" "$(asafo a check | cut -d' ' -f1-3; asafo a check >/dev/null; echo $?)" "ASAFO OK -
 0"
+# What bash completes the words to: those that a daemon knows, too.
+completed() { # completed UNIT WORD...
+	ASAFO_CONTROL=/run/asafo-lab-$LAB/$1/run/control PATH=$ASAFO_BUILD:$PATH bash -c '
+		. "$0/tools/completion/asafo"
+		COMP_WORDS=(asafo "$@") COMP_CWORD=$#
+		_asafo 2>/dev/null
+		echo "${COMPREPLY[*]}"' "$top" "${@:2}"
+}
+same "a trustpoint is completed where one is wanted" "$(completed a why '')" vpn
+same "also behind an abbreviation" "$(completed a sh trust v)" vpn
+same "an interface, too" "$(completed a bind vpn '' | tr ' ' '\n' | sort | xargs)" "inside outside"
+same "no trustpoint is where another name is wanted" "$(completed a localca issue '')" ""
+expect "who types lines on the standby is told before" grep -q 'warning: this unit is Standby Ready: what the pair shares is configured on the active unit' \
+	<(echo end | script -qec "'$top/tools/lab' --name '$LAB' --build '$ASAFO_BUILD' asafo b conf t" /dev/null)
+same "a check that may not ask says no word of a daemon that is away" "$(setpriv --reuid 65534 --regid 65534 --clear-groups \
+	"$ASAFO_BUILD/asafo" --control "/run/asafo-lab-$LAB/a/run/control" check 2>/dev/null || echo "$?")" \
+	"ASAFO UNKNOWN - asafod did not say how the pair is: standard error has why
+3"
 expect "a switchover that is asked for" asafo b failover active
 until_true 5 exits 0 asafo a check
 expect "is no failed replication" not_logged a '709007'
@@ -103,6 +121,7 @@ same "and the loss is the trouble" "$(jq -r '.troubles[0]' "$files/lost.json" | 
 wait_state b Active
 expect "the screen has it, too" says b '^Trouble: the other unit is lost, no hello for [0-9]+ s: ' show failover
 expect "what it lacks is unknown" says b '^        The standby lacks: unknown$' show failover
+expect "a write standby without one says where to look" complains 'write standby: the .*; see asafo show failover, then run it again$' asafo b write standby
 expect "a session to nobody is down" says b '^Failover link session: down' show failover
 same "no trustpoint is said to be there" "$(asafo b --json show trustpoints | jq -r '.trustpoints[] | select(.name == "vpn") | .on_mate')" unknown
 expect "the loss of the mate has its number" logged b '%ASAFO-1-103001: \(Secondary\) No response from other firewall \(reason code = [0-9]\)'

@@ -75,6 +75,11 @@ static void a_wrong_word_is_told_without_a_list_that_is_cut(void **state)
 	contains(w->err, "incomplete, expected <command>");
 	assert_int_equal(RUN(w, "vpn-sessiondb", "logoff", "name"), CLI_USAGE);
 	contains(w->err, "incomplete, expected <user>");
+	/* The help that is named is there: an argument has none. */
+	assert_int_equal(RUN(w, "export", "vpn", "--format", "der"), CLI_USAGE);
+	contains(w->err, "(asafo help export says");
+	assert_int_equal(RUN(w, "crypto", "ca", "import", "vpn", "pkcs12"), CLI_USAGE);
+	contains(w->err, "(asafo help crypto ca import says");
 }
 
 static void write_alone_saves_and_write_terminal_shows(void **state)

@@ -118,7 +118,9 @@ int verb_check(struct cli *cli, const struct grammar_match *match)
 		if (!cli->is_json)
 			screen_print(&cli->screen, "ASAFO %s - %s\n", code_names[known],
 				     cli->exec_unit ? "the unit cannot be asked from here"
-						    : "asafod does not answer here");
+				     : known == CHECK_CRITICAL ? "asafod does not answer here"
+							       : "asafod did not say how the pair "
+								 "is: standard error has why");
 		return (int)known;
 	}
 	findings.sentences = sentences = json_object_new_array();

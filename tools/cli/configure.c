@@ -96,15 +96,35 @@ static int read_lines(struct cli *cli, struct buf *text)
 	}
 }
 
+static int tell_role(struct cli *cli)
+{
+	_cleanup_(json_put) struct json_object *state = NULL;
+	int code = cli_call(cli, &(struct cli_request){.method = "asafo.ShowFailover"}, &state);
+
+	if (!code && strcmp(view_text(state, "role"), "standby") == 0)
+		screen_error(&cli->screen, cli->verb,
+			     "warning: this unit is %s: what the pair shares is configured on the "
+			     "active unit",
+			     view_text(state, "state"));
+	return code;
+}
+
 static int from_input(struct cli *cli, struct buf *text)
 {
 	int error;
 
-	if (isatty(cli->input))
+	if (isatty(cli->input)) {
+		/* Better before all of it is typed than after. */
+		int code = tell_role(cli);
+
+		if (code)
+			return code;
+
 		screen_error(
 			&cli->screen, NULL,
 			"configuration lines, all applied together after a line with \"end\" or "
 			"ctrl-D; ctrl-C applies none");
+	}
 	error = read_lines(cli, text);
 	if (error)
 		return cli_fail(cli, CLI_FAILED, "cannot read stdin: %s", err_text(error));

@@ -101,6 +101,18 @@ static size_t print_rows(const struct screen *screen, bool is_configuration, int
 	return shown;
 }
 
+int help_known(int n, char **words)
+{
+	size_t n_rows;
+	const struct command_row *rows = command_table(&n_rows);
+
+	for (; n > 0; n--)
+		for (size_t i = 0; i < n_rows; i++)
+			if (rows[i].mode == COMMAND_MODE_EXEC && row_begins(&rows[i], n, words))
+				return n;
+	return 0;
+}
+
 int verb_help(struct cli *cli, int n, char **words)
 {
 	size_t shown;

@@ -251,20 +251,22 @@ static int usage_line(const struct cli *cli, int n, char **words, const struct l
 		      const struct grammar_failure *failure)
 {
 	const char *instead = elsewhere_find(n, words, failure->word);
-	const char *second = failure->word > 1 && n > 1 ? words[1] : "";
-	char quote[80];
+	int n_helped = help_known(failure->word < (size_t)n ? (int)failure->word : n, words);
+	char quote[80], command[80] = "";
 
+	for (int i = 0; i < n_helped; i++)
+		(void)snprintf(command + strlen(command), sizeof(command) - strlen(command), "%s%s",
+			       i > 0 ? " " : "", words[i]);
 	line_quote(line, failure->word < (size_t)n ? failure->word : (size_t)n - 1, SIZE_MAX, quote,
 		   sizeof(quote));
 	if (instead)
 		screen_error(&cli->screen, NULL, "\"%s\" is no command of asafo's: %s", quote,
 			     instead);
-	else if (failure->word == 0)
+	else if (n_helped == 0)
 		return usage(cli, failure->why.text);
 	else
-		screen_error(&cli->screen, NULL,
-			     "%s (asafo help %.32s%s%.32s says what may stand there)",
-			     failure->why.text, words[0], *second ? " " : "", second);
+		screen_error(&cli->screen, NULL, "%s (asafo help %s says what may stand there)",
+			     failure->why.text, command);
 	return CLI_USAGE;
 }
 

@@ -74,6 +74,8 @@ int verb_configure(struct cli *cli, int n, char **lines);
 int verb_what_next(struct cli *cli, const struct grammar *grammar, int n, char **words);
 /* All commands, or those that begin with WORDS. */
 int verb_help(struct cli *cli, int n, char **words);
+/* With how many of WORDS, at most, `asafo help` has something to say. */
+int help_known(int n, char **words);
 /* The help of the command that WORDS begin with, for `--help` behind it. */
 int verb_help_of(struct cli *cli, int n, char **words);
 
