@@ -158,8 +158,11 @@ static int set_network(struct apply *apply, const struct grammar_match *match)
 		return 0;
 	}
 	if (i == CONFIG_NETWORKS_MAX)
-		return apply_refuse(apply, ERR_TOO_LARGE, network, "more than %d networks",
-				    CONFIG_NETWORKS_MAX);
+		return apply_refuse(
+			apply, ERR_TOO_LARGE, network,
+			"the list has %d networks, which is all that it takes: put some "
+			"of them together in a larger one",
+			CONFIG_NETWORKS_MAX);
 	if (i == policy->n_networks)
 		policy->networks[policy->n_networks++] = network->address;
 	return 0;

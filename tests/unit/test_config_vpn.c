@@ -348,6 +348,30 @@ static void what_does_not_fit_is_refused_and_named(void **state)
 	}
 }
 
+static void a_list_of_networks_that_is_full_says_so(void **state)
+{
+	struct config *config = make(text);
+	char lines[128], why[WHY_TEXT_MAX];
+
+	(void)state;
+	for (unsigned i = 0; i <= CONFIG_NETWORKS_MAX; i++) {
+		(void)snprintf(lines, sizeof(lines),
+			       "group-policy GUEST attributes\n"
+			       " split-tunnel-network-list value 10.%u.0.0/16\n",
+			       i);
+		assert_int_equal(apply(config, lines, why, sizeof(why)),
+				 i < CONFIG_NETWORKS_MAX ? 0 : ERR_TOO_LARGE);
+	}
+	assert_non_null(strstr(why, "the list has 64 networks"));
+	/* One that is on it is no other. */
+	assert_int_equal(apply(config,
+			       "group-policy GUEST attributes\n"
+			       " split-tunnel-network-list value 10.1.0.0/16\n",
+			       why, sizeof(why)),
+			 0);
+	config_free(config);
+}
+
 static void a_password_in_clear_becomes_its_hash(void **state)
 {
 	static const char lines[] = "hostname gw\n  userna eve  pass  s3cret \n!username x\n"
@@ -464,6 +488,7 @@ int main(void)
 		cmocka_unit_test(a_pool_counts_its_addresses),
 		cmocka_unit_test(every_line_can_be_undone),
 		cmocka_unit_test(what_does_not_fit_is_refused_and_named),
+		cmocka_unit_test(a_list_of_networks_that_is_full_says_so),
 		cmocka_unit_test(a_password_in_clear_becomes_its_hash),
 		cmocka_unit_test(a_secret_in_clear_is_sealed_for_its_user),
 		cmocka_unit_test(who_may_only_look_sees_no_hash_and_no_secret),
