@@ -3,7 +3,9 @@
 # VPN sessions on two units: there before the client has its cookie, kept by a failover, ended for good.
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
-vip=198.51.100.10
+vip=198.51.100.10 inside=192.0.2.20
+# shellcheck source=openconnect.sh
+. "$(dirname "$0")/openconnect.sh"
 command -v openconnect >/dev/null || {
 	echo "1..0 # SKIP openconnect is not installed"
 	exit 0
@@ -120,6 +122,40 @@ expect "a user that is no more" asafo b configure 'no username ada'
 expect "has no session" until_true 5 count_is b 0
 expect "on the standby, too" until_true 5 count_is a 0
 expect "the log says why" until_true 5 says_end b ada "Configuration Changed, its user is gone"
+
+# Nobody tells the standby when a session's time is over but the active unit, which tells it once.
+timeout_is() { printf 'group-policy STAFF attributes\n vpn-session-timeout %s\n' "$1" | asafo b configure; }
+expect "sessions end after a minute" timeout_is 1
+for i in 1 2; do expect "bob logs in ($i)" test -n "$(log_in bob battery-staple)"; done
+expect "both are on the standby" count_is a 2
+expect "a minute later they are over" until_true 75 count_is b 0
+expect "the log says why" says_end b bob "Max Time Exceeded"
+expect "on the standby, too" until_true 2 count_is a 0
+expect "sessions may last" timeout_is 60
+for i in 1 2; do expect "he logs in again, to the same addresses ($i)" test -n "$(log_in bob battery-staple)"; done
+both_stay() { count_is a 2 && count_is b 2; }
+expect "and stays" stays 2 both_stay
+
+# An engine that begins anew without a mate knows no session, and its fronts have tunnels: two users would share an address.
+expect "nobody is logged in" asafo b vpn-sessiondb logoff all
+expect "the pool has one address" pool_replace 50 50
+expect "alice may log in" asafo b configure <<<"username alice password s3cret-word"
+expect "also after a start" asafo b write memory
+script_make
+openconnect_start
+expect "she has a tunnel" until_true 20 test -s "$files/up"
+same "with that address" "$(address_of_client)" 10.99.0.50/32
+lab power a off
+kill -KILL "$(pid_of b asafo-engine)"
+wait_state b Active 30
+knows_nobody() { count_is b 0 && [ "$(sessions b | jq .complete)" = false ]; }
+expect "an engine that begins anew knows nobody" until_true 20 knows_nobody
+expect "bob logs in" test -n "$(log_in bob battery-staple)"
+expect "and has her address" sh -c "echo '$(session b bob)' | grep -q ' 10\.99\.0\.50 '"
+lost_it() { lab log b | grep -q 'session [0-9]* (alice): the session is over'; }
+expect "she has it no more" until_true 5 lost_it
+lab power a on
+wait_state a "Standby Ready" 30
 
 # A cookie that is nobody's, where that is certain, and where it is not.
 ask_tunnel() {

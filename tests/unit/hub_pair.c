@@ -211,12 +211,17 @@ int ipc_channel_reply(struct ipc_channel *channel, enum ipc_type type, uint32_t 
 	const Asafo__Ipc__VpnSessionNewReply *reply =
 		(const Asafo__Ipc__VpnSessionNewReply *)message;
 
+	uint64_t alone = pair.units[0].hub->figures.alone + pair.units[1].hub->figures.alone;
+
 	(void)channel, (void)has_more;
 	if (type != IPC_VPN_SESSION_NEW)
 		return 0;
 	pair.code = reply->status->code;
 	assert_int_equal(pair.logins[id], LOGIN_ASKED);
-	pair.logins[id] = pair.code == 0 ? LOGIN_ANSWERED : LOGIN_REFUSED;
+	pair.logins[id] = pair.code != 0       ? LOGIN_REFUSED
+			  : alone > pair.alone ? LOGIN_ALONE
+					       : LOGIN_ANSWERED;
+	pair.alone = alone;
 	return 0;
 }
 

@@ -14,7 +14,8 @@
 enum login_state {
 	LOGIN_NONE,
 	LOGIN_ASKED,	/* not answered yet */
-	LOGIN_ANSWERED, /* the client has its cookie */
+	LOGIN_ANSWERED, /* the client has its cookie, and the mate has the session */
+	LOGIN_ALONE,	/* ... but the mate was not waited for, or in vain */
 	LOGIN_REFUSED,
 };
 
@@ -35,6 +36,7 @@ struct hub_pair {
 	struct config *config;
 	struct monotime now;
 	uint64_t term, proofs;
+	uint64_t alone; /* of the answers, as the hubs count them */
 	bool is_link_up;
 	enum login_state logins[HUB_PAIR_LOGINS_MAX]; /* by number */
 	int code;				      /* of the latest answer */
