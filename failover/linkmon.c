@@ -17,6 +17,7 @@
 
 #include "base/cleanup.h"
 #include "failover/linkmon_parse.h"
+#include "failover/rtnl.h"
 
 #define RECEIVE_SIZE 32768
 #define REQUEST_SIZE 64 /* a header and an ifinfomsg */
@@ -41,6 +42,7 @@ struct known_address {
 
 struct linkmon {
 	struct mnl_socket *sock;
+	struct rtnl *rtnl;
 	sd_event_source *io, *again;
 	const struct linkmon_ops *ops;
 	void *userdata;
@@ -297,14 +299,6 @@ static int take_link(struct linkmon *linkmon, const struct nlmsghdr *header)
 	return linkmon->is_freed ? 0 : link_store(linkmon, &link);
 }
 
-/* How a dump ended: 1, or why there was none. */
-static int end_of_dump(const struct nlmsghdr *header)
-{
-	int error = header->nlmsg_type == NLMSG_ERROR ? linkmon_parse_error(header) : 0;
-
-	return error < 0 ? error : 1;
-}
-
 /* 1: the end of the dump SEQ; -EINTR: it was overtaken by a change; other errors: it was refused.
  */
 static int take_datagram(struct linkmon *linkmon, size_t size, uint32_t seq)
@@ -320,7 +314,7 @@ static int take_datagram(struct linkmon *linkmon, size_t size, uint32_t seq)
 		if (is_answer && (header->nlmsg_flags & NLM_F_DUMP_INTR) != 0)
 			return -EINTR;
 		if (header->nlmsg_type == NLMSG_DONE || header->nlmsg_type == NLMSG_ERROR)
-			r = is_answer ? end_of_dump(header) : 0;
+			r = is_answer ? linkmon_parse_end(header) : 0;
 		else if (header->nlmsg_type == RTM_NEWLINK || header->nlmsg_type == RTM_DELLINK)
 			r = take_link(linkmon, header);
 		else if (header->nlmsg_type == RTM_NEWADDR || header->nlmsg_type == RTM_DELADDR)
@@ -340,8 +334,28 @@ static ssize_t receive(struct linkmon *linkmon)
 	return n < 0 ? -errno : n;
 }
 
-/* Asks for everything of TYPE. The kernel has each part of the answer ready when it is read, so
- * nothing waits. */
+/* Each part of a dump is made when it is asked for, or read, and the kernel takes its lock for it.
+ */
+struct ask {
+	struct linkmon *linkmon;
+	const struct nlmsghdr *request;
+};
+
+static int do_ask(void *userdata)
+{
+	const struct ask *ask = userdata;
+
+	return mnl_socket_sendto(ask->linkmon->sock, ask->request, ask->request->nlmsg_len) < 0
+		       ? -errno
+		       : 0;
+}
+
+static int do_receive(void *userdata)
+{
+	return (int)receive(userdata);
+}
+
+/* Asks for everything of TYPE. */
 static int dump(struct linkmon *linkmon, uint16_t type)
 {
 	uint8_t request[REQUEST_SIZE] __attribute__((aligned(8))) = {0};
@@ -353,13 +367,14 @@ static int dump(struct linkmon *linkmon, uint16_t type)
 	header->nlmsg_seq = ++linkmon->seq;
 	(void)mnl_nlmsg_put_extra_header(header, type == RTM_GETLINK ? sizeof(struct ifinfomsg)
 								     : sizeof(struct ifaddrmsg));
-	if (mnl_socket_sendto(linkmon->sock, header, header->nlmsg_len) < 0)
-		return -errno;
+	r = rtnl_do(linkmon->rtnl, do_ask, &(struct ask){linkmon, header});
+	if (r < 0)
+		return r;
 	do {
-		ssize_t n = receive(linkmon);
+		int n = rtnl_do(linkmon->rtnl, do_receive, linkmon);
 
 		if (n < 0)
-			return (int)n;
+			return n;
 		r = take_datagram(linkmon, (size_t)n, linkmon->seq);
 	} while (r == 0 && !linkmon->is_freed);
 	return r < 0 ? r : 0;
@@ -518,6 +533,11 @@ int linkmon_new(sd_event *event, const struct linkmon_ops *ops, void *userdata,
 	}
 	*ret_linkmon = linkmon;
 	return 0;
+}
+
+void linkmon_wait_in(struct linkmon *linkmon, struct rtnl *rtnl)
+{
+	linkmon->rtnl = rtnl;
 }
 
 void linkmon_free(struct linkmon *linkmon)

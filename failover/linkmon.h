@@ -13,6 +13,7 @@
  * first.
  */
 struct linkmon;
+struct rtnl;
 
 struct linkmon_link {
 	char device[16];
@@ -55,6 +56,9 @@ struct linkmon_ops {
 int linkmon_new(sd_event *event, const struct linkmon_ops *ops, void *userdata,
 		struct linkmon **ret_linkmon);
 void linkmon_free(struct linkmon *linkmon);
+/* Whatever asks the kernel for everything again waits in RTNL's thread from now on, while the
+ * caller breathes. */
+void linkmon_wait_in(struct linkmon *linkmon, struct rtnl *rtnl);
 /* The state as last heard; is_present false if there is no such device. */
 void linkmon_get(const struct linkmon *linkmon, const char *device, struct linkmon_link *ret_link);
 /*

@@ -115,3 +115,10 @@ int linkmon_parse_error(const struct nlmsghdr *header)
 		return ERR_MALFORMED;
 	return answer->error;
 }
+
+int linkmon_parse_end(const struct nlmsghdr *header)
+{
+	int error = header->nlmsg_type == NLMSG_ERROR ? linkmon_parse_error(header) : 0;
+
+	return error < 0 ? error : 1;
+}

@@ -14,3 +14,5 @@ bool linkmon_parse_link(const struct nlmsghdr *header, struct linkmon_link *ret_
 bool linkmon_parse_address(const struct nlmsghdr *header, struct linkmon_address *ret_address);
 /* The error of an NLMSG_ERROR; 0: it is an acknowledgement. */
 int linkmon_parse_error(const struct nlmsghdr *header);
+/* How a dump ended, of NLMSG_DONE or NLMSG_ERROR: 1, or why there was none. */
+int linkmon_parse_end(const struct nlmsghdr *header);

@@ -207,7 +207,9 @@ static void path_open(struct path *path)
 		return;
 	}
 	if (path->sock.fd >= 0) {
-		path_socket_refresh(&path->sock, &path->config, path->state != PATH_STATE_UP);
+		/* Its addresses are told by path_set_look. */
+		if (path->state != PATH_STATE_UP)
+			path_socket_join_again(&path->sock, &path->config);
 		return;
 	}
 	r = path_socket_open(&path->sock, &path->config, index);
@@ -233,13 +235,13 @@ static void path_init(struct path_set *set, size_t index, const struct path_conf
 	path_bucket_init(&path->strangers,
 			 config->is_failover_link ? PATH_LINK_STRANGER_RATE : PATH_STRANGER_RATE,
 			 PATH_STRANGER_BURST, now);
-	path_socket_init(&path->sock, &set->raw_fd);
+	path_socket_init(&path->sock, &set->raw_fd, set->rtnl);
 	path_open(path);
 }
 
 /* RAW_FD is taken over, but on failure. */
 static int set_make(sd_event *event, const struct path_config *paths, size_t n_paths,
-		    path_datagram_fn on_datagram, void *userdata, int raw_fd,
+		    path_datagram_fn on_datagram, void *userdata, int raw_fd, struct rtnl *rtnl,
 		    struct path_set **ret_set)
 {
 	struct path_set *set = calloc(1, sizeof(*set));
@@ -262,6 +264,7 @@ static int set_make(sd_event *event, const struct path_config *paths, size_t n_p
 		return r;
 	}
 	set->raw_fd = raw_fd;
+	set->rtnl = rtnl;
 	set->n_paths = n_paths < HELLO_PATHS_MAX ? n_paths : HELLO_PATHS_MAX;
 	for (size_t i = 0; i < set->n_paths; i++)
 		path_init(set, i, &paths[i]);
@@ -272,7 +275,7 @@ static int set_make(sd_event *event, const struct path_config *paths, size_t n_p
 int path_set_new(sd_event *event, const struct path_config *paths, size_t n_paths,
 		 path_datagram_fn on_datagram, void *userdata, struct path_set **ret_set)
 {
-	return set_make(event, paths, n_paths, on_datagram, userdata, -1, ret_set);
+	return set_make(event, paths, n_paths, on_datagram, userdata, -1, NULL, ret_set);
 }
 
 void path_set_free(struct path_set *set)
@@ -289,6 +292,13 @@ void path_set_free(struct path_set *set)
 	cleanup_close(&set->raw_fd);
 	set->poll_fd = set->raw_fd = -1;
 	set_leave(set);
+}
+
+void path_set_wait_in(struct path_set *set, struct rtnl *rtnl)
+{
+	set->rtnl = rtnl;
+	for (size_t i = 0; i < set->n_paths; i++)
+		set->paths[i].sock.rtnl = rtnl;
 }
 
 void path_set_watch(struct path_set *set, path_state_fn on_state, path_read_fn on_read)
@@ -327,7 +337,7 @@ int path_set_follow(struct path_set *old, const struct path_config *paths, size_
 {
 	struct path_set *set;
 	int r = set_make(old->event, paths, n_paths, old->on_datagram, old->userdata, old->raw_fd,
-			 &set);
+			 old->rtnl, &set);
 
 	if (r < 0)
 		return r;
@@ -336,8 +346,9 @@ int path_set_follow(struct path_set *old, const struct path_config *paths, size_
 	set->on_read = old->on_read;
 	set->is_gathering = old->is_gathering;
 	inherit(set, old);
-	path_set_free(old);
+	/* A breath in the middle of the end of the old one finds the new one. */
 	*ret_set = set;
+	path_set_free(old);
 	return 0;
 }
 
@@ -360,7 +371,7 @@ void path_set_look(struct path_set *set, const char *device, bool has_ipv4, bool
 		if (is_new && path->state != PATH_STATE_UP)
 			path_open(path);
 		else if (path->sock.fd >= 0 && is_new)
-			path_socket_refresh(&path->sock, &path->config, true);
+			path_socket_join_again(&path->sock, &path->config);
 		else if (path->sock.fd >= 0)
 			path_socket_know(&path->sock, &path->config, has_ipv4);
 	}

@@ -45,6 +45,7 @@ enum path_state {
 const char *path_state_text(enum path_state state); /* "waiting", "up", "lost" */
 
 struct path_set;
+struct rtnl;
 
 /* DATA came on path INDEX; on a link to the mate, from the mate's address. */
 typedef void (*path_datagram_fn)(size_t index, const uint8_t *data, size_t size, void *userdata);
@@ -84,6 +85,9 @@ void path_set_drain(struct path_set *set);
 /* Opens again what could not be opened, and what is bound to a device that was made anew. Cheap:
  * call it on any event of a link. */
 void path_set_refresh(struct path_set *set);
+/* What waits for the kernel's lock does so in RTNL's thread from now on, while the caller breathes;
+ * in those that follow it, too. It must be there for as long as they are. */
+void path_set_wait_in(struct path_set *set, struct rtnl *rtnl);
 /*
  * An address of DEVICE came or went. HAS_IPV4: IPv4 hellos have a source there. HAS_NEW_IPV6: its
  * IPv6 link-local address came, and with it the end of what the kernel knew of groups there.

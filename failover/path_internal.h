@@ -52,7 +52,8 @@ struct path_set {
 	void *userdata;
 	struct path *paths;
 	size_t n_paths;
-	int raw_fd;  /* of all paths: path_socket_init */
+	int raw_fd; /* of all paths: path_socket_init */
+	struct rtnl *rtnl;
 	int poll_fd; /* what can be read */
 	int wake_fd; /* ... and is a reason to wake up */
 	sd_event_source *io;

@@ -23,6 +23,7 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "failover/rtnl.h"
 
 /* Network control (RFC 4594 section 3.1), as IPv4 TOS and IPv6 traffic class. */
 #define DSCP_CS6 0xc0
@@ -109,7 +110,7 @@ static int open_link(const struct path_config *config, struct path_socket *sock)
 			  sock->to_size, &sock->fd);
 }
 
-static int join4(const struct path_socket *sock, int what)
+static int set_group4(const struct path_socket *sock, int what)
 {
 	struct ip_mreqn membership = {.imr_ifindex = (int)sock->device_index};
 
@@ -118,7 +119,7 @@ static int join4(const struct path_socket *sock, int what)
 											   : 0;
 }
 
-static int join6(const struct path_socket *sock, int what)
+static int set_group6(const struct path_socket *sock, int what)
 {
 	struct ipv6_mreq membership = {.ipv6mr_interface = sock->device_index};
 
@@ -126,6 +127,44 @@ static int join6(const struct path_socket *sock, int what)
 	return setsockopt(sock->fd, IPPROTO_IPV6, what, &membership, sizeof(membership)) < 0
 		       ? -errno
 		       : 0;
+}
+
+/* What waits for whoever holds the kernel's RTNL lock: memberships, the closing of a socket that
+ * has one, and addresses that are asked for. */
+struct ask {
+	const struct path_socket *sock;
+	int what;
+};
+
+static int do_join4(void *userdata)
+{
+	const struct ask *ask = userdata;
+
+	return set_group4(ask->sock, ask->what);
+}
+
+static int do_join6(void *userdata)
+{
+	const struct ask *ask = userdata;
+
+	return set_group6(ask->sock, ask->what);
+}
+
+static int do_close(void *userdata)
+{
+	const int *fd = userdata;
+
+	return close(*fd);
+}
+
+static int join4(const struct path_socket *sock, int what)
+{
+	return rtnl_do(sock->rtnl, do_join4, &(struct ask){sock, what});
+}
+
+static int join6(const struct path_socket *sock, int what)
+{
+	return rtnl_do(sock->rtnl, do_join6, &(struct ask){sock, what});
 }
 
 /* Bound to the group, so that nothing but it is received; IP_MULTICAST_ALL off, or another socket's
@@ -141,7 +180,7 @@ static int open_group4(const struct path_config *config, struct path_socket *soc
 	r = open_bound(AF_INET, config->device, (const struct sockaddr *)&group, sizeof(group),
 		       &sock->fd);
 	if (r == 0)
-		r = join4(sock, IP_MULTICAST_IF);
+		r = set_group4(sock, IP_MULTICAST_IF);
 	if (r == 0)
 		r = join4(sock, IP_ADD_MEMBERSHIP);
 	if (r == 0)
@@ -193,21 +232,31 @@ void path_socket_know(struct path_socket *sock, const struct path_config *config
 		open_raw(sock);
 }
 
-/* Waits for whoever holds the kernel's RTNL lock. */
-static void look_at_addresses(struct path_socket *sock, const struct path_config *config)
+struct look {
+	int fd;
+	const char *device;
+};
+
+static int do_look(void *userdata)
 {
+	const struct look *look = userdata;
 	struct ifreq request = {.ifr_addr.sa_family = AF_INET};
 
-	if (config->is_failover_link || config->family != AF_INET)
-		return;
-	memcpy(request.ifr_name, config->device, sizeof(request.ifr_name));
-	path_socket_know(sock, config,
-			 ioctl(sock->fd, SIOCGIFADDR, &request) == 0 || errno != EADDRNOTAVAIL);
+	memcpy(request.ifr_name, look->device, sizeof(request.ifr_name));
+	return ioctl(look->fd, SIOCGIFADDR, &request) == 0 || errno != EADDRNOTAVAIL;
 }
 
-void path_socket_init(struct path_socket *sock, int *raw_fd)
+static void look_at_addresses(struct path_socket *sock, const struct path_config *config)
 {
-	*sock = (struct path_socket){.fd = -1, .raw_fd = raw_fd};
+	struct look look = {sock->fd, config->device};
+
+	if (!config->is_failover_link && config->family == AF_INET)
+		path_socket_know(sock, config, rtnl_do(sock->rtnl, do_look, &look));
+}
+
+void path_socket_init(struct path_socket *sock, int *raw_fd, struct rtnl *rtnl)
+{
+	*sock = (struct path_socket){.fd = -1, .raw_fd = raw_fd, .rtnl = rtnl};
 }
 
 int path_socket_open(struct path_socket *sock, const struct path_config *config, unsigned index)
@@ -229,15 +278,17 @@ int path_socket_open(struct path_socket *sock, const struct path_config *config,
 
 void path_socket_close(struct path_socket *sock)
 {
-	if (sock->fd >= 0)
-		(void)close(TAKE_FD(sock->fd));
-	path_socket_init(sock, sock->raw_fd);
+	int fd = TAKE_FD(sock->fd);
+
+	/* A breath must not find it: its number may be another's by then. */
+	if (fd >= 0)
+		(void)rtnl_do(sock->rtnl, do_close, &fd);
+	path_socket_init(sock, sock->raw_fd, sock->rtnl);
 }
 
-void path_socket_refresh(struct path_socket *sock, const struct path_config *config, bool is_deaf)
+void path_socket_join_again(struct path_socket *sock, const struct path_config *config)
 {
-	look_at_addresses(sock, config);
-	if (config->is_failover_link || !is_deaf)
+	if (config->is_failover_link)
 		return;
 	if (config->family == AF_INET) {
 		(void)join4(sock, IP_DROP_MEMBERSHIP);

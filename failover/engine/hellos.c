@@ -343,6 +343,7 @@ int engine_rebuild_paths(struct engine *engine)
 		log_line(LOG_ERR, "paths to the mate: %s", err_text(r));
 		return r;
 	}
+	path_set_wait_in(engine->pair.paths, engine->addresses.rtnl);
 	path_set_watch(engine->pair.paths, on_path_state, on_paths_read);
 	engine_health_configure(engine->health);
 	return 0;

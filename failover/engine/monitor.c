@@ -170,5 +170,9 @@ int engine_monitor_start(struct engine *engine)
 {
 	static const struct linkmon_ops ops = {on_link, on_address};
 
-	return linkmon_new(engine->event, &ops, engine, &engine->addresses.linkmon);
+	int r = linkmon_new(engine->event, &ops, engine, &engine->addresses.linkmon);
+
+	if (r == 0)
+		linkmon_wait_in(engine->addresses.linkmon, engine->addresses.rtnl);
+	return r;
 }

@@ -114,6 +114,7 @@ void vpnhub_configure(struct vpnhub *hub)
 	}
 	configure_auth(hub);
 	hub_trust_kick(hub->trust);
+	tun_wait_in(hub->tun, hub->engine->addresses.rtnl);
 	tun_pools(hub->tun, &config->vpn);
 	if (engine_is_active(hub->engine))
 		end_disallowed(hub);

@@ -24,6 +24,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "failover/rtaddr.h"
+#include "failover/rtnl.h"
 
 #define PROTOCOL 107	/* rtm_protocol of these routes: `ip route show proto 107` */
 #define ADDR_GEN_NONE 1 /* IN6_ADDR_GEN_MODE_NONE: a device without addresses */
@@ -40,6 +41,7 @@ struct device {
 
 struct tun {
 	struct nl_sock *sock;
+	struct rtnl *rtnl;
 	struct device devices[DEVICES_MAX];
 	size_t n_devices;
 	struct config_address *prefixes; /* routed to asafo0 */
@@ -54,6 +56,11 @@ int tun_new(struct tun **ret_tun)
 		return -ENOMEM;
 	*ret_tun = tun;
 	return 0;
+}
+
+void tun_wait_in(struct tun *tun, struct rtnl *rtnl)
+{
+	tun->rtnl = rtnl;
 }
 
 void tun_free(struct tun *tun)
@@ -190,10 +197,22 @@ static int append_route(struct rtaddr_batch *batch, int type, const struct confi
 	return rtaddr_batch_append(batch, message);
 }
 
+struct send {
+	struct rtaddr_batch *batch;
+	struct nl_sock *sock;
+};
+
+static int do_send(void *userdata)
+{
+	const struct send *send = userdata;
+
+	return rtaddr_batch_send(send->batch, send->sock, NULL);
+}
+
 static void send_routes(struct tun *tun, struct rtaddr_batch *batch)
 {
 	if (tun->sock && batch->n > 0)
-		(void)rtaddr_batch_send(batch, tun->sock, NULL);
+		(void)rtnl_do(tun->rtnl, do_send, &(struct send){batch, tun->sock});
 }
 
 /* The largest prefix that begins at INDEX of POOL and holds at most LEFT addresses. */

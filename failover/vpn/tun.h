@@ -9,11 +9,14 @@
  * are routed to asafo0; a session whose tunnel is in another front has a route of its own. The
  * devices go with the last descriptor of theirs.
  */
+struct rtnl;
 struct tun;
 
 /* Errors: -ENOMEM. Where netlink is refused, tun_device says so. */
 int tun_new(struct tun **ret_tun);
 void tun_free(struct tun *tun);
+/* Routes wait for the kernel in RTNL's thread from now on, while the caller breathes. */
+void tun_wait_in(struct tun *tun, struct rtnl *rtnl);
 /* FD: an open /dev/net/tun without a device; taken over. */
 void tun_add(struct tun *tun, int fd);
 /*
