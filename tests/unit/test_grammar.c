@@ -294,9 +294,9 @@ static void expect_candidates(void **state, enum command_mode mode, const char *
 static void completion_lists_what_may_come_next(void **state)
 {
 	expect_candidates(state, COMMAND_MODE_EXEC, "write", "write write-memory write-standby");
-	expect_candidates(state, COMMAND_MODE_EXEC, "write ", "memory standby --dry-run --verbose");
+	expect_candidates(state, COMMAND_MODE_EXEC, "write ", "memory standby terminal <cr>");
 	expect_candidates(state, COMMAND_MODE_EXEC, "failover ",
-			  "active exec reload-standby reset standby --force --yes");
+			  "active exec reload-standby reset standby");
 	expect_candidates(state, COMMAND_MODE_EXEC, "remove ", "--force <name>");
 	expect_candidates(state, COMMAND_MODE_EXEC, "show version ", "--json <cr>");
 	expect_candidates(state, COMMAND_MODE_EXEC, "import WEB f --r", "--replace");
