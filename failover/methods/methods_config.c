@@ -313,7 +313,8 @@ void method_write_standby(struct control_call *call, struct json_object *paramet
 		return;
 	if (!engine->config->failover.is_enabled) {
 		control_call_fail(call, ERR_NO_MATE,
-				  "failover is off: there is no standby to write to");
+				  "failover is off: there is no standby to write to until the "
+				  "line \"failover\" turns it on");
 		return;
 	}
 	waiting = waiting_new(engine, call);

@@ -55,10 +55,13 @@ void waiting_describe_replication(struct waiting *waiting, const char *state, co
 
 /* What the standby has of an import, or of a removal. */
 static const struct {
-	const char *done, *lacking;
+	const char *done, *lacking, *not_yet;
 } words[] = {
-	{"the standby has it, durably", "the standby does not have it"},
-	{"the standby has removed it, too, durably", "the standby still has it"},
+	{"the standby has it, durably", "the standby does not have it",
+	 "the standby does not have it yet"},
+	/* What was imported since the last replication it never had. */
+	{"the standby has removed it, too, durably", "the standby may still have it",
+	 "the standby may still have it"},
 };
 
 static void on_change_replicated(const struct replication_result *progress, bool is_done,
@@ -75,8 +78,8 @@ static void on_change_replicated(const struct replication_result *progress, bool
 			json_add_text(trustpoint, "on_mate", "yes");
 		waiting_describe_replication(waiting, "done", words[waiting->is_removal].done);
 	} else {
-		(void)snprintf(text, sizeof(text), "degraded, queued: %s yet (%s)",
-			       words[waiting->is_removal].lacking, progress->why.text);
+		(void)snprintf(text, sizeof(text), "degraded, queued: %s (%s)",
+			       words[waiting->is_removal].not_yet, progress->why.text);
 		waiting_describe_replication(waiting, "queued", text);
 	}
 	json_add_flag(waiting->result, "degraded", progress->code < 0);

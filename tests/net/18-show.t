@@ -54,7 +54,7 @@ expect "a binding is refused without the number of a line" complains '^asafo: bi
 expect "a standby that saves says for whom" says b '^On this unit alone: on the active unit write-memory saves on both$' write memory
 make_ca corp && make_p12 corp vpn
 expect "an import" import a vpn vpn
-expect "names what the standby lacks" says a 'The standby lacks: 1 item \(vpn\): run asafo write-standby' show failover
+expect "names what the standby lacks" says a 'The standby lacks: 1 change \(vpn\): run asafo write-standby' show failover
 expect "and makes a check warn" exits 1 asafo a check
 expect "until it has it" asafo a write-standby
 until_true 10 exits 0 asafo a check

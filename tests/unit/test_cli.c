@@ -49,7 +49,7 @@ static void show_failover_has_the_layout_of_an_asa(void **state)
 		"\n"
 		"Trustpoint Replication\n"
 		"        At import: off, state: idle, queue: 0\n"
-		"        The standby lacks: 2 items (vpn, mail): run asafo write-standby\n"
+		"        The standby lacks: 2 changes (vpn, mail): run asafo write-standby\n"
 		"        Last: ok at 03:15:00 UTC Apr 22 2016, delta, 40 items, 266.7 KiB in 31 "
 		"ms\n"
 		"        This host:  term 3, seq 12, 5 items, digest 9f2c9f2c9f2c9f2c...\n"

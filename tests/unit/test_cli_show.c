@@ -435,7 +435,8 @@ static void a_check_is_one_line_with_the_exit_code_of_a_monitoring_plugin(void *
 	assert_string_equal(
 		w->out,
 		"ASAFO WARNING - Primary Active, other Standby Ready: the standby lacks what was "
-		"imported: run asafo write-standby; the clocks of the units differ by 2.5 s (the "
+		"imported or removed: run asafo write-standby; the clocks of the units differ by "
+		"2.5 s (the "
 		"mate's is behind): set them, since certificates are judged by them | term=3c "
 		"lacks=2;;0 clock_skew=-2500ms\n");
 	assert_int_equal(RUN(w, "check", "--json"), 1);

@@ -44,7 +44,8 @@ static void judge_replication(struct findings *findings, struct json_object *res
 	if (lacks != 0)
 		find(findings, CHECK_WARNING,
 		     lacks < 0 ? "it is not known what the standby lacks"
-			       : "the standby lacks what was imported: run asafo write-standby");
+			       : "the standby lacks what was imported or removed: run asafo "
+				 "write-standby");
 }
 
 static void judge(struct findings *findings, struct json_object *result)

@@ -247,7 +247,7 @@ static void print_names(const struct screen *screen, struct json_object *mate, c
 
 static void print_lacking(const struct screen *screen, struct json_object *mate, int64_t lacks)
 {
-	screen_style(screen, SCREEN_BAD, "%" PRId64 " item%s", lacks, lacks == 1 ? "" : "s");
+	screen_style(screen, SCREEN_BAD, "%" PRId64 " change%s", lacks, lacks == 1 ? "" : "s");
 	print_names(screen, mate, " (", ")");
 	screen_print(screen, ": run asafo write-standby\n");
 }
