@@ -128,6 +128,36 @@ static void what_may_follow_has_the_help_of_the_command_it_is(void **state)
 	contains(w->out, "|webvpn|interface [<device>]}] [--json]\n");
 }
 
+static void what_may_follow_in_a_line_is_said_behind_configure(void **state)
+{
+	struct cli_world *w = *state;
+
+	assert_int_equal(RUN(w, "conf", "?"), CLI_OK);
+	contains(w->out, "  hostname             The name of the pair\n");
+	lacks(w->out, "  import ");
+	assert_int_equal(RUN(w, "configure", "failover", "nonsense", "?"), CLI_USAGE);
+	assert_int_equal(RUN(w, "configure", "failover", "pree", "?"), CLI_OK);
+	contains(w->out, "  delay ");
+	contains(w->out, "  <cr> ");
+	/* A line that ends so is a line. */
+	assert_int_equal(RUN(w, "configure", "hostname fw?"), CLI_OK);
+	contains(w->err, "another text came");
+	assert_int_equal(RUN(w, "show", "running-config", "?"), CLI_OK);
+	contains(w->out, "  tunnel-group         Groups of VPN users\n");
+}
+
+static void quotes_and_nothing_at_all_are_told(void **state)
+{
+	struct cli_world *w = *state;
+
+	assert_int_equal(RUN(w, "show failover"), CLI_USAGE);
+	assert_string_equal(w->err,
+			    "asafo: \"show failover\": each word is an argument of its own: "
+			    "leave the quotes out\n");
+	assert_int_equal(RUN(w, ""), CLI_USAGE);
+	assert_string_equal(w->err, "asafo: no command is given (asafo help shows the commands)\n");
+}
+
 static void a_missing_passphrase_says_how_to_give_it(void **state)
 {
 	struct cli_world *w = *state;
@@ -224,6 +254,8 @@ int main(void)
 		IN_WORLD(write_alone_saves_and_write_terminal_shows),
 		IN_WORLD(lines_end_with_end_as_on_an_asa),
 		IN_WORLD(what_may_follow_has_the_help_of_the_command_it_is),
+		IN_WORLD(what_may_follow_in_a_line_is_said_behind_configure),
+		IN_WORLD(quotes_and_nothing_at_all_are_told),
 		IN_WORLD(a_missing_passphrase_says_how_to_give_it),
 		cmocka_unit_test(long_sentences_are_broken_between_words_on_a_terminal),
 		cmocka_unit_test(what_is_served_is_never_named_for_what_is_missing),

@@ -144,8 +144,8 @@ int verb_help_of(struct cli *cli, int n, char **words)
 	return verb_help(cli, n, words);
 }
 
-static int find_candidates(struct cli *cli, const struct grammar *grammar, int n, char **words,
-			   struct grammar_candidates *candidates)
+static int find_candidates(struct cli *cli, const struct grammar *grammar, enum command_mode mode,
+			   int n, char **words, struct grammar_candidates *candidates)
 {
 	_cleanup_(line_done) struct line line = {0};
 	const char *borrowed[LINE_WORDS_MAX];
@@ -158,7 +158,7 @@ static int find_candidates(struct cli *cli, const struct grammar *grammar, int n
 		borrowed[i] = words[i];
 	error = line_from_words(borrowed, (size_t)n, &line, &why);
 	if (!error)
-		error = grammar_complete(grammar, COMMAND_MODE_EXEC, &line, candidates);
+		error = grammar_complete(grammar, mode, &line, candidates);
 	if (error)
 		return cli_fail(cli, CLI_FAILED, "%s", *why.text ? why.text : err_text(error));
 	return CLI_OK;
@@ -168,8 +168,9 @@ static int find_candidates(struct cli *cli, const struct grammar *grammar, int n
 int verb_complete(struct cli *cli, const struct grammar *grammar, int n, char **words)
 {
 	_cleanup_free_ struct grammar_candidates *candidates = calloc(1, sizeof(*candidates));
-	int code = candidates ? find_candidates(cli, grammar, n, words, candidates)
-			      : cli_fail(cli, CLI_FAILED, "out of memory");
+	int code = candidates
+			   ? find_candidates(cli, grammar, COMMAND_MODE_EXEC, n, words, candidates)
+			   : cli_fail(cli, CLI_FAILED, "out of memory");
 
 	for (size_t i = 0; code == CLI_OK && i < candidates->n_items; i++)
 		if (strcmp(candidates->items[i].word, "<cr>") != 0)
@@ -200,10 +201,11 @@ int verb_complete_file(struct cli *cli)
 	return CLI_OK;
 }
 
-int verb_what_next(struct cli *cli, const struct grammar *grammar, int n, char **words)
+int verb_what_next(struct cli *cli, const struct grammar *grammar, enum command_mode mode, int n,
+		   char **words)
 {
 	_cleanup_free_ struct grammar_candidates *candidates = calloc(1, sizeof(*candidates));
-	int code = candidates ? find_candidates(cli, grammar, n, words, candidates)
+	int code = candidates ? find_candidates(cli, grammar, mode, n, words, candidates)
 			      : cli_fail(cli, CLI_FAILED, "out of memory");
 
 	if (code)

@@ -262,6 +262,10 @@ static int usage_line(const struct cli *cli, int n, char **words, const struct l
 	if (instead)
 		screen_error(&cli->screen, NULL, "\"%s\" is no command of asafo's: %s", quote,
 			     instead);
+	else if (n_helped == 0 && strchr(words[0], ' '))
+		screen_error(&cli->screen, NULL,
+			     "\"%s\": each word is an argument of its own: leave the quotes out",
+			     quote);
 	else if (n_helped == 0)
 		return usage(cli, failure->why.text);
 	else
@@ -312,13 +316,22 @@ static int run_line(struct cli *cli, const struct grammar *grammar, int n, char 
 	return run_row(cli, match, n, words);
 }
 
+/* A `?` alone behind `configure` and the words of a line. Else the words there are lines, which may
+ * end with one. */
+static bool is_line_question(int n, char **words)
+{
+	return n > 1 && strlen(words[0]) >= 3 &&
+	       strncmp(words[0], "configure", strlen(words[0])) == 0 &&
+	       strcmp(words[n - 1], "?") == 0;
+}
+
 /* A `?` as the last word, or at its end, asks what may follow. */
 static bool is_question(int n, char **words)
 {
 	size_t length = n > 0 ? strlen(words[n - 1]) : 0;
 
 	return length > 0 && words[n - 1][length - 1] == '?' &&
-	       strncmp(words[0], "configure", 10) != 0;
+	       strncmp(words[0], "configure", 10) != 0 && !is_line_question(n, words);
 }
 
 /* `failover exec UNIT COMMAND...`: the words of the command are its own. Returns how many words
@@ -369,12 +382,16 @@ static int run_words(struct cli *cli, const struct grammar *grammar, int n, char
 	if (at >= 0)
 		return at;
 	n = take_json(cli, n, words);
-	if (n == 0)
+	if (n == 0 || !*words[0])
 		return usage(cli, "no command is given");
 	if (is_question(n, words)) {
 		words[n - 1][strlen(words[n - 1]) - 1] = '\0';
 		at = exec_words(cli, n, words);
-		return verb_what_next(cli, grammar, n - at, words + at);
+		return verb_what_next(cli, grammar, COMMAND_MODE_EXEC, n - at, words + at);
+	}
+	if (is_line_question(n, words)) {
+		words[n - 1] = words[n - 1] + 1;
+		return verb_what_next(cli, grammar, COMMAND_MODE_CONFIG, n - 1, words + 1);
 	}
 	if (strcmp(words[0], "help") == 0)
 		return verb_help(cli, n - 1, words + 1);

@@ -70,8 +70,10 @@ int verb_complete_options(struct cli *cli, const char *partial);
 int verb_complete_file(struct cli *cli);
 int verb_complete(struct cli *cli, const struct grammar *grammar, int n, char **words);
 int verb_configure(struct cli *cli, int n, char **lines);
-/* What may follow WORDS, of which the last is being typed; the `?` of an ASA. */
-int verb_what_next(struct cli *cli, const struct grammar *grammar, int n, char **words);
+/* What may follow WORDS, of which the last is being typed; the `?` of an ASA. MODE: of a command,
+ * or of a line of the configuration. */
+int verb_what_next(struct cli *cli, const struct grammar *grammar, enum command_mode mode, int n,
+		   char **words);
 /* All commands, or those that begin with WORDS. */
 int verb_help(struct cli *cli, int n, char **words);
 /* With how many of WORDS, at most, `asafo help` has something to say. */
