@@ -376,7 +376,10 @@ static int on_report_tick(sd_event_source *source, uint64_t usec, void *userdata
 		listeners_apply(front->listeners, front->snapshot);
 	tunnels_listen(front->tunnels, front->snapshot);
 	gate_look(front);
-	report_request(front);
+	/* At once: what comes after everything else never comes while clients keep the loop busy,
+	 * and a front that says nothing is one that cannot serve. */
+	(void)sd_event_source_set_enabled(front->report_soon, SD_EVENT_OFF);
+	(void)on_report_soon(front->report_soon, front);
 	/* With the sign of life, in one wakeup, after a stop, too; it does not make up for it. */
 	(void)sd_event_source_set_time(source,
 				       monotime_turn(monotime_now(), REPORT_USEC / 1000).ns / 1000);

@@ -2,6 +2,7 @@
 /* Many at a time: of one address, of several, and before the keeper has said anything. */
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -34,6 +35,12 @@ static const struct front_limits narrow = {
 };
 
 static char answer[32768];
+
+#define POURERS 16
+struct crowd {
+	atomic_bool is_over;
+	uint16_t port;
+};
 
 /* One that is served has come after all that were there before it: they were taken, too. */
 static void is_served_to(const struct harness *harness, int fd)
@@ -202,6 +209,58 @@ static void a_keeper_that_says_nothing_is_waited_for_once(void **state)
 	harness_stop(&harness);
 }
 
+/* As fast as they are answered, a hundred at a time. */
+static void *requests_pour(void *userdata)
+{
+	static const char request[] = "GET /healthz HTTP/1.1\r\nHost: gate\r\n\r\n";
+	const struct crowd *crowd = userdata;
+	char bytes[16384];
+	char many[99 * sizeof(request)] = "";
+	char *end = many;
+
+	for (int i = 0; i < 99; i++)
+		end = stpcpy(end, request);
+	while (!atomic_load(&crowd->is_over)) {
+		struct client client;
+		ssize_t n = 1;
+
+		client_open(&client, crowd->port, NULL, NULL);
+		if (client.handshake == 0)
+			n = gnutls_record_send(client.session, many, (size_t)(end - many));
+		(void)shutdown(client.fd, SHUT_WR);
+		while (n > 0)
+			n = gnutls_record_recv(client.session, bytes, sizeof(bytes));
+		client_close(&client);
+	}
+	return NULL;
+}
+
+static bool is_any(const Asafo__Ipc__FrontReport *report)
+{
+	return report->n_listening > 0;
+}
+
+static void a_front_that_is_kept_busy_reports_all_the_same(void **state)
+{
+	struct harness harness;
+	struct crowd crowd = {.is_over = false};
+	pthread_t threads[POURERS];
+
+	(void)state;
+	harness_start(&harness, NULL, &harness_patient);
+	harness_bind(&harness, "vpn");
+	crowd.port = harness.port;
+	for (size_t i = 0; i < POURERS; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, requests_pour, &crowd), 0);
+	/* Two of them are of before, at the most. */
+	for (int i = 0; i < 6; i++)
+		harness_wait_report(&harness, is_any);
+	atomic_store(&crowd.is_over, true);
+	for (size_t i = 0; i < POURERS; i++)
+		assert_int_equal(pthread_join(threads[i], NULL), 0);
+	harness_stop(&harness);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -211,6 +270,7 @@ int main(void)
 		cmocka_unit_test(a_flood_of_one_address_pushes_out_its_own_and_nobody_else),
 		cmocka_unit_test(who_hung_up_while_he_waited_takes_no_place),
 		cmocka_unit_test(a_keeper_that_says_nothing_is_waited_for_once),
+		cmocka_unit_test(a_front_that_is_kept_busy_reports_all_the_same),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
