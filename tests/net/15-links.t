@@ -123,6 +123,10 @@ expect "it is no trouble any more when the firewall is gone" until_true 15 eval 
 	'! troubled a "replication has had" && ! troubled b "replication has had"'
 same "nobody took over for that, either" "$(field a .state)/$(field b .state)" "Active/Standby Ready"
 
+# It came back on either link, and stays where it works: what follows is about the first.
+lab cut b inside
+expect "(replication goes over the first link)" until_true 10 eval 'over_is a fover && over_is b fover'
+lab heal
 # One that carries small frames only: hellos pass, and connections that do not last.
 ip netns exec "asafo-$LAB-lan" nft add rule bridge lab loss_fover meta length '>' 400 drop
 for unit in a b; do
