@@ -324,6 +324,17 @@ static void unit_start(struct hub_unit *unit)
 	vpnhub_configure(unit->hub);
 }
 
+void hub_pair_restart(struct hub_unit *unit)
+{
+	hub_pair_link(false);
+	pair.alone -= unit->hub->figures.alone;
+	vpnhub_free(unit->hub);
+	sd_event_unref(unit->engine.event);
+	unit->is_active = false;
+	unit_start(unit);
+	sessiondb_set_unit(unit->hub->db, unit == &pair.units[1]);
+}
+
 void hub_pair_start(const char *lines)
 {
 	pair = (struct hub_pair){.now = {1000000 * MONOTIME_NS_PER_SEC}};

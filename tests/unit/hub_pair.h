@@ -55,6 +55,8 @@ void hub_pair_deliver(struct hub_unit *unit, unsigned n);
 /* Delivers all, also what comes of it. */
 void hub_pair_settle(void);
 void hub_pair_link(bool is_up);
+/* UNIT begins anew, as a standby that knows nothing; the link is down. */
+void hub_pair_restart(struct hub_unit *unit);
 /* UNIT becomes the active one, the other its standby. */
 void hub_pair_take_over(struct hub_unit *unit);
 /* Asks; the answer is in pair.logins and pair.code. */

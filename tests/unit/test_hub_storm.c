@@ -36,6 +36,7 @@ enum swap {
 	SWAP_IN_ORDER, /* all was told */
 	SWAP_EARLY,    /* some is on its way */
 	SWAP_BY_FORCE, /* ... and is lost */
+	SWAP_BY_POWER, /* ... and so is all that the active unit knew */
 };
 
 struct login {
@@ -88,6 +89,8 @@ static void change_roles(struct storm *storm, enum swap swap)
 		hub_pair_settle();
 	if (swap == SWAP_BY_FORCE)
 		hub_pair_link(false);
+	if (swap == SWAP_BY_POWER)
+		hub_pair_restart(storm->active);
 	storm->active = storm->active == a ? b : a;
 	hub_pair_take_over(storm->active);
 }
@@ -144,6 +147,10 @@ static void play(uint64_t seed, enum swap swap)
 	hub_pair_start(lines);
 	for (unsigned i = 1; i <= STEPS; i++) {
 		step(&storm);
+		if (i == STEPS / 4)
+			hub_pair_restart(b);
+		if (i == STEPS / 4 + 10)
+			hub_pair_link(true);
 		if (i == STEPS / 2)
 			change_roles(&storm, swap);
 		if (i == STEPS / 2 + 30) /* the units meet again */
@@ -184,12 +191,19 @@ static void nor_after_one_that_loses_them(void **state)
 	play_all(SWAP_BY_FORCE);
 }
 
+static void nor_after_one_of_a_unit_that_forgets_everything(void **state)
+{
+	(void)state;
+	play_all(SWAP_BY_POWER);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(nobody_is_out_after_a_failover_in_order),
 		cmocka_unit_test(nor_after_one_with_updates_on_their_way),
 		cmocka_unit_test(nor_after_one_that_loses_them),
+		cmocka_unit_test(nor_after_one_of_a_unit_that_forgets_everything),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
