@@ -81,7 +81,7 @@ ada=$(session a ada | head -n 1)
 
 refused "the standby ends no session" 3 'do it on the active unit' asafo b vpn-sessiondb logoff all
 expect "one is logged off" asafo a vpn-sessiondb logoff name bob
-expect "on the standby, too" until_true 2 count_is b 2
+expect "on the standby, too" until_true 10 count_is b 2
 says_end() { # says_end UNIT USER REASON: the log, of one whose session it ended
 	lab log "$1" | grep -qE "ASAFO-4-113019: Group = staff, Username = $2, IP = 198\.51\.100\.20, Session disconnected\. .*, Reason: $3 \(session [0-9]+\)"
 }
@@ -127,10 +127,10 @@ expect "the log says why" until_true 5 says_end b ada "Configuration Changed, it
 timeout_is() { printf 'group-policy STAFF attributes\n vpn-session-timeout %s\n' "$1" | asafo b configure; }
 expect "sessions end after a minute" timeout_is 1
 for i in 1 2; do expect "bob logs in ($i)" test -n "$(log_in bob battery-staple)"; done
-expect "both are on the standby" count_is a 2
+expect "both are on the standby" until_true 5 count_is a 2
 expect "a minute later they are over" until_true 75 count_is b 0
-expect "the log says why" says_end b bob "Max Time Exceeded"
-expect "on the standby, too" until_true 2 count_is a 0
+expect "the log says why" until_true 5 says_end b bob "Max Time Exceeded"
+expect "on the standby, too" until_true 10 count_is a 0
 expect "sessions may last" timeout_is 60
 for i in 1 2; do expect "he logs in again, to the same addresses ($i)" test -n "$(log_in bob battery-staple)"; done
 both_stay() { count_is a 2 && count_is b 2; }

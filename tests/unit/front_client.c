@@ -3,6 +3,7 @@
 #include "front_harness.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <gnutls/crypto.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -16,19 +17,30 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-int client_tcp_from(uint32_t source, uint16_t port)
+#include "base/cleanup.h"
+
+int client_tcp_try(uint32_t source, uint16_t port)
 {
 	struct sockaddr_in in = {.sin_family = AF_INET,
 				 .sin_port = htons(port),
 				 .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	struct sockaddr_in own = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(source)};
 	struct timeval limit = {.tv_sec = HARNESS_WAIT_MS / 1000};
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	_cleanup_close_ int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-	assert_true(fd >= 0);
-	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)), 0);
-	assert_int_equal(bind(fd, (struct sockaddr *)&own, sizeof(own)), 0);
-	assert_int_equal(connect(fd, (struct sockaddr *)&in, sizeof(in)), 0);
+	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)) < 0 ||
+	    bind(fd, (struct sockaddr *)&own, sizeof(own)) < 0 ||
+	    connect(fd, (struct sockaddr *)&in, sizeof(in)) < 0)
+		return -errno;
+	return TAKE_FD(fd);
+}
+
+int client_tcp_from(uint32_t source, uint16_t port)
+{
+	int fd = client_tcp_try(source, port);
+
+	if (fd < 0)
+		fail_msg("no connection to port %u: %s", port, strerror(-fd));
 	return fd;
 }
 

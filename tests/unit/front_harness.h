@@ -105,6 +105,8 @@ struct client {
 	struct buf in;
 };
 int client_tcp(uint16_t port);
+/* -errno. In a thread of a test's, which must not assert. */
+int client_tcp_try(uint32_t source, uint16_t port);
 /* From another address of 127.0.0.0/8. */
 int client_tcp_from(uint32_t source, uint16_t port);
 /* PRIORITY and SERVER_NAME may be NULL. */
