@@ -107,6 +107,7 @@ static void on_gate(bool is_paused, void *userdata)
 	const struct front *front = userdata;
 
 	listeners_pause(front->listeners, is_paused);
+	waiting_pause(front->waiting, is_paused);
 }
 
 static void gate_look(struct front *front)

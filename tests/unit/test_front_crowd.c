@@ -210,6 +210,68 @@ static void a_keeper_that_says_nothing_is_waited_for_once(void **state)
 	harness_stop(&harness);
 }
 
+struct one_of_many {
+	struct client client;
+	int fd;
+};
+
+static void *hands_are_shaken(void *userdata)
+{
+	struct one_of_many *one = userdata;
+
+	client_open_on(&one->client, one->fd, NULL, NULL);
+	return NULL;
+}
+
+/* The engine's messages are taken in order: with the role there is what was said before. */
+static void wait_active(struct harness *harness, struct client *client)
+{
+	harness_role(harness, "active", 7);
+	do {
+		client_say(client, "GET /healthz HTTP/1.1\r\nHost: gate\r\n\r\n");
+		(void)client_hear(client, false, answer, sizeof(answer));
+	} while (!strstr(answer, "\"role\":\"active\""));
+}
+
+static void who_waits_begins_when_the_keeper_has_said_what_is_served(void **state)
+{
+	struct harness_config config = {.interfaces = {"outside"},
+					.bindings = {{"other", "outside", ""}}};
+	struct harness harness;
+	int slow[HANDSHAKES];
+	struct one_of_many one;
+	struct client open;
+	struct monotime soon;
+	pthread_t thread;
+
+	(void)state;
+	harness_start(&harness, NULL, &narrow);
+	harness_trustpoint_make(&harness, "other", GNUTLS_PK_ECDSA);
+	harness_bind(&harness, "vpn");
+	client_open_on(&open, client_tcp_from(SOMEBODY, harness.port), NULL, NULL);
+	flood(&harness, OFFICE, slow, HANDSHAKES);
+	one.fd = client_tcp_from(OFFICE, harness.port);
+	/* Its hello is there long before the others' answers. */
+	assert_int_equal(pthread_create(&thread, NULL, hands_are_shaken, &one), 0);
+	others_are_served(&harness);
+	config.ports[0] = harness.port;
+	(void)pthread_mutex_lock(&harness.keeper.lock);
+	soon = monotime_add_ms(monotime_now(), 1000);
+	harness_configure(&harness, &config);
+	wait_active(&harness, &open);
+	hang_up(slow[0]);
+	wait_active(&harness, &open);
+	(void)pthread_mutex_unlock(&harness.keeper.lock);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	/* The front waits two seconds for the keeper, and no longer. */
+	assert_true(monotime_reached(monotime_now(), soon) ||
+		    client_was_given(&one.client, harness_fingerprint(&harness, "other")));
+	client_close(&one.client);
+	client_close(&open);
+	all_close(slow + 1, HANDSHAKES - 1);
+	harness_stop(&harness);
+}
+
 /* As fast as they are answered, a hundred at a time. */
 static void *requests_pour(void *userdata)
 {
@@ -274,6 +336,7 @@ int main(void)
 		cmocka_unit_test(a_flood_of_one_address_pushes_out_its_own_and_nobody_else),
 		cmocka_unit_test(who_hung_up_while_he_waited_takes_no_place),
 		cmocka_unit_test(a_keeper_that_says_nothing_is_waited_for_once),
+		cmocka_unit_test(who_waits_begins_when_the_keeper_has_said_what_is_served),
 		cmocka_unit_test(a_front_that_is_kept_busy_reports_all_the_same),
 	};
 

@@ -39,6 +39,7 @@ struct waiting {
 	void *userdata;
 	struct queue *queues, **end; /* who began last is the last one */
 	unsigned count;
+	bool is_paused;
 	sd_event_source *work, *tick;
 };
 
@@ -183,6 +184,13 @@ void waiting_wake(struct waiting *waiting)
 		(void)sd_event_source_set_enabled(waiting->work, SD_EVENT_ONESHOT);
 }
 
+void waiting_pause(struct waiting *waiting, bool is_paused)
+{
+	waiting->is_paused = is_paused;
+	if (!is_paused)
+		waiting_wake(waiting);
+}
+
 /* The first of its queue begins, unless it has hung up meanwhile; its address is counted. */
 static void begin(struct waiting *waiting, struct queue *queue)
 {
@@ -224,7 +232,8 @@ static int on_work(sd_event_source *source, void *userdata)
 
 	(void)source;
 	for (unsigned i = 0; i < BEGINS_PER_TURN && !monotime_reached(monotime_now(), end); i++) {
-		if (!begin_next(waiting))
+		/* One that begins may have taken the last place. */
+		if (waiting->is_paused || !begin_next(waiting))
 			return 0;
 	}
 	waiting_wake(waiting);

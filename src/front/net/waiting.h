@@ -37,6 +37,8 @@ void waiting_add(struct waiting *waiting, const char *interface, int fd,
 		 const struct source_key *source);
 /* A handshake of some address has ended: who may begin now does so soon, not from in here. */
 void waiting_wake(struct waiting *waiting);
+/* Nobody begins until it is false again; who waits too long is closed all the same. */
+void waiting_pause(struct waiting *waiting, bool is_paused);
 /* Something has run out: gives up one of the address that has most. False: nobody waits. */
 bool waiting_shed(struct waiting *waiting);
 /* The service ends: closes all of them. */
