@@ -166,8 +166,14 @@ static void a_flood_of_one_address_pushes_out_its_own_and_nobody_else(void **sta
 	harness_stop(&harness);
 }
 
+static bool has_served_two(const Asafo__Ipc__FrontReport *report)
+{
+	return report->handshakes == 2;
+}
+
 static void who_hung_up_while_he_waited_takes_no_place(void **state)
 {
+	static const uint8_t hello[] = {22, 3, 1, 1, 0, 1}; /* the first bytes of one */
 	struct harness harness;
 	int slow[HANDSHAKES], gone[3], last;
 
@@ -178,9 +184,14 @@ static void who_hung_up_while_he_waited_takes_no_place(void **state)
 	flood(&harness, OFFICE, gone, 3);
 	flood(&harness, OFFICE, &last, 1);
 	others_are_served(&harness);
+	/* Behind its hello, which nobody reads before the turn comes. */
+	for (size_t i = 0; i < 3; i++)
+		assert_int_equal(send(gone[i], hello, sizeof(hello), 0), sizeof(hello));
 	all_close(gone, 3);
 	hang_up(slow[0]);
 	is_served_to(&harness, last);
+	harness_wait_report(&harness, has_served_two);
+	assert_int_equal(harness.report->handshake_failures, 1); /* the slow one's */
 	all_close(slow + 1, HANDSHAKES - 1);
 	harness_stop(&harness);
 }

@@ -67,8 +67,10 @@ static void world_stop(struct world *world)
 	waiting_free(world->waiting);
 	sources_free(world->sources);
 	sd_event_unref(world->event);
-	for (size_t i = 0; i < MANY; i++)
-		(void)close(TAKE_FD(world->clients[i]));
+	for (size_t i = 0; i < MANY; i++) {
+		if (world->clients[i] >= 0)
+			(void)close(TAKE_FD(world->clients[i]));
+	}
 }
 
 static void run_dry(struct world *world)
@@ -132,6 +134,22 @@ static void who_takes_the_last_place_is_the_last_to_begin(void **state)
 	world_stop(&world);
 }
 
+static void who_has_hung_up_behind_his_hello_does_not_begin(void **state)
+{
+	struct world world;
+
+	(void)state;
+	world_start(&world, 20000);
+	(void)close(TAKE_FD(world.clients[0]));
+	assert_int_equal(shutdown(world.clients[2], SHUT_WR), 0);
+	handshake_ends(&world);
+	run_dry(&world);
+	assert_int_equal(world.n_begun, 1);
+	/* Nor is he counted any more. */
+	assert_int_equal(sources_add(world.sources, &office), 0);
+	world_stop(&world);
+}
+
 static void who_waits_too_long_is_let_go_while_it_is_paused(void **state)
 {
 	struct world world;
@@ -156,6 +174,7 @@ int main(void)
 		cmocka_unit_test(nobody_begins_while_it_is_paused),
 		cmocka_unit_test(who_was_to_begin_does_not_when_it_is_paused_meanwhile),
 		cmocka_unit_test(who_takes_the_last_place_is_the_last_to_begin),
+		cmocka_unit_test(who_has_hung_up_behind_his_hello_does_not_begin),
 		cmocka_unit_test(who_waits_too_long_is_let_go_while_it_is_paused),
 	};
 

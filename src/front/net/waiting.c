@@ -6,6 +6,7 @@
 #include "front/net/waiting.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -196,9 +197,9 @@ static void begin(struct waiting *waiting, struct queue *queue)
 {
 	struct waiter *waiter = waiter_cut(waiting, queue, queue->first);
 	struct source_key key = queue->key;
-	char byte;
-	ssize_t n = recv(waiter->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-	bool is_gone = n == 0 || (n < 0 && errno != EAGAIN);
+	/* Behind what it said: a hello is there, which a look for bytes would find. */
+	struct pollfd pfd = {.fd = waiter->fd, .events = POLLRDHUP};
+	bool is_gone = poll(&pfd, 1, 0) > 0;
 
 	queue_cut(waiting, queue);
 	if (queue->count > 0)
