@@ -78,6 +78,11 @@ int session_record_compare(const struct session_record *a, const struct session_
 	return r ? r : compare_contents(a, b);
 }
 
+bool session_record_is_past(const struct session_record *record, struct monotime now)
+{
+	return monotime_reached(monotime_add_ms(now, 1), record->session.ends_at);
+}
+
 bool session_record_is_equal(const struct session_record *a, const struct session_record *b)
 {
 	return memcmp(a->session.hash, b->session.hash, VPN_HASH_SIZE) == 0 &&

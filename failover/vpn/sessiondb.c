@@ -307,14 +307,11 @@ static void condemn(struct session_record *update, enum vpn_end reason, struct m
 		update->session.ends_at = monotime_add_ms(now, SESSION_TOMBSTONE_MS);
 }
 
-/*
- * UPDATE would live, but its time is over. A mate that has not noticed may be one that was not told
- * of the end; of what has no time left a message says that it has a millisecond (ipc/vpn.c).
- */
+/* UPDATE would live, but its time is over. A mate that has not noticed may be one that was not told
+ * of the end. */
 static bool is_past(struct session_record *update, struct monotime now)
 {
-	if (update->end != VPN_END_NONE ||
-	    !monotime_reached(monotime_add_ms(now, 1), update->session.ends_at))
+	if (update->end != VPN_END_NONE || !session_record_is_past(update, now))
 		return false;
 	condemn(update, VPN_END_EXPIRED, now);
 	return true;
@@ -410,6 +407,10 @@ int sessiondb_merge(struct sessiondb *db, const struct session_record *update, s
 
 	taken.session.owner = 0;
 	*ret_outcome = outcome;
+	/* Made anew it would be kept from now on, and by the mate as long when it hears of it:
+	 * units that meet again and again would keep it for ever. */
+	if (!record && update->end != VPN_END_NONE && session_record_is_past(update, now))
+		return 0;
 	is_own_word = is_past(&taken, now);
 	if (record && session_record_compare(&taken, record) <= 0) {
 		shorten(record, &taken);

@@ -94,7 +94,8 @@ void sessiondb_end(struct sessiondb *db, struct session_record *record, enum vpn
 
 /* What a merge did. */
 struct session_outcome {
-	struct session_record *record; /* of the update's hash; NULL: it was not taken (too many) */
+	struct session_record *record; /* of the update's hash; NULL: it was not taken (too many),
+					  or is past and not known */
 	bool is_changed;	       /* ... is another than before */
 	struct session_record *clashed[2]; /* became tombstones by it: of its v4 and of its v6 */
 	size_t n_clashed;
@@ -115,6 +116,8 @@ void sessiondb_tell_all(struct sessiondb *db);
 /* What the mate did not take is to be told again. */
 void sessiondb_tell_refused(struct sessiondb *db);
 
+/* Its time is over. Of what has none left a message says that it has a millisecond (ipc/vpn.c). */
+bool session_record_is_past(const struct session_record *record, struct monotime now);
 /* The same to the eye of the mate: all but times, which each unit counts for itself. */
 bool session_record_is_equal(const struct session_record *a, const struct session_record *b);
 /* Above 0: A is the later word. */

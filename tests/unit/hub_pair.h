@@ -63,5 +63,5 @@ void hub_pair_take_over(struct hub_unit *unit);
 void hub_pair_log_in(struct hub_unit *unit, unsigned number, const char *user);
 void hub_pair_log_out(struct hub_unit *unit, unsigned number);
 const struct session_record *hub_pair_find(const struct hub_unit *unit, unsigned number);
-/* Live ones and tombstones are the same on both units. */
+/* Live ones and tombstones are the same on both units, but for those that are past. */
 void hub_pair_are_equal(void);

@@ -185,6 +185,30 @@ static void what_is_past_its_end_is_not_taken_for_alive(void **state)
 	sessiondb_free(db);
 }
 
+static void what_is_over_long_since_and_not_known_stays_so(void **state)
+{
+	struct sessiondb *db = make(0);
+	struct session_record past = {.session = session_of(1, 1),
+				      .born_term = 9,
+				      .term = 9,
+				      .revision = 4,
+				      .end = VPN_END_LOGOUT};
+	struct session_outcome outcome;
+
+	(void)state;
+	/* The mate still has it for a while, and has a millisecond for what has no time left. */
+	past.session.ends_at = monotime_add_ms(start, 1);
+	assert_int_equal(sessiondb_merge(db, &past, start, &outcome), 0);
+	assert_false(outcome.is_changed);
+	assert_null(outcome.record);
+	assert_int_equal(sessiondb_tombstones(db), 0);
+	/* One whose session could still be taken for alive is kept. */
+	past.session.ends_at = monotime_add_ms(start, 3);
+	assert_int_equal(sessiondb_merge(db, &past, start, &outcome), 0);
+	assert_int_equal(sessiondb_tombstones(db), 1);
+	sessiondb_free(db);
+}
+
 static void give_v6(struct vpn_session *session, uint8_t last)
 {
 	session->v6 = (struct vpn_address){{0xfd, 0, 0, 9, [15] = last}, 16, 64};
@@ -437,6 +461,7 @@ int main(void)
 		cmocka_unit_test(of_two_sessions_with_one_address_the_newer_terms_keeps_it),
 		cmocka_unit_test(of_two_of_one_term_the_later_ones_address_it_is),
 		cmocka_unit_test(what_is_past_its_end_is_not_taken_for_alive),
+		cmocka_unit_test(what_is_over_long_since_and_not_known_stays_so),
 		cmocka_unit_test(the_mate_hears_what_came_free_before_who_has_it_now),
 		cmocka_unit_test(what_the_mate_is_told_begins_with_what_is_over),
 		cmocka_unit_test(a_full_table_takes_no_more),
