@@ -10,7 +10,7 @@
  * users that the engine sends. One password at a time, the channels in between; what does not fit
  * into the queue is told so at once.
  */
-#define AUTH_QUEUE_MAX 256
+#define AUTH_QUEUE_MAX 512 /* with those that PAM is asked about */
 #define AUTH_QUEUE_SOURCE_MAX                                                                      \
 	64 /* of one client's address, behind which there may be an office                         \
 	    */

@@ -11,9 +11,9 @@
  */
 #define ROOM_PLACES 8
 #define ROOM_PLACES_SOURCE 2 /* of one client's address */
-#define ROOM_QUEUE_MAX 256   /* as many as the auth helper has */
+#define ROOM_QUEUE_MAX 256   /* half of what the auth helper has: the others do without PAM */
 #define ROOM_TIME_MS 8000    /* of a child */
-#define ROOM_WAIT_MS 20000   /* for a place */
+#define ROOM_WAIT_MS 15000   /* for a place: who asked waits 20 s for all of it, and then is gone */
 
 struct room;
 
