@@ -63,6 +63,18 @@ static apply_fn handler_find(enum command_id id)
 	return handler ? handler : leave_mode;
 }
 
+/* How many words of the line a mode understands: one more than there are where it knows the line.
+ */
+static size_t understood_in(const struct apply *apply, enum command_mode mode,
+			    struct grammar_match *match)
+{
+	struct grammar_failure failure = {0};
+
+	return grammar_match(apply->grammar, mode, apply->words, match, &failure) == 0
+		       ? apply->words->n_words + 1
+		       : failure.word;
+}
+
 /* Does the line stand below another one, which is not there? Then that one is named. N_UNDERSTOOD:
  * how many of its words the modes that are open understand. */
 static bool is_of_another_mode(struct apply *apply, size_t n_understood,
@@ -77,23 +89,27 @@ static bool is_of_another_mode(struct apply *apply, size_t n_understood,
 		[COMMAND_MODE_TUNNEL_WEBVPN] = "tunnel-group NAME webvpn-attributes",
 		[COMMAND_MODE_USER] = "username NAME attributes",
 	};
+	const char *opener = NULL;
 
+	/* Modes begin alike, and with words that others abbreviate: the best one is meant. */
 	for (int i = 0; i < COMMAND_MODE__MAX; i++) {
-		struct grammar_failure failure = {0};
+		size_t n = openers[i] && (enum command_mode)i != apply->mode
+				   ? understood_in(apply, (enum command_mode)i, match)
+				   : 0;
 
-		if (!openers[i] || (enum command_mode)i == apply->mode ||
-		    (grammar_match(apply->grammar, (enum command_mode)i, apply->words, match,
-				   &failure) != 0 &&
-		     failure.word <= n_understood))
+		if (n <= n_understood)
 			continue;
-		/* The first word is a keyword; another may be a secret. */
-		apply->error->column = apply->words->words[0].column;
-		(void)why_set(&apply->error->why, ERR_SYNTAX,
-			      "\"%s ...\" belongs below \"%s\": give that line first",
-			      apply->words->words[0].text, openers[i]);
-		return true;
+		n_understood = n;
+		opener = openers[i];
 	}
-	return false;
+	if (!opener)
+		return false;
+	/* The first word is a keyword; another may be a secret. */
+	apply->error->column = apply->words->words[0].column;
+	(void)why_set(&apply->error->why, ERR_SYNTAX,
+		      "\"%s ...\" belongs below \"%s\": give that line first",
+		      apply->words->words[0].text, opener);
+	return true;
 }
 
 /* In a mode of an interface and the like, a line of the top mode ends that mode. */

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/buf.h"
@@ -64,6 +65,32 @@ static void a_line_of_a_mode_that_is_not_open_names_what_opens_it(void **state)
 	assert_int_equal(apply("nonsense"), ERR_SYNTAX);
 	assert_true(says("unknown command, expected \"hostname\""));
 	assert_true(says("or others (man startup-config)"));
+}
+
+static void of_modes_that_begin_alike_the_one_that_knows_the_line_is_named(void **state)
+{
+	static const struct {
+		const char *line, *opener;
+	} rows[] = {
+		{"address-pool VPN", "tunnel-group NAME general-attributes"},
+		{"address-pools value VPN", "group-policy NAME attributes"},
+		{"authentication certificate", "tunnel-group NAME webvpn-attributes"},
+		{"authentication aaa", "tunnel-group NAME webvpn-attributes"},
+		{"anyconnect ssl dtls none", "group-policy NAME attributes"},
+		{"anyconnect enable", "webvpn"},
+		/* Not whole: the one that goes on the farthest. */
+		{"anyconnect ssl dtls", "group-policy NAME attributes"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		char text[128];
+
+		(void)snprintf(text, sizeof(text), "belongs below \"%s\"", rows[i].opener);
+		assert_int_equal(apply(rows[i].line), ERR_SYNTAX);
+		if (!says(text))
+			fail_msg("\"%s\": %s", rows[i].line, error.why.text);
+	}
 }
 
 static void the_others_are_told_by_their_numbers(void **state)
@@ -136,6 +163,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(one_wrong_line_is_told_alone),
 		cmocka_unit_test(a_line_of_a_mode_that_is_not_open_names_what_opens_it),
+		cmocka_unit_test(of_modes_that_begin_alike_the_one_that_knows_the_line_is_named),
 		cmocka_unit_test(the_others_are_told_by_their_numbers),
 		cmocka_unit_test(what_belongs_to_a_refused_line_is_not_told),
 		cmocka_unit_test(modes_are_entered_behind_a_wrong_line),
