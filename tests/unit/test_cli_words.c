@@ -98,16 +98,36 @@ static void lines_end_with_end_as_on_an_asa(void **state)
 {
 	struct cli_world *w = *state;
 
-	assert_int_equal(RUN_WITH(w, "hostname fw\nfailover\nend\nwrong\n", "conf", "t"), CLI_OK);
+	assert_int_equal(RUN_WITH(w, "hostname fw\nfailover\nend\n", "conf", "t"), CLI_OK);
 	assert_string_equal(w->err, "");
-	assert_int_equal(RUN_WITH(w, "hostname fw\nfailover\n END \r\nwrong\n", "configure"),
-			 CLI_OK);
+	assert_int_equal(RUN_WITH(w, "hostname fw\nfailover\n END \r\n", "configure"), CLI_OK);
+	assert_string_equal(w->err, "");
+	/* An ASA ends what it shows with ": end". */
+	assert_int_equal(
+		RUN_WITH(w, "hostname fw\nfailover\nend\n\n ! mtu\r\n \t\n: end", "configure"),
+		CLI_OK);
 	assert_string_equal(w->err, "");
 	assert_int_equal(RUN_WITH(w, "hostname fw\nfailover\n", "configure", "terminal"), CLI_OK);
 	assert_string_equal(w->err, "");
 	/* A word that only begins so is none. */
 	assert_int_equal(RUN_WITH(w, "hostname fw\nendless\n", "configure"), CLI_OK);
 	contains(w->err, "another text came");
+}
+
+static void a_line_behind_end_is_refused_and_not_dropped(void **state)
+{
+	struct cli_world *w = *state;
+
+	assert_int_equal(
+		RUN_WITH(w, "hostname fw\nfailover\nend\n! more\ntotp ada SECRET\n", "configure"),
+		CLI_USAGE);
+	assert_string_equal(w->err,
+			    "asafo: configure: line 5 stands behind the \"end\" of line 3, which "
+			    "is the last line: nothing was applied: remove that \"end\", or what "
+			    "follows it\n");
+	assert_string_equal(w->out, "");
+	assert_int_equal(RUN_WITH(w, "hostname fw\nend\nfailover", "conf", "t"), CLI_USAGE);
+	contains(w->err, "line 3 stands behind the \"end\" of line 2");
 }
 
 static void what_may_follow_has_the_help_of_the_command_it_is(void **state)
@@ -253,6 +273,7 @@ int main(void)
 		IN_WORLD(a_wrong_word_is_told_without_a_list_that_is_cut),
 		IN_WORLD(write_alone_saves_and_write_terminal_shows),
 		IN_WORLD(lines_end_with_end_as_on_an_asa),
+		IN_WORLD(a_line_behind_end_is_refused_and_not_dropped),
 		IN_WORLD(what_may_follow_has_the_help_of_the_command_it_is),
 		IN_WORLD(what_may_follow_in_a_line_is_said_behind_configure),
 		IN_WORLD(quotes_and_nothing_at_all_are_told),

@@ -68,32 +68,64 @@ static bool is_end(const struct buf *text, size_t line)
 	return size - line == 3 && strncasecmp((const char *)text->data + line, "end", 3) == 0;
 }
 
-/* Up to `end` or an end of file; a terminal gives lines one by one. */
-static int read_lines(struct cli *cli, struct buf *text)
+/* Nothing that could be meant as a line of the configuration. */
+static bool is_remark(const struct buf *text, size_t line)
 {
-	for (;;) {
-		size_t line = text->size;
-		uint8_t byte = 0;
-		ssize_t n;
+	while (line < text->size && isspace(text->data[line]))
+		line++;
+	return line == text->size || text->data[line] == '!' || text->data[line] == ':';
+}
 
-		do {
-			n = read(cli->input, &byte, 1);
-			if (n < 0 && errno == EINTR)
-				continue;
-			if (n < 0)
-				return -errno;
-			if (n == 1 && text->size == TEXT_MAX)
-				return ERR_TOO_LARGE;
-			if (n == 1 && buf_append(text, &byte, 1) < 0)
-				return -ENOMEM;
-		} while (n != 0 && byte != '\n');
-		if (is_end(text, line)) {
-			text->size = line;
-			return 0;
-		}
-		if (n == 0)
-			return 0;
+/* Adds the next line; a terminal gives them one by one, and what is behind it is not asafo's. */
+static int read_line(struct cli *cli, struct buf *text, bool *ret_is_over)
+{
+	uint8_t byte = 0;
+	ssize_t n;
+
+	do {
+		n = read(cli->input, &byte, 1);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		if (n == 1 && text->size == TEXT_MAX)
+			return ERR_TOO_LARGE;
+		if (n == 1 && buf_append(text, &byte, 1) < 0)
+			return -ENOMEM;
+	} while (n != 0 && byte != '\n');
+	*ret_is_over = n == 0;
+	return 0;
+}
+
+/* Numbers of lines, from 1; 0: there is none. */
+struct ending {
+	unsigned end, behind; /* the line `end`, and the first one behind it */
+};
+
+/* Up to `end` or an end of file. A file or a pipe is read on to its end: two configurations that
+ * were joined, or a pasted one with commands behind it, would lose the second half in silence. */
+static int read_lines(struct cli *cli, struct buf *text, struct ending *ret_ending)
+{
+	bool is_terminal = isatty(cli->input), is_over = false;
+	struct ending ending = {0};
+
+	for (unsigned number = 1; !is_over && ending.behind == 0; number++) {
+		size_t line = text->size;
+		int r = read_line(cli, text, &is_over);
+
+		if (r < 0)
+			return r;
+		if (ending.end == 0 && !is_end(text, line))
+			continue;
+		if (ending.end == 0)
+			ending.end = number;
+		else if (!is_remark(text, line))
+			ending.behind = number;
+		text->size = line;
+		is_over |= is_terminal;
 	}
+	*ret_ending = ending;
+	return 0;
 }
 
 static int tell_role(struct cli *cli)
@@ -111,6 +143,7 @@ static int tell_role(struct cli *cli)
 
 static int from_input(struct cli *cli, struct buf *text)
 {
+	struct ending ending = {0};
 	int error;
 
 	if (isatty(cli->input)) {
@@ -125,9 +158,16 @@ static int from_input(struct cli *cli, struct buf *text)
 			"configuration lines, all applied together after a line with \"end\" or "
 			"ctrl-D; ctrl-C applies none");
 	}
-	error = read_lines(cli, text);
+	error = read_lines(cli, text, &ending);
 	if (error)
 		return cli_fail(cli, CLI_FAILED, "cannot read stdin: %s", err_text(error));
+	/* By its number: it may hold a secret. */
+	if (ending.behind > 0)
+		return cli_fail(
+			cli, CLI_USAGE,
+			"line %u stands behind the \"end\" of line %u, which is the last "
+			"line: nothing was applied: remove that \"end\", or what follows it",
+			ending.behind, ending.end);
 	if (text->size > 0 && memchr(text->data, '\0', text->size))
 		return cli_fail(cli, CLI_USAGE, "stdin holds a NUL byte: this is no text");
 	return CLI_OK;
