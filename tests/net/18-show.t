@@ -70,6 +70,12 @@ completed() { # completed UNIT WORD...
 }
 same "a trustpoint is completed where one is wanted" "$(completed a why '')" vpn
 same "also behind an abbreviation" "$(completed a sh trust v)" vpn
+openssl pkcs12 -export -in "$files/vpn.pem" -inkey "$files/vpn.key" -passout pass:secret -out "$files/bare.p12"
+echo secret >"$files/bare.pass"
+expect "a chain that is incomplete" import a bare bare
+expect "is noted below the table" says a '^bare: the certificate chain is incomplete$' show trustpoints
+same "a note is no name" "$(completed a why '' | tr ' ' '\n' | sort | xargs)" "bare vpn"
+expect "it goes again" asafo a remove bare
 same "an interface, too" "$(completed a bind vpn '' | tr ' ' '\n' | sort | xargs)" "inside outside"
 same "no trustpoint is where another name is wanted" "$(completed a localca issue '')" ""
 expect "who types lines on the standby is told before" grep -q 'warning: this unit is Standby Ready: what the pair shares is configured on the active unit' \
