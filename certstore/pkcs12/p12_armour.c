@@ -117,35 +117,57 @@ enum kind {
 	KIND__MAX,
 };
 
-static int wrong_kind(const struct wanted *wanted, enum kind kind, struct why *why)
+/* The parts of a sentence: "this is NOUN (DER)ADVICE". */
+struct wrong {
+	const char *noun, *form, *advice;
+	bool is_read; /* the advice has a command that reads FILE, and takes no base64 */
+};
+
+/* HOW_DECODED: which base64 it was, with what decodes it; NULL: none. */
+static int wrong_kind(const struct wanted *wanted, enum kind kind, const char *how_decoded,
+		      struct why *why)
 {
 	/* What begins with nothing that is known is looked at as what was wanted. */
-	static const char *const for_identity[KIND__MAX] = {
-		[KIND_CERTIFICATE] = "this is a certificate, or several (DER), not a PKCS#12 file: "
-				     "give it as PEM with its key (openssl x509 -in FILE -out "
-				     "CERT.pem; asafo import NAME CERT.pem --key KEY.pem)",
-		[KIND_PKCS7] = "these are certificates alone (PKCS#7), not a PKCS#12 file: give "
-			       "them as PEM with the key (openssl pkcs7 -inform DER -in FILE "
-			       "-print_certs -out CERT.pem; asafo import NAME CERT.pem --key "
-			       "KEY.pem)",
-		[KIND_KEY] = "this is a private key alone (DER), not a PKCS#12 file: give it as "
-			     "PEM with its certificate (openssl pkey -inform DER -in FILE -out "
-			     "KEY.pem; asafo import NAME CERT.pem --key KEY.pem)",
-		[KIND_REQUEST] = "this is a certificate request (DER): import the certificate "
-				 "that the CA makes of it, with its key",
+	static const struct wrong for_identity[KIND__MAX] = {
+		[KIND_CERTIFICATE] = {"this is a certificate, or several", " (DER)",
+				      ", not a PKCS#12 file: give it as PEM with its key (openssl "
+				      "x509 -in FILE -out CERT.pem; asafo import NAME CERT.pem "
+				      "--key KEY.pem)",
+				      true},
+		[KIND_PKCS7] = {"these are certificates alone", " (PKCS#7)",
+				", not a PKCS#12 file: give them as PEM with the key (openssl "
+				"pkcs7 -inform DER -in FILE -print_certs -out CERT.pem; asafo "
+				"import NAME CERT.pem --key KEY.pem)",
+				true},
+		[KIND_KEY] = {"this is a private key alone", " (DER)",
+			      ", not a PKCS#12 file: give it as PEM with its certificate (openssl "
+			      "pkey -inform DER -in FILE -out KEY.pem; asafo import NAME CERT.pem "
+			      "--key KEY.pem)",
+			      true},
+		[KIND_REQUEST] = {"this is a certificate request", " (DER)",
+				  ": import the certificate that the CA makes of it, with its key",
+				  false},
 	};
-	static const char *const for_ca[KIND__MAX] = {
-		[KIND_PFX] = "this is a PKCS#12 file: a CA's trustpoint takes its certificate "
-			     "alone (openssl pkcs12 -in FILE -cacerts -nokeys -out CA.pem)",
-		[KIND_PKCS7] = "this is PKCS#7: give the CA's certificate out of it (openssl pkcs7 "
-			       "-inform DER -in FILE -print_certs -out CA.pem)",
-		[KIND_KEY] = "this is a private key (DER): a CA's trustpoint takes its certificate "
-			     "alone",
-		[KIND_REQUEST] = "this is a certificate request (DER): give the certificate of the "
-				 "CA that issues",
+	static const struct wrong for_ca[KIND__MAX] = {
+		[KIND_PFX] = {"this is a PKCS#12 file", "",
+			      ": a CA's trustpoint takes its certificate alone (openssl pkcs12 "
+			      "-in FILE -cacerts -nokeys -out CA.pem)",
+			      true},
+		[KIND_PKCS7] = {"this is PKCS#7", "",
+				": give the CA's certificate out of it (openssl pkcs7 -inform DER "
+				"-in FILE -print_certs -out CA.pem)",
+				true},
+		[KIND_KEY] = {"this is a private key", " (DER)",
+			      ": a CA's trustpoint takes its certificate alone", false},
+		[KIND_REQUEST] = {"this is a certificate request", " (DER)",
+				  ": give the certificate of the CA that issues", false},
 	};
+	const struct wrong *wrong = wanted->is_ca ? &for_ca[kind] : &for_identity[kind];
 
-	return why_set(why, ERR_MALFORMED, "%s", wanted->is_ca ? for_ca[kind] : for_identity[kind]);
+	if (how_decoded)
+		return why_set(why, ERR_MALFORMED, "%s (%s)%s", wrong->noun,
+			       wrong->is_read ? how_decoded : "base64", wrong->advice);
+	return why_set(why, ERR_MALFORMED, "%s%s%s", wrong->noun, wrong->form, wrong->advice);
 }
 
 /* PKCS#8 has version 0, or 1 with its public key behind it (RFC 5958), PKCS#1 has 0; SEC 1 has 1,
@@ -201,7 +223,7 @@ static enum kind kind_of(const uint8_t *der, size_t size)
 
 /* Checks what it is, and the outermost length against the file's (X.690, 8.1.3). */
 static int check_frame(const struct wanted *wanted, const uint8_t *der, size_t size,
-		       struct why *why)
+		       const char *how_decoded, struct why *why)
 {
 	size_t n_length, length = 0, start = 2, total;
 	enum kind kind = KIND_OTHER;
@@ -226,7 +248,7 @@ static int check_frame(const struct wanted *wanted, const uint8_t *der, size_t s
 	if (kind == KIND_OTHER && wanted->is_ca)
 		return not_wanted(wanted, why);
 	if (kind != KIND_OTHER && kind != (wanted->is_ca ? KIND_CERTIFICATE : KIND_PFX))
-		return wrong_kind(wanted, kind, why);
+		return wrong_kind(wanted, kind, how_decoded, why);
 	if (size < total)
 		return why_set(why, ERR_MALFORMED,
 			       "the %s is cut off: it holds %zu of its %zu bytes: copy "
@@ -399,6 +421,8 @@ static int unwrap(const struct wanted *wanted, const uint8_t *data, size_t size,
 		  struct buf *ret_der, struct why *ret_why)
 {
 	_cleanup_(buf_wipe) struct buf der = {0};
+	const char *how_decoded = NULL;
+	bool is_armoured;
 	int r;
 
 	if (size == 0)
@@ -412,13 +436,17 @@ static int unwrap(const struct wanted *wanted, const uint8_t *data, size_t size,
 		return r;
 	/* '0' begins a SEQUENCE, and no DER file's base64, which begins with 'M'; what stands
 	 * before a BEGIN line may be anything. */
-	if (data[0] == DER_SEQUENCE &&
-	    (p12_is_der(data, size) || !has_begin((struct text){(const char *)data, size})))
+	is_armoured = has_begin((struct text){(const char *)data, size});
+	if (data[0] == DER_SEQUENCE && (p12_is_der(data, size) || !is_armoured)) {
 		r = buf_append(&der, data, size);
-	else
+	} else {
 		r = decode_base64(wanted, data, size, &der, ret_why);
+		how_decoded = is_armoured ? "base64: what is between BEGIN and END through "
+					    "base64 -d first"
+					  : "base64: base64 -d FILE first";
+	}
 	if (r == 0)
-		r = check_frame(wanted, der.data, der.size, ret_why);
+		r = check_frame(wanted, der.data, der.size, how_decoded, ret_why);
 	if (r < 0)
 		return r;
 	*ret_der = der;

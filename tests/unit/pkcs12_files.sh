@@ -138,6 +138,9 @@ openssl crl2pkcs7 -nocrl -certfile p256.crt -certfile chain.pem -out pem_chain.p
 openssl crl2pkcs7 -nocrl -certfile p256.crt -certfile chain.pem -outform DER -out p7.p12
 openssl x509 -in p256.crt -trustout -addtrust serverAuth -out pem_trusted.crt
 cat certificate.p12 certificate.p12 >certificates.p12
+openssl base64 -in certificate.p12 -out certificate_base64.p12
+openssl base64 -in p7.p12 -out p7_base64.p12
+openssl req -new -key p256.key -subj /CN=request -outform DER | openssl base64 -out request_base64.p12
 key critical EC -pkeyopt ec_paramgen_curve:P-256
 issue critical inter "$leaf
 1.3.6.1.4.1.99999.1=critical,DER:0500"

@@ -169,7 +169,8 @@ static void what_is_given_in_its_place_is_named(void **state)
 		const char *file, *words;
 	} rows[] = {
 		{"plain-keybag", "this is a PKCS#12 file: a CA's trustpoint takes"},
-		{"armour-comment", "this is a PKCS#12 file: a CA's trustpoint takes"},
+		{"armour-comment", "this is a PKCS#12 file (base64: what is between BEGIN and END "
+				   "through base64 -d first): a CA's trustpoint takes"},
 		{"der-key", "this is a private key (DER)"},
 		{"der-key-v2", "this is a private key (DER)"},
 		{"der-request", "this is a certificate request (DER)"},

@@ -51,6 +51,24 @@ static void other_kinds_of_files_are_named(void **state)
 	assert_refused(import_bytes(&file, "x", &world->policy), ERR_MALFORMED, "is empty");
 }
 
+/* What reads DER does not read it. */
+static void what_is_base64_is_not_called_der(void **state)
+{
+	struct world *world = *state;
+
+	assert_refused(import_name(world, "certificate_base64", WORLD_PASSPHRASE, &world->policy),
+		       ERR_MALFORMED,
+		       "this is a certificate, or several (base64: base64 -d FILE first), not a "
+		       "PKCS#12 file: give it as PEM with its key (openssl x509 -in FILE");
+	assert_refused(import_name(world, "p7_base64", WORLD_PASSPHRASE, &world->policy),
+		       ERR_MALFORMED,
+		       "these are certificates alone (base64: base64 -d FILE first), not");
+	assert_refused(import_name(world, "request_base64", WORLD_PASSPHRASE, &world->policy),
+		       ERR_MALFORMED, "this is a certificate request (base64): import");
+	assert_refused(import_name(world, "p7", WORLD_PASSPHRASE, &world->policy), ERR_MALFORMED,
+		       "these are certificates alone (PKCS#7), not");
+}
+
 static void too_many_rounds_are_refused_before_they_are_done(void **state)
 {
 	_cleanup_(buf_done) struct buf file = {0}, inner = {0};
@@ -238,6 +256,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(base64_is_read_with_and_without_armour),
 		cmocka_unit_test(other_kinds_of_files_are_named),
+		cmocka_unit_test(what_is_base64_is_not_called_der),
 		cmocka_unit_test(too_many_rounds_are_refused_before_they_are_done),
 		cmocka_unit_test(rounds_that_no_integer_holds_are_no_wrong_passphrase),
 		cmocka_unit_test(what_gnutls_would_cut_is_read_whole),
