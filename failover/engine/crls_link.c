@@ -211,14 +211,16 @@ static void send_all(struct engine *engine, const ProtobufCBinaryData *key_ids, 
 static void ask(struct engine *engine, const Asafo__Wire__CrlState *state)
 {
 	struct engine_crls *crls = &engine->crls;
+	/* Then it took one of them later, and this unit has to learn when, but has it. */
+	bool is_same = state->id == crls->id;
 	Asafo__Wire__CrlAsk message = ASAFO__WIRE__CRL_ASK__INIT;
 
-	if (state->n_newer > 0 && crls->n_newer != state->n_newer)
+	if (!is_same && state->n_newer > 0 && crls->n_newer != state->n_newer)
 		log_line(LOG_WARNING,
 			 "the standby has %zu CRLs, or removals of them, that this unit has not, "
 			 "or older ones of: they are taken from it",
 			 state->n_newer);
-	crls->n_newer = state->n_newer;
+	crls->n_newer = is_same ? 0 : state->n_newer;
 	crls->is_wanting = false;
 	if (state->n_newer == 0 || state->n_newer > LACKING_MAX)
 		return;

@@ -13,6 +13,7 @@
 
 #include "certstore/x509/crl.h"
 #include "engine_world.h"
+#include "listening.h"
 
 #define ID_OF_NONE UINT64_C(0x9e3779b97f4a7c15)
 #define ANOTHER_ID 7u
@@ -186,6 +187,40 @@ static void what_the_standby_has_newer_is_asked_for_and_said(void **state)
 	world_mate_send(ASAFO__WIRE__LINK__BODY_CRL_STATE, &message);
 	WAIT_FOR(world.engine->crls.n_newer == 0);
 	assert_false(engine_crls_trouble(world.engine, &why));
+}
+
+/* Each has the same list, and the standby took it later: in the set it is the same one. */
+static void a_list_that_the_standby_only_took_later_is_asked_for_and_not_said(void **state)
+{
+	static const char lacked[] = "the standby has 1 CRLs";
+	Asafo__Wire__CrlState message = ASAFO__WIRE__CRL_STATE__INIT;
+	uint8_t key[32] = {0xab};
+	ProtobufCBinaryData newer[] = {{sizeof(key), key}};
+	struct listening listening;
+	char text[4096];
+	struct why why;
+
+	(void)state;
+	world_be_active("");
+	WAIT_FOR(world.engine->crls.id == ID_OF_NONE);
+	message.id = ID_OF_NONE;
+	message.newer = newer;
+	message.n_newer = 1;
+	listening = listen_begin();
+	world_mate_send(ASAFO__WIRE__LINK__BODY_CRL_STATE, &message);
+	WAIT_FOR(world.mate.crl_asks == 1);
+	listen_end(&listening, text, sizeof(text));
+	assert_int_equal(world.mate.crl_wanted, 0xab);
+	assert_null(strstr(text, lacked));
+	assert_false(engine_crls_trouble(world.engine, &why));
+	/* One that this unit has not is said then, too. */
+	message.id = ANOTHER_ID;
+	listening = listen_begin();
+	world_mate_send(ASAFO__WIRE__LINK__BODY_CRL_STATE, &message);
+	WAIT_FOR(world.mate.crl_asks == 2);
+	listen_end(&listening, text, sizeof(text));
+	assert_non_null(strstr(text, lacked));
+	assert_true(engine_crls_trouble(world.engine, &why));
 }
 
 /* ---- what the standby lacks ---- */
@@ -425,6 +460,7 @@ int main(void)
 		TEST(that_a_list_was_removed_is_another_set_than_none),
 		TEST(the_mate_is_told_how_old_a_list_is),
 		TEST(what_the_standby_has_newer_is_asked_for_and_said),
+		TEST(a_list_that_the_standby_only_took_later_is_asked_for_and_not_said),
 		TEST(parts_wait_for_a_link_whose_queue_is_long),
 		TEST(a_list_is_found_under_each_name_that_has_its_ca),
 		TEST(a_list_is_wanted_where_revocation_check_stands),

@@ -12,15 +12,14 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/err.h"
-#include "base/log.h"
 #include "engine_front.h"
 #include "engine_world.h"
 #include "failover/vpn/hub.h"
+#include "listening.h"
 
 #define HASH "$y$j9T$abcdefghijklmnopqrstuv$0123456789"
 #define LINES                                                                                      \
@@ -50,33 +49,6 @@ static int tear_down(void **state)
 {
 	played_front_detach();
 	return world_teardown(state);
-}
-
-/* What is logged meanwhile, in TEXT. */
-struct listening {
-	int saved, file;
-};
-
-static struct listening listen_begin(void)
-{
-	struct listening listening = {dup(STDERR_FILENO), memfd_create("log", MFD_CLOEXEC)};
-
-	assert_true(listening.saved >= 0 && listening.file >= 0);
-	log_open("engine", LOG_INFO);
-	assert_true(dup2(listening.file, STDERR_FILENO) >= 0);
-	return listening;
-}
-
-static void listen_end(struct listening *listening, char *text, size_t size)
-{
-	ssize_t n;
-
-	assert_true(dup2(listening->saved, STDERR_FILENO) >= 0);
-	n = pread(listening->file, text, size - 1, 0);
-	assert_true(n >= 0);
-	text[n] = '\0';
-	(void)close(listening->saved);
-	(void)close(listening->file);
 }
 
 static uint64_t unproved(void)
