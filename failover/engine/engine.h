@@ -270,7 +270,8 @@ struct engine {
 	struct traffic traffic;
 	struct changes changes;
 	sd_event_source *timer;
-	struct monotime alive_at;		  /* the loop was seen turning */
+	struct monotime alive_at; /* the loop was seen turning */
+	uint64_t heard_ns;	  /* rtnl_waited_ns() when the sockets were read last */
 	struct monotime active_since, started_at; /* NEVER: does not serve */
 	uint64_t active_ns;			  /* in this life, up to active_since */
 	uint64_t config_generation;

@@ -239,9 +239,9 @@ static bool is_breaking_over(const struct engine_pair *pair)
 {
 	bool is_up = pair->link && link_is_up(pair->link);
 	struct monotime since = is_up ? pair->up_since : pair->short_at;
-	uint64_t ms = is_up ? ENGINE_APART_MS : ENGINE_APART_MS / 2;
 
-	return monotime_since(monotime_now(), since) >= ms * MONOTIME_NS_PER_MS;
+	/* Half of it, so that what is over is not told. */
+	return monotime_since(monotime_now(), since) >= ENGINE_APART_MS / 2 * MONOTIME_NS_PER_MS;
 }
 
 /* What of this is a start, or a mate that is restarted, is over long before it is told. */

@@ -30,6 +30,7 @@
 /* What the mate's link loses, and another path brings, waits for this unit's poll where the link
  * wakes the loop up alone: so long at most. Above it little is saved by that. */
 #define GATHER_MAX_MS 250u
+#define HEAR_MAX 4u /* hellos may bring about what waits in its turn */
 
 static void step(struct engine *engine, const struct fo_event *event)
 {
@@ -102,15 +103,25 @@ static void run_queue(struct engine *engine)
 	arm_timer(engine);
 }
 
+/* What waits in the sockets was said before the timer ran out; and what was said while the kernel
+ * kept this unit waiting, too, so that no silence is believed that is one's own. */
+static void hear(struct engine *engine)
+{
+	for (unsigned n = 0; n < HEAR_MAX && engine->pair.paths; n++) {
+		engine->heard_ns = rtnl_waited_ns(engine->addresses.rtnl);
+		path_set_drain(engine->pair.paths);
+		if (rtnl_waited_ns(engine->addresses.rtnl) == engine->heard_ns)
+			return;
+	}
+}
+
 static void poll(struct engine *engine)
 {
 	run_queue(engine);
 	engine_store_retry(engine);
 	if (!engine->is_started)
 		return;
-	/* What waits in the sockets was said before the timer ran out. */
-	if (engine->pair.paths)
-		path_set_drain(engine->pair.paths);
+	hear(engine);
 	if (engine->pair.paths) {
 		path_set_check(engine->pair.paths, engine_hold_ms(engine));
 		path_set_gather(engine->pair.paths,
@@ -122,6 +133,8 @@ static void poll(struct engine *engine)
 	engine_monitor_tick(engine);
 	engine_addresses_tick(engine);
 	lockwatch_tick(engine);
+	if (rtnl_waited_ns(engine->addresses.rtnl) != engine->heard_ns)
+		hear(engine);
 	engine_feed_type(engine, FO_EVENT_TICK);
 	certwatch_tick(engine);
 }

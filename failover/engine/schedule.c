@@ -35,7 +35,10 @@ void engine_breathe(struct engine *engine)
 	/* Stopped in the middle of it: the machine finds out before anything is sent. */
 	if (monotime_since(now, engine->alive_at) > fence_ns || !fo_fsm_breathe(&engine->fsm, now))
 		return;
-	schedule_missed(engine, monotime_since(now, engine->alive_at));
+	/* What the fronts say waits as well. */
+	if (engine->health)
+		service_stood_still(engine_health_service(engine->health),
+				    monotime_since(now, engine->alive_at));
 	engine->alive_at = now;
 	engine_send_hello(engine);
 }

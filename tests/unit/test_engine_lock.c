@@ -19,7 +19,9 @@
 
 #include "base/cleanup.h"
 #include "engine_world.h"
+#include "failover/engine/health.h"
 #include "failover/engine/lockwatch.h"
+#include "failover/engine/service.h"
 #include "failover/rtnl.h"
 #include "netns.h"
 
@@ -141,6 +143,28 @@ static void who_waits_for_the_lock_tells_the_supervisor_that_it_lives(void **sta
 				     "holds its RTNL lock"),
 			 1);
 	WAIT_FOR(count_lines("the kernel's RTNL lock was given back") == 1);
+}
+
+/* A front that reports is not read meanwhile. */
+static void who_waits_does_not_take_it_for_the_silence_of_a_front(void **state)
+{
+	static uint64_t ms = 4000;
+	Asafo__Ipc__FrontReport report = ASAFO__IPC__FRONT_REPORT__INIT;
+	struct service *service;
+
+	(void)state;
+	world_be_active("interface va\n nameif outside\n"
+			" ip address 198.51.100.10 255.255.255.0\n"
+			"webvpn\n enable outside\n");
+	engine_addresses_thread(world.engine);
+	service = engine_health_service(world.engine->health);
+	service_attached(service, 0);
+	service_reported(service, 0, &report);
+	assert_null(service_trouble(service, world.engine));
+	assert_int_equal(rtnl_do(world.engine->addresses.rtnl, do_hold, &ms), 0);
+	assert_null(service_trouble(service, world.engine));
+	service->fronts[0].at.ns -= ms * MONOTIME_NS_PER_MS;
+	assert_non_null(service_trouble(service, world.engine));
 }
 
 static void a_lock_that_is_not_given_back_is_a_trouble(void **state)
@@ -293,6 +317,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(who_waits_for_the_lock_tells_the_supervisor_that_it_lives),
+		TEST(who_waits_does_not_take_it_for_the_silence_of_a_front),
 		TEST(a_lock_that_is_not_given_back_is_a_trouble),
 		TEST(a_renewal_that_nobody_asked_after_is_no_trouble),
 		TEST(an_engine_without_a_thread_serves_and_says_so),

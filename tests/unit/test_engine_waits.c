@@ -8,9 +8,11 @@
 
 #include <cmocka.h>
 
+#include <errno.h>
 #include <libmnl/libmnl.h>
 #include <linux/rtnetlink.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -19,6 +21,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "engine_world.h"
@@ -44,6 +47,40 @@ static void note(const char *what)
 		(void)snprintf(first, sizeof(first), "%s", what);
 }
 
+/* ---- a lock that somebody holds ---- */
+
+static atomic_bool is_joining_refused; /* so that it is tried each 2 s */
+static _Atomic uint32_t hold_ms;       /* ... and whoever joins an IPv6 group waits for so long */
+static atomic_uint n_held;
+
+/* While the loop waits it is not in the mate's way. */
+static void mate_says(void)
+{
+	uint8_t data[HELLO_SIZE_MAX];
+	struct timespec ts;
+	size_t size;
+
+	(void)clock_gettime(CLOCK_REALTIME, &ts);
+	world.mate.says.sent_realtime_ns =
+		(uint64_t)ts.tv_sec * MONOTIME_NS_PER_SEC + (uint64_t)ts.tv_nsec;
+	if (hello_seal(world.mate.codec, &world.mate.says, data, &size) == 0)
+		(void)path_set_send(world.mate.paths, hello_codec_counter(world.mate.codec), data,
+				    size);
+}
+
+static void hold(void)
+{
+	struct monotime until = monotime_add_ms(monotime_now(), hold_ms);
+
+	if (hold_ms == 0 || pthread_equal(pthread_self(), loop))
+		return;
+	while (!monotime_reached(monotime_now(), until)) {
+		mate_says();
+		(void)poll(NULL, 0, 20);
+	}
+	n_held++;
+}
+
 int __real_setsockopt(int fd, int level, int name, const void *value, socklen_t size);
 int __wrap_setsockopt(int fd, int level, int name, const void *value, socklen_t size);
 
@@ -53,6 +90,11 @@ int __wrap_setsockopt(int fd, int level, int name, const void *value, socklen_t 
 		note("an IPv4 membership");
 	if (level == IPPROTO_IPV6 && (name == IPV6_ADD_MEMBERSHIP || name == IPV6_DROP_MEMBERSHIP))
 		note("an IPv6 membership");
+	if (level == IPPROTO_IPV6 && name == IPV6_ADD_MEMBERSHIP && is_joining_refused) {
+		hold();
+		errno = ENODEV;
+		return -1;
+	}
 	return __real_setsockopt(fd, level, name, value, size);
 }
 
@@ -90,7 +132,9 @@ int __wrap_nl_sendto(struct nl_sock *sock, void *data, size_t size)
 static int setup(void **state)
 {
 	is_watching = false;
-	in_loop = in_thread = 0;
+	in_loop = in_thread = n_held = 0;
+	hold_ms = 0;
+	is_joining_refused = false;
 	first[0] = '\0';
 	loop = pthread_self();
 	(void)netns_run("ip link del va");
@@ -165,6 +209,7 @@ static void nor_is_a_device_that_is_made_anew(void **state)
 
 static void nor_is_a_table_that_has_to_be_read_again(void **state)
 {
+	struct linkmon_link link = {0};
 	char command[64];
 	int fd = memfd_create("batch", 0);
 	FILE *file = fdopen(fd, "w");
@@ -181,10 +226,7 @@ static void nor_is_a_table_that_has_to_be_read_again(void **state)
 	(void)fclose(file);
 	/* What is told last is known when the table was read. */
 	assert_int_equal(netns_run("ip link add vz type veth peer name vy"), 0);
-	for (struct linkmon_link link = {0}; !link.is_present;) {
-		assert_true(sd_event_run(world.event, 20000) >= 0);
-		linkmon_get(world.engine->addresses.linkmon, "vz", &link);
-	}
+	WAIT_FOR((linkmon_get(world.engine->addresses.linkmon, "vz", &link), link.is_present));
 	assert_int_equal(netns_run("ip link del vz"), 0);
 	check();
 }
@@ -234,6 +276,43 @@ static void nor_is_the_route_of_a_session(void **state)
 	tun_free(tun);
 }
 
+/* ---- what was said meanwhile ---- */
+
+static void be_standby(void)
+{
+	struct fo_mate_view *view = &world.mate.says.view;
+
+	view->position = world.engine->fsm.position;
+	view->term = world.engine->fsm.term;
+	view->wants_active = true;
+	WAIT_FOR(world.engine->fsm.state == FO_STATE_STANDBY_READY);
+	view->state = FO_STATE_ACTIVE;
+	view->is_serving = true;
+	view->wants_active = false;
+	view->term += 101;
+	WAIT_FOR(world.engine->fsm.term == view->term);
+}
+
+/* A join that the lock holds up for longer than a holdtime; the mate's hellos lie in the socket. */
+static void a_silence_that_is_this_unit_s_own_is_not_believed(void **state)
+{
+	uint64_t term;
+
+	(void)state;
+	is_joining_refused = true;
+	engine_addresses_thread(world.engine);
+	world_be_active("failover polltime unit msec 100 holdtime msec 500\n"
+			"interface va\n nameif outside\n"
+			" ip address 198.51.100.10 255.255.255.0 standby 198.51.100.11\n");
+	be_standby();
+	term = world.engine->fsm.term;
+	hold_ms = 900;
+	WAIT_FOR(n_held >= 2);
+	hold_ms = 0;
+	assert_int_equal(world.engine->fsm.state, FO_STATE_STANDBY_READY);
+	assert_int_equal(world.engine->fsm.term, term);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -243,6 +322,7 @@ int main(void)
 		TEST(nor_is_a_table_that_has_to_be_read_again),
 		TEST(nor_is_another_configuration),
 		TEST(nor_is_the_route_of_a_session),
+		TEST(a_silence_that_is_this_unit_s_own_is_not_believed),
 	};
 
 	world_enter();

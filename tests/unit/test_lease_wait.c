@@ -278,7 +278,7 @@ static void nor_does_a_breath_after_the_stop_have_it_carried_out(void **state)
 	have_one_out(world);
 	world->stop_ms = HELD_MS;
 	n_sent = n_requests = 0;
-	close_gate(HELD_MS + 100);
+	close_gate(HELD_MS + 1000);
 	assert_int_equal(vip_raise(world->vip, if_nametoindex("va")), 0);
 	assert_true(world->n_breaths > 1);
 	assert_int_equal(n_requests, PART + 1);
