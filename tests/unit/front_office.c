@@ -142,7 +142,7 @@ static void session_open(struct office *office, uint32_t id,
 	Asafo__Ipc__VpnTable table = ASAFO__IPC__VPN_TABLE__INIT;
 	Asafo__Ipc__VpnSession session = ASAFO__IPC__VPN_SESSION__INIT, *list[] = {&session};
 	Asafo__Ipc__VpnAddress v4 = ASAFO__IPC__VPN_ADDRESS__INIT;
-	uint8_t address[4] = {10, 9, 0, 7}, tag[VPN_HASH_SIZE] = {0};
+	uint8_t address[4] = {10, 9}, tag[VPN_HASH_SIZE] = {0};
 	char policy[] = "DfltGrpPolicy";
 
 	(void)snprintf(office->opened, sizeof(office->opened), "%s %s %s %zu", wanted->user,
@@ -152,6 +152,9 @@ static void session_open(struct office *office, uint32_t id,
 	tag_of(&wanted->cookie_hash, tag);
 	session.cookie_hash = (ProtobufCBinaryData){sizeof(tag), tag};
 	session.id = ++office->n_sessions;
+	/* No two have the same. */
+	address[2] = (uint8_t)(session.id >> 8);
+	address[3] = (uint8_t)session.id;
 	session.user = wanted->user;
 	session.group = wanted->group;
 	session.policy = policy;
