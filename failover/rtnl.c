@@ -17,7 +17,7 @@
 #include <syslog.h>
 #include <unistd.h>
 
-#include "base/cleanup.h"
+#include "base/baton.h"
 #include "base/err.h"
 #include "base/log.h"
 #include "base/monotime.h"
@@ -25,7 +25,6 @@
 #define BREATH_MS 1 /* half of the shortest polltime */
 /* Locked in memory, as all of this process is: no more than the buffers of answers need. */
 #define STACK_SIZE (256u * 1024)
-#define TRIES 100u /* to wake the other side */
 
 /* One side gives, the other takes: WORK and what belongs to it is the thread's in between. */
 struct rtnl {
@@ -44,39 +43,6 @@ struct rtnl {
 	void *userdata;
 };
 
-/* Who waits would wait for ever, and a descriptor that is wrong does not become right. */
-static void count_failure(unsigned *n)
-{
-	int code = -errno;
-
-	if (code == -EINTR || ++*n < TRIES)
-		return;
-	log_line(LOG_CRIT,
-		 "the engine's threads cannot wake each other: %s; this process ends, and is "
-		 "started anew",
-		 err_text(code));
-	abort();
-}
-
-static void give(int fd)
-{
-	static const uint64_t one = 1;
-	unsigned n_failures = 0;
-
-	/* What was given before was taken: an eventfd has room. */
-	while (write(fd, &one, sizeof(one)) < 0)
-		count_failure(&n_failures);
-}
-
-static void take(int fd)
-{
-	unsigned n_failures = 0;
-	uint64_t n;
-
-	while (read(fd, &n, sizeof(n)) < 0)
-		count_failure(&n_failures);
-}
-
 /* A thread begins without the urgency of its maker (SCHED_RESET_ON_FORK). A little less than that
  * has a hello go first where both want the same processor. Best effort, as there. */
 static void become_urgent(const struct rtnl *rtnl)
@@ -89,17 +55,29 @@ static void become_urgent(const struct rtnl *rtnl)
 		(void)sched_setscheduler(0, rtnl->policy, &parameter);
 }
 
+/* Of the baton: who waits would wait for ever. */
+static void must_wake(int code)
+{
+	if (code == 0)
+		return;
+	log_line(LOG_CRIT,
+		 "the engine's threads cannot wake each other: %s; this process ends, and is "
+		 "started anew",
+		 err_text(code));
+	abort();
+}
+
 static void *run(void *userdata)
 {
 	struct rtnl *rtnl = userdata;
 
 	become_urgent(rtnl);
 	for (;;) {
-		take(rtnl->go_fd);
+		must_wake(baton_take(rtnl->go_fd));
 		if (!rtnl->work)
 			return NULL;
 		rtnl->result = rtnl->work(rtnl->work_userdata);
-		give(rtnl->done_fd);
+		must_wake(baton_give(rtnl->done_fd));
 	}
 }
 
@@ -145,7 +123,7 @@ static bool is_done(struct rtnl *rtnl, int ms)
 
 	if (poll(&done, 1, ms) <= 0)
 		return false;
-	take(rtnl->done_fd);
+	must_wake(baton_take(rtnl->done_fd));
 	rtnl->is_busy = false;
 	return true;
 }
@@ -239,7 +217,7 @@ bool rtnl_begin(struct rtnl *rtnl, rtnl_work_fn work, void *userdata)
 	rtnl->is_busy = true;
 	rtnl->begun = monotime_now();
 	atomic_store(&rtnl->alive_ns, rtnl->begun.ns);
-	give(rtnl->go_fd);
+	must_wake(baton_give(rtnl->go_fd));
 	return false;
 }
 
@@ -259,7 +237,7 @@ void rtnl_free(struct rtnl *rtnl)
 	if (rtnl->has_thread) {
 		rtnl_wait(rtnl);
 		rtnl->work = NULL;
-		give(rtnl->go_fd);
+		must_wake(baton_give(rtnl->go_fd));
 		(void)pthread_join(rtnl->thread, NULL);
 	}
 	if (rtnl->go_fd >= 0)

@@ -6,13 +6,14 @@
  * Meanwhile this thread serves what only reads: handshakes go on. Everybody else
  * waits, so that no handler meets a store that is being changed.
  */
-#include <errno.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "base/baton.h"
+#include "base/err.h"
 #include "base/log.h"
 #include "base/monotime.h"
 #include "certstore/keeper/keeper_state.h"
@@ -24,7 +25,6 @@
 #define BYTES_PER_MS_EXPECTED 16384u
 #define PEERS_MAX 128
 #define BREATHS 32u
-#define TRIES 100u /* to wake the other side */
 
 /* One side gives, the other takes: WORK and what belongs to it is the thread's in between. */
 struct keeper_thread {
@@ -35,35 +35,14 @@ struct keeper_thread {
 	int result;
 };
 
-/* Who waits would wait for ever, and a descriptor that is wrong does not become right. */
-static void count_failure(unsigned *n)
+/* Of the baton: who waits would wait for ever. */
+static void must_wake(int code)
 {
-	int code = -errno;
-
-	if (code == -EINTR || ++*n < TRIES)
+	if (code == 0)
 		return;
 	log_line(LOG_CRIT, "the keeper's threads cannot wake each other: %s; this process ends",
 		 err_text(code));
 	abort();
-}
-
-static void give(int fd)
-{
-	static const uint64_t one = 1;
-	unsigned n_failures = 0;
-
-	/* What was given before was taken: an eventfd has room. */
-	while (write(fd, &one, sizeof(one)) < 0)
-		count_failure(&n_failures);
-}
-
-static void take(int fd)
-{
-	unsigned n_failures = 0;
-	uint64_t n;
-
-	while (read(fd, &n, sizeof(n)) < 0)
-		count_failure(&n_failures);
 }
 
 static void *run_thread(void *userdata)
@@ -71,12 +50,12 @@ static void *run_thread(void *userdata)
 	struct keeper_thread *thread = userdata;
 
 	for (;;) {
-		take(thread->go_fd);
+		must_wake(baton_take(thread->go_fd));
 		if (!thread->work)
 			return NULL;
 		thread->result = thread->work(thread->userdata);
 		secret_registers_wipe();
-		give(thread->done_fd);
+		must_wake(baton_give(thread->done_fd));
 	}
 }
 
@@ -117,7 +96,7 @@ void keeper_wait_drop(struct keeper *keeper)
 	if (!thread)
 		return;
 	thread->work = NULL;
-	give(thread->go_fd);
+	must_wake(baton_give(thread->go_fd));
 	(void)pthread_join(thread->thread, NULL);
 	thread_free(thread);
 }
@@ -269,9 +248,9 @@ int keeper_wait(struct keeper *keeper, enum keeper_wait_kind kind, const char *w
 		store_hold(keeper->store);
 	thread->work = work;
 	thread->userdata = work_userdata;
-	give(thread->go_fd);
+	must_wake(baton_give(thread->go_fd));
 	wait_for_it(keeper, &waiting);
-	take(thread->done_fd);
+	must_wake(baton_take(thread->done_fd));
 	if (keeper->store)
 		store_release(keeper->store);
 	keeper->wait.is_under_way = false;
