@@ -38,7 +38,7 @@ bool lockwatch_trouble(const struct engine *engine, struct why *ret_why)
 	return ms > 0;
 }
 
-static void say(struct engine *engine)
+void lockwatch_tick(struct engine *engine)
 {
 	struct lockwatch *watch = &engine->addresses.lockwatch;
 	struct why why;
@@ -53,11 +53,6 @@ static void say(struct engine *engine)
 		log_line(LOG_NOTICE, "the kernel's RTNL lock was given back");
 }
 
-void lockwatch_tick(struct engine *engine)
-{
-	say(engine);
-}
-
 void lockwatch_breathe(struct engine *engine)
 {
 	struct lockwatch *watch = &engine->addresses.lockwatch;
@@ -65,7 +60,7 @@ void lockwatch_breathe(struct engine *engine)
 	uint64_t waited_ns = rtnl_busy_ns(engine->addresses.rtnl);
 
 	if (waited_ns >= LONG_MS * MONOTIME_NS_PER_MS && !watch->is_logged)
-		say(engine);
+		lockwatch_tick(engine);
 	if (waited_ns > BEATS_MS * MONOTIME_NS_PER_MS ||
 	    !monotime_reached(now, monotime_add_ms(watch->beaten_at, engine->options.beat_ms)))
 		return;

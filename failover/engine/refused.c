@@ -49,10 +49,10 @@ void engine_addresses_tick(struct engine *engine)
 		return;
 	(void)pace_take(&refusals->pace, now, more);
 	(void)snprintf(refusals->logged, sizeof(refusals->logged), "%s", why.text);
-	if (is_refused)
-		log_line(LOG_ERR, "addresses: %s", why.text);
-	else
+	if (!is_refused) {
 		say_end(refusals, vip);
-	if (is_refused)
-		(void)vip_first_refused(vip, &refusals->first);
+		return;
+	}
+	log_line(LOG_ERR, "addresses: %s", why.text);
+	(void)vip_first_refused(vip, &refusals->first);
 }
