@@ -7,10 +7,7 @@
 vip='[2001:db8:100::10]' inside=192.0.2.20 inside6=2001:db8:200::20
 # shellcheck source=openconnect.sh
 . "$(dirname "$0")/openconnect.sh"
-command -v openconnect >/dev/null || {
-	echo "1..0 # SKIP openconnect is not installed"
-	exit 0
-}
+openconnect_or_skip
 
 vpn_configure() {
 	asafo a configure <<'CONFIG'

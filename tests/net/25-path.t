@@ -7,10 +7,7 @@
 vip=198.51.100.10 inside=192.0.2.20
 # shellcheck source=openconnect.sh
 . "$(dirname "$0")/openconnect.sh"
-command -v openconnect >/dev/null || {
-	echo "1..0 # SKIP openconnect is not installed"
-	exit 0
-}
+openconnect_or_skip
 
 # Each packet as it would be on a wire: what is cut into segments only behind the filter has no length of its own there.
 whole_packets() { lab exec a ip link set eth0 gso_max_segs 1 && lab exec client ip link set eth0 gso_max_segs 1; }

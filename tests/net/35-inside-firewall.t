@@ -7,10 +7,7 @@
 vip=198.51.100.10 inside=192.0.2.20
 # shellcheck source=openconnect.sh
 . "$(dirname "$0")/openconnect.sh"
-command -v openconnect >/dev/null || {
-	echo "1..0 # SKIP openconnect is not installed"
-	exit 0
-}
+openconnect_or_skip
 
 cat >"$files/source.py" <<'PYTHON'
 import socket, sys

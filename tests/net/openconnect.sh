@@ -3,6 +3,11 @@
 # The real OpenConnect as alice, from the lab's client to $vip: its words are in $files/openconnect, and $files/script sets its
 # device octun up. After lib.sh.
 : "${files:?}" "${vip:?}" "${slow:?}"
+openconnect_or_skip() {
+	command -v openconnect >/dev/null && return
+	echo "1..0 # SKIP openconnect is not installed"
+	exit 0
+}
 # Who may come in, for a test that has no more to say of it.
 vpn_configure() {
 	asafo a configure <<'CONFIG'
