@@ -11,7 +11,7 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
-#include "front/tunnel/vpn.h"
+#include "vpn_copy.h"
 
 struct world {
 	struct vpn *vpn;
@@ -28,24 +28,6 @@ struct outcome {
 	unsigned calls;
 	int code;
 };
-
-/* A table of the engine's; SESSION may be NULL. */
-static int put(struct vpn *vpn, const struct vpn_session *session, bool is_reset, bool is_complete)
-{
-	Asafo__Ipc__VpnTable table = ASAFO__IPC__VPN_TABLE__INIT;
-	struct ipc_frame frame = {.type = IPC_VPN_TABLE};
-	struct vpn_session_message message;
-	Asafo__Ipc__VpnSession *pointers[1] = {&message.message};
-	struct why why;
-
-	if (session)
-		assert_int_equal(vpn_session_fill_tagged(session, monotime_now(), &message), 0);
-	table.put = pointers;
-	table.n_put = session ? 1 : 0;
-	table.is_reset = is_reset;
-	table.is_complete = is_complete;
-	return vpn_message(vpn, &frame, &table.base, &why);
-}
 
 static void on_request(struct ipc_channel *channel, struct ipc_frame *frame,
 		       const ProtobufCMessage *body, void *userdata)

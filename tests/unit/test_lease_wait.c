@@ -14,7 +14,6 @@
 #include <netlink/errno.h>
 #include <netlink/msg.h>
 #include <netlink/netlink.h>
-#include <netlink/socket.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -22,10 +21,10 @@
 
 #include "base/monotime.h"
 #include "failover/linkmon.h"
-#include "failover/rtaddr.h"
 #include "failover/rtnl.h"
 #include "failover/vip.h"
 #include "netns.h"
+#include "tagged.h"
 #include "vip_address.h"
 #include "wait.h"
 
@@ -142,16 +141,7 @@ static int teardown(void **state)
 
 static size_t count_active(void)
 {
-	_cleanup_(rtaddr_list_done) struct rtaddr_list list = {0};
-	struct nl_sock *sock = NULL;
-	size_t n = 0;
-
-	assert_int_equal(rtaddr_open(&sock), 0);
-	assert_int_equal(rtaddr_dump(sock, &list), 0);
-	nl_socket_free(sock);
-	for (size_t i = 0; i < list.n; i++)
-		n += list.items[i].protocol == VIP_PROTOCOL;
-	return n;
+	return count_tagged(VIP_PROTOCOL);
 }
 
 /* The first N, half of them of each family, or all IPv4. */

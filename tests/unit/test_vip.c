@@ -8,15 +8,14 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <netlink/socket.h>
 #include <time.h>
 
 #include "base/err.h"
 #include "base/monotime.h"
 #include "failover/linkmon.h"
-#include "failover/rtaddr.h"
 #include "failover/vip.h"
 #include "netns.h"
+#include "tagged.h"
 #include "vip_address.h"
 #include "wait.h"
 
@@ -37,21 +36,6 @@ static bool shows(const char *command, const char *what)
 static bool has_address(const char *what)
 {
 	return shows("ip -o addr show dev va", what);
-}
-
-/* Debian 12's `ip` does not show the tag. */
-static size_t count_tagged(unsigned protocol)
-{
-	_cleanup_(rtaddr_list_done) struct rtaddr_list list = {0};
-	struct nl_sock *sock = NULL;
-	size_t n = 0;
-
-	assert_int_equal(rtaddr_open(&sock), 0);
-	assert_int_equal(rtaddr_dump(sock, &list), 0);
-	nl_socket_free(sock);
-	for (size_t i = 0; i < list.n; i++)
-		n += list.items[i].protocol == protocol;
-	return n;
 }
 
 static bool has_route(const char *what)

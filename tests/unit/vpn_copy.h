@@ -35,6 +35,7 @@ static inline int take(struct vpn *vpn, enum ipc_type type, const ProtobufCMessa
 	return vpn_message(vpn, &frame, body, &why);
 }
 
+/* SESSION may be NULL. */
 static inline int put(struct vpn *vpn, const struct vpn_session *session, bool is_reset,
 		      bool is_complete)
 {
